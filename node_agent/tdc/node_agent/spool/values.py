@@ -1,0 +1,53 @@
+"""Frozen values of the spool, shared by ingest, deliver and status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tdc.shared.mail.envelope import Envelope
+
+
+class CopyState(StrEnum):
+    """Where a copy is in its life."""
+
+    HELD = "held"  # durable; the next hop has not answered for the original yet
+    QUEUED = "queued"  # to be delivered at `next_at`
+    DEAD = "dead"  # on the dead-letter list, with a reason
+    DAMAGED = "damaged"  # its row does not match its checksum; set aside
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy, as delivery gets it.
+
+    `mid` is its number at this agent; `report_id` the stable left part of the report's
+    Message-ID, the same in each attempt; `intake` the message intake address it is due to;
+    `content` the original's bytes (CRLF lines, not dot-stuffed); `taken_at` Unix seconds;
+    `attempts` the number of failed attempts so far.
+    """
+
+    mid: int
+    report_id: str
+    intake: str
+    envelope: Envelope
+    content: bytes
+    taken_at: float
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFacts:
+    """What status shows of the spool. Times are Unix seconds, sizes bytes.
+
+    `unhealthy` is the reason why the spool can't write now, None when it can.
+    """
+
+    queued: int
+    held: int
+    dead: int
+    damaged: int
+    bytes: int
+    oldest: float | None
+    newest: float | None
+    unhealthy: str | None

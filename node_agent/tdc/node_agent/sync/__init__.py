@@ -1,0 +1,5 @@
+"""The settings stream's agent half: enrol, connect, validate, apply, remember.
+
+In: Wanted settings. Out: settings in force here, outcomes and status to the manager.
+Promise: last-known-good on disk before it is acknowledged; never a lower revision by itself.
+"""

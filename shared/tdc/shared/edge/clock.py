@@ -1,0 +1,31 @@
+"""The clock and chance, as values that are passed in. The one place that reads them.
+
+Pure rooms take `now` as an argument; a cycle reads it once. Tests pass a clock of their own.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Seconds. Which epoch depends on the clock: see `wall` and `monotonic`."""
+
+Chance = Callable[[], float]
+"""A number in [0, 1)."""
+
+
+def wall() -> float:
+    """Return Unix time in seconds; may jump when an administrator sets the clock."""
+    return time.time()
+
+
+def monotonic() -> float:
+    """Return seconds since an unknown moment; never goes back."""
+    return time.monotonic()
+
+
+def chance() -> float:
+    """Return a number in [0, 1), for jitter; not for secrets."""
+    return random.random()  # noqa: S311

@@ -1,0 +1,25 @@
+"""PURE. The envelope of a message, as SMTP gave it (RFC 5321 section 2.3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BodyType = Literal["7BIT", "8BITMIME", "BINARYMIME"]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Envelope facts of one message.
+
+    `sender` is the reverse path without angle brackets, empty for the null sender;
+    `recipients` are the accepted forward paths, in the order of their RCPT commands;
+    `smtputf8` and `body` are what MAIL declared (RFC 6531, RFC 6152); `client_address` is the
+    address of the client as the MTA told us (XFORWARD), None if it did not.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    smtputf8: bool = False
+    body: BodyType = "7BIT"
+    client_address: str | None = None

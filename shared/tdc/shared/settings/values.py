@@ -1,0 +1,149 @@
+"""PURE. Frozen values of settings: what one level stores, and what is in force on a machine.
+
+A level's settings are sparse: a setting is *present* or *absent*, and ``enabled = false``
+present at a level is not the same as absent (DESIGN section 3). Nothing in this module looks
+up defaults or compares levels; that is `tdc.manager.levels.resolve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal, Self
+
+
+class Level(StrEnum):
+    """The three levels, and the built-in defaults that stand behind them."""
+
+    MACHINE = "machine"
+    GROUP = "group"
+    CLUSTER = "cluster"
+    DEFAULT = "default"
+
+
+class PolicyAction(StrEnum):
+    """What happens to the copy of a message that a policy matches."""
+
+    NO_SCAN = "no-scan"
+    DEFAULT = "default"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One row of the ordered list `policies`; the first row that matches decides.
+
+    `senders` and `recipients` hold addresses (``user@example.com``) or domains
+    (``example.com``); an empty tuple matches all. `intake_address` is present only
+    where `action` is ``custom``.
+    """
+
+    name: str
+    action: PolicyAction
+    senders: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    intake_address: str | None = None
+
+
+Value = bool | int | str | tuple[str, ...] | tuple[Policy, ...]
+"""One setting's value: durations are whole seconds, sizes whole bytes."""
+
+
+@dataclass(frozen=True)
+class Settings(Mapping[str, Value]):
+    """The settings present at one level: setting name -> value, in name order.
+
+    Invariant: every value has the type its row in `schema.SCHEMA` names; `schema.checked`
+    is the way to make one from doubtful input.
+    """
+
+    _present: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, present: Mapping[str, Value]) -> Self:
+        """Make settings from names and values; the mapping is copied and sorted by name."""
+        return cls(MappingProxyType(dict(sorted(present.items()))))
+
+    def __getitem__(self, name: str) -> Value:
+        return self._present[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._present)
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._present.items()))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Settings):
+            return NotImplemented
+        # True == 1 in Python; a flag and a number are different values of a setting.
+        return len(self) == len(other) and all(
+            name in other and same_value(value, other[name]) for name, value in self.items()
+        )
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.items())})"
+
+    def with_value(self, name: str, value: Value) -> Settings:
+        """Return a copy in which `name` is present with `value`."""
+        return Settings.of({**self._present, name: value})
+
+    def without(self, name: str) -> Settings:
+        """Return a copy in which `name` is absent (it may be so already)."""
+        return Settings.of({key: value for key, value in self.items() if key != name})
+
+
+def same_value(one: Value | None, other: Value | None) -> bool:
+    """Say whether two values of a setting are the same, ``True`` and ``1`` being different."""
+    return type(one) is type(other) and one == other
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an effective value comes from.
+
+    `name` is the name of the cluster, group or machine (empty for a built-in default);
+    `revision` is the revision of the commit that set the value there (0 for a default).
+    """
+
+    level: Level
+    name: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """An effective value with its origin; None is the default of a setting without one."""
+
+    value: Value | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What is in force on one machine: every setting of the schema, each with its origin.
+
+    `revision` is the cluster's revision it was resolved from; `content_hash` is
+    `canonical.content_hash` of the values alone, so that equal settings have equal hashes
+    whatever their origins and revision.
+    """
+
+    cluster: str
+    group: str
+    machine: str
+    revision: int
+    settings: Mapping[str, Sourced]
+    content_hash: str
+
+    def values(self) -> dict[str, Value | None]:
+        """Return setting name -> value, without the origins."""
+        return {name: sourced.value for name, sourced in self.settings.items()}
+
+
+VerificationMethod = Literal["webpki", "pinned"]
+WhenFull = Literal["pass", "tempfail"]

@@ -1,0 +1,215 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tdc.v1 import settings_pb2 as _settings_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EnrolRequest(_message.Message):
+    __slots__ = ("token", "csr_pem")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CSR_PEM_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    csr_pem: str
+    def __init__(self, token: _Optional[str] = ..., csr_pem: _Optional[str] = ...) -> None: ...
+
+class EnrolResponse(_message.Message):
+    __slots__ = ("certificate_pem", "ca_pem", "machine", "cluster")
+    CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
+    CA_PEM_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    certificate_pem: str
+    ca_pem: str
+    machine: str
+    cluster: str
+    def __init__(self, certificate_pem: _Optional[str] = ..., ca_pem: _Optional[str] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+
+class RenewRequest(_message.Message):
+    __slots__ = ("csr_pem",)
+    CSR_PEM_FIELD_NUMBER: _ClassVar[int]
+    csr_pem: str
+    def __init__(self, csr_pem: _Optional[str] = ...) -> None: ...
+
+class RenewResponse(_message.Message):
+    __slots__ = ("certificate_pem", "ca_pem")
+    CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
+    CA_PEM_FIELD_NUMBER: _ClassVar[int]
+    certificate_pem: str
+    ca_pem: str
+    def __init__(self, certificate_pem: _Optional[str] = ..., ca_pem: _Optional[str] = ...) -> None: ...
+
+class AgentMessage(_message.Message):
+    __slots__ = ("hello", "outcome", "status", "pong")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PONG_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    outcome: Outcome
+    status: MachineStatus
+    pong: Pong
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., status: _Optional[_Union[MachineStatus, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ...) -> None: ...
+
+class ManagerMessage(_message.Message):
+    __slots__ = ("welcome", "wanted", "ping")
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    PING_FIELD_NUMBER: _ClassVar[int]
+    welcome: Welcome
+    wanted: Wanted
+    ping: Ping
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ...) -> None: ...
+
+class Running(_message.Message):
+    __slots__ = ("revision", "hash", "store_id")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hash: str
+    store_id: str
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., store_id: _Optional[str] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("agent_version", "protocol", "running", "last_attempt")
+    AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    agent_version: str
+    protocol: int
+    running: Running
+    last_attempt: Outcome
+    def __init__(self, agent_version: _Optional[str] = ..., protocol: _Optional[int] = ..., running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("revision", "hash", "applied", "reason", "time")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hash: str
+    applied: bool
+    reason: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., applied: _Optional[bool] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash")
+    STATUS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    PING_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    WANTED_HASH_FIELD_NUMBER: _ClassVar[int]
+    status_interval: float
+    ping_interval: float
+    deadline: float
+    machine: str
+    cluster: str
+    wanted_hash: str
+    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ...) -> None: ...
+
+class Wanted(_message.Message):
+    __slots__ = ("revision", "hash", "settings", "store_id")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hash: str
+    settings: _settings_pb2.Settings
+    store_id: str
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ...) -> None: ...
+
+class Ping(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...
+
+class Pong(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...
+
+class MachineStatus(_message.Message):
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings")
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    COPYING_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_UNHEALTHY_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    running: Running
+    last_attempt: Outcome
+    copying: bool
+    queued: int
+    spool_unhealthy: str
+    counters: Counters
+    destinations: _containers.RepeatedCompositeFieldContainer[Destination]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Counters(_message.Message):
+    __slots__ = ("originals_passed", "originals_refused", "copies_taken", "copies_missed", "copies_not_due", "delivered", "soft_bounced", "hard_bounced", "maybe_duplicate")
+    ORIGINALS_PASSED_FIELD_NUMBER: _ClassVar[int]
+    ORIGINALS_REFUSED_FIELD_NUMBER: _ClassVar[int]
+    COPIES_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    COPIES_MISSED_FIELD_NUMBER: _ClassVar[int]
+    COPIES_NOT_DUE_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    SOFT_BOUNCED_FIELD_NUMBER: _ClassVar[int]
+    HARD_BOUNCED_FIELD_NUMBER: _ClassVar[int]
+    MAYBE_DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    originals_passed: int
+    originals_refused: int
+    copies_taken: int
+    copies_missed: int
+    copies_not_due: int
+    delivered: int
+    soft_bounced: int
+    hard_bounced: int
+    maybe_duplicate: int
+    def __init__(self, originals_passed: _Optional[int] = ..., originals_refused: _Optional[int] = ..., copies_taken: _Optional[int] = ..., copies_missed: _Optional[int] = ..., copies_not_due: _Optional[int] = ..., delivered: _Optional[int] = ..., soft_bounced: _Optional[int] = ..., hard_bounced: _Optional[int] = ..., maybe_duplicate: _Optional[int] = ...) -> None: ...
+
+class Destination(_message.Message):
+    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "soft_bounced", "hard_bounced", "oldest_queued", "last_reply", "last_tls_version", "held_reason")
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    HOST_STATUS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_HOST_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_RECIPIENTS_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_OUT_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    SOFT_BOUNCED_FIELD_NUMBER: _ClassVar[int]
+    HARD_BOUNCED_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    LAST_REPLY_FIELD_NUMBER: _ClassVar[int]
+    LAST_TLS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    HELD_REASON_FIELD_NUMBER: _ClassVar[int]
+    domain: str
+    intake_domain: str
+    host_status: str
+    latest_host: str
+    active_recipients: int
+    connections_out: int
+    delivered: int
+    soft_bounced: int
+    hard_bounced: int
+    oldest_queued: _timestamp_pb2.Timestamp
+    last_reply: str
+    last_tls_version: str
+    held_reason: str
+    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., soft_bounced: _Optional[int] = ..., hard_bounced: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,214 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tdc.v1 import settings_pb2 as _settings_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEVEL_UNSPECIFIED: _ClassVar[Level]
+    LEVEL_MACHINE: _ClassVar[Level]
+    LEVEL_GROUP: _ClassVar[Level]
+    LEVEL_CLUSTER: _ClassVar[Level]
+    LEVEL_DEFAULT: _ClassVar[Level]
+LEVEL_UNSPECIFIED: Level
+LEVEL_MACHINE: Level
+LEVEL_GROUP: Level
+LEVEL_CLUSTER: Level
+LEVEL_DEFAULT: Level
+
+class LevelRef(_message.Message):
+    __slots__ = ("level", "name", "cluster")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    level: Level
+    name: str
+    cluster: str
+    def __init__(self, level: _Optional[_Union[Level, str]] = ..., name: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+
+class Origin(_message.Message):
+    __slots__ = ("level", "name", "revision")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    level: Level
+    name: str
+    revision: int
+    def __init__(self, level: _Optional[_Union[Level, str]] = ..., name: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class EffectiveSettings(_message.Message):
+    __slots__ = ("machine", "group", "cluster", "revision", "hash", "settings", "origins")
+    class OriginsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Origin
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Origin, _Mapping]] = ...) -> None: ...
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    ORIGINS_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    group: str
+    cluster: str
+    revision: int
+    hash: str
+    settings: _settings_pb2.Settings
+    origins: _containers.MessageMap[str, Origin]
+    def __init__(self, machine: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origins: _Optional[_Mapping[str, Origin]] = ...) -> None: ...
+
+class Edit(_message.Message):
+    __slots__ = ("set", "unset", "add_group", "add_machine", "restore")
+    SET_FIELD_NUMBER: _ClassVar[int]
+    UNSET_FIELD_NUMBER: _ClassVar[int]
+    ADD_GROUP_FIELD_NUMBER: _ClassVar[int]
+    ADD_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FIELD_NUMBER: _ClassVar[int]
+    set: SetSettings
+    unset: UnsetSettings
+    add_group: AddGroup
+    add_machine: AddMachine
+    restore: RestoreRevision
+    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ...) -> None: ...
+
+class SetSettings(_message.Message):
+    __slots__ = ("level", "settings")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    level: LevelRef
+    settings: _settings_pb2.Settings
+    def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ...) -> None: ...
+
+class UnsetSettings(_message.Message):
+    __slots__ = ("level", "names")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    level: LevelRef
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AddGroup(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class AddMachine(_message.Message):
+    __slots__ = ("name", "group")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    group: str
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
+
+class RestoreRevision(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class LevelChange(_message.Message):
+    __slots__ = ("level", "name", "setting", "before", "after", "by_disable_rule")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    BY_DISABLE_RULE_FIELD_NUMBER: _ClassVar[int]
+    level: Level
+    name: str
+    setting: str
+    before: _settings_pb2.Settings
+    after: _settings_pb2.Settings
+    by_disable_rule: bool
+    def __init__(self, level: _Optional[_Union[Level, str]] = ..., name: _Optional[str] = ..., setting: _Optional[str] = ..., before: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., after: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., by_disable_rule: _Optional[bool] = ...) -> None: ...
+
+class MachineChange(_message.Message):
+    __slots__ = ("machine", "setting", "before", "after", "origin")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    setting: str
+    before: _settings_pb2.Settings
+    after: _settings_pb2.Settings
+    origin: Origin
+    def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., before: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., after: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ...) -> None: ...
+
+class TopologyChange(_message.Message):
+    __slots__ = ("level", "name", "group")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    level: Level
+    name: str
+    group: str
+    def __init__(self, level: _Optional[_Union[Level, str]] = ..., name: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
+
+class Problem(_message.Message):
+    __slots__ = ("machine", "setting", "reason")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    setting: str
+    reason: str
+    def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Plan(_message.Message):
+    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    BASE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    STOP_COPYING_FIELD_NUMBER: _ClassVar[int]
+    START_COPYING_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    base_revision: int
+    levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
+    machines: _containers.RepeatedCompositeFieldContainer[MachineChange]
+    topology: _containers.RepeatedCompositeFieldContainer[TopologyChange]
+    stop_copying: _containers.RepeatedScalarFieldContainer[str]
+    start_copying: _containers.RepeatedScalarFieldContainer[str]
+    fingerprint: str
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+
+class Commit(_message.Message):
+    __slots__ = ("cluster", "revision", "author", "time", "comment", "request_id", "levels", "topology", "machines_changed")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    author: str
+    time: _timestamp_pb2.Timestamp
+    comment: str
+    request_id: str
+    levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
+    topology: _containers.RepeatedCompositeFieldContainer[TopologyChange]
+    machines_changed: int
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., author: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., machines_changed: _Optional[int] = ...) -> None: ...

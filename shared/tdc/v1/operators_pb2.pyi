@@ -1,0 +1,338 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from tdc.v1 import agents_pb2 as _agents_pb2
+from tdc.v1 import fleet_pb2 as _fleet_pb2
+from tdc.v1 import settings_pb2 as _settings_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CreateClusterRequest(_message.Message):
+    __slots__ = ("name", "comment", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    comment: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ListClustersRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListClustersResponse(_message.Message):
+    __slots__ = ("clusters",)
+    CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    clusters: _containers.RepeatedCompositeFieldContainer[ClusterRow]
+    def __init__(self, clusters: _Optional[_Iterable[_Union[ClusterRow, _Mapping]]] = ...) -> None: ...
+
+class ClusterRow(_message.Message):
+    __slots__ = ("name", "revision", "groups", "machines")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    revision: int
+    groups: int
+    machines: int
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[int] = ..., groups: _Optional[int] = ..., machines: _Optional[int] = ...) -> None: ...
+
+class ListGroupsRequest(_message.Message):
+    __slots__ = ("cluster", "name")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    name: str
+    def __init__(self, cluster: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ListGroupsResponse(_message.Message):
+    __slots__ = ("groups",)
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[GroupRow]
+    def __init__(self, groups: _Optional[_Iterable[_Union[GroupRow, _Mapping]]] = ...) -> None: ...
+
+class GroupRow(_message.Message):
+    __slots__ = ("name", "cluster", "machines")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cluster: str
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., cluster: _Optional[str] = ..., machines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListMachinesRequest(_message.Message):
+    __slots__ = ("cluster", "group", "name")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    group: str
+    name: str
+    def __init__(self, cluster: _Optional[str] = ..., group: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ListMachinesResponse(_message.Message):
+    __slots__ = ("machines",)
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    machines: _containers.RepeatedCompositeFieldContainer[MachineRow]
+    def __init__(self, machines: _Optional[_Iterable[_Union[MachineRow, _Mapping]]] = ...) -> None: ...
+
+class MachineRow(_message.Message):
+    __slots__ = ("name", "group", "cluster", "enrolled", "overrides")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    ENROLLED_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    group: str
+    cluster: str
+    enrolled: bool
+    overrides: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., enrolled: _Optional[bool] = ..., overrides: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CreateJoinTokenRequest(_message.Message):
+    __slots__ = ("machine", "cluster", "lifetime")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    lifetime: int
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., lifetime: _Optional[int] = ...) -> None: ...
+
+class CreateJoinTokenResponse(_message.Message):
+    __slots__ = ("token", "expires", "enrol_address")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    ENROL_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires: _timestamp_pb2.Timestamp
+    enrol_address: str
+    def __init__(self, token: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., enrol_address: _Optional[str] = ...) -> None: ...
+
+class GetLevelRequest(_message.Message):
+    __slots__ = ("level",)
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    level: _fleet_pb2.LevelRef
+    def __init__(self, level: _Optional[_Union[_fleet_pb2.LevelRef, _Mapping]] = ...) -> None: ...
+
+class LevelSettings(_message.Message):
+    __slots__ = ("level", "revision", "settings", "set_by")
+    class SetByEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    SET_BY_FIELD_NUMBER: _ClassVar[int]
+    level: _fleet_pb2.LevelRef
+    revision: int
+    settings: _settings_pb2.Settings
+    set_by: _containers.ScalarMap[str, int]
+    def __init__(self, level: _Optional[_Union[_fleet_pb2.LevelRef, _Mapping]] = ..., revision: _Optional[int] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., set_by: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class GetEffectiveRequest(_message.Message):
+    __slots__ = ("machine", "cluster")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("machine", "cluster", "setting")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    setting: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., setting: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    revision: int
+    settings: _containers.RepeatedCompositeFieldContainer[Explanation]
+    running: _agents_pb2.Running
+    state: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("setting", "steps")
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    setting: str
+    steps: _containers.RepeatedCompositeFieldContainer[ExplanationStep]
+    def __init__(self, setting: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ExplanationStep, _Mapping]]] = ...) -> None: ...
+
+class ExplanationStep(_message.Message):
+    __slots__ = ("level", "name", "value", "wins", "revision", "author", "time", "comment")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    WINS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    level: _fleet_pb2.Level
+    name: str
+    value: _settings_pb2.Settings
+    wins: bool
+    revision: int
+    author: str
+    time: _timestamp_pb2.Timestamp
+    comment: str
+    def __init__(self, level: _Optional[_Union[_fleet_pb2.Level, str]] = ..., name: _Optional[str] = ..., value: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., wins: _Optional[bool] = ..., revision: _Optional[int] = ..., author: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
+
+class PlanRequest(_message.Message):
+    __slots__ = ("cluster", "edits")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    edits: _containers.RepeatedCompositeFieldContainer[_fleet_pb2.Edit]
+    def __init__(self, cluster: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ...) -> None: ...
+
+class CommitRequest(_message.Message):
+    __slots__ = ("cluster", "edits", "fingerprint", "comment", "request_id")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    edits: _containers.RepeatedCompositeFieldContainer[_fleet_pb2.Edit]
+    fingerprint: str
+    comment: str
+    request_id: str
+    def __init__(self, cluster: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ..., fingerprint: _Optional[str] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CommitResponse(_message.Message):
+    __slots__ = ("cluster", "revision", "committed")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    committed: bool
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., committed: _Optional[bool] = ...) -> None: ...
+
+class ListCommitsRequest(_message.Message):
+    __slots__ = ("cluster", "limit", "before")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    limit: int
+    before: int
+    def __init__(self, cluster: _Optional[str] = ..., limit: _Optional[int] = ..., before: _Optional[int] = ...) -> None: ...
+
+class ListCommitsResponse(_message.Message):
+    __slots__ = ("commits",)
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    commits: _containers.RepeatedCompositeFieldContainer[_fleet_pb2.Commit]
+    def __init__(self, commits: _Optional[_Iterable[_Union[_fleet_pb2.Commit, _Mapping]]] = ...) -> None: ...
+
+class GetCommitRequest(_message.Message):
+    __slots__ = ("cluster", "revision")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ("cluster", "group", "machine")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    group: str
+    machine: str
+    def __init__(self, cluster: _Optional[str] = ..., group: _Optional[str] = ..., machine: _Optional[str] = ...) -> None: ...
+
+class StatusResponse(_message.Message):
+    __slots__ = ("machines", "warnings")
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    machines: _containers.RepeatedCompositeFieldContainer[MachineRowStatus]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, machines: _Optional[_Iterable[_Union[MachineRowStatus, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MachineRowStatus(_message.Message):
+    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WANTED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    COPYING_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    group: str
+    cluster: str
+    state: str
+    wanted_revision: int
+    applied_revision: int
+    since: _timestamp_pb2.Timestamp
+    copying: bool
+    queued: int
+    reason: str
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    agent_version: str
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ...) -> None: ...
+
+class DeliveryRequest(_message.Message):
+    __slots__ = ("cluster", "machine")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    machine: str
+    def __init__(self, cluster: _Optional[str] = ..., machine: _Optional[str] = ...) -> None: ...
+
+class DeliveryResponse(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[DeliveryRow]
+    def __init__(self, rows: _Optional[_Iterable[_Union[DeliveryRow, _Mapping]]] = ...) -> None: ...
+
+class DeliveryRow(_message.Message):
+    __slots__ = ("machine", "cluster", "time", "destination", "counters")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    time: _timestamp_pb2.Timestamp
+    destination: _agents_pb2.Destination
+    counters: _agents_pb2.Counters
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., destination: _Optional[_Union[_agents_pb2.Destination, _Mapping]] = ..., counters: _Optional[_Union[_agents_pb2.Counters, _Mapping]] = ...) -> None: ...
