@@ -1,0 +1,27 @@
+"""Owned tasks: the one place that creates asyncio tasks outside a TaskGroup.
+
+Promise: every task has a name and an owner that ends it; a failure is never silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+
+
+@contextlib.asynccontextmanager
+async def running(
+    work: Coroutine[object, object, None], *, name: str
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `work` beside the body; cancel it and wait for its end when the body is left.
+
+    If `work` fails while the body runs, the body is cancelled and the failure is raised here
+    (inside an ExceptionGroup, as by asyncio.TaskGroup).
+    """
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work, name=name)
+        try:
+            yield task
+        finally:
+            task.cancel()
