@@ -51,3 +51,39 @@ class SpoolFacts:
     oldest: float | None
     newest: float | None
     unhealthy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What waits for one intake domain.
+
+    `waiting` counts recipients; a report has one, the intake, so it equals the copies waiting.
+    `oldest` is the `taken_at` of the oldest of them, Unix seconds.
+    """
+
+    waiting: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step in the history of a copy: `at` Unix seconds; `text` is a reply or a reason."""
+
+    at: float
+    what: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setaside:
+    """A copy that is not tried any more (dead or damaged), without its content."""
+
+    mid: int
+    report_id: str
+    intake: str
+    sender: str
+    recipients: tuple[str, ...]
+    size: int
+    taken_at: float
+    attempts: int
+    reason: str

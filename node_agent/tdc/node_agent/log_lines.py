@@ -1,0 +1,298 @@
+"""The `TDC:` lines of the mail log, one method each (docs/log-lines.md has them all).
+
+In: facts of the connector. Out: lines in the mail-log style or JSON, on the logger ``tdc``.
+Promises: text from mail and from peers can't break a line or speak to a terminal; a line never
+makes mail wait: it is handed to a thread, and when that can't keep up lines are dropped and
+their number is logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import TextIO
+
+DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
+MAX_TEXT = 500  # characters of a foreign text that a line shows
+MAX_WAITING_LINES = 20_000
+
+# Not from strftime: the words of the log don't follow the locale.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def escape(text: str) -> str:
+    r"""Return `text` on one line, without control and invisible characters, cut at MAX_TEXT.
+
+    What `str.isprintable` refuses (C0, C1, line separators, bidirectional controls, lone
+    surrogates) becomes ``\xNN`` or ``\uNNNN``; a backslash is doubled, so no two texts look
+    the same.
+    """
+    if len(text) > MAX_TEXT:
+        text = text[:MAX_TEXT] + "…"
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(map(_escape_character, text))
+
+
+def _escape_character(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+class TdcLog:
+    """Writes the lines. One instance serves the agent; any thread may use it.
+
+    `intake_name` is the scanner's display name (agent.toml); `stream` is where lines go,
+    standard error by default.
+    """
+
+    def __init__(
+        self,
+        intake_name: str = DEFAULT_INTAKE_NAME,
+        *,
+        logger: logging.Logger | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._intake_name = escape(intake_name)
+        self._logger = logger or logging.getLogger("tdc")
+        self._stream = stream
+        self._handler: BackgroundHandler | None = None
+
+    def configure(self, level: str, log_format: str) -> None:
+        """Set level (`log.level`) and format (`log.format`); may be called at any time."""
+        if self._handler is None:
+            self._handler = BackgroundHandler(self._stream or sys.stderr)
+            self._logger.addHandler(self._handler)
+        self._handler.setFormatter(JsonFormatter() if log_format == "json" else MailLogFormatter())
+        self._logger.setLevel(_LEVELS[level])
+
+    def close(self) -> None:
+        """Write what is waiting and stop the thread."""
+        if self._handler is not None:
+            self._logger.removeHandler(self._handler)
+            self._handler.close()
+            self._handler = None
+
+    # The life of a copy
+
+    def queued(self, mid: int) -> None:
+        """The copy is durable and due."""
+        self._write(logging.INFO, "queued", f"Message {mid} queued for delivery.", mid=mid)
+
+    def started(self, dcid: int, mid: int, recipient: str) -> None:
+        """A report is being sent on a connection."""
+        text = f"(DCID {dcid}) Delivery started for message {mid} to {escape(recipient)}."
+        self._write(logging.INFO, "started", text, mid=mid, dcid=dcid, recipient=recipient)
+
+    def delivered(self, mid: int, dcid: int, reply: str, tls_version: str) -> None:
+        """The intake accepted the report."""
+        text = (
+            f"Message {mid} delivered to {self._intake_name}"
+            f" (DCID {dcid}, {escape(tls_version)}): {escape(reply)}"
+        )
+        facts = {"mid": mid, "dcid": dcid, "reply": reply, "tls_version": tls_version}
+        self._write(logging.INFO, "delivered", text, **facts)
+
+    def failed(self, mid: int, reason: str, check: str) -> None:
+        """An attempt failed; `reason` is a short class (TLS Error), `check` what to look at."""
+        text = f"Message {mid} delivery failed to {self._intake_name}: {escape(reason)}."
+        self._write(logging.WARNING, "failed", text, mid=mid, reason=reason)
+        text = f"Message {mid} {escape(reason)}: {escape(check)}"
+        self._write(logging.WARNING, "failed-check", text, mid=mid, reason=reason, check=check)
+
+    def dead(self, mid: int, reason: str) -> None:
+        """The copy went to the dead-letter list."""
+        text = f"Message {mid} moved to the dead-letter list: {escape(reason)}"
+        self._write(logging.ERROR, "dead", text, mid=mid, reason=reason)
+
+    def damaged(self, mid: int, reason: str) -> None:
+        """The copy's row in the spool is damaged; it is set aside, others go on."""
+        text = f"Message {mid} set aside as damaged: {escape(reason)}"
+        self._write(logging.ERROR, "damaged", text, mid=mid, reason=reason)
+
+    def missed(self, reason: str, check: str) -> None:
+        """An original went on without its copy."""
+        text = f"Copy missed: {escape(reason)}. {escape(check)}"
+        self._write(logging.ERROR, "missed", text, reason=reason, check=check)
+
+    # Connections and destinations
+
+    def connected(self, dcid: int, host: str, address: str, tls_version: str) -> None:
+        """A connection to the intake is up, verified."""
+        text = (
+            f"(DCID {dcid}) Connected to {escape(host)} [{escape(address)}], {escape(tls_version)}."
+        )
+        facts = {"dcid": dcid, "host": host, "address": address, "tls_version": tls_version}
+        self._write(logging.INFO, "connected", text, **facts)
+
+    def held(self, destination: str, reason: str, check: str, retry_in: float) -> None:
+        """All copies to a destination wait; one probe follows in `retry_in` seconds."""
+        text = (
+            f"Delivery to {escape(destination)} on hold: {escape(reason)}: {escape(check)};"
+            f" next try in {retry_in:.0f} s"
+        )
+        facts = {"destination": destination, "reason": reason, "check": check}
+        self._write(logging.ERROR, "held", text, **facts, retry_in=round(retry_in))
+
+    def released(self, destination: str) -> None:
+        """The destination takes reports again."""
+        text = f"Delivery to {escape(destination)} resumed."
+        self._write(logging.INFO, "released", text, destination=destination)
+
+    # Spool, settings, agent
+
+    def spool_unhealthy(self, reason: str) -> None:
+        """The spool can't be written: no copies, no delivery."""
+        consequence = "No copies are taken or delivered until it recovers."
+        text = f"Spool unhealthy: {escape(reason)}. {consequence}"
+        self._write(logging.ERROR, "spool-unhealthy", text, reason=reason)
+
+    def spool_healthy(self) -> None:
+        """The spool can be written again."""
+        self._write(logging.WARNING, "spool-healthy", "Spool healthy again.")
+
+    def settings_applied(self, revision: int, content_hash: str) -> None:
+        """New effective settings are in force."""
+        text = f"Settings of revision {revision} applied ({escape(content_hash)[:12]})."
+        self._write(logging.INFO, "settings-applied", text, revision=revision, hash=content_hash)
+
+    def settings_rejected(self, revision: int, reason: str) -> None:
+        """Offered settings were refused; those in force stay."""
+        text = f"Settings of revision {revision} rejected: {escape(reason)}"
+        self._write(logging.ERROR, "settings-rejected", text, revision=revision, reason=reason)
+
+    def info(self, text: str) -> None:
+        """Log a step in the agent's life (started, connected to a manager)."""
+        self._write(logging.INFO, "agent", escape(text))
+
+    def warning(self, text: str) -> None:
+        """Log trouble of the agent that heals by itself."""
+        self._write(logging.WARNING, "agent", escape(text))
+
+    def error(self, text: str) -> None:
+        """Log trouble of the agent that needs an operator."""
+        self._write(logging.ERROR, "agent", escape(text))
+
+    def _write(self, level: int, event: str, text: str, **facts: object) -> None:
+        logger = self._logger
+        if not logger.isEnabledFor(level):
+            return
+        # A record made here spares the walk up the stack that Logger.log would do for its caller.
+        record = logging.LogRecord("tdc", level, "", 0, "TDC: " + text, None, None)
+        record.tdc_event = event
+        record.tdc_facts = facts
+        logger.handle(record)
+
+
+class MailLogFormatter(logging.Formatter):
+    """``23 Nov 2026 09:15:02 (GMT +00:00) TDC: …``, in the machine's time zone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -1
+        self._stamp = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; the stamp is made once a second."""
+        second = int(record.created)
+        if second != self._second:
+            self._stamp, self._second = mail_log_stamp(second), second
+        return f"{self._stamp} {record.getMessage()}"
+
+
+def mail_log_stamp(second: int) -> str:
+    """Return the time as the mail log writes it."""
+    local = datetime.fromtimestamp(second, tz=UTC).astimezone()
+    zone = local.strftime("%z")
+    clock = local.strftime("%H:%M:%S")
+    day = f"{local.day:02d} {_MONTHS[local.month - 1]} {local.year}"
+    return f"{day} {clock} (GMT {zone[:3]}:{zone[3:5]})"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, event, its facts, text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object; json.dumps escapes whatever came from mail."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, tz=UTC).isoformat("T", "milliseconds"),
+            "level": record.levelname.lower(),
+            "event": getattr(record, "tdc_event", "agent"),
+            **getattr(record, "tdc_facts", {}),
+            "text": record.getMessage(),
+        }
+        return json.dumps(line)
+
+
+class BackgroundHandler(logging.Handler):
+    """Hands lines to a thread, so that a full pipe or a slow disk never holds up mail.
+
+    At most MAX_WAITING_LINES wait; further ones are dropped and counted, and the count is a
+    line of its own once there is room.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._out = stream
+        self._lines: deque[str] = deque()
+        self._dropped = 0
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="tdc-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format the line here (the facts may change later), write it there."""
+        if len(self._lines) >= MAX_WAITING_LINES:
+            self._dropped += 1
+            return
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            text = f"TDC: {dropped} log lines dropped: they could not be written fast enough."
+            self._lines.append(
+                self.format(logging.LogRecord("tdc", logging.WARNING, "", 0, text, None, None))
+            )
+        self._lines.append(self.format(record))
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self) -> None:
+        """Write what is waiting, within 5 seconds."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(5)
+        super().close()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            self._write_waiting()
+            if self._closing and not self._lines:
+                return
+
+    def _write_waiting(self) -> None:
+        lines = self._lines
+        while lines:
+            block = [lines.popleft() for _ in range(min(len(lines), 1_000))]
+            try:
+                self._out.write("\n".join(block) + "\n")
+                self._out.flush()
+            except (OSError, ValueError):  # the reader is gone or the stream is closed
+                self._dropped += len(block)
