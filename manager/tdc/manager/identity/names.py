@@ -1,0 +1,73 @@
+"""Who a certificate is, as one URI: how it is written and how, strictly, it is read.
+
+``tdc://machine/CLUSTER/MACHINE/ENROLMENT`` or ``tdc://operator/NAME``; each part is
+percent-encoded, so that no name can hold a separator. A URI that the writer would not have
+written in exactly this way is no identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+_SCHEME = "tdc://"
+_MAX_LENGTH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator, by the name in the certificate."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"operator {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePeer:
+    """A machine; `enrolment` is the id of the enrolment that its certificate came from."""
+
+    cluster: str
+    machine: str
+    enrolment: str
+
+    def __str__(self) -> str:
+        return f"machine {self.machine} of cluster {self.cluster}"
+
+
+Peer = Operator | MachinePeer
+
+
+class NotAnIdentity(ValueError):
+    """A URI that names neither a machine nor an operator."""
+
+
+def identity_uri(peer: Peer) -> str:
+    """Return the URI that stands for `peer`; raises NotAnIdentity for an empty or endless name."""
+    if isinstance(peer, Operator):
+        parts = ["operator", peer.name]
+    else:
+        parts = ["machine", peer.cluster, peer.machine, peer.enrolment]
+    if not all(parts):
+        raise NotAnIdentity("a name in an identity can't be empty")
+    uri = _SCHEME + "/".join(quote(part, safe="") for part in parts)
+    if len(uri) > _MAX_LENGTH:
+        raise NotAnIdentity("a name in an identity is too long")
+    return uri
+
+
+def parse_identity(uri: str) -> Peer:
+    """Return who `uri` is; raises NotAnIdentity unless it is exactly as `identity_uri` writes."""
+    if not uri.startswith(_SCHEME) or len(uri) > _MAX_LENGTH:
+        raise NotAnIdentity("the certificate's URI is not one of this product")
+    match [unquote(part) for part in uri.removeprefix(_SCHEME).split("/")]:
+        case ["operator", name]:
+            peer: Peer = Operator(name)
+        case ["machine", cluster, machine, enrolment]:
+            peer = MachinePeer(cluster, machine, enrolment)
+        case _:
+            raise NotAnIdentity("the certificate's URI names neither a machine nor an operator")
+    if identity_uri(peer) != uri:
+        raise NotAnIdentity("the certificate's URI is not in its one allowed spelling")
+    return peer

@@ -1,0 +1,61 @@
+"""Who is calling: the identity in the certificate that TLS has verified, and nothing else.
+
+In: the context of a call. Out: Operator or MachinePeer.
+Promise: no header, no address and no field of a request has a say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc.aio
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from tdc.manager.identity.names import (
+    MachinePeer,
+    NotAnIdentity,
+    Operator,
+    Peer,
+    parse_identity,
+)
+
+__all__ = ["MachinePeer", "NotIdentified", "Operator", "Peer", "identity_of", "peer_of"]
+
+
+class NotIdentified(Exception):
+    """The connection carries no certificate that says who calls."""
+
+
+def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> Peer:
+    """Return who makes the call; raises NotIdentified."""
+    facts = context.auth_context()
+    if list(facts.get("transport_security_type", [])) != [b"ssl"]:
+        raise NotIdentified("the connection is not TLS")
+    certificates = list(facts.get("x509_pem_cert", []))
+    if len(certificates) != 1:
+        raise NotIdentified("the connection carries no client certificate")
+    return identity_of(certificates[0])
+
+
+def identity_of(certificate_pem: bytes) -> Peer:
+    """Return who a verified certificate is; raises NotIdentified.
+
+    It must have one subject alternative name, our URI, and be good for a client only
+    (RFC 5280 4.2.1.6 and 4.2.1.12).
+    """
+    try:
+        extensions = x509.load_pem_x509_certificate(certificate_pem).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (ValueError, x509.ExtensionNotFound):
+        raise NotIdentified("the certificate has no identity of this product") from None
+    if list(usage) != [ExtendedKeyUsageOID.CLIENT_AUTH]:
+        raise NotIdentified("the certificate is not one of a client")
+    match list(names):
+        case [x509.UniformResourceIdentifier(value=uri)]:
+            try:
+                return parse_identity(uri)
+            except NotAnIdentity as error:
+                raise NotIdentified(str(error)) from None
+        case _:
+            raise NotIdentified("the certificate names not exactly one identity")

@@ -1,0 +1,106 @@
+"""Small files that survive power loss: whole and old, or whole and new, never torn.
+
+In: a path and bytes. Out: a file that is durable when the call returns.
+Promise: write a temporary file, fsync it, rename it, fsync the folder, in this order. What is
+read back with `read_checked` is what was written with `write_checked`, or `Damaged`.
+Failures: every OSError leaves here as `NotWritten`, `NotReadable` or `Missing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+PRIVATE = 0o600
+READABLE = 0o644
+
+_HEAD = b"sha256:"
+_HEAD_LENGTH = len(_HEAD) + 64 + 1
+
+
+class NotWritten(Exception):
+    """The file could not be made durable; what was there before is still there."""
+
+
+class NotReadable(Exception):
+    """The file is there but can't be read; the text says why."""
+
+
+class Missing(NotReadable):
+    """There is no such file."""
+
+
+class Damaged(NotReadable):
+    """The content does not match its checksum."""
+
+
+def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """Put `content` at `path`, replacing what was there; raises NotWritten.
+
+    The file never exists with a wider mode than `mode`, not even for a moment.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        try:
+            _write_new(temporary, content, mode)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise NotWritten(f"{path} can't be written: {error.strerror or error}") from error
+
+
+def read(path: Path) -> bytes:
+    """Return the content of `path`; raises Missing or NotReadable."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Missing(f"{path} does not exist") from None
+    except OSError as error:
+        raise NotReadable(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def write_checked(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """As `write`, with a first line that lets `read_checked` notice damage."""
+    write(path, _HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n" + content, mode=mode)
+
+
+def read_checked(path: Path) -> bytes:
+    """Return what `write_checked` put there; raises Missing, Damaged or NotReadable."""
+    whole = read(path)
+    head, content = whole[:_HEAD_LENGTH], whole[_HEAD_LENGTH:]
+    if head != _HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n":
+        raise Damaged(f"{path} does not match its checksum")
+    return content
+
+
+def make_folder(path: Path) -> None:
+    """Make `path` (mode 0700 if it is new) and what is above it; raises NotWritten."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise NotWritten(f"{path} can't be made: {error.strerror or error}") from error
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

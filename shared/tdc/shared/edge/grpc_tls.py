@@ -1,0 +1,135 @@
+"""gRPC over mutual TLS: the only place that makes channels and server credentials.
+
+In: PEM bytes and addresses. Out: channels, credentials, the CA that a fingerprint names.
+Promise: no plaintext; TLS 1.2 or newer; a server is believed only by our CA and only under the
+name that managers carry, whatever address it was reached at; a join token is never sent to a
+server whose CA was not compared with the token's fingerprint first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+
+SERVER_NAME = "tdc-manager"
+"""The name in every manager's certificate that our clients ask for."""
+
+KEEPALIVE = 20.0
+"""Seconds of silence after which either end asks, in HTTP/2, whether the other is there."""
+
+_KEEPALIVE_TIMEOUT = 10.0
+_MAX_MESSAGE = 64 * 1024 * 1024  # a plan names every change on every machine
+_MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024
+
+
+class ManagerUnreachable(Exception):
+    """No TLS connection to the address; the text says why."""
+
+
+class WrongAuthority(Exception):
+    """The server's CA is not the one that the fingerprint names: wrong server, or an impostor."""
+
+
+def client_channel(
+    address: str, ca_pem: bytes, certificate_pem: bytes | None = None, key_pem: bytes | None = None
+) -> grpc.aio.Channel:
+    """Return a channel to a manager; without certificate and key only enrolment lets it in."""
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=ca_pem, private_key=key_pem, certificate_chain=certificate_pem
+    )
+    return grpc.aio.secure_channel(address, credentials, options=_client_options())
+
+
+def server_credentials(
+    certificate_chain_pem: bytes, key_pem: bytes, client_ca_pem: bytes | None
+) -> grpc.ServerCredentials:
+    """Return a server's credentials; with `client_ca_pem` every client must have a certificate."""
+    return grpc.ssl_server_credentials(
+        [(key_pem, certificate_chain_pem)],
+        root_certificates=client_ca_pem,
+        require_client_auth=client_ca_pem is not None,
+    )
+
+
+def server_options() -> Sequence[tuple[str, Any]]:
+    """Return the options that every server of ours is made with."""
+    return [
+        ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
+        ("grpc.keepalive_timeout_ms", int(_KEEPALIVE_TIMEOUT * 1000)),
+        # Clients ask every KEEPALIVE seconds while a call is open; more often is a flood.
+        ("grpc.http2.min_ping_interval_without_data_ms", int(KEEPALIVE * 500)),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_TO_MANAGER),
+        ("grpc.max_send_message_length", _MAX_MESSAGE),
+        # Two managers on one port would split the fleet between them unnoticed.
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+def _client_options() -> Sequence[tuple[str, Any]]:
+    return [
+        ("grpc.ssl_target_name_override", SERVER_NAME),
+        ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
+        ("grpc.keepalive_timeout_ms", int(_KEEPALIVE_TIMEOUT * 1000)),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE),
+        ("grpc.max_send_message_length", _MAX_MESSAGE_TO_MANAGER),
+        # Backoff is ours, with jitter; a new channel must not wait for an old one's.
+        ("grpc.use_local_subchannel_pool", 1),
+        # Managers are reached directly: a proxy set for the web must not swallow the fleet.
+        ("grpc.enable_http_proxy", 0),
+    ]
+
+
+async def fetch_authority(address: str, fingerprint: str, *, timeout: float) -> bytes:
+    """Return, PEM, the CA certificate with this SHA-256 that the server at `address` presents.
+
+    Nothing is sent but the TLS handshake. The certificate says nothing yet about the server:
+    anyone may present it; a connection made with it as the only CA then does.
+    `timeout` is seconds. Raises ManagerUnreachable, WrongAuthority.
+    """
+    for der in await _presented_chain(address, timeout):
+        if hmac.compare_digest(hashlib.sha256(der).hexdigest(), fingerprint.lower()):
+            return ssl.DER_cert_to_PEM_cert(der).encode()
+    raise WrongAuthority(
+        f"the server at {address} does not present the CA that the join token names; "
+        "nothing was sent to it. Check the address, and that the token is of this manager"
+    )
+
+
+async def _presented_chain(address: str, timeout: float) -> list[bytes]:
+    host, _, port = address.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False  # nothing is trusted on this connection, it only shows a chain
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(
+                host.strip("[]"), int(port), ssl=context, server_hostname=SERVER_NAME
+            )
+    except TimeoutError:
+        raise ManagerUnreachable(f"{address} did not answer within {timeout:g} s") from None
+    except (OSError, ValueError) as error:
+        raise ManagerUnreachable(f"no TLS connection to {address}: {error}") from error
+    try:
+        return _unverified_chain(writer.get_extra_info("ssl_object"))
+    finally:
+        writer.transport.abort()
+
+
+def _unverified_chain(connection: Any) -> list[bytes]:
+    """Return the certificates that the server sent, DER."""
+    if hasattr(connection, "get_unverified_chain"):  # public since Python 3.13
+        return list(connection.get_unverified_chain())
+    chain = connection._sslobj.get_unverified_chain()  # before, the same method one level down
+    return [certificate.public_bytes(_DER) for certificate in chain]
+
+
+_DER = 2  # _ssl.ENCODING_DER
