@@ -1,5 +1,5 @@
-"""etcd v3: commits, history, join tokens, and the watch. The only importer of the client.
+"""The store over etcd v3: key layout, channel, watch, commits, join tokens, embedded member.
 
-In: plans to commit. Out: the stored fleet at a revision, and its changes.
-Promise: one commit is one transaction; a lost answer is settled by request id; a watch is a hint.
+In: plans and requests of this manager; other managers' writes. Out: snapshots and changes.
+Promise: one commit is one transaction, applied once; a watch never hides that it lost something.
 """

@@ -1,0 +1,163 @@
+"""gRPC channels to the endpoints of one etcd: TLS, keepalive, and which one is used now.
+
+Promise: a call is given a channel that is connected, so that "could not connect" and "sent, and
+the answer was lost" are never mixed up. One endpoint is used at a time; when it fails, the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc
+from grpc import ChannelConnectivity
+
+from tdc.manager.store.errors import EtcdUnavailable, OptionsError
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds that connecting to one endpoint may take before the next one is tried."""
+
+_CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    # etcd closes connections that ping more often than every 5 s, or ping without a call.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A recovered member is found again within a second, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 3_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.use_local_subchannel_pool", 1),
+    # A revision that touches all machines of a cluster is bounded by etcd's request limit on the
+    # way in, a range read of all clusters is not.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdOptions:
+    """How to reach etcd.
+
+    `endpoints` are ``host:port``, ``https://host:port``, ``http://host:port`` or ``unix:PATH``.
+    `ca_file` turns TLS on; `cert_file` and `key_file` are a client certificate (PEM).
+    `user` and `password` log in where etcd has authentication enabled. `timeout` is the deadline
+    of each call in seconds. `quota` is the server's ``--quota-backend-bytes`` where known.
+    """
+
+    endpoints: tuple[str, ...]
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    user: str | None = None
+    password: str | None = None
+    timeout: float = 5.0
+    quota: int | None = None
+
+
+class Channels:
+    """The channels of one client: one for each endpoint, made when first needed."""
+
+    def __init__(self, options: EtcdOptions) -> None:
+        """Check the options; raises OptionsError."""
+        if not options.endpoints:
+            raise OptionsError("no etcd endpoint is given; name at least one host:port")
+        if (options.cert_file is None) != (options.key_file is None):
+            raise OptionsError("a client certificate needs both its cert file and its key file")
+        if options.cert_file is not None and options.ca_file is None:
+            raise OptionsError("a client certificate is given without the CA file of etcd")
+        self._targets = tuple(_target(endpoint, options) for endpoint in options.endpoints)
+        self._options = options
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._current = 0
+
+    @property
+    def current(self) -> str:
+        """The endpoint in use."""
+        return self._targets[self._current]
+
+    def prefer_next(self, failed: str) -> None:
+        """Use the next endpoint from now on, unless that has happened since `failed` was used."""
+        if self.current == failed:
+            self._current = (self._current + 1) % len(self._targets)
+
+    async def connected(self) -> tuple[str, grpc.aio.Channel]:
+        """Return an endpoint that accepts connections; raises EtcdUnavailable if none does."""
+        reasons: list[str] = []
+        for _ in self._targets:
+            target = self.current
+            channel = self._channel(target)
+            if await _is_ready(channel):
+                return target, channel
+            reasons.append(target)
+            self.prefer_next(target)
+        raise EtcdUnavailable(
+            f"no connection to etcd at {', '.join(reasons)}; check that it runs, that the address "
+            "is right, and that both sides trust each other's certificates"
+        )
+
+    def _channel(self, target: str) -> grpc.aio.Channel:
+        channel = self._channels.get(target)
+        if channel is None:
+            channel = self._channels[target] = _open(target, self._options)
+        return channel
+
+    async def close(self) -> None:
+        """Close every channel; calls in progress are cancelled."""
+        channels, self._channels = tuple(self._channels.values()), {}
+        for channel in channels:
+            await channel.close()
+
+
+def _target(endpoint: str, options: EtcdOptions) -> str:
+    if endpoint.startswith("unix:"):
+        return endpoint
+    url = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+    if url.scheme == "https" and options.ca_file is None:
+        raise OptionsError(f"{endpoint} needs the CA file that etcd's certificate is checked by")
+    if url.scheme == "http" and options.ca_file is not None:
+        raise OptionsError(f"{endpoint} is without TLS, but a CA file is given; use https")
+    try:
+        port = url.port
+    except ValueError:
+        port = None
+    if url.scheme not in {"", "http", "https"} or not url.hostname or port is None:
+        raise OptionsError(f"{endpoint!r} is not an etcd endpoint of the form host:port")
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    return f"dns:///{host}:{port}"
+
+
+def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
+    # A socket's path makes no valid HTTP/2 authority.
+    authority = (("grpc.default_authority", "localhost"),) if target.startswith("unix:") else ()
+    arguments: Sequence[tuple[str, int | str]] = (*_CHANNEL_OPTIONS, *authority)
+    if options.ca_file is None or target.startswith("unix:"):
+        return grpc.aio.insecure_channel(target, options=arguments)
+    try:
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=options.ca_file.read_bytes(),
+            private_key=options.key_file.read_bytes() if options.key_file else None,
+            certificate_chain=options.cert_file.read_bytes() if options.cert_file else None,
+        )
+    except OSError as error:
+        raise OptionsError(f"can't read the TLS files for etcd: {error}") from error
+    return grpc.aio.secure_channel(target, credentials, options=arguments)
+
+
+async def _is_ready(channel: grpc.aio.Channel) -> bool:
+    """Connect if needed; False once the attempt has failed or took longer than the deadline."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            state = channel.get_state(try_to_connect=True)
+            while state is not ChannelConnectivity.READY:
+                if state in {ChannelConnectivity.TRANSIENT_FAILURE, ChannelConnectivity.SHUTDOWN}:
+                    return False
+                await channel.wait_for_state_change(state)
+                state = channel.get_state(try_to_connect=True)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,266 @@
+"""A single etcd member of the manager's own: no server to set up, all data in one folder.
+
+The member listens on two sockets in a private folder, so it takes no port and is closed to other
+users of the machine (docs/decisions/0002-embedded-etcd.md). It is started and stopped with the
+manager; when it dies it is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tdc.manager.store.channel import EtcdOptions
+from tdc.manager.store.errors import EmbeddedError, EtcdError
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.etcd_program import EtcdProgram, find_program
+from tdc.manager.store.pause import Pause
+from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.tasks import running
+
+LOG = logging.getLogger(__name__)
+
+QUOTA = 4 * 1024**3
+"""Bytes that the embedded member's database may take."""
+MAX_LOG = 8 * 1024**2
+"""Bytes at which etcd's own log begins anew; one older part is kept."""
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 10.0
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for an etcd of a manager that was killed a moment ago."""
+
+_SOCKET = "localhost:1"  # unix://HOST:PORT makes etcd create a socket of the name HOST:PORT
+_PEER_SOCKET = "localhost:2"
+_MAX_SOCKET_PATH = 107  # sun_path is 108 bytes with its NUL (unix(7))
+_LOG_CHECK = 60.0
+
+
+class EmbeddedEtcd:
+    """A supervised member. ``async with EmbeddedEtcd(folder) as endpoint:``.
+
+    `warning` says, once started, what is wrong with the etcd program in use; None if nothing is.
+    `pid` is the member's process, None while it is not running.
+    """
+
+    def __init__(self, folder: Path, binary: Path | None = None, *, quota: int = QUOTA) -> None:
+        """Take the folder for its data (made if absent) and, if given, the program to run."""
+        self.folder = folder.absolute()
+        self.warning: str | None = None
+        self.pid: int | None = None
+        self._binary = binary
+        self._quota = quota
+        self._lock = -1
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> str:
+        """Start it and wait until it serves; returns the endpoint. Raises EmbeddedError."""
+        async with contextlib.AsyncExitStack() as stack:
+            program = await find_program(self._binary)
+            self._prepare_folder()
+            self._lock = await self._take_lock(stack)
+            self._warn(program)
+            endpoint = stack.enter_context(_reachable(self.folder))
+            process = await self._start(program)
+            try:
+                await self._wait_until_serving(process, endpoint)
+            except BaseException:
+                await self._stop(process)
+                raise
+            supervising = self._supervise(program, process)
+            await stack.enter_async_context(running(supervising, name="embedded etcd"))
+            self._stack = stack.pop_all()
+        return endpoint
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def _log_path(self) -> Path:
+        return self.folder / "etcd.log"
+
+    def _warn(self, program: EtcdProgram) -> None:
+        self.warning = program.warning
+        if program.warning:
+            LOG.warning("%s", program.warning)
+
+    # -- the folder ------------------------------------------------------------------------------
+
+    def _prepare_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.folder.stat().st_uid
+            if owner != os.geteuid():
+                raise EmbeddedError(
+                    f"{self.folder} belongs to another user (uid {owner}); "
+                    "run the manager as that user or choose another folder"
+                )
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise EmbeddedError(
+                f"can't keep the embedded etcd in {self.folder}: {error}"
+            ) from error
+
+    async def _take_lock(self, stack: contextlib.AsyncExitStack) -> int:
+        """Lock the folder; etcd inherits the lock, so it lasts as long as either process."""
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, lock)
+        give_up = monotonic() + LOCK_TIMEOUT
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic() > give_up:
+                    raise EmbeddedError(
+                        f"another manager uses {self.folder}; stop it, or give this one a folder "
+                        "of its own"
+                    ) from None
+                await asyncio.sleep(0.1)
+            else:
+                return lock
+
+    # -- the process -----------------------------------------------------------------------------
+
+    async def _supervise(self, program: EtcdProgram, process: asyncio.subprocess.Process) -> None:
+        """Start the member again whenever it ends; sooner if it ran for a while."""
+        pause = Pause(longest=10.0, first=0.2)
+        try:
+            while True:
+                began = monotonic()
+                code = await self._ended(process)
+                LOG.error(
+                    "the embedded etcd ended (%s); starting it again; its log is %s",
+                    f"signal {-code}" if code < 0 else f"exit code {code}",
+                    self._log_path,
+                )
+                if monotonic() - began > 60:
+                    pause.reset()
+                await pause()
+                try:
+                    process = await self._start(program)
+                except EmbeddedError as error:
+                    LOG.error("%s", error)
+        finally:
+            await self._stop(process)
+
+    async def _ended(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for the process's end, keeping its log bounded meanwhile; returns the exit code."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOG_CHECK):
+                    return await process.wait()
+            self._bound_log()
+
+    async def _start(self, program: EtcdProgram) -> asyncio.subprocess.Process:
+        try:
+            for name in (_SOCKET, _PEER_SOCKET):  # left behind by a kill; the lock is ours
+                (self.folder / name).unlink(missing_ok=True)
+            self._bound_log()
+            with self._log_path.open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    *program.dying_with_us(_arguments(self._quota)),
+                    cwd=self.folder,
+                    env=_environment(),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(self._lock,),
+                    start_new_session=True,  # Ctrl-C in the manager's terminal is for the manager
+                )
+        except OSError as error:
+            raise EmbeddedError(f"can't start {program.path}: {error}") from error
+        self.pid = process.pid
+        return process
+
+    async def _stop(self, process: asyncio.subprocess.Process) -> None:
+        """End the process by SIGTERM, then by SIGKILL."""
+        self.pid = None
+        if process.returncode is not None:
+            return
+        process.terminate()
+        process.send_signal(signal.SIGCONT)  # a stopped process would not see SIGTERM
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await process.wait()
+        except TimeoutError:
+            LOG.warning("the embedded etcd did not stop within %g s; killing it", STOP_TIMEOUT)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def _wait_until_serving(self, process: asyncio.subprocess.Process, endpoint: str) -> None:
+        """Return when a linearizable read succeeds; raises EmbeddedError if it never does."""
+        give_up = monotonic() + START_TIMEOUT
+        async with EtcdClient(EtcdOptions((endpoint,), timeout=1.0)) as etcd:
+            while process.returncode is None and monotonic() < give_up:
+                with contextlib.suppress(EtcdError):
+                    await etcd.get("/tdc/")
+                    return
+                await asyncio.sleep(0.02)
+        ended = "is not serving" if process.returncode is None else "ended"
+        raise EmbeddedError(
+            f"the embedded etcd {ended} at its start; its last words: {self._last_words()} "
+            f"(all of them in {self._log_path})"
+        )
+
+    # -- its log ---------------------------------------------------------------------------------
+
+    def _bound_log(self) -> None:
+        """Begin the log anew when it is too long; etcd appends, so truncating is safe."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._log_path.stat().st_size > MAX_LOG:
+                (self.folder / "etcd.log.1").write_bytes(self._log_path.read_bytes()[-MAX_LOG:])
+                os.truncate(self._log_path, 0)
+
+    def _last_words(self) -> str:
+        lines = self._log_path.read_bytes()[-2_000:].decode("utf-8", "replace").splitlines()
+        return " | ".join(lines[-3:])
+
+
+def _arguments(quota: int) -> list[str]:
+    return [
+        "--name=tdc",
+        "--data-dir=data",
+        f"--listen-client-urls=unix://{_SOCKET}",
+        f"--advertise-client-urls=unix://{_SOCKET}",
+        f"--listen-peer-urls=unix://{_PEER_SOCKET}",
+        f"--initial-advertise-peer-urls=unix://{_PEER_SOCKET}",
+        f"--initial-cluster=tdc=unix://{_PEER_SOCKET}",
+        f"--quota-backend-bytes={quota}",
+        "--logger=zap",
+        "--log-level=warn",
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """Return ours without the variables that etcd would take for flags."""
+    kept = {"ETCD_UNSUPPORTED_ARCH"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith("ETCD_")
+    }
+
+
+@contextlib.contextmanager
+def _reachable(folder: Path) -> Iterator[str]:
+    """Yield the socket's endpoint, through a short link where the folder's own path is too long."""
+    if len(os.fsencode(folder / _SOCKET)) <= _MAX_SOCKET_PATH:
+        yield f"unix:{folder / _SOCKET}"
+        return
+    with tempfile.TemporaryDirectory(prefix="tdc-") as private:
+        link = Path(private) / "etcd"
+        link.symlink_to(folder, target_is_directory=True)
+        if len(os.fsencode(link / _SOCKET)) > _MAX_SOCKET_PATH:
+            raise EmbeddedError(
+                f"the path of {folder} is too long for a socket, and so is {link}; "
+                "choose a shorter folder, or a shorter TMPDIR"
+            )
+        yield f"unix:{link / _SOCKET}"

@@ -1,0 +1,450 @@
+"""The etcd v3 client: the only file that imports the client library, for its stubs alone.
+
+Channel, login and watch are ours (docs/decisions/0001-etcd-client.md). Every call has a
+deadline. Reads move on to the next endpoint; a transaction is sent once, and when its answer
+is lost the caller is told so (`EtcdAnswerLost`) and settles it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+from aetcd.rpc import (
+    AlarmRequest,
+    AlarmType,
+    AuthenticateRequest,
+    AuthStub,
+    CompactionRequest,
+    Compare,
+    DefragmentRequest,
+    DeleteRangeRequest,
+    KVStub,
+    MaintenanceStub,
+    PutRequest,
+    RangeRequest,
+    RequestOp,
+    StatusRequest,
+    TxnRequest,
+    WatchCreateRequest,
+    WatchProgressRequest,
+    WatchRequest,
+    WatchStub,
+)
+
+from tdc.manager.store.channel import Channels, EtcdOptions
+from tdc.manager.store.errors import (
+    Compacted,
+    EtcdAnswerLost,
+    EtcdError,
+    EtcdRefused,
+    EtcdSilent,
+    EtcdUnavailable,
+    Reason,
+)
+from tdc.manager.store.values import (
+    Delete,
+    EtcdStatus,
+    Event,
+    Get,
+    KeyValue,
+    Operation,
+    Put,
+    Read,
+    TxnResult,
+    Unchanged,
+    WatchMessage,
+    prefix_end,
+)
+
+PAGE = 64
+"""Keys in one page of a range read: bounds the memory and time of one answer."""
+
+Metadata = tuple[tuple[str, str], ...]
+# Go's WithRequireLeader: a member cut off from its leader ends the stream instead of going quiet.
+_HAS_LEADER = (("hasleader", "true"),)
+
+
+class EtcdClient:
+    """One client of one etcd. Use as ``async with EtcdClient(options) as etcd``."""
+
+    def __init__(self, options: EtcdOptions) -> None:
+        """Take the options; raises OptionsError. Nothing is connected yet."""
+        self.options = options
+        self._channels = Channels(options)
+        self._token: str | None = None
+
+    async def __aenter__(self) -> EtcdClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the channels; calls and watches in progress end."""
+        await self._channels.close()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def get(self, key: str) -> KeyValue | None:
+        """Return one key as it is now (linearizable), None if absent."""
+        answer = await self._read(lambda stub: stub.Range, RangeRequest(key=_bytes(key)))
+        return _key_value(answer.kvs[0]) if answer.kvs else None
+
+    async def range(self, prefix: str, *, keys_only: bool = False) -> Read:
+        """Return all keys under `prefix` as of one revision (linearizable), in key order."""
+        items: list[KeyValue] = []
+        start, revision, cluster_id, more = prefix, 0, 0, True
+        while more:
+            request = RangeRequest(
+                key=_bytes(start),
+                range_end=_bytes(prefix_end(prefix)),
+                limit=PAGE,
+                revision=revision,
+                keys_only=keys_only,
+            )
+            answer = await self._read(lambda stub: stub.Range, request)
+            revision = revision or answer.header.revision
+            cluster_id = answer.header.cluster_id
+            items.extend(_key_value(pair) for pair in answer.kvs)
+            more = answer.more
+            start = items[-1].key + "\0" if items else start
+        return Read(revision, cluster_id, tuple(items))
+
+    async def newest(self, start: str, end: str, limit: int) -> Read:
+        """Return the last `limit` keys of [start, end), in descending order."""
+        request = RangeRequest(
+            key=_bytes(start),
+            range_end=_bytes(end),
+            limit=limit,
+            sort_order=RangeRequest.DESCEND,
+            sort_target=RangeRequest.KEY,
+        )
+        answer = await self._read(lambda stub: stub.Range, request)
+        items = tuple(_key_value(pair) for pair in answer.kvs)
+        return Read(answer.header.revision, answer.header.cluster_id, items)
+
+    async def status(self) -> EtcdStatus:
+        """Return size, version and alarms of the member in use."""
+        answer = await self._read(lambda stub: stub.Status, StatusRequest(), MaintenanceStub)
+        alarms = await self._read(
+            lambda stub: stub.Alarm, AlarmRequest(action=AlarmRequest.GET), MaintenanceStub
+        )
+        return EtcdStatus(
+            version=answer.version,
+            size=answer.dbSize,
+            size_in_use=answer.dbSizeInUse,
+            quota=self.options.quota,
+            revision=answer.header.revision,
+            cluster_id=answer.header.cluster_id,
+            member_id=answer.header.member_id,
+            leader=answer.leader,
+            alarms=tuple(sorted({AlarmType.Name(alarm.alarm) for alarm in alarms.alarms})),
+        )
+
+    # -- changing ------------------------------------------------------------------------------
+
+    async def txn(
+        self,
+        compares: Sequence[Unchanged],
+        then: Sequence[Operation],
+        otherwise: Sequence[Operation] = (),
+    ) -> TxnResult:
+        """Execute one transaction, at most once.
+
+        Raises EtcdUnavailable (certainly not executed), EtcdAnswerLost (not known), EtcdRefused.
+        """
+        request = TxnRequest(
+            compare=[_compare(compare) for compare in compares],
+            success=[_operation(operation) for operation in then],
+            failure=[_operation(operation) for operation in otherwise],
+        )
+        answer = await self._once(request)
+        return TxnResult(
+            succeeded=answer.succeeded,
+            revision=answer.header.revision,
+            reads=tuple(
+                tuple(_key_value(pair) for pair in part.response_range.kvs)
+                for part in answer.responses
+                if part.HasField("response_range")
+            ),
+        )
+
+    async def compact(self, revision: int) -> None:
+        """Forget etcd's history before `revision`; one that is compacted already is no error."""
+        with contextlib.suppress(Compacted):
+            await self._read(lambda stub: stub.Compact, CompactionRequest(revision=revision))
+
+    async def defragment(self, *, timeout: float = 60.0) -> None:
+        """Give freed space back to the file system; the member answers nothing meanwhile."""
+        await self._read(
+            lambda stub: stub.Defragment, DefragmentRequest(), MaintenanceStub, timeout=timeout
+        )
+
+    async def disarm(self) -> None:
+        """Clear etcd's alarms, after their cause is gone."""
+        request = AlarmRequest(action=AlarmRequest.DEACTIVATE, alarm=AlarmType.Value("NOSPACE"))
+        await self._read(lambda stub: stub.Alarm, request, MaintenanceStub)
+
+    # -- watching ------------------------------------------------------------------------------
+
+    async def watch(
+        self, prefix: str, start_revision: int, *, deadline: float
+    ) -> AsyncIterator[WatchMessage]:
+        """Yield the messages of one watch stream, each within `deadline` seconds of the last.
+
+        Asks etcd for a sign of life three times a deadline. Ends when the server ends the stream
+        cleanly; raises EtcdSilent, EtcdUnavailable, EtcdRefused or Compacted otherwise. Never
+        reconnects: only a caller who re-reads knows that nothing was missed.
+        """
+        target, channel = await self._channels.connected()
+        call = WatchStub(channel).Watch(
+            _watch_requests(prefix, start_revision, deadline / 3),
+            metadata=(*_HAS_LEADER, *await self._login(channel)),
+        )
+        messages = call.__aiter__()
+        try:
+            while True:
+                async with asyncio.timeout(deadline):
+                    answer = await anext(messages, None)
+                if answer is None:
+                    return
+                yield _watch_message(answer)
+        except TimeoutError:
+            self._channels.prefer_next(target)
+            raise EtcdSilent(
+                f"etcd at {target} gave no sign of life for {deadline:g} s; "
+                "it is frozen, overloaded, or the network drops its packets"
+            ) from None
+        except grpc.aio.AioRpcError as error:
+            self._channels.prefer_next(target)
+            raise self._translate(error, target, sent=False) from error
+        finally:
+            call.cancel()
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    async def _read(
+        self,
+        method: Callable[[Any], Any],
+        request: object,
+        stub: type = KVStub,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        """Call what may be repeated: on each endpoint in turn until one answers."""
+        last: EtcdError | None = None
+        for _ in self.options.endpoints:
+            target, channel = await self._channels.connected()
+            try:
+                return await self._call(channel, method(stub(channel)), request, timeout)
+            except grpc.aio.AioRpcError as error:
+                last = self._translate(error, target, sent=False)
+                if not isinstance(last, EtcdUnavailable):
+                    raise last from error
+                self._channels.prefer_next(target)
+        assert last is not None  # there is at least one endpoint
+        raise last
+
+    async def _once(self, request: object) -> Any:
+        """Send a transaction over one connected endpoint, once."""
+        target, channel = await self._channels.connected()
+        try:
+            return await self._call(channel, KVStub(channel).Txn, request, None)
+        except grpc.aio.AioRpcError as error:
+            translated = self._translate(error, target, sent=True)
+            if not isinstance(translated, EtcdRefused):
+                self._channels.prefer_next(target)
+            raise translated from error
+
+    async def _call(
+        self,
+        channel: grpc.aio.Channel,
+        method: Callable[..., Awaitable[Any]],
+        request: object,
+        timeout: float | None,
+    ) -> Any:
+        """Call with login and deadline.
+
+        A refused token is renewed once and the call repeated: etcd checks the token before it
+        proposes anything, so such a call was certainly not executed.
+        """
+        deadline = self.options.timeout if timeout is None else timeout
+        try:
+            return await method(
+                request, timeout=deadline, metadata=(*_HAS_LEADER, *await self._login(channel))
+            )
+        except grpc.aio.AioRpcError as error:
+            if self.options.user is None or not _token_refused(error):
+                raise
+        self._token = None
+        return await method(
+            request, timeout=deadline, metadata=(*_HAS_LEADER, *await self._login(channel))
+        )
+
+    async def _login(self, channel: grpc.aio.Channel) -> Metadata:
+        """Return the token as call metadata; empty without a user, or where etcd asks for none."""
+        if self.options.user is None:
+            return ()
+        if self._token is None:
+            request = AuthenticateRequest(name=self.options.user, password=self.options.password)
+            try:
+                answer = await AuthStub(channel).Authenticate(request, timeout=self.options.timeout)
+            except grpc.aio.AioRpcError as error:
+                if "authentication is not enabled" in _details(error):
+                    return ()
+                if error.code() in _NOT_ANSWERED:
+                    raise EtcdUnavailable(f"could not log in to etcd: {_details(error)}") from error
+                raise EtcdRefused(
+                    Reason.LOGIN,
+                    f"etcd refused the login of user {self.options.user!r}: {_details(error)}; "
+                    "check the user and its password",
+                ) from error
+            self._token = answer.token
+        return (("token", self._token or ""),)
+
+    def _translate(self, error: grpc.aio.AioRpcError, target: str, *, sent: bool) -> EtcdError:
+        """Return our error. `sent`: it is a transaction, which must not be guessed about."""
+        text = _details(error)
+        if "compacted" in text:
+            return Compacted(0)
+        refusal = _refusal(error.code(), text)
+        if refusal is not None:
+            return refusal
+        if sent:
+            return EtcdAnswerLost(
+                f"etcd at {target} gave no answer to a transaction ({text}); "
+                "it may or may not have been executed"
+            )
+        return EtcdUnavailable(f"etcd at {target} did not answer: {text}")
+
+
+_NOT_ANSWERED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+}
+
+
+def _details(error: grpc.aio.AioRpcError) -> str:
+    return error.details() or error.code().name
+
+
+def _token_refused(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() is grpc.StatusCode.UNAUTHENTICATED or (
+        error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        and ("user name is empty" in _details(error) or "revision of auth store" in _details(error))
+    )
+
+
+def _refusal(code: grpc.StatusCode, text: str) -> EtcdRefused | None:
+    """Return the refusal if etcd certainly did not execute the call."""
+    if "space exceeded" in text:
+        return EtcdRefused(
+            Reason.NO_SPACE,
+            "etcd's database has reached its quota and takes no more writes (NOSPACE); reads and "
+            "agents go on. To mend it: compact, defragment, then `etcdctl alarm disarm`, and raise "
+            "--quota-backend-bytes if the size in use is near the quota",
+        )
+    if code is grpc.StatusCode.PERMISSION_DENIED or "permission denied" in text:
+        return EtcdRefused(
+            Reason.PERMISSION,
+            "etcd denied permission; grant the manager's user readwrite on the prefix /tdc/",
+        )
+    if code is grpc.StatusCode.UNAUTHENTICATED or "user name is empty" in text:
+        return EtcdRefused(
+            Reason.LOGIN,
+            f"etcd wants a login ({text}); give the manager's etcd user and password",
+        )
+    if "too large" in text or "too many operations" in text:
+        return EtcdRefused(Reason.TOO_LARGE, f"etcd refused the request by size: {text}")
+    if code in {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }:
+        return EtcdRefused(Reason.INVALID, f"etcd refused the call: {text}")
+    return None
+
+
+# -- messages ----------------------------------------------------------------------------------
+
+
+def _bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogateescape")
+
+
+def _key_value(pair: Any) -> KeyValue:
+    return KeyValue(_text(pair.key), pair.value, pair.mod_revision)
+
+
+def _compare(compare: Unchanged) -> Any:
+    return Compare(
+        result=Compare.EQUAL,
+        target=Compare.MOD,
+        key=_bytes(compare.key),
+        mod_revision=compare.mod_revision,
+    )
+
+
+def _operation(operation: Operation) -> Any:
+    match operation:
+        case Put(key, value):
+            return RequestOp(request_put=PutRequest(key=_bytes(key), value=value))
+        case Delete(key, end):
+            return RequestOp(
+                request_delete_range=DeleteRangeRequest(
+                    key=_bytes(key), range_end=_bytes(end) if end else b""
+                )
+            )
+        case Get(key, end):
+            return RequestOp(
+                request_range=RangeRequest(key=_bytes(key), range_end=_bytes(end) if end else b"")
+            )
+
+
+async def _watch_requests(prefix: str, start_revision: int, every: float) -> AsyncIterator[Any]:
+    """Create the watch, then ask for progress again and again; gRPC's call owns this iterator."""
+    yield WatchRequest(
+        create_request=WatchCreateRequest(
+            key=_bytes(prefix),
+            range_end=_bytes(prefix_end(prefix)),
+            start_revision=start_revision,
+            progress_notify=True,
+            fragment=True,
+        )
+    )
+    while True:
+        await asyncio.sleep(every)
+        yield WatchRequest(progress_request=WatchProgressRequest())
+
+
+def _watch_message(answer: Any) -> WatchMessage:
+    if answer.compact_revision:
+        raise Compacted(answer.compact_revision)
+    if answer.canceled:
+        reason = answer.cancel_reason or "no reason given"
+        raise _refusal(grpc.StatusCode.UNKNOWN, reason) or EtcdUnavailable(
+            f"etcd cancelled the watch: {reason}"
+        )
+    return WatchMessage(
+        revision=answer.header.revision,
+        cluster_id=answer.header.cluster_id,
+        events=tuple(_event(event) for event in answer.events),
+        more=answer.fragment,
+    )
+
+
+def _event(event: Any) -> Event:
+    deleted = event.type == event.DELETE
+    return Event(_text(event.kv.key), None if deleted else event.kv.value, event.kv.mod_revision)

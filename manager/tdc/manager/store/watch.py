@@ -1,0 +1,183 @@
+"""Follow a prefix: a range read, then a watch from there; what goes wrong is healed by re-reading.
+
+A watch is a hint (CONTROL-PLANE: what a dependable watcher must do). So: events are handed on as
+whole revisions; every end of the stream, clean or not, refused, compacted, failed or silent,
+leads to a new range read; and the keys are compared with etcd's every so often, so that even
+an event that never came is healed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from tdc.manager.store.errors import EtcdError, EtcdUnavailable
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.pause import Pause
+from tdc.manager.store.values import Event, Read, WatchMessage
+from tdc.shared.edge.clock import Clock, monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything under the prefix as of `revision`; the consumer compares with what it had.
+
+    `why` says what made it necessary. `went_back` is True if the store is not a continuation of
+    what was seen before: an older backup was restored, or it is another etcd.
+    """
+
+    revision: int
+    values: Mapping[str, bytes]
+    why: str
+    went_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one etcd transaction changed under the prefix: key -> value, None for deleted."""
+
+    revision: int
+    values: Mapping[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """etcd can't be followed at the moment: what was handed on may be out of date. Why, in words.
+
+    Sent once when it begins; a Snapshot ends it.
+    """
+
+    reason: str
+
+
+News = Snapshot | Changes | Away
+
+
+@dataclass(frozen=True, slots=True)
+class FollowOptions:
+    """Seconds: `silence` until a quiet stream counts as dead; `compare_every` between two
+    comparisons of all keys with etcd's; `pause` the longest wait before reconnecting.
+    """
+
+    silence: float = 6.0
+    compare_every: float = 60.0
+    pause: float = 3.0
+    clock: Clock = monotonic
+
+
+async def follow(
+    etcd: EtcdClient, prefix: str, options: FollowOptions | None = None
+) -> AsyncIterator[News]:
+    """Yield a Snapshot, then Changes in the order of etcd's revisions, for ever.
+
+    Never raises a store error: trouble is an Away, mended trouble a Snapshot. Close it with
+    ``contextlib.aclosing`` so that the stream ends when its consumer does.
+    """
+    options = options or FollowOptions()
+    state = _Followed(prefix)
+    pause = Pause(longest=options.pause)
+    why, away = "start", False
+    while True:
+        began = options.clock()
+        try:
+            snapshot = state.snapshot(await etcd.range(prefix), why)
+            away = False
+            yield snapshot
+            async with contextlib.aclosing(_watch(etcd, state, options)) as changes:
+                async for change in changes:
+                    yield change
+            why = "the periodic comparison found a difference that the watch had not told"
+            pause.reset()
+        except EtcdError as error:
+            why = str(error)
+            if not away:
+                away = True
+                yield Away(why)
+            if options.clock() - began > 2 * options.silence:
+                pause.reset()
+            await pause()
+
+
+async def _watch(
+    etcd: EtcdClient, state: _Followed, options: FollowOptions
+) -> AsyncIterator[Changes]:
+    """Yield changes until the comparison with etcd fails; raises an EtcdError on any other end."""
+    compare_at = options.clock() + options.compare_every
+    suspected = False  # a difference may only be an event that is still on its way: look twice
+    stream = etcd.watch(state.prefix, state.revision + 1, deadline=options.silence)
+    async with contextlib.aclosing(stream) as messages:
+        async for message in messages:
+            for change in state.take(message):
+                yield change
+            if options.clock() >= compare_at:
+                differs = state.differs_from(await etcd.range(state.prefix, keys_only=True))
+                if differs and suspected:
+                    return
+                suspected = differs
+                compare_at = options.clock() + (0 if differs else options.compare_every)
+    raise EtcdUnavailable("etcd ended the watch")
+
+
+class WatchOutOfOrder(EtcdUnavailable):
+    """The watch sent a revision a second time or went back; what it says can't be trusted."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What has been handed on: the last whole revision, and each key's last write."""
+
+    prefix: str
+    revision: int = 0
+    cluster_id: int = 0
+    written: dict[str, int] = field(default_factory=dict)
+    _partial: list[Event] = field(default_factory=list)
+
+    def snapshot(self, read: Read, why: str) -> Snapshot:
+        known = self.revision > 0
+        went_back = known and (read.revision < self.revision or read.cluster_id != self.cluster_id)
+        self.revision, self.cluster_id = read.revision, read.cluster_id
+        self.written = {item.key: item.mod_revision for item in read.items}
+        self._partial = []
+        values = {item.key: item.value for item in read.items}
+        return Snapshot(read.revision, values, why, went_back)
+
+    def take(self, message: WatchMessage) -> list[Changes]:
+        """Return the whole revisions that `message` completes, in their order."""
+        if message.cluster_id not in {0, self.cluster_id}:
+            raise WatchOutOfOrder("the watch is answered by another etcd than the range read")
+        events = [*self._partial, *message.events]
+        if message.more:
+            self._partial = events
+            return []
+        self._partial = []
+        return [self._whole(revision, group) for revision, group in _by_revision(events)]
+
+    def _whole(self, revision: int, events: list[Event]) -> Changes:
+        if revision <= self.revision:
+            raise WatchOutOfOrder(
+                f"the watch sent revision {revision} after {self.revision} had been read"
+            )
+        self.revision = revision
+        for event in events:
+            if event.value is None:
+                self.written.pop(event.key, None)
+            else:
+                self.written[event.key] = event.mod_revision
+        return Changes(revision, {event.key: event.value for event in events})
+
+    def differs_from(self, read: Read) -> bool:
+        """Say whether etcd's keys differ from what was handed on."""
+        return read.cluster_id != self.cluster_id or self.written != {
+            item.key: item.mod_revision for item in read.items
+        }
+
+
+def _by_revision(events: list[Event]) -> list[tuple[int, list[Event]]]:
+    groups: list[tuple[int, list[Event]]] = []
+    for event in events:
+        if groups and groups[-1][0] == event.mod_revision:
+            groups[-1][1].append(event)
+        else:
+            groups.append((event.mod_revision, [event]))
+    return groups
