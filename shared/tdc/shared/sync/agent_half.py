@@ -1,0 +1,166 @@
+"""PURE. The agent's half of one settings stream; how it works is told in `stream_state`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from tdc.shared.sync.acceptance import objection
+from tdc.shared.sync.stream_state import (
+    Apply,
+    Close,
+    Effect,
+    Event,
+    Opened,
+    Phase,
+    PingSaid,
+    Refuse,
+    SayHello,
+    SayOutcome,
+    SayPong,
+    SayStatus,
+    Settled,
+    StatusDue,
+    Tick,
+    WantedSaid,
+    WelcomeSaid,
+    name_of,
+    silence,
+)
+from tdc.shared.sync.values import DEFAULT_INTERVALS, BadIntervals, Intervals, Running, Wanted
+
+RETRY_APPLY = 10.0
+"""Seconds after which an agent applies again what failed for a reason that may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHalf:
+    """What an agent knows of its stream. Times are monotonic seconds.
+
+    Invariant: `applying` is set exactly in phase BUSY; `next` only there; `again` (what is to
+    be tried once more at `again_at`) only in phase IDLE.
+    """
+
+    running: Running
+    phase: Phase = Phase.NEW
+    intervals: Intervals = DEFAULT_INTERVALS
+    applying: Wanted | None = None
+    next: Wanted | None = None
+    again: Wanted | None = None
+    again_at: float = 0.0
+    heard_at: float = 0.0
+    status_at: float = 0.0
+
+
+AgentStep = tuple[AgentHalf, tuple[Effect, ...]]
+
+
+def agent_opened(running: Running, now: float) -> AgentHalf:
+    """Return the agent's half of a stream that is being opened."""
+    return AgentHalf(running, heard_at=now)
+
+
+def agent_step(state: AgentHalf, event: Event, now: float) -> AgentStep:
+    """Return the agent's next state and what is to be done, in order."""
+    if state.phase is Phase.CLOSED:
+        return state, ()
+    act = _AGENT.get((state.phase, type(event)))
+    if act is None:
+        return _agent_close(state, f"the manager sent {name_of(event)} in phase {state.phase}")
+    if isinstance(event, WelcomeSaid | WantedSaid | PingSaid):
+        state = replace(state, heard_at=now)
+    return act(state, event, now)
+
+
+def agent_wake_at(state: AgentHalf) -> float:
+    """Return when the agent's half needs its next Tick."""
+    due = [state.heard_at + state.intervals.deadline]
+    if state.phase in (Phase.IDLE, Phase.BUSY):
+        due.append(state.status_at)
+    if state.again:
+        due.append(state.again_at)
+    return min(due)
+
+
+def _agent_open(state: AgentHalf, _: Opened, now: float) -> AgentStep:
+    return replace(state, phase=Phase.GREETED), (SayHello(),)
+
+
+def _agent_welcome(state: AgentHalf, event: WelcomeSaid, now: float) -> AgentStep:
+    try:
+        intervals = event.intervals.checked()
+    except BadIntervals as error:
+        return _agent_close(state, f"the manager's Welcome is not usable: {error}")
+    status_at = now + intervals.status
+    return replace(state, phase=Phase.IDLE, intervals=intervals, status_at=status_at), (
+        SayStatus(),
+    )
+
+
+def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
+    wanted = event.wanted
+    if state.phase is Phase.BUSY:
+        return replace(state, next=wanted), ()  # latest wins: an older `next` is forgotten
+    busy = replace(state, phase=Phase.BUSY, applying=wanted, again=None)
+    reason = objection(wanted, state.running)
+    return busy, (Refuse(wanted, reason) if reason else Apply(wanted),)
+
+
+def _agent_settled(state: AgentHalf, event: Settled, now: float) -> AgentStep:
+    tried, after = state.applying, state.next
+    state = replace(state, phase=Phase.IDLE, applying=None, next=None, running=event.running)
+    if event.again and after is None:
+        state = replace(state, again=tried, again_at=now + RETRY_APPLY)
+    said = SayOutcome(event.attempt)
+    if after is None:
+        return replace(state, status_at=now + state.intervals.status), (said, SayStatus())
+    state, effects = _agent_wanted(state, WantedSaid(after), now)
+    return state, (said, *effects)
+
+
+def _agent_ping(state: AgentHalf, event: PingSaid, now: float) -> AgentStep:
+    return state, (SayPong(event.number),)
+
+
+def _agent_status(state: AgentHalf, _: StatusDue, now: float) -> AgentStep:
+    return replace(state, status_at=now + state.intervals.status), (SayStatus(),)
+
+
+def _agent_nothing(state: AgentHalf, _: StatusDue, now: float) -> AgentStep:
+    return state, ()
+
+
+def _agent_tick(state: AgentHalf, _: Tick, now: float) -> AgentStep:
+    if now >= state.heard_at + state.intervals.deadline:
+        return _agent_close(state, silence(state.intervals), dead=True)
+    effects: tuple[Effect, ...] = ()
+    if state.again is not None and now >= state.again_at:
+        state, effects = _agent_wanted(state, WantedSaid(state.again), now)
+    if state.phase is not Phase.GREETED and now >= state.status_at:
+        state, effects = (
+            replace(state, status_at=now + state.intervals.status),
+            (*effects, SayStatus()),
+        )
+    return state, effects
+
+
+def _agent_close(state: AgentHalf, reason: str, *, dead: bool = False) -> AgentStep:
+    return replace(state, phase=Phase.CLOSED), (Close(reason, dead),)
+
+
+_AGENT: Mapping[tuple[Phase, type], Callable[..., AgentStep]] = {
+    (Phase.NEW, Opened): _agent_open,
+    (Phase.NEW, StatusDue): _agent_nothing,
+    (Phase.GREETED, WelcomeSaid): _agent_welcome,
+    (Phase.GREETED, StatusDue): _agent_nothing,
+    (Phase.GREETED, Tick): _agent_tick,
+    (Phase.IDLE, WantedSaid): _agent_wanted,
+    (Phase.IDLE, PingSaid): _agent_ping,
+    (Phase.IDLE, StatusDue): _agent_status,
+    (Phase.IDLE, Tick): _agent_tick,
+    (Phase.BUSY, WantedSaid): _agent_wanted,
+    (Phase.BUSY, PingSaid): _agent_ping,
+    (Phase.BUSY, Settled): _agent_settled,
+    (Phase.BUSY, StatusDue): _agent_status,
+    (Phase.BUSY, Tick): _agent_tick,
+}
