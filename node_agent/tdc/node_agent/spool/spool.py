@@ -1,90 +1,440 @@
-"""The durable queue of copies: what ingest, deliver and status call."""
+"""The durable queue of copies: what ingest, deliver and status call.
+
+Promises: `hold` returns when the copy survives kill -9 and power loss; a copy leaves the spool
+only by `delivered` or `discard`; nobody claims a copy twice; while the file can't be written
+nothing is taken and nothing is claimed, and it heals by itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tdc.node_agent.log_lines import TdcLog
-from tdc.node_agent.spool.values import Copy, Destination, Event, Setaside, SpoolFacts
-from tdc.shared.edge.clock import Clock, wall
+from tdc.node_agent.spool.database import (
+    MAX_CONTENT,
+    Batch,
+    Damage,
+    Database,
+    DatabaseFault,
+    DatabaseTooNew,
+    DatabaseUnreadable,
+)
+from tdc.node_agent.spool.due import DueQueue
+from tdc.node_agent.spool.errors import SpoolError, SpoolFull, SpoolUnavailable
+from tdc.node_agent.spool.folder import SpoolFolder
+from tdc.node_agent.spool.health import Bounds, Health
+from tdc.node_agent.spool.values import (
+    Copy,
+    CopyState,
+    Destination,
+    Event,
+    Setaside,
+    SpoolFacts,
+)
+from tdc.node_agent.spool.writer import Writer
+from tdc.shared.edge.clock import Clock, monotonic, wall
+from tdc.shared.mail.address import domain_of
 from tdc.shared.mail.envelope import Envelope
+
+HOLD_TIMEOUT = 10.0
+"""Seconds after which `hold` gives up; the MTA is waiting behind it."""
+RELEASE_MARK_DELAY = 1.0
+"""Seconds that the mark of a release may wait; a copy delivered sooner never needs it."""
+RECENT_BYTES = 32 * 1024**2
+"""Content kept in memory between hold and claim, so that a flowing queue is not read back."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A copy whose original has not been answered yet."""
+
+    intake: str
+    size: int
+    taken_at: float
+
+
+@dataclass(slots=True)
+class _Claimed:
+    """A copy in delivery's hands."""
+
+    intake: str
+    size: int
+    next_at: float
 
 
 class Spool:
     """One folder with one SQLite file. All methods are called from one event loop."""
 
     arrived: asyncio.Event
-    """Set by release, unclaim and recovery: there may be something to claim."""
+    """Set by release, unclaim and recovery: there may be something to claim. The scheduler
+    clears it before it looks."""
+
+    def __init__(
+        self, folder: SpoolFolder, database: Database, clock: Clock, log: TdcLog | None
+    ) -> None:
+        """Read the queue of an open file; `open` is the way to make one."""
+        self.arrived = asyncio.Event()
+        self._folder = folder
+        self._clock = clock
+        self._log = log or TdcLog()
+        self._bounds = Bounds(max_messages=500_000, max_bytes=10 * 1024**3)
+        self._health = Health()
+        self._warning: str | None = None
+        self._due = DueQueue()
+        self._held: dict[int, _Held] = {}
+        self._claimed: dict[int, _Claimed] = {}
+        self._recent: dict[int, Copy] = {}
+        self._recent_bytes = 0
+        self._unmarked: set[int] = set()
+        self._mark_timer: asyncio.TimerHandle | None = None
+        self._aside: Counter[CopyState] = Counter()
+        self._messages = 0
+        self._bytes = 0
+        self._newest: float | None = None
+        self._load(database)
+        self._mid = max(database.highest_mid(), 0)
+        self._writer = Writer(folder, database, set(self._due.waiting()), self._fault_changed)
+        self._writer.start()
 
     @classmethod
     async def open(cls, folder: Path, *, clock: Clock = wall, log: TdcLog | None = None) -> Spool:
-        """Open or make the spool; raises SpoolLocked (names the other's pid), SpoolError."""
-        raise NotImplementedError
+        """Open or make the spool in `folder`.
+
+        A copy that was held when the agent died becomes due: the original may have been
+        accepted, and a copy twice is better than none. A file that can't be read is renamed to
+        ``spool.damaged-<time>`` and shown as a warning in `facts`. Raises SpoolLocked (names
+        the other's pid) and SpoolError.
+        """
+        locked = await asyncio.to_thread(SpoolFolder.open, folder)
+        try:
+            database, warning = await asyncio.to_thread(_open_database, locked, clock())
+            try:
+                spool = cls(locked, database, clock, log)
+            except BaseException:
+                database.close()
+                raise
+        except DatabaseFault as error:
+            locked.close()
+            raise SpoolError(f"the spool in {folder} can't be read: {error}") from error
+        except BaseException:
+            locked.close()
+            raise
+        if warning is not None:
+            spool._begin_anew(warning)
+        return spool
 
     async def close(self) -> None:
         """Write what is waiting, close the file, let go of the lock."""
-        raise NotImplementedError
+        self._mark_released()
+        self._health.fault = "the agent is stopping"
+        await self._writer.close()
+        self._folder.close()
 
     def set_limits(self, max_messages: int, max_bytes: int) -> None:
         """Set the bounds (settings `spool.max_messages`, `spool.max_bytes`)."""
-        raise NotImplementedError
+        self._bounds = Bounds(max_messages, max_bytes)
+
+    # Taking
 
     async def hold(self, envelope: Envelope, content: bytes, intake: str, report_id: str) -> int:
-        """Take a copy; it is durable when its MID is returned. SpoolFull, SpoolUnavailable."""
-        raise NotImplementedError
+        """Take a copy; it is durable when its MID is returned.
+
+        Raises SpoolFull, SpoolUnavailable; then, and when cancelled, there is no copy.
+        """
+        self._check_health()
+        size = len(content)
+        if size > MAX_CONTENT:
+            raise SpoolFull(f"a copy of {size} bytes is more than the spool can hold")
+        refusal = self._bounds.refusal(self._messages, self._bytes, size)
+        if refusal is not None:
+            raise SpoolFull(f"the spool is full: {refusal}")
+        self._mid += 1
+        now = self._clock()
+        copy = Copy(self._mid, report_id, intake, envelope, content, now)
+        self._account(1, size)
+        try:
+            async with asyncio.timeout(HOLD_TIMEOUT):
+                await self._writer.write(lambda batch: batch.holds.append(copy), copy)
+        except TimeoutError:
+            self._forget_hold(copy)
+            raise SpoolUnavailable(f"no write returned within {HOLD_TIMEOUT:.0f} s") from None
+        except SpoolUnavailable:
+            self._account(-1, -size)
+            raise
+        except BaseException:
+            self._forget_hold(copy)
+            raise
+        self._held[copy.mid] = _Held(intake, size, now)
+        self._newest = now
+        self._remember(copy)
+        return copy.mid
 
     def release(self, mid: int) -> None:
-        """The next hop accepted the original: the copy is due now."""
-        raise NotImplementedError
+        """The next hop accepted the original: the copy is due now.
+
+        The row is marked within a second, unless the copy is delivered before. A crash before
+        that changes nothing: a held row becomes due at open.
+        """
+        held = self._held.pop(mid)
+        self._due.push(held.intake, mid, held.taken_at)
+        self._unmarked.add(mid)
+        if self._mark_timer is None:
+            loop = asyncio.get_running_loop()
+            self._mark_timer = loop.call_later(RELEASE_MARK_DELAY, self._mark_released)
+        self.arrived.set()
 
     async def discard(self, mid: int) -> None:
         """The next hop refused the original: the copy goes away, durably."""
-        raise NotImplementedError
+        held = self._held.pop(mid)
+        self._account(-1, -held.size)
+        await self._finish(mid, "discarded", "the next hop did not take the original")
+
+    # Delivering
 
     async def claim(
         self, now: float, limit: int, *, exclude_intakes: frozenset[str] = frozenset()
     ) -> list[Copy]:
-        """Return due copies, oldest first; nobody else gets them until unclaim or defer."""
-        raise NotImplementedError
+        """Return due copies, oldest first; nobody else gets them until unclaim or defer.
+
+        A damaged row is set aside and the others flow. Empty while the file can't be written:
+        what is delivered then could not be marked, and would be delivered again and again.
+        """
+        if self._unhealthy() is not None:
+            return []
+        popped = self._due.pop_due(now, limit, exclude_intakes)
+        missing = [mid for _, mid, _ in popped if mid not in self._recent]
+        read: dict[int, Copy | Damage] = {}
+        if missing:
+            try:
+                read = await self._writer.ask(
+                    lambda database: {mid: database.read(mid) for mid in missing}
+                )
+            except BaseException as error:
+                for intake, mid, next_at in popped:
+                    self._due.push(intake, mid, next_at)
+                if isinstance(error, SpoolUnavailable):
+                    return []
+                raise
+        copies = []
+        for intake, mid, next_at in popped:
+            copy = self._recall(mid) or read[mid]
+            if isinstance(copy, Damage):
+                self._set_aside_damaged(copy)
+            else:
+                self._claimed[mid] = _Claimed(intake, len(copy.content), next_at)
+                copies.append(copy)
+        return copies
 
     def unclaim(self, mids: Iterable[int]) -> None:
         """Give claimed copies back, due as before; no attempt is counted."""
-        raise NotImplementedError
+        for mid in mids:
+            claimed = self._claimed.pop(mid)
+            self._due.push(claimed.intake, mid, claimed.next_at)
+        self.arrived.set()
 
     async def delivered(self, mid: int, *, reply: str, tls_version: str = "") -> None:
-        """The intake accepted the report: the copy is removed, durably."""
-        raise NotImplementedError
+        """The intake accepted the report: the copy is removed, durably.
+
+        Like discard, defer and dead it does not raise when the file fails: the mark is kept
+        and is the first thing written when the file is back.
+        """
+        claimed = self._claimed.pop(mid)
+        self._account(-1, -claimed.size)
+        await self._finish(mid, "delivered", f"{reply} ({tls_version})" if tls_version else reply)
 
     async def defer(self, mid: int, *, next_at: float, reason: str) -> None:
         """An attempt failed: count it, and try again at `next_at` (Unix seconds)."""
-        raise NotImplementedError
+        claimed = self._claimed.pop(mid)
+        defer = (mid, self._clock(), next_at, _clean(reason), "deferred")
+        self._unmarked.discard(mid)
+        await self._mark(lambda batch: batch.defers.append(defer))
+        self._due.push(claimed.intake, mid, next_at)
 
     async def dead(self, mid: int, *, reason: str) -> None:
-        """No more attempts: onto the dead-letter list."""
-        raise NotImplementedError
+        """No more attempts: onto the dead-letter list, durably."""
+        del self._claimed[mid]
+        await self._put_aside(mid, CopyState.DEAD, reason)
 
-    def next_due(self, now: float) -> float | None:
-        """Return when the next copy is due (at most `now` if one is due already), or None."""
-        raise NotImplementedError
+    def next_due(
+        self, now: float, *, exclude_intakes: frozenset[str] = frozenset()
+    ) -> float | None:
+        """Return when the next copy is due (`now` if one is due already), or None."""
+        next_at = self._due.next_at(exclude_intakes)
+        return None if next_at is None else max(now, next_at)
+
+    # Looking
 
     def facts(self) -> SpoolFacts:
         """Return what status shows, from memory."""
-        raise NotImplementedError
+        ages = [age for age in self._writer.oldest.values() if age is not None]
+        waiting = bool(self._held or self._claimed or len(self._due))
+        return SpoolFacts(
+            queued=len(self._due) + len(self._claimed),
+            held=len(self._held),
+            dead=self._aside[CopyState.DEAD],
+            damaged=self._aside[CopyState.DAMAGED],
+            bytes=self._bytes,
+            oldest=min(ages, default=None) if waiting else None,
+            newest=self._newest if waiting else None,
+            unhealthy=self._unhealthy(),
+            warning=self._warning,
+        )
 
     def destinations(self) -> Mapping[str, Destination]:
-        """Return intake domain -> what waits for it."""
-        raise NotImplementedError
+        """Return intake domain -> what waits for it, copies being delivered included."""
+        waiting = Counter(self._due.waiting())
+        waiting.update(claimed.intake for claimed in self._claimed.values())
+        found: dict[str, Destination] = {}
+        for intake, copies in waiting.items():
+            domain = domain_of(intake)
+            before = found.get(domain, Destination(0, None))
+            oldest = self._writer.oldest.get(intake) if copies else None
+            ages = [age for age in (before.oldest, oldest) if age is not None]
+            found[domain] = Destination(before.waiting + copies, min(ages, default=None))
+        return found
 
     async def history(self, mid: int) -> list[Event]:
-        """Return what happened to a copy, oldest first; empty if the MID is not known."""
-        raise NotImplementedError
+        """Return what happened to a copy, oldest first; empty if the MID is not known.
+
+        Raises SpoolUnavailable.
+        """
+        return await self._writer.ask(lambda database: database.history(mid))
 
     async def dead_letters(self, limit: int = 1_000) -> list[Setaside]:
-        """Return the dead-letter list, oldest first."""
-        raise NotImplementedError
+        """Return the dead-letter list, oldest first; raises SpoolUnavailable."""
+        return await self._writer.ask(lambda database: database.listing(CopyState.DEAD, limit))
 
     async def damaged(self, limit: int = 1_000) -> list[Setaside]:
-        """Return the copies whose row is damaged."""
-        raise NotImplementedError
+        """Return the copies whose row is damaged; raises SpoolUnavailable."""
+        return await self._writer.ask(lambda database: database.listing(CopyState.DAMAGED, limit))
+
+    # Inside
+
+    def _load(self, database: Database) -> None:
+        def waiting() -> Iterable[tuple[str, int, float]]:
+            for intake, mid, next_at, size in database.load(CopyState.QUEUED):
+                self._account(1, size)
+                yield intake, mid, next_at
+
+        self._due.fill(waiting())
+        for state in (CopyState.DEAD, CopyState.DAMAGED):
+            for _, _, _, size in database.load(state):
+                self._account(1, size)
+                self._aside[state] += 1
+
+    def _begin_anew(self, warning: str) -> None:
+        self._warning = warning
+        self._mid = max(self._mid, self._folder.reserved_mid)
+        self._log.error(warning)
+
+    def _account(self, messages: int, size: int) -> None:
+        self._messages += messages
+        self._bytes += size
+
+    def _unhealthy(self) -> str | None:
+        since = self._writer.busy_since
+        return self._health.reason(0.0 if since is None else monotonic() - since)
+
+    def _check_health(self) -> None:
+        reason = self._unhealthy()
+        if reason is not None:
+            raise SpoolUnavailable(reason)
+
+    def _fault_changed(self, fault: str | None) -> None:
+        if self._health.fault == "the agent is stopping":
+            return
+        self._health.fault = fault
+        if fault is not None:
+            self._log.spool_unhealthy(fault)
+            return
+        self._log.spool_healthy()
+        self.arrived.set()
+
+    def _forget_hold(self, copy: Copy) -> None:
+        """Remove a copy whose taker went away; the group may have been committed or not."""
+        self._account(-1, -len(copy.content))
+        finish = (copy.mid, self._clock(), "discarded", "its taker went away")
+        self._writer.submit(lambda batch: batch.finishes.append(finish))
+
+    def _remember(self, copy: Copy) -> None:
+        if self._recent_bytes + len(copy.content) <= RECENT_BYTES:
+            self._recent[copy.mid] = copy
+            self._recent_bytes += len(copy.content)
+
+    def _recall(self, mid: int) -> Copy | None:
+        copy = self._recent.pop(mid, None)
+        if copy is not None:
+            self._recent_bytes -= len(copy.content)
+        return copy
+
+    def _mark_released(self) -> None:
+        self._mark_timer = None
+        if self._unmarked:
+            mids, self._unmarked = list(self._unmarked), set()
+            self._writer.submit(lambda batch: batch.releases.extend(mids))
+
+    async def _finish(self, mid: int, outcome: str, text: str) -> None:
+        self._recall(mid)
+        self._unmarked.discard(mid)
+        finish = (mid, self._clock(), outcome, _clean(text))
+        await self._mark(lambda batch: batch.finishes.append(finish))
+
+    def _set_aside_damaged(self, damage: Damage) -> None:
+        self._log.damaged(damage.mid, damage.reason)
+        self._unmarked.discard(damage.mid)
+        self._aside[CopyState.DAMAGED] += 1
+        aside = (damage.mid, self._clock(), CopyState.DAMAGED, damage.reason, CopyState.DAMAGED)
+        self._writer.submit(lambda batch: batch.asides.append(aside))
+
+    async def _put_aside(self, mid: int, state: CopyState, reason: str) -> None:
+        self._unmarked.discard(mid)
+        self._aside[state] += 1
+        aside = (mid, self._clock(), state, _clean(reason), state)
+        await self._mark(lambda batch: batch.asides.append(aside))
+
+    async def _mark(self, add: Callable[[Batch], None]) -> None:
+        """Wait until a mark is durable; when the file fails the writer keeps it, see there."""
+        try:
+            await self._writer.write(add)
+        except SpoolUnavailable:
+            return
+
+
+def _open_database(folder: SpoolFolder, now: float) -> tuple[Database, str | None]:
+    """Open the file; one that can't be read is set aside, and the warning says where."""
+    try:
+        return _checked_database(folder), None
+    except DatabaseTooNew as error:
+        raise SpoolError(
+            f"the spool was written by a newer version ({error}); start that version, "
+            "or move the file away"
+        ) from error
+    except DatabaseUnreadable as error:
+        aside = folder.set_aside(now)
+        warning = (
+            f"the spool's file could not be read ({error}); it is kept as {aside}, the copies in "
+            "it were not delivered, and a new one was begun"
+        )
+        return _checked_database(folder), warning
+
+
+def _checked_database(folder: SpoolFolder) -> Database:
+    database = Database(folder.database_path())
+    try:
+        database.release_all_held()
+        for state in CopyState:
+            for _ in database.load(state):
+                pass
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _clean(text: str) -> str:
+    """Return text that SQLite can store: bytes that were not UTF-8 (surrogates) are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

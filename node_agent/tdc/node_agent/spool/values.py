@@ -40,7 +40,8 @@ class Copy:
 class SpoolFacts:
     """What status shows of the spool. Times are Unix seconds, sizes bytes.
 
-    `unhealthy` is the reason why the spool can't write now, None when it can.
+    `unhealthy` is the reason why the spool can't write now, None when it can; `warning` is
+    something an operator must look at (a damaged file was set aside at start).
     """
 
     queued: int
@@ -51,6 +52,7 @@ class SpoolFacts:
     oldest: float | None
     newest: float | None
     unhealthy: str | None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

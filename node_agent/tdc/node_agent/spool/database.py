@@ -1,0 +1,333 @@
+"""The spool's SQLite file: the only importer of sqlite3, whose errors end here.
+
+One connection, used by one thread at a time. Promises: `write` returns after the commit is
+fsync'd (WAL, synchronous=FULL), or raises DatabaseFault and nothing of it is visible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from tdc.node_agent.spool.values import Copy, CopyState, Event, Setaside
+from tdc.shared.mail.envelope import BodyType, Envelope
+
+APPLICATION_ID = 0x54444353
+SCHEMA_VERSION = 1
+PAGE_SIZE = 8_192  # measured best for contents of 10 KiB (docs/decisions/0003-spool.md)
+CHECKPOINT_PAGES = 16 * 1024**2 // PAGE_SIZE
+KEEP_FINISHED = 100_000  # copies
+KEEP_EVENTS = 200_000
+PRUNE_EVERY = 1_000  # finished copies
+# SQLITE_MAX_LENGTH is 10**9 bytes for a value together with its row.
+MAX_CONTENT = 999_000_000
+
+_ROWS_PER_STATEMENT = (64, 16, 4, 1)
+_FOLDER = Path(__file__).parent
+_Parameter = str | int | float | bytes
+
+
+class DatabaseFault(Exception):
+    """The file could not be read or written; the text is the reason in operator's words."""
+
+
+class DatabaseUnreadable(DatabaseFault):
+    """The file is not a spool of ours, or is damaged: nothing can be trusted in it."""
+
+
+class DatabaseTooNew(DatabaseFault):
+    """The file was written by a newer version of the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A copy whose row can't be trusted."""
+
+    mid: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes, in this order. Times are Unix seconds."""
+
+    holds: list[Copy] = field(default_factory=list)
+    releases: list[int] = field(default_factory=list)
+    defers: list[tuple[int, float, float, str, str]] = field(default_factory=list)
+    """mid, now, next_at, reason, 'deferred'"""
+    asides: list[tuple[int, float, str, str, str]] = field(default_factory=list)
+    """mid, now, state, reason, state"""
+    finishes: list[tuple[int, float, str, str]] = field(default_factory=list)
+    """mid, now, outcome, text"""
+
+    def __bool__(self) -> bool:
+        return bool(self.holds or self.releases or self.defers or self.asides or self.finishes)
+
+
+@functools.cache
+def queries() -> dict[str, str]:
+    """Return name -> text of queries.sql."""
+    parts = re.split(r"^-- name: (\w+)$", (_FOLDER / "queries.sql").read_text("utf-8"), flags=re.M)
+    return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@functools.cache
+def _repeated(name: str, rows: int) -> str:
+    head, row = queries()[name].split("\nVALUES ")
+    return f"{head}\nVALUES {', '.join([row] * rows)}"
+
+
+class Database:
+    """An open spool file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`, make the schema if it is empty; raises DatabaseFault and its kinds."""
+        self._finished_since_prune = 0
+        with _faults():
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, cached_statements=64
+            )
+        try:
+            with _faults():
+                self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
+        execute = self._connection.execute
+        for pragma in (
+            f"page_size = {PAGE_SIZE}",
+            "locking_mode = EXCLUSIVE",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"journal_size_limit = {64 * 1024**2}",
+            "cache_size = -16384",
+            "temp_store = MEMORY",
+            "cell_size_check = ON",
+            "trusted_schema = OFF",
+        ):
+            execute(f"PRAGMA {pragma}")
+        (application_id,) = execute("PRAGMA application_id").fetchone()
+        (version,) = execute("PRAGMA user_version").fetchone()
+        (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (application_id, version, tables) == (0, 0, 0):
+            script = (_FOLDER / "schema.sql").read_text("utf-8")
+            self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
+        elif application_id != APPLICATION_ID:
+            raise DatabaseUnreadable("it is a database, but not a spool")
+        elif version > SCHEMA_VERSION:
+            raise DatabaseTooNew(
+                f"its schema version is {version}, this agent knows {SCHEMA_VERSION}"
+            )
+
+    def close(self) -> None:
+        """Close the file; trouble in doing so changes nothing that was committed."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    # Writing
+
+    def write(self, batch: Batch) -> None:
+        """Commit `batch` durably; raises DatabaseFault and then nothing of it is there."""
+        with _faults():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._apply(batch)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _apply(self, batch: Batch) -> None:
+        if batch.holds:
+            self._insert("insert_copies", [_copy_row(copy) for copy in batch.holds])
+            self._insert("insert_contents", [(copy.mid, copy.content) for copy in batch.holds])
+        if batch.releases:
+            self._run("mark_released", batch.releases)
+        if batch.defers:
+            self._run("mark_deferred", batch.defers)
+            self._run("insert_events", batch.defers)
+        if batch.asides:
+            self._run("mark_aside", batch.asides)
+            self._run("insert_events", batch.asides)
+        if batch.finishes:
+            for name in ("insert_finished", "delete_copies", "delete_contents"):
+                self._run(name, batch.finishes)
+            self._prune(len(batch.finishes))
+
+    def _insert(self, name: str, rows: list[tuple[_Parameter, ...]]) -> None:
+        # Many rows in one statement: each step into SQLite gives up the GIL, and getting it
+        # back from a busy event loop can take milliseconds.
+        start = 0
+        for size in _ROWS_PER_STATEMENT:
+            while len(rows) - start >= size:
+                flat = [value for row in rows[start : start + size] for value in row]
+                self._connection.execute(_repeated(name, size), flat)
+                start += size
+
+    def _run(self, name: str, items: Sequence[object]) -> None:
+        self._connection.execute(queries()[name], (json.dumps(items),))
+
+    def _prune(self, finished: int) -> None:
+        self._finished_since_prune += finished
+        if self._finished_since_prune >= PRUNE_EVERY:
+            self._finished_since_prune = 0
+            self._connection.execute(queries()["prune_finished"], (KEEP_FINISHED,))
+            self._connection.execute(queries()["prune_events"], (KEEP_EVENTS,))
+
+    def probe(self) -> None:
+        """Commit a change of nothing, durably; raises DatabaseFault."""
+        with _faults():
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def release_all_held(self) -> int:
+        """Make every held copy due (after a restart); return how many there were."""
+        with _faults():
+            return self._connection.execute(queries()["release_all_held"]).rowcount
+
+    # Reading
+
+    def load(self, state: CopyState) -> Iterator[tuple[str, int, float, int]]:
+        """Yield intake, mid, next_at and size of each copy in `state`."""
+        with _faults():
+            yield from self._connection.execute(queries()["load_state"], (state,))
+
+    def highest_mid(self) -> int:
+        """Return the highest MID that is known, 0 if there is none."""
+        with _faults():
+            row = self._connection.execute(queries()["highest_mid"]).fetchone()
+        return cast("int", row[0])
+
+    def oldest(self, intake: str) -> float | None:
+        """Return when the oldest copy that waits for `intake` was taken."""
+        with _faults():
+            ages = [
+                self._connection.execute(queries()["oldest_of_state"], (state, intake)).fetchone()
+                for state in (CopyState.HELD, CopyState.QUEUED)
+            ]
+        return min((age[0] for age in ages if age is not None), default=None)
+
+    def read(self, mid: int) -> Copy | Damage:
+        """Return a copy with its content, checked; raises DatabaseFault when the disk fails."""
+        try:
+            row = self._connection.execute(queries()["read_copy"], (mid,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            if _code(error) == sqlite3.SQLITE_CORRUPT:
+                return Damage(mid, "its pages in the spool's file are damaged")
+            raise DatabaseFault(_reason(error)) from error
+        if row is None:
+            return Damage(mid, "its row is missing")
+        report_id, intake, envelope, size, taken_at, attempts, checksum, content = row
+        if not isinstance(content, bytes):
+            return Damage(mid, "its content is missing")
+        if len(content) != size or not _same(checksum, content, report_id, intake, envelope):
+            return Damage(mid, "its bytes don't match their checksum")
+        return Copy(mid, report_id, intake, decode_envelope(envelope), content, taken_at, attempts)
+
+    def listing(self, state: CopyState, limit: int) -> list[Setaside]:
+        """Return the copies in `state` without content."""
+        with _faults():
+            rows = self._connection.execute(queries()["list_state"], (state, limit)).fetchall()
+        return [_setaside(row) for row in rows]
+
+    def history(self, mid: int) -> list[Event]:
+        """Return what happened to a copy, oldest first."""
+        with _faults():
+            ask = self._connection.execute
+            taken = ask(queries()["taken_of"], (mid,)).fetchone()
+            finished = ask(queries()["finished_of"], (mid,)).fetchone()
+            events = [Event(*row) for row in ask(queries()["events_of"], (mid,))]
+        if finished is not None:
+            taken_at, finished_at, outcome, text = finished
+            return [Event(taken_at, "taken"), *events, Event(finished_at, outcome, text)]
+        return [Event(taken[0], "taken"), *events] if taken is not None else events
+
+
+def checksum_of(content: bytes, report_id: str, intake: str, envelope: str) -> bytes:
+    """Return the SHA-256 of what delivery uses of a row."""
+    digest = hashlib.sha256(content)
+    digest.update("\0".join(("", report_id, intake, envelope)).encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def encode_envelope(envelope: Envelope) -> str:
+    """Return the envelope as ASCII JSON; bytes that were not UTF-8 (surrogates) survive."""
+    return json.dumps(
+        [
+            envelope.sender,
+            envelope.recipients,
+            envelope.smtputf8,
+            envelope.body,
+            envelope.client_address,
+        ]
+    )
+
+
+def decode_envelope(text: str) -> Envelope:
+    """Return the envelope that `encode_envelope` wrote."""
+    sender, recipients, smtputf8, body, client_address = json.loads(text)
+    return Envelope(sender, tuple(recipients), smtputf8, cast("BodyType", body), client_address)
+
+
+def _copy_row(copy: Copy) -> tuple[_Parameter, ...]:
+    envelope = encode_envelope(copy.envelope)
+    checksum = checksum_of(copy.content, copy.report_id, copy.intake, envelope)
+    when = copy.taken_at
+    size = len(copy.content)
+    return (copy.mid, copy.report_id, copy.intake, envelope, size, when, when, checksum)
+
+
+def _same(checksum: object, content: bytes, *facts: object) -> bool:
+    if not all(isinstance(fact, str) for fact in facts):
+        return False
+    report_id, intake, envelope = cast("tuple[str, str, str]", facts)
+    return checksum == checksum_of(content, report_id, intake, envelope)
+
+
+def _setaside(row: tuple[int, str, str, str, int, float, int, str]) -> Setaside:
+    mid, report_id, intake, envelope, size, taken_at, attempts, reason = row
+    try:
+        facts = decode_envelope(envelope)
+    except ValueError:  # a damaged row may say anything
+        facts = Envelope("", ())
+    return Setaside(
+        mid, report_id, intake, facts.sender, facts.recipients, size, taken_at, attempts, reason
+    )
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    """Turn the driver's errors into ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise DatabaseUnreadable(_reason(error)) from error
+        raise DatabaseFault(_reason(error)) from error
+    except sqlite3.Error as error:
+        raise DatabaseFault(_reason(error)) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code (the low byte of the extended one)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _reason(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "SQLite")
+    return f"{error} ({name})"
+
+
+Read = Callable[[Database], object]
+"""A question that the writer's thread asks between two transactions."""

@@ -1,0 +1,71 @@
+"""PURE. Which copies wait, in memory: one heap for each intake, one number for each copy.
+
+Half a million copies may wait, so a copy costs one packed integer here (about 45 bytes); what
+else is known of it stays in the file until it is claimed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+
+_MID_BITS = 44
+_MID_MASK = (1 << _MID_BITS) - 1
+_TICKS = 1_000  # next_at is kept to the millisecond
+
+
+class DueQueue:
+    """Copies by the time of their next attempt, the oldest first where times are equal."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[str, list[int]] = {}
+
+    def push(self, intake: str, mid: int, next_at: float) -> None:
+        """Add a copy that is due at `next_at` (Unix seconds)."""
+        heapq.heappush(self._heaps.setdefault(intake, []), _pack(mid, next_at))
+
+    def fill(self, waiting: Iterable[tuple[str, int, float]]) -> None:
+        """Add many copies (intake, mid, next_at) at once."""
+        for intake, mid, next_at in waiting:
+            self._heaps.setdefault(intake, []).append(_pack(mid, next_at))
+        for heap in self._heaps.values():
+            heapq.heapify(heap)
+
+    def pop_due(
+        self, now: float, limit: int, exclude: frozenset[str] = frozenset()
+    ) -> list[tuple[str, int, float]]:
+        """Take out up to `limit` copies due at `now` as (intake, mid, next_at), in order."""
+        heaps = {
+            intake: heap for intake, heap in self._heaps.items() if heap and intake not in exclude
+        }
+        last = _pack(_MID_MASK, now)
+        taken: list[tuple[str, int, float]] = []
+        while heaps and len(taken) < limit:
+            intake = min(heaps, key=lambda name: heaps[name][0])
+            heap = heaps[intake]
+            if heap[0] > last:
+                break
+            packed = heapq.heappop(heap)
+            taken.append((intake, packed & _MID_MASK, (packed >> _MID_BITS) / _TICKS))
+            if not heap:
+                del heaps[intake]
+        return taken
+
+    def next_at(self, exclude: frozenset[str] = frozenset()) -> float | None:
+        """Return when the first copy is due, or None."""
+        first = min(
+            (heap[0] for intake, heap in self._heaps.items() if heap and intake not in exclude),
+            default=None,
+        )
+        return None if first is None else (first >> _MID_BITS) / _TICKS
+
+    def waiting(self) -> Mapping[str, int]:
+        """Return intake -> copies that wait."""
+        return {intake: len(heap) for intake, heap in self._heaps.items()}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._heaps.values()))
+
+
+def _pack(mid: int, next_at: float) -> int:
+    return max(0, int(next_at * _TICKS)) << _MID_BITS | mid

@@ -1,0 +1,141 @@
+"""The spool's folder: one owner, private files, a damaged file set aside, MIDs never repeated."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Self
+
+from tdc.node_agent.spool.errors import SpoolError, SpoolLocked
+
+DATABASE = "spool.db"
+LOCK = "spool.lock"
+MIDS = "spool.mids"
+MIDS_PER_RESERVE = 100_000
+
+
+class SpoolFolder:
+    """An existing folder whose lock we hold until `close`."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self._path = path
+        self._lock = lock
+        self._reserved = _read_number(path / MIDS)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Make the folder if need be and lock it; raises SpoolLocked, SpoolError."""
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+            lock = _lock(path / LOCK)
+        except OSError as error:
+            raise SpoolError(
+                f"the spool folder {path} can't be used: {error.strerror}; "
+                "it must belong to the agent's user and be writable"
+            ) from error
+        return cls(path, lock)
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        os.close(self._lock)
+
+    def database_path(self) -> Path:
+        """Return the path of the file, made empty and private if it is not there.
+
+        Raises SpoolError if something that is no regular file stands in its place.
+        """
+        path = self._path / DATABASE
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            file = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise SpoolError(f"{path} can't be opened: {error.strerror}") from error
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise SpoolError(f"{path} is not a regular file; move it away")
+        finally:
+            os.close(file)
+        _sync_folder(self._path)
+        return path
+
+    def set_aside(self, now: float) -> Path:
+        """Rename a file that can't be read, its write-ahead log with it; return the new name."""
+        aside = self._path / f"spool.damaged-{int(now)}"
+        number = 0
+        while aside.exists():
+            number += 1
+            aside = self._path / f"spool.damaged-{int(now)}.{number}"
+        for suffix in ("", "-wal"):
+            path = self._path / (DATABASE + suffix)
+            if path.exists():
+                path.rename(f"{aside}{suffix}")
+        (self._path / f"{DATABASE}-shm").unlink(missing_ok=True)
+        _sync_folder(self._path)
+        return aside
+
+    @property
+    def reserved_mid(self) -> int:
+        """No MID above this was ever given out."""
+        return self._reserved
+
+    def reserve(self, mid: int) -> None:
+        """Make sure, on disk, that `mid` is below `reserved_mid`; raises OSError.
+
+        Only a new file after a damaged one reads this: it can't know the MIDs of the old one.
+        """
+        if mid <= self._reserved:
+            return
+        reserved = mid + MIDS_PER_RESERVE
+        path = self._path / MIDS
+        fresh = path.with_suffix(".new")
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, f"{reserved}\n".encode())
+            os.fsync(file)
+        finally:
+            os.close(file)
+        fresh.replace(path)
+        _sync_folder(self._path)
+        self._reserved = reserved
+
+
+def _lock(path: Path) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise SpoolLocked(
+            f"the spool {path.parent} is in use by the process with pid {owner}; "
+            "two agents can't share one spool"
+        ) from None
+    except OSError:
+        os.close(lock)
+        raise
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _read_number(path: Path) -> int:
+    try:
+        return int(path.read_text("ascii"))
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        raise SpoolError(
+            f"{path} can't be read ({error}); it holds the highest message number given out: "
+            "write a number above that of the last log line into it"
+        ) from error
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

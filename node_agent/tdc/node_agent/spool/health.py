@@ -1,0 +1,43 @@
+"""PURE. When the spool takes no copy: its bounds, and the latch of a file that can't be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STALLED_AFTER = 5.0
+"""Seconds after which a commit that has not returned counts as a spool that can't be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The settings `spool.max_messages` and `spool.max_bytes`."""
+
+    max_messages: int
+    max_bytes: int
+
+    def refusal(self, messages: int, size: int, another: int) -> str | None:
+        """Say why one more copy of `another` bytes does not fit beside what is there, or None."""
+        if messages + 1 > self.max_messages:
+            return f"it holds {messages} copies, spool.max_messages is {self.max_messages}"
+        if size + another > self.max_bytes:
+            return f"it holds {size} bytes, spool.max_bytes is {self.max_bytes}"
+        return None
+
+
+@dataclass(slots=True)
+class Health:
+    """Latched by the first failed write, opened by the first write that succeeds again.
+
+    A broken spool stops delivery as well: what is delivered but can't be marked would be
+    delivered again and again.
+    """
+
+    fault: str | None = None
+
+    def reason(self, commit_takes: float) -> str | None:
+        """Say why nothing may be taken or claimed now; `commit_takes` seconds so far."""
+        if self.fault is not None:
+            return self.fault
+        if commit_takes > STALLED_AFTER:
+            return f"a write has not returned for {commit_takes:.0f} s: check the disk"
+        return None

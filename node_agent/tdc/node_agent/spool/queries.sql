@@ -1,0 +1,82 @@
+-- Every query of the spool. A line "-- name: NAME" starts one; the parser is in database.py.
+-- Lists are handed over as one JSON text, so that a group takes one call into SQLite.
+-- The database's rows after VALUES are repeated by database.py.
+
+-- name: insert_copies
+INSERT INTO copies (mid, state, report_id, intake, envelope, size, taken_at, next_at, attempts, checksum, reason)
+VALUES (?, 'held', ?, ?, ?, ?, ?, ?, 0, ?, '')
+
+-- name: insert_contents
+INSERT INTO contents (mid, content)
+VALUES (?, ?)
+
+-- name: mark_released
+UPDATE copies SET state = 'queued'
+WHERE state = 'held' AND mid IN (SELECT value FROM json_each(?))
+
+-- name: mark_deferred
+UPDATE copies
+SET state = 'queued', attempts = attempts + 1, next_at = json_extract(j.value, '$[2]'),
+    reason = json_extract(j.value, '$[3]')
+FROM json_each(?) AS j
+WHERE mid = json_extract(j.value, '$[0]')
+
+-- name: mark_aside
+UPDATE copies
+SET state = json_extract(j.value, '$[2]'), reason = json_extract(j.value, '$[3]')
+FROM json_each(?) AS j
+WHERE mid = json_extract(j.value, '$[0]')
+
+-- name: insert_events
+INSERT INTO events (mid, at, what, text)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+       json_extract(value, '$[4]'), json_extract(value, '$[3]')
+FROM json_each(?)
+
+-- name: insert_finished
+INSERT OR REPLACE INTO finished (mid, report_id, intake, taken_at, finished_at, outcome, text)
+SELECT c.mid, c.report_id, c.intake, c.taken_at, json_extract(j.value, '$[1]'),
+       json_extract(j.value, '$[2]'), json_extract(j.value, '$[3]')
+FROM json_each(?) AS j CROSS JOIN copies AS c ON c.mid = json_extract(j.value, '$[0]')
+
+-- name: delete_copies
+DELETE FROM copies WHERE mid IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
+
+-- name: delete_contents
+DELETE FROM contents WHERE mid IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
+
+-- name: prune_finished
+DELETE FROM finished WHERE mid <= (SELECT max(mid) FROM finished) - ?
+
+-- name: prune_events
+DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?
+
+-- name: release_all_held
+UPDATE copies SET state = 'queued' WHERE state = 'held'
+
+-- name: load_state
+SELECT intake, mid, next_at, size FROM copies WHERE state = ?
+
+-- name: oldest_of_state
+SELECT taken_at FROM copies WHERE state = ? AND intake = ? ORDER BY taken_at LIMIT 1
+
+-- name: highest_mid
+SELECT max(ifnull((SELECT max(mid) FROM copies), 0), ifnull((SELECT max(mid) FROM finished), 0))
+
+-- name: read_copy
+SELECT c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.attempts, c.checksum, b.content
+FROM copies AS c LEFT JOIN contents AS b ON b.mid = c.mid
+WHERE c.mid = ?
+
+-- name: list_state
+SELECT mid, report_id, intake, envelope, size, taken_at, attempts, reason
+FROM copies WHERE state = ? ORDER BY intake, taken_at LIMIT ?
+
+-- name: events_of
+SELECT at, what, text FROM events WHERE mid = ? ORDER BY id
+
+-- name: finished_of
+SELECT taken_at, finished_at, outcome, text FROM finished WHERE mid = ?
+
+-- name: taken_of
+SELECT taken_at FROM copies WHERE mid = ?
