@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import grpc
 from grpc import ChannelConnectivity
-
 from tdc.manager.store.errors import EtcdUnavailable, OptionsError
 
 CONNECT_TIMEOUT = 3.0

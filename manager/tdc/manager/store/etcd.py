@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -34,7 +34,6 @@ from aetcd.rpc import (
     WatchRequest,
     WatchStub,
 )
-
 from tdc.manager.store.channel import Channels, EtcdOptions
 from tdc.manager.store.errors import (
     Compacted,
@@ -113,6 +112,13 @@ class EtcdClient:
             more = answer.more
             start = items[-1].key + "\0" if items else start
         return Read(revision, cluster_id, tuple(items))
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, KeyValue]:
+        """Return those of up to 128 keys that exist, all as of one revision (linearizable)."""
+        request = TxnRequest(success=[_operation(Get(key)) for key in keys])
+        answer = await self._read(lambda stub: stub.Txn, request)
+        pairs = [pair for part in answer.responses for pair in part.response_range.kvs]
+        return {item.key: item for item in map(_key_value, pairs)}
 
     async def newest(self, start: str, end: str, limit: int) -> Read:
         """Return the last `limit` keys of [start, end), in descending order."""
@@ -193,7 +199,7 @@ class EtcdClient:
 
     async def watch(
         self, prefix: str, start_revision: int, *, deadline: float
-    ) -> AsyncIterator[WatchMessage]:
+    ) -> AsyncGenerator[WatchMessage, None]:
         """Yield the messages of one watch stream, each within `deadline` seconds of the last.
 
         Asks etcd for a sign of life three times a deadline. Ends when the server ends the stream
@@ -413,7 +419,9 @@ def _operation(operation: Operation) -> Any:
             )
 
 
-async def _watch_requests(prefix: str, start_revision: int, every: float) -> AsyncIterator[Any]:
+async def _watch_requests(
+    prefix: str, start_revision: int, every: float
+) -> AsyncGenerator[Any, None]:
     """Create the watch, then ask for progress again and again; gRPC's call owns this iterator."""
     yield WatchRequest(
         create_request=WatchCreateRequest(

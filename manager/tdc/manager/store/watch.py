@@ -9,7 +9,7 @@ an event that never came is healed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
 from tdc.manager.store.errors import EtcdError, EtcdUnavailable
@@ -68,7 +68,7 @@ class FollowOptions:
 
 async def follow(
     etcd: EtcdClient, prefix: str, options: FollowOptions | None = None
-) -> AsyncIterator[News]:
+) -> AsyncGenerator[News, None]:
     """Yield a Snapshot, then Changes in the order of etcd's revisions, for ever.
 
     Never raises a store error: trouble is an Away, mended trouble a Snapshot. Close it with
@@ -101,7 +101,7 @@ async def follow(
 
 async def _watch(
     etcd: EtcdClient, state: _Followed, options: FollowOptions
-) -> AsyncIterator[Changes]:
+) -> AsyncGenerator[Changes, None]:
     """Yield changes until the comparison with etcd fails; raises an EtcdError on any other end."""
     compare_at = options.clock() + options.compare_every
     suspected = False  # a difference may only be an event that is still on its way: look twice

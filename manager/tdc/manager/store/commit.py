@@ -1,0 +1,222 @@
+"""One plan, one transaction; a lost answer is settled by request id, never applied twice.
+
+Each attempt reads the head and the documents that the plan touches at one etcd revision, and
+writes them on condition that none of them changed since and that the request id is not yet known.
+Sending such a transaction again is safe: of several copies at most one can succeed. The client
+below never sends one twice by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.plan import Plan
+from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
+from tdc.manager.store.encoding import Damaged, count_of, pack, unpack
+from tdc.manager.store.errors import (
+    ClusterExists,
+    CommitTooLarge,
+    CommitUnsettled,
+    EtcdAnswerLost,
+    EtcdError,
+    EtcdRefused,
+    LostRace,
+    Reason,
+    UnknownCluster,
+    UnreadableTouched,
+)
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.history import MAX_COMMITS, CommitRecord, pack_record, topology_of
+from tdc.manager.store.keys import commit_key, head_key, request_key
+from tdc.manager.store.pause import Pause
+from tdc.manager.store.rewrite import Untouchable, rewritten, touched
+from tdc.manager.store.values import Delete, KeyValue, Operation, Put, Unchanged
+from tdc.shared.edge.clock import monotonic
+
+MAX_TRANSACTION = 1_500_000
+"""Bytes of values in one transaction; etcd's default limit of a request is 1.5 MiB."""
+_RACES = 8  # attempts against writes that are no commits (the head did not move)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The revision that a request id made; `already` is True if an earlier call made it."""
+
+    revision: int
+    already: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one commit wants: from `before` (None: there is no such cluster yet) to `after`."""
+
+    before: Cluster | None
+    after: Cluster
+    record: CommitRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is stored: `made` is the revision that our request id has made, if it has."""
+
+    made: int | None
+    items: dict[str, KeyValue]
+
+
+class CommitStore:
+    """Writes commits. Any number of managers may do so at a time."""
+
+    def __init__(self, etcd: EtcdClient, *, settle_within: float = 15.0) -> None:
+        """Take the client, and for how many seconds a lost answer is looked into."""
+        self._etcd = etcd
+        self._settle_within = settle_within
+
+    async def commit(
+        self, plan: Plan, *, author: str, time: float, comment: str, request_id: str
+    ) -> Committed:
+        """Make the plan's commit, once per `request_id` whatever happens to the answers.
+
+        `time` is Unix seconds by the manager's clock. Raises LostRace, UnknownCluster,
+        UnreadableTouched, CommitTooLarge, EtcdRefused, EtcdUnavailable (nothing was changed) and
+        CommitUnsettled (not known; asking again with the same request id is safe).
+        """
+        record = CommitRecord(
+            revision=plan.after.revision,
+            author=author,
+            time=time,
+            comment=comment,
+            request_id=request_id,
+            levels=tuple(plan.levels),
+            topology=tuple(plan.topology),
+            machines_changed=len({change.machine for change in plan.machines}),
+        )
+        return await self._apply(_Change(plan.before, plan.after, record))
+
+    async def create_cluster(
+        self, cluster: Cluster, *, author: str, time: float, comment: str, request_id: str
+    ) -> Committed:
+        """Store a new cluster as its first revision, with what it holds (its first group).
+
+        Raises ClusterExists, and as `commit` does.
+        """
+        record = CommitRecord(
+            revision=cluster.revision,
+            author=author,
+            time=time,
+            comment=comment,
+            request_id=request_id,
+            levels=(),
+            topology=topology_of(cluster),
+            machines_changed=len(cluster.machines),
+        )
+        return await self._apply(_Change(None, cluster, record))
+
+    async def _apply(self, change: _Change) -> Committed:
+        """Read, check and write until it is settled."""
+        sent, races, give_up = False, 0, monotonic() + self._settle_within
+        pause = Pause(longest=2.0)
+        while True:
+            try:
+                found = await self._find(change)
+                if found.made is not None:
+                    return Committed(found.made, already=not sent)
+                writing = _transaction(change, found)
+                if (await self._etcd.txn(*writing)).succeeded:
+                    return Committed(change.after.revision, already=False)
+                races += 1  # something changed between read and write: the next read says what
+                if races >= _RACES:
+                    raise LostRace("the stored cluster keeps changing; nothing was changed")
+            except EtcdError as error:
+                sent = sent or isinstance(error, EtcdAnswerLost)
+                if not sent:
+                    raise _plainer(error) from error
+                if monotonic() > give_up:
+                    raise CommitUnsettled(
+                        f"etcd was lost while committing revision {change.after.revision} of "
+                        f"cluster {change.after.name!r} ({error}); it is not known whether the commit was "
+                        "made; the same request may be sent again and is never applied twice"
+                    ) from error
+            await pause()
+
+    async def _find(self, change: _Change) -> _Found:
+        """Read all that the change is concerned with, at one etcd revision."""
+        name = change.after.name
+        keys = (
+            request_key(name, change.record.request_id),
+            head_key(name),
+            *touched(change.before, change.after).keys(name),
+        )
+        items = await self._etcd.get_many(keys)
+        request = items.pop(keys[0], None)
+        return _Found(made=_made(request) if request else None, items=items)
+
+
+def _made(request: KeyValue) -> int:
+    try:
+        return count_of(unpack(request.value), "revision")
+    except Damaged as error:
+        raise UnreadableTouched(f"{request.key} can't be read: {error}") from None
+
+
+def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
+    """Return compares and writes of the change on what was found; raises what refuses it."""
+    name, revision = change.after.name, change.after.revision
+    documents = {key: _document(item) for key, item in found.items.items()}
+    _check_base(change, documents.pop(head_key(name), None))
+    changed = touched(change.before, change.after)
+    try:
+        values = rewritten(documents, change.after, changed)
+    except Untouchable as error:
+        raise UnreadableTouched(
+            f"{error}; the commit touches it, so nothing was changed; upgrade this manager, or "
+            "mend the stored value"
+        ) from None
+    request_id = change.record.request_id
+    values[head_key(name)] = pack_head(Head(revision, request_id))
+    values[commit_key(name, revision)] = pack_record(change.record)
+    values[request_key(name, request_id)] = pack({"revision": revision, "time": change.record.time})
+    size = sum(len(key) + len(value) for key, value in values.items())
+    if size > MAX_TRANSACTION:
+        raise CommitTooLarge(
+            f"the commit needs {size} bytes in one transaction, {MAX_TRANSACTION} are possible; "
+            "nothing was changed; make it in several commits"
+        )
+    compares = [
+        Unchanged(key, found.items[key].mod_revision if key in found.items else 0) for key in values
+    ]
+    writes: list[Operation] = [Put(key, value) for key, value in values.items()]
+    if revision > MAX_COMMITS:
+        writes.append(Delete(commit_key(name, 0), commit_key(name, revision - MAX_COMMITS + 1)))
+    return compares, writes
+
+
+def _document(item: KeyValue) -> Document:
+    document = read_document(item.key, item.value)
+    if isinstance(document, Unreadable):  # not with keys that we made ourselves
+        raise UnreadableTouched(str(document))
+    return document
+
+
+def _check_base(change: _Change, head: Document | None) -> None:
+    """Refuse a change whose base is not what is stored."""
+    name = change.after.name
+    if head is not None and head.head is None:
+        raise UnreadableTouched(f"{head.unreadable[0]}; nothing was changed")
+    stored = head.head.revision if head is not None and head.head is not None else None
+    if change.before is None and stored is not None:
+        raise ClusterExists(f"there is a cluster {name!r} already, at revision {stored}")
+    if change.before is not None and stored is None:
+        raise UnknownCluster(f"there is no cluster {name!r} in the store")
+    if change.before is not None and stored != change.before.revision:
+        raise LostRace(
+            f"another commit came first: cluster {name!r} is at revision {stored}, the plan was "
+            f"made on {change.before.revision}; nothing was changed; plan anew"
+        )
+
+
+def _plainer(error: EtcdError) -> Exception:
+    """Return what the caller should see of an error after which nothing was changed."""
+    if isinstance(error, EtcdRefused) and error.reason is Reason.TOO_LARGE:
+        return CommitTooLarge(f"{error}; nothing was changed; make it in several commits")
+    return error

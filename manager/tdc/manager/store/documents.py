@@ -1,0 +1,244 @@
+"""PURE. A cluster as stored documents, and back; what can't be read is named, the rest is served.
+
+A head (revision), a cluster level, shards of groups and shards of machines. Reading is tolerant
+down to one entry of a shard: an unreadable one becomes an `Unreadable` beside the rest, so that
+one damaged machine never hides the others, and never looks as if it had been deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tdc.manager.levels.fleet import Cluster, Group, Machine, StoredSettings
+from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of, unpack
+from tdc.manager.store.keys import (
+    GROUP_SHARDS,
+    MACHINE_SHARDS,
+    DocumentKey,
+    Part,
+    parse_document_key,
+    shard_of,
+)
+from tdc.shared.settings.canonical import plain_settings
+from tdc.shared.settings.schema import SettingError, checked
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stored value that this version can't read. `entry` is None for the whole document."""
+
+    key: str
+    entry: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"entry {self.entry!r} of {self.key}" if self.entry is not None else self.key
+        return f"{where} can't be read: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The revision of a cluster and the request id that made it."""
+
+    revision: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One stored document, read. Only the field of its part is filled.
+
+    `kept` holds unreadable entries as they are stored, so that a commit beside them keeps them.
+    `whole` is False if nothing of the document could be read.
+    """
+
+    key: DocumentKey
+    head: Head | None = None
+    stored: StoredSettings | None = None
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    kept: Mapping[str, object] = field(default_factory=dict)
+    unreadable: tuple[Unreadable, ...] = ()
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A cluster put together. `cluster` is None if its head or its level can't be read.
+
+    Machines whose group can't be read are in `unreadable`, not in the cluster: what is in force
+    on them is not known.
+    """
+
+    cluster: Cluster | None
+    unreadable: tuple[Unreadable, ...]
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def read_document(key: str, raw: bytes) -> Document | Unreadable:
+    """Read one value under `keys.CLUSTERS`; an Unreadable alone for a key of no known form."""
+    document_key = parse_document_key(key)
+    if document_key is None:
+        return Unreadable(key, None, "no value of this layout has such a key")
+    try:
+        return _READ[document_key.part](document_key, unpack(raw))
+    except Damaged as error:
+        unreadable = Unreadable(key, None, str(error))
+        return Document(document_key, unreadable=(unreadable,), whole=False)
+
+
+def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
+    return Document(key, head=Head(count_of(document, "revision"), text_of(document, "request_id")))
+
+
+def _read_cluster(key: DocumentKey, document: Mapping[str, object]) -> Document:
+    return Document(key, stored=stored_from(document))
+
+
+def _read_groups(key: DocumentKey, document: Mapping[str, object]) -> Document:
+    groups, kept, unreadable = _entries(
+        key, object_of(document, "groups"), GROUP_SHARDS, _group_from
+    )
+    return Document(key, groups=groups, kept=kept, unreadable=unreadable)
+
+
+def _read_machines(key: DocumentKey, document: Mapping[str, object]) -> Document:
+    machines, kept, unreadable = _entries(
+        key, object_of(document, "machines"), MACHINE_SHARDS, _machine_from
+    )
+    return Document(key, machines=machines, kept=kept, unreadable=unreadable)
+
+
+_READ: Mapping[Part, Callable[[DocumentKey, Mapping[str, object]], Document]] = {
+    Part.HEAD: _read_head,
+    Part.CLUSTER: _read_cluster,
+    Part.GROUPS: _read_groups,
+    Part.MACHINES: _read_machines,
+}
+
+
+def _entries(
+    key: DocumentKey,
+    entries: Mapping[str, object],
+    shards: int,
+    read: Callable[[str, Mapping[str, object]], T],
+) -> tuple[dict[str, T], dict[str, object], tuple[Unreadable, ...]]:
+    good: dict[str, T] = {}
+    kept: dict[str, object] = {}
+    unreadable: list[Unreadable] = []
+    for name, entry in entries.items():
+        try:
+            if shard_of(name, shards) != key.shard:
+                raise Damaged("it is in the wrong shard")
+            if not isinstance(entry, dict):
+                raise Damaged("it is not an object")
+            good[name] = read(name, entry)
+        except Damaged as error:
+            kept[name] = entry
+            unreadable.append(Unreadable(str(key), name, str(error)))
+    return good, kept, tuple(unreadable)
+
+
+def _group_from(name: str, entry: Mapping[str, object]) -> Group:
+    return Group(name=name, stored=stored_from(entry))
+
+
+def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
+    return Machine(name=name, group=text_of(entry, "group"), stored=stored_from(entry))
+
+
+def stored_from(entry: Mapping[str, object]) -> StoredSettings:
+    """Read what one level stores; raises Damaged (a setting of a newer version included)."""
+    present, set_by = object_of(entry, "settings"), object_of(entry, "set_by")
+    try:
+        settings = checked(present)
+    except SettingError as error:
+        raise Damaged(str(error)) from None
+    if set_by.keys() != present.keys():
+        raise Damaged("the revisions in set_by are not those of its settings")
+    return StoredSettings(settings, {name: count_of(set_by, name) for name in settings})
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def pack_head(head: Head) -> bytes:
+    """Return the bytes of a head."""
+    return pack({"revision": head.revision, "request_id": head.request_id})
+
+
+def pack_cluster_level(stored: StoredSettings) -> bytes:
+    """Return the bytes of a cluster level."""
+    return pack(plain_stored(stored))
+
+
+def pack_groups(groups: Iterable[Group], kept: Mapping[str, object]) -> bytes:
+    """Return the bytes of a shard of groups, with its unreadable entries kept as they were."""
+    entries: dict[str, object] = {group.name: plain_stored(group.stored) for group in groups}
+    return pack({"groups": _sorted({**kept, **entries})})
+
+
+def pack_machines(machines: Iterable[Machine], kept: Mapping[str, object]) -> bytes:
+    """Return the bytes of a shard of machines, with its unreadable entries kept as they were."""
+    entries: dict[str, object] = {
+        machine.name: {"group": machine.group, **plain_stored(machine.stored)}
+        for machine in machines
+    }
+    return pack({"machines": _sorted({**kept, **entries})})
+
+
+def plain_stored(stored: StoredSettings) -> dict[str, object]:
+    """Return what one level stores as plain data; `stored_from` reads it back."""
+    return {"settings": plain_settings(stored.settings), "set_by": dict(stored.set_by)}
+
+
+def _sorted(entries: Mapping[str, object]) -> dict[str, object]:
+    return {name: entries[name] for name in sorted(entries)}
+
+
+# -- putting together --------------------------------------------------------------------------
+
+
+def assemble(name: str, documents: Iterable[Document]) -> Assembled:
+    """Put a cluster together from its documents, all as of one etcd revision."""
+    documents = tuple(documents)
+    unreadable = [trouble for document in documents for trouble in document.unreadable]
+    head = next((found.head for found in documents if found.head is not None), None)
+    stored = next((found.stored for found in documents if found.stored is not None), None)
+    if head is None or stored is None:
+        unreadable.extend(_missing(name, documents))
+        return Assembled(None, tuple(unreadable))
+    groups = {group.name: group for found in documents for group in found.groups.values()}
+    machines: dict[str, Machine] = {}
+    for found in documents:
+        for machine in found.machines.values():
+            if machine.group in groups:
+                machines[machine.name] = machine
+            else:
+                reason = f"its group {machine.group!r} can't be read or is missing"
+                unreadable.append(Unreadable(str(found.key), machine.name, reason))
+    cluster = Cluster(
+        name=name,
+        revision=head.revision,
+        stored=stored,
+        groups=_by_name(groups),
+        machines=_by_name(machines),
+    )
+    return Assembled(cluster, tuple(unreadable))
+
+
+def _missing(name: str, documents: tuple[Document, ...]) -> Iterator[Unreadable]:
+    there = {document.key.part for document in documents}
+    for part in (Part.HEAD, Part.CLUSTER):
+        if part not in there:
+            yield Unreadable(str(DocumentKey(name, part)), None, "it is missing")
+
+
+def _by_name(values: Mapping[str, T]) -> dict[str, T]:
+    return {name: values[name] for name in sorted(values)}

@@ -1,0 +1,105 @@
+"""PURE. Stored values as bytes: JSON, compressed above a size, with the schema version inside.
+
+`unpack` never raises anything but `Damaged`, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+
+SCHEMA = 1
+"""Grows when a value written by this version can't be read by the one before."""
+
+COMPRESS_ABOVE = 512
+"""Bytes of JSON above which a value is stored compressed."""
+MAX_UNPACKED = 64 * 1024**2
+"""Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is no value of ours."""
+
+_ZLIB = b"\x01"  # no JSON text begins with it
+
+
+class Damaged(Exception):
+    """Bytes that are no value of ours, or one of a newer schema; says which."""
+
+
+def pack(document: Mapping[str, object]) -> bytes:
+    """Return the bytes of a document; its schema version is added."""
+    text = json.dumps(
+        {"schema": SCHEMA, **document}, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+    return _ZLIB + zlib.compress(text) if len(text) > COMPRESS_ABOVE else text
+
+
+def unpack(raw: bytes) -> dict[str, object]:
+    """Return the document of some bytes; raises Damaged."""
+    try:
+        document = json.loads(_unfolded(raw))
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"it is not JSON ({error})") from None
+    if not isinstance(document, dict):
+        raise Damaged("it is not a JSON object")
+    schema = document.get("schema")
+    if isinstance(schema, bool) or not isinstance(schema, int):
+        raise Damaged("it carries no schema version")
+    if schema > SCHEMA:
+        raise Damaged(f"it has schema {schema}, this version reads up to {SCHEMA}; upgrade it")
+    return document
+
+
+def _unfolded(raw: bytes) -> bytes:
+    if not raw.startswith(_ZLIB):
+        return raw
+    try:
+        unfolding = zlib.decompressobj()
+        text = unfolding.decompress(raw[1:], MAX_UNPACKED)
+    except zlib.error as error:
+        raise Damaged(f"its compression is damaged ({error})") from None
+    if not unfolding.eof:
+        raise Damaged("it is cut off or unfolds to more than any value of ours")
+    return text
+
+
+def text_of(document: Mapping[str, object], name: str) -> str:
+    """Return a field that must be text; raises Damaged."""
+    value = document.get(name)
+    if not isinstance(value, str):
+        raise Damaged(f"{name} is {_shown(value)}, not text")
+    return value
+
+
+def count_of(document: Mapping[str, object], name: str) -> int:
+    """Return a field that must be a whole number, zero or more; raises Damaged."""
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Damaged(f"{name} is {_shown(value)}, not a whole number")
+    return value
+
+
+def moment_of(document: Mapping[str, object], name: str) -> float:
+    """Return a field that must be a Unix time in seconds; raises Damaged."""
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Damaged(f"{name} is {_shown(value)}, not a time")
+    return float(value)
+
+
+def object_of(document: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return a field that must be a JSON object; raises Damaged."""
+    value = document.get(name)
+    if not isinstance(value, dict):
+        raise Damaged(f"{name} is {_shown(value)}, not an object")
+    return value
+
+
+def list_of(document: Mapping[str, object], name: str) -> list[object]:
+    """Return a field that must be a JSON list; raises Damaged."""
+    value = document.get(name)
+    if not isinstance(value, list):
+        raise Damaged(f"{name} is {_shown(value)}, not a list")
+    return value
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else repr(value)[:60]

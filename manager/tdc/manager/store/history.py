@@ -1,0 +1,209 @@
+"""The history of a cluster: commit records, newest first, bounded by count and age.
+
+A record is written in its commit's own transaction. The bounds: MAX_COMMITS a cluster (kept by
+each commit) and MAX_AGE (kept by maintenance). A request id is remembered as long as its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.plan import LevelChange, TopologyChange
+from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.encoding import (
+    Damaged,
+    count_of,
+    list_of,
+    moment_of,
+    pack,
+    text_of,
+    unpack,
+)
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.keys import commit_key, commits_prefix, request_key
+from tdc.manager.store.values import KeyValue, prefix_end
+from tdc.shared.settings.canonical import plain
+from tdc.shared.settings.schema import SettingError, check_value
+from tdc.shared.settings.values import Level, Value
+
+MAX_COMMITS = 10_000
+"""Commit records kept for each cluster."""
+MAX_AGE = 400 * 86_400.0
+"""Seconds that a commit record is kept; the newest one is always kept."""
+_PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """One commit as history keeps it. `time` is Unix seconds by its manager's clock."""
+
+    revision: int
+    author: str
+    time: float
+    comment: str
+    request_id: str
+    levels: tuple[LevelChange, ...]
+    topology: tuple[TopologyChange, ...]
+    machines_changed: int
+
+
+class History:
+    """Reads commit records."""
+
+    def __init__(self, etcd: EtcdClient) -> None:
+        self._etcd = etcd
+
+    async def commits(
+        self, cluster: str, *, before: int | None = None, limit: int = 50
+    ) -> tuple[CommitRecord | Unreadable, ...]:
+        """Return up to `limit` records newest first, of revisions below `before` if given."""
+        start = commits_prefix(cluster)
+        end = commit_key(cluster, before) if before is not None else prefix_end(start)
+        found: list[KeyValue] = []
+        while len(found) < limit:
+            wanted = min(_PAGE, limit - len(found))
+            page = (await self._etcd.newest(start, end, wanted)).items
+            found.extend(page)
+            if len(page) < wanted:
+                break
+            end = page[-1].key
+        return tuple(_read(item) for item in found)
+
+    async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
+        """Return one record, None if it was never made or is out of history's bounds."""
+        item = await self._etcd.get(commit_key(cluster, revision))
+        return _read(item) if item else None
+
+    async def records_between(
+        self, cluster: str, low: int, high: int
+    ) -> tuple[CommitRecord | Unreadable, ...]:
+        """Return the records of revisions above `low` up to `high`, newest first.
+
+        What is missing of them is out of history's bounds: compare their number.
+        """
+        below = await self.commits(cluster, before=high + 1, limit=max(0, high - low))
+        first = commit_key(cluster, low)
+        return tuple(
+            record
+            for record in below
+            if (
+                record.key
+                if isinstance(record, Unreadable)
+                else commit_key(cluster, record.revision)
+            )
+            > first
+        )
+
+    async def find_request(self, cluster: str, request_id: str) -> int | None:
+        """Return the revision that a request id made, None if it made none within history."""
+        item = await self._etcd.get(request_key(cluster, request_id))
+        try:
+            return count_of(unpack(item.value), "revision") if item else None
+        except Damaged:
+            return None
+
+
+def _read(item: KeyValue) -> CommitRecord | Unreadable:
+    try:
+        return read_record(item.value)
+    except Damaged as error:
+        return Unreadable(item.key, None, str(error))
+
+
+def pack_record(record: CommitRecord) -> bytes:
+    """Return the bytes of a record."""
+    return pack(
+        {
+            "revision": record.revision,
+            "author": record.author,
+            "time": record.time,
+            "comment": record.comment,
+            "request_id": record.request_id,
+            "levels": [_plain_change(change) for change in record.levels],
+            "topology": [_plain_topology(change) for change in record.topology],
+            "machines_changed": record.machines_changed,
+        }
+    )
+
+
+def read_record(raw: bytes) -> CommitRecord:
+    """Read a record; raises Damaged."""
+    document = unpack(raw)
+    return CommitRecord(
+        revision=count_of(document, "revision"),
+        author=text_of(document, "author"),
+        time=moment_of(document, "time"),
+        comment=text_of(document, "comment"),
+        request_id=text_of(document, "request_id"),
+        levels=tuple(_change_from(_object(item)) for item in list_of(document, "levels")),
+        topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
+        machines_changed=count_of(document, "machines_changed"),
+    )
+
+
+def _plain_change(change: LevelChange) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "level": str(change.key.level),
+        "name": change.key.name,
+        "setting": change.setting,
+        "before": plain(change.before),
+        "after": plain(change.after),
+    }
+    if change.by_disable_rule:
+        fields["by_disable_rule"] = True
+    return fields
+
+
+def _change_from(item: Mapping[str, object]) -> LevelChange:
+    setting = text_of(item, "setting")
+    return LevelChange(
+        key=_key_from(item),
+        setting=setting,
+        before=_value_from(setting, item.get("before")),
+        after=_value_from(setting, item.get("after")),
+        by_disable_rule=item.get("by_disable_rule") is True,
+    )
+
+
+def _value_from(setting: str, value: object) -> Value | None:
+    try:
+        return None if value is None else check_value(setting, value)
+    except SettingError as error:
+        raise Damaged(str(error)) from None
+
+
+def _key_from(item: Mapping[str, object]) -> LevelKey:
+    try:
+        return LevelKey(Level(text_of(item, "level")), text_of(item, "name"))
+    except ValueError:
+        raise Damaged(f"{item.get('level')!r} is no level") from None
+
+
+def _plain_topology(change: TopologyChange) -> dict[str, object]:
+    return {"level": str(change.key.level), "name": change.key.name, "group": change.group}
+
+
+def _topology_from(item: Mapping[str, object]) -> TopologyChange:
+    group = item.get("group")
+    return TopologyChange(key=_key_from(item), group=group if isinstance(group, str) else None)
+
+
+def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:
+    """Return what the creation of a cluster creates: itself, its groups, its machines."""
+    return (
+        TopologyChange(LevelKey(Level.CLUSTER, cluster.name), None),
+        *(TopologyChange(LevelKey(Level.GROUP, name), None) for name in cluster.groups),
+        *(
+            TopologyChange(LevelKey(Level.MACHINE, name), machine.group)
+            for name, machine in cluster.machines.items()
+        ),
+    )
+
+
+def _object(item: object) -> Mapping[str, object]:
+    if not isinstance(item, dict):
+        raise Damaged("a change in it is not an object")
+    return cast("Mapping[str, object]", item)

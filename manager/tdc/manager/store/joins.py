@@ -1,0 +1,177 @@
+"""Join tokens and enrolments: a token lets one machine enrol once, whoever asks how often.
+
+A token is known by its hash only. Redeeming is one transaction: the token is marked used and the
+machine's enrolment is written, or neither. Of two racing calls exactly one wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tdc.manager.store.encoding import Damaged, moment_of, pack, text_of, unpack
+from tdc.manager.store.errors import (
+    EtcdAnswerLost,
+    EtcdUnavailable,
+    TokenExpired,
+    TokenUnknown,
+    TokenUsed,
+)
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.keys import enrolment_key, join_token_key
+from tdc.manager.store.values import KeyValue, Put, Unchanged
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinToken:
+    """What a token allows: this machine of this group, until `expires` (Unix seconds)."""
+
+    cluster: str
+    group: str
+    machine: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The valid enrolment of a machine: certificates of another id are denied."""
+
+    id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A join token as stored; `used_by` is the enrolment id that used it, None while unused."""
+
+    token: JoinToken
+    used_by: str | None = None
+    used_at: float | None = None
+
+
+class JoinStore:
+    """The join tokens and enrolments in etcd."""
+
+    def __init__(self, etcd: EtcdClient) -> None:
+        self._etcd = etcd
+
+    async def add(self, token_hash: str, token: JoinToken) -> None:
+        """Store a new token by its hash; raises an EtcdError, then the token may not be valid.
+
+        Writing the same token again is harmless until it is used; used, it stays used.
+        """
+        key = join_token_key(token_hash)
+        await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_token(StoredToken(token)))])
+
+    async def redeem(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
+        """Use a token for the enrolment `enrolment_id`, which the caller made for this call.
+
+        Raises TokenUnknown, TokenUsed, TokenExpired, or an EtcdError; after EtcdAnswerLost the
+        same call with the same enrolment id is safe and gives the same token.
+        """
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((_Raced, EtcdAnswerLost)),
+            stop=stop_after_attempt(5),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._redeem_once(token_hash, now, enrolment_id)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _redeem_once(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
+        key = join_token_key(token_hash)
+        item = await self._etcd.get(key)
+        stored = _usable(item, now, enrolment_id)
+        if stored.used_by == enrolment_id:  # our own earlier try, whose answer was lost
+            return stored.token
+        assert item is not None
+        token = stored.token
+        enrolled = pack({"id": enrolment_id, "at": now})
+        result = await self._etcd.txn(
+            [Unchanged(key, item.mod_revision)],
+            [
+                Put(key, pack_token(replace(stored, used_by=enrolment_id, used_at=now))),
+                Put(enrolment_key(token.cluster, token.machine), enrolled),
+            ],
+        )
+        if not result.succeeded:
+            raise _Raced("the join token changed meanwhile")
+        return token
+
+    async def enrolment(self, cluster: str, machine: str) -> Enrolment | None:
+        """Return the valid enrolment of a machine, None if it never enrolled.
+
+        Raises Damaged if it can't be read: then nobody may be let in by it.
+        """
+        item = await self._etcd.get(enrolment_key(cluster, machine))
+        return read_enrolment(item.value) if item else None
+
+
+class _Raced(EtcdUnavailable):
+    """Another call used or trimmed the token between our read and our transaction."""
+
+
+def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken:
+    if item is None:
+        raise TokenUnknown(
+            "the join token is not known; check that it was copied whole, or make a new one with "
+            "`tdc machine token`"
+        )
+    try:
+        stored = read_token(item.value)
+    except Damaged as error:
+        raise TokenUnknown(
+            f"the stored join token can't be read ({error}); make a new one"
+        ) from None
+    if stored.used_by is not None and stored.used_by != enrolment_id:
+        raise TokenUsed(
+            f"the join token of machine {stored.token.machine!r} has been used already; if that "
+            "was not you, someone else enrolled as this machine; make a new one with "
+            "`tdc machine token`"
+        )
+    if stored.used_by is None and now >= stored.token.expires:
+        raise TokenExpired(
+            f"the join token of machine {stored.token.machine!r} has expired; make a new one with "
+            "`tdc machine token`"
+        )
+    return stored
+
+
+def pack_token(stored: StoredToken) -> bytes:
+    """Return the bytes of a stored token."""
+    token = stored.token
+    document: dict[str, object] = {
+        "cluster": token.cluster,
+        "group": token.group,
+        "machine": token.machine,
+        "expires": token.expires,
+    }
+    if stored.used_by is not None:
+        document |= {"used_by": stored.used_by, "used_at": stored.used_at}
+    return pack(document)
+
+
+def read_token(raw: bytes) -> StoredToken:
+    """Read a stored token; raises Damaged."""
+    document = unpack(raw)
+    token = JoinToken(
+        cluster=text_of(document, "cluster"),
+        group=text_of(document, "group"),
+        machine=text_of(document, "machine"),
+        expires=moment_of(document, "expires"),
+    )
+    if "used_by" not in document:
+        return StoredToken(token)
+    return StoredToken(token, text_of(document, "used_by"), moment_of(document, "used_at"))
+
+
+def read_enrolment(raw: bytes) -> Enrolment:
+    """Read an enrolment; raises Damaged."""
+    document = unpack(raw)
+    return Enrolment(text_of(document, "id"), moment_of(document, "at"))

@@ -1,0 +1,154 @@
+"""PURE. Every key of the store, in one place (docs/store.md says what is behind each).
+
+A cluster is spread over a fixed number of documents, so that a commit that touches ten thousand
+machines is still far below etcd's 128 operations a transaction. Keys are ASCII; names are
+percent-encoded in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote, unquote
+
+ROOT = "/tdc/v1/"
+"""All keys of this layout. A manager's etcd user needs readwrite on this prefix."""
+
+STORE = f"{ROOT}store"
+CLUSTERS = f"{ROOT}clusters/"
+"""What a view follows: heads, levels, shards. History is not in it."""
+COMMITS = f"{ROOT}commits/"
+REQUESTS = f"{ROOT}requests/"
+JOIN_TOKENS = f"{ROOT}join-tokens/"
+ENROLMENTS = f"{ROOT}enrolments/"
+MAINTENANCE = f"{ROOT}maintenance"
+
+GROUP_SHARDS = 16
+MACHINE_SHARDS = 64
+"""Fixed for schema 1: another number is another schema."""
+
+
+class Part(StrEnum):
+    """The kinds of documents that make a cluster."""
+
+    HEAD = "head"
+    CLUSTER = "cluster"
+    GROUPS = "groups"
+    MACHINES = "machines"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentKey:
+    """Which document of which cluster; `shard` is 0 for a head and a cluster level."""
+
+    cluster: str
+    part: Part
+    shard: int = 0
+
+    def __str__(self) -> str:
+        base = f"{cluster_prefix(self.cluster)}{self.part}"
+        sharded = self.part in _SHARDS
+        return f"{base}/{self.shard:02x}" if sharded else base
+
+
+_SHARDS = {Part.GROUPS: GROUP_SHARDS, Part.MACHINES: MACHINE_SHARDS}
+
+
+def cluster_prefix(cluster: str) -> str:
+    """Return the prefix of one cluster's documents."""
+    return f"{CLUSTERS}{_quoted(cluster)}/"
+
+
+def head_key(cluster: str) -> str:
+    """Return the key whose last write orders all commits of the cluster."""
+    return str(DocumentKey(cluster, Part.HEAD))
+
+
+def cluster_key(cluster: str) -> str:
+    """Return the key of the cluster level's settings."""
+    return str(DocumentKey(cluster, Part.CLUSTER))
+
+
+def group_key(cluster: str, group: str) -> str:
+    """Return the key of the shard that holds the group."""
+    return str(DocumentKey(cluster, Part.GROUPS, shard_of(group, GROUP_SHARDS)))
+
+
+def machine_key(cluster: str, machine: str) -> str:
+    """Return the key of the shard that holds the machine."""
+    return str(DocumentKey(cluster, Part.MACHINES, shard_of(machine, MACHINE_SHARDS)))
+
+
+def shard_of(name: str, shards: int) -> int:
+    """Return the shard of a name: the first 4 bytes of its SHA-256, modulo the number."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % shards
+
+
+def parse_document_key(key: str) -> DocumentKey | None:
+    """Return which document a key is; None for a key that this layout does not have."""
+    if not key.startswith(CLUSTERS):
+        return None
+    cluster, *rest = key.removeprefix(CLUSTERS).split("/")
+    found = next((document for document in _candidates(unquote(cluster), rest)), None)
+    return found if found is not None and str(found) == key else None
+
+
+def _candidates(cluster: str, rest: list[str]) -> list[DocumentKey]:
+    match rest:
+        case ["head" | "cluster" as part]:
+            return [DocumentKey(cluster, Part(part))]
+        case ["groups" | "machines" as part, digits] if _is_shard(Part(part), digits):
+            return [DocumentKey(cluster, Part(part), int(digits, 16))]
+        case _:
+            return []
+
+
+def _is_shard(part: Part, digits: str) -> bool:
+    return (
+        len(digits) == 2
+        and set(digits) <= set("0123456789abcdef")
+        and (int(digits, 16) < _SHARDS[part])
+    )
+
+
+def commits_prefix(cluster: str) -> str:
+    """Return the prefix of a cluster's history."""
+    return f"{COMMITS}{_quoted(cluster)}/"
+
+
+def commit_key(cluster: str, revision: int) -> str:
+    """Return the key of one commit record; keys sort as revisions do."""
+    return f"{commits_prefix(cluster)}{revision:012d}"
+
+
+def requests_prefix(cluster: str) -> str:
+    """Return the prefix of a cluster's index of request ids."""
+    return f"{REQUESTS}{_quoted(cluster)}/"
+
+
+def request_key(cluster: str, request_id: str) -> str:
+    """Return the key that says which revision a request id made."""
+    return f"{requests_prefix(cluster)}{_quoted(request_id)}"
+
+
+def join_token_key(token_hash: str) -> str:
+    """Return the key of a join token, by its hash."""
+    return f"{JOIN_TOKENS}{_quoted(token_hash)}"
+
+
+def enrolment_key(cluster: str, machine: str) -> str:
+    """Return the key that says which enrolment of a machine is the valid one."""
+    return f"{ENROLMENTS}{_quoted(cluster)}/{_quoted(machine)}"
+
+
+def parse_enrolment_key(key: str) -> tuple[str, str] | None:
+    """Return (cluster, machine) of an enrolment's key; None for another key."""
+    parts = key.removeprefix(ENROLMENTS).split("/")
+    if not key.startswith(ENROLMENTS) or len(parts) != 2:
+        return None
+    return unquote(parts[0]), unquote(parts[1])
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")

@@ -1,0 +1,101 @@
+"""PURE. Which documents a change of a cluster touches, and what they hold afterwards.
+
+A commit rewrites the documents it touches on what is stored, never on what a view believes: the
+entries beside the touched ones, unreadable ones included, stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.store.documents import (
+    Document,
+    pack_cluster_level,
+    pack_groups,
+    pack_machines,
+)
+from tdc.manager.store.keys import Part, cluster_key, group_key, machine_key
+
+T = TypeVar("T", Group, Machine)
+
+
+class Untouchable(Exception):
+    """A touched value is stored in a form that can't be read; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What differs between two states of a cluster: the cluster level, groups, machines."""
+
+    cluster: bool
+    groups: frozenset[str]
+    machines: frozenset[str]
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """Return the keys of the documents of cluster `name` that hold these, in order."""
+        own = {cluster_key(name)} if self.cluster else set()
+        groups = {group_key(name, group) for group in self.groups}
+        machines = {machine_key(name, machine) for machine in self.machines}
+        return tuple(sorted(own | groups | machines))
+
+
+def touched(before: Cluster | None, after: Cluster) -> Touched:
+    """Return what differs; all of `after` if there was nothing before."""
+    if before is None:
+        return Touched(True, frozenset(after.groups), frozenset(after.machines))
+    return Touched(
+        cluster=before.stored != after.stored,
+        groups=_differing(before.groups, after.groups),
+        machines=_differing(before.machines, after.machines),
+    )
+
+
+def _differing(before: Mapping[str, T], after: Mapping[str, T]) -> frozenset[str]:
+    changed = {
+        name
+        for name, value in after.items()
+        if (known := before.get(name)) is not value and known != value
+    }
+    return frozenset(changed | (before.keys() - after.keys()))
+
+
+def rewritten(stored: Mapping[str, Document], after: Cluster, changed: Touched) -> dict[str, bytes]:
+    """Return key -> new bytes of the touched documents; `stored` has those that exist.
+
+    Raises Untouchable if a document, or a touched entry of one, is stored unreadable.
+    """
+    for document in stored.values():
+        _check(document, changed)
+    values: dict[str, bytes] = {}
+    if changed.cluster:
+        values[cluster_key(after.name)] = pack_cluster_level(after.stored)
+    for key, names in _by_key(changed.groups, lambda name: group_key(after.name, name)).items():
+        groups, kept = (stored[key].groups, stored[key].kept) if key in stored else ({}, {})
+        values[key] = pack_groups(_updated(groups, after.groups, names), kept)
+    for key, names in _by_key(changed.machines, lambda name: machine_key(after.name, name)).items():
+        machines, kept = (stored[key].machines, stored[key].kept) if key in stored else ({}, {})
+        values[key] = pack_machines(_updated(machines, after.machines, names), kept)
+    return values
+
+
+def _by_key(names: Iterable[str], key_of: Callable[[str], str]) -> dict[str, set[str]]:
+    shards: dict[str, set[str]] = {}
+    for name in names:
+        shards.setdefault(key_of(name), set()).add(name)
+    return shards
+
+
+def _updated(stored: Mapping[str, T], after: Mapping[str, T], names: set[str]) -> list[T]:
+    """Return what is stored with the named entries as in `after`, or gone."""
+    beside = [value for name, value in stored.items() if name not in names]
+    return beside + [after[name] for name in names if name in after]
+
+
+def _check(document: Document, changed: Touched) -> None:
+    names = changed.groups if document.key.part is Part.GROUPS else changed.machines
+    for trouble in document.unreadable:
+        if trouble.entry is None or trouble.entry in names:
+            raise Untouchable(str(trouble))

@@ -1,0 +1,35 @@
+"""The store's own id: made once, read by every manager, so that another store is recognised."""
+
+from __future__ import annotations
+
+import uuid
+
+from tdc.manager.store.encoding import Damaged, pack, text_of, unpack
+from tdc.manager.store.errors import StoreError
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.keys import STORE
+from tdc.manager.store.values import Put, Unchanged
+
+
+class UnreadableStore(StoreError):
+    """The store was written by a newer version, or its first key is damaged."""
+
+
+async def store_id(etcd: EtcdClient) -> str:
+    """Return the store's id; the first manager that asks makes it.
+
+    Raises UnreadableStore, or an EtcdError; after EtcdAnswerLost asking again is safe.
+    """
+    item = await etcd.get(STORE)
+    if item is None:
+        made = pack({"id": uuid.uuid4().hex})
+        await etcd.txn([Unchanged(STORE, 0)], [Put(STORE, made)])
+        item = await etcd.get(STORE)  # ours, or another manager's that was quicker
+    if item is None:
+        raise UnreadableStore(f"{STORE} was deleted while this manager started; start it again")
+    try:
+        return text_of(unpack(item.value), "id")
+    except Damaged as error:
+        raise UnreadableStore(
+            f"{STORE} can't be read: {error}; this manager must not write to such a store"
+        ) from None
