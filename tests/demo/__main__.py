@@ -123,7 +123,8 @@ class Demo:
         )
         self.reports = await reports_arrived(self.fleet, self.rounds)
         _say(
-            f"so far {self.originals} originals byte-identical, {self.reports} journal reports over TLS"
+            f"so far {self.originals} originals byte-identical, "
+            f"{self.reports} journal reports over TLS"
         )
 
     def summary(self, seconds: float) -> str:

@@ -32,7 +32,7 @@ class Gateway:
 
     name: str
     folder: Path
-    next_hop: SmtpSink
+    next_hop: SmtpSink | None
     agent: Program
 
     @property
@@ -100,18 +100,19 @@ class Stage:
         return json.loads(await self.tdc(*arguments, "-o", "json"))
 
     async def add_gateway(
-        self, name: str, *, group: str, create: bool = True, options: str = ""
+        self, name: str, *, group: str, listen: int = 0, next_hop_port: int | None = None
     ) -> Gateway:
-        """Create a machine, enrol it, start its agent and its next hop."""
-        if create:
-            await self.tdc(
-                "machine", "create", name, "--group", group, "--cluster", "demo", "--yes"
-            )
+        """Create a machine, enrol it, start its agent and, unless one is given, its next hop."""
+        await self.tdc("machine", "create", name, "--group", group, "--cluster", "demo", "--yes")
         folder = self.folder / name
         folder.mkdir()
-        next_hop = await self._closing.enter_async_context(SmtpSink(folder=folder / "originals"))
+        next_hop = None
+        if next_hop_port is None:
+            next_hop = SmtpSink(folder=folder / "originals")
+            await self._closing.enter_async_context(next_hop)
+            next_hop_port = next_hop.port
         config = folder / "agent.toml"
-        config.write_text(self.agent_toml(folder, next_hop.port) + options)
+        config.write_text(self.agent_toml(folder, listen, next_hop_port))
         token = await self.json("machine", "token", name, "--cluster", "demo")
         await self.enrol(config, token["token"])
         agent = Program(
@@ -125,7 +126,7 @@ class Stage:
         self.gateways[name] = gateway
         return gateway
 
-    def agent_toml(self, folder: Path, next_hop: int) -> str:
+    def agent_toml(self, folder: Path, listen: int, next_hop: int) -> str:
         """Return the agent's own file for a gateway in `folder`."""
         return f"""\
 state_folder = "{folder}/state"
@@ -135,7 +136,7 @@ ports_file = "{folder}/ports.json"
 addresses = ["127.0.0.1:{self.manager.ports["main"]}"]
 
 [ingest]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{listen}"
 next_hop = "127.0.0.1:{next_hop}"
 
 [deliver]

@@ -1,0 +1,34 @@
+"""`make demo` as a user runs it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.system
+def test_the_demo_ends_well_within_a_minute_and_leaves_nothing_behind() -> None:
+    """Exit 0, a summary with counts as its last line, no process and no folder left."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    summary = r"demo: OK: (\d+) messages sent, (\d+) originals .* (\d+) journal .* (\d+) s in all"
+    match = re.fullmatch(summary, last)
+    assert match, last
+    assert match[1] == match[2]
+    assert int(match[4]) < 60
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "tdc-demo-" not in left

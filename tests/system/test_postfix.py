@@ -1,0 +1,79 @@
+"""Real Postfix on both sides of the filter, with the settings of deploy/postfix."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.journal_reader import read_report
+from tests.fakes.smtp_sink import SmtpSink
+from tests.stage.fleet import Stage
+from tests.system.conftest import needs_postfix
+from tests.system.postfix import filter_settings, free_port, private_postfix
+
+pytestmark = [pytest.mark.system, needs_postfix]
+
+MESSAGES = 1_000
+# What the re-injecting smtpd puts on top, and nothing else.
+RECEIVED = re.compile(rb"Received: from [^\r\n]*(\r\n[ \t][^\r\n]*)*\r\n")
+
+
+async def test_a_thousand_messages_pass_postfix_and_the_filter_unharmed(copying: Stage) -> None:
+    """Each original leaves Postfix once, as it was; each copy is at the intake once."""
+    filter_port, reinject_port = free_port(), free_port()
+    await copying.add_gateway(
+        "mx1", group="Main_Group", listen=filter_port, next_hop_port=reinject_port
+    )
+    await copying.in_sync()
+    main, master = filter_settings(filter_port, reinject_port)
+    async with SmtpSink(folder=copying.folder / "out") as out:
+        route = f"\nrelay_transport = smtp:[127.0.0.1]:{out.port}\n"
+        with private_postfix(main=main + route, master=master) as postfix:
+            await _smtp_source(postfix.port)
+            await out.wait_for(MESSAGES, timeout=60)
+            await copying.intake.wait_for(MESSAGES, timeout=60)
+            assert postfix.queued() == 0
+
+    reports = [read_report(path.read_bytes()) for path in copying.reports.glob("*.eml")]
+    copies = {report.original: report for report in reports}
+    assert len(reports) == len(copies) == MESSAGES
+    assert all(report.sender == "alice@partner.example" for report in reports)
+    assert all(report.recipients == ("bob@corp.example",) for report in reports)
+    originals = Counter(
+        RECEIVED.sub(b"", path.read_bytes(), count=1)
+        for path in (copying.folder / "out").glob("*.eml")
+    )
+    assert originals == Counter(dict.fromkeys(copies, 1))
+    assert _envelopes(copying.folder / "out") == {("alice@partner.example", "bob@corp.example")}
+
+
+async def _smtp_source(port: int) -> None:
+    command = [
+        "/usr/sbin/smtp-source",
+        "-s",
+        "20",
+        "-l",
+        "4096",
+        "-m",
+        str(MESSAGES),
+        "-f",
+        "alice@partner.example",
+        "-t",
+        "bob@corp.example",
+        f"127.0.0.1:{port}",
+    ]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _envelopes(folder: Path) -> set[tuple[str, str]]:
+    facts = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    return {(fact["sender"], recipient) for fact in facts for recipient in fact["recipients"]}
