@@ -1,0 +1,120 @@
+"""PURE. Header facts from a message's raw bytes, without parsing MIME.
+
+What passes a gateway may be anything: no header at all, no body, lines without a colon, ten
+thousand folded lines, bytes of no charset. So nothing here raises, and the work is bounded: only
+the first MAX_HEADER_BYTES are looked at, and a decoded value is cut at MAX_VALUE_BYTES.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header
+
+LOOP_HEADER = "X-TDC-Loop"
+"""Header of our journal reports; a message that carries it is not journaled again."""
+
+MAX_HEADER_BYTES = 1024**2
+MAX_VALUE_BYTES = 8 * 1024
+
+# RFC 5322 2.2 and 3.6.8: a field name is printable ASCII without a colon; obsolete syntax allows
+# white space before the colon. The first other line ends the header, as it does for most readers.
+_SECTION = re.compile(rb"(?:(?:[!-9;-~]+[ \t]*:|[ \t])[^\n]*+(?:\n|\Z))*+")
+_FIELD = re.compile(
+    rb"^(subject|message-id|received)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.M
+)
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_LOOP = re.compile(rb"^" + LOOP_HEADER.encode() + rb"[ \t]*:", re.IGNORECASE | re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What the journal report and the loop check need of a header.
+
+    `subject_raw` and `message_id_raw` are unfolded and stripped, empty if missing, of the first
+    field of that name; `subject` is decoded (RFC 2047). `end` is the offset behind the empty
+    line that ends the header (the header's end, if there is no such line). `hops` counts
+    Received (RFC 5321 6.3).
+    """
+
+    subject_raw: bytes
+    subject: str
+    message_id_raw: bytes
+    end: int
+    eight_bit: bool
+    own_report: bool
+    hops: int
+
+
+def read_headers(content: bytes) -> HeaderFacts:
+    """Return the facts of `content`; never raises."""
+    end = _header_length(content)
+    header = content[:end]
+    found: dict[bytes, bytes] = {}
+    hops = 0
+    for match in _FIELD.finditer(header):
+        name = match[1].lower()
+        if name == b"received":
+            hops += 1
+        elif name not in found:
+            found[name] = _FOLD.sub(b"", match[2]).strip()[:MAX_VALUE_BYTES]
+    subject_raw = found.get(b"subject", b"")
+    return HeaderFacts(
+        subject_raw=subject_raw,
+        subject=decode_value(subject_raw),
+        message_id_raw=found.get(b"message-id", b""),
+        end=_behind_empty_line(content, end),
+        eight_bit=not header.isascii(),
+        own_report=_LOOP.search(header) is not None,
+        hops=hops,
+    )
+
+
+def is_own_report(content: bytes) -> bool:
+    """Say whether `content` is a journal report of ours: its header has LOOP_HEADER.
+
+    Only the outermost header counts: a user who forwards a report as an attachment sends an
+    ordinary message.
+    """
+    return _LOOP.search(content, 0, _header_length(content)) is not None
+
+
+def decode_value(raw: bytes) -> str:
+    """Return a header's text: encoded words decoded (RFC 2047), else UTF-8, else Latin-1."""
+    text = _text(raw)
+    if "=?" not in text:
+        return text
+    try:
+        parts = decode_header(text)
+    except (HeaderParseError, ValueError):
+        return text
+    return "".join(_decoded(part, charset) for part, charset in parts)
+
+
+def _decoded(part: bytes | str, charset: str | None) -> str:
+    if isinstance(part, str):
+        return part
+    try:
+        return part.decode(charset or "latin-1", "replace")
+    except (LookupError, UnicodeError):  # a charset that nobody knows
+        return part.decode("latin-1")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _header_length(content: bytes) -> int:
+    match = _SECTION.match(content, 0, MAX_HEADER_BYTES)
+    return match.end() if match is not None else 0
+
+
+def _behind_empty_line(content: bytes, end: int) -> int:
+    for line in (b"\r\n", b"\n"):
+        if content.startswith(line, end):
+            return end + len(line)
+    return end

@@ -1,0 +1,277 @@
+"""PURE. The journal report: bytes around the untouched original (docs/journal-report.md).
+
+Promises: the original stands in the report byte for byte, because the report is made by putting
+bytes beside each other and nothing is parsed and written again; the same copy gives the same
+report each time; nothing in a message can add a header or a line to what we write.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import quopri
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from tdc.node_agent.journal.headers import LOOP_HEADER, HeaderFacts, read_headers
+from tdc.node_agent.spool.values import Copy
+from tdc.shared.settings.connector import ConnectorSettings
+
+ENCODED_HEADER = "X-TDC-Original-Encoded"
+"""Header of a report whose original is in base64, because the intake could not take it as is."""
+
+MAX_LINE = 998
+"""Octets of a line without its CRLF (RFC 5322 2.1.1, RFC 5321 4.5.3.1.6)."""
+
+_MAX_OUTER_VALUE = 900
+_ENCODED_WORD_BYTES = 45  # 60 in base64: an encoded word has at most 75 (RFC 2047 2)
+# C0, DEL, C1 and the two line separators of Unicode: nothing of these in a line of ours.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the intake must offer to take the report as it is.
+
+    `eight_bit`: 8BITMIME (RFC 6152). `binary`: CHUNKING and BINARYMIME (RFC 3030), for the
+    content has lines over 998 octets, bare CR, bare LF or NUL. `smtputf8`: SMTPUTF8 (RFC 6531).
+    """
+
+    eight_bit: bool
+    binary: bool
+    smtputf8: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A journal report in three pieces, to be sent one behind the other.
+
+    `content` is the copy's own bytes object (no second one is made); `size` is the sum, before
+    dot-stuffing.
+    """
+
+    head: bytes
+    content: bytes
+    tail: bytes
+    needs: Needs
+    size: int
+
+
+def new_report_id(random: bytes | None = None) -> str:
+    """Return 32 hexadecimal digits: 128 bits of chance, given or from the system.
+
+    Nobody outside can guess it, so nobody can write a message that holds its boundary.
+    """
+    return (secrets.token_bytes(16) if random is None else random).hex()
+
+
+def build(
+    copy: Copy, settings: ConnectorSettings, machine: str, *, fallback: bool = False
+) -> Report:
+    """Return the report of `copy`.
+
+    With `fallback` the original goes as base64, flagged by ENCODED_HEADER, for an intake that
+    does not offer what `needs` of the report without it names; such a report needs nothing.
+    """
+    facts = read_headers(copy.content)
+    top = _remote_ip_line(copy, settings)
+    text = _text_part(copy, facts)
+    if fallback:
+        return _encoded(copy, settings, machine, facts, text, top)
+    boundary = _boundary(copy.report_id, copy.content)
+    as_global = copy.envelope.smtputf8 and facts.eight_bit
+    head = b"".join(
+        (
+            _outer_headers(copy, settings, machine, facts),
+            _multipart(boundary),
+            b"--", boundary, b"\r\n",
+            _text_headers(text),
+            text,
+            b"\r\n--", boundary, b"\r\n",
+            b"Content-Type: message/", b"global" if as_global else b"rfc822", b"\r\n\r\n",
+            top,
+        )
+    )  # fmt: skip
+    needs = Needs(
+        eight_bit=not (copy.content.isascii() and head.isascii()),
+        binary=needs_binary(copy.content) or needs_binary(head),
+        smtputf8=as_global,
+    )
+    return _report(head, copy.content, boundary, needs)
+
+
+def needs_binary(content: bytes) -> bool:
+    """Say whether `content` can't go by DATA: over-long line, bare CR, bare LF, NUL.
+
+    RFC 5321 2.3.8 allows CR and LF only together; RFC 3030 lifts that for BDAT.
+    """
+    breaks = content.count(b"\r\n")
+    if content.count(b"\n") != breaks or content.count(b"\r") != breaks or b"\0" in content:
+        return True
+    # From each start of a line, the next MAX_LINE bytes and CRLF must hold an end of line.
+    start, window = 0, MAX_LINE + 2
+    while len(content) - start > MAX_LINE:
+        last = content.rfind(b"\n", start, start + window)
+        if last < 0:
+            return True
+        start = last + 1
+    return False
+
+
+def _report(head: bytes, content: bytes, boundary: bytes, needs: Needs) -> Report:
+    tail = b"\r\n--" + boundary + b"--\r\n"
+    return Report(head, content, tail, needs, len(head) + len(content) + len(tail))
+
+
+def _encoded(  # the same report, with what an old intake can take
+    copy: Copy,
+    settings: ConnectorSettings,
+    machine: str,
+    facts: HeaderFacts,
+    text: bytes,
+    top: bytes,
+) -> Report:
+    encoded = base64.b64encode(top + copy.content)
+    content = b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
+    boundary = _boundary(copy.report_id, content)
+    quoted = not text.isascii()
+    head = b"".join(
+        (
+            _outer_headers(copy, settings, machine, facts),
+            ENCODED_HEADER.encode(), b": base64\r\n",
+            _multipart(boundary),
+            b"--", boundary, b"\r\n",
+            _QUOTED_TEXT_HEADERS if quoted else _text_headers(text),
+            quopri.encodestring(text).replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")
+            if quoted else text,
+            b"\r\n--", boundary, b"\r\n",
+            b"Content-Type: application/octet-stream\r\n",
+            b"Content-Transfer-Encoding: base64\r\n\r\n",
+        )
+    )  # fmt: skip
+    return _report(head, content, boundary, Needs(eight_bit=False, binary=False, smtputf8=False))
+
+
+# The outer header
+
+
+def _outer_headers(
+    copy: Copy, settings: ConnectorSettings, machine: str, facts: HeaderFacts
+) -> bytes:
+    sender = settings.report_from or f"tdc@{machine}"
+    parent = _ascii(_one_line(facts.message_id_raw.decode("latin-1")))[:_MAX_OUTER_VALUE]
+    date = format_datetime(datetime.fromtimestamp(copy.taken_at, UTC))
+    lines = (
+        f"From: {_ascii(_one_line(sender))}",
+        f"To: {_ascii(_one_line(copy.intake))}",
+        f"Subject: {_outer_subject(facts)}",
+        f"Message-ID: <{copy.report_id}@{_ascii(_one_line(machine))}>",
+        f"Date: {date}",
+        # Readers look for exactly this spelling at the start of a line, with nothing behind it.
+        "X-MS-Journal-Report:",
+        f"X-MS-Exchange-Parent-Message-Id: {parent}",
+        "Auto-Submitted: auto-generated",  # RFC 3834 5
+        f"{LOOP_HEADER}: {_ascii(_one_line(machine))}",
+        "MIME-Version: 1.0",
+    )
+    return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+def _multipart(boundary: bytes) -> bytes:
+    return b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\r\n\r\n'
+
+
+def _outer_subject(facts: HeaderFacts) -> str:
+    """Return the subject as the original has it, or encoded anew where that is no header text."""
+    if facts.subject_raw.isascii() and len(facts.subject_raw) <= _MAX_OUTER_VALUE:
+        return _one_line(facts.subject_raw.decode("ascii"))
+    text = _cut(_one_line(facts.subject), _MAX_OUTER_VALUE)
+    words = []
+    while text:
+        word = _cut(text, _ENCODED_WORD_BYTES)
+        words.append(f"=?utf-8?B?{base64.b64encode(word.encode()).decode()}?=")
+        text = text[len(word) :]
+    return "\r\n ".join(words)
+
+
+# The text part
+
+
+def _text_part(copy: Copy, facts: HeaderFacts) -> bytes:
+    """Return one value a line, CRLF, never folded (DOMAIN section 3)."""
+    # Recipient and not To, Cc or Bcc: those say that the headers can be trusted, and these are
+    # of mail from outside. The null sender is written as SMTP writes it: a line without a value
+    # reads like a field that was forgotten.
+    lines = [
+        f"Sender: {_one_line(copy.envelope.sender) or '<>'}",
+        _cut(f"Subject: {_one_line(facts.subject)}", MAX_LINE),
+        _cut(f"Message-Id: {_one_line(_message_id(facts))}", MAX_LINE),
+        *(f"Recipient: {_one_line(recipient)}" for recipient in copy.envelope.recipients),
+    ]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _message_id(facts: HeaderFacts) -> str:
+    return facts.message_id_raw.decode("utf-8", "replace")
+
+
+def _text_headers(text: bytes) -> bytes:
+    return _ASCII_TEXT_HEADERS if text.isascii() else _UTF8_TEXT_HEADERS
+
+
+_ASCII_TEXT_HEADERS = (
+    b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n'
+)
+_UTF8_TEXT_HEADERS = (
+    b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+)
+_QUOTED_TEXT_HEADERS = (
+    b'Content-Type: text/plain; charset="utf-8"\r\n'
+    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+)
+
+
+# Pieces
+
+
+def _remote_ip_line(copy: Copy, settings: ConnectorSettings) -> bytes:
+    """Return the one permitted change to the copy: a header with the client's address on top."""
+    address = copy.envelope.client_address
+    if settings.remote_ip_header is None or address is None:
+        return b""
+    return f"{settings.remote_ip_header}: {_ascii(_one_line(address))}\r\n".encode("ascii")
+
+
+def _boundary(report_id: str, content: bytes) -> bytes:
+    """Return a boundary that does not occur in `content`, the same one each time.
+
+    It comes from the report id, which was drawn after the message had been received, so that
+    no sender can aim at it; that it does not occur is checked all the same (RFC 2046 5.1.1).
+    """
+    number = 0
+    while True:
+        digest = hashlib.sha256(f"{report_id} {number}".encode()).hexdigest()
+        boundary = f"=_tdc_{digest[:32]}".encode()
+        if boundary not in content:
+            return boundary
+        number += 1
+
+
+def _one_line(text: str) -> str:
+    """Return `text` without controls, each run of them one space, and without lone surrogates."""
+    if not text.isprintable():
+        text = _CONTROLS.sub(" ", text).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text.strip()
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode("ascii")
+
+
+def _cut(text: str, octets: int) -> str:
+    """Return the longest start of `text` that takes at most `octets` in UTF-8."""
+    raw = text.encode()
+    return text if len(raw) <= octets else raw[:octets].decode("utf-8", "ignore")
