@@ -22,6 +22,7 @@ from tdc.manager.store.errors import (
     EtcdError,
     EtcdRefused,
     LostRace,
+    NothingToCommit,
     Reason,
     UnknownCluster,
     UnreadableTouched,
@@ -30,7 +31,7 @@ from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_COMMITS, CommitRecord, pack_record, topology_of
 from tdc.manager.store.keys import commit_key, head_key, request_key
 from tdc.manager.store.pause import Pause
-from tdc.manager.store.rewrite import Untouchable, rewritten, touched
+from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.manager.store.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.shared.edge.clock import monotonic
 
@@ -49,11 +50,15 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What one commit wants: from `before` (None: there is no such cluster yet) to `after`."""
+    """What one commit wants: from revision `base` (0: there is no such cluster yet) to `after`."""
 
-    before: Cluster | None
+    base: int
     after: Cluster
     record: CommitRecord
+
+    @property
+    def touched(self) -> Touched:
+        return touched(self.record.levels, self.record.topology)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class CommitStore:
         UnreadableTouched, CommitTooLarge, EtcdRefused, EtcdUnavailable (nothing was changed) and
         CommitUnsettled (not known; asking again with the same request id is safe).
         """
+        if not plan.levels and not plan.topology:
+            raise NothingToCommit("the plan changes nothing; there is nothing to commit")
         record = CommitRecord(
             revision=plan.after.revision,
             author=author,
@@ -91,7 +98,7 @@ class CommitStore:
             topology=tuple(plan.topology),
             machines_changed=len({change.machine for change in plan.machines}),
         )
-        return await self._apply(_Change(plan.before, plan.after, record))
+        return await self._apply(_Change(plan.after.revision - 1, plan.after, record))
 
     async def create_cluster(
         self, cluster: Cluster, *, author: str, time: float, comment: str, request_id: str
@@ -110,7 +117,7 @@ class CommitStore:
             topology=topology_of(cluster),
             machines_changed=len(cluster.machines),
         )
-        return await self._apply(_Change(None, cluster, record))
+        return await self._apply(_Change(cluster.revision - 1, cluster, record))
 
     async def _apply(self, change: _Change) -> Committed:
         """Read, check and write until it is settled."""
@@ -134,8 +141,9 @@ class CommitStore:
                 if monotonic() > give_up:
                     raise CommitUnsettled(
                         f"etcd was lost while committing revision {change.after.revision} of "
-                        f"cluster {change.after.name!r} ({error}); it is not known whether the commit was "
-                        "made; the same request may be sent again and is never applied twice"
+                        f"cluster {change.after.name!r} ({error}); it is not known whether the "
+                        "commit was made; the same request may be sent again and is never applied "
+                        "twice"
                     ) from error
             await pause()
 
@@ -145,7 +153,7 @@ class CommitStore:
         keys = (
             request_key(name, change.record.request_id),
             head_key(name),
-            *touched(change.before, change.after).keys(name),
+            *change.touched.keys(name),
         )
         items = await self._etcd.get_many(keys)
         request = items.pop(keys[0], None)
@@ -164,9 +172,8 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     name, revision = change.after.name, change.after.revision
     documents = {key: _document(item) for key, item in found.items.items()}
     _check_base(change, documents.pop(head_key(name), None))
-    changed = touched(change.before, change.after)
     try:
-        values = rewritten(documents, change.after, changed)
+        values = rewritten(documents, change.after, change.touched)
     except Untouchable as error:
         raise UnreadableTouched(
             f"{error}; the commit touches it, so nothing was changed; upgrade this manager, or "
@@ -203,16 +210,17 @@ def _check_base(change: _Change, head: Document | None) -> None:
     name = change.after.name
     if head is not None and head.head is None:
         raise UnreadableTouched(f"{head.unreadable[0]}; nothing was changed")
-    stored = head.head.revision if head is not None and head.head is not None else None
-    if change.before is None and stored is not None:
+    stored = head.head.revision if head is not None and head.head is not None else 0
+    if stored == change.base:
+        return
+    if change.base == 0:
         raise ClusterExists(f"there is a cluster {name!r} already, at revision {stored}")
-    if change.before is not None and stored is None:
+    if stored == 0:
         raise UnknownCluster(f"there is no cluster {name!r} in the store")
-    if change.before is not None and stored != change.before.revision:
-        raise LostRace(
-            f"another commit came first: cluster {name!r} is at revision {stored}, the plan was "
-            f"made on {change.before.revision}; nothing was changed; plan anew"
-        )
+    raise LostRace(
+        f"another commit came first: cluster {name!r} is at revision {stored}, the plan was made "
+        f"on {change.base}; nothing was changed; plan anew"
+    )
 
 
 def _plainer(error: EtcdError) -> Exception:

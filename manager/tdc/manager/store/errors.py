@@ -79,8 +79,8 @@ class CommitTooLarge(StoreError):
     """The commit does not fit into one etcd transaction; nothing was changed."""
 
 
-class RequestIdReused(StoreError):
-    """The request id belongs to another kind of commit; nothing was changed. Use a new id."""
+class NothingToCommit(StoreError):
+    """The plan changes nothing, so there is no revision to make."""
 
 
 class CommitUnsettled(StoreError):

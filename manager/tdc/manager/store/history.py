@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
-from tdc.manager.levels.plan import LevelChange, TopologyChange
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.encoding import (
     Damaged,
@@ -183,21 +183,21 @@ def _key_from(item: Mapping[str, object]) -> LevelKey:
 
 
 def _plain_topology(change: TopologyChange) -> dict[str, object]:
-    return {"level": str(change.key.level), "name": change.key.name, "group": change.group}
+    return {"level": str(change.level), "name": change.name, "group": change.group}
 
 
 def _topology_from(item: Mapping[str, object]) -> TopologyChange:
-    group = item.get("group")
-    return TopologyChange(key=_key_from(item), group=group if isinstance(group, str) else None)
+    key = _key_from(item)
+    return TopologyChange(key.level, key.name, text_of(item, "group"))
 
 
 def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:
     """Return what the creation of a cluster creates: itself, its groups, its machines."""
     return (
-        TopologyChange(LevelKey(Level.CLUSTER, cluster.name), None),
-        *(TopologyChange(LevelKey(Level.GROUP, name), None) for name in cluster.groups),
+        TopologyChange(Level.CLUSTER, cluster.name),
+        *(TopologyChange(Level.GROUP, name) for name in cluster.groups),
         *(
-            TopologyChange(LevelKey(Level.MACHINE, name), machine.group)
+            TopologyChange(Level.MACHINE, name, machine.group)
             for name, machine in cluster.machines.items()
         ),
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.store.documents import (
     Document,
@@ -18,6 +19,7 @@ from tdc.manager.store.documents import (
     pack_machines,
 )
 from tdc.manager.store.keys import Part, cluster_key, group_key, machine_key
+from tdc.shared.settings.values import Level
 
 T = TypeVar("T", Group, Machine)
 
@@ -28,7 +30,7 @@ class Untouchable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What differs between two states of a cluster: the cluster level, groups, machines."""
+    """What a change touches of a cluster: the cluster level, groups, machines."""
 
     cluster: bool
     groups: frozenset[str]
@@ -42,24 +44,15 @@ class Touched:
         return tuple(sorted(own | groups | machines))
 
 
-def touched(before: Cluster | None, after: Cluster) -> Touched:
-    """Return what differs; all of `after` if there was nothing before."""
-    if before is None:
-        return Touched(True, frozenset(after.groups), frozenset(after.machines))
+def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -> Touched:
+    """Return the parts of a cluster that these changes are of."""
+    changed = {(change.key.level, change.key.name) for change in levels}
+    changed |= {(change.level, change.name) for change in topology}
     return Touched(
-        cluster=before.stored != after.stored,
-        groups=_differing(before.groups, after.groups),
-        machines=_differing(before.machines, after.machines),
+        cluster=any(level is Level.CLUSTER for level, _ in changed),
+        groups=frozenset(name for level, name in changed if level is Level.GROUP),
+        machines=frozenset(name for level, name in changed if level is Level.MACHINE),
     )
-
-
-def _differing(before: Mapping[str, T], after: Mapping[str, T]) -> frozenset[str]:
-    changed = {
-        name
-        for name, value in after.items()
-        if (known := before.get(name)) is not value and known != value
-    }
-    return frozenset(changed | (before.keys() - after.keys()))
 
 
 def rewritten(stored: Mapping[str, Document], after: Cluster, changed: Touched) -> dict[str, bytes]:

@@ -1,0 +1,185 @@
+"""What keeps the store small: compaction, old history, used tokens; and how full it is.
+
+One manager at a time does it, by a key with a time and a compare, without a lease (a store that
+is full grants none). Two that do it at once do no harm: each step only removes what is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
+from tdc.manager.store.errors import EtcdError
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.history import MAX_AGE
+from tdc.manager.store.joins import read_token
+from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS
+from tdc.manager.store.values import Delete, EtcdStatus, KeyValue, Put, Unchanged
+from tdc.shared.edge.clock import Clock, wall
+
+LOG = logging.getLogger(__name__)
+
+EVERY = 3_600.0
+"""Seconds between two rounds; a round compacts to where the round before it found the store, so
+that at least this much of etcd's own history stays."""
+TOKENS_KEPT = 86_400.0
+"""Seconds that a used or expired token is told apart from an unknown one."""
+NEARLY_FULL = 0.8
+"""Share of the quota above which it is said loudly."""
+_LOOK_EVERY = 60.0
+_DELETES = 100  # deletions in one transaction; etcd takes 128 operations
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full the store is. `size` and `quota` are bytes; `quota` is None where not known."""
+
+    size: int
+    size_in_use: int
+    quota: int | None
+    alarms: tuple[str, ...]
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether an operator must do something before etcd takes no more writes."""
+        full = self.quota is not None and self.size_in_use > NEARLY_FULL * self.quota
+        return full or "NOSPACE" in self.alarms
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round of maintenance did; None where the revision was not compacted."""
+
+    compacted: int | None
+    commits: int
+    requests: int
+    tokens: int
+
+
+class Maintenance:
+    """Maintains one store. `own_member` says that the etcd is embedded, ours alone."""
+
+    def __init__(self, etcd: EtcdClient, *, own_member: bool, clock: Clock = wall) -> None:
+        """Take the client and a clock that gives Unix seconds."""
+        self._etcd = etcd
+        self._own_member = own_member
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Do rounds for ever, each due one in one of the managers."""
+        while True:
+            try:
+                await self.round_if_due(self._clock())
+                await self.mend()
+            except EtcdError as error:
+                LOG.warning("maintenance of the store waits for etcd: %s", error)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def usage(self) -> Usage:
+        """Return how full the store is; raises an EtcdError."""
+        status = await self._etcd.status()
+        return Usage(status.size, status.size_in_use, status.quota, status.alarms)
+
+    async def round_if_due(self, now: float) -> Round | None:
+        """Do a round if the last one of any manager is long enough ago; None if it is not.
+
+        A last round in the future (a clock was wrong) does not hold the next one up.
+        """
+        item = await self._etcd.get(MAINTENANCE)
+        last_at, last_revision = _last(item)
+        if 0 <= now - last_at < EVERY:
+            return None
+        status = await self._etcd.status()
+        claim = pack({"at": now, "revision": status.revision})
+        expected = item.mod_revision if item else 0
+        result = await self._etcd.txn([Unchanged(MAINTENANCE, expected)], [Put(MAINTENANCE, claim)])
+        if not result.succeeded:
+            return None  # another manager was quicker
+        return await self._round(now, last_revision, status)
+
+    async def _round(self, now: float, last_revision: int, status: EtcdStatus) -> Round:
+        commits = await self._trim_commits(now - MAX_AGE)
+        requests = await self._trim(REQUESTS, lambda item: _older(item.value, now - MAX_AGE))
+        tokens = await self._trim(JOIN_TOKENS, lambda item: _token_over(item.value, now))
+        # A revision beyond the store's is of another store: an older backup was restored.
+        compacted = last_revision if 0 < last_revision < status.revision else None
+        if compacted is not None:
+            await self._etcd.compact(compacted)
+        return Round(compacted, commits, requests, tokens)
+
+    async def mend(self) -> None:
+        """Say when the store is nearly full; an embedded member that is full is given space.
+
+        Defragmenting stops a member for a moment, so an external etcd's is left to its owner.
+        """
+        usage = await self.usage()
+        if usage.nearly_full:
+            LOG.error(
+                "the store is nearly full: %d bytes in use of a quota of %s; alarms: %s; compact "
+                "and defragment etcd, or raise --quota-backend-bytes",
+                usage.size_in_use,
+                usage.quota,
+                ", ".join(usage.alarms) or "none",
+            )
+        if not self._own_member:
+            return
+        wasteful = usage.quota is not None and usage.size > usage.quota / 2
+        if "NOSPACE" in usage.alarms:
+            await self._etcd.compact((await self._etcd.status()).revision)
+        if "NOSPACE" in usage.alarms or (wasteful and usage.size > 2 * usage.size_in_use):
+            await self._etcd.defragment()
+        if "NOSPACE" in usage.alarms:
+            await self._etcd.disarm()
+
+    # -- trimming --------------------------------------------------------------------------------
+
+    async def _trim_commits(self, before: float) -> int:
+        """Delete records older than `before`, but of each cluster never the newest."""
+        newest: dict[str, str] = {}
+        keys = [item.key for item in (await self._etcd.range(COMMITS, keys_only=True)).items]
+        for key in keys:
+            newest[key.rpartition("/")[0]] = key
+        kept = set(newest.values())
+        return await self._trim(
+            COMMITS, lambda item: item.key not in kept and _older(item.value, before)
+        )
+
+    async def _trim(self, prefix: str, due: Callable[[KeyValue], bool]) -> int:
+        """Delete what is due, each only as it was read; returns how many that were."""
+        items = [item for item in (await self._etcd.range(prefix)).items if due(item)]
+        for start in range(0, len(items), _DELETES):
+            some = items[start : start + _DELETES]
+            await self._etcd.txn(
+                [Unchanged(item.key, item.mod_revision) for item in some],
+                [Delete(item.key) for item in some],
+            )
+        return len(items)
+
+
+def _last(item: KeyValue | None) -> tuple[float, int]:
+    """Return time and revision of the last round; a damaged record counts as none."""
+    try:
+        document = unpack(item.value) if item else {}
+        return moment_of(document, "at"), count_of(document, "revision")
+    except Damaged:
+        return float("-inf"), 0
+
+
+def _older(value: bytes, before: float) -> bool:
+    """Say whether a value's time is before; what can't be read is kept, for a newer version."""
+    try:
+        return moment_of(unpack(value), "time") < before
+    except Damaged:
+        return False
+
+
+def _token_over(value: bytes, now: float) -> bool:
+    try:
+        stored = read_token(value)
+    except Damaged:
+        return False
+    ended = stored.token.expires if stored.used_at is None else stored.used_at
+    return ended + TOKENS_KEPT < now

@@ -1,0 +1,169 @@
+"""A real etcd of a test's own, outside the manager: loopback TCP, with TLS and login if wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import grpc
+import trustme
+from aetcd.rpc import (
+    AuthEnableRequest,
+    AuthRoleAddRequest,
+    AuthRoleGrantPermissionRequest,
+    AuthStub,
+    AuthUserAddRequest,
+    AuthUserGrantRoleRequest,
+    Permission,
+)
+from tdc.manager.store.channel import EtcdOptions
+from tdc.manager.store.errors import EtcdError, EtcdRefused
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.etcd_program import find_program
+
+USER, PASSWORD = "manager", "correct horse"
+
+
+@dataclass
+class ExternalEtcd:
+    """A running etcd. `options` reach it; processes of it are ended with the context."""
+
+    folder: Path
+    options: EtcdOptions
+    arguments: list[str]
+    process: asyncio.subprocess.Process | None = None
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay open and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def start(self) -> None:
+        with (self.folder / "etcd.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.arguments, cwd=self.folder, stdout=log, stderr=log
+            )
+        await wait_until_serving(replace(self.options, user=None, password=None))
+
+    async def stop(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    async def restart(self) -> None:
+        """Kill it and start it on the same data."""
+        await self.stop()
+        await self.start()
+
+
+async def wait_until_serving(options: EtcdOptions) -> None:
+    """Return when it answers; a refusal (login wanted) is an answer too."""
+    async with asyncio.timeout(20):
+        async with EtcdClient(replace(options, timeout=1.0)) as etcd:
+            while True:
+                try:
+                    await etcd.get("/tdc/")
+                except EtcdRefused:
+                    return
+                except EtcdError:
+                    await asyncio.sleep(0.02)
+                else:
+                    return
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def external_etcd(
+    folder: Path, *, tls: bool = False, login: bool = False, arguments: Sequence[str] = ()
+) -> AsyncIterator[ExternalEtcd]:
+    """Run an etcd on a port chosen by the system.
+
+    `tls`: TLS with a client certificate required. `login`: authentication enabled, tokens of one
+    second, and the user `USER` with readwrite on /tdc/ alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    program = await find_program(None)
+    port = free_port()
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    options = EtcdOptions(endpoints=(url,))
+    command = [
+        str(program.path),
+        "--name=test",
+        "--data-dir=data",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        "--listen-peer-urls=unix://localhost:2",
+        "--initial-advertise-peer-urls=unix://localhost:2",
+        "--initial-cluster=test=unix://localhost:2",
+        "--logger=zap",
+        "--log-level=warn",
+        "--auth-token-ttl=1",
+        "--bcrypt-cost=4",
+        *arguments,
+    ]
+    if tls:
+        options = _with_tls(folder, options)
+        command += [
+            "--cert-file=server.pem",
+            "--key-file=server.pem",
+            "--client-cert-auth",
+            "--trusted-ca-file=ca.pem",
+        ]
+    etcd = ExternalEtcd(folder, options, command)
+    try:
+        await etcd.start()
+        if login:
+            await _enable_login(etcd.options.endpoints[0])
+            etcd.options = replace(options, user=USER, password=PASSWORD)
+        yield etcd
+    finally:
+        await etcd.stop()
+
+
+def _with_tls(folder: Path, options: EtcdOptions) -> EtcdOptions:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        folder / "server.pem"
+    )
+    client = authority.issue_cert("manager.example.com")
+    client.private_key_pem.write_to_path(folder / "client.key")
+    client.cert_chain_pems[0].write_to_path(folder / "client.crt")
+    return replace(
+        options,
+        ca_file=folder / "ca.pem",
+        cert_file=folder / "client.crt",
+        key_file=folder / "client.key",
+    )
+
+
+async def _enable_login(url: str) -> None:
+    async with grpc.aio.insecure_channel(url.removeprefix("http://")) as channel:
+        auth = AuthStub(channel)
+        await auth.UserAdd(AuthUserAddRequest(name="root", password="root"))
+        await auth.UserGrantRole(AuthUserGrantRoleRequest(user="root", role="root"))
+        await auth.UserAdd(AuthUserAddRequest(name=USER, password=PASSWORD))
+        await auth.RoleAdd(AuthRoleAddRequest(name="tdc"))
+        permission = Permission(permType=Permission.READWRITE, key=b"/tdc/", range_end=b"/tdc0")
+        await auth.RoleGrantPermission(AuthRoleGrantPermissionRequest(name="tdc", perm=permission))
+        await auth.UserGrantRole(AuthUserGrantRoleRequest(user=USER, role="tdc"))
+        await auth.AuthEnable(AuthEnableRequest())
