@@ -1,0 +1,50 @@
+"""PURE. What is typed as settings: ``setting=value`` and setting names.
+
+Raises WrongUsage, for all of it is judged by the schema without a manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tdc.manager.cli.errors import WrongUsage
+from tdc.shared.settings import schema
+from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.text import parse_text
+from tdc.shared.settings.values import Value
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
+    """Read ``setting=value`` texts; raises WrongUsage at the first fault."""
+    values: dict[str, Value] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise WrongUsage(
+                f"{text!r} is not of the form setting=value. To make a setting absent, "
+                f"use `tdc settings unset`."
+            )
+        _known_once(name, values)
+        try:
+            values[name] = parse_text(name, value)
+        except SettingError as error:
+            raise WrongUsage(f"{error}. Nothing was changed.") from None
+    return values
+
+
+def parse_names(names: Sequence[str]) -> list[str]:
+    """Read setting names; raises WrongUsage for one that does not exist or comes twice."""
+    known: dict[str, None] = {}
+    for name in names:
+        _known_once(name, known)
+        known[name] = None
+    return list(known)
+
+
+def _known_once(name: str, seen: object) -> None:
+    try:
+        schema.setting(name)
+    except SettingError as error:
+        raise WrongUsage(f"{error}. Nothing was changed.") from None
+    if isinstance(seen, dict) and name in seen:
+        raise WrongUsage(f"{name} is named twice; say it once. Nothing was changed.")

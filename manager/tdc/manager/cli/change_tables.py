@@ -1,0 +1,138 @@
+"""PURE. Plans and commits for people: what changes at levels, what that does on machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tdc.manager.cli.documents import Document
+from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.words import ABSENT, listed, origin_words, shown, when
+
+
+def plan_pieces(plan: Document) -> list[Piece]:
+    """What a commit would do: levels, machines, and who stops or starts copying."""
+    pieces: list[Piece] = [
+        Line(f"Plan for cluster {plan['cluster']} on revision {plan['base_revision']}", "bold")
+    ]
+    pieces += _topology(plan["topology"])
+    pieces += _level_changes(plan["levels"])
+    pieces += _machine_changes(plan["machines"])
+    pieces += _copying("stop copying", plan["stop_copying"], "bold red")
+    pieces += _copying("start copying", plan["start_copying"], "green")
+    if plan["problems"]:
+        pieces.append(Line("Problems:", "bold red"))
+        pieces += [
+            Line(f"{_subject(problem)}: {problem['reason']}", indent=2)
+            for problem in plan["problems"]
+        ]
+    elif not plan["levels"] and not plan["topology"]:
+        pieces.append(Line("Nothing would change."))
+    return pieces
+
+
+def history_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """Commits, newest first."""
+    columns = [
+        Column("REVISION", right=True),
+        Column("TIME"),
+        Column("AUTHOR", folds=True),
+        Column("MACHINES", right=True),
+        Column("COMMENT", folds=True),
+    ]
+    return listed(
+        columns,
+        [
+            [
+                str(row["revision"]),
+                when(row["time"]),
+                row["author"],
+                str(row["machines_changed"]),
+                row["comment"] or ABSENT,
+            ]
+            for row in rows
+        ],
+        "There is no commit in this history.",
+    )
+
+
+def commit_pieces(commit: Document) -> list[Piece]:
+    """One commit with its changes."""
+    return [
+        Line(f"Revision {commit['revision']} of cluster {commit['cluster']}", "bold"),
+        Line(f"{when(commit['time'])} by {commit['author']}: {commit['comment'] or 'no comment'}"),
+        Line(f"Request {commit['request_id']}"),
+        *_topology(commit["topology"]),
+        *_level_changes(commit["levels"]),
+        Line(f"Machines on which something in force changed: {commit['machines_changed']}"),
+    ]
+
+
+def _topology(changes: Sequence[Document]) -> list[Piece]:
+    if not changes:
+        return []
+    lines = [
+        Line(
+            f"{change['level']} {change['name']}"
+            + (f" in group {change['group']}" if change["group"] else ""),
+            indent=2,
+        )
+        for change in changes
+    ]
+    return [Line("Created:", "bold"), *lines]
+
+
+def _level_changes(changes: Sequence[Document]) -> list[Piece]:
+    if not changes:
+        return []
+    rows = [
+        [
+            f"{change['level']} {change['name']}",
+            change["setting"],
+            shown(change["setting"], change["before"]),
+            shown(change["setting"], change["after"]),
+            Cell("by the disable rule" if change["by_disable_rule"] else "", "bold yellow"),
+        ]
+        for change in changes
+    ]
+    columns = [
+        Column("LEVEL", folds=True),
+        Column("SETTING", folds=True),
+        Column("BEFORE", folds=True),
+        Column("AFTER", folds=True),
+        Column("", folds=True),
+    ]
+    if not any(change["by_disable_rule"] for change in changes):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return [Line("Changes at levels:", "bold"), Grid(columns, rows)]
+
+
+def _machine_changes(changes: Sequence[Document]) -> list[Piece]:
+    if not changes:
+        return [Line("In force on machines: no change.")]
+    # Machines with the same change share a row, so that a fleet's plan stays readable.
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for change in changes:
+        name = change["setting"]
+        before, after = shown(name, change["before"]), shown(name, change["after"])
+        row = (name, before, after, origin_words(change["origin"]))
+        alike.setdefault(row, []).append(change["machine"])
+    rows = [[", ".join(machines), *row] for row, machines in alike.items()]
+    columns = [
+        Column("MACHINE", folds=True),
+        Column("SETTING", folds=True),
+        Column("BEFORE", folds=True),
+        Column("AFTER", folds=True),
+        Column("FROM", folds=True),
+    ]
+    return [Line("Changes in force on machines:", "bold"), Grid(columns, rows)]
+
+
+def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
+    if not machines:
+        return []
+    noun = "1 machine would" if len(machines) == 1 else f"{len(machines)} machines would"
+    return [Line(f"{noun} {verb}: {', '.join(machines)}", style)]
+
+
+def _subject(problem: Document) -> str:
+    return " ".join(word for word in (problem["machine"], problem["setting"]) if word) or "plan"

@@ -1,0 +1,212 @@
+"""The connection to a manager: the one file of the command line that knows grpc.
+
+In: requests. Out: answers, or Refused and NoConnection in an operator's words.
+Promises: every call has a deadline; a commit whose answer is lost is asked for again under the
+same request id, and where that fails too the error says that it may have been made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+import tenacity
+from google.protobuf.message import Message
+from grpc import aio
+from tdc.manager.cli.config import OperatorConfig
+from tdc.manager.cli.errors import CliError, NoConnection, Refused
+from tdc.shared.edge.grpc_tls import client_channel
+from tdc.v1 import operators_pb2, operators_pb2_grpc
+
+_Request = TypeVar("_Request", bound=Message)
+_Reply = TypeVar("_Reply", bound=Message)
+
+_PATIENCE = 1.0
+"""Seconds of silence after which a terminal is told what is being waited for."""
+
+_COMMIT_ATTEMPTS = 3
+
+
+class _AnswerLost(Exception):
+    """A commit was sent and no answer came back; `error` is what the operator is told."""
+
+    def __init__(self, error: CliError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass
+class CommitAttempt:
+    """The commit on its way, so that an interruption can say what may have happened."""
+
+    request_id: str = ""
+
+
+class Manager:
+    """A manager, asked in turn; made by `connected`."""
+
+    def __init__(
+        self, channel: aio.Channel, address: str, deadline: float, attempt: CommitAttempt
+    ) -> None:
+        self._channel = channel
+        self._address = address
+        self._deadline = deadline
+        self._attempt = attempt
+        self.fleet: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(channel)
+        self.settings: operators_pb2_grpc.SettingsReaderAsyncStub = (
+            operators_pb2_grpc.SettingsReaderStub(channel)
+        )
+        self.changes: operators_pb2_grpc.ChangesAsyncStub = operators_pb2_grpc.ChangesStub(channel)
+        self.monitoring: operators_pb2_grpc.MonitoringAsyncStub = operators_pb2_grpc.MonitoringStub(
+            channel
+        )
+
+    async def ask(
+        self, call: aio.UnaryUnaryMultiCallable[_Request, _Reply], request: _Request
+    ) -> _Reply:
+        """Return the manager's answer; raises Refused or NoConnection."""
+        try:
+            async with _told_to_wait(self._address):
+                return await call(request, timeout=self._deadline)
+        except aio.AioRpcError as error:
+            raise self._in_words(error) from None
+
+    async def commit(
+        self,
+        call: aio.UnaryUnaryMultiCallable[_Request, operators_pb2.CommitResponse],
+        request: _Request,
+        request_id: str,
+    ) -> operators_pb2.CommitResponse:
+        """Commit once, whatever happens to the answers; raises Refused or NoConnection."""
+        self._attempt.request_id = request_id
+        try:
+            return await self._commit_until_answered(call, request)
+        except _AnswerLost as lost:
+            raise type(lost.error)(f"{lost.error} {may_be_made(request_id)}") from None
+        finally:
+            # A cancellation (Ctrl-C) keeps the request id for the sentence that it ends with.
+            if not isinstance(sys.exception(), asyncio.CancelledError):
+                self._attempt.request_id = ""
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type(_AnswerLost),
+        stop=tenacity.stop_after_attempt(_COMMIT_ATTEMPTS),
+        wait=tenacity.wait_exponential_jitter(initial=0.2, max=2.0),
+        reraise=True,
+    )
+    async def _commit_until_answered(
+        self,
+        call: aio.UnaryUnaryMultiCallable[_Request, operators_pb2.CommitResponse],
+        request: _Request,
+    ) -> operators_pb2.CommitResponse:
+        try:
+            async with _told_to_wait(self._address):
+                return await call(request, timeout=self._deadline)
+        except aio.AioRpcError as error:
+            if error.code() in _UNKNOWN_OUTCOME:
+                raise _AnswerLost(self._in_words(error)) from None
+            raise self._in_words(error) from None
+
+    def _in_words(self, error: aio.AioRpcError) -> CliError:
+        code, details = error.code(), error.details() or "no reason given"
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return NoConnection(
+                f"The manager at {self._address} did not answer within {self._deadline:g} s. "
+                f"Try again, or with a longer --timeout."
+            )
+        if code is grpc.StatusCode.UNAVAILABLE and not self._reached():
+            return NoConnection(_unreached(self._address, details))
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            return Refused(
+                f"The manager at {self._address} does not know this request; its version is "
+                f"probably older than this tdc."
+            )
+        return Refused(_REFUSALS.get(code, "The manager failed: {details}").format(details=details))
+
+    def _reached(self) -> bool:
+        """Say whether UNAVAILABLE is the manager's own word (its store is away, say)."""
+        return self._channel.get_state() is grpc.ChannelConnectivity.READY
+
+
+_UNKNOWN_OUTCOME = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.CANCELLED,
+}
+
+_REFUSALS = {
+    grpc.StatusCode.NOT_FOUND: "{details}",
+    grpc.StatusCode.ALREADY_EXISTS: "{details}",
+    grpc.StatusCode.INVALID_ARGUMENT: "{details}",
+    grpc.StatusCode.FAILED_PRECONDITION: "{details}",
+    grpc.StatusCode.ABORTED: "{details}",
+    grpc.StatusCode.UNAVAILABLE: "The manager can't do it now: {details}",
+    grpc.StatusCode.PERMISSION_DENIED: "The manager does not allow it: {details}",
+    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know you: {details}",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too much at once: {details}",
+}
+
+
+def _unreached(address: str, details: str) -> str:
+    if "certificate" in details.lower() or "handshake" in details.lower():
+        return (
+            f"No trusted connection to the manager at {address}: {details}. Nothing was sent. "
+            f"Check that ca, certificate and key in operator.toml are of this manager."
+        )
+    return (
+        f"Can't reach the manager at {address}: {details}. "
+        f"Check that it runs, and the address in operator.toml."
+    )
+
+
+def may_be_made(request_id: str) -> str:
+    """Return the sentence for a commit whose answer was lost."""
+    return (
+        f"The commit may or may not have been made: look for request id {request_id} in "
+        f"`tdc commit history -o json` before you repeat it."
+    )
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    config: OperatorConfig, deadline: float, attempt: CommitAttempt
+) -> AsyncIterator[Manager]:
+    """Open a connection for the body; nothing is sent before the first call."""
+    try:
+        channel = client_channel(config.manager, config.ca, config.certificate, config.key)
+    except ValueError as error:
+        raise NoConnection(f"The files that {config.path} names don't fit: {error}.") from None
+    try:
+        yield Manager(channel, config.manager, deadline, attempt)
+    finally:
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def _told_to_wait(address: str) -> AsyncIterator[None]:
+    """Say on a terminal what is being waited for, once a wait is long enough to wonder."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    line = f"waiting for the manager at {address} …"
+    shown = False
+
+    def tell() -> None:
+        nonlocal shown
+        shown = True
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
+
+    timer = asyncio.get_running_loop().call_later(_PATIENCE, tell)
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if shown:
+            print(f"\r{' ' * len(line)}\r", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,64 @@
+"""`tdc commit`: the history of a cluster, and going back in it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from tdc.manager.cli import change_tables, documents
+from tdc.manager.cli.changes import carry_out
+from tdc.manager.cli.command import Consent, Session, command
+from tdc.manager.cli.options import Cluster
+from tdc.manager.cli.places import only_cluster
+from tdc.v1 import fleet_pb2, operators_pb2
+
+app = typer.Typer(help="Commits: history, show, rollback.", no_args_is_help=True)
+
+Revision = Annotated[
+    int,
+    typer.Argument(metavar="REVISION", help="Revision of the commit.", min=1, show_default=False),
+]
+
+
+@command(app, "history")
+async def history(
+    session: Session,
+    cluster: Cluster = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Most commits.")] = 50,
+) -> None:
+    """List a cluster's commits, newest first."""
+    async with session.manager() as manager:
+        cluster = await only_cluster(manager, cluster)
+        reply = await manager.ask(
+            manager.changes.ListCommits,
+            operators_pb2.ListCommitsRequest(cluster=cluster, limit=limit),
+        )
+    rows = [documents.commit_row(commit) for commit in reply.commits]
+    session.out.emit(rows, change_tables.history_pieces(rows))
+
+
+@command(app, "show")
+async def show(session: Session, revision: Revision, cluster: Cluster = "") -> None:
+    """Show one commit with its changes."""
+    async with session.manager() as manager:
+        cluster = await only_cluster(manager, cluster)
+        commit = await manager.ask(
+            manager.changes.GetCommit,
+            operators_pb2.GetCommitRequest(cluster=cluster, revision=revision),
+        )
+    document = documents.whole_commit(commit)
+    session.out.emit(document, change_tables.commit_pieces(document))
+
+
+@command(app, "rollback")
+async def rollback(
+    session: Session, revision: Revision, consent: Consent, cluster: Cluster = ""
+) -> None:
+    """Go back to REVISION by a new commit: shows the plan, asks.
+
+    Every level's settings become what they were at REVISION; the disable rule is not applied.
+    """
+    edit = fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=revision))
+    async with session.manager() as manager:
+        cluster = await only_cluster(manager, cluster)
+        await carry_out(session, manager, [edit], cluster, consent)

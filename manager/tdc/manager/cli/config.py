@@ -1,0 +1,86 @@
+"""operator.toml: which manager `tdc` talks to, and as whom.
+
+In: a path, from --config, TDC_CONFIG or the default place. Out: a frozen OperatorConfig.
+Failures: NoConnection with the file and what is wrong in it; no other exception.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from tdc.manager.cli.errors import NoConnection
+
+DEFAULT_PLACE = "~/.config/tdc/operator.toml"
+_FIELDS = ("manager", "ca", "certificate", "key")
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorConfig:
+    """Where the manager is (host:port), and the PEM bytes to trust it and be trusted by it."""
+
+    path: Path
+    manager: str
+    ca: bytes
+    certificate: bytes
+    key: bytes
+
+
+def find_config(chosen: Path | None) -> Path:
+    """Return the operator.toml to use: the chosen one, else TDC_CONFIG, else the default."""
+    return (chosen or Path(os.environ.get("TDC_CONFIG") or DEFAULT_PLACE)).expanduser()
+
+
+def read_config(path: Path) -> OperatorConfig:
+    """Read operator.toml and the files it names, relative to it; raises NoConnection."""
+    table = _read_toml(path)
+    fields = {name: table.get(name) for name in _FIELDS}
+    wrong = [name for name, value in fields.items() if not isinstance(value, str) or not value]
+    if wrong:
+        raise NoConnection(
+            f"{path} does not say {', '.join(wrong)}. It needs four texts: manager "
+            f'("host:port"), ca, certificate and key (PEM files, relative to {path.name}).'
+        )
+    unknown = sorted(table.keys() - set(_FIELDS))
+    if unknown:
+        raise NoConnection(
+            f"{path} has {', '.join(unknown)}, which operator.toml does not know; "
+            f"it knows {', '.join(_FIELDS)}."
+        )
+    manager = str(fields["manager"])
+    match = _ADDRESS.fullmatch(manager)
+    if match is None or not 1 <= int(match[2]) <= 65_535:
+        raise NoConnection(f"{path}: manager = {manager!r} is not of the form host:port.")
+    ca, certificate, key = (_read_pem(path, name, str(fields[name])) for name in _FIELDS[1:])
+    return OperatorConfig(path, manager, ca, certificate, key)
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NoConnection(
+            f"There is no {path}, so tdc does not know a manager. Name one with --config FILE "
+            f"or TDC_CONFIG, or copy the operator's folder that `tdc manager init` made."
+        ) from None
+    except OSError as error:
+        raise NoConnection(f"Can't read {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NoConnection(f"{path} is not TOML: {error}.") from None
+
+
+def _read_pem(config: Path, field: str, name: str) -> bytes:
+    path = config.parent / Path(name).expanduser()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NoConnection(
+            f"Can't read {path}, which {config} names as {field}: {error.strerror}."
+        ) from None
+    if b"-----BEGIN" not in content:
+        raise NoConnection(f"{path}, which {config} names as {field}, is not a PEM file.")
+    return content

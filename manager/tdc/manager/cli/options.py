@@ -1,0 +1,64 @@
+"""Arguments and options that several commands share, with the completion of their values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from tdc.shared.settings.schema import SCHEMA, Kind
+
+
+class LevelWord(StrEnum):
+    """A level that settings can be stored at."""
+
+    CLUSTER = "cluster"
+    GROUP = "group"
+    MACHINE = "machine"
+
+
+def complete_setting(incomplete: str) -> list[tuple[str, str]]:
+    """Return the setting names that begin with what was typed, each with its help."""
+    return [(name, row.help) for name, row in SCHEMA.items() if name.startswith(incomplete)]
+
+
+def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
+    """Return ``setting=`` for what was typed; after the ``=``, the values of a choice."""
+    name, equals, value = incomplete.partition("=")
+    if not equals:
+        return [(f"{known}=", text) for known, text in complete_setting(name)]
+    row = SCHEMA.get(name)
+    if row is None:
+        return []
+    choices = ("true", "false") if row.kind is Kind.FLAG else row.choices
+    return [(f"{name}={choice}", row.help) for choice in choices if choice.startswith(value)]
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
+Level = Annotated[
+    LevelWord,
+    typer.Argument(metavar="LEVEL", help="cluster, group or machine.", show_default=False),
+]
+LevelName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the level.", show_default=False)
+]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        metavar="CLUSTER",
+        help="Its cluster; needed where the name is in more than one.",
+        show_default=False,
+    ),
+]
+OfCluster = Annotated[
+    str,
+    typer.Option("--cluster", metavar="CLUSTER", help="Only of this cluster.", show_default=False),
+]
+OfGroup = Annotated[
+    str, typer.Option("--group", metavar="GROUP", help="Only of this group.", show_default=False)
+]
+OfMachine = Annotated[
+    str,
+    typer.Option("--machine", metavar="MACHINE", help="Only this machine.", show_default=False),
+]

@@ -1,0 +1,101 @@
+"""PURE. Status and delivery of machines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tdc.manager.cli.documents import Document
+from tdc.manager.cli.render import Cell, Column, Line, Piece
+from tdc.manager.cli.words import ABSENT, listed, when, yes_or_no
+
+_STATE_STYLES = {
+    "in sync": "green",
+    "out of sync": "yellow",
+    "stale": "yellow",
+    "offline": "red",
+    "rejected": "red",
+}
+_HOST_STYLES = {"up": "green", "down": "red"}
+
+
+def status_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """Machines' sync state; what needs words stands under the table."""
+    columns = [
+        Column("MACHINE", folds=True),
+        Column("GROUP", folds=True),
+        Column("STATE"),
+        Column("WANTED", right=True),
+        Column("APPLIED", right=True),
+        Column("COPYING"),
+        Column("QUEUED", right=True),
+        Column("SINCE", folds=True),
+    ]
+    several = len({row["cluster"] for row in rows}) > 1
+    if several:
+        columns.insert(2, Column("CLUSTER", folds=True))
+    cells: list[list[Cell | str]] = []
+    for row in rows:
+        line: list[Cell | str] = [
+            row["name"],
+            row["group"],
+            Cell(row["state"], _STATE_STYLES.get(row["state"], "")),
+            str(row["wanted_revision"]),
+            str(row["applied_revision"]) if row["applied_revision"] else ABSENT,
+            Cell(yes_or_no(row["copying"]), "" if row["copying"] else "yellow"),
+            str(row["queued"]),
+            when(row["since"]),
+        ]
+        if several:
+            line.insert(2, row["cluster"])
+        cells.append(line)
+    return [*listed(columns, cells, "There is no such machine."), *_remarks(rows)]
+
+
+def _remarks(rows: Iterable[Document]) -> list[Piece]:
+    remarks: list[Piece] = []
+    for row in rows:
+        words = [row["reason"]] if row["reason"] else []
+        remarks += [Line(f"{row['name']}: {word}", "yellow") for word in [*words, *row["warnings"]]]
+    return [Line(), *remarks] if remarks else []
+
+
+def delivery_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """Delivery Status (DESIGN section 8), one row for each machine and destination."""
+    columns = [
+        Column("MACHINE", folds=True),
+        Column("DESTINATION DOMAIN", folds=True),
+        Column("LATEST HOST STATUS", folds=True),
+        Column("ACTIVE RECIPIENTS", right=True),
+        Column("CONNECTIONS OUT", right=True),
+        Column("DELIVERED", right=True),
+        Column("SOFT BOUNCED EVENTS", right=True),
+        Column("HARD BOUNCED", right=True),
+        Column("OLDEST QUEUED", folds=True),
+        Column("LAST REPLY", folds=True),
+        Column("LAST TLS VERSION"),
+    ]
+    pieces = listed(columns, [_delivery_cells(row) for row in rows], "No delivery to show.")
+    held = [
+        Line(f"{row['machine']}: held: {row['held_reason']}", "red")
+        for row in rows
+        if row["held_reason"]
+    ]
+    return [*pieces, Line(), *held] if held else pieces
+
+
+def _delivery_cells(row: Document) -> list[Cell | str]:
+    host = f"{row['host_status']} ({row['latest_host']})" if row["latest_host"] else None
+    intake = f" ({row['intake_domain']})" if row["intake_domain"] else ""
+    return [
+        row["machine"],
+        f"{row['domain']}{intake}" if row["domain"] else ABSENT,
+        Cell(host or row["host_status"] or ABSENT, _HOST_STYLES.get(row["host_status"], "")),
+        str(row["active_recipients"]),
+        str(row["connections_out"]),
+        str(row["delivered"]),
+        str(row["soft_bounced"]),
+        str(row["hard_bounced"]),
+        when(row["oldest_queued"]),
+        row["last_reply"] or ABSENT,
+        row["last_tls_version"] or ABSENT,
+    ]

@@ -1,0 +1,166 @@
+"""PURE. Clusters, groups, machines and settings for people.
+
+In: the documents of `documents`. Out: pieces that `render` prints. Nothing here decides what is
+true, only what is said about it; every value is shown whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tdc.manager.cli.documents import Document
+from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.words import ABSENT, listed, name_list, origin_words, shown, when, yes_or_no
+
+
+def cluster_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """Clusters side by side."""
+    columns = [
+        Column("CLUSTER", folds=True),
+        Column("REVISION", right=True),
+        Column("GROUPS", right=True),
+        Column("MACHINES", right=True),
+    ]
+    return listed(
+        columns,
+        [
+            [row["name"], str(row["revision"]), str(row["groups"]), str(row["machines"])]
+            for row in rows
+        ],
+        "There is no cluster. Make one with `tdc cluster create NAME`.",
+    )
+
+
+def cluster_detail_pieces(cluster: Document) -> list[Piece]:
+    """One cluster: its revision, its groups with their machines."""
+    rows = [[group["name"], name_list(group["machines"])] for group in cluster["groups"]]
+    return [
+        Line(f"Cluster {cluster['name']}, revision {cluster['revision']}"),
+        Grid([Column("GROUP", folds=True), Column("MACHINES", folds=True)], rows),
+    ]
+
+
+def group_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """Groups side by side."""
+    columns = [
+        Column("GROUP", folds=True),
+        Column("CLUSTER", folds=True),
+        Column("MACHINES", folds=True),
+    ]
+    return listed(
+        columns,
+        [[row["name"], row["cluster"], name_list(row["machines"])] for row in rows],
+        "There is no such group. Make one with `tdc group create NAME --cluster CLUSTER`.",
+    )
+
+
+def machine_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """Machines side by side."""
+    columns = [
+        Column("MACHINE", folds=True),
+        Column("GROUP", folds=True),
+        Column("CLUSTER", folds=True),
+        Column("ENROLLED"),
+        Column("OVERRIDES", folds=True),
+    ]
+    return listed(
+        columns,
+        [
+            [
+                row["name"],
+                row["group"],
+                row["cluster"],
+                yes_or_no(row["enrolled"]),
+                name_list(row["overrides"]),
+            ]
+            for row in rows
+        ],
+        "There is no such machine. Make one with `tdc machine create NAME --group GROUP`.",
+    )
+
+
+def token_pieces(token: Document) -> list[Piece]:
+    """A join token and what to do with it."""
+    return [
+        Line(f"Join token for {token['machine']}, for one use until {when(token['expires'])}:"),
+        Line(token["token"]),
+        Line(),
+        Line(f"On {token['machine']}, run:"),
+        Line(token["command"]),
+    ]
+
+
+def schema_pieces(rows: Sequence[Document]) -> list[Piece]:
+    """The settings that exist."""
+    columns = [Column("SETTING"), Column("DEFAULT", folds=True), Column("MEANING", folds=True)]
+    cells = [[row["name"], shown(row["name"], row["default"]), row["help"]] for row in rows]
+    return [Grid(columns, cells)]
+
+
+def level_pieces(level: Document) -> list[Piece]:
+    """What is present at one level."""
+    head = (
+        f"Settings of {level['level']} {level['name']} in cluster {level['cluster']}, "
+        f"revision {level['revision']}"
+    )
+    if not level["settings"]:
+        return [Line(head), Line("No setting is present at this level.")]
+    rows = [[name, shown(name, value)] for name, value in level["settings"].items()]
+    return [Line(head), Grid([Column("SETTING"), Column("VALUE", folds=True)], rows)]
+
+
+def effective_pieces(effective: Document) -> list[Piece]:
+    """What is in force on a machine, with origins."""
+    rows = [
+        [name, shown(name, item["value"]), origin_words(item["origin"])]
+        for name, item in effective["settings"].items()
+    ]
+    columns = [Column("SETTING"), Column("VALUE", folds=True), Column("ORIGIN", folds=True)]
+    return [
+        Line(
+            f"Settings in force on {effective['machine']} (group {effective['group']}, cluster "
+            f"{effective['cluster']}), revision {effective['revision']}"
+        ),
+        Line(f"hash {effective['hash']}"),
+        Grid(columns, rows),
+    ]
+
+
+def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
+    """The chain behind values; without `whole`, levels that say nothing are left out."""
+    running = explained["running"]
+    runs = f"runs revision {running['revision']}" if running else "has not said what it runs"
+    pieces: list[Piece] = [
+        Line(
+            f"{explained['machine']} in cluster {explained['cluster']}, revision "
+            f"{explained['revision']}: {explained['state']}, {runs}"
+        )
+    ]
+    columns = [
+        Column(""),
+        Column("SETTING"),
+        Column("LEVEL", folds=True),
+        Column("VALUE", folds=True),
+        Column("SET BY", folds=True),
+    ]
+    rows = [
+        [
+            Cell("*" if step["wins"] else "", "green"),
+            name,
+            f"{step['level']} {step['name']}".strip(),
+            shown(name, step["value"]),
+            _set_by(step),
+        ]
+        for name, steps in explained["settings"].items()
+        for step in steps
+        if whole or step["present"] or step["wins"]
+    ]
+    return [*pieces, Grid(columns, rows), Line("* is in force.")]
+
+
+def _set_by(step: Document) -> str:
+    if not step["revision"]:
+        return ABSENT
+    author = step["author"] or "unknown"
+    comment = f": {step['comment']}" if step["comment"] else ""
+    return f"revision {step['revision']}, {author}, {when(step['time'])}{comment}"

@@ -1,0 +1,56 @@
+"""PURE. The words that every table shares: values, times, origins, lists of names.
+
+In: plain data. Out: text for people; nothing is shortened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tdc.manager.cli.documents import Document
+from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
+from tdc.shared.settings.canonical import Plain
+from tdc.shared.settings.schema import SettingError, check_value
+from tdc.shared.settings.text import render
+
+ABSENT = "-"
+
+
+def shown(name: str, value: Plain) -> str:
+    """Return a value as `settings set` would take it; an absent one as a dash."""
+    if value is None:
+        return ABSENT
+    try:
+        return render(name, check_value(name, value))
+    except SettingError:  # of another version's schema: as data, rather than not at all
+        return json.dumps(value)
+
+
+def when(moment: str | None) -> str:
+    """Return an RFC 3339 time without fractions, `2026-11-23 09:15:02Z`; a dash for none."""
+    return ABSENT if moment is None else f"{moment[:19].replace('T', ' ')}Z"
+
+
+def origin_words(origin: Document) -> str:
+    """Return where a value comes from: level, name and the revision that set it there."""
+    if origin["level"] == "default":
+        return "default"
+    return f"{origin['level']} {origin['name']} (revision {origin['revision']})"
+
+
+def yes_or_no(flag: bool) -> str:
+    """Return a flag in words."""
+    return "yes" if flag else "no"
+
+
+def name_list(names: Sequence[str]) -> str:
+    """Return names in one text; a dash for none."""
+    return ", ".join(names) or ABSENT
+
+
+def listed(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], nothing: str
+) -> list[Piece]:
+    """Return a grid of the rows, or the sentence `nothing` where there is no row."""
+    return [Grid(columns, rows)] if rows else [Line(nothing)]
