@@ -65,3 +65,8 @@ def parse_address(text: str) -> Address:
 def domain_of(path: str) -> str:
     """Return the lower-case domain of an envelope path as given; empty for the null sender."""
     return path.rpartition("@")[2].lower() if "@" in path else ""
+
+
+def is_at_or_below(domain: str, above: str) -> bool:
+    """Say whether `domain` is `above` or a subdomain of it; both in normal form."""
+    return domain == above or domain.endswith("." + above)

@@ -1,0 +1,195 @@
+"""PURE. What a change of a cluster changes in force on its machines, and what is then invalid.
+
+A setting can only change in force where it changed at one of the machine's levels, so only those
+are compared. Machines of one group whose own settings are equal share that work: a change that
+reaches 10 000 machines is resolved once for each different input, not once for each machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tdc.manager.levels.changes import LevelChange
+from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
+from tdc.manager.levels.resolve import resolve_one, resolve_values, winning_level
+from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.settings.validate import Fault, faults_of, judged_values, own_faults_of
+from tdc.shared.settings.values import Level, Origin, Settings, Value, same_value
+
+
+@dataclass(frozen=True, slots=True)
+class MachineChange:
+    """What changes in force in one setting on one machine; `origin` is of the value after.
+
+    A None is a setting without a value. On a machine that the commit creates, nothing was in
+    force before: each setting that a level gives it is a change, from None.
+    """
+
+    machine: str
+    setting: str
+    before: Value | None
+    after: Value | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a commit would be refused. `machine` is empty where the fault is a level's own."""
+
+    machine: str
+    setting: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.machine}: {self.reason}" if self.machine else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """What changes in force on each machine with these inputs."""
+
+    changes: tuple[tuple[str, Value | None, Value | None], ...]  # setting, before, after
+    after: tuple[Settings, ...]  # nearest first
+    stops: bool
+    starts: bool
+
+
+_Inputs = tuple[str, Settings | None, Settings]
+"""Group, the machine's own settings before (None: it is new), and after."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """The effect of one change on machines. `resolves` counts the inputs that were compared."""
+
+    machines: list[MachineChange] = field(default_factory=list)
+    stop_copying: list[str] = field(default_factory=list)
+    start_copying: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    resolves: int = 0
+
+
+def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Effects:
+    """Return what `changes`, the net changes from `before` to `after`, do on machines."""
+    changed: dict[LevelKey, list[str]] = {}
+    for change in changes:
+        changed.setdefault(change.key, []).append(change.setting)
+    effects = Effects()
+    shifts: dict[_Inputs, _Shift] = {}
+    faults: dict[tuple[Value | None, ...], tuple[Fault, ...]] = {}
+    _judge_levels(after, changed, effects)
+    for name in sorted(after.machines):
+        machine = after.machines[name]
+        names = _names_to_compare(before, machine, changed)
+        if not names:
+            continue
+        inputs = _inputs(before, machine)
+        shift = shifts.get(inputs)
+        if shift is None:
+            shift = shifts[inputs] = _compare(before, after, inputs, names)
+            effects.resolves += 1
+        if not shift.changes and name in before.machines:
+            continue
+        _spread(shift, after, machine, effects)
+        for fault in _faults(shift, faults):
+            effects.problems.append(Problem(name, fault.setting, fault.reason))
+    return effects
+
+
+def _names_to_compare(
+    before: Cluster, machine: Machine, changed: Mapping[LevelKey, list[str]]
+) -> Iterable[str]:
+    if machine.name not in before.machines:
+        return SCHEMA
+    names: dict[str, None] = {}
+    for key in (
+        LevelKey(Level.MACHINE, machine.name),
+        LevelKey(Level.GROUP, machine.group),
+        LevelKey(Level.CLUSTER, before.name),
+    ):
+        names.update(dict.fromkeys(changed.get(key, ())))
+    return names
+
+
+def _inputs(before: Cluster, machine: Machine) -> _Inputs:
+    old = before.machines.get(machine.name)
+    return (machine.group, old.stored.settings if old else None, machine.stored.settings)
+
+
+def _compare(before: Cluster, after: Cluster, inputs: _Inputs, names: Iterable[str]) -> _Shift:
+    group, own_before, own_after = inputs
+    new = (own_after, after.groups[group].stored.settings, after.stored.settings)
+    if own_before is None:
+        return _compare_new(new)
+    old = (own_before, before.groups[group].stored.settings, before.stored.settings)
+    changes = tuple(
+        (name, was, now)
+        for name in sorted(names)
+        if not same_value(was := resolve_one(name, *old), now := resolve_one(name, *new))
+    )
+    enabled = next((now for name, _, now in changes if name == "enabled"), None)
+    return _Shift(changes, new, stops=enabled is False, starts=enabled is True)
+
+
+def _compare_new(new: tuple[Settings, ...]) -> _Shift:
+    changes = tuple(
+        (name, None, resolve_one(name, *new))
+        for name in sorted(SCHEMA)
+        if any(name in settings for settings in new)
+    )
+    return _Shift(changes, new, stops=False, starts=resolve_one("enabled", *new) is True)
+
+
+def _spread(shift: _Shift, after: Cluster, machine: Machine, effects: Effects) -> None:
+    levels = (
+        (LevelKey(Level.MACHINE, machine.name), machine.stored),
+        (LevelKey(Level.GROUP, machine.group), after.groups[machine.group].stored),
+        (LevelKey(Level.CLUSTER, after.name), after.stored),
+    )
+    effects.machines.extend(
+        MachineChange(machine.name, name, was, now, winning_level(name, *levels))
+        for name, was, now in shift.changes
+    )
+    if shift.stops:
+        effects.stop_copying.append(machine.name)
+    if shift.starts:
+        effects.start_copying.append(machine.name)
+
+
+def _faults(
+    shift: _Shift, known: dict[tuple[Value | None, ...], tuple[Fault, ...]]
+) -> tuple[Fault, ...]:
+    values = resolve_values(*shift.after)
+    judged = judged_values(values)
+    if judged not in known:
+        known[judged] = faults_of(values)
+    return known[judged]
+
+
+def _judge_levels(after: Cluster, changed: Mapping[LevelKey, list[str]], effects: Effects) -> None:
+    """Name the faults of changed levels that no machine shows: their own, or of empty levels."""
+    inhabited = {machine.group for machine in after.machines.values()}
+    for key in changed:
+        faults = dict.fromkeys(own_faults_of(after.stored_at(key).settings))
+        if key.level is Level.GROUP and key.name not in inhabited:
+            faults.update(dict.fromkeys(_faults_of_any_machine_in(after, [key.name])))
+        if key.level is Level.CLUSTER and not inhabited:
+            faults.update(dict.fromkeys(_faults_of_any_machine_in(after, sorted(after.groups))))
+        effects.problems.extend(
+            Problem("", fault.setting, f"{key}: {fault.reason}") for fault in faults
+        )
+
+
+def _faults_of_any_machine_in(after: Cluster, groups: Iterable[str]) -> Iterator[Fault]:
+    """Yield what would be wrong with a machine without own settings, whichever group it joined.
+
+    If there is one group in which nothing is wrong, nothing is: an empty Main_Group must not
+    stand in the way of groups that have an intake of their own.
+    """
+    found = [
+        faults_of(resolve_values(after.groups[group].stored.settings, after.stored.settings))
+        for group in groups
+    ]
+    if all(found):
+        yield from (fault for faults in found for fault in faults)

@@ -1,0 +1,173 @@
+"""PURE. What is wrong with settings that are each allowed by themselves, but not together.
+
+Manager and agent judge with the same rules: the manager before a commit, the agent before it
+applies. A single value's own rule is in `check`; here are the rules between values, and the
+rules that a commit must be able to blame on a machine (DESIGN section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tdc.shared.mail.address import domain_of, is_at_or_below
+from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, blamed on one setting. `reason` says what is wrong and what would be right."""
+
+    setting: str
+    reason: str
+
+
+Values = Mapping[str, Value | None]
+
+
+def faults_of(values: Values) -> tuple[Fault, ...]:
+    """Return what is wrong with values in force on a machine; empty if they may run.
+
+    `values` has every setting of the schema.
+    """
+    return tuple(fault for rule in _RULES for fault in rule.judge(values))
+
+
+def own_faults_of(settings: Settings) -> tuple[Fault, ...]:
+    """Return what is wrong with one level's settings by themselves, whatever other levels say.
+
+    Only rules whose settings are all present are asked: what is absent may come from elsewhere.
+    """
+    return tuple(
+        fault
+        for rule in _RULES
+        if settings.keys() >= set(rule.reads)
+        for fault in rule.judge(settings)
+    )
+
+
+def judged_values(values: Values) -> tuple[Value | None, ...]:
+    """Return the part of `values` that the rules read: where it is equal, the faults are."""
+    return tuple(values[name] for name in JUDGED)
+
+
+def _enabled_has_intake(values: Values) -> Iterator[Fault]:
+    if values["enabled"] is True and values["intake_address"] is None:
+        yield Fault(
+            "intake_address",
+            "enabled is true but there is no intake_address; set one in the same commit, "
+            "or leave enabled false",
+        )
+
+
+def _intake_is_elsewhere(values: Values) -> Iterator[Fault]:
+    # A copy sent into the organisation comes back through the gateway as incoming mail.
+    own = _own_domain(values["intake_address"], values["incoming_domains"])
+    if own:
+        yield Fault(
+            "intake_address",
+            f"{values['intake_address']} is in {own}, a domain of the organisation itself "
+            "(incoming_domains); copies would come back as incoming mail",
+        )
+
+
+def _policy_intake_is_elsewhere(values: Values) -> Iterator[Fault]:
+    for policy in _policies(values):
+        own = _own_domain(policy.intake_address, values["incoming_domains"])
+        if policy.action is PolicyAction.CUSTOM and own:
+            yield Fault(
+                "policies",
+                f"policy {policy.name!r}: {policy.intake_address} is in {own}, a domain of the "
+                "organisation itself (incoming_domains); copies would come back as incoming mail",
+            )
+
+
+def _policy_names_an_address(values: Values) -> Iterator[Fault]:
+    for policy in _policies(values):
+        if not policy.senders and not policy.recipients:
+            yield Fault(
+                "policies",
+                f"policy {policy.name!r} names no address; give it senders or recipients "
+                "(what no policy matches goes to intake_address anyway)",
+            )
+
+
+def _pinned_has_pins(values: Values) -> Iterator[Fault]:
+    if values["tls.verification"] == "pinned" and not values["tls.pins"]:
+        yield Fault(
+            "tls.pins",
+            "tls.verification is pinned but tls.pins is empty; list the fingerprint of the "
+            "intake's certificate, or use webpki",
+        )
+
+
+def _waits_are_ordered(values: Values) -> Iterator[Fault]:
+    initial, maximum = _number(values["retry.initial"]), _number(values["retry.maximum"])
+    if initial > maximum:
+        yield Fault(
+            "retry.initial",
+            f"retry.initial ({initial} s) is longer than retry.maximum ({maximum} s)",
+        )
+
+
+def _lifetime_allows_a_retry(values: Values) -> Iterator[Fault]:
+    initial, lifetime = _number(values["retry.initial"]), _number(values["retry.lifetime"])
+    if initial > lifetime:
+        yield Fault(
+            "retry.initial",
+            f"retry.initial ({initial} s) is longer than retry.lifetime ({lifetime} s); "
+            "no copy would be tried a second time",
+        )
+
+
+def _largest_copy_fits(values: Values) -> Iterator[Fault]:
+    # With `pass` such a message goes on uncopied; with `tempfail` it would never go on at all.
+    largest, room = _number(values["max_message_size"]), _number(values["spool.max_bytes"])
+    if values["spool.when_full"] == "tempfail" and largest > room:
+        yield Fault(
+            "spool.max_bytes",
+            f"with spool.when_full = tempfail, a message of max_message_size ({largest} bytes) "
+            f"that can never fit into the spool ({room} bytes) would be held up for ever",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A rule and the settings it reads."""
+
+    judge: Callable[[Values], Iterator[Fault]]
+    reads: tuple[str, ...]
+
+
+_RULES = (
+    _Rule(_enabled_has_intake, ("enabled", "intake_address")),
+    _Rule(_intake_is_elsewhere, ("intake_address", "incoming_domains")),
+    _Rule(_policy_intake_is_elsewhere, ("policies", "incoming_domains")),
+    _Rule(_policy_names_an_address, ("policies",)),
+    _Rule(_pinned_has_pins, ("tls.verification", "tls.pins")),
+    _Rule(_waits_are_ordered, ("retry.initial", "retry.maximum")),
+    _Rule(_lifetime_allows_a_retry, ("retry.initial", "retry.lifetime")),
+    _Rule(_largest_copy_fits, ("spool.when_full", "max_message_size", "spool.max_bytes")),
+)
+
+JUDGED = tuple(dict.fromkeys(name for rule in _RULES for name in rule.reads))
+"""The settings that any rule reads."""
+
+
+def _own_domain(address: Value | None, domains: Value | None) -> str:
+    if not isinstance(address, str) or not isinstance(domains, tuple):
+        return ""
+    domain = domain_of(address)
+    own = (own for own in domains if isinstance(own, str) and is_at_or_below(domain, own))
+    return next(own, "")
+
+
+def _policies(values: Values) -> Iterator[Policy]:
+    policies = values["policies"]
+    if isinstance(policies, tuple):
+        yield from (policy for policy in policies if isinstance(policy, Policy))
+
+
+def _number(value: Value | None) -> int:
+    assert isinstance(value, int)  # the schema says so
+    return value
