@@ -1,0 +1,169 @@
+"""Every RPC behind its row of the permission table, and every error as a status.
+
+A service is registered through a `Guard`, which puts its check around each *method handler*
+before the server sees it. So what is checked is what runs: there is no path text to compare,
+and no spelling of a path that reaches a handler past its check.
+
+In: the services, and who is calling by the certificate. Out: calls, or PERMISSION_DENIED.
+Promise: a refused call is logged; an error that nobody foresaw is logged and told as INTERNAL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, NoReturn, TypeAlias, cast
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pool
+from tdc.manager.identity.peer import MachinePeer, NotIdentified, Operator, peer_of
+from tdc.manager.rpc.permissions import PERMISSIONS, PermissionTableError, Who, check_table
+from tdc.manager.rpc.statuses import status_of
+
+log = logging.getLogger(__name__)
+
+Peer = Operator | MachinePeer
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Behaviour = Callable[[Any, Context], Any]
+
+_caller: ContextVar[Peer] = ContextVar("caller")
+
+
+def caller() -> Peer:
+    """Return who makes the call that runs now; LookupError outside a guarded call."""
+    return _caller.get()
+
+
+def author() -> str:
+    """Return the name of the operator who makes the call that runs now."""
+    peer = caller()
+    if not isinstance(peer, Operator):
+        raise LookupError("the call that runs now is not an operator's")
+    return peer.name
+
+
+class Guard:
+    """Registers services on servers, each method behind its row; `check` before the start."""
+
+    def __init__(self, permissions: Mapping[str, Who] = PERMISSIONS) -> None:
+        self._permissions = permissions
+        self._methods: set[str] = set()
+
+    def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
+        """Return what the generated ``add_…Servicer_to_server`` takes in place of `server`."""
+        return cast("grpc.aio.Server", _Registrar(self, server))
+
+    def check(self) -> None:
+        """Raise PermissionTableError unless the services registered and the rows agree."""
+        check_table(self._methods, self._permissions)
+
+    def guarded(self, service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
+        """Return `handlers` of `service`, each behind its row; raises PermissionTableError."""
+        declared = descriptor_pool.Default().FindServiceByName(service)
+        missing = sorted({method.name for method in declared.methods} - handlers.keys())
+        if missing:
+            raise PermissionTableError(f"{service} is registered without {', '.join(missing)}")
+        return {name: self._guard(f"{service}.{name}", each) for name, each in handlers.items()}
+
+    def _guard(self, method: str, handler: Handler) -> Handler:
+        self._methods.add(method)
+        who = self._permissions.get(method)
+        if who is None:
+            check_table([method], self._permissions)
+        return _with_check(handler, method, cast("Who", who))
+
+
+class _Registrar:
+    """Looks like a server to generated code; what passes through it is guarded."""
+
+    def __init__(self, guard: Guard, server: grpc.aio.Server) -> None:
+        self._guard = guard
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Take nothing: the same handlers come, by name, to add_registered_method_handlers."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Register the guarded handlers of `service`."""
+        guarded = self._guard.guarded(service, handlers)
+        generic = grpc.method_handlers_generic_handler(service, guarded)
+        self._server.add_generic_rpc_handlers((generic,))
+
+
+def _with_check(handler: Any, method: str, who: Who) -> Handler:
+    makers = {
+        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
+        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
+        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
+        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+    }
+    make, behaviour = makers[handler.request_streaming, handler.response_streaming]
+    wrap = _generator if inspect.isasyncgenfunction(behaviour) else _coroutine
+    return make(
+        wrap(behaviour, method, who),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _coroutine(behaviour: Behaviour, method: str, who: Who) -> Behaviour:
+    async def call(request: Any, context: Context) -> Any:
+        async with _admitted(context, method, who):
+            result = behaviour(request, context)
+            return await result if inspect.isawaitable(result) else result
+
+    return call
+
+
+def _generator(behaviour: Behaviour, method: str, who: Who) -> Behaviour:
+    async def call(requests: Any, context: Context) -> AsyncIterator[Any]:
+        async with (
+            _admitted(context, method, who),
+            contextlib.aclosing(behaviour(requests, context)) as responses,
+        ):
+            async for response in responses:
+                yield response
+
+    return call
+
+
+@contextlib.asynccontextmanager
+async def _admitted(context: Context, method: str, who: Who) -> AsyncIterator[None]:
+    """Run the body if the caller may; turn what it raises into the status of the call."""
+    try:
+        if who in (Who.OPERATOR, Who.MACHINE):
+            _caller.set(await _identify(context, method, who))
+        yield
+    except (grpc.aio.AbortError, GeneratorExit):
+        raise
+    except Exception as error:
+        await _fail(context, method, error)
+
+
+async def _identify(context: Context, method: str, who: Who) -> Peer:
+    wanted = Operator if who is Who.OPERATOR else MachinePeer
+    try:
+        peer = peer_of(context)
+    except NotIdentified as error:
+        await _refuse(context, method, who, str(error))
+    if not isinstance(peer, wanted):
+        await _refuse(context, method, who, f"this is {peer}")
+    return peer
+
+
+async def _refuse(context: Context, method: str, who: Who, why: str) -> NoReturn:
+    log.warning("refused: %s from %s, which needs %s: %s", method, context.peer(), who.value, why)
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{method} needs {who.value}; {why}")
+
+
+async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
+    known = status_of(error)
+    if known is None:
+        log.error("%s failed", method, exc_info=error)
+        known = grpc.StatusCode.INTERNAL, "the manager failed at this call; its log says why"
+    await context.abort(*known)

@@ -1,0 +1,133 @@
+"""Two gRPC servers: the main port asks for a client certificate, the enrolment port can't.
+
+In: services and the server's certificate. Out: ports that serve until `stop`.
+Promise: every service goes through the permission table; a request above its limit, a client
+that pings too often and calls without end are cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from tdc.manager.rpc.guard import Guard
+from tdc.shared.edge import grpc_tls
+
+REQUEST_LIMIT = 4 * 1024**2
+"""Most bytes of one message to the main port; answers may be longer (a plan of a whole fleet)."""
+
+ENROL_REQUEST_LIMIT = 64 * 1024
+"""Most bytes of one message to the enrolment port, which anyone may open."""
+
+STREAMS_PER_CONNECTION = 128
+"""Most calls at a time on one connection; an agent needs two, a console a few dozen."""
+
+Registration = Callable[[grpc.aio.Server], None]
+"""Adds one service, as the generated ``add_…Servicer_to_server`` does."""
+
+
+class PortTaken(Exception):
+    """A port can't be listened on: another program has it, or the address is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerIdentity:
+    """PEM of the manager's own certificate and key, and of the CA that clients' must be from."""
+
+    certificate: bytes
+    key: bytes
+    ca: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports in use."""
+
+    main: int
+    enrol: int
+
+
+class Servers:
+    """The manager's gRPC servers. `start` once; `stop` is bounded by its grace period."""
+
+    def __init__(
+        self,
+        identity: ServerIdentity,
+        main: Sequence[Registration],
+        enrol: Sequence[Registration],
+        guard: Guard | None = None,
+    ) -> None:
+        """Register the services; raises PermissionTableError."""
+        self._identity = identity
+        self._health = health.aio.HealthServicer()
+        self._main = grpc.aio.server(options=_options(REQUEST_LIMIT))
+        self._enrol = grpc.aio.server(options=_options(ENROL_REQUEST_LIMIT))
+        guard = guard or Guard()
+        for add in (*main, self._add_health, self._add_reflection):
+            add(guard.on(self._main))
+        for add in (*enrol, self._add_health):
+            add(guard.on(self._enrol))
+        guard.check()
+
+    async def start(self, host: str, main_port: int, enrol_port: int) -> Ports:
+        """Listen; port 0 lets the system choose. Raises PortTaken."""
+        own = self._identity
+        mutual = grpc_tls.server_credentials(own.certificate, own.key, own.ca)
+        one_way = grpc_tls.server_credentials(own.certificate, own.key, None)
+        ports = Ports(
+            main=_listen(self._main, host, main_port, mutual),
+            enrol=_listen(self._enrol, host, enrol_port, one_way),
+        )
+        await self._main.start()
+        await self._enrol.start()
+        return ports
+
+    async def stop(self, grace: float) -> None:
+        """Say NOT_SERVING, take no new calls, and cut the open ones after `grace` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await asyncio.gather(self._enrol.stop(grace), self._main.stop(grace))
+
+    def _add_health(self, server: grpc.aio.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+
+    def _add_reflection(self, server: grpc.aio.Server) -> None:
+        servicer = reflection.aio.ReflectionServicer(_SERVICES)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+
+
+_SERVICES = (
+    "tdc.v1.Fleet",
+    "tdc.v1.SettingsReader",
+    "tdc.v1.Changes",
+    "tdc.v1.Monitoring",
+    "tdc.v1.Agents",
+    "grpc.health.v1.Health",
+    reflection.SERVICE_NAME,
+)
+
+
+def _options(request_limit: int) -> list[tuple[str, Any]]:
+    own = {
+        "grpc.max_receive_message_length": request_limit,
+        "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
+    }
+    return list({**dict(grpc_tls.server_options()), **own}.items())
+
+
+def _listen(
+    server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials
+) -> int:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise PortTaken(
+            f"can't listen on {address}: is another program on that port, or is the address "
+            f"not this machine's? ({error})"
+        ) from None

@@ -1,0 +1,69 @@
+"""What is in force on machines: equal inputs share one resolve and one serialisation.
+
+What a machine's cluster, its group and itself store decides what is in force there; so machines
+for which these three are equal (all machines of a group without settings of their own) have the
+same values and the same hash, whatever their names. An entry lives as long as a machine uses it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.resolve import resolve_values
+from tdc.shared.edge.wire import settings_to_wire
+from tdc.shared.settings.canonical import content_hash
+from tdc.shared.settings.values import Settings, Value
+from tdc.v1 import agents_pb2
+
+Inputs = tuple[Settings, Settings, Settings]
+"""What the machine, its group and its cluster store: nearest first."""
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class InForce:
+    """Values in force on one or more machines, with their hash and their messages."""
+
+    content_hash: str
+    values: Mapping[str, Value | None]
+    _wanted: dict[tuple[int, str], agents_pb2.Wanted] = field(default_factory=dict)
+
+    def wanted(self, revision: int, store_id: str) -> agents_pb2.Wanted:
+        """Return the message that offers these values; shared, so never to be changed."""
+        key = (revision, store_id)
+        message = self._wanted.get(key)
+        if message is None:
+            message = agents_pb2.Wanted(
+                revision=revision,
+                hash=self.content_hash,
+                settings=settings_to_wire(self.values),
+                store_id=store_id,
+            )
+            self._wanted = {key: message}  # only the newest revision is ever offered
+        return message
+
+
+class SharedResolves:
+    """Resolves each combination of inputs once, for as long as something holds its result."""
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakValueDictionary[Inputs, InForce] = weakref.WeakValueDictionary()
+        self.resolved = 0
+        """How often a combination had to be resolved."""
+
+    def in_force(self, cluster: Cluster, machine_name: str) -> InForce:
+        """Return what is in force on a machine of `cluster`."""
+        machine = cluster.machines[machine_name]
+        inputs = (
+            machine.stored.settings,
+            cluster.groups[machine.group].stored.settings,
+            cluster.stored.settings,
+        )
+        known = self._known.get(inputs)
+        if known is None:
+            self.resolved += 1
+            values = resolve_values(*inputs)
+            known = self._known[inputs] = InForce(content_hash(values), values)
+        return known

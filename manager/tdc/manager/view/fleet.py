@@ -1,0 +1,265 @@
+"""The fleet as this manager sees it: clusters, what is in force on machines, who is enrolled.
+
+In: what the store hands on under its prefixes. Out: clusters and effective settings, and a call
+to each listener with the machines on which something has changed.
+Promise: a change is taken as a whole and without an await, so nobody sees half of it; a machine
+costs work only if its inputs may have changed; while etcd is away the last known fleet is served
+and `problems` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.levels.resolve import resolve
+from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.joins import read_enrolment
+from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, parse_enrolment_key
+from tdc.manager.store.watch import Away, FollowOptions, News, Snapshot, follow
+from tdc.manager.view import names
+from tdc.manager.view.effective import InForce, SharedResolves
+from tdc.manager.view.known import ClusterChange, KnownClusters
+from tdc.shared.settings.values import Effective
+from tdc.v1 import agents_pb2
+
+log = logging.getLogger(__name__)
+
+Member = tuple[str, str]
+"""Cluster and machine, by name."""
+
+Listener = Callable[[frozenset[Member]], None]
+"""Called with the machines whose content hash, enrolment or existence changed. Must not block."""
+
+
+class NotReady(Exception):
+    """The fleet could not be read from etcd in time."""
+
+
+class FleetView:
+    """One manager's view. `run` keeps it; reads are plain calls that never wait."""
+
+    def __init__(self, etcd: EtcdClient, options: FollowOptions | None = None) -> None:
+        self._etcd = etcd
+        self._options = options
+        self._known = KnownClusters()
+        self._resolves = SharedResolves()
+        self._in_force: dict[Member, InForce] = {}
+        self._enrolments: dict[Member, str] = {}
+        self._strange_enrolments: dict[str, str] = {}
+        self._away: dict[str, str] = {}
+        self._read: set[str] = set()
+        self._listeners: list[Listener] = []
+        self._moved = asyncio.Event()
+        self.store_id = ""
+        """Identity of the store; set before the view runs."""
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def clusters(self) -> Mapping[str, Cluster]:
+        """All clusters, by name."""
+        return MappingProxyType(self._known.clusters)
+
+    def cluster(self, name: str) -> Cluster:
+        """Return a cluster, without a name the only one; raises UnknownName, AmbiguousName."""
+        return names.find_cluster(self._known.clusters, name)
+
+    find_cluster = cluster
+
+    def find_group(self, name: str, cluster: str = "") -> tuple[Cluster, Group]:
+        """Return a group and its cluster; raises UnknownName, AmbiguousName."""
+        return names.find_group(self._known.clusters, name, cluster)
+
+    def find_machine(self, name: str, cluster: str = "") -> tuple[Cluster, Machine]:
+        """Return a machine and its cluster; raises UnknownName, AmbiguousName."""
+        return names.find_machine(self._known.clusters, name, cluster)
+
+    def effective(self, cluster: str, machine: str) -> Effective:
+        """Return what is in force on a machine, with origins; raises UnknownName."""
+        found, _ = self.find_machine(machine, cluster)
+        return resolve(found, machine)
+
+    def in_force(self, cluster: str, machine: str) -> InForce | None:
+        """Return what is in force on a machine; None for a machine whose settings are unknown."""
+        return self._in_force.get((cluster, machine))
+
+    def revision(self, cluster: str) -> int:
+        """Return the cluster's revision in this view; 0 if there is no such cluster."""
+        found = self._known.clusters.get(cluster)
+        return found.revision if found is not None else 0
+
+    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
+        """Return what a machine should run; None for a machine whose settings are not known.
+
+        The message is shared by all machines with equal settings: never change it.
+        """
+        known = self._in_force.get((cluster, machine))
+        return known.wanted(self.revision(cluster), self.store_id) if known is not None else None
+
+    def enrolment(self, cluster: str, machine: str) -> str | None:
+        """Return the id of the machine's valid enrolment; None if it has none, or is gone."""
+        if (cluster, machine) not in self._in_force:
+            return None
+        return self._enrolments.get((cluster, machine))
+
+    def unreadable(self, cluster: str) -> tuple[Unreadable, ...]:
+        """Return what can't be read of a cluster; empty if all of it can."""
+        return self._known.unreadable_in(cluster)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What this manager can't see now, in sentences; empty if it sees all."""
+        away = [f"etcd is away: {why}; shown is what was last known" for why in self._away.values()]
+        settings = [
+            f"{trouble}; what was last known of it is used, and it can't be committed to"
+            for trouble in self._known.unreadable()
+        ]
+        return tuple(dict.fromkeys([*away, *settings, *self._strange_enrolments.values()]))
+
+    @property
+    def etcd_away(self) -> str:
+        """Why etcd can't be followed now; empty while it can."""
+        return next(iter(self._away.values()), "")
+
+    # -- keeping -------------------------------------------------------------------------------
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` after each change, at once and in the order of registration."""
+        self._listeners.append(listener)
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(CLUSTERS, self._take_clusters), name="view: clusters")
+            tasks.create_task(
+                self._follow(ENROLMENTS, self._take_enrolments), name="view: enrolments"
+            )
+
+    async def ready(self, timeout: float) -> None:
+        """Return once everything has been read; raises NotReady after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not {CLUSTERS, ENROLMENTS} <= self._read:
+                    await self._moved.wait()
+        except TimeoutError:
+            why = self.etcd_away or "it did not answer"
+            raise NotReady(
+                f"the fleet could not be read from etcd within {timeout:g} s: {why}"
+            ) from None
+
+    async def at_least(self, cluster: str, revision: int, timeout: float) -> bool:
+        """Wait until the view has a cluster's revision; False if not within `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not self._has(cluster, revision):
+                    await self._moved.wait()
+                return True
+        return False
+
+    def _has(self, cluster: str, revision: int) -> bool:
+        return cluster in self._known.clusters and self.revision(cluster) >= revision
+
+    async def _follow(
+        self,
+        prefix: str,
+        take: Callable[[Mapping[str, bytes | None], bool], frozenset[Member]],
+    ) -> None:
+        async with contextlib.aclosing(follow(self._etcd, prefix, self._options)) as all_news:
+            async for news in all_news:
+                self._take(prefix, news, take)
+
+    def _take(
+        self,
+        prefix: str,
+        news: News,
+        take: Callable[[Mapping[str, bytes | None], bool], frozenset[Member]],
+    ) -> None:
+        if isinstance(news, Away):
+            log.warning("etcd is away: %s", news.reason)
+            self._away[prefix] = news.reason
+            self._wake()
+            return
+        if isinstance(news, Snapshot):
+            self._note_snapshot(prefix, news)
+        changed = take(news.values, isinstance(news, Snapshot))
+        self._read.add(prefix)
+        self._wake()
+        if changed:
+            for listener in self._listeners:
+                listener(changed)
+
+    def _note_snapshot(self, prefix: str, news: Snapshot) -> None:
+        if self._away.pop(prefix, None) is not None:
+            log.warning("etcd is back: %s was read anew", prefix)
+        if news.went_back:
+            log.error(
+                "etcd went back behind what was read before: was an older backup restored? "
+                "Agents refuse lower revisions of the same store"
+            )
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _take_clusters(
+        self, values: Mapping[str, bytes | None], all_of_it: bool
+    ) -> frozenset[Member]:
+        before = set(self._known.unreadable())
+        changes = self._known.take(values, all_of_it=all_of_it)
+        for trouble in self._known.unreadable():
+            if trouble not in before:
+                log.error("%s; what was last known of it is used", trouble)
+        return frozenset(member for change in changes for member in self._resolved(change))
+
+    def _resolved(self, change: ClusterChange) -> list[Member]:
+        """Resolve what may have changed; return the machines on which something did."""
+        changed: list[Member] = []
+        for name in change.machines:
+            member = (change.name, name)
+            before = self._in_force.pop(member, None)
+            after = None
+            if change.after is not None and name in change.after.machines:
+                after = self._in_force[member] = self._resolves.in_force(change.after, name)
+            if (before and before.content_hash) != (after and after.content_hash):
+                changed.append(member)
+        return changed
+
+    def _take_enrolments(
+        self, values: Mapping[str, bytes | None], all_of_it: bool
+    ) -> frozenset[Member]:
+        before = dict(self._enrolments)
+        if all_of_it:
+            self._enrolments.clear()
+            self._strange_enrolments.clear()
+        for key, raw in values.items():
+            self._take_enrolment(key, raw)
+        members = before.keys() | self._enrolments.keys()
+        return frozenset(
+            member for member in members if before.get(member) != self._enrolments.get(member)
+        )
+
+    def _take_enrolment(self, key: str, raw: bytes | None) -> None:
+        member = parse_enrolment_key(key)
+        self._strange_enrolments.pop(key, None)
+        if member is None:
+            return
+        # An enrolment that can't be read admits nobody: deny by default (DESIGN section 6).
+        self._enrolments.pop(member, None)
+        if raw is None:
+            return
+        try:
+            self._enrolments[member] = read_enrolment(raw).id
+        except Damaged as error:
+            cluster, machine = member
+            self._strange_enrolments[key] = (
+                f"the enrolment of machine {machine!r} of cluster {cluster!r} can't be read: "
+                f"{error}; it must enrol anew with a new join token"
+            )
+            log.error("%s", self._strange_enrolments[key])

@@ -1,0 +1,146 @@
+"""Pure: the stored clusters as far as they could ever be read, one document at a time.
+
+In: keys and bytes, as the store hands them on. Out: clusters, and what can't be read.
+Promise: a value that can't be read leaves what was last known in its place, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.store.documents import Document, Unreadable, assemble, read_document
+from tdc.manager.store.keys import DocumentKey, Part
+
+Entry = TypeVar("Entry", Group, Machine)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChange:
+    """What new documents made of a cluster. `machines` names those that may be affected.
+
+    A superset: machines whose own entry, group, or cluster level was written anew or is gone.
+    """
+
+    name: str
+    before: Cluster | None
+    after: Cluster | None
+    machines: frozenset[str]
+
+
+@dataclass(slots=True)
+class KnownClusters:
+    """The documents of all clusters, and the clusters they make."""
+
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    _documents: dict[str, dict[str, Document]] = field(default_factory=dict)
+    _strange: dict[str, Unreadable] = field(default_factory=dict)
+    _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
+
+    def take(self, values: Mapping[str, bytes | None], *, all_of_it: bool) -> list[ClusterChange]:
+        """Take new values (None: deleted); with `all_of_it`, what is not among them is gone."""
+        if all_of_it:
+            values = {**dict.fromkeys(self._keys()), **values}
+        touched: dict[str, set[DocumentKey]] = {}
+        for key, raw in values.items():
+            document_key = self._take_one(key, raw)
+            if document_key is not None:
+                touched.setdefault(document_key.cluster, set()).add(document_key)
+        return [self._reassembled(name, keys) for name, keys in touched.items()]
+
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """Return what can't be read, by key."""
+        troubles = [trouble for each in self._troubles.values() for trouble in each]
+        return tuple(sorted([*troubles, *self._strange.values()], key=str))
+
+    def unreadable_in(self, cluster: str) -> tuple[Unreadable, ...]:
+        """Return what can't be read of one cluster."""
+        return self._troubles.get(cluster, ())
+
+    def _keys(self) -> list[str]:
+        documents = [key for each in self._documents.values() for key in each]
+        return [*documents, *self._strange]
+
+    def _take_one(self, key: str, raw: bytes | None) -> DocumentKey | None:
+        self._strange.pop(key, None)
+        if raw is None:
+            return self._forget(key)
+        read = read_document(key, raw)
+        if isinstance(read, Unreadable):
+            self._strange[key] = read
+            return None
+        documents = self._documents.setdefault(read.key.cluster, {})
+        documents[key] = _with_last_known(read, documents.get(key))
+        return read.key
+
+    def _forget(self, key: str) -> DocumentKey | None:
+        for documents in self._documents.values():
+            if key in documents:
+                return documents.pop(key).key
+        return None
+
+    def _reassembled(self, name: str, touched: set[DocumentKey]) -> ClusterChange:
+        before = self.clusters.pop(name, None)
+        documents = self._documents.get(name, {})
+        if not documents:
+            self._documents.pop(name, None)
+            self._troubles.pop(name, None)
+            return ClusterChange(name, before, None, _members(before))
+        assembled = assemble(name, documents.values())
+        self._troubles[name] = assembled.unreadable
+        after = assembled.cluster
+        if after is not None:
+            self.clusters[name] = after
+        return ClusterChange(name, before, after, _affected(before, after, touched))
+
+
+def _with_last_known(document: Document, before: Document | None) -> Document:
+    """Fill what can't be read of `document` with what was known of it before."""
+    if before is None or not document.unreadable:
+        return document
+    if not document.whole:
+        return replace(before, unreadable=document.unreadable, whole=False)
+    lost = {trouble.entry for trouble in document.unreadable}
+    return replace(
+        document,
+        groups=_kept(document.groups, before.groups, lost),
+        machines=_kept(document.machines, before.machines, lost),
+    )
+
+
+def _kept(
+    now: Mapping[str, Entry], before: Mapping[str, Entry], lost: set[str | None]
+) -> Mapping[str, Entry]:
+    return {**{name: value for name, value in before.items() if name in lost}, **now}
+
+
+def _affected(
+    before: Cluster | None, after: Cluster | None, touched: set[DocumentKey]
+) -> frozenset[str]:
+    parts = {key.part for key in touched}
+    if before is None or after is None or before.stored.settings != after.stored.settings:
+        return _members(before) | _members(after)
+    affected: set[str] = set()
+    if Part.GROUPS in parts:
+        groups = _changed(before.groups, after.groups)
+        affected |= {
+            machine.name for machine in after.machines.values() if machine.group in groups
+        } | {machine.name for machine in before.machines.values() if machine.group in groups}
+    if Part.MACHINES in parts or Part.GROUPS in parts:
+        affected |= _changed(before.machines, after.machines)
+    return frozenset(affected)
+
+
+def _changed(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> set[str]:
+    gone = before.keys() - after.keys()
+    return gone | {
+        name
+        for name, value in after.items()
+        if (known := before.get(name)) is not value and known != value
+    }
+
+
+def _members(cluster: Cluster | None) -> frozenset[str]:
+    return frozenset(cluster.machines) if cluster is not None else frozenset()

@@ -1,0 +1,86 @@
+"""Which cluster, group or machine a name means; and what to say when it means none, or several.
+
+Pure: takes the clusters of a view and a name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from tdc.manager.levels.fleet import Cluster, Group, Machine
+
+Member = TypeVar("Member", Group, Machine)
+
+
+class UnknownName(LookupError):
+    """No cluster, group or machine has that name; the text gives the nearest that exist."""
+
+
+class AmbiguousName(LookupError):
+    """The name exists in several clusters, and the request says none of them."""
+
+
+def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
+    """Return the cluster called `name`; raises UnknownName.
+
+    Without a name, the only cluster there is; raises AmbiguousName if there are several.
+    """
+    if name:
+        if name in clusters:
+            return clusters[name]
+        raise UnknownName(_unknown("cluster", name, clusters))
+    if not clusters:
+        raise UnknownName("there is no cluster yet: create one first")
+    if len(clusters) > 1:
+        raise AmbiguousName(f"there are clusters {_listed(clusters)}: say which")
+    return next(iter(clusters.values()))
+
+
+def find_group(
+    clusters: Mapping[str, Cluster], name: str, cluster: str = ""
+) -> tuple[Cluster, Group]:
+    """Return the group called `name` and its cluster; raises UnknownName, AmbiguousName."""
+    return _find(clusters, "group", name, cluster, lambda each: each.groups)
+
+
+def find_machine(
+    clusters: Mapping[str, Cluster], name: str, cluster: str = ""
+) -> tuple[Cluster, Machine]:
+    """Return the machine called `name` and its cluster; raises UnknownName, AmbiguousName."""
+    return _find(clusters, "machine", name, cluster, lambda each: each.machines)
+
+
+def _find(
+    clusters: Mapping[str, Cluster],
+    kind: str,
+    name: str,
+    cluster: str,
+    members: Callable[[Cluster], Mapping[str, Member]],
+) -> tuple[Cluster, Member]:
+    searched = [find_cluster(clusters, cluster)] if cluster else list(clusters.values())
+    found = [(each, members(each)[name]) for each in searched if name in members(each)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        homes = _listed(each.name for each, _ in found)
+        raise AmbiguousName(f"{kind} {name!r} is in clusters {homes}: say which")
+    known = {each_name for each in searched for each_name in members(each)}
+    raise UnknownName(_unknown(kind, name, known) + (f" (cluster {cluster})" if cluster else ""))
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3)
+    if near:
+        return f"unknown {kind} {name!r}; did you mean {', '.join(near)}?"
+    if not names:
+        return f"unknown {kind} {name!r}; there is none yet"
+    return f"unknown {kind} {name!r}; known are {_listed(names)}"
+
+
+def _listed(names: Iterable[str], most: int = 10) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return ", ".join(ordered[:most]) + more
