@@ -100,7 +100,13 @@ class Stage:
         return json.loads(await self.tdc(*arguments, "-o", "json"))
 
     async def add_gateway(
-        self, name: str, *, group: str, listen: int = 0, next_hop_port: int | None = None
+        self,
+        name: str,
+        *,
+        group: str,
+        listen: int = 0,
+        next_hop_port: int | None = None,
+        intake_port: int | None = None,
     ) -> Gateway:
         """Create a machine, enrol it, start its agent and, unless one is given, its next hop."""
         await self.tdc("machine", "create", name, "--group", group, "--cluster", "demo", "--yes")
@@ -112,7 +118,9 @@ class Stage:
             await self._closing.enter_async_context(next_hop)
             next_hop_port = next_hop.port
         config = folder / "agent.toml"
-        config.write_text(self.agent_toml(folder, listen, next_hop_port))
+        config.write_text(
+            self.agent_toml(folder, listen, next_hop_port, intake_port or self.intake.port)
+        )
         token = await self.json("machine", "token", name, "--cluster", "demo")
         await self.enrol(config, token["token"])
         agent = Program(
@@ -126,7 +134,7 @@ class Stage:
         self.gateways[name] = gateway
         return gateway
 
-    def agent_toml(self, folder: Path, listen: int, next_hop: int) -> str:
+    def agent_toml(self, folder: Path, listen: int, next_hop: int, intake: int) -> str:
         """Return the agent's own file for a gateway in `folder`."""
         return f"""\
 state_folder = "{folder}/state"
@@ -141,7 +149,7 @@ next_hop = "127.0.0.1:{next_hop}"
 
 [deliver]
 nameservers = ["{self.dns.nameserver}"]
-mx_port = {self.intake.port}
+mx_port = {intake}
 ca_file = "{self.folder}/intake-ca.pem"
 allow_private_targets = true
 """
