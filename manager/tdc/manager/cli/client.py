@@ -96,7 +96,7 @@ class Manager:
     @tenacity.retry(
         retry=tenacity.retry_if_exception_type(_AnswerLost),
         stop=tenacity.stop_after_attempt(_COMMIT_ATTEMPTS),
-        wait=tenacity.wait_exponential_jitter(initial=0.2, max=2.0),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
         reraise=True,
     )
     async def _commit_until_answered(

@@ -1,0 +1,241 @@
+"""Plan, blast radius, question, commit: what is sent, and when nothing is."""
+
+from __future__ import annotations
+
+import uuid
+
+import grpc
+import pytest
+from tdc.shared.edge.wire import settings_to_wire
+from tdc.v1 import fleet_pb2, operators_pb2
+
+from tests.cli import samples
+from tests.cli.conftest import Tdc
+from tests.cli.scripted import Refusal, ScriptedManager
+
+DISABLE = ("settings", "set", "machine", "mx1", "enabled=false")
+
+
+@pytest.fixture
+def planned(manager: ScriptedManager) -> ScriptedManager:
+    """A manager that plans a disable and would commit it."""
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    return manager
+
+
+def test_what_was_planned_is_what_is_committed(tdc: Tdc, planned: ScriptedManager) -> None:
+    """Same edits, the plan's fingerprint and cluster, the comment, a request id."""
+    run = tdc(*DISABLE, "--yes", "-m", "pilot ends")
+    assert run.code == 0
+    (plan,) = planned.asked("MakePlan")
+    (commit,) = planned.asked("MakeCommit")
+    assert list(plan.edits) == list(commit.edits)
+    assert plan.edits[0].set == fleet_pb2.SetSettings(
+        level=fleet_pb2.LevelRef(level=samples.MACHINE, name="mx1"),
+        settings=settings_to_wire({"enabled": False}),
+    )
+    assert (commit.cluster, commit.fingerprint) == ("emea", "f" * 64)
+    assert commit.comment == "pilot ends"
+    assert uuid.UUID(commit.request_id)
+
+
+def test_the_blast_radius_stands_before_the_commit(tdc: Tdc, planned: ScriptedManager) -> None:
+    """Levels changed by the disable rule are marked; who stops copying is named."""
+    shown = tdc(*DISABLE, "--yes").out
+    assert shown.count("by the disable rule") == 2
+    assert "2 machines would stop copying: mx1, mx2" in shown
+    assert shown.index("stop copying") < shown.index("Committed revision 8")
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_committed(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    """The plan is shown all the same, so that one can see what was not done."""
+    run = tdc(*DISABLE)
+    assert run.code == 1
+    assert "--yes" in run.err
+    assert "stop copying" in run.out
+    assert not planned.asked("MakeCommit")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "commits"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)]
+)
+def test_on_a_terminal_the_answer_decides(
+    tdc: Tdc,
+    planned: ScriptedManager,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    code: int,
+    commits: int,
+) -> None:
+    """No answer is no."""
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self) -> str:
+            return answer
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    run = tdc(*DISABLE)
+    assert run.code == code
+    assert len(planned.asked("MakeCommit")) == commits
+
+
+def test_a_dry_run_commits_nothing(tdc: Tdc, planned: ScriptedManager) -> None:
+    """--yes beside it changes nothing about that."""
+    run = tdc(*DISABLE, "--dry-run", "--yes")
+    assert run.code == 0
+    assert "nothing was committed" in run.out
+    assert not planned.asked("MakeCommit")
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--yes"])
+def test_problems_refuse_the_commit_and_are_named(
+    tdc: Tdc, planned: ScriptedManager, how: str
+) -> None:
+    """Machine, setting and reason; the manager is not even asked to commit."""
+    planned.answers["MakePlan"] = samples.invalid_plan()
+    run = tdc(*DISABLE, how)
+    assert run.code == 1
+    assert "mx3 intake_address: enabled, but has no intake address" in run.out
+    assert not planned.asked("MakeCommit")
+
+
+def test_setting_what_is_there_already_is_no_commit(tdc: Tdc, planned: ScriptedManager) -> None:
+    """No question, no commit, done."""
+    planned.answers["MakePlan"] = samples.empty_plan()
+    run = tdc(*DISABLE, "-o", "json")
+    assert run.code == 0
+    assert run.json["committed"] is False
+    assert run.json["revision"] == 7
+    assert not planned.asked("MakeCommit")
+
+
+def test_a_plan_that_changed_since_is_refused(tdc: Tdc, planned: ScriptedManager) -> None:
+    """The manager's words reach the operator; it is not tried again with the old plan."""
+
+    def stale(_: operators_pb2.CommitRequest) -> operators_pb2.CommitResponse:
+        raise Refusal(grpc.StatusCode.ABORTED, "the plan has changed; plan again")
+
+    planned.answers["MakeCommit"] = stale
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 1
+    assert "the plan has changed; plan again" in run.err
+    assert len(planned.asked("MakeCommit")) == 1
+
+
+def test_a_lost_answer_is_asked_for_again_under_the_same_request_id(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    """The manager commits a request id once, so asking again is safe."""
+    answers = iter([Refusal(grpc.StatusCode.UNAVAILABLE, "etcd is away"), samples.committed()])
+
+    def second_time(_: operators_pb2.CommitRequest) -> operators_pb2.CommitResponse:
+        answer = next(answers)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    planned.answers["MakeCommit"] = second_time
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 0
+    ids = {commit.request_id for commit in planned.asked("MakeCommit")}
+    assert len(planned.asked("MakeCommit")) == 2
+    assert len(ids) == 1
+
+
+def test_an_answer_that_stays_lost_says_that_the_commit_may_be_made(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    """With the request id to look for."""
+
+    def away(_: operators_pb2.CommitRequest) -> operators_pb2.CommitResponse:
+        raise Refusal(grpc.StatusCode.UNAVAILABLE, "etcd is away")
+
+    planned.answers["MakeCommit"] = away
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 1
+    said = " ".join(run.err.split())
+    assert "may or may not have been made" in said
+    assert planned.asked("MakeCommit")[0].request_id in said
+
+
+def test_unset_sends_the_names(tdc: Tdc, planned: ScriptedManager) -> None:
+    """At the level and in the cluster that were named."""
+    run = tdc(
+        *("settings", "unset", "group", "g1", "enabled", "tls.names", "--cluster", "emea", "-y")
+    )
+    assert run.code == 0
+    (plan,) = planned.asked("MakePlan")
+    assert plan.cluster == "emea"
+    assert plan.edits[0].unset == fleet_pb2.UnsetSettings(
+        level=fleet_pb2.LevelRef(level=samples.GROUP, name="g1", cluster="emea"),
+        names=["enabled", "tls.names"],
+    )
+
+
+def test_several_settings_are_one_edit_of_one_commit(tdc: Tdc, planned: ScriptedManager) -> None:
+    """The plan and the commit see them together."""
+    assert (
+        tdc(
+            *("settings", "set", "cluster", "emea", "enabled=true"),
+            *("intake_address=in@intake.example", "retry.initial=2m", "--yes"),
+        ).code
+        == 0
+    )
+    (plan,) = planned.asked("MakePlan")
+    assert len(plan.edits) == 1
+    assert plan.edits[0].set.settings == settings_to_wire(
+        {"enabled": True, "intake_address": "in@intake.example", "retry.initial": 120}
+    )
+
+
+def test_rollback_restores_a_revision(tdc: Tdc, planned: ScriptedManager) -> None:
+    """As the only edit, planned and asked about like any other change."""
+    planned.answers["ListClusters"] = samples.clusters()
+    assert tdc("commit", "rollback", "3").code == 1
+    assert tdc("commit", "rollback", "3", "--yes").code == 0
+    (commit,) = planned.asked("MakeCommit")
+    assert list(commit.edits) == [fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=3))]
+
+
+def test_creating_a_machine_finds_its_cluster_by_its_group(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    """And asks no question, for nothing that is in force changes."""
+    planned.answers["ListGroups"] = samples.groups()
+    assert tdc("machine", "create", "mx9", "--group", "g1").code == 0
+    (commit,) = planned.asked("MakeCommit")
+    assert commit.edits[0].add_machine == fleet_pb2.AddMachine(name="mx9", group="g1")
+    assert planned.asked("MakePlan")[0].cluster == "emea"
+
+
+def test_a_group_name_in_two_clusters_needs_the_cluster(tdc: Tdc, planned: ScriptedManager) -> None:
+    """Both are named in the refusal."""
+    groups = samples.groups()
+    groups.groups.add(name="g1", cluster="apac")
+    planned.answers["ListGroups"] = groups
+    run = tdc("machine", "create", "mx9", "--group", "g1")
+    assert run.code == 1
+    assert "apac, emea" in run.err
+    assert tdc("machine", "create", "mx9", "--group", "g1", "--cluster", "apac").code == 0
+    assert planned.asked("MakePlan")[0].cluster == "apac"
+
+
+def test_creating_a_cluster_carries_a_request_id(tdc: Tdc, planned: ScriptedManager) -> None:
+    """A dry run only looks whether the name is free."""
+    planned.answers["CreateCluster"] = operators_pb2.CommitResponse(
+        cluster="apac", revision=1, committed=True
+    )
+    planned.answers["ListClusters"] = operators_pb2.ListClustersResponse()
+    assert tdc("cluster", "create", "apac", "--dry-run").code == 0
+    assert not planned.asked("CreateCluster")
+    assert tdc("cluster", "create", "apac", "-m", "new").code == 0
+    (request,) = planned.asked("CreateCluster")
+    assert (request.name, request.comment) == ("apac", "new")
+    assert uuid.UUID(request.request_id)
+    planned.answers["ListClusters"] = samples.clusters()
+    assert tdc("cluster", "create", "emea", "--dry-run").code == 1

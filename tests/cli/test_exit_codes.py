@@ -1,0 +1,179 @@
+"""Exit codes 0, 1, 2, 3, and a sentence on standard error for each that is not 0."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+from tdc.v1 import operators_pb2
+
+from tests.cli import samples
+from tests.cli.conftest import Tdc
+from tests.cli.scripted import Refusal, ScriptedManager, write_operator
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("settings set group g1 enabeld=true", "unknown setting 'enabeld'"),
+        ("settings set group g1 enabled=maybe", "enabled"),
+        ("settings set group g1 enabled", "setting=value"),
+        ("settings set group g1 enabled=true enabled=false", "twice"),
+        ("settings set group g1 intake_address=nobody", "intake_address"),
+        ("settings set group g1 tls.minimum_version=1.1", "tls.minimum_version"),
+        ("settings set planet g1 enabled=true", "planet"),
+        ("settings unset group g1 enabeld", "unknown setting 'enabeld'"),
+        ("settings explain mx1 enabeld", "unknown setting 'enabeld'"),
+        ("settings show", "--effective"),
+        ("settings show group", "--effective"),
+        ("settings show group g1 --effective mx1", "--effective"),
+        ("machine token mx1 --lifetime soon", "lifetime"),
+        ("machine create mx1", "--group"),
+        ("commit show zero", "REVISION"),
+        ("commit show 0", "REVISION"),
+        ("status --output xml", "xml"),
+        ("statsu", "statsu"),
+        ("", "Usage: tdc"),
+    ],
+)
+def test_wrong_usage_is_judged_without_a_manager(
+    tdc: Tdc, manager: ScriptedManager, words: str, said: str
+) -> None:
+    """Exit code 2, nothing on standard output, nobody was asked."""
+    run = tdc(*words.split())
+    assert run.code == 2
+    assert said in " ".join(run.err.split())
+    assert run.out == ""
+    assert not manager.requests
+
+
+@pytest.mark.parametrize(
+    ("code", "begins"),
+    [
+        (grpc.StatusCode.NOT_FOUND, "tdc: no such machine"),
+        (grpc.StatusCode.INVALID_ARGUMENT, "tdc: no such machine"),
+        (grpc.StatusCode.PERMISSION_DENIED, "tdc: The manager does not allow it: no such"),
+        (grpc.StatusCode.UNAVAILABLE, "tdc: The manager can't do it now: no such machine"),
+        (grpc.StatusCode.INTERNAL, "tdc: The manager failed: no such machine"),
+        (grpc.StatusCode.UNIMPLEMENTED, "tdc: The manager at 127.0.0.1:"),
+    ],
+)
+def test_a_refusal_of_the_manager_is_1(
+    tdc: Tdc, manager: ScriptedManager, code: grpc.StatusCode, begins: str
+) -> None:
+    """In the manager's words."""
+
+    def refuse(_: operators_pb2.GetEffectiveRequest) -> operators_pb2.LevelSettings:
+        raise Refusal(code, "no such machine")
+
+    manager.answers["GetEffective"] = refuse
+    run = tdc("settings", "show", "--effective", "mx9")
+    assert run.code == 1
+    assert " ".join(run.err.split()).startswith(begins)
+    assert "Traceback" not in run.err
+
+
+def test_a_name_that_no_list_holds_is_1(tdc: Tdc, manager: ScriptedManager) -> None:
+    """Empty lists are an answer to list, not to show."""
+    manager.answers.update(
+        ListClusters=operators_pb2.ListClustersResponse(),
+        ListGroups=operators_pb2.ListGroupsResponse(),
+        ListMachines=operators_pb2.ListMachinesResponse(),
+    )
+    for noun in ("cluster", "group", "machine"):
+        assert tdc(noun, "list").code == 0
+        run = tdc(noun, "show", "nobody")
+        assert run.code == 1
+        assert f"no {noun} nobody" in run.err
+    assert tdc("commit", "history").code == 1
+
+
+def test_nobody_listening_is_3(tdc: Tdc, manager: ScriptedManager, tmp_path: Path) -> None:
+    """The address is named."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = write_operator(tmp_path / "op", address, trustme.CA(), trustme.CA())
+        run = tdc("status", "--config", str(config), "--timeout", "5")
+    assert run.code == 3
+    assert f"Can't reach the manager at {address}" in " ".join(run.err.split())
+
+
+def test_a_manager_that_is_not_ours_is_3(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """Its certificate is of another CA: nothing is sent to it."""
+    authority = trustme.CA()
+    config = write_operator(tmp_path / "op", manager.address, authority, authority)
+    run = tdc("status", "--config", str(config), "--timeout", "5")
+    assert run.code == 3
+    assert "No trusted connection" in run.err
+    assert not manager.requests
+
+
+def test_an_operator_the_manager_does_not_know_is_3(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """Our certificate is of another CA: the manager ends the handshake."""
+    config = write_operator(tmp_path / "op", manager.address, trustme.CA(), trustme.CA())
+    known_ca = manager.config.parent / "ca.pem"
+    (config.parent / "ca.pem").write_bytes(known_ca.read_bytes())
+    run = tdc("status", "--config", str(config), "--timeout", "5")
+    assert run.code == 3
+    assert not manager.requests
+
+
+def test_no_answer_in_time_is_3(tdc: Tdc, manager: ScriptedManager) -> None:
+    """Every call has its deadline."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        text = manager.config.read_text().replace(manager.address, address)
+        config = manager.config.with_name("silent.toml")
+        config.write_text(text)
+        run = tdc("status", "--config", str(config), "--timeout", "0.5")
+    assert run.code == 3
+    assert "did not answer within 0.5 s" in " ".join(run.err.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "does not know a manager"),
+        ("manager = ", "is not TOML"),
+        ('manager = "h:1"', "does not say ca, certificate, key"),
+        ('manager = "h"\nca = "a"\ncertificate = "b"\nkey = "c"', "not of the form host:port"),
+        ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"\nport = 1', "has port"),
+        ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"', "Can't read"),
+        ('manager = "h:1"\nca = "x"\ncertificate = "x"\nkey = "x"', "is not a PEM file"),
+    ],
+)
+def test_an_unusable_operator_toml_is_3(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path, text: str | None, said: str
+) -> None:
+    """The file is named, and what is wrong in it."""
+    config = tmp_path / "operator.toml"
+    (tmp_path / "x").write_text("no PEM")
+    if text is not None:
+        config.write_text(text)
+    run = tdc("--config", str(config), "status")
+    assert run.code == 3
+    said_flat = run.err.replace("\n", " ")
+    assert said in said_flat
+    assert "operator.toml" in said_flat.replace(" ", "")
+
+
+def test_a_setting_of_a_newer_manager_is_refused_in_words(
+    tdc: Tdc, manager: ScriptedManager
+) -> None:
+    """A field this version does not know is not silently left out."""
+    answer = samples.effective()
+    answer.settings.MergeFromString(b"\xf8\x07\x01")  # field 127, a varint
+    manager.answers["GetEffective"] = answer
+    run = tdc("settings", "show", "--effective", "mx1")
+    assert run.code == 1
+    assert "Update tdc" in " ".join(run.err.split())
