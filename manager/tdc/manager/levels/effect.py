@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from tdc.manager.levels.changes import LevelChange
 from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
-from tdc.manager.levels.resolve import resolve_one, resolve_values, winning_level
+from tdc.manager.levels.resolve import resolve_one, winning_level
 from tdc.shared.settings.schema import SCHEMA
-from tdc.shared.settings.validate import Fault, faults_of, judged_values, own_faults_of
+from tdc.shared.settings.validate import JUDGED, Fault, faults_of, own_faults_of
 from tdc.shared.settings.values import Level, Origin, Settings, Value, same_value
 
 
@@ -50,9 +50,9 @@ class _Shift:
     """What changes in force on each machine with these inputs."""
 
     changes: tuple[tuple[str, Value | None, Value | None], ...]  # setting, before, after
-    after: tuple[Settings, ...]  # nearest first
     stops: bool
     starts: bool
+    faults: tuple[Fault, ...]
 
 
 _Inputs = tuple[str, Settings | None, Settings]
@@ -77,8 +77,8 @@ def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) 
         changed.setdefault(change.key, []).append(change.setting)
     effects = Effects()
     shifts: dict[_Inputs, _Shift] = {}
-    faults: dict[tuple[Value | None, ...], tuple[Fault, ...]] = {}
-    _judge_levels(after, changed, effects)
+    judge = _Judge()
+    _judge_levels(after, changed, judge, effects)
     for name in sorted(after.machines):
         machine = after.machines[name]
         names = _names_to_compare(before, machine, changed)
@@ -87,13 +87,14 @@ def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) 
         inputs = _inputs(before, machine)
         shift = shifts.get(inputs)
         if shift is None:
-            shift = shifts[inputs] = _compare(before, after, inputs, names)
+            shift = shifts[inputs] = _compare(before, after, inputs, names, judge)
             effects.resolves += 1
         if not shift.changes and name in before.machines:
             continue
         _spread(shift, after, machine, effects)
-        for fault in _faults(shift, faults):
-            effects.problems.append(Problem(name, fault.setting, fault.reason))
+        effects.problems.extend(
+            Problem(name, fault.setting, fault.reason) for fault in shift.faults
+        )
     return effects
 
 
@@ -117,11 +118,13 @@ def _inputs(before: Cluster, machine: Machine) -> _Inputs:
     return (machine.group, old.stored.settings if old else None, machine.stored.settings)
 
 
-def _compare(before: Cluster, after: Cluster, inputs: _Inputs, names: Iterable[str]) -> _Shift:
+def _compare(
+    before: Cluster, after: Cluster, inputs: _Inputs, names: Iterable[str], judge: _Judge
+) -> _Shift:
     group, own_before, own_after = inputs
     new = (own_after, after.groups[group].stored.settings, after.stored.settings)
     if own_before is None:
-        return _compare_new(new)
+        return _compare_new(new, judge)
     old = (own_before, before.groups[group].stored.settings, before.stored.settings)
     changes = tuple(
         (name, was, now)
@@ -129,16 +132,18 @@ def _compare(before: Cluster, after: Cluster, inputs: _Inputs, names: Iterable[s
         if not same_value(was := resolve_one(name, *old), now := resolve_one(name, *new))
     )
     enabled = next((now for name, _, now in changes if name == "enabled"), None)
-    return _Shift(changes, new, stops=enabled is False, starts=enabled is True)
+    faults = judge.faults(*new) if changes else ()
+    return _Shift(changes, stops=enabled is False, starts=enabled is True, faults=faults)
 
 
-def _compare_new(new: tuple[Settings, ...]) -> _Shift:
+def _compare_new(new: tuple[Settings, ...], judge: _Judge) -> _Shift:
     changes = tuple(
         (name, None, resolve_one(name, *new))
         for name in sorted(SCHEMA)
         if any(name in settings for settings in new)
     )
-    return _Shift(changes, new, stops=False, starts=resolve_one("enabled", *new) is True)
+    starts = resolve_one("enabled", *new) is True
+    return _Shift(changes, stops=False, starts=starts, faults=judge.faults(*new))
 
 
 def _spread(shift: _Shift, after: Cluster, machine: Machine, effects: Effects) -> None:
@@ -157,39 +162,47 @@ def _spread(shift: _Shift, after: Cluster, machine: Machine, effects: Effects) -
         effects.start_copying.append(machine.name)
 
 
-def _faults(
-    shift: _Shift, known: dict[tuple[Value | None, ...], tuple[Fault, ...]]
-) -> tuple[Fault, ...]:
-    values = resolve_values(*shift.after)
-    judged = judged_values(values)
-    if judged not in known:
-        known[judged] = faults_of(values)
-    return known[judged]
+@dataclass(slots=True)
+class _Judge:
+    """Finds faults once for each combination of the values that the rules read."""
+
+    known: dict[tuple[Value | None, ...], tuple[Fault, ...]] = field(default_factory=dict)
+
+    def faults(self, *nearest_first: Settings) -> tuple[Fault, ...]:
+        judged = tuple(resolve_one(name, *nearest_first) for name in JUDGED)
+        if judged not in self.known:
+            self.known[judged] = faults_of(dict(zip(JUDGED, judged, strict=True)))
+        return self.known[judged]
 
 
-def _judge_levels(after: Cluster, changed: Mapping[LevelKey, list[str]], effects: Effects) -> None:
+def _judge_levels(
+    after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, effects: Effects
+) -> None:
     """Name the faults of changed levels that no machine shows: their own, or of empty levels."""
     inhabited = {machine.group for machine in after.machines.values()}
     for key in changed:
         faults = dict.fromkeys(own_faults_of(after.stored_at(key).settings))
         if key.level is Level.GROUP and key.name not in inhabited:
-            faults.update(dict.fromkeys(_faults_of_any_machine_in(after, [key.name])))
+            faults.update(dict.fromkeys(_faults_of_any_machine_in(after, [key.name], judge)))
         if key.level is Level.CLUSTER and not inhabited:
-            faults.update(dict.fromkeys(_faults_of_any_machine_in(after, sorted(after.groups))))
+            faults.update(
+                dict.fromkeys(_faults_of_any_machine_in(after, sorted(after.groups), judge))
+            )
         effects.problems.extend(
             Problem("", fault.setting, f"{key}: {fault.reason}") for fault in faults
         )
 
 
-def _faults_of_any_machine_in(after: Cluster, groups: Iterable[str]) -> Iterator[Fault]:
+def _faults_of_any_machine_in(
+    after: Cluster, groups: Iterable[str], judge: _Judge
+) -> Iterator[Fault]:
     """Yield what would be wrong with a machine without own settings, whichever group it joined.
 
     If there is one group in which nothing is wrong, nothing is: an empty Main_Group must not
     stand in the way of groups that have an intake of their own.
     """
     found = [
-        faults_of(resolve_values(after.groups[group].stored.settings, after.stored.settings))
-        for group in groups
+        judge.faults(after.groups[group].stored.settings, after.stored.settings) for group in groups
     ]
     if all(found):
         yield from (fault for faults in found for fault in faults)

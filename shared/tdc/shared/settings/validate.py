@@ -28,7 +28,7 @@ Values = Mapping[str, Value | None]
 def faults_of(values: Values) -> tuple[Fault, ...]:
     """Return what is wrong with values in force on a machine; empty if they may run.
 
-    `values` has every setting of the schema.
+    `values` has at least every setting in `JUDGED`.
     """
     return tuple(fault for rule in _RULES for fault in rule.judge(values))
 
@@ -44,11 +44,6 @@ def own_faults_of(settings: Settings) -> tuple[Fault, ...]:
         if settings.keys() >= set(rule.reads)
         for fault in rule.judge(settings)
     )
-
-
-def judged_values(values: Values) -> tuple[Value | None, ...]:
-    """Return the part of `values` that the rules read: where it is equal, the faults are."""
-    return tuple(values[name] for name in JUDGED)
 
 
 def _enabled_has_intake(values: Values) -> Iterator[Fault]:

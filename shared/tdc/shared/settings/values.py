@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar, overload
 
 
 class Level(StrEnum):
@@ -47,6 +47,8 @@ class Policy:
     intake_address: str | None = None
 
 
+T = TypeVar("T")
+
 Value = bool | int | str | tuple[str, ...] | tuple[Policy, ...]
 """One setting's value: durations are whole seconds, sizes whole bytes."""
 
@@ -74,6 +76,19 @@ class Settings(Mapping[str, Value]):
 
     def __len__(self) -> int:
         return len(self._present)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._present
+
+    @overload
+    def get(self, name: str, /) -> Value | None: ...
+
+    @overload
+    def get(self, name: str, /, default: Value | T) -> Value | T: ...
+
+    def get(self, name: str, /, default: Value | T | None = None) -> Value | T | None:
+        """Return the value of `name`, `default` where it is absent."""
+        return self._present.get(name, default)  # not by KeyError: resolution asks for most
 
     def __hash__(self) -> int:
         return hash(tuple(self._present.items()))
