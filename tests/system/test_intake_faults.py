@@ -1,0 +1,96 @@
+"""An intake that can't be trusted gets not one byte of a message."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.demo.messages import Message
+from tests.demo.send import send_all
+from tests.fakes.smtp_faults import Faults
+from tests.stage.fleet import INTAKE_HOST, Stage, write_certificate
+
+pytestmark = pytest.mark.system
+
+SECRET = Message(
+    "secret",
+    "alice@partner.example",
+    ("bob@corp.example",),
+    b"Subject: confidential\r\n\r\nfor bob only\r\n",
+)
+
+
+def _no_starttls(_: Stage) -> Faults:
+    return Faults(offer_starttls=False)
+
+
+def _tls_1_1_only(_: Stage) -> Faults:
+    return Faults(tls_maximum="1.1")
+
+
+def _unknown_authority(fleet: Stage) -> Faults:
+    return Faults(certificate=_certificate(fleet.folder, trustme.CA(), INTAKE_HOST))
+
+
+def _wrong_name(fleet: Stage) -> Faults:
+    return Faults(certificate=_certificate(fleet.folder, fleet.authority, "mx1.other.example"))
+
+
+def _starttls_refused(_: Stage) -> Faults:
+    return Faults(replies={"starttls": "454 4.7.0 TLS not available"})
+
+
+def _certificate(folder: Path, authority: trustme.CA, name: str) -> tuple[str, str]:
+    chain, key = write_certificate(authority, folder / "other", name)
+    return str(chain), str(key)
+
+
+@pytest.mark.parametrize(
+    ("fault", "hint"),
+    [
+        (_no_starttls, "STARTTLS"),
+        (_starttls_refused, "454"),
+        (_tls_1_1_only, "1.2"),
+        (_unknown_authority, "certificate"),
+        (_wrong_name, "certificate"),
+    ],
+    ids=lambda value: value.__name__.strip("_") if callable(value) else "",
+)
+async def test_not_one_byte_leaves_and_the_copy_waits_until_the_fault_is_mended(
+    copying: Stage, fault: object, hint: str
+) -> None:
+    """The original goes on; the log says TLS Error and what to check; later it is delivered."""
+    assert callable(fault)
+    copying.intake.faults = fault(copying)
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.in_sync()
+
+    await send_all("127.0.0.1", gateway.port, [SECRET])
+    assert gateway.next_hop is not None
+    await gateway.next_hop.wait_for(1)
+    lines = await _log_lines(gateway.agent.log, "TLS Error")
+
+    assert (
+        "TDC: Message 1 delivery failed to Cisco Secure Email Threat Defense: TLS Error." in lines
+    )
+    assert hint in lines
+    assert copying.intake.counts.mail_commands == 0
+    assert copying.intake.counts.bytes_of_messages_seen_without_tls == 0
+    await copying.wait_for(lambda rows: rows["mx1"]["queued"] == 1)
+
+    copying.intake.faults = Faults()
+    await copying.intake.wait_for(1, timeout=15)
+    await copying.wait_for(lambda rows: rows["mx1"]["queued"] == 0)
+    assert copying.intake.messages[0].tls_version in ("TLSv1.2", "TLSv1.3")
+
+
+async def _log_lines(log: Path, text: str) -> str:
+    async with asyncio.timeout(10):
+        while True:
+            lines = [line for line in log.read_text().splitlines() if text in line]
+            if len(lines) >= 2:
+                return "\n".join(lines)
+            await asyncio.sleep(0.05)
