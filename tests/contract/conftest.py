@@ -1,0 +1,84 @@
+"""One suite for every kind of etcd that the store promises to work on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tdc.manager.store.channel import EtcdOptions
+from tdc.manager.store.embedded import EmbeddedEtcd
+from tdc.manager.store.etcd import EtcdClient
+from tests.fakes.etcd import external_etcd, wait_until_serving
+
+
+@dataclass
+class Server:
+    """An etcd under test: how to reach it, and how to hurt it."""
+
+    kind: str
+    options: EtcdOptions
+    _pid: Callable[[], int]
+    _restart: Callable[[], Awaitable[None]]
+
+    def pause(self) -> None:
+        os.kill(self._pid(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._pid(), signal.SIGCONT)
+
+    async def restart(self) -> None:
+        """Kill it; it is back, on its data, when this returns."""
+        await self._restart()
+
+
+@contextlib.asynccontextmanager
+async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
+    if kind == "embedded":
+        member = EmbeddedEtcd(folder)
+
+        async def kill() -> None:
+            before = member.pid
+            assert before is not None
+            os.kill(before, signal.SIGKILL)
+            while member.pid in {before, None}:
+                await asyncio.sleep(0.02)
+            await wait_until_serving(EtcdOptions((endpoint,)))
+
+        async with member as endpoint:
+            yield Server(kind, EtcdOptions((endpoint,)), lambda: member.pid or 0, kill)
+        return
+    async with external_etcd(folder, tls=kind == "tls", login=kind == "login") as etcd:
+        yield Server(kind, etcd.options, lambda: etcd.pid, etcd.restart)
+
+
+@pytest.fixture(params=["embedded", "tls", "login"])
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
+    """Embedded; external with TLS and client certificate; external with login, short tokens."""
+    async with serving(request.param, tmp_path / "etcd") as running:
+        yield running
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> AsyncIterator[Server]:
+    """For tests of which the kind of etcd makes no difference."""
+    async with serving("embedded", tmp_path / "etcd") as running:
+        yield running
+
+
+@pytest.fixture
+async def etcd(server: Server) -> AsyncIterator[EtcdClient]:
+    async with EtcdClient(replace(server.options, timeout=3.0)) as client:
+        yield client
+
+
+@pytest.fixture
+async def small_etcd(embedded: Server) -> AsyncIterator[EtcdClient]:
+    async with EtcdClient(replace(embedded.options, timeout=3.0)) as client:
+        yield client

@@ -1,0 +1,83 @@
+"""Watches that a server ends or breaks at the worst moment, on a real etcd behind a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tdc.manager.store.errors import Compacted
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.values import Put
+from tdc.manager.store.watch import Away, Snapshot
+from tests.contract.conftest import Server
+from tests.contract.test_watch import following
+from tests.fakes.etcd_proxy import WATCH, EtcdProxy, etcd_proxy
+
+
+@pytest.fixture
+async def proxy(embedded: Server, tmp_path: Path) -> AsyncIterator[EtcdProxy]:
+    async with etcd_proxy(embedded.options.endpoints[0], tmp_path) as running:
+        yield running
+
+
+async def test_a_stream_that_ends_cleanly_is_opened_again(
+    proxy: EtcdProxy, small_etcd: EtcdClient
+) -> None:
+    """Defect 1: no watcher was told, and the client was of no more use."""
+    proxy.end_watches = 2
+    async with EtcdClient(proxy.options) as client, following(client) as follower:
+        await follower.until(lambda: len(follower.of(Snapshot)) == 3)
+        await small_etcd.txn([], [Put("/tdc/t/a", b"1")])
+        await follower.has("/tdc/t/a", b"1")
+    away = [item for item in follower.news if isinstance(item, Away)]
+    assert [item.reason for item in away] == ["etcd ended the watch"] * 2
+    assert proxy.calls[WATCH] == 3
+
+
+async def test_changes_between_created_and_a_break_are_not_lost(
+    proxy: EtcdProxy, small_etcd: EtcdClient
+) -> None:
+    """Defect 7: "created" carries a newer revision than what has been delivered."""
+
+    async def four_puts() -> None:
+        for number in range(4):
+            await small_etcd.txn([], [Put(f"/tdc/t/{number}", b"1")])
+
+    proxy.before_watch = four_puts
+    proxy.break_watches = 1
+    async with EtcdClient(proxy.options) as client, following(client) as follower:
+        await follower.until(lambda: len(follower.values) == 4)
+        await small_etcd.txn([], [Put("/tdc/t/later", b"1")])
+        await follower.has("/tdc/t/later", b"1")
+    assert follower.of(Away)
+
+
+async def test_a_compacted_revision_is_reported(small_etcd: EtcdClient) -> None:
+    first = (await small_etcd.txn([], [Put("/tdc/t/a", b"1")])).revision
+    last = (await small_etcd.txn([], [Put("/tdc/t/a", b"2")])).revision
+    await small_etcd.compact(last)
+    with pytest.raises(Compacted) as caught:
+        async for _ in small_etcd.watch("/tdc/t/", first, deadline=5):
+            pass
+    assert caught.value.revision == last
+    await small_etcd.compact(last)  # compacted already: no error
+
+
+async def test_one_process_holds_the_stubs_and_everything_else_that_speaks_grpc() -> None:
+    """Defect 9: two packages that register etcd's messages can't live in one process."""
+    import subprocess
+    import sys
+
+    script = (
+        "import grpc_health.v1.health_pb2, grpc_reflection.v1alpha.reflection_pb2\n"
+        "import tdc.v1.agents_pb2, tdc.v1.operators_pb2, tdc.manager.store.etcd\n"
+        "from google.protobuf import descriptor_pool\n"
+        "pool = descriptor_pool.Default()\n"
+        "print(pool.FindMessageTypeByName('mvccpb.KeyValue').file.name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "kv.proto\n"

@@ -1,0 +1,242 @@
+"""Following a prefix on real etcds: what goes wrong is healed, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.values import Delete, Put
+from tdc.manager.store.watch import Away, Changes, FollowOptions, News, Snapshot, follow
+from tdc.shared.edge.tasks import running
+from tests.contract.conftest import Server, serving
+from tests.fakes.etcd import external_etcd
+
+QUICK = FollowOptions(silence=1.5, compare_every=600, pause=0.3)
+
+
+@dataclass
+class Follower:
+    """A consumer: keeps all news, and the values as they stand after them."""
+
+    news: list[News] = field(default_factory=list)
+    values: dict[str, bytes] = field(default_factory=dict)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def run(self, etcd: EtcdClient, prefix: str, options: FollowOptions) -> None:
+        async with contextlib.aclosing(follow(etcd, prefix, options)) as stream:
+            async for item in stream:
+                async with self.changed:
+                    self._take(item)
+                    self.changed.notify_all()
+
+    def _take(self, item: News) -> None:
+        self.news.append(item)
+        match item:
+            case Snapshot():
+                self.values = dict(item.values)
+            case Changes():
+                for key, value in item.values.items():
+                    if value is None:
+                        self.values.pop(key, None)
+                    else:
+                        self.values[key] = value
+
+    def of(self, kind: type[News]) -> list[News]:
+        return [item for item in self.news if isinstance(item, kind)]
+
+    async def until(self, condition: object, timeout: float = 10.0) -> None:
+        async with asyncio.timeout(timeout), self.changed:
+            await self.changed.wait_for(condition)  # type: ignore[arg-type]  # any predicate
+
+    async def has(self, key: str, value: bytes | None, timeout: float = 10.0) -> None:
+        await self.until(lambda: self.values.get(key) == value, timeout)
+
+
+@contextlib.asynccontextmanager
+async def following(
+    etcd: EtcdClient, prefix: str = "/tdc/t/", options: FollowOptions = QUICK
+) -> AsyncIterator[Follower]:
+    follower = Follower()
+    async with running(follower.run(etcd, prefix, options), name="follower"):
+        await follower.until(lambda: bool(follower.news))
+        yield follower
+
+
+async def test_a_snapshot_comes_first_and_then_every_change(etcd: EtcdClient) -> None:
+    await etcd.txn([], [Put("/tdc/t/old", b"1"), Put("/tdc/other", b"1")])
+    async with following(etcd) as follower:
+        assert follower.values == {"/tdc/t/old": b"1"}
+        await etcd.txn([], [Put("/tdc/t/new", b"2")])
+        await etcd.txn([], [Delete("/tdc/t/old")])
+        await follower.has("/tdc/t/old", None)
+    assert follower.values == {"/tdc/t/new": b"2"}
+    assert [type(item) for item in follower.news] == [Snapshot, Changes, Changes]
+
+
+async def test_a_transaction_arrives_whole(etcd: EtcdClient) -> None:
+    """Defect 5: events one by one would show half of a transaction."""
+    async with following(etcd) as follower:
+        keys = [f"/tdc/t/{number}" for number in range(100)]
+        await etcd.txn([], [Put(key, b"1") for key in keys])
+        await etcd.txn([], [Put(keys[0], b"2"), Delete(keys[1])])
+        await follower.has(keys[1], None)
+        await follower.has(keys[0], b"2")
+    first, second = [item for item in follower.news if isinstance(item, Changes)]
+    assert set(first.values) == set(keys)
+    assert dict(second.values) == {keys[0]: b"2", keys[1]: None}
+    assert second.revision == first.revision + 1
+
+
+async def test_a_large_revision_arrives_in_fragments_and_is_put_together(
+    etcd: EtcdClient,
+) -> None:
+    """Defect 4: more than gRPC's 4 MiB in one message, for want of fragments."""
+    async with following(etcd) as follower:
+        await etcd.txn([], [Put(f"/tdc/t/{number}", bytes(1_300_000)) for number in range(1)])
+        async with asyncio.TaskGroup() as group:
+            for number in range(8):
+                group.create_task(etcd.txn([], [Put(f"/tdc/t/{number}", bytes(1_300_000))]))
+        await follower.until(lambda: len(follower.values) == 8)
+    assert not follower.of(Away)
+
+
+async def test_history_of_many_megabytes_is_caught_up_with_in_order(etcd: EtcdClient) -> None:
+    """A watch that begins in the past gets revisions together, more than one message holds."""
+    revisions = [
+        (await etcd.txn([], [Put(f"/tdc/t/{part}", bytes(400_000)) for part in range(3)])).revision
+        for _ in range(8)
+    ]
+    seen: list[int] = []
+    fragments = 0
+    stream = etcd.watch("/tdc/t/", revisions[0], deadline=5)
+    async with contextlib.aclosing(stream) as messages:
+        async for message in messages:
+            fragments += message.more
+            seen.extend(event.mod_revision for event in message.events)
+            if len(seen) == 24:
+                break
+    assert seen == sorted(revisions * 3)
+    assert fragments > 0
+
+
+async def test_a_frozen_server_is_noticed_and_missed_changes_follow(
+    server: Server, etcd: EtcdClient
+) -> None:
+    """Defect 3: a watch on a frozen etcd stayed silent for ever."""
+    async with following(etcd) as follower:
+        server.pause()
+        try:
+            await follower.until(lambda: bool(follower.of(Away)), timeout=5)
+        finally:
+            server.resume()
+        await etcd.txn([], [Put("/tdc/t/after", b"1")])
+        await follower.has("/tdc/t/after", b"1")
+
+
+async def test_a_restart_of_etcd_loses_no_change(server: Server, etcd: EtcdClient) -> None:
+    async with following(etcd) as follower:
+        await etcd.txn([], [Put("/tdc/t/before", b"1")])
+        await follower.has("/tdc/t/before", b"1")
+        await server.restart()
+        async with EtcdClient(server.options) as other:
+            await other.txn([], [Put("/tdc/t/while", b"1"), Delete("/tdc/t/before")])
+        await follower.has("/tdc/t/while", b"1")
+        await follower.has("/tdc/t/before", None)
+    assert follower.of(Away)
+    assert not any(item.went_back for item in follower.news if isinstance(item, Snapshot))
+
+
+async def test_compaction_while_away_is_healed_by_reading_anew(
+    server: Server, etcd: EtcdClient
+) -> None:
+    """Defect 6: after "compacted" no watcher was left, and later puts were not delivered."""
+    await etcd.txn([], [Put("/tdc/t/gone", b"1")])
+    first = (await etcd.txn([], [Put("/tdc/t/kept", b"1")])).revision
+    async with following(etcd) as follower:
+        server.pause()
+        await follower.until(lambda: bool(follower.of(Away)), timeout=5)
+        server.resume()
+        async with EtcdClient(server.options) as other:
+            await other.txn([], [Delete("/tdc/t/gone")])
+            last = (await other.txn([], [Put("/tdc/t/kept", b"2")])).revision
+            await other.compact(last)
+        assert last > first + 1
+        await follower.has("/tdc/t/gone", None)
+        await follower.has("/tdc/t/kept", b"2")
+        await etcd.txn([], [Put("/tdc/t/later", b"1")])
+        await follower.has("/tdc/t/later", b"1")
+
+
+async def test_an_event_that_never_came_is_healed_by_comparing(small_etcd: EtcdClient) -> None:
+    """The watch is blind to one key; the comparison with etcd's keys finds it."""
+
+    class Blind(EtcdClient):
+        async def watch(self, prefix, start_revision, *, deadline):  # type: ignore[no-untyped-def]
+            async with contextlib.aclosing(
+                super().watch(prefix, start_revision, deadline=deadline)
+            ) as messages:
+                async for message in messages:
+                    events = tuple(e for e in message.events if not e.key.endswith("unseen"))
+                    yield replace(message, events=events)
+
+    options = replace(QUICK, compare_every=0.3)
+    async with Blind(small_etcd.options) as blind, following(blind, options=options) as follower:
+        await small_etcd.txn([], [Put("/tdc/t/unseen", b"1")])
+        await follower.has("/tdc/t/unseen", b"1")
+        snapshots = [item for item in follower.news if isinstance(item, Snapshot)]
+    assert not follower.of(Away)
+    assert "comparison" in snapshots[-1].why
+
+
+async def test_the_comparison_is_silent_when_nothing_was_missed(small_etcd: EtcdClient) -> None:
+    options = replace(QUICK, compare_every=0.0, silence=0.3)
+    async with following(small_etcd, options=options) as follower:
+        for number in range(20):
+            await small_etcd.txn([], [Put("/tdc/t/busy", b"%d" % number)])
+            await asyncio.sleep(0.02)
+        await follower.has("/tdc/t/busy", b"19")
+        await asyncio.sleep(0.5)
+    assert len(follower.of(Changes)) == 20
+    assert len(follower.of(Snapshot)) == 1
+
+
+async def test_a_restored_backup_is_told(tmp_path: Path) -> None:
+    """The store goes back: an etcd with other data takes the place of the one followed."""
+    async with external_etcd(tmp_path / "one") as etcd:
+        async with EtcdClient(etcd.options) as client:
+            for number in range(5):
+                await client.txn([], [Put("/tdc/t/a", b"%d" % number)])
+            async with following(client) as follower:
+                await etcd.stop()
+                (tmp_path / "one" / "data").rename(tmp_path / "one" / "lost")
+                await etcd.start()
+                async with EtcdClient(etcd.options) as other:
+                    await other.txn([], [Put("/tdc/t/a", b"old")])
+                await follower.has("/tdc/t/a", b"old")
+            last = [item for item in follower.news if isinstance(item, Snapshot)][-1]
+    assert last.went_back
+
+
+async def test_a_refused_watch_is_an_absence_and_not_silence(tmp_path: Path) -> None:
+    """Defect 2: a watch without permission returned normally and stayed silent."""
+    async with serving("login", tmp_path / "etcd") as server:
+        async with EtcdClient(server.options) as client:
+            async with following(client, "/forbidden/") as follower:
+                away = follower.of(Away)[0]
+    assert isinstance(away, Away)
+    assert "permission" in away.reason
+
+
+async def test_a_watch_outlives_its_login_token(tmp_path: Path) -> None:
+    """Tokens last one second here; the watch goes on, and so do writes with a new token."""
+    async with serving("login", tmp_path / "etcd") as server:
+        async with EtcdClient(server.options) as client, following(client) as follower:
+            for number in range(3):
+                await asyncio.sleep(1.2)
+                await client.txn([], [Put("/tdc/t/a", b"%d" % number)])
+                await follower.has("/tdc/t/a", b"%d" % number)
+        assert not follower.of(Away)
