@@ -88,7 +88,7 @@ def _check(gateway: Gateway, reports: Path, messages: list[Message], account: Ac
     read = [read_report(path.read_bytes()) for path in sorted(reports.glob("*.eml"))]
     copies = Counter(report.original for report in read)
     assert set(copies) == set(wanted), "an acknowledged copy was lost or altered"
-    by_report = Counter((report.report_id, report.original) for report in read)
+    by_report = Counter((report.headers["message-id"], report.original) for report in read)
     resent = sum(by_report.values()) - len(by_report)
     taken_again = {
         name: count - 1

@@ -80,7 +80,7 @@ async def test_a_killed_etcd_is_started_again_and_nothing_is_lost(copying: Stage
 
 
 async def test_an_agent_starts_from_its_last_settings_without_a_manager(copying: Stage) -> None:
-    """Last-known-good is on disk; a damaged file means the previous one, or copy off: mail flows."""
+    """From disk; a damaged file means the one before it, or copying off: mail flows."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")
     await copying.in_sync()
     await copying.manager.kill()
