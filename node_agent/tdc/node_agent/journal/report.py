@@ -8,8 +8,8 @@ report each time; nothing in a message can add a header or a line to what we wri
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
-import quopri
 import re
 import secrets
 from dataclasses import dataclass
@@ -126,7 +126,7 @@ def _report(head: bytes, content: bytes, boundary: bytes, needs: Needs) -> Repor
     return Report(head, content, tail, needs, len(head) + len(content) + len(tail))
 
 
-def _encoded(  # the same report, with what an old intake can take
+def _encoded(
     copy: Copy,
     settings: ConnectorSettings,
     machine: str,
@@ -145,8 +145,7 @@ def _encoded(  # the same report, with what an old intake can take
             _multipart(boundary),
             b"--", boundary, b"\r\n",
             _QUOTED_TEXT_HEADERS if quoted else _text_headers(text),
-            quopri.encodestring(text).replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")
-            if quoted else text,
+            binascii.b2a_qp(text) if quoted else text,
             b"\r\n--", boundary, b"\r\n",
             b"Content-Type: application/octet-stream\r\n",
             b"Content-Transfer-Encoding: base64\r\n\r\n",

@@ -1,0 +1,117 @@
+"""Header facts from raw bytes: tolerant, bounded, and right where the message is right."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.node_agent.journal.headers import (
+    MAX_HEADER_BYTES,
+    MAX_VALUE_BYTES,
+    decode_value,
+    is_own_report,
+    read_headers,
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "subject", "end"),
+    [
+        (b"", "", 0),
+        (b"\r\n", "", 2),
+        (b"\r\nbody", "", 2),
+        (b"body only, no colon", "", 0),
+        (b"body only\r\nSubject: not a header\r\n\r\n", "", 0),
+        (b"Subject: no body", "no body", 16),
+        (b"Subject: s\r\n\r\nbody", "s", 14),
+        (b"subject : obsolete blank\r\n\r\n", "obsolete blank", 28),
+        (b"Subject: folded\r\n over\r\n\tlines\r\n\r\n", "folded over\tlines", 34),
+        (b"Subject: first\r\nSubject: second\r\n\r\n", "first", 35),
+        (b"Subject: bare\nFrom: lf\n\nbody", "bare", 24),
+        (b"X-Subject: no\r\nSubject:yes\r\n\r\nSubject: body", "yes", 30),
+        (b"Subject: s\r\nno colon here\r\nMessage-ID: <late>\r\n\r\n", "s", 12),
+        (b"Subject:\r\n\r\n", "", 12),
+        (b" continuation first\r\nSubject: s\r\n\r\n", "s", 35),
+    ],
+)
+def test_header_of_odd_messages(content: bytes, subject: str, end: int) -> None:
+    facts = read_headers(content)
+    assert facts.subject == subject
+    assert facts.end == end
+
+
+@given(content=st.binary(max_size=400))
+def test_no_bytes_make_it_fail(content: bytes) -> None:
+    facts = read_headers(content)
+    assert 0 <= facts.end <= len(content)
+    assert is_own_report(content) == facts.own_report
+
+
+VALUE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60).map(str.strip)
+
+
+@given(subject=VALUE, message_id=VALUE, hops=st.integers(0, 5))
+def test_agrees_with_the_standard_library(subject: str, message_id: str, hops: int) -> None:
+    content = (
+        "Received: x\r\n" * hops + f"Subject: {subject}\r\nMessage-ID: {message_id}\r\n\r\nbody\r\n"
+    ).encode()
+    facts = read_headers(content)
+    parsed = email.message_from_bytes(content, policy=email.policy.compat32)
+    assert facts.subject_raw.decode() == parsed["Subject"].strip()
+    assert facts.message_id_raw.decode() == parsed["Message-ID"].strip()
+    assert facts.hops == hops
+    assert content[facts.end :] == b"body\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"=?utf-8?B?w6k=?=", "é"),
+        (b"=?iso-8859-1?Q?caf=E9?= =?utf-8?Q?_=E2=82=AC?=", "café €"),
+        (b"plain =?utf-8?Q?=C3=A9?= mixed", "plain é mixed"),
+        (b"=?no-such-charset?B?w6k=?=", "Ã©"),
+        (b"=?utf-8?B?broken!?=", "=?utf-8?B?broken!?="),
+        (b"=?utf-8?X?unknown?=", "=?utf-8?X?unknown?="),
+        (b"=?utf-8?Q?=FF=FE?=", "\ufffd\ufffd"),
+        ("ü".encode(), "ü"),
+        (b"\xfc", "ü"),
+    ],
+)
+def test_subjects_are_decoded(raw: bytes, text: str) -> None:
+    assert decode_value(raw) == text
+
+
+def test_a_header_of_ten_thousand_folded_lines_is_read_to_its_end() -> None:
+    content = b"Subject: s" + b"\r\n folded" * 10_000 + b"\r\nMessage-ID: <m>\r\n\r\nbody"
+    facts = read_headers(content)
+    assert facts.message_id_raw == b"<m>"
+    assert len(facts.subject_raw) == MAX_VALUE_BYTES
+    assert content[facts.end :] == b"body"
+
+
+def test_only_the_first_mebibyte_is_looked_at() -> None:
+    line = b"X-Filler: " + b"x" * 1_000 + b"\r\n"
+    content = line * (MAX_HEADER_BYTES // len(line) + 2) + b"Subject: too far\r\n\r\n"
+    assert read_headers(content).subject == ""
+
+
+def test_eight_bit_is_of_the_header_alone() -> None:
+    assert read_headers("Subject: é\r\n\r\n".encode()).eight_bit
+    assert not read_headers("Subject: e\r\n\r\né".encode()).eight_bit
+
+
+@pytest.mark.parametrize(
+    ("content", "ours"),
+    [
+        (b"From: a\r\nX-TDC-Loop: mx1\r\n\r\n", True),
+        (b"x-tdc-loop: mx1\r\n\r\n", True),
+        (b"From: a\r\n\r\nX-TDC-Loop: mx1\r\n", False),
+        (b"From: a\r\nX-TDC-Looping: mx1\r\n\r\n", False),
+        (b"Subject: x\r\n X-TDC-Loop: folded\r\n\r\n", False),
+    ],
+)
+def test_the_loop_header_counts_in_the_outermost_header_only(content: bytes, ours: bool) -> None:
+    assert is_own_report(content) == ours
