@@ -131,13 +131,12 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_request_id(
     tdc: Tdc, planned: ScriptedManager
 ) -> None:
     """The manager commits a request id once, so asking again is safe."""
-    answers = iter([Refusal(grpc.StatusCode.UNAVAILABLE, "etcd is away"), samples.committed()])
+    refusals = [Refusal(grpc.StatusCode.UNAVAILABLE, "etcd is away")]
 
     def second_time(_: operators_pb2.CommitRequest) -> operators_pb2.CommitResponse:
-        answer = next(answers)
-        if isinstance(answer, Refusal):
-            raise answer
-        return answer
+        if refusals:
+            raise refusals.pop()
+        return samples.committed()
 
     planned.answers["MakeCommit"] = second_time
     run = tdc(*DISABLE, "--yes")

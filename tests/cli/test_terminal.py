@@ -1,0 +1,251 @@
+"""`tdc` as a process: pipes that close, Ctrl-C, terminals, locales."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tdc.v1 import operators_pb2
+
+from tests.cli import samples
+from tests.cli.conftest import Tdc
+from tests.cli.scripted import ScriptedManager
+
+TDC = [sys.executable, "-c", "from tdc.manager.cli.main import main; main()"]
+_ON_TERMINAL = ["/bin/sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1', "sh"]
+DISABLE = ["settings", "set", "machine", "mx1", "enabled=false"]
+
+
+@pytest.fixture
+def environment(manager: ScriptedManager) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {**kept, "TDC_CONFIG": str(manager.config), "TERM": "xterm", "LANG": "C.UTF-8"}
+
+
+@contextmanager
+def on_terminal(
+    words: list[str], environment: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run `tdc` with a terminal as all three streams; yields it and our end of the terminal."""
+    ours, theirs = pty.openpty()
+    # A session leader that opens a terminal has it as its controlling one, so Ctrl-C arrives.
+    with subprocess.Popen(
+        [*_ON_TERMINAL, os.ttyname(theirs), *TDC, *words],
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        # Ours stays open until the process has its own: a terminal nobody holds is gone.
+        waiting = threading.Timer(20, process.kill)
+        waiting.start()
+        try:
+            yield process, ours
+        finally:
+            waiting.cancel()
+            process.kill()
+            process.wait()
+            os.close(theirs)
+            os.close(ours)
+
+
+def read_until(process: subprocess.Popen[bytes], ours: int, wanted: str | None) -> str:
+    """Read what the terminal shows until `wanted` is seen, or until the process has ended."""
+    seen = b""
+    while wanted is None or wanted.encode() not in seen:
+        readable, _, _ = select.select([ours], [], [], 0.05)
+        if readable:
+            seen += os.read(ours, 4096)
+        elif process.poll() is not None:
+            break
+    return seen.decode(errors="replace")
+
+
+def test_an_escape_sequence_from_the_manager_reaches_no_table(
+    tdc: Tdc, manager: ScriptedManager
+) -> None:
+    """A comment and an error text are shown with their controls visible; JSON keeps the data."""
+    history = samples.history()
+    history.commits[0].comment = "\x1b]0;owned\x07\u202etxt"
+    manager.answers.update(ListClusters=samples.clusters(), ListCommits=history)
+    shown = tdc("commit", "history").out
+    assert "\x1b" not in shown
+    assert r"\x1b]0;owned\x07\u202etxt" in "".join(shown.split())
+    rows = tdc("commit", "history", "-o", "json").json
+    assert rows[0]["comment"] == "\x1b]0;owned\x07\u202etxt"
+
+
+def test_a_reader_that_goes_away_ends_tdc_quietly(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """`tdc settings list | head`: 141 as other programs, and nothing on standard error."""
+    with subprocess.Popen(
+        [*TDC, "settings", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(10) == 141
+    assert said == b""
+
+
+def test_a_plan_that_nobody_could_read_is_not_committed(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """Even with --yes: the blast radius is shown first, or nothing happens."""
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    with subprocess.Popen(
+        [*TDC, *DISABLE, "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(10) == 141
+    assert manager.asked("MakePlan")
+    assert not manager.asked("MakeCommit")
+
+
+@pytest.mark.parametrize(
+    ("slow", "said"),
+    [("MakePlan", "Nothing was committed"), ("MakeCommit", "may or may not have been made")],
+)
+def test_ctrl_c_says_whether_the_commit_may_have_been_made(
+    manager: ScriptedManager, environment: dict[str, str], slow: str, said: str
+) -> None:
+    """130, and with the request id where it may have been."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def hang(_: object) -> operators_pb2.CommitResponse:
+        entered.set()
+        leave.wait(10)
+        return samples.committed()
+
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    manager.answers[slow] = hang
+    with subprocess.Popen(
+        [*TDC, *DISABLE, "--yes"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        try:
+            assert entered.wait(10)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=10)
+        finally:
+            leave.set()
+    assert process.returncode == 130
+    assert said in errors
+    assert "Traceback" not in errors
+    if slow == "MakeCommit":
+        assert manager.asked("MakeCommit")[0].request_id in errors
+
+
+def test_a_terminal_gets_colours_and_the_question(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """A real terminal: the plan in colours, then the question, then the commit."""
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    with on_terminal(DISABLE, environment) as (process, ours):
+        before = read_until(process, ours, "[y/N]")
+        os.write(ours, b"y\n")
+        after = read_until(process, ours, None)
+        assert process.wait(10) == 0
+    assert "\x1b[" in before
+    assert "would stop copying: mx1, mx2" in before
+    assert "Committed revision 8" in after
+
+
+def test_ctrl_c_at_the_question_commits_nothing(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """One Ctrl-C is enough."""
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    with on_terminal(DISABLE, environment) as (process, ours):
+        read_until(process, ours, "[y/N]")
+        os.write(ours, b"\x03")
+        after = read_until(process, ours, None)
+        assert process.wait(10) == 130
+    assert "Nothing was committed" in after
+    assert not manager.asked("MakeCommit")
+
+
+def test_no_color_means_no_colour(manager: ScriptedManager, environment: dict[str, str]) -> None:
+    """NO_COLOR, whatever its value."""
+    manager.answers["GetStatus"] = samples.status()
+    with on_terminal(["status"], {**environment, "NO_COLOR": "1"}) as (process, ours):
+        shown = read_until(process, ours, None)
+        assert process.wait(10) == 0
+    assert "in sync" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_long_wait_is_named_on_a_terminal_and_wiped(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """After a second; nothing of it is left when the answer is there."""
+    leave = threading.Event()
+
+    def slow(_: object) -> operators_pb2.StatusResponse:
+        leave.wait(10)
+        return samples.status()
+
+    manager.answers["GetStatus"] = slow
+    with on_terminal(["status"], environment) as (process, ours):
+        waiting = read_until(process, ours, "waiting for the manager")
+        leave.set()
+        shown = read_until(process, ours, None)
+        assert process.wait(10) == 0
+    assert "waiting for the manager" in waiting
+    assert "\r" in shown
+    assert "mx1" in shown
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_a_locale_without_the_letters_still_gets_its_answer(
+    manager: ScriptedManager, environment: dict[str, str], locale: dict[str, str]
+) -> None:
+    """The table shows what it can, and never a traceback."""
+    history = samples.history()
+    history.commits[0].comment = "Prüfung"
+    manager.answers.update(ListClusters=samples.clusters(), ListCommits=history)
+    done = subprocess.run(
+        [*TDC, "commit", "history"],
+        env={**environment, **locale, "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert b"Pr" in done.stdout
+    assert b"fung" in done.stdout
+
+
+def test_completion_offers_settings_and_values(environment: dict[str, str]) -> None:
+    """As the shell asks for it."""
+    line = "tdc settings set group g1 tls.m"
+    done = subprocess.run(
+        TDC,
+        env={
+            **environment,
+            "_TDC_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": "5",
+        },
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.stdout.split() == ["tls.minimum_version="]
