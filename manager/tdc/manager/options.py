@@ -95,6 +95,7 @@ _TUPLES = {"names", "etcd_endpoints"}
 _PORTS = {"listen_port", "enrol_port"}
 _SECONDS = {"status_interval", "ping_interval", "deadline"}
 _PATHS = {"folder", "etcd_ca", "etcd_certificate", "etcd_key", "etcd_password_file", "ports_file"}
+_WILDCARDS = {"0.0.0.0", "::", "[::]"}  # noqa: S104  # refused as an address, not listened on
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -180,4 +181,9 @@ def _checked(options: Options) -> Options:
         raise OptionsError("etcd_certificate and etcd_key go together: give both or neither")
     if options.etcd_certificate and not options.etcd_ca:
         raise OptionsError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
+    if options.advertised_host in _WILDCARDS:
+        raise OptionsError(
+            f"listen_host {options.listen_host} is no address to connect to: say with --advertise "
+            "or --names under which name machines and operators reach this manager"
+        )
     return options

@@ -206,7 +206,8 @@ class Commands:
             else f", by {last.author} ({last.comment or 'no comment'})"
         )
         return (
-            f"the outcome is no longer the one that was planned: cluster {plan.cluster_name!r} is at "
+            "the outcome is no longer the one that was planned: "
+            f"cluster {plan.cluster_name!r} is at "
             f"revision {plan.base_revision}{told}; nothing was changed; plan again and look at it"
         )
 

@@ -86,9 +86,10 @@ class FleetView:
         found, _ = self.find_machine(machine, cluster)
         return resolve(found, machine)
 
-    def in_force(self, cluster: str, machine: str) -> InForce | None:
-        """Return what is in force on a machine; None for a machine whose settings are unknown."""
-        return self._in_force.get((cluster, machine))
+    def content_hash(self, cluster: str, machine: str) -> str | None:
+        """Return the hash of what is in force on a machine; None where that is not known."""
+        known = self._in_force.get((cluster, machine))
+        return known.content_hash if known is not None else None
 
     def revision(self, cluster: str) -> int:
         """Return the cluster's revision in this view; 0 if there is no such cluster."""

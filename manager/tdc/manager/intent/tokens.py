@@ -1,0 +1,57 @@
+"""Join tokens for operators: made for a machine that exists, shown once, stored hashed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
+from tdc.manager.intent.errors import BadRequest
+from tdc.manager.store.errors import EtcdUnavailable
+from tdc.manager.store.joins import JoinStore, JoinToken
+from tdc.manager.view.fleet import FleetView
+from tdc.shared.edge.clock import Clock, wall
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMade:
+    """A join token in clear; `expires` is Unix seconds."""
+
+    text: str = field(repr=False)
+    expires: float
+
+
+class Tokens:
+    """Makes join tokens; `fingerprint` is that of the CA, which each token carries."""
+
+    def __init__(
+        self, view: FleetView, joins: JoinStore, fingerprint: str, clock: Clock = wall
+    ) -> None:
+        self._view = view
+        self._joins = joins
+        self._fingerprint = fingerprint
+        self._clock = clock
+
+    async def make(self, machine: str, cluster: str, lifetime: int, author: str) -> TokenMade:
+        """Make a token good for `lifetime` seconds (0: the default).
+
+        Raises UnknownName, AmbiguousName, BadRequest, EtcdError.
+        """
+        if not 0 <= lifetime <= MAX_LIFETIME:
+            raise BadRequest(
+                f"a join token lives 1 to {MAX_LIFETIME} seconds (0 for {DEFAULT_LIFETIME}), "
+                f"not {lifetime}"
+            )
+        found, known = self._view.find_machine(machine, cluster)
+        if self._view.etcd_away:
+            raise EtcdUnavailable(
+                f"etcd is away, so no join token can be made now ({self._view.etcd_away})"
+            )
+        token = new_token(self._fingerprint)
+        expires = self._clock() + (lifetime or DEFAULT_LIFETIME)
+        allowed = JoinToken(found.name, known.group, known.name, expires)
+        await self._joins.add(token.hash, allowed)
+        log.info("%s made a join token for machine %s of cluster %s", author, machine, found.name)
+        return TokenMade(token.text, expires)

@@ -1,0 +1,293 @@
+"""The manager: wiring, in start order, and the order of its stop. No decision is made here.
+
+Start: embedded etcd (if it is ours), client, store id, view, push, servers, maintenance.
+Stop, on SIGTERM or SIGINT: streams are told to come back, servers, view, client, etcd; each step
+is bounded. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+import tenacity
+from tdc.manager.first_setup import (
+    CA_FOLDER,
+    ETCD_FOLDER,
+    OPERATOR_FILE,
+    OPERATOR_FOLDER,
+    AlreadySetUp,
+    address,
+    set_up,
+    write_operator_file,
+)
+from tdc.manager.identity.authority import Authority, AuthorityMissing, AuthorityUnusable
+from tdc.manager.intent.commands import Commands
+from tdc.manager.intent.reads import Reads
+from tdc.manager.intent.tokens import Tokens
+from tdc.manager.options import Options, OptionsError, add_flags, read_options
+from tdc.manager.push.agents import AgentSessions
+from tdc.manager.push.presence import Presence
+from tdc.manager.rpc.agents import Agents
+from tdc.manager.rpc.changes import Changes
+from tdc.manager.rpc.enrolment import Enrolment
+from tdc.manager.rpc.fleet import Fleet
+from tdc.manager.rpc.monitoring import Monitoring
+from tdc.manager.rpc.permissions import PermissionTableError
+from tdc.manager.rpc.server import Ports, PortTaken, ServerIdentity, Servers
+from tdc.manager.rpc.settings import SettingsReader
+from tdc.manager.store.channel import EtcdOptions
+from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.embedded import QUOTA, EmbeddedEtcd
+from tdc.manager.store.errors import EtcdError, StoreError
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.history import History
+from tdc.manager.store.joins import JoinStore
+from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.store.store_id import store_id
+from tdc.manager.view.fleet import FleetView, NotReady
+from tdc.shared.edge import durable_file
+from tdc.shared.edge.tasks import running
+from tdc.shared.sync.values import BadIntervals, Intervals
+from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 30.0
+"""Seconds that etcd may take to answer at the start; later it may be away for any time."""
+
+STOP_GRACE = 2.0
+"""Seconds that calls in progress get when the manager stops."""
+
+_REFUSALS = (
+    AlreadySetUp,
+    AuthorityMissing,
+    AuthorityUnusable,
+    BadIntervals,
+    NotReady,
+    OptionsError,
+    PermissionTableError,
+    PortTaken,
+    StoreError,
+    durable_file.NotWritten,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `tdc-manager`; ends by SystemExit."""
+    parser = argparse.ArgumentParser(
+        prog="tdc-manager", description="The manager of Threat Defense Connectors."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    init = verbs.add_parser("init", help="make the data folder, the CA and the first operator")
+    init.add_argument("--operator", default="admin", help="name of the first operator")
+    run = verbs.add_parser("run", help="run until told to stop")
+    for verb in (init, run):
+        add_flags(verb)
+    flags = vars(parser.parse_args(arguments))
+    try:
+        code = init_command(flags) if flags["verb"] == "init" else run_command(flags)
+    except OptionsError as error:
+        print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
+        code = 2
+    raise SystemExit(code)
+
+
+def init_command(flags: Mapping[str, object]) -> int:
+    """Set up a data folder by flags (see `options.add_flags`, and ``operator``); exit code."""
+    options = read_options(flags)
+    given = {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(Options)
+        if field.name != "folder" and flags.get(field.name) is not None
+    }
+    try:
+        operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"The manager's folder is {options.folder}. Run it: tdc-manager run --folder "
+        f"{options.folder}\nOperators use: tdc --config {operator_file} …"
+    )
+    return 0
+
+
+def run_command(flags: Mapping[str, object]) -> int:
+    """Run a manager by flags until SIGTERM or SIGINT; exit code."""
+    options = read_options(flags)
+    logging.basicConfig(
+        level=options.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        asyncio.run(_until_signal(options))
+    except _REFUSALS as error:
+        return _refused(error)
+    except BaseExceptionGroup as group:
+        first = _first(group)
+        if not isinstance(first, _REFUSALS):
+            raise
+        return _refused(first)
+    return 0
+
+
+async def _until_signal(options: Options) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    async with served(options):
+        await stop.wait()
+        log.info("the manager stops")
+
+
+@contextlib.asynccontextmanager
+async def served(options: Options) -> AsyncIterator[Ports]:
+    """Serve as one manager while the body runs; yields the ports once they serve.
+
+    Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
+    BadIntervals or a StoreError, also within an ExceptionGroup.
+    """
+    authority = Authority.load(options.folder / CA_FOLDER)
+    async with contextlib.AsyncExitStack() as stack:
+        etcd = await stack.enter_async_context(EtcdClient(await _reach_etcd(stack, options)))
+        view = FleetView(etcd)
+        view.store_id = await _store_id(etcd)
+        await stack.enter_async_context(running(view.run(), name="view"))
+        await view.ready(START_TIMEOUT)
+        presence = Presence(view)
+        sessions = AgentSessions(view, presence, intervals=_intervals(options))
+        ports: list[Ports] = []
+        servers = _servers(
+            options, authority, etcd, view, presence, sessions, lambda: ports[0].enrol
+        )
+        ports.append(
+            await servers.start(options.listen_host, options.listen_port, options.enrol_port)
+        )
+        stack.push_async_callback(servers.stop, STOP_GRACE)
+        stack.callback(sessions.stop)
+        maintenance = Maintenance(etcd, own_member=options.embedded)
+        await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
+        stack.enter_context(_announced(options, ports[0]))
+        yield ports[0]
+
+
+async def _reach_etcd(stack: contextlib.AsyncExitStack, options: Options) -> EtcdOptions:
+    """Return how to reach etcd; starts the embedded one where it is ours."""
+    if options.embedded:
+        endpoint = await stack.enter_async_context(EmbeddedEtcd(options.folder / ETCD_FOLDER))
+        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA)
+    return EtcdOptions(
+        endpoints=options.etcd_endpoints,
+        ca_file=options.etcd_ca,
+        cert_file=options.etcd_certificate,
+        key_file=options.etcd_key,
+        user=options.etcd_user or None,
+        password=options.etcd_password() or None,
+    )
+
+
+async def _store_id(etcd: EtcdClient) -> str:
+    async for attempt in tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(EtcdError),
+        stop=tenacity.stop_after_delay(START_TIMEOUT),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
+        before_sleep=lambda state: log.warning("waiting for etcd: %s", _failure(state)),
+        reraise=True,
+    ):
+        with attempt:
+            return await store_id(etcd)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _failure(state: tenacity.RetryCallState) -> object:
+    return state.outcome.exception() if state.outcome is not None else ""
+
+
+def _intervals(options: Options) -> Intervals:
+    return Intervals(
+        status=options.status_interval, ping=options.ping_interval, deadline=options.deadline
+    )
+
+
+def _servers(  # the one place where all rooms meet
+    options: Options,
+    authority: Authority,
+    etcd: EtcdClient,
+    view: FleetView,
+    presence: Presence,
+    sessions: AgentSessions,
+    enrol_port: Callable[[], int],
+) -> Servers:
+    history = History(etcd)
+    joins = JoinStore(etcd)
+    commands = Commands(view, CommitStore(etcd), history)
+    reads = Reads(view, history)
+    tokens = Tokens(view, joins, authority.fingerprint)
+    fleet = Fleet(view, commands, tokens, lambda: address(options, enrol_port()))
+    settings = SettingsReader(view, reads, presence)
+    changes = Changes(commands, reads)
+    monitoring = Monitoring(view, presence)
+    agents = Agents(sessions, authority)
+    enrolment = Enrolment(joins, authority, view)
+    certified = authority.issue_server((*options.names, options.advertised_host))
+    return Servers(
+        ServerIdentity(certified.certificate_pem, certified.key_pem, authority.ca_pem),
+        main=[
+            lambda server: operators_pb2_grpc.add_FleetServicer_to_server(fleet, server),
+            lambda server: operators_pb2_grpc.add_SettingsReaderServicer_to_server(
+                settings, server
+            ),
+            lambda server: operators_pb2_grpc.add_ChangesServicer_to_server(changes, server),
+            lambda server: operators_pb2_grpc.add_MonitoringServicer_to_server(monitoring, server),
+            lambda server: agents_pb2_grpc.add_AgentsServicer_to_server(agents, server),
+        ],
+        enrol=[lambda server: agents_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)],
+    )
+
+
+@contextlib.contextmanager
+def _announced(options: Options, ports: Ports) -> Iterator[None]:
+    """Say where this manager serves, in its log and, if asked, in a file; until the end."""
+    log.info(
+        "serving at %s, enrolment at %s",
+        address(options, ports.main),
+        address(options, ports.enrol),
+    )
+    operator_file = options.folder / OPERATOR_FOLDER / OPERATOR_FILE
+    if options.listen_port == 0 and operator_file.exists():
+        # The system chose the port at this start: the local operator's file must follow it.
+        write_operator_file(operator_file.parent, address(options, ports.main))
+    if options.ports_file is None:
+        yield
+        return
+    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
+    durable_file.write(options.ports_file, content.encode() + b"\n", mode=durable_file.READABLE)
+    try:
+        yield
+    finally:
+        options.ports_file.unlink(missing_ok=True)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error inside nested groups."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _refused(error: BaseException) -> int:
+    print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""tdc.v1.Monitoring: how machines do, as this manager knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tdc.manager.levels.fleet import Cluster, Machine
+from tdc.manager.push.presence import Presence
+from tdc.manager.rpc import wire
+from tdc.manager.rpc.fleet import machines_in
+from tdc.manager.view.fleet import FleetView
+from tdc.v1 import operators_pb2, operators_pb2_grpc
+
+
+class Monitoring(operators_pb2_grpc.MonitoringServicer):
+    """The service; it reads the view and presence, so it answers while etcd is away too."""
+
+    def __init__(self, view: FleetView, presence: Presence) -> None:
+        self._view = view
+        self._presence = presence
+
+    async def GetStatus(  # noqa: N802
+        self, request: operators_pb2.StatusRequest, context: object
+    ) -> operators_pb2.StatusResponse:
+        """Return the sync state of machines, and what this manager can't do now."""
+        chosen = machines_in(self._view, request.cluster, request.group, request.machine)
+        return operators_pb2.StatusResponse(
+            machines=[self._row(cluster, machine) for cluster, machine in chosen],
+            warnings=self._view.problems,
+        )
+
+    async def GetDelivery(  # noqa: N802
+        self, request: operators_pb2.DeliveryRequest, context: object
+    ) -> operators_pb2.DeliveryResponse:
+        """Return delivery by machine and destination, from each machine's last status."""
+        chosen = machines_in(self._view, request.cluster, name=request.machine)
+        return operators_pb2.DeliveryResponse(
+            rows=[row for cluster, machine in chosen for row in self._delivery(cluster, machine)]
+        )
+
+    def _row(self, cluster: Cluster, machine: Machine) -> operators_pb2.MachineRowStatus:
+        facts = self._presence.facts(cluster.name, machine.name)
+        status = facts.status
+        return operators_pb2.MachineRowStatus(
+            name=machine.name,
+            group=machine.group,
+            cluster=cluster.name,
+            state=facts.state,
+            wanted_revision=facts.wanted_revision,
+            applied_revision=facts.applied_revision,
+            since=wire.timestamp(facts.since),
+            copying=status is not None and status.copying,
+            queued=status.queued if status is not None else 0,
+            reason=facts.reason,
+            warnings=_warnings(status.warnings, status.spool_unhealthy) if status else [],
+            agent_version=facts.agent_version,
+        )
+
+    def _delivery(self, cluster: Cluster, machine: Machine) -> list[operators_pb2.DeliveryRow]:
+        facts = self._presence.facts(cluster.name, machine.name)
+        if facts.status is None:
+            return []
+        return [
+            operators_pb2.DeliveryRow(
+                machine=machine.name,
+                cluster=cluster.name,
+                time=wire.timestamp(facts.status_time or 0.0),
+                destination=destination,
+                counters=facts.status.counters,
+            )
+            for destination in facts.status.destinations
+        ]
+
+
+def _warnings(warnings: Iterable[str], spool_unhealthy: str) -> list[str]:
+    spool = [f"the spool can't write: {spool_unhealthy}"] if spool_unhealthy else []
+    return [*spool, *warnings]
