@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from tdc.manager.cli.documents import Document
 from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
 from tdc.shared.settings.canonical import Plain
-from tdc.shared.settings.schema import SettingError, check_value
+from tdc.shared.settings.check import check_value
+from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import render
 
 ABSENT = "-"

@@ -22,7 +22,8 @@ from tdc.manager.store.keys import (
     shard_of,
 )
 from tdc.shared.settings.canonical import plain_settings
-from tdc.shared.settings.schema import SettingError, checked
+from tdc.shared.settings.check import checked
+from tdc.shared.settings.schema import SettingError
 
 T = TypeVar("T")
 

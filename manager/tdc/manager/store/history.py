@@ -26,7 +26,8 @@ from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import commit_key, commits_prefix, request_key
 from tdc.manager.store.values import KeyValue, prefix_end
 from tdc.shared.settings.canonical import plain
-from tdc.shared.settings.schema import SettingError, check_value
+from tdc.shared.settings.check import check_value
+from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Level, Value
 
 MAX_COMMITS = 10_000

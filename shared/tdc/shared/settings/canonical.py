@@ -18,7 +18,7 @@ Plain = bool | int | str | list[str] | list[dict[str, object]] | None
 
 
 def plain(value: Value | None) -> Plain:
-    """Return one value in its plain form; `schema.check_value` reads it back."""
+    """Return one value in its plain form; `check.check_value` reads it back."""
     if not isinstance(value, tuple):
         return value
     if value == (USE_DNS,):

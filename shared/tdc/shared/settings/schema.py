@@ -6,14 +6,11 @@ table; a setting exists if and only if it has a row here (DESIGN section 3).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
-from tdc.shared.mail.address import AddressError, Domain, parse_address, parse_domain
-from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
+from tdc.shared.settings.values import Value
 
 SCHEMA_VERSION = 1
 """Grows when a value written by this version can't be read by the one before."""
@@ -218,12 +215,6 @@ _ROWS = (
 
 SCHEMA: Mapping[str, Setting] = {row.name: row for row in _ROWS}
 
-# RFC 5322 2.2: a field name is printable ASCII without a colon; we allow the usual subset.
-_HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,70}")
-_PIN = re.compile(r"sha256:[0-9a-f]{64}")
-_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
-_POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
-
 
 def setting(name: str) -> Setting:
     """Return the row of `name`; raises SettingError with the nearest names if there is none."""
@@ -243,187 +234,3 @@ def _unknown(name: str) -> str:
 def default_values() -> dict[str, Value | None]:
     """Return every setting with its built-in default."""
     return {name: row.default for name, row in SCHEMA.items()}
-
-
-def checked(present: Mapping[str, object]) -> Settings:
-    """Make the settings of a level from doubtful input; raises SettingError at the first fault."""
-    return Settings.of({name: check_value(name, value) for name, value in present.items()})
-
-
-def check_value(name: str, value: object) -> Value:
-    """Return `value` in its normal form if the row of `name` allows it; raises SettingError.
-
-    Addresses keep their local part and get a lower-case domain; lists lose duplicates but keep
-    their order.
-    """
-    row = setting(name)
-    try:
-        return _CHECKS[row.kind](row, value)
-    except (SettingError, AddressError) as error:
-        raise SettingError(f"{name}: {error}") from None
-
-
-def _flag(_: Setting, value: object) -> Value:
-    if not isinstance(value, bool):
-        raise SettingError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _number(row: Setting, value: object) -> Value:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise SettingError(f"{value!r} is not a whole number of {_UNITS[row.kind]}")
-    if not row.low <= value <= row.high:
-        raise SettingError(f"{value} is not between {row.low} and {row.high} {_UNITS[row.kind]}")
-    return value
-
-
-_UNITS = {Kind.COUNT: "items", Kind.SECONDS: "seconds", Kind.BYTES: "bytes"}
-
-
-def _choice(row: Setting, value: object) -> Value:
-    if value not in row.choices or not isinstance(value, str):
-        raise SettingError(f"{value!r} is not one of {', '.join(row.choices)}")
-    return value
-
-
-def _address(_: Setting, value: object) -> Value:
-    return str(parse_address(_text_of(value)))
-
-
-def _text(row: Setting, value: object) -> Value:
-    text = _text_of(value)
-    if row.name == "remote_ip_header" and not _HEADER_NAME.fullmatch(text):
-        raise SettingError(f"{text!r} is not a header name of the form X-Name")
-    return text
-
-
-def _text_of(value: object) -> str:
-    if not isinstance(value, str):
-        raise SettingError(f"{value!r} is not text")
-    return value
-
-
-def _list_of(value: object) -> list[str]:
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise SettingError(f"{value!r} is not a list")
-    return [_text_of(item) for item in value]
-
-
-def _text_list(row: Setting, value: object) -> Value:
-    items = [_LIST_ITEMS[row.name](item) for item in _list_of(value)]
-    return tuple(dict.fromkeys(items))
-
-
-def _certificate_name(text: str) -> str:
-    dot = "." if text.startswith(".") else ""
-    return dot + parse_domain(text.removeprefix("."))
-
-
-def _pin(text: str) -> str:
-    pin = text.lower()
-    if not _PIN.fullmatch(pin):
-        raise SettingError(f"{text!r} is not sha256: followed by 64 hexadecimal digits")
-    return pin
-
-
-def _incoming_domain(text: str) -> Domain:
-    return parse_domain(text)
-
-
-_LIST_ITEMS = {
-    "incoming_domains": _incoming_domain,
-    "tls.names": _certificate_name,
-    "tls.pins": _pin,
-}
-
-
-def _route(_: Setting, value: object) -> Value:
-    items = [value] if isinstance(value, str) else _list_of(value)
-    if items == [USE_DNS]:
-        return (USE_DNS,)
-    if not items or USE_DNS in items:
-        raise SettingError(f"a route is either {USE_DNS} alone or a list of host[:port]")
-    return tuple(dict.fromkeys(_hop(item) for item in items))
-
-
-def _hop(text: str) -> str:
-    match = _HOST_PORT.fullmatch(text)
-    if match is None:
-        raise SettingError(f"{text!r} is not host or host:port")
-    if match[2] is not None and not 1 <= int(match[2]) <= 65_535:
-        raise SettingError(f"{text!r} has no port between 1 and 65535")
-    return text.lower()
-
-
-def _policies(_: Setting, value: object) -> Value:
-    if not isinstance(value, list | tuple):
-        raise SettingError(f"{value!r} is not a list of policies")
-    policies = tuple(_policy(item) for item in value)
-    names = [policy.name for policy in policies]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingError(f"two policies are named {name!r}")
-    return policies
-
-
-_POLICY_FIELDS = {"name", "action", "senders", "recipients", "intake_address"}
-
-
-def _policy(item: object) -> Policy:
-    fields = _policy_fields(item)
-    unknown = sorted(fields.keys() - _POLICY_FIELDS)
-    if unknown:
-        raise SettingError(f"a policy has no field {', '.join(unknown)}")
-    name, action = fields.get("name"), fields.get("action")
-    if not isinstance(name, str) or not _POLICY_NAME.fullmatch(name):
-        raise SettingError(f"{name!r} is not a policy name")
-    if action not in set(PolicyAction):
-        raise SettingError(f"policy {name!r}: action {action!r} is not no-scan, default or custom")
-    return Policy(
-        name=name,
-        action=PolicyAction(cast("str", action)),
-        senders=_patterns(fields.get("senders", ())),
-        recipients=_patterns(fields.get("recipients", ())),
-        intake_address=_policy_intake(name, PolicyAction(cast("str", action)), fields),
-    )
-
-
-def _policy_fields(item: object) -> Mapping[str, object]:
-    if isinstance(item, Policy):
-        return {name: getattr(item, name) for name in _POLICY_FIELDS}
-    if isinstance(item, Mapping):
-        return cast("Mapping[str, object]", item)
-    raise SettingError(f"{item!r} is not a policy")
-
-
-def _policy_intake(name: str, action: PolicyAction, fields: Mapping[str, object]) -> str | None:
-    intake = fields.get("intake_address")
-    if action is not PolicyAction.CUSTOM:
-        if intake:
-            raise SettingError(f"policy {name!r}: only action custom has an intake_address")
-        return None
-    if not intake:
-        raise SettingError(f"policy {name!r}: action custom needs an intake_address")
-    return str(parse_address(_text_of(intake)))
-
-
-def _patterns(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_pattern(text) for text in _list_of(value)))
-
-
-def _pattern(text: str) -> str:
-    return str(parse_address(text)) if "@" in text else parse_domain(text)
-
-
-_CHECKS = {
-    Kind.FLAG: _flag,
-    Kind.COUNT: _number,
-    Kind.SECONDS: _number,
-    Kind.BYTES: _number,
-    Kind.CHOICE: _choice,
-    Kind.ADDRESS: _address,
-    Kind.TEXT: _text,
-    Kind.TEXT_LIST: _text_list,
-    Kind.ROUTE: _route,
-    Kind.POLICIES: _policies,
-}

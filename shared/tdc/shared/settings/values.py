@@ -57,7 +57,7 @@ Value = bool | int | str | tuple[str, ...] | tuple[Policy, ...]
 class Settings(Mapping[str, Value]):
     """The settings present at one level: setting name -> value, in name order.
 
-    Invariant: every value has the type its row in `schema.SCHEMA` names; `schema.checked`
+    Invariant: every value has the type its row in `schema.SCHEMA` names; `check.checked`
     is the way to make one from doubtful input.
     """
 

@@ -1,0 +1,241 @@
+"""PURE. What a value of each kind may be: doubtful input -> a value in its normal form.
+
+Whatever comes from outside (wire, store, file, command line) passes here once. A value is judged
+by itself only; what values may not be *together* is in `validate`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import cast
+
+from tdc.shared.mail.address import AddressError, parse_address, parse_domain
+from tdc.shared.settings.schema import USE_DNS, Kind, Setting, SettingError, setting
+from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
+
+# RFC 5322 2.2: a field name is printable ASCII without a colon; we allow the usual subset.
+_HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,70}")
+_PIN = re.compile(r"sha256:[0-9a-f]{64}")
+_HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
+_HOST_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
+_MAX_SHOWN = 80
+
+
+def checked(present: Mapping[str, object]) -> Settings:
+    """Make the settings of a level from doubtful input; raises SettingError at the first fault."""
+    return Settings.of({name: check_value(name, value) for name, value in present.items()})
+
+
+def check_value(name: str, value: object) -> Value:
+    """Return `value` in its normal form if the row of `name` allows it; raises SettingError.
+
+    Addresses keep their local part and get a lower-case domain; lists lose duplicates but keep
+    their order.
+    """
+    row = setting(name)
+    try:
+        return _CHECKS[row.kind](row, value)
+    except (SettingError, AddressError) as error:
+        raise SettingError(f"{name}: {error}") from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+
+
+def _flag(_: Setting, value: object) -> Value:
+    if not isinstance(value, bool):
+        raise SettingError(f"{_shown(value)} is neither true nor false")
+    return value
+
+
+def _number(row: Setting, value: object) -> Value:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SettingError(f"{_shown(value)} is not a whole number of {_UNITS[row.kind]}")
+    if not row.low <= value <= row.high:
+        given = str(value) if abs(value) < 2**64 else "this number"
+        raise SettingError(f"{given} is not between {row.low} and {row.high} {_UNITS[row.kind]}")
+    return value
+
+
+_UNITS = {Kind.COUNT: "items", Kind.SECONDS: "seconds", Kind.BYTES: "bytes"}
+
+
+def _choice(row: Setting, value: object) -> Value:
+    if not isinstance(value, str) or value not in row.choices:
+        raise SettingError(f"{_shown(value)} is not one of {', '.join(row.choices)}")
+    return value
+
+
+def _address(_: Setting, value: object) -> Value:
+    return str(parse_address(_text_of(value)))
+
+
+def _text(row: Setting, value: object) -> Value:
+    text = _text_of(value)
+    if row.name == "remote_ip_header" and not _HEADER_NAME.fullmatch(text):
+        raise SettingError(f"{_shown(text)} is not a header name of the form X-Name")
+    return text
+
+
+def _text_of(value: object) -> str:
+    if not isinstance(value, str):
+        raise SettingError(f"{_shown(value)} is not text")
+    return value
+
+
+def _list_of(value: object) -> list[str]:
+    if not isinstance(value, list | tuple):
+        raise SettingError(f"{_shown(value)} is not a list")
+    return [_text_of(item) for item in value]
+
+
+def _text_list(row: Setting, value: object) -> Value:
+    items = [_LIST_ITEMS[row.name](item) for item in _list_of(value)]
+    return tuple(dict.fromkeys(items))
+
+
+def _certificate_name(text: str) -> str:
+    dot = "." if text.startswith(".") else ""
+    return dot + parse_domain(text.removeprefix("."))
+
+
+def _pin(text: str) -> str:
+    pin = text.lower()
+    if not _PIN.fullmatch(pin):
+        raise SettingError(f"{_shown(text)} is not sha256: followed by 64 hexadecimal digits")
+    return pin
+
+
+def _incoming_domain(text: str) -> str:
+    return parse_domain(text)
+
+
+_LIST_ITEMS = {
+    "incoming_domains": _incoming_domain,
+    "tls.names": _certificate_name,
+    "tls.pins": _pin,
+}
+
+
+def _route(_: Setting, value: object) -> Value:
+    items = [value] if isinstance(value, str) else _list_of(value)
+    if items == [USE_DNS]:
+        return (USE_DNS,)
+    if not items or USE_DNS in items:
+        raise SettingError(f"a route is either {USE_DNS} alone or a list of host[:port]")
+    return tuple(dict.fromkeys(_hop(item) for item in items))
+
+
+def _hop(text: str) -> str:
+    match = _HOST_PORT.fullmatch(text)
+    host = _host(match[1].lower()) if match else None
+    if match is None or host is None:
+        raise SettingError(
+            f"{_shown(text)} is not host or host:port; an IPv6 address goes in brackets, [::1]:25"
+        )
+    if match[2] is None:
+        return host
+    if not 1 <= int(match[2]) <= 65_535:
+        raise SettingError(f"{_shown(text)} has no port between 1 and 65535")
+    return f"{host}:{int(match[2])}"
+
+
+def _host(text: str) -> str | None:
+    """Return a host name, IPv4 address or bracketed IPv6 address in normal form, else None."""
+    try:
+        if text.startswith("["):
+            return f"[{ipaddress.IPv6Address(text[1:-1])}]"
+        if text.rpartition(".")[2].isdigit():
+            return str(ipaddress.IPv4Address(text))
+        if "." in text:
+            text = parse_domain(text) if "_" not in text else text
+    except ValueError:
+        return None
+    labels = text.split(".")
+    return text if len(text) <= 253 and all(map(_HOST_LABEL.fullmatch, labels)) else None
+
+
+def _policies(_: Setting, value: object) -> Value:
+    if not isinstance(value, list | tuple):
+        raise SettingError(f"{_shown(value)} is not a list of policies")
+    policies = tuple(_policy(item) for item in value)
+    seen: set[str] = set()
+    for policy in policies:
+        if policy.name in seen:
+            raise SettingError(f"two policies are named {policy.name!r}")
+        seen.add(policy.name)
+    return policies
+
+
+_POLICY_FIELDS = ("name", "action", "senders", "recipients", "intake_address")
+
+
+def _policy(item: object) -> Policy:
+    fields = _policy_fields(item)
+    unknown = [_shown(field) for field in fields if field not in _POLICY_FIELDS]
+    if unknown:
+        raise SettingError(
+            f"a policy has no field {', '.join(unknown)}; it has {', '.join(_POLICY_FIELDS)}"
+        )
+    name, action = fields.get("name"), fields.get("action")
+    if not isinstance(name, str) or not _POLICY_NAME.fullmatch(name):
+        raise SettingError(
+            f"{_shown(name)} is not a policy name: 1 to 63 letters, digits, spaces, '.', '_', '-'"
+        )
+    try:
+        if not isinstance(action, str) or action not in tuple(PolicyAction):
+            raise SettingError(f"action {_shown(action)} is not no-scan, default or custom")
+        return Policy(
+            name=name,
+            action=PolicyAction(action),
+            senders=_patterns(fields.get("senders", ())),
+            recipients=_patterns(fields.get("recipients", ())),
+            intake_address=_policy_intake(PolicyAction(action), fields.get("intake_address")),
+        )
+    except (SettingError, AddressError) as error:
+        raise SettingError(f"policy {name!r}: {error}") from None
+
+
+def _policy_fields(item: object) -> Mapping[str, object]:
+    if isinstance(item, Policy):
+        return {name: getattr(item, name) for name in _POLICY_FIELDS}
+    if isinstance(item, Mapping):
+        return cast("Mapping[str, object]", item)
+    raise SettingError(f"{_shown(item)} is not a policy")
+
+
+def _policy_intake(action: PolicyAction, intake: object) -> str | None:
+    if action is not PolicyAction.CUSTOM:
+        if intake is not None:
+            raise SettingError("only action custom has an intake_address")
+        return None
+    if intake is None:
+        raise SettingError("action custom needs an intake_address")
+    return str(parse_address(_text_of(intake)))
+
+
+def _patterns(value: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_pattern(text) for text in _list_of(value)))
+
+
+def _pattern(text: str) -> str:
+    return str(parse_address(text)) if "@" in text else parse_domain(text)
+
+
+_CHECKS = {
+    Kind.FLAG: _flag,
+    Kind.COUNT: _number,
+    Kind.SECONDS: _number,
+    Kind.BYTES: _number,
+    Kind.CHOICE: _choice,
+    Kind.ADDRESS: _address,
+    Kind.TEXT: _text,
+    Kind.TEXT_LIST: _text_list,
+    Kind.ROUTE: _route,
+    Kind.POLICIES: _policies,
+}

@@ -1,0 +1,142 @@
+"""PURE. Settings as a person types and reads them: ``5m``, ``10GiB``, ``yes``, ``a,b``.
+
+`parse_text` and `render` are the two directions; what `render` writes, `parse_text` reads back as
+the same value. The result of `parse_text` has passed `check`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from tdc.shared.settings.canonical import plain
+from tdc.shared.settings.check import check_value
+from tdc.shared.settings.schema import Kind, SettingError, setting
+from tdc.shared.settings.values import Value
+
+ABSENT = "-"
+"""What stands for a setting without a value."""
+
+_FLAGS = {
+    "true": True, "yes": True, "on": True,
+    "false": False, "no": False, "off": False,
+}  # fmt: skip
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_POWERS = (("T", 4), ("G", 3), ("M", 2), ("K", 1))
+_BYTES = {"": 1, "b": 1} | {
+    spelling: 1024**power
+    for letter, power in _POWERS
+    for spelling in (letter.lower(), f"{letter.lower()}b", f"{letter.lower()}ib")
+}
+_NUMBER = re.compile(r"([0-9]{1,18})([A-Za-z]*)", re.ASCII)
+# Unit, its size, and the least number shown in it: 60s and 72h are what people say.
+_SECONDS_SHOWN = (("d", 86_400, 345_600), ("h", 3_600, 3_600), ("m", 60, 120))
+_BYTES_SHOWN = tuple((f"{letter}iB", 1024**power, 1024**power) for letter, power in _POWERS)
+
+
+def parse_text(name: str, text: str) -> Value:
+    """Read what was typed as the value of a setting; raises SettingError.
+
+    Flags: true, false, yes, no, on, off. Durations: whole numbers of s (also without unit), m, h
+    or d. Sizes: whole bytes or k, M, G, T, all powers of 1024, also written KiB or KB. Lists: comma
+    between the entries, an empty text for the empty list. Policies: a JSON list of objects.
+    """
+    row = setting(name)
+    match row.kind:
+        case Kind.FLAG:
+            return check_value(name, _flag(name, text))
+        case Kind.COUNT:
+            return check_value(name, _quantity(name, text, {"": 1}, "a whole number"))
+        case Kind.SECONDS:
+            return check_value(
+                name, _quantity(name, text, _SECONDS, "a duration such as 90s or 1h")
+            )
+        case Kind.BYTES:
+            return check_value(name, _quantity(name, text, _BYTES, "a size such as 100MiB"))
+        case Kind.TEXT_LIST | Kind.ROUTE:
+            return check_value(name, _listed(name, text))
+        case Kind.POLICIES:
+            return check_value(name, _json(name, text))
+        case Kind.CHOICE | Kind.ADDRESS | Kind.TEXT:
+            return check_value(name, text.strip())
+
+
+def render(name: str, value: Value | None) -> str:
+    """Return a value of setting `name` for a person; ``-`` if there is none.
+
+    Durations and sizes are in a large unit that keeps them whole: 60s, 1h, 72h, 10GiB.
+    """
+    kind = setting(name).kind
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return _SHOWN[kind](value) if kind in _SHOWN else str(value)
+    if isinstance(value, str):
+        return value
+    if kind is Kind.POLICIES:
+        return json.dumps(plain(value), ensure_ascii=False)
+    return ",".join(str(item) for item in value)
+
+
+def _flag(name: str, text: str) -> bool:
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        words = ", ".join(_FLAGS)
+        raise SettingError(f"{name}: {_shown(text)} is none of {words}") from None
+
+
+def _quantity(name: str, text: str, units: Mapping[str, int], wanted: str) -> int:
+    found = _NUMBER.fullmatch(text.strip())
+    unit = units.get(found[2].lower()) if found else None
+    if found is None or unit is None:
+        known = ", ".join(unit for unit in units if unit)
+        hint = f"; the units are {known}, without a space before them" if known else ""
+        raise SettingError(f"{name}: {_shown(text)} is not {wanted}{hint}")
+    return int(found[1]) * unit
+
+
+def _listed(name: str, text: str) -> list[str]:
+    items = [item.strip() for item in text.split(",")]
+    if items == [""]:
+        return []
+    if "" in items:
+        raise SettingError(f"{name}: {_shown(text)} has an empty entry between its commas")
+    return items
+
+
+def _json(name: str, text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise SettingError(
+            f"{name}: not a JSON list of policies such as "
+            f'[{{"name": "p1", "action": "no-scan", "recipients": ["a@b.example"]}}]: {error}'
+        ) from None
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("an object names one field twice")
+    return fields
+
+
+def _in_units(number: int, units: tuple[tuple[str, int, int], ...], smallest: str) -> str:
+    for unit, size, least in units:
+        if number >= least and number % size == 0:
+            return f"{number // size}{unit}"
+    return f"{number}{smallest}"
+
+
+_SHOWN = {
+    Kind.SECONDS: lambda value: _in_units(value, _SECONDS_SHOWN, "s"),
+    Kind.BYTES: lambda value: _in_units(value, _BYTES_SHOWN, "B"),
+}
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")
