@@ -23,7 +23,7 @@ def shown(name: str, value: Plain) -> str:
     if value is None:
         return ABSENT
     try:
-        return render(name, check_value(name, value))
+        return render(name, check_value(name, value)) or "(empty)"
     except SettingError:  # of another version's schema: as data, rather than not at all
         return json.dumps(value)
 
