@@ -8,9 +8,8 @@ nothing is taken and nothing is claimed, and it heals by itself.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tdc.node_agent.log_lines import TdcLog
@@ -23,10 +22,10 @@ from tdc.node_agent.spool.database import (
     DatabaseTooNew,
     DatabaseUnreadable,
 )
-from tdc.node_agent.spool.due import DueQueue
 from tdc.node_agent.spool.errors import SpoolError, SpoolFull, SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.health import Bounds, Health
+from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.values import (
     Copy,
     CopyState,
@@ -37,33 +36,13 @@ from tdc.node_agent.spool.values import (
 )
 from tdc.node_agent.spool.writer import Writer
 from tdc.shared.edge.clock import Clock, monotonic, wall
-from tdc.shared.mail.address import domain_of
 from tdc.shared.mail.envelope import Envelope
 
 HOLD_TIMEOUT = 10.0
 """Seconds after which `hold` gives up; the MTA is waiting behind it."""
 RELEASE_MARK_DELAY = 1.0
 """Seconds that the mark of a release may wait; a copy delivered sooner never needs it."""
-RECENT_BYTES = 32 * 1024**2
-"""Content kept in memory between hold and claim, so that a flowing queue is not read back."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """A copy whose original has not been answered yet."""
-
-    intake: str
-    size: int
-    taken_at: float
-
-
-@dataclass(slots=True)
-class _Claimed:
-    """A copy in delivery's hands."""
-
-    intake: str
-    size: int
-    next_at: float
+_STOPPING = "the agent is stopping"
 
 
 class Spool:
@@ -74,31 +53,34 @@ class Spool:
     clears it before it looks."""
 
     def __init__(
-        self, folder: SpoolFolder, database: Database, clock: Clock, log: TdcLog | None
+        self,
+        folder: SpoolFolder,
+        opened: _Opened,
+        clock: Clock,
+        log: TdcLog | None,
     ) -> None:
-        """Read the queue of an open file; `open` is the way to make one."""
+        """Start on an open file; `open` is the way to make one."""
         self.arrived = asyncio.Event()
         self._folder = folder
         self._clock = clock
         self._log = log or TdcLog()
         self._bounds = Bounds(max_messages=500_000, max_bytes=10 * 1024**3)
         self._health = Health()
-        self._warning: str | None = None
-        self._due = DueQueue()
-        self._held: dict[int, _Held] = {}
-        self._claimed: dict[int, _Claimed] = {}
-        self._recent: dict[int, Copy] = {}
-        self._recent_bytes = 0
+        self._warning = opened.warning
+        self._ledger = opened.ledger
+        self._mid = opened.highest_mid
         self._unmarked: set[int] = set()
         self._mark_timer: asyncio.TimerHandle | None = None
-        self._aside: Counter[CopyState] = Counter()
-        self._messages = 0
-        self._bytes = 0
-        self._newest: float | None = None
-        self._load(database)
-        self._mid = max(database.highest_mid(), 0)
-        self._writer = Writer(folder, database, set(self._due.waiting()), self._fault_changed)
+        intakes = set(self._ledger.due.waiting())
+        self._writer = Writer(folder, opened.database, intakes, self._fault_changed)
         self._writer.start()
+        if opened.warning is not None:
+            self._log.error(opened.warning)
+        if opened.were_held:
+            self._log.warning(
+                f"{opened.were_held} copies were waiting for the next hop's answer when the agent "
+                "ended; they are delivered, and may be repeated if the gateway sends them again"
+            )
 
     @classmethod
     async def open(cls, folder: Path, *, clock: Clock = wall, log: TdcLog | None = None) -> Spool:
@@ -111,26 +93,21 @@ class Spool:
         """
         locked = await asyncio.to_thread(SpoolFolder.open, folder)
         try:
-            database, warning = await asyncio.to_thread(_open_database, locked, clock())
-            try:
-                spool = cls(locked, database, clock, log)
-            except BaseException:
-                database.close()
-                raise
+            opened = await asyncio.to_thread(_open, locked, clock())
+            return cls(locked, opened, clock, log)
         except DatabaseFault as error:
             locked.close()
             raise SpoolError(f"the spool in {folder} can't be read: {error}") from error
         except BaseException:
             locked.close()
             raise
-        if warning is not None:
-            spool._begin_anew(warning)
-        return spool
 
     async def close(self) -> None:
         """Write what is waiting, close the file, let go of the lock."""
+        if self._mark_timer is not None:
+            self._mark_timer.cancel()
         self._mark_released()
-        self._health.fault = "the agent is stopping"
+        self._health.fault = _STOPPING
         await self._writer.close()
         self._folder.close()
 
@@ -149,13 +126,13 @@ class Spool:
         size = len(content)
         if size > MAX_CONTENT:
             raise SpoolFull(f"a copy of {size} bytes is more than the spool can hold")
-        refusal = self._bounds.refusal(self._messages, self._bytes, size)
+        refusal = self._bounds.refusal(self._ledger.messages, self._ledger.bytes, size)
         if refusal is not None:
             raise SpoolFull(f"the spool is full: {refusal}")
         self._mid += 1
         now = self._clock()
         copy = Copy(self._mid, report_id, intake, envelope, content, now)
-        self._account(1, size)
+        self._ledger.add(size)
         try:
             async with asyncio.timeout(HOLD_TIMEOUT):
                 await self._writer.write(lambda batch: batch.holds.append(copy), copy)
@@ -163,14 +140,12 @@ class Spool:
             self._forget_hold(copy)
             raise SpoolUnavailable(f"no write returned within {HOLD_TIMEOUT:.0f} s") from None
         except SpoolUnavailable:
-            self._account(-1, -size)
+            self._ledger.remove(size)
             raise
         except BaseException:
             self._forget_hold(copy)
             raise
-        self._held[copy.mid] = _Held(intake, size, now)
-        self._newest = now
-        self._remember(copy)
+        self._ledger.hold(copy)
         return copy.mid
 
     def release(self, mid: int) -> None:
@@ -179,8 +154,7 @@ class Spool:
         The row is marked within a second, unless the copy is delivered before. A crash before
         that changes nothing: a held row becomes due at open.
         """
-        held = self._held.pop(mid)
-        self._due.push(held.intake, mid, held.taken_at)
+        self._ledger.release(mid)
         self._unmarked.add(mid)
         if self._mark_timer is None:
             loop = asyncio.get_running_loop()
@@ -189,8 +163,7 @@ class Spool:
 
     async def discard(self, mid: int) -> None:
         """The next hop refused the original: the copy goes away, durably."""
-        held = self._held.pop(mid)
-        self._account(-1, -held.size)
+        self._ledger.discard(mid)
         await self._finish(mid, "discarded", "the next hop did not take the original")
 
     # Delivering
@@ -205,8 +178,9 @@ class Spool:
         """
         if self._unhealthy() is not None:
             return []
-        popped = self._due.pop_due(now, limit, exclude_intakes)
-        missing = [mid for _, mid, _ in popped if mid not in self._recent]
+        ledger = self._ledger
+        popped = ledger.due.pop_due(now, limit, exclude_intakes)
+        missing = [mid for _, mid, _ in popped if not ledger.is_recent(mid)]
         read: dict[int, Copy | Damage] = {}
         if missing:
             try:
@@ -214,26 +188,25 @@ class Spool:
                     lambda database: {mid: database.read(mid) for mid in missing}
                 )
             except BaseException as error:
-                for intake, mid, next_at in popped:
-                    self._due.push(intake, mid, next_at)
+                for intake, mid, due_at in popped:
+                    ledger.due.push(intake, mid, due_at)
                 if isinstance(error, SpoolUnavailable):
                     return []
                 raise
         copies = []
-        for intake, mid, next_at in popped:
-            copy = self._recall(mid) or read[mid]
+        for _, mid, due_at in popped:
+            copy = ledger.recall(mid) or read[mid]
             if isinstance(copy, Damage):
                 self._set_aside_damaged(copy)
             else:
-                self._claimed[mid] = _Claimed(intake, len(copy.content), next_at)
+                ledger.claim(copy, due_at)
                 copies.append(copy)
         return copies
 
     def unclaim(self, mids: Iterable[int]) -> None:
         """Give claimed copies back, due as before; no attempt is counted."""
         for mid in mids:
-            claimed = self._claimed.pop(mid)
-            self._due.push(claimed.intake, mid, claimed.next_at)
+            self._ledger.unclaim(mid)
         self.arrived.set()
 
     async def delivered(self, mid: int, *, reply: str, tls_version: str = "") -> None:
@@ -242,60 +215,55 @@ class Spool:
         Like discard, defer and dead it does not raise when the file fails: the mark is kept
         and is the first thing written when the file is back.
         """
-        claimed = self._claimed.pop(mid)
-        self._account(-1, -claimed.size)
+        self._ledger.finish(mid)
         await self._finish(mid, "delivered", f"{reply} ({tls_version})" if tls_version else reply)
 
     async def defer(self, mid: int, *, next_at: float, reason: str) -> None:
         """An attempt failed: count it, and try again at `next_at` (Unix seconds)."""
-        claimed = self._claimed.pop(mid)
         defer = (mid, self._clock(), next_at, _clean(reason), "deferred")
         self._unmarked.discard(mid)
-        await self._mark(lambda batch: batch.defers.append(defer))
-        self._due.push(claimed.intake, mid, next_at)
+        try:
+            await self._mark(lambda batch: batch.defers.append(defer))
+        finally:  # it waits again even if its scheduler is being stopped
+            self._ledger.put_off(mid, next_at)
+            self.arrived.set()
 
     async def dead(self, mid: int, *, reason: str) -> None:
         """No more attempts: onto the dead-letter list, durably."""
-        del self._claimed[mid]
-        await self._put_aside(mid, CopyState.DEAD, reason)
+        self._ledger.put_aside(mid, CopyState.DEAD)
+        self._unmarked.discard(mid)
+        aside = (mid, self._clock(), CopyState.DEAD, _clean(reason), CopyState.DEAD)
+        await self._mark(lambda batch: batch.asides.append(aside))
 
     def next_due(
         self, now: float, *, exclude_intakes: frozenset[str] = frozenset()
     ) -> float | None:
         """Return when the next copy is due (`now` if one is due already), or None."""
-        next_at = self._due.next_at(exclude_intakes)
+        next_at = self._ledger.due.next_at(exclude_intakes)
         return None if next_at is None else max(now, next_at)
 
     # Looking
 
     def facts(self) -> SpoolFacts:
         """Return what status shows, from memory."""
+        ledger = self._ledger
         ages = [age for age in self._writer.oldest.values() if age is not None]
-        waiting = bool(self._held or self._claimed or len(self._due))
+        waiting = bool(ledger.held or ledger.queued)
         return SpoolFacts(
-            queued=len(self._due) + len(self._claimed),
-            held=len(self._held),
-            dead=self._aside[CopyState.DEAD],
-            damaged=self._aside[CopyState.DAMAGED],
-            bytes=self._bytes,
+            queued=ledger.queued,
+            held=ledger.held,
+            dead=ledger.aside[CopyState.DEAD],
+            damaged=ledger.aside[CopyState.DAMAGED],
+            bytes=ledger.bytes,
             oldest=min(ages, default=None) if waiting else None,
-            newest=self._newest if waiting else None,
+            newest=ledger.newest if waiting else None,
             unhealthy=self._unhealthy(),
             warning=self._warning,
         )
 
     def destinations(self) -> Mapping[str, Destination]:
         """Return intake domain -> what waits for it, copies being delivered included."""
-        waiting = Counter(self._due.waiting())
-        waiting.update(claimed.intake for claimed in self._claimed.values())
-        found: dict[str, Destination] = {}
-        for intake, copies in waiting.items():
-            domain = domain_of(intake)
-            before = found.get(domain, Destination(0, None))
-            oldest = self._writer.oldest.get(intake) if copies else None
-            ages = [age for age in (before.oldest, oldest) if age is not None]
-            found[domain] = Destination(before.waiting + copies, min(ages, default=None))
-        return found
+        return self._ledger.destinations(self._writer.oldest)
 
     async def history(self, mid: int) -> list[Event]:
         """Return what happened to a copy, oldest first; empty if the MID is not known.
@@ -314,27 +282,6 @@ class Spool:
 
     # Inside
 
-    def _load(self, database: Database) -> None:
-        def waiting() -> Iterable[tuple[str, int, float]]:
-            for intake, mid, next_at, size in database.load(CopyState.QUEUED):
-                self._account(1, size)
-                yield intake, mid, next_at
-
-        self._due.fill(waiting())
-        for state in (CopyState.DEAD, CopyState.DAMAGED):
-            for _, _, _, size in database.load(state):
-                self._account(1, size)
-                self._aside[state] += 1
-
-    def _begin_anew(self, warning: str) -> None:
-        self._warning = warning
-        self._mid = max(self._mid, self._folder.reserved_mid)
-        self._log.error(warning)
-
-    def _account(self, messages: int, size: int) -> None:
-        self._messages += messages
-        self._bytes += size
-
     def _unhealthy(self) -> str | None:
         since = self._writer.busy_since
         return self._health.reason(0.0 if since is None else monotonic() - since)
@@ -345,7 +292,7 @@ class Spool:
             raise SpoolUnavailable(reason)
 
     def _fault_changed(self, fault: str | None) -> None:
-        if self._health.fault == "the agent is stopping":
+        if self._health.fault == _STOPPING:
             return
         self._health.fault = fault
         if fault is not None:
@@ -356,20 +303,9 @@ class Spool:
 
     def _forget_hold(self, copy: Copy) -> None:
         """Remove a copy whose taker went away; the group may have been committed or not."""
-        self._account(-1, -len(copy.content))
+        self._ledger.remove(len(copy.content))
         finish = (copy.mid, self._clock(), "discarded", "its taker went away")
         self._writer.submit(lambda batch: batch.finishes.append(finish))
-
-    def _remember(self, copy: Copy) -> None:
-        if self._recent_bytes + len(copy.content) <= RECENT_BYTES:
-            self._recent[copy.mid] = copy
-            self._recent_bytes += len(copy.content)
-
-    def _recall(self, mid: int) -> Copy | None:
-        copy = self._recent.pop(mid, None)
-        if copy is not None:
-            self._recent_bytes -= len(copy.content)
-        return copy
 
     def _mark_released(self) -> None:
         self._mark_timer = None
@@ -378,7 +314,6 @@ class Spool:
             self._writer.submit(lambda batch: batch.releases.extend(mids))
 
     async def _finish(self, mid: int, outcome: str, text: str) -> None:
-        self._recall(mid)
         self._unmarked.discard(mid)
         finish = (mid, self._clock(), outcome, _clean(text))
         await self._mark(lambda batch: batch.finishes.append(finish))
@@ -386,15 +321,9 @@ class Spool:
     def _set_aside_damaged(self, damage: Damage) -> None:
         self._log.damaged(damage.mid, damage.reason)
         self._unmarked.discard(damage.mid)
-        self._aside[CopyState.DAMAGED] += 1
+        self._ledger.aside[CopyState.DAMAGED] += 1
         aside = (damage.mid, self._clock(), CopyState.DAMAGED, damage.reason, CopyState.DAMAGED)
         self._writer.submit(lambda batch: batch.asides.append(aside))
-
-    async def _put_aside(self, mid: int, state: CopyState, reason: str) -> None:
-        self._unmarked.discard(mid)
-        self._aside[state] += 1
-        aside = (mid, self._clock(), state, _clean(reason), state)
-        await self._mark(lambda batch: batch.asides.append(aside))
 
     async def _mark(self, add: Callable[[Batch], None]) -> None:
         """Wait until a mark is durable; when the file fails the writer keeps it, see there."""
@@ -404,10 +333,21 @@ class Spool:
             return
 
 
-def _open_database(folder: SpoolFolder, now: float) -> tuple[Database, str | None]:
-    """Open the file; one that can't be read is set aside, and the warning says where."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that was opened and read."""
+
+    database: Database
+    ledger: Ledger
+    highest_mid: int
+    were_held: int
+    warning: str | None = None
+
+
+def _open(folder: SpoolFolder, now: float) -> _Opened:
+    """Open and read the file; one that can't be read is set aside, and the warning says where."""
     try:
-        return _checked_database(folder), None
+        return _read(folder)
     except DatabaseTooNew as error:
         raise SpoolError(
             f"the spool was written by a newer version ({error}); start that version, "
@@ -419,20 +359,22 @@ def _open_database(folder: SpoolFolder, now: float) -> tuple[Database, str | Non
             f"the spool's file could not be read ({error}); it is kept as {aside}, the copies in "
             "it were not delivered, and a new one was begun"
         )
-        return _checked_database(folder), warning
+        fresh = _read(folder)
+        return replace(fresh, highest_mid=folder.reserved_mid, warning=warning)
 
 
-def _checked_database(folder: SpoolFolder) -> Database:
+def _read(folder: SpoolFolder) -> _Opened:
     database = Database(folder.database_path())
     try:
-        database.release_all_held()
-        for state in CopyState:
-            for _ in database.load(state):
-                pass
+        were_held = database.release_all_held()
+        ledger = Ledger()
+        ledger.load_queued(database.load(CopyState.QUEUED))
+        for state in (CopyState.DEAD, CopyState.DAMAGED):
+            ledger.load_aside(state, (size for _, _, _, size in database.load(state)))
+        return _Opened(database, ledger, database.highest_mid(), were_held)
     except BaseException:
         database.close()
         raise
-    return database
 
 
 def _clean(text: str) -> str:

@@ -1,0 +1,150 @@
+"""PURE. What the spool holds, in memory: which copies are held, waiting, claimed or set aside.
+
+The file is the truth; the ledger is read from it at open and follows it. A copy that waits costs
+one number (see due.py); only copies in somebody's hands have more here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tdc.node_agent.spool.due import DueQueue
+from tdc.node_agent.spool.values import Copy, CopyState, Destination
+from tdc.shared.mail.address import domain_of
+
+RECENT_BYTES = 32 * 1024**2
+"""Content kept in memory between hold and claim, so that a flowing queue is not read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A copy that ingest or delivery has in hand. `due_at` is Unix seconds."""
+
+    intake: str
+    size: int
+    due_at: float
+
+
+class Ledger:
+    """Counts and sets, changed by one thread without waiting."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.bytes = 0
+        self.newest: float | None = None
+        self.due = DueQueue()
+        self.aside: Counter[CopyState] = Counter()
+        self._held: dict[int, Entry] = {}
+        self._claimed: dict[int, Entry] = {}
+        self._recent: dict[int, Copy] = {}
+        self._recent_bytes = 0
+
+    # At open
+
+    def load_queued(self, rows: Iterable[tuple[str, int, float, int]]) -> None:
+        """Add what waits: intake, mid, next_at, size."""
+
+        def waiting() -> Iterable[tuple[str, int, float]]:
+            for intake, mid, next_at, size in rows:
+                self.add(size)
+                yield intake, mid, next_at
+
+        self.due.fill(waiting())
+
+    def load_aside(self, state: CopyState, sizes: Iterable[int]) -> None:
+        """Add what is set aside."""
+        for size in sizes:
+            self.add(size)
+            self.aside[state] += 1
+
+    # Bounds count from the moment a hold is asked for
+
+    def add(self, size: int) -> None:
+        """Count one more copy."""
+        self.messages += 1
+        self.bytes += size
+
+    def remove(self, size: int) -> None:
+        """Count one copy less."""
+        self.messages -= 1
+        self.bytes -= size
+
+    # The life of a copy
+
+    def hold(self, copy: Copy) -> None:
+        """A copy (already counted) is durable."""
+        self._held[copy.mid] = Entry(copy.intake, len(copy.content), copy.taken_at)
+        self.newest = copy.taken_at
+        if self._recent_bytes + len(copy.content) <= RECENT_BYTES:
+            self._recent[copy.mid] = copy
+            self._recent_bytes += len(copy.content)
+
+    def release(self, mid: int) -> None:
+        """A held copy becomes due."""
+        entry = self._held.pop(mid)
+        self.due.push(entry.intake, mid, entry.due_at)
+
+    def discard(self, mid: int) -> None:
+        """A held copy goes away."""
+        self.remove(self._held.pop(mid).size)
+        self.recall(mid)
+
+    def claim(self, copy: Copy, due_at: float) -> None:
+        """A copy taken from `due` is in delivery's hands."""
+        self._claimed[copy.mid] = Entry(copy.intake, len(copy.content), due_at)
+
+    def unclaim(self, mid: int) -> None:
+        """A claimed copy waits again, due as before."""
+        entry = self._claimed.pop(mid)
+        self.due.push(entry.intake, mid, entry.due_at)
+
+    def finish(self, mid: int) -> None:
+        """A claimed copy is delivered."""
+        self.remove(self._claimed.pop(mid).size)
+
+    def put_off(self, mid: int, next_at: float) -> None:
+        """A claimed copy waits until `next_at`."""
+        self.due.push(self._claimed.pop(mid).intake, mid, next_at)
+
+    def put_aside(self, mid: int, state: CopyState) -> None:
+        """A claimed copy is not tried any more; it still counts against the bounds."""
+        del self._claimed[mid]
+        self.aside[state] += 1
+
+    def is_recent(self, mid: int) -> bool:
+        """Say whether `recall` will give the copy."""
+        return mid in self._recent
+
+    def recall(self, mid: int) -> Copy | None:
+        """Return the copy if it is still in memory, and let go of it."""
+        copy = self._recent.pop(mid, None)
+        if copy is not None:
+            self._recent_bytes -= len(copy.content)
+        return copy
+
+    # Facts
+
+    @property
+    def held(self) -> int:
+        """Copies whose original has not been answered."""
+        return len(self._held)
+
+    @property
+    def queued(self) -> int:
+        """Copies that wait or are in delivery's hands."""
+        return len(self.due) + len(self._claimed)
+
+    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Destination]:
+        """Return intake domain -> what waits; `oldest` is by intake."""
+        waiting = Counter(self.due.waiting())
+        waiting.update(entry.intake for entry in self._claimed.values())
+        found: dict[str, Destination] = {}
+        for intake, copies in waiting.items():
+            domain = domain_of(intake)
+            before = found.get(domain, Destination(0, None))
+            ages = [before.oldest, oldest.get(intake) if copies else None]
+            known = [age for age in ages if age is not None]
+            found[domain] = Destination(before.waiting + copies, min(known, default=None))
+        return found

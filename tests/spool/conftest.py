@@ -1,0 +1,24 @@
+"""A folder on a real disk: a crash test on tmpfs proves nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    assert file_system(tmp_path) not in ("tmpfs", "ramfs"), "run these tests on a real disk"
+    return tmp_path / "spool"
+
+
+def file_system(path: Path) -> str:
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, right = line.split(" - ")
+        if left.split()[2] == wanted:
+            return right.split()[0]
+    return "unknown"

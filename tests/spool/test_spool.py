@@ -1,0 +1,272 @@
+"""The life of a copy in the spool, on a real disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tdc.node_agent.spool.errors import SpoolFull, SpoolLocked
+from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import Copy
+from tdc.shared.mail.envelope import Envelope
+
+INTAKE = "journal@intake.example"
+OTHER = "journal@other.example"
+ENVELOPE = Envelope(
+    "ann@example.com", ("bob@example.org", "ü\udcff@x"), True, "8BITMIME", "192.0.2.7"
+)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def spool(folder: Path, clock: FakeClock) -> AsyncIterator[Spool]:
+    opened = await Spool.open(folder, clock=clock)
+    yield opened
+    await opened.close()
+
+
+async def put(spool: Spool, content: bytes = b"content", intake: str = INTAKE) -> int:
+    mid = await spool.hold(ENVELOPE, content, intake, f"{content[:4].hex():0>32}")
+    spool.release(mid)
+    return mid
+
+
+async def claim_all(spool: Spool, clock: FakeClock) -> list[Copy]:
+    return await spool.claim(clock(), 1_000)
+
+
+async def test_a_copy_comes_out_as_it_went_in(spool: Spool, clock: FakeClock) -> None:
+    mid = await put(spool, b"\0\r\n\xff" * 100)
+    assert spool.arrived.is_set()
+    (copy,) = await claim_all(spool, clock)
+    assert copy == Copy(
+        mid, f"{'000d0aff':0>32}", INTAKE, ENVELOPE, b"\0\r\n\xff" * 100, clock.now, 0
+    )
+    await spool.delivered(mid, reply="250 ok", tls_version="TLSv1.3")
+    assert await claim_all(spool, clock) == []
+    assert spool.facts().bytes == 0
+
+
+async def test_a_copy_comes_out_of_the_file_as_it_went_in(folder: Path, clock: FakeClock) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    mid = await put(spool, b"\0\r\n\xff" * 100)
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    (copy,) = await claim_all(spool, clock)
+    assert (copy.mid, copy.envelope, copy.content) == (mid, ENVELOPE, b"\0\r\n\xff" * 100)
+    await spool.close()
+
+
+async def test_a_held_copy_is_not_delivered_before_its_release(
+    spool: Spool, clock: FakeClock
+) -> None:
+    mid = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
+    assert spool.facts().held == 1
+    assert await claim_all(spool, clock) == []
+    assert spool.next_due(clock()) is None
+    spool.release(mid)
+    assert spool.facts().queued == 1
+    assert spool.next_due(clock()) == clock.now
+
+
+async def test_a_discarded_copy_is_gone(folder: Path, clock: FakeClock) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    mid = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
+    await spool.discard(mid)
+    assert spool.facts().bytes == 0
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    assert spool.facts().queued == 0
+    await spool.close()
+
+
+async def test_a_copy_that_was_held_when_the_agent_died_is_due(
+    folder: Path, clock: FakeClock
+) -> None:
+    """The original may have been accepted: a copy twice is better than none."""
+    spool = await Spool.open(folder, clock=clock)
+    mid = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    assert [copy.mid for copy in await claim_all(spool, clock)] == [mid]
+    await spool.close()
+
+
+async def test_nobody_claims_a_copy_twice(spool: Spool, clock: FakeClock) -> None:
+    mids = [await put(spool) for _ in range(5)]
+    first = await spool.claim(clock(), 3)
+    second = await spool.claim(clock(), 3)
+    assert [copy.mid for copy in first + second] == mids
+    spool.unclaim([mids[4], mids[0]])
+    assert [copy.mid for copy in await spool.claim(clock(), 3)] == [mids[0], mids[4]]
+
+
+async def test_a_deferred_copy_waits_and_counts_its_attempts(
+    folder: Path, clock: FakeClock
+) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    mid = await put(spool)
+    await claim_all(spool, clock)
+    await spool.defer(mid, next_at=clock.now + 60, reason="TLS Error \udcff\0")
+    assert await claim_all(spool, clock) == []
+    assert spool.next_due(clock()) == clock.now + 60
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    assert await claim_all(spool, clock) == []
+    clock.now += 60
+    (copy,) = await claim_all(spool, clock)
+    assert (copy.mid, copy.attempts) == (mid, 1)
+    await spool.close()
+
+
+async def test_an_intake_on_hold_does_not_hold_the_others(spool: Spool, clock: FakeClock) -> None:
+    mids = [await put(spool, intake=intake) for intake in (INTAKE, OTHER, INTAKE)]
+    exclude = frozenset({INTAKE})
+    copies = await spool.claim(clock(), 10, exclude_intakes=exclude)
+    assert [copy.mid for copy in copies] == [mids[1]]
+    assert spool.next_due(clock(), exclude_intakes=exclude) is None
+    assert [copy.mid for copy in await claim_all(spool, clock)] == [mids[0], mids[2]]
+
+
+async def test_a_dead_copy_is_on_the_list_and_counts_against_the_bounds(
+    folder: Path, clock: FakeClock
+) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    mid = await put(spool, b"12345")
+    await claim_all(spool, clock)
+    await spool.dead(mid, reason="552 too large")
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    (letter,) = await spool.dead_letters()
+    assert (letter.mid, letter.size, letter.reason) == (mid, 5, "552 too large")
+    assert (letter.sender, letter.recipients) == (ENVELOPE.sender, ENVELOPE.recipients)
+    facts = spool.facts()
+    assert (facts.dead, facts.queued, facts.bytes) == (1, 0, 5)
+    assert await claim_all(spool, clock) == []
+    await spool.close()
+
+
+async def test_history_tells_what_happened(spool: Spool, clock: FakeClock) -> None:
+    mid = await put(spool)
+    await claim_all(spool, clock)
+    clock.now += 1
+    await spool.defer(mid, next_at=clock.now + 60, reason="451 later")
+    assert [event.what for event in await spool.history(mid)] == ["taken", "deferred"]
+    clock.now += 60
+    await claim_all(spool, clock)
+    await spool.delivered(mid, reply="250 ok", tls_version="TLSv1.3")
+    events = await spool.history(mid)
+    assert [(event.what, event.text) for event in events] == [
+        ("taken", ""),
+        ("deferred", "451 later"),
+        ("delivered", "250 ok (TLSv1.3)"),
+    ]
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    assert await spool.history(mid + 1) == []
+
+
+async def test_message_numbers_never_repeat(folder: Path, clock: FakeClock) -> None:
+    numbers = []
+    for _ in range(3):
+        spool = await Spool.open(folder, clock=clock)
+        for _ in range(2):
+            mid = await put(spool)
+            await claim_all(spool, clock)
+            await spool.delivered(mid, reply="250")
+            numbers.append(mid)
+        held = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
+        await spool.discard(held)
+        numbers.append(held)
+        await spool.close()
+    assert numbers == list(range(1, 10))
+
+
+async def test_a_full_spool_takes_nothing_more(spool: Spool, clock: FakeClock) -> None:
+    spool.set_limits(max_messages=2, max_bytes=100)
+    await put(spool, b"x" * 60)
+    with pytest.raises(SpoolFull, match="max_bytes is 100"):
+        await put(spool, b"x" * 41)
+    await put(spool, b"x" * 40)
+    with pytest.raises(SpoolFull, match="max_messages is 2"):
+        await put(spool, b"")
+    (first, _) = await claim_all(spool, clock)
+    await spool.delivered(first.mid, reply="250")
+    await put(spool, b"x" * 60)
+
+
+async def test_many_holds_at_once_do_not_pass_the_bounds(spool: Spool) -> None:
+    spool.set_limits(max_messages=10, max_bytes=10**9)
+    results = await asyncio.gather(*(put(spool) for _ in range(30)), return_exceptions=True)
+    assert sum(isinstance(result, int) for result in results) == 10
+    assert sum(isinstance(result, SpoolFull) for result in results) == 20
+
+
+async def test_a_taker_that_goes_away_leaves_no_copy(folder: Path, clock: FakeClock) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    tasks = [asyncio.ensure_future(put(spool, b"y" * 5_000)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (spool.facts().bytes, spool.facts().queued, spool.facts().held) == (0, 0, 0)
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    assert spool.facts().queued == 0
+    await spool.close()
+
+
+async def test_facts_and_destinations(spool: Spool, clock: FakeClock) -> None:
+    start = clock.now
+    assert spool.facts().oldest is None
+    for intake in (INTAKE, OTHER, INTAKE):
+        await put(spool, b"12", intake)
+        clock.now += 10
+    held = await spool.hold(ENVELOPE, b"12", INTAKE, "1")
+    facts = spool.facts()
+    assert (facts.queued, facts.held, facts.bytes) == (3, 1, 8)
+    assert (facts.oldest, facts.newest) == (start, start + 30)
+    await spool.discard(held)
+    (first, *_) = await claim_all(spool, clock)
+    assert spool.facts().queued == 3, "a copy in delivery's hands is still queued"
+    waiting = spool.destinations()
+    assert waiting["intake.example"].waiting == 2
+    assert waiting["other.example"].oldest == start + 10
+    await spool.delivered(first.mid, reply="250")
+    assert spool.destinations()["intake.example"].waiting == 1
+    assert spool.facts().oldest == start + 10
+
+
+async def test_two_agents_cannot_open_one_spool(spool: Spool, folder: Path) -> None:
+    with pytest.raises(SpoolLocked, match=f"pid {os.getpid()}"):
+        await Spool.open(folder)
+
+
+async def test_the_files_are_private(spool: Spool, folder: Path) -> None:
+    await put(spool)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert {"spool.db", "spool.db-wal", "spool.lock", "spool.mids"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+async def test_content_of_every_size_group_is_kept(spool: Spool, clock: FakeClock) -> None:
+    """Rows go in by groups of 64, 16, 4 and 1: none may be lost between them."""
+    contents = [bytes([number]) * number for number in range(107)]
+    await asyncio.gather(*(put(spool, content) for content in contents))
+    assert sorted(copy.content for copy in await claim_all(spool, clock)) == sorted(contents)
