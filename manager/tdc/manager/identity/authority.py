@@ -118,6 +118,11 @@ class Authority:
         der = self._certificate.public_bytes(serialization.Encoding.DER)
         return hashlib.sha256(der).hexdigest()
 
+    @staticmethod
+    def check_request(csr_pem: bytes | str) -> None:
+        """Raise RequestRefused if `issue_machine` would."""
+        _requested_key(csr_pem)
+
     def issue_machine(
         self,
         csr_pem: bytes | str,

@@ -24,6 +24,9 @@ SERVER_NAME = "tdc-manager"
 KEEPALIVE = 20.0
 """Seconds of silence after which either end asks, in HTTP/2, whether the other is there."""
 
+RETRY_AFTER = "tdc-retry-after"
+"""Trailing metadata: seconds over which callers should spread their return."""
+
 _KEEPALIVE_TIMEOUT = 10.0
 _MAX_MESSAGE = 64 * 1024 * 1024  # a plan names every change on every machine
 _MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024

@@ -1,0 +1,103 @@
+"""One stream for each connected agent; only machines on which something changed are sent anything.
+
+In: streams from rpc, changes from the view. Out: endings, presence.
+Promise: one stream for each machine, the newest; a machine that is removed or enrolled anew loses
+its stream at once. Cost of a change is that of the machines it touches, not of the fleet.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from tdc.manager.identity.names import MachinePeer
+from tdc.manager.push.fleet import MachineKey, WantedFleet
+from tdc.manager.push.presence import Presence
+from tdc.manager.push.session import End, Ending, Read, Session, Write
+from tdc.shared.edge.clock import Clock, monotonic
+from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
+
+log = logging.getLogger(__name__)
+
+
+class Denied(Exception):
+    """The certificate is in order, but the machine may not (or no longer) use it."""
+
+
+class Stopping(Exception):
+    """This manager is about to stop; the agent should try again, or another manager."""
+
+
+class AgentSessions:
+    """The streams of the agents connected to this manager."""
+
+    def __init__(
+        self,
+        view: WantedFleet,
+        presence: Presence,
+        clock: Clock = monotonic,
+        intervals: Intervals = DEFAULT_INTERVALS,
+    ) -> None:
+        """`clock` is monotonic. Raises BadIntervals."""
+        self._view = view
+        self._presence = presence
+        self._clock = clock
+        self._intervals = intervals.checked()
+        self._sessions: dict[MachineKey, Session] = {}
+        self._stopping = False
+        view.on_change(self._changed)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def admit(self, peer: MachinePeer) -> None:
+        """Raise Denied unless `peer`'s certificate is of the machine's valid enrolment."""
+        valid = self._view.enrolment(peer.cluster, peer.machine)
+        if valid is None:
+            raise Denied(
+                f"{peer} has no valid enrolment: it was removed, or never enrolled; "
+                "enrol it with a new join token"
+            )
+        if valid != peer.enrolment:
+            raise Denied(
+                f"{peer} was enrolled anew since this certificate was made; if that was not "
+                "you, someone else has its join token"
+            )
+
+    async def serve(self, peer: MachinePeer, read: Read, write: Write) -> Ending:
+        """Serve a machine's stream to its end; raises Denied, Stopping, and what those raise."""
+        if self._stopping:
+            raise Stopping("this manager is about to stop")
+        self.admit(peer)
+        key = (peer.cluster, peer.machine)
+        session = Session(peer, self._view, self._presence, self._clock, self._intervals)
+        older = self._sessions.get(key)
+        if older is not None:
+            log.info("%s opened another stream; its first one is ended", peer)
+            older.end(End.REPLACED)
+        self._sessions[key] = session
+        ending = Ending(End.LEFT, "the connection broke")
+        try:
+            ending = await session.run(read, write)
+        finally:
+            if self._sessions.get(key) is session:
+                del self._sessions[key]
+                self._presence.disconnected(key, ending.reason, dead=ending.end is End.DEAD)
+                log.info("%s: stream ended: %s", peer, ending.reason)
+        return ending
+
+    def stop(self) -> None:
+        """End every stream, so that agents look for another manager; take no new one."""
+        self._stopping = True
+        for session in list(self._sessions.values()):
+            session.end(End.STOPPING)
+
+    def _changed(self, machines: frozenset[MachineKey]) -> None:
+        for key in machines & self._sessions.keys():
+            session = self._sessions[key]
+            if self._view.enrolment(*key) is None:
+                session.end(End.DENIED, "the machine was removed")
+            elif self._view.enrolment(*key) != session.enrolment:
+                session.end(End.DENIED, "the machine was enrolled anew")
+            else:
+                session.set_target()
+        self._presence.changed(machines)

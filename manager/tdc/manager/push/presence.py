@@ -1,0 +1,161 @@
+"""Who is connected, what runs there, and since when: in memory, with no write to the store.
+
+In: what sessions hear. Out: facts for operators.
+Promise: "in sync" is said only of a machine that is connected and whose *running* hash is the
+wanted one now; it is never concluded from an old acknowledgement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tdc.manager.push.fleet import MachineKey, WantedFleet
+from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
+from tdc.v1 import agents_pb2
+
+
+class SyncState(StrEnum):
+    """The words that operators see (DESIGN section 2)."""
+
+    IN_SYNC = "in sync"
+    OUT_OF_SYNC = "out of sync"
+    OFFLINE = "offline"
+    STALE = "stale"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """One machine as this manager sees it. Times are Unix seconds.
+
+    `since` is when `state` began as far as this manager knows: a stale machine is stale since
+    it was last heard. `wanted_revision` is the cluster's revision; `applied_revision` the same
+    where the wanted settings run, else the revision that the agent says it runs, 0 if it never
+    said. `status` is the machine's last one, of `status_time`; both None if there was none.
+    `reason` says why the machine is not in sync, empty if it is.
+    """
+
+    state: SyncState
+    since: float
+    wanted_revision: int
+    applied_revision: int
+    status: agents_pb2.MachineStatus | None
+    status_time: float | None
+    reason: str
+    agent_version: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was heard of one machine; `gone` says how its last stream ended."""
+
+    connected: bool = False
+    heard: float = 0.0
+    running: Running = NOTHING_RUNS
+    last_attempt: Attempt | None = None
+    status: agents_pb2.MachineStatus | None = None
+    status_time: float | None = None
+    agent_version: str = ""
+    dead: bool = False
+    gone: str = ""
+    state: SyncState = SyncState.OFFLINE
+    since: float = 0.0
+
+
+class Presence:
+    """Facts about machines. Sessions write, operators' calls read; one event loop."""
+
+    def __init__(self, fleet: WantedFleet, clock: Clock = wall) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._started = clock()
+        self._seen: dict[MachineKey, _Seen] = {}
+
+    def facts(self, cluster: str, machine: str) -> MachineFacts:
+        """Return what is known of a machine; one never heard of is offline since our start."""
+        key = (cluster, machine)
+        seen = self._seen.get(key) or _Seen(since=self._started)
+        state, reason = self._judge(key, seen)
+        self._mark(seen, state)
+        wanted = self._fleet.wanted(cluster, machine)
+        wanted_revision = wanted.revision if wanted is not None else 0
+        runs_wanted = wanted is not None and wanted.hash == seen.running.hash
+        return MachineFacts(
+            state=state,
+            since=seen.since,
+            wanted_revision=wanted_revision,
+            applied_revision=wanted_revision if runs_wanted else seen.running.revision,
+            status=seen.status,
+            status_time=seen.status_time,
+            reason=reason,
+            agent_version=seen.agent_version,
+        )
+
+    def connected(self, key: MachineKey, agent_version: str) -> None:
+        """Note that a machine's stream is open and has said Hello."""
+        seen = self._seen.setdefault(key, _Seen(since=self._clock()))
+        seen.connected, seen.dead, seen.gone = True, False, ""
+        seen.agent_version = agent_version
+        seen.heard = self._clock()
+
+    def heard(
+        self,
+        key: MachineKey,
+        running: Running,
+        last_attempt: Attempt | None,
+        status: agents_pb2.MachineStatus | None = None,
+    ) -> None:
+        """Note what a connected machine runs and tried, and its status if it sent one."""
+        seen = self._seen[key]
+        seen.heard = self._clock()
+        seen.running, seen.last_attempt = running, last_attempt
+        if status is not None:
+            seen.status, seen.status_time = status, seen.heard
+        self._mark(seen, self._judge(key, seen)[0])
+
+    def changed(self, keys: Iterable[MachineKey]) -> None:
+        """Note that something else is wanted of these machines, so that `since` is right."""
+        for key in keys:
+            if key in self._seen:
+                self._mark(self._seen[key], self._judge(key, self._seen[key])[0])
+
+    def disconnected(self, key: MachineKey, reason: str, *, dead: bool) -> None:
+        """Note the end of a machine's stream; `dead` if it fell silent."""
+        seen = self._seen.get(key)
+        if seen is None or not seen.connected:
+            return
+        seen.connected, seen.dead, seen.gone = False, dead, reason
+        self._mark(seen, self._judge(key, seen)[0])
+        if dead:
+            seen.since = seen.heard
+
+    def _mark(self, seen: _Seen, state: SyncState) -> None:
+        if state is not seen.state:
+            seen.state, seen.since = state, self._clock()
+
+    def _judge(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
+        if not seen.connected:
+            return self._absent(key, seen)
+        wanted_hash = self._fleet.content_hash(*key)
+        if wanted_hash is None:
+            return SyncState.OUT_OF_SYNC, "what is wanted here can't be read from the store"
+        if seen.running.hash == wanted_hash:
+            return SyncState.IN_SYNC, ""
+        attempt = seen.last_attempt
+        if attempt and not attempt.applied and attempt.hash == wanted_hash:
+            return SyncState.REJECTED, attempt.reason
+        runs = seen.running.revision
+        what = f"the settings of revision {runs}" if runs else "the built-in defaults"
+        return SyncState.OUT_OF_SYNC, f"runs {what}; the wanted ones are on their way"
+
+    def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
+        if seen.dead:
+            return SyncState.STALE, seen.gone
+        if seen.gone:
+            return SyncState.OFFLINE, seen.gone
+        if self._fleet.enrolment(*key) is None:
+            return SyncState.OFFLINE, "not enrolled yet"
+        return SyncState.OFFLINE, "has not connected since this manager started"

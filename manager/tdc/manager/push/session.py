@@ -1,0 +1,180 @@
+"""One stream of one agent: messages in, the pure half's decisions out.
+
+In: two functions that read and write messages. Out: the `Ending`.
+Promise: every wait is bounded; at most one Wanted is under way; the stream ends when either side
+falls silent, when another stream of the machine opens, or when the machine loses its identity.
+Shape: reading, writing and keeping time are three tasks; each event is one synchronous step of
+`manager_half`, so no lock is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from tdc.manager.identity.names import MachinePeer
+from tdc.manager.push.fleet import MachineKey, WantedFleet
+from tdc.manager.push.presence import Presence
+from tdc.shared.edge.clock import Clock
+from tdc.shared.edge.stream_wire import BadMessage, agent_event
+from tdc.shared.sync import manager_half
+from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.values import Intervals, Target
+from tdc.v1 import agents_pb2
+
+Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
+"""Returns the next message; None at the end of the stream."""
+
+Write = Callable[[agents_pb2.ManagerMessage], Awaitable[None]]
+
+
+class End(Enum):
+    """Why a stream ended."""
+
+    LEFT = "the agent closed the stream"
+    DEAD = "the agent fell silent"
+    FAULT = "the agent broke the protocol"
+    REPLACED = "another stream of the same machine was opened"
+    DENIED = "the machine's enrolment is no longer valid"
+    STOPPING = "the manager stops"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a stream ended, and in words why."""
+
+    end: End
+    reason: str
+
+
+class Session:
+    """One stream; `run` it once. `set_target` and `end` may be called at any time."""
+
+    def __init__(
+        self,
+        peer: MachinePeer,
+        fleet: WantedFleet,
+        presence: Presence,
+        clock: Clock,
+        intervals: Intervals,
+    ) -> None:
+        self.key: MachineKey = (peer.cluster, peer.machine)
+        self.enrolment = peer.enrolment
+        self._fleet = fleet
+        self._presence = presence
+        self._clock = clock
+        self._half = manager_half.manager_opened(self._target(), intervals, clock())
+        self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+
+    def __repr__(self) -> str:
+        return f"Session({self.key[1]}, {self._half.phase}, runs {self._half.running.revision})"
+
+    async def run(self, read: Read, write: Write) -> Ending:
+        """Serve the stream to its end; what `read` or `write` raise is raised from here."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._reading(read), name="read"),
+                group.create_task(self._writing(write), name="write"),
+                group.create_task(self._keeping_time(), name="time"),
+            ]
+            ending = await self._ended
+            for task in tasks:
+                task.cancel()
+        return ending
+
+    def set_target(self) -> None:
+        """Take from the view what is wanted now."""
+        self._step(stream.TargetSet(self._target()))
+
+    def end(self, end: End, reason: str = "") -> None:
+        """End the stream; the first reason counts."""
+        if not self._ended.done():
+            self._ended.set_result(Ending(end, reason or end.value))
+
+    async def _reading(self, read: Read) -> None:
+        while (message := await read()) is not None:
+            try:
+                event = agent_event(message)
+            except BadMessage as error:
+                self.end(End.FAULT, str(error))
+                return
+            self._note_hello(message)
+            self._step(event)
+            self._note(message)
+        self.end(End.LEFT)
+
+    async def _writing(self, write: Write) -> None:
+        while True:
+            message = await self._outbox.get()
+            try:
+                async with asyncio.timeout(self._half.intervals.deadline):
+                    await write(message)
+            except TimeoutError:
+                self.end(End.DEAD, "the agent takes no messages")
+                return
+
+    async def _keeping_time(self) -> None:
+        while True:
+            wait = manager_half.manager_wake_at(self._half) - self._clock()
+            try:
+                async with asyncio.timeout(max(wait, 0.0)):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._step(stream.Tick())
+            self._changed.clear()
+
+    def _note_hello(self, message: agents_pb2.AgentMessage) -> None:
+        if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
+            self._presence.connected(self.key, message.hello.agent_version)
+
+    def _note(self, message: agents_pb2.AgentMessage) -> None:
+        half = self._half
+        status = message.status if message.HasField("status") else None
+        if half.phase not in (stream.Phase.NEW, stream.Phase.CLOSED):
+            self._presence.heard(self.key, half.running, half.last_attempt, status)
+
+    def _step(self, event: stream.Event) -> None:
+        self._half, effects = manager_half.manager_step(self._half, event, self._clock())
+        for effect in effects:
+            self._perform(effect)
+        self._changed.set()
+
+    def _perform(self, effect: stream.Effect) -> None:
+        match effect:
+            case stream.SayWelcome(intervals, wanted_hash):
+                self._outbox.put_nowait(self._welcome(intervals, wanted_hash))
+            case stream.Offer(target):
+                self._offer(target)
+            case stream.SayPing(number):
+                ping = agents_pb2.Ping(number=number)
+                self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
+            case stream.Close(reason, dead):
+                self.end(End.DEAD if dead else End.FAULT, reason)
+
+    def _welcome(self, intervals: Intervals, wanted_hash: str) -> agents_pb2.ManagerMessage:
+        cluster, machine = self.key
+        welcome = agents_pb2.Welcome(
+            status_interval=intervals.status,
+            ping_interval=intervals.ping,
+            deadline=intervals.deadline,
+            machine=machine,
+            cluster=cluster,
+            wanted_hash=wanted_hash,
+        )
+        return agents_pb2.ManagerMessage(welcome=welcome)
+
+    def _offer(self, target: Target) -> None:
+        wanted = self._fleet.wanted(*self.key)
+        # Else the view has changed since the step began; its listeners are about to say so.
+        if wanted is not None and wanted.hash == target.hash:
+            self._outbox.put_nowait(agents_pb2.ManagerMessage(wanted=wanted))
+
+    def _target(self) -> Target | None:
+        wanted = self._fleet.wanted(*self.key)
+        if wanted is None:
+            return None
+        return Target(wanted.revision, wanted.hash, wanted.store_id)

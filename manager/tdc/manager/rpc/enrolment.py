@@ -1,0 +1,101 @@
+"""tdc.v1.Enrolment: a one-use join token and a key made on the machine -> a certificate.
+
+The order is what makes it safe: the request's key is judged before the token is used (a weak key
+does not burn a token), the token is used before a certificate exists, and the certificate is for
+the machine that the token names, whatever the request says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Protocol
+
+import grpc
+import grpc.aio
+from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
+from tdc.manager.identity.join import token_hash
+from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
+from tdc.manager.store.joins import JoinToken
+from tdc.shared.edge.clock import Clock, wall
+from tdc.v1 import agents_pb2, agents_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[agents_pb2.EnrolRequest, agents_pb2.EnrolResponse]
+
+CATCH_UP = 3.0
+"""Seconds that an answer waits for this manager's view to know the new enrolment."""
+
+
+class Redeemer(Protocol):
+    """The part of the join store that enrolment needs."""
+
+    async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+        """Use a token; raises TokenUnknown, TokenUsed, TokenExpired, EtcdError."""
+
+
+class Enrolments(Protocol):
+    """The part of the view that enrolment needs."""
+
+    def enrolment(self, cluster: str, machine: str) -> str | None:
+        """Return the id of the machine's valid enrolment."""
+
+
+class Enrolment(agents_pb2_grpc.EnrolmentServicer):
+    """The service; `lifetime` is that of the certificates, seconds."""
+
+    def __init__(
+        self,
+        joins: Redeemer,
+        authority: Authority,
+        view: Enrolments,
+        clock: Clock = wall,
+        lifetime: float = MACHINE_LIFETIME,
+    ) -> None:
+        self._joins = joins
+        self._authority = authority
+        self._view = view
+        self._clock = clock
+        self._lifetime = lifetime
+
+    async def Enrol(  # noqa: N802
+        self, request: agents_pb2.EnrolRequest, context: Context
+    ) -> agents_pb2.EnrolResponse:
+        """Turn a join token into a certificate, once."""
+        try:
+            self._authority.check_request(request.csr_pem)
+        except RequestRefused as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        enrolment = uuid.uuid4().hex
+        try:
+            token = await self._joins.redeem(token_hash(request.token), self._clock(), enrolment)
+        except (TokenUnknown, TokenUsed, TokenExpired) as error:
+            log.warning("refused: enrolment from %s: %s", context.peer(), error)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        certificate = self._authority.issue_machine(
+            request.csr_pem, token.cluster, token.machine, enrolment, lifetime=self._lifetime
+        )
+        log.info(
+            "machine %s of cluster %s enrolled from %s",
+            token.machine,
+            token.cluster,
+            context.peer(),
+        )
+        await self._catch_up(token, enrolment)
+        return agents_pb2.EnrolResponse(
+            certificate_pem=certificate.decode(),
+            ca_pem=self._authority.ca_pem.decode(),
+            machine=token.machine,
+            cluster=token.cluster,
+        )
+
+    async def _catch_up(self, token: JoinToken, enrolment: str) -> None:
+        """Let the machine's first stream not be denied because the watch is a moment late."""
+        try:
+            async with asyncio.timeout(CATCH_UP):
+                while self._view.enrolment(token.cluster, token.machine) != enrolment:  # noqa: ASYNC110  # short, rare
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            log.warning("this manager does not see the enrolment of %s yet", token.machine)
