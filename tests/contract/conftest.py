@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-
+import pytest_asyncio
 from tdc.manager.store.channel import EtcdOptions
 from tdc.manager.store.embedded import EmbeddedEtcd
 from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.values import Delete, prefix_end
+
 from tests.fakes.etcd import external_etcd, wait_until_serving
+from tests.fakes.etcd_proxy import EtcdProxy, etcd_proxy
 
 
 @dataclass
@@ -58,27 +61,49 @@ async def serving(kind: str, folder: Path) -> AsyncIterator[Server]:
         yield Server(kind, etcd.options, lambda: etcd.pid, etcd.restart)
 
 
-@pytest.fixture(params=["embedded", "tls", "login"])
-async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
+# One process of each kind serves a whole module; each test begins with no keys. The tests and the
+# servers share the module's event loop, as the manager shares its own with its embedded member.
+shared_by_module = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["embedded", "tls", "login"])
+async def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
     """Embedded; external with TLS and client certificate; external with login, short tokens."""
-    async with serving(request.param, tmp_path / "etcd") as running:
+    async with serving(request.param, tmp_path_factory.mktemp("etcd")) as running:
         yield running
 
 
-@pytest.fixture
-async def embedded(tmp_path: Path) -> AsyncIterator[Server]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """For tests of which the kind of etcd makes no difference."""
-    async with serving("embedded", tmp_path / "etcd") as running:
+    async with serving("embedded", tmp_path_factory.mktemp("etcd")) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def etcd(server: Server) -> AsyncIterator[EtcdClient]:
     async with EtcdClient(replace(server.options, timeout=3.0)) as client:
+        await client.txn([], [Delete("/tdc/", prefix_end("/tdc/"))])
         yield client
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def small_etcd(embedded: Server) -> AsyncIterator[EtcdClient]:
     async with EtcdClient(replace(embedded.options, timeout=3.0)) as client:
+        await client.txn([], [Delete("/tdc/", prefix_end("/tdc/"))])
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def proxy(embedded: Server, tmp_path: Path) -> AsyncIterator[EtcdProxy]:
+    """A proxy in front of the embedded etcd."""
+    async with etcd_proxy(embedded.options.endpoints[0], tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lossy(proxy: EtcdProxy) -> AsyncIterator[EtcdClient]:
+    async with EtcdClient(proxy.options) as client:
         yield client

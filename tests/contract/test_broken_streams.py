@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
-
 from tdc.manager.store.errors import Compacted
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.values import Put
 from tdc.manager.store.watch import Away, Snapshot
-from tests.contract.conftest import Server
+
+from tests.contract.conftest import shared_by_module
 from tests.contract.test_watch import following
-from tests.fakes.etcd_proxy import WATCH, EtcdProxy, etcd_proxy
+from tests.fakes.etcd_proxy import WATCH, EtcdProxy
 
-
-@pytest.fixture
-async def proxy(embedded: Server, tmp_path: Path) -> AsyncIterator[EtcdProxy]:
-    async with etcd_proxy(embedded.options.endpoints[0], tmp_path) as running:
-        yield running
+pytestmark = shared_by_module
 
 
 async def test_a_stream_that_ends_cleanly_is_opened_again(
@@ -67,9 +63,6 @@ async def test_a_compacted_revision_is_reported(small_etcd: EtcdClient) -> None:
 
 async def test_one_process_holds_the_stubs_and_everything_else_that_speaks_grpc() -> None:
     """Defect 9: two packages that register etcd's messages can't live in one process."""
-    import subprocess
-    import sys
-
     script = (
         "import grpc_health.v1.health_pb2, grpc_reflection.v1alpha.reflection_pb2\n"
         "import tdc.v1.agents_pb2, tdc.v1.operators_pb2, tdc.manager.store.etcd\n"

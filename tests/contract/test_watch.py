@@ -12,8 +12,11 @@ from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.values import Delete, Put
 from tdc.manager.store.watch import Away, Changes, FollowOptions, News, Snapshot, follow
 from tdc.shared.edge.tasks import running
-from tests.contract.conftest import Server, serving
+
+from tests.contract.conftest import Server, serving, shared_by_module
 from tests.fakes.etcd import external_etcd
+
+pytestmark = shared_by_module
 
 QUICK = FollowOptions(silence=1.5, compare_every=600, pause=0.3)
 
@@ -206,27 +209,28 @@ async def test_the_comparison_is_silent_when_nothing_was_missed(small_etcd: Etcd
 
 async def test_a_restored_backup_is_told(tmp_path: Path) -> None:
     """The store goes back: an etcd with other data takes the place of the one followed."""
-    async with external_etcd(tmp_path / "one") as etcd:
-        async with EtcdClient(etcd.options) as client:
-            for number in range(5):
-                await client.txn([], [Put("/tdc/t/a", b"%d" % number)])
-            async with following(client) as follower:
-                await etcd.stop()
-                (tmp_path / "one" / "data").rename(tmp_path / "one" / "lost")
-                await etcd.start()
-                async with EtcdClient(etcd.options) as other:
-                    await other.txn([], [Put("/tdc/t/a", b"old")])
-                await follower.has("/tdc/t/a", b"old")
-            last = [item for item in follower.news if isinstance(item, Snapshot)][-1]
+    async with external_etcd(tmp_path / "one") as etcd, EtcdClient(etcd.options) as client:
+        for number in range(5):
+            await client.txn([], [Put("/tdc/t/a", b"%d" % number)])
+        async with following(client) as follower:
+            await etcd.stop()
+            (tmp_path / "one" / "data").rename(tmp_path / "one" / "lost")
+            await etcd.start()
+            async with EtcdClient(etcd.options) as other:
+                await other.txn([], [Put("/tdc/t/a", b"old")])
+            await follower.has("/tdc/t/a", b"old")
+        last = [item for item in follower.news if isinstance(item, Snapshot)][-1]
     assert last.went_back
 
 
 async def test_a_refused_watch_is_an_absence_and_not_silence(tmp_path: Path) -> None:
     """Defect 2: a watch without permission returned normally and stayed silent."""
-    async with serving("login", tmp_path / "etcd") as server:
-        async with EtcdClient(server.options) as client:
-            async with following(client, "/forbidden/") as follower:
-                away = follower.of(Away)[0]
+    async with (
+        serving("login", tmp_path / "etcd") as server,
+        EtcdClient(server.options) as client,
+        following(client, "/forbidden/") as follower,
+    ):
+        away = follower.of(Away)[0]
     assert isinstance(away, Away)
     assert "permission" in away.reason
 

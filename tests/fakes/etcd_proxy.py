@@ -12,9 +12,9 @@ from typing import Any
 
 import grpc
 from aetcd.rpc import TxnRequest
-
 from tdc.manager.store.channel import EtcdOptions
 
+Context = grpc.aio.ServicerContext[bytes, bytes]
 TXN = "/etcdserverpb.KV/Txn"
 WATCH = "/etcdserverpb.Watch/Watch"
 
@@ -69,21 +69,20 @@ class _Handler(grpc.GenericRpcHandler):
         if method == WATCH:
             return grpc.stream_stream_rpc_method_handler(self._watch)
 
-        async def unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        async def unary(request: bytes, context: Context) -> bytes:
             return await self._unary(method, request, context)
 
         return grpc.unary_unary_rpc_method_handler(unary)
 
-    async def _unary(
-        self, method: str, request: bytes, context: grpc.aio.ServicerContext
-    ) -> bytes:
+    async def _unary(self, method: str, request: bytes, context: Context) -> bytes:
         proxy = self._proxy
         writes = method == TXN and _writes(request)
         if writes and proxy.lose_requests:
             proxy.lose_requests -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "request lost by the test")
         try:
-            answer: bytes = await self._channel.unary_unary(method)(request)
+            passed: Any = self._channel.unary_unary(method)
+            answer: bytes = await passed(request)
         except grpc.aio.AioRpcError as error:
             await context.abort(error.code(), error.details() or "")
         if writes and proxy.lose_answers:
@@ -94,13 +93,14 @@ class _Handler(grpc.GenericRpcHandler):
         return answer
 
     async def _watch(
-        self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext
+        self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[bytes]:
         proxy = self._proxy
         if proxy.before_watch is not None:
             hook, proxy.before_watch = proxy.before_watch, None
             await hook()
-        call = self._channel.stream_stream(WATCH)(requests)
+        passed: Any = self._channel.stream_stream(WATCH)
+        call = passed(requests)
         try:
             async for message in call:
                 yield message

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from aetcd.rpc import (
@@ -76,7 +76,7 @@ class EtcdClient:
         self._channels = Channels(options)
         self._token: str | None = None
 
-    async def __aenter__(self) -> EtcdClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,0 +1,66 @@
+"""Clusters for tests, and what is stored of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tdc.manager.levels.edit import AddGroup, AddMachine, Edit, SetValues
+from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
+from tdc.manager.levels.plan import make_plan
+from tdc.manager.store.commit import CommitStore, Committed
+from tdc.manager.store.documents import Assembled, Document, assemble, read_document
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.keys import cluster_prefix
+from tdc.shared.settings.check import checked
+from tdc.shared.settings.values import Level
+
+CLUSTER = LevelKey(Level.CLUSTER, "west")
+GROUP = LevelKey(Level.GROUP, "Main_Group")
+SIGNED: dict[str, Any] = {"author": "ann", "time": 1_795_000_000.5, "comment": "as ordered"}
+
+
+def machine(name: str) -> LevelKey:
+    return LevelKey(Level.MACHINE, name)
+
+
+def set_values(key: LevelKey, **values: object) -> SetValues:
+    return SetValues(key, checked({name.replace("__", "."): v for name, v in values.items()}))
+
+
+async def west(etcd: EtcdClient) -> Cluster:
+    """Create the cluster with two groups, three machines and an intake: revision 2."""
+    store = CommitStore(etcd)
+    await store.create_cluster(new_cluster("west"), **SIGNED, request_id="create")
+    await commit(
+        etcd,
+        await stored(etcd),
+        AddGroup("g2"),
+        AddMachine("mx1", "Main_Group"),
+        AddMachine("mx2", "Main_Group"),
+        AddMachine("mx3", "g2"),
+        set_values(CLUSTER, enabled=True, intake_address="journal@intake.example.com"),
+        request_id="fill",
+    )
+    return await stored(etcd)
+
+
+async def commit(
+    etcd: EtcdClient, cluster: Cluster, *edits: Edit, request_id: str, within: float = 10.0
+) -> Committed:
+    plan = make_plan(cluster, edits)
+    store = CommitStore(etcd, settle_within=within)
+    return await store.commit(plan, **SIGNED, request_id=request_id)
+
+
+async def assembled(etcd: EtcdClient, name: str = "west") -> Assembled:
+    items = (await etcd.range(cluster_prefix(name))).items
+    documents = [read_document(item.key, item.value) for item in items]
+    return assemble(name, [each for each in documents if isinstance(each, Document)])
+
+
+async def stored(etcd: EtcdClient, name: str = "west") -> Cluster:
+    """Return the cluster as stored; fails if anything of it can't be read."""
+    found = await assembled(etcd, name)
+    assert found.unreadable == ()
+    assert found.cluster is not None
+    return found.cluster
