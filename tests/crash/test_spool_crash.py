@@ -1,0 +1,130 @@
+"""What the spool promised is there after kill -9 and after a failed fsync, on a real disk."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tdc.node_agent.spool.spool import Spool
+
+from tests.spool.conftest import file_system
+
+pytestmark = pytest.mark.crash
+
+CHILD = Path(__file__).with_name("spool_child.py")
+FAR_FUTURE = 4e9
+
+
+@dataclass
+class Promises:
+    """What a child said before its end. `sent` but not `gone` may be there or not."""
+
+    held: dict[int, str] = field(default_factory=dict)
+    sent: set[int] = field(default_factory=set)
+    gone: set[int] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+
+    def read(self, output: str) -> None:
+        for line in output.splitlines():
+            word, *rest = line.split(" ")
+            if word == "held":
+                self.held[int(rest[0])] = rest[1]
+            elif word == "sent":
+                self.sent.add(int(rest[0]))
+            elif word == "gone":
+                self.gone.add(int(rest[0]))
+            elif word == "refused":
+                self.refused.append(" ".join(rest))
+
+
+async def check(folder: Path, promises: Promises) -> None:
+    spool = await Spool.open(folder)
+    try:
+        found: dict[int, str] = {}
+        while copies := await spool.claim(FAR_FUTURE, 500):
+            found |= {copy.mid: hashlib.sha256(copy.content).hexdigest() for copy in copies}
+        assert spool.facts().damaged == 0
+        assert spool.facts().warning is None
+        due = promises.held.keys() - promises.sent
+        assert due - found.keys() == set(), "acknowledged copies are lost"
+        assert promises.gone & found.keys() == set(), "delivered copies came back"
+        wrong = [mid for mid in found if found[mid] != promises.held.get(mid, found[mid])]
+        assert wrong == []
+    finally:
+        await spool.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    assert file_system(tmp_path) not in ("tmpfs", "ramfs"), "run these tests on a real disk"
+    return tmp_path / "spool"
+
+
+async def test_every_acknowledged_copy_survives_kill_9(folder: Path) -> None:
+    promises = Promises()
+    chance = random.Random(7)
+    for _ in range(10):
+        child = subprocess.Popen(
+            [sys.executable, str(CHILD), str(folder), "1000000"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "open\n"
+        timer = time.monotonic() + chance.uniform(0.02, 0.35)
+        said = []
+        while time.monotonic() < timer:
+            said.append(child.stdout.readline())
+        child.send_signal(signal.SIGKILL)
+        rest, _ = child.communicate()
+        promises.read("".join(said) + rest)
+        await check(folder, promises)
+    assert len(promises.held) > 500
+    assert promises.gone
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("when", [12, 25, 60])
+async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when: int) -> None:
+    """The kernel forgets a failed write at the next fsync, so the file is opened anew."""
+    trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
+    fault = ["-e", f"inject=fdatasync,fsync:error=EIO:when={when}"]
+    child = subprocess.run(
+        [*trace, *fault, sys.executable, str(CHILD), str(folder), "40"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    promises = Promises()
+    promises.read(child.stdout)
+    assert "closed" in child.stdout, child.stderr
+    assert any("disk I/O error" in reason for reason in promises.refused)
+    assert len(promises.held) > 100, "it did not heal"
+    await check(folder, promises)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+@pytest.mark.parametrize("when", [3, 9, 14, 31])
+async def test_a_kill_at_any_write_or_sync_loses_nothing(
+    folder: Path, call: str, when: int
+) -> None:
+    trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+    child = subprocess.run(
+        [*trace, "-e", f"inject={call}:signal=KILL:when={when}", sys.executable, str(CHILD),
+         str(folder), "40"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert child.returncode != 0
+    promises = Promises()
+    promises.read(child.stdout)
+    await check(folder, promises)
