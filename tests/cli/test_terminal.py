@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from tdc.v1 import operators_pb2
@@ -18,9 +13,8 @@ from tdc.v1 import operators_pb2
 from tests.cli import samples
 from tests.cli.conftest import Tdc
 from tests.cli.scripted import ScriptedManager
+from tests.cli.terminal import TDC, on_terminal
 
-TDC = [sys.executable, "-c", "from tdc.manager.cli.main import main; main()"]
-_ON_TERMINAL = ["/bin/sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1', "sh"]
 DISABLE = ["settings", "set", "machine", "mx1", "enabled=false"]
 
 
@@ -28,43 +22,6 @@ DISABLE = ["settings", "set", "machine", "mx1", "enabled=false"]
 def environment(manager: ScriptedManager) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     return {**kept, "TDC_CONFIG": str(manager.config), "TERM": "xterm", "LANG": "C.UTF-8"}
-
-
-@contextmanager
-def on_terminal(
-    words: list[str], environment: dict[str, str]
-) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run `tdc` with a terminal as all three streams; yields it and our end of the terminal."""
-    ours, theirs = pty.openpty()
-    # A session leader that opens a terminal has it as its controlling one, so Ctrl-C arrives.
-    with subprocess.Popen(
-        [*_ON_TERMINAL, os.ttyname(theirs), *TDC, *words],
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        # Ours stays open until the process has its own: a terminal nobody holds is gone.
-        waiting = threading.Timer(20, process.kill)
-        waiting.start()
-        try:
-            yield process, ours
-        finally:
-            waiting.cancel()
-            process.kill()
-            process.wait()
-            os.close(theirs)
-            os.close(ours)
-
-
-def read_until(process: subprocess.Popen[bytes], ours: int, wanted: str | None) -> str:
-    """Read what the terminal shows until `wanted` is seen, or until the process has ended."""
-    seen = b""
-    while wanted is None or wanted.encode() not in seen:
-        readable, _, _ = select.select([ours], [], [], 0.05)
-        if readable:
-            seen += os.read(ours, 4096)
-        elif process.poll() is not None:
-            break
-    return seen.decode(errors="replace")
 
 
 def test_an_escape_sequence_from_the_manager_reaches_no_table(
@@ -156,11 +113,11 @@ def test_a_terminal_gets_colours_and_the_question(
 ) -> None:
     """A real terminal: the plan in colours, then the question, then the commit."""
     manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
-    with on_terminal(DISABLE, environment) as (process, ours):
-        before = read_until(process, ours, "[y/N]")
-        os.write(ours, b"y\n")
-        after = read_until(process, ours, None)
-        assert process.wait(10) == 0
+    with on_terminal(DISABLE, environment) as terminal:
+        before = terminal.read_until("[y/N]")
+        terminal.type(b"y\n")
+        after = terminal.read_until(None)
+        assert terminal.exit_code() == 0
     assert "\x1b[" in before
     assert "would stop copying: mx1, mx2" in before
     assert "Committed revision 8" in after
@@ -171,11 +128,11 @@ def test_ctrl_c_at_the_question_commits_nothing(
 ) -> None:
     """One Ctrl-C is enough."""
     manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
-    with on_terminal(DISABLE, environment) as (process, ours):
-        read_until(process, ours, "[y/N]")
-        os.write(ours, b"\x03")
-        after = read_until(process, ours, None)
-        assert process.wait(10) == 130
+    with on_terminal(DISABLE, environment) as terminal:
+        terminal.read_until("[y/N]")
+        terminal.type(b"\x03")
+        after = terminal.read_until(None)
+        assert terminal.exit_code() == 130
     assert "Nothing was committed" in after
     assert not manager.asked("MakeCommit")
 
@@ -183,9 +140,9 @@ def test_ctrl_c_at_the_question_commits_nothing(
 def test_no_color_means_no_colour(manager: ScriptedManager, environment: dict[str, str]) -> None:
     """NO_COLOR, whatever its value."""
     manager.answers["GetStatus"] = samples.status()
-    with on_terminal(["status"], {**environment, "NO_COLOR": "1"}) as (process, ours):
-        shown = read_until(process, ours, None)
-        assert process.wait(10) == 0
+    with on_terminal(["status"], {**environment, "NO_COLOR": "1"}) as terminal:
+        shown = terminal.read_until(None)
+        assert terminal.exit_code() == 0
     assert "in sync" in shown
     assert "\x1b" not in shown
 
@@ -201,11 +158,11 @@ def test_a_long_wait_is_named_on_a_terminal_and_wiped(
         return samples.status()
 
     manager.answers["GetStatus"] = slow
-    with on_terminal(["status"], environment) as (process, ours):
-        waiting = read_until(process, ours, "waiting for the manager")
+    with on_terminal(["status"], environment) as terminal:
+        waiting = terminal.read_until("waiting for the manager")
         leave.set()
-        shown = read_until(process, ours, None)
-        assert process.wait(10) == 0
+        shown = terminal.read_until(None)
+        assert terminal.exit_code() == 0
     assert "waiting for the manager" in waiting
     assert "\r" in shown
     assert "mx1" in shown

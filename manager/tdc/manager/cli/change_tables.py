@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tdc.manager.cli.documents import Document
 from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
-from tdc.manager.cli.words import ABSENT, listed, origin_words, shown, when
+from tdc.manager.cli.words import ABSENT, level_words, listed, shown, when
 
 
 def plan_pieces(plan: Document) -> list[Piece]:
@@ -16,15 +16,12 @@ def plan_pieces(plan: Document) -> list[Piece]:
     ]
     pieces += _topology(plan["topology"])
     pieces += _level_changes(plan["levels"])
-    pieces += _machine_changes(plan["machines"])
+    if plan["levels"] or plan["machines"]:
+        pieces += _machine_changes(plan["machines"])
     pieces += _copying("stop copying", plan["stop_copying"], "bold red")
     pieces += _copying("start copying", plan["start_copying"], "green")
     if plan["problems"]:
-        pieces.append(Line("Problems:", "bold red"))
-        pieces += [
-            Line(f"{_subject(problem)}: {problem['reason']}", indent=2)
-            for problem in plan["problems"]
-        ]
+        pieces += _problems(plan["problems"])
     elif not plan["levels"] and not plan["topology"]:
         pieces.append(Line("Nothing would change."))
     return pieces
@@ -34,7 +31,7 @@ def history_pieces(rows: Sequence[Document]) -> list[Piece]:
     """Commits, newest first."""
     columns = [
         Column("REVISION", right=True),
-        Column("TIME"),
+        Column("TIME", folds=True),
         Column("AUTHOR", folds=True),
         Column("MACHINES", right=True),
         Column("COMMENT", folds=True),
@@ -114,7 +111,7 @@ def _machine_changes(changes: Sequence[Document]) -> list[Piece]:
     for change in changes:
         name = change["setting"]
         before, after = shown(name, change["before"]), shown(name, change["after"])
-        row = (name, before, after, origin_words(change["origin"]))
+        row = (name, before, after, level_words(change["origin"]))
         alike.setdefault(row, []).append(change["machine"])
     rows = [[", ".join(machines), *row] for row, machines in alike.items()]
     columns = [
@@ -134,5 +131,13 @@ def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
     return [Line(f"{noun} {verb}: {', '.join(machines)}", style)]
 
 
-def _subject(problem: Document) -> str:
-    return " ".join(word for word in (problem["machine"], problem["setting"]) if word) or "plan"
+def _problems(problems: Sequence[Document]) -> list[Piece]:
+    """Problems; machines with the same one share a line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        alike.setdefault((problem["setting"], problem["reason"]), []).append(problem["machine"])
+    lines = [
+        Line(f"{' '.join(filter(None, [', '.join(machines), setting]))}: {reason}", indent=2)
+        for (setting, reason), machines in alike.items()
+    ]
+    return [Line("Problems:", "bold red"), *lines]

@@ -53,11 +53,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence; folded at the width of the terminal."""
+    """A sentence; folded at the width of the terminal, unless it is `verbatim`, to be copied."""
 
     text: str = ""
     style: str = ""
     indent: int = 0
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def as_yaml(document: object) -> str:
 
 
 def as_text(pieces: Iterable[Piece], *, width: int, colour: bool) -> str:
-    """Return `pieces` for people, no line wider than `width`."""
+    """Return `pieces` for people, no line wider than `width` but those to be copied."""
     sink = io.StringIO()
     console = Console(
         file=sink,
@@ -117,7 +118,12 @@ def as_text(pieces: Iterable[Piece], *, width: int, colour: bool) -> str:
         legacy_windows=False,
     )
     for piece in pieces:
-        console.print(_line(piece) if isinstance(piece, Line) else _table(piece, width))
+        if isinstance(piece, Grid):
+            console.print(_table(piece, width))
+        elif piece.verbatim:
+            sink.write(clean(piece.text) + "\n")
+        else:
+            console.print(_line(piece))
     return "\n".join(line.rstrip() for line in sink.getvalue().splitlines())
 
 

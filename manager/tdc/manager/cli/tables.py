@@ -83,10 +83,10 @@ def token_pieces(token: Document) -> list[Piece]:
     """A join token and what to do with it."""
     return [
         Line(f"Join token for {token['machine']}, for one use until {when(token['expires'])}:"),
-        Line(token["token"]),
+        Line(token["token"], verbatim=True),
         Line(),
         Line(f"On {token['machine']}, run:"),
-        Line(token["command"]),
+        Line(token["command"], verbatim=True),
     ]
 
 
@@ -99,10 +99,8 @@ def schema_pieces(rows: Sequence[Document]) -> list[Piece]:
 
 def level_pieces(level: Document) -> list[Piece]:
     """What is present at one level."""
-    head = (
-        f"Settings of {level['level']} {level['name']} in cluster {level['cluster']}, "
-        f"revision {level['revision']}"
-    )
+    where = "" if level["level"] == "cluster" else f" in cluster {level['cluster']}"
+    head = f"Settings of {level['level']} {level['name']}{where}, revision {level['revision']}"
     if not level["settings"]:
         return [Line(head), Line("No setting is present at this level.")]
     rows = [[name, shown(name, value)] for name, value in level["settings"].items()]
@@ -149,18 +147,21 @@ def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
             name,
             f"{step['level']} {step['name']}".strip(),
             shown(name, step["value"]),
-            _set_by(step),
+            _set_by(step, whole=whole),
         ]
         for name, steps in explained["settings"].items()
         for step in steps
         if whole or step["present"] or step["wins"]
     ]
-    return [*pieces, Grid(columns, rows), Line("* is in force.")]
+    more = f" `tdc settings explain {explained['machine']} SETTING` shows more of one."
+    return [*pieces, Grid(columns, rows), Line("* is in force." + ("" if whole else more))]
 
 
-def _set_by(step: Document) -> str:
+def _set_by(step: Document, *, whole: bool) -> str:
     if not step["revision"]:
         return ABSENT
     author = step["author"] or "unknown"
+    if not whole:
+        return f"revision {step['revision']}, {author}"
     comment = f": {step['comment']}" if step["comment"] else ""
     return f"revision {step['revision']}, {author}, {when(step['time'])}{comment}"

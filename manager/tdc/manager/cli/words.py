@@ -33,11 +33,15 @@ def when(moment: str | None) -> str:
     return ABSENT if moment is None else f"{moment[:19].replace('T', ' ')}Z"
 
 
+def level_words(origin: Document) -> str:
+    """Return the level a value comes from."""
+    return f"{origin['level']} {origin['name']}".strip()
+
+
 def origin_words(origin: Document) -> str:
     """Return where a value comes from: level, name and the revision that set it there."""
-    if origin["level"] == "default":
-        return "default"
-    return f"{origin['level']} {origin['name']} (revision {origin['revision']})"
+    revision = f" (revision {origin['revision']})" if origin["revision"] else ""
+    return level_words(origin) + revision
 
 
 def yes_or_no(flag: bool) -> str:

@@ -1,0 +1,309 @@
+"""`tdc` and a real manager with its embedded etcd: what is planned is what then is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tdc.shared.settings.canonical import content_hash
+from tdc.shared.settings.check import check_value
+from tdc.shared.settings.schema import SCHEMA
+
+from tests.cli.conftest import Tdc
+from tests.cli.terminal import TDC, on_terminal
+
+pytestmark = pytest.mark.system
+
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 20.0
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A manager that serves: its process, and the operator's file that its `init` made."""
+
+    process: subprocess.Popen[bytes]
+    config: Path
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A cluster of its own: machines `one` and `two` in `group`, `three` in `other`."""
+
+    cluster: str
+    group: str
+    other: str
+    one: str
+    two: str
+    three: str
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A manager, made and run by `tdc manager` as by an operator."""
+    folder = tmp_path_factory.mktemp("manager") / "data"
+    ports = folder.parent / "ports.json"
+    flags = ["--folder", str(folder), "--listen-port", "0", "--enrol-port", "0"]
+    subprocess.run(
+        [*TDC, "manager", "init", *flags, "--ports-file", str(ports), "--operator", "ada"],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    log = folder.parent / "log"
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(
+            [*TDC, "manager", "run", "--folder", str(folder)], stdout=sink, stderr=sink
+        ) as process,
+    ):
+        try:
+            wait_for(ports, process, log)
+            yield Running(process, folder / "operator" / "operator.toml")
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+def wait_for(ports: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    tick = threading.Event()
+    for _ in range(int(_START_TIMEOUT / 0.05)):
+        if ports.exists():
+            return
+        if process.poll() is not None:
+            pytest.fail(f"the manager ended: {log.read_text()}")
+        tick.wait(0.05)
+    pytest.fail("the manager did not serve in time")
+
+
+@pytest.fixture
+def fleet(running: Running, tdc: Tdc, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """Three machines in two groups, enabled at the cluster: created by `tdc`."""
+    monkeypatch.setenv("TDC_CONFIG", str(running.config))
+    tag = next(_numbers)
+    made = Fleet(f"emea{tag}", f"g1-{tag}", f"g2-{tag}", f"mx1-{tag}", f"mx2-{tag}", f"mx3-{tag}")
+    done(tdc, "cluster", "create", made.cluster)
+    for group in (made.group, made.other):
+        done(tdc, "group", "create", group, "--cluster", made.cluster)
+    for machine, group in (
+        (made.one, made.group),
+        (made.two, made.group),
+        (made.three, made.other),
+    ):
+        done(tdc, "machine", "create", machine, "--group", group)
+    done(
+        tdc,
+        *("settings", "set", "cluster", made.cluster, "enabled=true"),
+        *("intake_address=in@intake.example", "-y", "-m", "pilot"),
+    )
+    return made
+
+
+def done(tdc: Tdc, *words: str) -> Any:
+    """Run `tdc` and return its document; it must have done what it was asked."""
+    run = tdc(*words, "-o", "json")
+    assert run.code == 0, run.err
+    return run.json
+
+
+def enabled(tdc: Tdc, level: str, name: str) -> bool | None:
+    document = done(tdc, "settings", "show", level, name)
+    value = document["settings"].get("enabled")
+    assert value is None or isinstance(value, bool)
+    return value
+
+
+def test_a_new_fleet_is_listed(tdc: Tdc, fleet: Fleet) -> None:
+    """Cluster with its groups, machines with their group, nobody enrolled."""
+    shown = done(tdc, "cluster", "show", fleet.cluster)
+    assert shown["revision"] == 7
+    assert shown["groups"] == [
+        {"name": "Main_Group", "machines": []},
+        {"name": fleet.group, "machines": [fleet.one, fleet.two]},
+        {"name": fleet.other, "machines": [fleet.three]},
+    ]
+    machine = done(tdc, "machine", "show", fleet.one)
+    assert (machine["group"], machine["enrolled"]) == (fleet.group, False)
+    assert machine["status"]["state"] == "offline"
+
+
+def test_effective_settings_are_every_setting_under_its_hash(tdc: Tdc, fleet: Fleet) -> None:
+    """The hash is that of the values shown, by the rule that the agent uses too."""
+    done(tdc, "settings", "set", "group", fleet.group, "tls.minimum_version=1.3", "-y")
+    shown = done(tdc, "settings", "show", "--effective", fleet.one)
+    assert set(shown["settings"]) == set(SCHEMA)
+    origins = {name: item["origin"] for name, item in shown["settings"].items()}
+    assert origins["enabled"] == {"level": "cluster", "name": fleet.cluster, "revision": 7}
+    assert origins["tls.minimum_version"] == {"level": "group", "name": fleet.group, "revision": 8}
+    assert origins["log.level"] == {"level": "default", "name": "", "revision": 0}
+    values = {
+        name: None if item["value"] is None else check_value(name, item["value"])
+        for name, item in shown["settings"].items()
+    }
+    assert shown["hash"] == content_hash(values)
+
+
+def test_a_disabled_machine_takes_group_and_cluster_along(tdc: Tdc, fleet: Fleet) -> None:
+    """The plan says so, the commit does so in one revision, an own `enabled = true` stays."""
+    done(tdc, "settings", "set", "group", fleet.other, "enabled=true", "-y")
+    disable = ("settings", "set", "machine", fleet.one, "enabled=false")
+    plan = done(tdc, *disable, "--dry-run")
+    assert [
+        (change["level"], change["name"], change["before"], change["by_disable_rule"])
+        for change in plan["levels"]
+    ] == [
+        ("machine", fleet.one, None, False),
+        ("group", fleet.group, None, True),
+        ("cluster", fleet.cluster, True, True),
+    ]
+    assert all(change["after"] is False for change in plan["levels"])
+    assert plan["stop_copying"] == [fleet.one, fleet.two]
+    assert enabled(tdc, "cluster", fleet.cluster) is True
+    commit = done(tdc, *disable, "--yes")
+    assert commit["plan"] == plan
+    for level, name in (("machine", fleet.one), ("group", fleet.group), ("cluster", fleet.cluster)):
+        document = done(tdc, "settings", "show", level, name)
+        assert document["settings"]["enabled"] is False
+        assert document["revision"] == commit["revision"]
+    for machine, copies in ((fleet.one, False), (fleet.two, False), (fleet.three, True)):
+        in_force = done(tdc, "settings", "show", "--effective", machine)
+        assert in_force["settings"]["enabled"]["value"] is copies
+    assert (
+        done(tdc, "commit", "show", str(commit["revision"]), "--cluster", fleet.cluster)["levels"]
+        == (plan["levels"])
+    )
+
+
+def test_a_rollback_brings_back_every_level(tdc: Tdc, fleet: Fleet) -> None:
+    """As a new revision; what was absent is absent again."""
+    before = {
+        name: done(tdc, "settings", "show", level, name)["settings"]
+        for level, name in (("machine", fleet.one), ("group", fleet.group))
+    }
+    done(tdc, "settings", "set", "machine", fleet.one, "enabled=false", "-y")
+    back = done(tdc, "commit", "rollback", "7", "--cluster", fleet.cluster, "-y")
+    assert back["revision"] == 9
+    assert back["plan"]["start_copying"] == [fleet.one, fleet.two, fleet.three]
+    assert enabled(tdc, "cluster", fleet.cluster) is True
+    for level, name in (("machine", fleet.one), ("group", fleet.group)):
+        assert done(tdc, "settings", "show", level, name)["settings"] == before[name]
+    history = done(tdc, "commit", "history", "--cluster", fleet.cluster, "--limit", "3")
+    assert [row["revision"] for row in history] == [9, 8, 7]
+    assert history[2]["comment"] == "pilot"
+    assert history[0]["author"] == "ada"
+
+
+def test_a_plan_that_another_commit_overtook_is_refused(
+    tdc: Tdc, fleet: Fleet, running: Running
+) -> None:
+    """While one operator reads the question, another commits: yes then changes nothing."""
+    environment = {**os.environ, "TDC_CONFIG": str(running.config), "TERM": "xterm"}
+    words = ["settings", "set", "machine", fleet.one, "enabled=false"]
+    with on_terminal(words, environment) as terminal:
+        assert "would stop copying" in terminal.read_until("[y/N]")
+        done(tdc, "settings", "set", "group", fleet.group, "enabled=true", "-y")
+        terminal.type(b"y\n")
+        said = terminal.read_until(None)
+        assert terminal.exit_code() == 1
+    assert "plan" in said
+    assert enabled(tdc, "machine", fleet.one) is None
+    assert enabled(tdc, "cluster", fleet.cluster) is True
+
+
+def test_an_invalid_result_is_refused_and_names_every_machine(tdc: Tdc, fleet: Fleet) -> None:
+    """Enabled with no intake address: exit code 1, nothing changed."""
+    run = tdc("settings", "unset", "cluster", fleet.cluster, "intake_address", "-y", "-o", "json")
+    assert run.code == 1
+    assert run.json["committed"] is False
+    assert {(item["machine"], item["setting"]) for item in run.json["plan"]["problems"]} == {
+        (machine, "intake_address") for machine in (fleet.one, fleet.two, fleet.three)
+    }
+    assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == 7
+
+
+def test_what_is_there_already_makes_no_revision(tdc: Tdc, fleet: Fleet) -> None:
+    """Exit code 0 and committed false."""
+    again = done(tdc, "settings", "set", "cluster", fleet.cluster, "enabled=true")
+    assert (again["committed"], again["revision"]) == (False, 7)
+
+
+def test_explain_names_who_set_what(tdc: Tdc, fleet: Fleet) -> None:
+    """The whole chain, with author and comment where something is present."""
+    chain = done(tdc, "settings", "explain", fleet.one, "intake_address")["settings"]
+    steps = chain["intake_address"]
+    assert [step["level"] for step in steps] == ["machine", "group", "cluster", "default"]
+    assert [step["wins"] for step in steps] == [False, False, True, False]
+    assert (steps[2]["author"], steps[2]["comment"]) == ("ada", "pilot")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("settings", "show", "--effective", "nobody"),
+        ("settings", "set", "machine", "nobody", "enabled=false", "-y"),
+        ("settings", "show", "cluster", "nobody"),
+        ("machine", "token", "nobody"),
+        ("machine", "show", "nobody"),
+        ("machine", "create", "mx", "--group", "nobody"),
+        ("group", "create", "g", "--cluster", "nobody"),
+        ("cluster", "create", "no spaces please"),
+        ("commit", "show", "7", "--cluster", "nobody"),
+    ],
+)
+def test_unknown_names_are_refused_in_a_sentence(
+    tdc: Tdc, fleet: Fleet, words: tuple[str, ...]
+) -> None:
+    """Exit code 1, one sentence, no traceback, nothing on standard output."""
+    run = tdc(*words)
+    assert run.code == 1
+    assert run.err.startswith("tdc: ")
+    assert "Traceback" not in run.err
+    assert run.out == ""
+
+
+def test_a_name_in_two_clusters_asks_for_the_cluster(tdc: Tdc, fleet: Fleet) -> None:
+    """And is found where the cluster is said."""
+    other = f"{fleet.cluster}-b"
+    done(tdc, "cluster", "create", other)
+    done(tdc, "machine", "create", fleet.one, "--group", "Main_Group", "--cluster", other)
+    run = tdc("settings", "show", "--effective", fleet.one)
+    assert run.code == 1
+    assert fleet.cluster in run.err
+    shown = done(tdc, "settings", "show", "--effective", fleet.one, "--cluster", other)
+    assert shown["cluster"] == other
+
+
+def test_a_manager_that_hangs_is_no_connection(tdc: Tdc, fleet: Fleet, running: Running) -> None:
+    """The deadline ends the wait; when the manager goes on, so does the work."""
+    running.process.send_signal(signal.SIGSTOP)
+    try:
+        run = tdc("status", "--timeout", "0.5")
+    finally:
+        running.process.send_signal(signal.SIGCONT)
+    assert run.code == 3
+    names = [row["name"] for row in done(tdc, "status", "--cluster", fleet.cluster)]
+    assert names == [fleet.one, fleet.two, fleet.three]
+
+
+def test_delivery_and_token_answer_for_machines_that_never_came(tdc: Tdc, fleet: Fleet) -> None:
+    """An empty list, and a token that carries the address of the enrolment port."""
+    assert done(tdc, "delivery", "status", "--cluster", fleet.cluster) == []
+    token = done(tdc, "machine", "token", fleet.one, "--lifetime", "2m")
+    assert token["machine"] == fleet.one
+    assert token["token"] in token["command"]
+    assert token["enrol_address"] in token["command"]
+    assert json.dumps(token).isascii()
