@@ -1,0 +1,350 @@
+"""One connection to an intake: a socket, TLS and timeouts around a Dialogue.
+
+Promises: no message byte before TLS is up and the peer verified; every wait is bounded; what is
+raised is a Trouble, with the stage it happened at. The owner closes the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+from tdc.node_agent.deliver.dialogue import (
+    Answered,
+    Dialogue,
+    Event,
+    Finished,
+    Offers,
+    Stage,
+    Transaction,
+)
+from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.deliver.replies import ProtocolFault, Reply
+from tdc.node_agent.deliver.trouble import Error, Trouble
+from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
+from tdc.shared.edge.tls import NoTrust
+
+_JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
+_WRITE_AT_ONCE = 256 * 1024  # octets of a large content handed to the transport at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. The defaults are those of RFC 5321 4.5.3.2; `connect` is for one address."""
+
+    connect: float = 5.0
+    banner: float = 300.0
+    tls: float = 60.0
+    command: float = 300.0  # EHLO, MAIL, RCPT, RSET
+    data: float = 120.0
+    block: float = 180.0
+    dot: float = 600.0
+    message: float = 1_800.0  # for one message in all
+    idle: float = 20.0  # an unused connection is closed
+
+    def of(self, stage: Stage | None) -> float:
+        """Return how long to wait for the reply at a stage."""
+        if stage is Stage.BANNER:
+            return self.banner
+        if stage is Stage.DATA:
+            return self.data
+        return self.dot if stage is Stage.DOT else self.command
+
+
+class Failed(Exception):
+    """The connection, or a transaction on it, failed without a usable reply."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.text)
+        self.trouble = trouble
+
+
+class Connection(asyncio.Protocol):
+    """A connection, from `open` to `close`; one message at a time by `deliver`."""
+
+    def __init__(self, candidate: Candidate, helo_name: str, timeouts: Timeouts) -> None:
+        self.candidate = candidate
+        self.tls_version = ""
+        self.delivered = 0
+        self._timeouts = timeouts
+        self._dialogue = Dialogue(helo_name)
+        self._transport: asyncio.Transport | None = None
+        self._events: list[Event] = []
+        self._fault: tuple[Error, str] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._full = False
+
+    @classmethod
+    async def open(
+        cls,
+        candidate: Candidate,
+        helo_name: str,
+        policy: TlsPolicy,
+        timeouts: Timeouts,
+        source: tuple[str, int] | None = None,
+    ) -> Connection:
+        """Connect, start TLS, verify; raises Failed. Ready for messages when it returns."""
+        connection = cls(candidate, helo_name, timeouts)
+        try:
+            await connection._connect(source)
+            await connection._session(Stage.BANNER)
+            await connection._greet()
+            if not connection.offers.starttls:
+                raise Failed(connection._trouble(Stage.STARTTLS, Error.NO_STARTTLS))
+            connection._dialogue.starttls()
+            await connection._session(Stage.STARTTLS)
+            await connection._start_tls(policy)
+            await connection._session(Stage.EHLO)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @property
+    def offers(self) -> Offers:
+        """What the intake offers, inside TLS once `open` has returned."""
+        return self._dialogue.offers
+
+    @property
+    def usable(self) -> bool:
+        """True if another message may be sent: open, in step, and not told to go."""
+        return self._fault is None and self._dialogue.over is None
+
+    async def deliver(self, transaction: Transaction) -> Finished:
+        """Send one report and return the intake's answer; raises Failed when there is none."""
+        self._dialogue.send(transaction)
+        try:
+            async with asyncio.timeout(self._timeouts.message):
+                await self._flush()
+                finished = await self._finished(transaction)
+        except TimeoutError:
+            self._fault = self._fault or (Error.TIMEOUT, "took too long for one message")
+            raise self._failed(transaction) from None
+        if finished.succeeded:
+            self.delivered += 1
+        return finished
+
+    async def say_goodbye(self, *, timeout: float = 2.0) -> None:
+        """QUIT, unless a reply is due; then close. Never raises for the peer's sake."""
+        if self.usable and self._dialogue.waiting_for is None:
+            self._dialogue.quit()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._flush()
+                    await self._next_event(timeout)
+            except (TimeoutError, Failed):
+                pass
+        self.close()
+
+    def close(self) -> None:
+        """Cut the connection now."""
+        self._fault = self._fault or (Error.DROPPED, "was closed by us")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def may_be_taken(self, transaction: Transaction) -> bool:
+        """Say whether the intake may have this message although its reply is missing."""
+        return self._dialogue.may_be_taken(transaction)
+
+    # The session
+
+    async def _connect(self, source: tuple[str, int] | None) -> None:
+        loop = asyncio.get_running_loop()
+        candidate = self.candidate
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                await loop.create_connection(
+                    lambda: self, candidate.address, candidate.port, local_addr=source
+                )
+        except TimeoutError:
+            text = f"[{candidate.address}] did not answer within {self._timeouts.connect:g} s"
+            raise Failed(self._trouble(Stage.CONNECT, Error.TIMEOUT, text)) from None
+        except OSError as error:
+            text = f"[{candidate.address}] can't be reached: {error.strerror or error}"
+            raise Failed(self._trouble(Stage.CONNECT, Error.REFUSED, text)) from error
+
+    async def _greet(self) -> None:
+        self._dialogue.ehlo()
+        await self._session(Stage.EHLO)
+
+    async def _session(self, stage: Stage) -> None:
+        """Wait for the reply at a stage of the session; raises Failed unless it is positive."""
+        await self._flush()
+        event = await self._next_event(self._timeouts.of(stage))
+        assert isinstance(event, Answered)
+        if not event.reply.positive:
+            raise Failed(self._refused(stage, event.reply))
+
+    async def _start_tls(self, policy: TlsPolicy) -> None:
+        try:
+            self._dialogue.tls_started()
+            context = policy.context()
+        except (ProtocolFault, NoTrust) as error:
+            raise Failed(self._tls_trouble(str(error))) from error
+        assert self._transport is not None
+        loop = asyncio.get_running_loop()
+        name = None if _is_literal(self.candidate.host) else self.candidate.host
+        try:
+            transport = await loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_hostname=name or policy.domain,
+                ssl_handshake_timeout=self._timeouts.tls,
+                ssl_shutdown_timeout=1.0,
+            )
+        except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
+            raise Failed(self._tls_trouble(handshake_fault(error, policy))) from error
+        if transport is None:
+            raise Failed(self._tls_trouble("closed the connection in the TLS handshake"))
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        self.tls_version = peer.version() or ""
+        try:
+            verify_peer(peer, self.candidate, policy)
+        except TlsRefused as error:
+            raise Failed(self._tls_trouble(str(error))) from error
+
+    async def _finished(self, transaction: Transaction) -> Finished:
+        while True:
+            timeout = self._timeouts.of(self._dialogue.waiting_for)
+            try:
+                event = await self._next_event(timeout)
+            except Failed:
+                raise self._failed(transaction) from None
+            if isinstance(event, Finished) and event.transaction is transaction:
+                return event
+
+    async def _next_event(self, timeout: float) -> Event:
+        """Return the next event; raises Failed on loss, garbage and silence."""
+        while not self._events:
+            if self._fault is not None:
+                raise Failed(self._trouble(self._stage(), *self._fault))
+            self._waiter = asyncio.get_running_loop().create_future()
+            waiting_for = self._stage()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._waiter
+            except TimeoutError:
+                self._fault = (Error.TIMEOUT, f"gave no reply within {timeout:g} s")
+                raise Failed(self._trouble(waiting_for, *self._fault)) from None
+            finally:
+                self._waiter = None
+            if self._dialogue.has_output:
+                await self._flush()
+        return self._events.pop(0)
+
+    # Bytes
+
+    async def _flush(self) -> None:
+        parts = self._dialogue.output()
+        if not parts or self._transport is None or self._fault is not None:
+            return
+        if sum(map(len, parts)) <= _JOIN_UP_TO:
+            self._transport.write(b"".join(parts))
+            return
+        for part in parts:
+            for at in range(0, len(part), _WRITE_AT_ONCE):
+                self._transport.write(memoryview(part)[at : at + _WRITE_AT_ONCE])
+                await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        if not self._full or self._fault is not None:
+            return
+        self._room = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._timeouts.block):
+                await self._room
+        except TimeoutError:
+            self._fault = (Error.TIMEOUT, f"took nothing for {self._timeouts.block:g} s")
+        finally:
+            self._room = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (called by asyncio)."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the dialogue (called by asyncio)."""
+        if self._fault is not None:
+            return
+        try:
+            self._events += self._dialogue.feed(data)
+        except ProtocolFault as fault:
+            self._fault = (Error.GARBAGE, f"broke the protocol: {fault}")
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Note the end of the peer's bytes (called by asyncio)."""
+        self._fault = self._fault or (Error.DROPPED, "closed the connection")
+        self._wake()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end of the connection (called by asyncio)."""
+        self._fault = self._fault or (Error.DROPPED, f"closed the connection{_why(exc)}")
+        self._full = False
+        self._wake()
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Note that the transport is full (called by asyncio)."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Note that the transport has room (called by asyncio)."""
+        self._full = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # Trouble
+
+    def _stage(self) -> Stage:
+        return self._dialogue.waiting_for or Stage.MAIL
+
+    def _trouble(self, stage: Stage, error: Error, text: str = "") -> Trouble:
+        return Trouble(
+            where=str(self.candidate),
+            stage=stage,
+            error=error,
+            text=text,
+            delivered_before=self.delivered,
+        )
+
+    def _tls_trouble(self, text: str) -> Trouble:
+        return self._trouble(Stage.TLS, Error.TLS, text)
+
+    def _refused(self, stage: Stage, reply: Reply) -> Trouble:
+        return Trouble(str(self.candidate), stage, reply=reply)
+
+    def _failed(self, transaction: Transaction) -> Failed:
+        error, text = self._fault or (Error.DROPPED, "closed the connection")
+        taken = self.may_be_taken(transaction)
+        stage = self._stage()
+        return Failed(
+            Trouble(
+                where=str(self.candidate),
+                stage=stage,
+                error=error,
+                text=text,
+                delivered_before=self.delivered,
+                may_be_taken=taken,
+            )
+        )
+
+
+def _why(error: Exception | None) -> str:
+    return f": {error}" if error is not None and str(error) else ""
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()

@@ -1,0 +1,335 @@
+"""PURE. The SMTP client's half of a conversation, without sockets.
+
+Bytes of the peer go in by `feed`, which returns events; what to send comes out by `output`.
+The heart is a queue of expectations: every command sent puts the reply it waits for behind the
+others, and every reply is matched with the oldest expectation. So pipelining (RFC 2920) is not
+a special case, a next transaction may stand behind an unanswered one, and a reply that nobody
+waits for is a fault and never a success (a stray 250 must not confirm the next message).
+
+    banner -> EHLO -> STARTTLS -> (TLS) -> EHLO -> transactions ... -> QUIT
+    transaction: MAIL RCPT BDAT in one flight where CHUNKING and PIPELINING are offered,
+                 MAIL RCPT DATA, then the content, else; one by one without PIPELINING
+
+QUIT never travels behind a message whose reply is due: its 221 could be taken for that reply.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tdc.node_agent.deliver.replies import ProtocolFault, Reply, ReplyParser
+from tdc.shared.mail.envelope import BodyType
+
+# Larger reports wait for the replies to MAIL and RCPT: a refusal must not cost megabytes.
+MAX_ONE_FLIGHT = 256 * 1024
+_DOT = b".\r\n"
+
+
+class Stage(StrEnum):
+    """What a reply answers, or where trouble struck; in the order of a session."""
+
+    DNS = "DNS"
+    CONNECT = "connect"
+    BANNER = "banner"
+    EHLO = "EHLO"
+    STARTTLS = "STARTTLS"
+    TLS = "TLS"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    CONTENT = "content"  # amid the content, its end not sent
+    DOT = "end of data"  # all sent; the reply decides
+    RSET = "RSET"
+    QUIT = "QUIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What the intake's EHLO reply offers.
+
+    `size` is its limit in octets: 0 for none stated, None where SIZE is not offered.
+    """
+
+    pipelining: bool = False
+    starttls: bool = False
+    size: int | None = None
+    eight_bit: bool = False
+    smtputf8: bool = False
+    chunking: bool = False
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transaction:
+    """One report to send: envelope, MAIL parameters and content in parts.
+
+    `size` is the octets of all parts. `declare_size` False leaves SIZE out, for an intake that
+    offers it and then refuses it.
+    """
+
+    sender: str
+    recipient: str
+    parts: tuple[bytes, ...]
+    size: int
+    body: BodyType = "7BIT"
+    smtputf8: bool = False
+    declare_size: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The reply to a command outside a transaction."""
+
+    stage: Stage
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A transaction ended: at DOT with a 2yz it succeeded, else `stage` refused it."""
+
+    transaction: Transaction
+    stage: Stage
+    reply: Reply
+
+    @property
+    def succeeded(self) -> bool:
+        """True if the intake has taken the message over."""
+        return self.stage is Stage.DOT and self.reply.positive
+
+
+Event = Answered | Finished
+
+
+class _Sending:
+    """A transaction under way."""
+
+    __slots__ = ("all_sent", "failure", "transaction")
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.failure: tuple[Stage, Reply] | None = None
+        self.all_sent = False
+
+
+class Dialogue:
+    """One conversation. Make it when the connection is up; it waits for the banner first."""
+
+    def __init__(self, helo_name: str) -> None:
+        self._helo_name = helo_name
+        self._parser = ReplyParser()
+        self._expected: deque[tuple[Stage, _Sending | None]] = deque([(Stage.BANNER, None)])
+        self._out: list[bytes] = []
+        self._must_reset = False
+        self._over: Reply | None = None
+        self.offers = Offers()
+
+    # What to send
+
+    def ehlo(self) -> None:
+        """Introduce ourselves (RFC 5321 4.1.1.1)."""
+        self._command(f"EHLO {self._helo_name}", Stage.EHLO)
+
+    def starttls(self) -> None:
+        """Ask for TLS (RFC 3207)."""
+        self._command("STARTTLS", Stage.STARTTLS)
+
+    def tls_started(self) -> None:
+        """Forget all that was said in plain text (RFC 3207 4.2), and start over with EHLO.
+
+        Call it before the TLS handshake; raises ProtocolFault if bytes came behind the 220:
+        they would be read as if they had come through TLS.
+        """
+        if not self._parser.idle or self._expected:
+            raise ProtocolFault("plain text was sent behind the reply to STARTTLS")
+        self.offers = Offers()
+        self.ehlo()
+
+    def send(self, transaction: Transaction) -> None:
+        """Begin a transaction; only while `takes_another`."""
+        sending = _Sending(transaction)
+        if self._must_reset:  # RFC 3030 section 3: after a failed BDAT nothing else is defined
+            self._must_reset = False
+            self._command("RSET", Stage.RSET)
+        self._command(self._mail(transaction), Stage.MAIL, sending)
+        if self.offers.pipelining:
+            self._command(f"RCPT TO:<{transaction.recipient}>", Stage.RCPT, sending)
+            if not self.offers.chunking:
+                self._command("DATA", Stage.DATA, sending)
+            elif transaction.size <= MAX_ONE_FLIGHT:
+                self._send_bdat(sending)
+
+    def quit(self) -> None:
+        """Say goodbye; only while no reply is due."""
+        if not self._expected:
+            self._command("QUIT", Stage.QUIT)
+
+    def output(self) -> list[bytes]:
+        """Return what is to be sent now, in order, and forget it."""
+        out, self._out = self._out, []
+        return out
+
+    @property
+    def has_output(self) -> bool:
+        """True if `output` would return something."""
+        return bool(self._out)
+
+    # What came
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take bytes of the peer; raises ProtocolFault, after which nothing may be fed."""
+        events: list[Event] = []
+        for reply in self._parser.feed(data):
+            event = self._match(reply)
+            if event is not None:
+                events.append(event)
+        return events
+
+    @property
+    def takes_another(self) -> bool:
+        """True if a transaction may begin: none is under way, or all of it is sent.
+
+        RFC 2920 3.1 lets MAIL stand behind the content of the message before.
+        """
+        if not self._expected:
+            return True
+        stage, sending = self._expected[-1]
+        return self.offers.pipelining and stage is Stage.DOT and bool(sending and sending.all_sent)
+
+    @property
+    def over(self) -> Reply | None:
+        """The 421 by which the intake ends the session (RFC 5321 3.8), None if it has not."""
+        return self._over
+
+    @property
+    def waiting_for(self) -> Stage | None:
+        """What the oldest missing reply answers; None if all have come."""
+        return self._expected[0][0] if self._expected else None
+
+    def may_be_taken(self, transaction: Transaction) -> bool:
+        """Say, of one not finished, whether the intake may have it: its end was sent."""
+        return any(
+            sending is not None
+            and sending.transaction is transaction
+            and sending.all_sent
+            and sending.failure is None
+            for _, sending in self._expected
+        )
+
+    # How
+
+    def _command(self, line: str, stage: Stage, sending: _Sending | None = None) -> None:
+        self._out.append(f"{line}\r\n".encode())
+        self._expected.append((stage, sending))
+
+    def _mail(self, transaction: Transaction) -> str:
+        words = [f"MAIL FROM:<{transaction.sender}>"]
+        if self.offers.size is not None and transaction.declare_size:
+            words.append(f"SIZE={transaction.size}")  # RFC 1870 section 6
+        if transaction.body != "7BIT":
+            words.append(f"BODY={transaction.body}")  # RFC 6152, RFC 3030
+        if transaction.smtputf8:
+            words.append("SMTPUTF8")  # RFC 6531 3.4
+        return " ".join(words)
+
+    def _send_bdat(self, sending: _Sending) -> None:
+        transaction = sending.transaction
+        self._command(f"BDAT {transaction.size} LAST", Stage.DOT, sending)
+        self._out += transaction.parts
+        sending.all_sent = True
+
+    def _match(self, reply: Reply) -> Event | None:
+        if reply.code == 421:
+            self._over = reply
+        if not self._expected:
+            if reply.code == 421:  # told between two commands; no answer to anything
+                return None
+            raise ProtocolFault(f"a reply to nothing: {reply.text[:80]}")
+        stage, sending = self._expected.popleft()
+        if sending is not None:
+            return self._advance(stage, sending, reply)
+        if reply.code // 100 == 3:
+            raise ProtocolFault(f"{reply.code} in reply to {stage}")
+        if stage is Stage.RSET:
+            return None
+        if stage is Stage.EHLO and reply.positive:
+            self.offers = _read_offers(reply.lines[1:])
+        return Answered(stage, reply)
+
+    def _advance(self, stage: Stage, sending: _Sending, reply: Reply) -> Event | None:
+        if (reply.code // 100 == 3) != (stage is Stage.DATA and reply.code < 400):
+            raise ProtocolFault(f"{reply.code} in reply to {stage}")
+        if sending.failure is None and reply.code >= 400:
+            sending.failure = (stage, reply)
+        if stage is Stage.DATA and reply.code < 400:
+            self._send_content(sending)
+        elif not self._more_of(sending) and (sending.failure or stage is Stage.DOT):
+            return self._finish(sending, reply)
+        elif not self._more_of(sending):
+            self._next_command(stage, sending)
+        return None
+
+    def _more_of(self, sending: _Sending) -> bool:
+        return bool(self._expected) and self._expected[0][1] is sending
+
+    def _next_command(self, stage: Stage, sending: _Sending) -> None:
+        if stage is Stage.MAIL:
+            self._command(f"RCPT TO:<{sending.transaction.recipient}>", Stage.RCPT, sending)
+        elif self.offers.chunking:
+            self._send_bdat(sending)
+        else:
+            self._command("DATA", Stage.DATA, sending)
+
+    def _send_content(self, sending: _Sending) -> None:
+        if sending.failure is None:
+            self._out += dot_stuffed(sending.transaction.parts)
+            sending.all_sent = True
+        # else RFC 2920 3.1: a 354 without a valid recipient is answered by an empty message
+        self._out.append(_DOT)
+        self._expected.appendleft((Stage.DOT, sending))
+
+    def _finish(self, sending: _Sending, reply: Reply) -> Finished:
+        if sending.failure is None:
+            return Finished(sending.transaction, Stage.DOT, reply)
+        self._must_reset = True
+        stage, refusal = sending.failure
+        return Finished(sending.transaction, stage, refusal)
+
+
+def dot_stuffed(parts: Iterable[bytes]) -> list[bytes]:
+    """Return the parts with a dot before each line that begins with one (RFC 5321 4.5.2).
+
+    A line begins behind CRLF and nowhere else: a bare LF begins none, so the content is what it
+    was once the receiver has taken the dots out. Ends with CRLF, which is added if missing.
+    """
+    before = b"\r\n"  # the last two octets in front of a part
+    stuffed = []
+    for part in parts:
+        if part:
+            whole = before + part
+            stuffed.append(whole.replace(b"\r\n.", b"\r\n..")[2:] if b"\r\n." in whole else part)
+            before = whole[-2:]
+    if before != b"\r\n":
+        stuffed.append(b"\r\n")
+    return stuffed
+
+
+def _read_offers(lines: Iterable[str]) -> Offers:
+    words = [line.upper().split() for line in lines]
+    keywords = {line[0]: line[1:] for line in words if line}
+    return Offers(
+        pipelining="PIPELINING" in keywords,
+        starttls="STARTTLS" in keywords,
+        size=_size_limit(keywords["SIZE"]) if "SIZE" in keywords else None,
+        eight_bit="8BITMIME" in keywords,
+        smtputf8="SMTPUTF8" in keywords,
+        chunking="CHUNKING" in keywords,
+        binary="BINARYMIME" in keywords,
+    )
+
+
+def _size_limit(values: list[str]) -> int:
+    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0

@@ -1,0 +1,172 @@
+"""PURE. From DNS answers to the hosts and addresses to try, in order (RFC 5321 5.1, RFC 7505).
+
+The DNS answer is not trusted: what it may make us connect to is bounded here (`forbidden`),
+and what it may make us believe is bounded by the certificate (`verify`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import chain, zip_longest
+
+MAX_ADDRESSES = 5
+"""Addresses tried in one go; the rest of a long list is for the next attempt."""
+
+Address = IPv4Address | IPv6Address
+
+_LOCAL_ONLY = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "::1/128",
+        "169.254.0.0/16",  # link-local, cloud metadata among it
+        "fe80::/10",
+        "fd00:ec2::/32",  # cloud metadata
+        "100.100.100.200/32",  # cloud metadata
+    )
+)
+
+
+class DnsStatus(StrEnum):
+    """How a lookup ended."""
+
+    FOUND = "found"
+    NO_DATA = "no data"  # the name is there, not this type
+    NO_NAME = "NXDOMAIN"
+    FAILED = "SERVFAIL"  # also refused, or an answer that makes no sense
+    TIMEOUT = "no answer"
+
+
+@dataclass(frozen=True, slots=True)
+class MxRecord:
+    """One MX record; `host` is lower-case without a final dot, empty for the root."""
+
+    preference: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class MxAnswer:
+    """What the MX lookup gave; `records` is empty unless `status` is FOUND."""
+
+    status: DnsStatus
+    records: tuple[MxRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswer:
+    """A host with the addresses that its A and AAAA lookups gave.
+
+    `failed` is True if one of the lookups had no answer: no addresses is then no fact.
+    """
+
+    host: str
+    v4: tuple[str, ...] = ()
+    v6: tuple[str, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One address to try. `by_mx` is False if the operator's route names the host."""
+
+    host: str
+    address: str
+    port: int
+    by_mx: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class NoRoute(Exception):
+    """There is nowhere to connect to; `reason` and `check` as in the log."""
+
+    def __init__(self, reason: str, check: str) -> None:
+        super().__init__(f"{reason}: {check}")
+        self.reason, self.check = reason, check
+
+
+def hosts_by_mx(domain: str, answer: MxAnswer, chance: Callable[[], float]) -> tuple[str, ...]:
+    """Return the hosts for a domain in the order to try them; raises NoRoute.
+
+    Lowest preference first, equals in random order. Without any MX the domain itself is the
+    host (RFC 5321 5.1); a null MX says that the domain takes no mail (RFC 7505), unless it
+    stands among others, where it means nothing.
+    """
+    if answer.status is DnsStatus.NO_NAME:
+        raise NoRoute("DNS Error", f"{domain} does not exist (NXDOMAIN): check intake_address")
+    if answer.status in (DnsStatus.FAILED, DnsStatus.TIMEOUT):
+        raise NoRoute("DNS Error", f"the MX lookup of {domain} gave {answer.status}")
+    if answer.status is DnsStatus.NO_DATA or not answer.records:
+        return (domain,)
+    usable = [record for record in answer.records if _is_host_name(record.host)]
+    if not usable:
+        if all(not record.host for record in answer.records):
+            raise NoRoute("DNS Error", f"{domain} takes no mail (null MX): check intake_address")
+        raise NoRoute("DNS Error", f"no MX of {domain} is a host name")
+    ordered = sorted(usable, key=lambda record: (record.preference, chance()))
+    return tuple(dict.fromkeys(record.host for record in ordered))
+
+
+def _is_host_name(host: str) -> bool:
+    if not host:
+        return False
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False  # RFC 5321 5.1: an MX names a host, never an address
+
+
+def candidates(
+    domain: str,
+    hosts: Sequence[HostAnswer],
+    port: int,
+    *,
+    allow_local: bool,
+    by_mx: bool = True,
+) -> tuple[Candidate, ...]:
+    """Return at most MAX_ADDRESSES addresses in the order to try them; raises NoRoute.
+
+    Hosts stay in order; within a host IPv6 and IPv4 alternate, so that a broken one of the two
+    costs one timeout. An MX host without addresses is left out; if all are, that is an error,
+    never a reason to try the domain's own address.
+    """
+    found = [
+        Candidate(host.host, address, port, by_mx)
+        for host in hosts
+        for address in _alternating(host.v6, host.v4)
+    ]
+    allowed = [one for one in found if not forbidden(one.address, allow_local=allow_local)]
+    if allowed:
+        return tuple(allowed[:MAX_ADDRESSES])
+    names = ", ".join(host.host for host in hosts)
+    if found:
+        raise NoRoute("DNS Error", f"{names} has only addresses that mail may not go to")
+    if any(host.failed for host in hosts):
+        raise NoRoute("DNS Error", f"the address lookup of {names} for {domain} had no answer")
+    raise NoRoute("DNS Error", f"{names} for {domain} has no address")
+
+
+def _alternating(v6: Iterable[str], v4: Iterable[str]) -> list[str]:
+    pairs = chain.from_iterable(zip_longest(v6, v4))
+    return [address for address in pairs if address is not None]
+
+
+def forbidden(address: str, *, allow_local: bool) -> bool:
+    """Say whether an address may not be connected to.
+
+    Loopback, link-local and cloud metadata addresses would let whoever writes the DNS zone
+    reach services of this machine; `allow_local` admits them. Unspecified, multicast and
+    broadcast addresses are never a mail host.
+    """
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip.is_unspecified or ip.is_multicast or ip == IPv4Address("255.255.255.255"):
+        return True
+    return not allow_local and any(ip in network for network in _LOCAL_ONLY)

@@ -1,0 +1,45 @@
+"""PURE. When a copy, or a destination on hold, is tried again, and when it is given up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SPREAD = 0.25  # of a wait, either way
+_MAX_DOUBLINGS = 40  # 2**40 s are longer than any lifetime
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """The settings `retry.*`, seconds."""
+
+    initial: int
+    maximum: int
+    lifetime: int
+
+
+def wait_after(failures: int, settings: RetrySettings, jitter: float) -> float:
+    """Return the seconds to wait after the `failures`-th failure in a row (1, 2, ...).
+
+    Doubles from `initial` to `maximum`, spread by a quarter so that copies that failed together
+    don't come back together, and never leaves these two bounds. `jitter` is in [0, 1).
+    """
+    doublings = min(max(failures, 1) - 1, _MAX_DOUBLINGS)
+    lowest = min(settings.initial, settings.maximum)
+    middle = min(float(settings.maximum), lowest * 2.0**doublings)
+    low = max(float(lowest), middle * (1 - _SPREAD))
+    high = min(float(settings.maximum), middle * (1 + _SPREAD))
+    return low + (high - low) * jitter
+
+
+def next_attempt(
+    now: float, taken_at: float, attempts: int, settings: RetrySettings, jitter: float
+) -> float | None:
+    """Return when a copy is due again after one more failure, None if its lifetime is over.
+
+    `attempts` counts failures before this one. The last attempt is made at the very end of
+    the lifetime. A `taken_at` in the future (the clock was set back) counts as now.
+    """
+    end = min(taken_at, now) + settings.lifetime
+    if now >= end:
+        return None
+    return min(now + wait_after(attempts + 1, settings, jitter), end)

@@ -1,0 +1,54 @@
+"""TLS contexts towards an intake: nothing below TLS 1.2 can be built, nothing in plain text.
+
+In: a minimum version and where trust comes from. Out: contexts, made once and shared.
+The name in the certificate is judged by the caller after the handshake: which names are right
+is a matter of settings, not of the host that the DNS named.
+"""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class NoTrust(Exception):
+    """The file of trusted certificates can't be used; the text says which and why."""
+
+
+def intake_context(minimum_version: str, ca_file: Path | None, *, chain: bool) -> ssl.SSLContext:
+    """Return a client context for TLS `minimum_version` ("1.2" or "1.3") and newer.
+
+    With `chain` the peer needs a certificate that chains to `ca_file`, or to the system's
+    trust store without one. Without it any certificate passes, and the caller must compare it
+    with one that it knows. Raises ValueError for other versions, NoTrust.
+    """
+    if minimum_version not in _VERSIONS:
+        raise ValueError(f"TLS {minimum_version} is not one of {', '.join(_VERSIONS)}")
+    changed = 0
+    if chain and ca_file is not None:
+        try:
+            changed = ca_file.stat().st_mtime_ns
+        except OSError as error:
+            raise NoTrust(f"{ca_file} can't be read: {error.strerror}") from error
+    return _context(minimum_version, ca_file if chain else None, chain, changed)
+
+
+@lru_cache(maxsize=8)
+def _context(version: str, ca_file: Path | None, chain: bool, changed: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = _VERSIONS[version]
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if chain else ssl.CERT_NONE
+    if not chain:
+        return context
+    try:
+        if ca_file is None:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            context.load_verify_locations(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError among them
+        raise NoTrust(f"{ca_file} holds no certificates: {error}") from error
+    return context
