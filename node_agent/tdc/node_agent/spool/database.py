@@ -88,6 +88,9 @@ def _repeated(name: str, rows: int) -> str:
 class Database:
     """An open spool file."""
 
+    is_new = False
+    """The file was empty, and its schema was made now."""
+
     def __init__(self, path: Path) -> None:
         """Open `path`, make the schema if it is empty; raises DatabaseFault and its kinds."""
         self._finished_since_prune = 0
@@ -123,6 +126,7 @@ class Database:
         if (application_id, version, tables) == (0, 0, 0):
             script = (_FOLDER / "schema.sql").read_text("utf-8")
             self._connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
+            self.is_new = True
         elif application_id != APPLICATION_ID:
             raise DatabaseUnreadable("it is a database, but not a spool")
         elif version > SCHEMA_VERSION:

@@ -359,8 +359,7 @@ def _open(folder: SpoolFolder, now: float) -> _Opened:
             f"the spool's file could not be read ({error}); it is kept as {aside}, the copies in "
             "it were not delivered, and a new one was begun"
         )
-        fresh = _read(folder)
-        return replace(fresh, highest_mid=folder.reserved_mid, warning=warning)
+        return replace(_read(folder), warning=warning)
 
 
 def _read(folder: SpoolFolder) -> _Opened:
@@ -371,6 +370,9 @@ def _read(folder: SpoolFolder) -> _Opened:
         ledger.load_queued(database.load(CopyState.QUEUED))
         for state in (CopyState.DEAD, CopyState.DAMAGED):
             ledger.load_aside(state, (size for _, _, _, size in database.load(state)))
+        if database.is_new and folder.reserved_mid:
+            warning = "the spool's file was missing or empty; the copies it held are lost to us"
+            return _Opened(database, ledger, folder.reserved_mid, were_held, warning)
         return _Opened(database, ledger, database.highest_mid(), were_held)
     except BaseException:
         database.close()

@@ -1,0 +1,220 @@
+"""Damaged rows, damaged files, foreign files, and a disk that refuses writes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tdc.node_agent.spool.errors import SpoolError, SpoolUnavailable
+from tdc.node_agent.spool.spool import Spool
+from tdc.shared.edge.clock import wall
+from tdc.shared.mail.envelope import Envelope
+
+INTAKE = "journal@intake.example"
+ENVELOPE = Envelope("ann@example.com", ("bob@example.org",))
+
+
+async def put(spool: Spool, content: bytes) -> int:
+    mid = await spool.hold(ENVELOPE, content, INTAKE, "0" * 32)
+    spool.release(mid)
+    return mid
+
+
+async def spool_with(folder: Path, copies: int) -> list[int]:
+    spool = await Spool.open(folder)
+    mids = [await put(spool, b"copy %d " % number * 1_000) for number in range(copies)]
+    await spool.close()
+    return mids
+
+
+def change(folder: Path, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(folder / "spool.db")
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE contents SET content = CAST(content || 'x' AS BLOB) WHERE mid = ?",
+        "UPDATE contents SET content = zeroblob(length(content)) WHERE mid = ?",
+        "UPDATE contents SET content = 'text' WHERE mid = ?",
+        "DELETE FROM contents WHERE mid = ?",
+        'UPDATE copies SET envelope = \'["mallory", [], false, "7BIT", null]\' WHERE mid = ?',
+        "UPDATE copies SET intake = 'else@where.example' WHERE mid = ?",
+        "UPDATE copies SET report_id = 'x' WHERE mid = ?",
+        "UPDATE copies SET checksum = x'00' WHERE mid = ?",
+        "UPDATE copies SET envelope = 'no json' WHERE mid = ?",
+    ],
+)
+async def test_a_damaged_row_is_set_aside_and_the_others_flow(
+    folder: Path, statement: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = await spool_with(folder, 3)
+    change(folder, statement, second)
+    spool = await Spool.open(folder)
+    copies = await spool.claim(wall(), 10)
+    assert [copy.mid for copy in copies] == [first, third]
+    assert spool.facts().damaged == 1
+    assert spool.facts().queued == 2
+    (damaged,) = await spool.damaged()
+    assert damaged.mid == second
+    assert damaged.reason
+    await spool.close()
+    spool = await Spool.open(folder)
+    assert spool.facts().damaged == 1, "it stays aside after a restart"
+    await spool.close()
+
+
+async def test_damaged_pages_of_one_copy_do_not_stop_the_others(folder: Path) -> None:
+    mids = await spool_with(folder, 40)
+    path = folder / "spool.db"
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"copy 20 " * 200)
+    raw[at : at + 64] = b"\xff" * 64
+    path.write_bytes(raw)
+    spool = await Spool.open(folder)
+    copies = await spool.claim(wall(), 100)
+    assert len(copies) == 39
+    assert [damaged.mid for damaged in await spool.damaged()] == [mids[20]]
+    await spool.close()
+
+
+@pytest.mark.parametrize("raw", [b"no database at all" * 1_000, b"\0" * 16_384])
+async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
+    folder: Path, raw: bytes
+) -> None:
+    mids = await spool_with(folder, 3)
+    (folder / "spool.db").write_bytes(raw)
+    spool = await Spool.open(folder)
+    warning = spool.facts().warning
+    assert warning is not None
+    (aside,) = folder.glob("spool.damaged-*")
+    assert str(aside) in warning
+    assert aside.read_bytes() == raw
+    assert await put(spool, b"new") > max(mids), "message numbers don't repeat"
+    await spool.close()
+    spool = await Spool.open(folder)
+    assert spool.facts().warning is None
+    assert spool.facts().queued == 1
+    await spool.close()
+
+
+async def test_a_file_that_vanished_is_told_and_message_numbers_go_on(folder: Path) -> None:
+    mids = await spool_with(folder, 3)
+    (folder / "spool.db").unlink()
+    spool = await Spool.open(folder)
+    assert "missing" in (spool.facts().warning or "")
+    assert await put(spool, b"new") > max(mids)
+    await spool.close()
+
+
+async def test_a_foreign_database_is_set_aside_whole(folder: Path) -> None:
+    folder.mkdir()
+    connection = sqlite3.connect(folder / "spool.db")
+    with connection:
+        connection.execute("CREATE TABLE theirs (x)")
+        connection.execute("INSERT INTO theirs VALUES (42)")
+    connection.close()
+    spool = await Spool.open(folder)
+    assert "not a spool" in (spool.facts().warning or "")
+    await spool.close()
+    (aside,) = folder.glob("spool.damaged-*")
+    connection = sqlite3.connect(aside)
+    assert connection.execute("SELECT x FROM theirs").fetchone() == (42,)
+    connection.close()
+
+
+async def test_a_file_of_a_newer_version_is_refused_and_left_alone(folder: Path) -> None:
+    await spool_with(folder, 2)
+    change(folder, "PRAGMA user_version = 2")
+    before = (folder / "spool.db").read_bytes()
+    with pytest.raises(SpoolError, match="newer version"):
+        await Spool.open(folder)
+    assert (folder / "spool.db").read_bytes() == before
+    change(folder, "PRAGMA user_version = 1")
+    spool = await Spool.open(folder)
+    assert spool.facts().queued == 2
+    await spool.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "symlink", "fifo"])
+async def test_something_else_in_the_place_of_the_file_is_refused(folder: Path, kind: str) -> None:
+    folder.mkdir()
+    path = folder / "spool.db"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "symlink":
+        path.symlink_to(folder / "elsewhere")
+    else:
+        os.mkfifo(path)
+    with pytest.raises(SpoolError, match=r"spool\.db"):
+        await Spool.open(folder)
+    assert not (folder / "elsewhere").exists()
+
+
+async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SpoolError, match="can't be used"):
+        await Spool.open(tmp_path / "file" / "spool")
+
+
+@pytest.fixture
+def disk_limit() -> Iterator[None]:
+    """Restore the limit on file size, and let a write over it fail instead of killing us."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("disk_limit")
+async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_heals(
+    folder: Path,
+) -> None:
+    spool = await Spool.open(folder)
+    mids = [await put(spool, b"x" * 10_000) for _ in range(8)]
+    (claimed, *others) = await spool.claim(wall(), 4)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    used = (folder / "spool.db-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (used, hard))
+
+    with pytest.raises(SpoolUnavailable):
+        await put(spool, b"y" * 10_000)
+    assert spool.facts().unhealthy
+    assert await spool.claim(wall(), 10) == [], "what can't be marked must not be sent"
+    async with asyncio.timeout(3):  # the mark is kept, its caller is not held up
+        await spool.delivered(claimed.mid, reply="250 ok")
+        await spool.defer(others[0].mid, next_at=wall(), reason="later")
+    with pytest.raises(SpoolUnavailable):
+        await spool.hold(ENVELOPE, b"z", INTAKE, "1")
+
+    spool.arrived.clear()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    async with asyncio.timeout(8):
+        await spool.arrived.wait()
+    assert spool.facts().unhealthy is None
+    new = await put(spool, b"n" * 10_000)
+    await spool.close()
+
+    spool = await Spool.open(folder)
+    found = {copy.mid: copy.attempts for copy in await spool.claim(wall(), 100)}
+    assert set(found) == {*mids, new} - {claimed.mid}
+    assert found[others[0].mid] == 1
+    await spool.close()
+
+
+async def test_a_closed_spool_takes_nothing(folder: Path) -> None:
+    spool = await Spool.open(folder)
+    await spool.close()
+    with pytest.raises(SpoolUnavailable):
+        await spool.hold(ENVELOPE, b"x", INTAKE, "1")
+    assert await spool.claim(wall(), 1) == []
