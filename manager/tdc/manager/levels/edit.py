@@ -169,7 +169,7 @@ class _Draft:
     def _claim_name(self, level: Level, name: str) -> None:
         there = self.names.setdefault((level, name.lower()), "")
         if there:
-            unlike = "" if there == name else f" ({name!r} differs only in case)"
+            unlike = "" if there == name else f", and {name} differs only in case"
             raise EditRefused(f"cluster {self.before.name} already has a {level} {there}{unlike}")
         self.names[level, name.lower()] = name
 

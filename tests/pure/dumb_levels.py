@@ -1,0 +1,99 @@
+"""A deliberately dumb model of levels: plain dicts, copied whole, compared by brute force.
+
+It knows no revisions, no drafts and no sharing. What the real thing does must come out the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from tdc.manager.levels.edit import (
+    AddGroup,
+    AddMachine,
+    Edit,
+    RestoreLevels,
+    SetValues,
+    UnsetValues,
+)
+from tdc.manager.levels.fleet import Cluster
+from tdc.shared.settings.schema import SCHEMA
+
+ABSENT = "absent"
+
+
+@dataclass
+class Dumb:
+    """(level, name) -> setting -> value, and machine -> group."""
+
+    cluster: str
+    levels: dict[tuple[str, str], dict[str, Any]]
+    group_of: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> Dumb:
+        levels: dict[tuple[str, str], dict[str, Any]] = {
+            ("cluster", cluster.name): dict(cluster.stored.settings)
+        }
+        for group in cluster.groups.values():
+            levels["group", group.name] = dict(group.stored.settings)
+        for machine in cluster.machines.values():
+            levels["machine", machine.name] = dict(machine.stored.settings)
+        group_of = {machine.name: machine.group for machine in cluster.machines.values()}
+        return cls(cluster.name, levels, group_of)
+
+    def effective(self, machine: str) -> dict[str, Any]:
+        """Pour default, cluster, group and machine over each other; the last one stays."""
+        values: dict[str, Any] = {name: row.default for name, row in SCHEMA.items()}
+        values.update(self.levels["cluster", self.cluster])
+        values.update(self.levels["group", self.group_of[machine]])
+        values.update(self.levels["machine", machine])
+        return values
+
+    def after(self, edits: list[Edit]) -> Dumb:
+        model = copy.deepcopy(self)
+        for edit in edits:
+            model._apply(edit)
+        return model
+
+    def _apply(self, edit: Edit) -> None:
+        if isinstance(edit, AddGroup):
+            self.levels["group", edit.name] = {}
+        elif isinstance(edit, AddMachine):
+            self.levels["machine", edit.name] = {}
+            self.group_of[edit.name] = edit.group
+        elif isinstance(edit, UnsetValues):
+            for name in edit.names:
+                self.levels[str(edit.level.level), edit.level.name].pop(name, None)
+        elif isinstance(edit, RestoreLevels):
+            for key, settings in edit.levels.items():
+                if (str(key.level), key.name) in self.levels:
+                    self.levels[str(key.level), key.name] = dict(settings)
+        elif isinstance(edit, SetValues):
+            level = self.levels[str(edit.level.level), edit.level.name]
+            was = level.get("enabled", ABSENT)
+            level.update(edit.settings)
+            if edit.level.level == "machine" and was is not False and level.get("enabled") is False:
+                self.levels["group", self.group_of[edit.level.name]]["enabled"] = False
+                self.levels["cluster", self.cluster]["enabled"] = False
+
+    def level_changes(self, after: Dumb) -> set[tuple[str, str, str, Any, Any]]:
+        """(level, name, setting, before, after) of all that differs."""
+        return {
+            (level, name, setting, before, now)
+            for (level, name), settings in after.levels.items()
+            for setting in SCHEMA
+            if (before := self.levels.get((level, name), {}).get(setting, ABSENT))
+            != (now := settings.get(setting, ABSENT))
+        }
+
+    def machine_changes(self, after: Dumb) -> set[tuple[str, str, Any, Any]]:
+        """(machine, setting, before, after) of all that differs in force on machines there are."""
+        return {
+            (machine, setting, before, now)
+            for machine in self.group_of
+            for setting in SCHEMA
+            if (before := self.effective(machine)[setting])
+            != (now := after.effective(machine)[setting])
+        }
