@@ -1,0 +1,208 @@
+"""etcd away, etcd back, and stored values that can't be read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.keys import cluster_key, enrolment_key, head_key, machine_key
+from tdc.manager.store.values import Put
+from tdc.v1 import operators_pb2
+
+from tests.fakes.etcd import ExternalEtcd
+from tests.manager.api import Api, add_group, add_machine, manager, put, refused
+
+STATUS = grpc.StatusCode
+
+
+async def _warnings(api: Api) -> str:
+    status = await api.monitoring.GetStatus(operators_pb2.StatusRequest())
+    return "; ".join(status.warnings)
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> float:
+    """Wait until the condition holds; how long that took."""
+    began = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+async def _raw_put(etcd: ExternalEtcd, key: str, value: bytes) -> None:
+    async with EtcdClient(etcd.options) as client:
+        await client.txn([], [Put(key, value)])
+
+
+async def _two_machines(api: Api) -> None:
+    await api.create_cluster("c1")
+    await api.commit(
+        add_group("g1"),
+        add_machine("mx1", "g1"),
+        add_machine("mx2", "g1"),
+        put("machine", "mx1", retry__initial=5),
+        put("machine", "mx2", retry__initial=6),
+    )
+
+
+async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
+    api: Api, etcd: ExternalEtcd
+) -> None:
+    await _two_machines(api)
+    edit = put("machine", "mx1", retry__initial=7)
+    plan = await api.plan(edit)
+    await etcd.stop()
+
+    async def told() -> bool:
+        return "etcd is away" in await _warnings(api)
+
+    await _until(told)
+    began = time.monotonic()
+    async with refused(STATUS.UNAVAILABLE, "etcd is away"):
+        await api.commit_as_planned(plan, edit)
+    async with refused(STATUS.UNAVAILABLE, "etcd is away"):
+        await api.create_cluster("c2")
+    async with refused(STATUS.UNAVAILABLE, "etcd is away"):
+        await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine="mx1"))
+    assert time.monotonic() - began < 1.0
+    assert await api.enabled("mx1") is False
+    assert (await api.plan(edit)).fingerprint == plan.fingerprint
+    explained = await api.settings.Explain(operators_pb2.ExplainRequest(machine="mx1"))
+    assert len(explained.settings) > 20
+
+    await etcd.start()
+
+    async def back() -> bool:
+        return not await _warnings(api)
+
+    assert await _until(back) < 5.0
+    assert (await api.commit_as_planned(plan, edit)).revision == 3
+
+
+async def test_a_frozen_etcd_is_noticed_and_a_write_is_told_in_bounded_time(
+    api: Api, etcd: ExternalEtcd
+) -> None:
+    await _two_machines(api)
+    edit = put("machine", "mx1", retry__initial=7)
+    plan = await api.plan(edit)
+    etcd.pause()
+    try:
+        began = time.monotonic()
+        async with refused(STATUS.UNAVAILABLE):
+            await api.commit_as_planned(plan, edit)
+        assert time.monotonic() - began < 20.0
+    finally:
+        etcd.resume()
+
+
+async def test_a_commit_of_another_manager_is_seen(
+    api: Api, etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    await _two_machines(api)
+    endpoints = etcd.options.endpoints
+    async with manager(tmp_path / "other", etcd_endpoints=endpoints) as other:
+        await other.commit(put("machine", "mx1", log__level="debug"))
+
+        async def seen() -> bool:
+            rows = await api.fleet.ListMachines(operators_pb2.ListMachinesRequest(name="mx1"))
+            return "log.level" in rows.machines[0].overrides
+
+        assert await _until(seen) < 1.0
+
+
+async def test_two_managers_commit_at_a_time_and_both_commits_are_made(
+    api: Api, etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    """A race lost to the other manager is planned anew: the outcome is the same, so it is made."""
+    await _two_machines(api)
+    endpoints = etcd.options.endpoints
+    async with manager(tmp_path / "other", etcd_endpoints=endpoints) as other:
+        for seconds in range(10, 15):
+            made = await asyncio.gather(
+                api.commit(put("machine", "mx1", retry__initial=seconds)),
+                other.commit(put("machine", "mx2", retry__initial=seconds)),
+            )
+            assert len(set(made)) == 2
+    history = await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
+    assert [each.revision for each in history.commits] == list(range(12, 0, -1))
+
+
+async def test_a_damaged_shard_is_refused_alone_and_its_machine_keeps_its_last_settings(
+    api: Api, etcd: ExternalEtcd, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _two_machines(api)
+    assert machine_key("c1", "mx1") != machine_key("c1", "mx2")
+    with caplog.at_level(logging.ERROR):
+        await _raw_put(etcd, machine_key("c1", "mx1"), b"\x00garbage")
+
+        async def told() -> bool:
+            return machine_key("c1", "mx1") in await _warnings(api)
+
+        await _until(told)
+    assert any(machine_key("c1", "mx1") in record.message for record in caplog.records)
+    request = operators_pb2.GetEffectiveRequest(machine="mx1")
+    assert (await api.settings.GetEffective(request)).settings.retry_initial == 5
+
+    async with refused(STATUS.FAILED_PRECONDITION, machine_key("c1", "mx1"), "nothing was changed"):
+        await api.commit(put("machine", "mx1", retry__initial=7))
+    assert await api.commit(put("machine", "mx2", retry__initial=8)) == 3
+    assert await api.commit(put("cluster", "c1", log__level="debug")) == 4
+    request = operators_pb2.GetEffectiveRequest(machine="mx1")
+    effective = (await api.settings.GetEffective(request)).settings
+    assert (effective.retry_initial, effective.log_level) == (5, "debug")
+
+
+async def test_a_manager_that_starts_on_damage_serves_the_rest(
+    api: Api, etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    await _two_machines(api)
+    await api.create_cluster("c2")
+    await _raw_put(etcd, machine_key("c1", "mx1"), b"{}")
+    await _raw_put(etcd, head_key("c2"), b"[]")
+    endpoints = etcd.options.endpoints
+    async with manager(tmp_path / "other", etcd_endpoints=endpoints) as other:
+        told = await _warnings(other)
+        assert machine_key("c1", "mx1") in told
+        assert head_key("c2") in told
+        rows = await other.fleet.ListMachines(operators_pb2.ListMachinesRequest())
+        assert [each.name for each in rows.machines] == ["mx2"]
+        async with refused(STATUS.NOT_FOUND, "mx1"):
+            await other.enabled("mx1")
+        async with refused(STATUS.FAILED_PRECONDITION, machine_key("c1", "mx1")):
+            await other.commit(add_machine("mx1", "g1"))
+        assert await other.commit(put("machine", "mx2", retry__initial=9)) == 3
+
+
+async def test_a_damaged_head_or_cluster_level_keeps_what_was_known_and_refuses_commits(
+    api: Api, etcd: ExternalEtcd
+) -> None:
+    await _two_machines(api)
+    for key in (head_key("c1"), cluster_key("c1")):
+        await _raw_put(etcd, key, b"\xff\xfe")
+
+    async def told() -> bool:
+        warnings = await _warnings(api)
+        return head_key("c1") in warnings and cluster_key("c1") in warnings
+
+    await _until(told)
+    assert await api.enabled("mx1") is False
+    async with refused(STATUS.FAILED_PRECONDITION, head_key("c1")):
+        await api.commit(put("machine", "mx1", retry__initial=7))
+
+
+async def test_a_damaged_enrolment_admits_nobody_and_is_told(api: Api, etcd: ExternalEtcd) -> None:
+    await _two_machines(api)
+    await _raw_put(etcd, enrolment_key("c1", "mx1"), b"?")
+
+    async def told() -> bool:
+        return "enrolment of machine 'mx1'" in await _warnings(api)
+
+    await _until(told)
+    rows = await api.fleet.ListMachines(operators_pb2.ListMachinesRequest(name="mx1"))
+    assert rows.machines[0].enrolled is False
