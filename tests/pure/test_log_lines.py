@@ -1,0 +1,201 @@
+"""The lines operators read: published words kept, foreign text harmless, mail never held up."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.node_agent import log_lines
+from tdc.node_agent.log_lines import TdcLog, escape, mail_log_stamp
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
+HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+# What docs/log-lines.md shows, by calling each method with the facts of its example.
+EXAMPLES: list[Callable[[TdcLog], None]] = [
+    lambda log: log.queued(3),
+    lambda log: log.started(0, 3, "user@example.com"),
+    lambda log: log.delivered(3, 0, "250 2.0.0 Ok: queued as 4F1", "TLSv1.3"),
+    lambda log: log.failed(
+        4, "TLS Error", "mx1.intake.example:25 offered no STARTTLS; held, next try in 60 s"
+    ),
+    lambda log: log.dead(5, "552 5.3.4 Message too big"),
+    lambda log: log.damaged(6, "its bytes don't match their checksum"),
+    lambda log: log.missed("the spool is full", "Check spool.max_messages."),
+    lambda log: log.connected(1, "mx1.intake.example", "192.0.2.25", "TLSv1.3"),
+    lambda log: log.held("intake.example", "TLS Error", "no STARTTLS offered", 60.4),
+    lambda log: log.released("intake.example"),
+    lambda log: log.spool_unhealthy("disk I/O error"),
+    lambda log: log.spool_healthy(),
+    lambda log: log.settings_applied(42, HASH),
+    lambda log: log.settings_rejected(43, "enabled without an intake_address"),
+    lambda log: log.info("agent started"),
+]
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def log(stream: io.StringIO) -> TdcLog:
+    return TdcLog(logger=logging.getLogger("tdc-test"), stream=stream)
+
+
+def lines_of(log: TdcLog, stream: io.StringIO) -> list[str]:
+    log.close()
+    return stream.getvalue().splitlines()
+
+
+def test_the_published_lines_keep_their_words(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("info", "text")
+    log.queued(3)
+    log.started(0, 3, "user@example.com")
+    log.failed(4, "TLS Error", "mx1.intake.example:25 offered no STARTTLS; held")
+    stamp = r"\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \(GMT [+-]\d\d:\d\d\) "
+    words = [
+        "TDC: Message 3 queued for delivery.",
+        "TDC: (DCID 0) Delivery started for message 3 to user@example.com.",
+        "TDC: Message 4 delivery failed to Cisco Secure Email Threat Defense: TLS Error.",
+        "TDC: Message 4 TLS Error: mx1.intake.example:25 offered no STARTTLS; held",
+    ]
+    lines = lines_of(log, stream)
+    assert [re.sub(f"^{stamp}", "", line) for line in lines] == words
+    assert all(re.match(stamp, line) for line in lines)
+
+
+def test_the_stamp_is_as_the_mail_log_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for zone, stamp in (
+        ("UTC", "23 Nov 2026 09:15:02 (GMT +00:00)"),
+        ("Asia/Kolkata", "23 Nov 2026 14:45:02 (GMT +05:30)"),
+        ("America/St_Johns", "23 Nov 2026 05:45:02 (GMT -03:30)"),
+    ):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert mail_log_stamp(1_795_425_302) == stamp
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_each_line_is_documented(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("debug", "text")
+    for example in EXAMPLES:
+        example(log)
+    undocumented = [
+        line for line in lines_of(log, stream) if line.split(") ", 1)[1] not in DOCUMENT
+    ]
+    assert undocumented == []
+
+
+def test_each_method_has_an_example_and_each_event_is_documented() -> None:
+    source = Path(log_lines.__file__).read_text("utf-8")
+    events = set(re.findall(r'_write\(logging\.\w+, "([a-z-]+)"', source))
+    assert events == set(re.findall(r"^\| `([a-z-]+)` \|", DOCUMENT, flags=re.M))
+
+
+def test_json_has_the_same_facts(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("info", "json")
+    log.failed(4, "TLS Error", "offered no\r\nSTARTTLS")
+    first, second = map(json.loads, lines_of(log, stream))
+    assert first["event"] == "failed"
+    assert (first["mid"], first["level"]) == (4, "warning")
+    assert second["check"] == "offered no\r\nSTARTTLS"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", first["time"])
+
+
+def test_level_and_format_change_while_running(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("error", "text")
+    log.queued(1)
+    log.configure("info", "json")
+    log.queued(2)
+    log.configure("info", "text")
+    log.queued(3)
+    lines = lines_of(log, stream)
+    assert json.loads(lines[0])["mid"] == 2
+    assert lines[1].endswith("Message 3 queued for delivery.")
+    assert len(lines) == 2
+
+
+@given(text=st.text(max_size=80))
+def test_foreign_text_stays_on_its_line_and_does_not_speak_to_the_terminal(text: str) -> None:
+    shown = escape(text)
+    assert shown.isprintable()
+    assert shown.splitlines() in ([shown], [])
+
+
+@given(one=st.text(max_size=20), other=st.text(max_size=20))
+def test_two_texts_never_look_the_same(one: str, other: str) -> None:
+    assert (escape(one) == escape(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é ü", "plain é ü"),
+        ("a\r\nb", "a\\x0d\\x0ab"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b31m", "\\x9b31m"),
+        ("left\u202eright", "left\\u202eright"),
+        ("\u2028", "\\u2028"),
+        ("\udcff", "\\udcff"),
+        ("back\\slash", "back\\\\slash"),
+        ("x" * 600, "x" * 500 + "…"),
+    ],
+)
+def test_escapes(text: str, shown: str) -> None:
+    assert escape(text) == shown
+
+
+def test_a_percent_sign_is_only_a_percent_sign(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("info", "text")
+    log.delivered(1, 2, "250 100%s done %d", "TLSv1.3")
+    assert lines_of(log, stream)[0].endswith("250 100%s done %d")
+
+
+class StuckStream(io.StringIO):
+    """A pipe that nobody reads, until `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.go.wait(10)
+        return super().write(text)
+
+
+def test_a_stuck_reader_does_not_hold_up_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_lines, "MAX_WAITING_LINES", 50)
+    stream = StuckStream()
+    log = TdcLog(logger=logging.getLogger("tdc-test"), stream=stream)
+    log.configure("info", "text")
+    started = time.monotonic()
+    for mid in range(500):
+        log.queued(mid)
+    assert time.monotonic() - started < 1
+    stream.go.set()
+    deadline = time.monotonic() + 5
+    while not stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    log.queued(500)
+    lines = lines_of(log, stream)
+    assert 50 <= len(lines) < 200
+    assert re.search(r"TDC: \d+ log lines dropped", lines[-2])
+    assert "Message 500 queued" in lines[-1]
+
+
+def test_a_closed_stream_ends_nothing(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("info", "text")
+    stream.close()
+    log.queued(1)
+    log.close()
