@@ -46,14 +46,13 @@ class EmbeddedEtcd:
     """A supervised member. ``async with EmbeddedEtcd(folder) as endpoint:``.
 
     `warning` says, once started, what is wrong with the etcd program in use; None if nothing is.
-    `pid` is the member's process, None while it is not running.
     """
 
     def __init__(self, folder: Path, binary: Path | None = None, *, quota: int = QUOTA) -> None:
         """Take the folder for its data (made if absent) and, if given, the program to run."""
         self.folder = folder.absolute()
         self.warning: str | None = None
-        self.pid: int | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._binary = binary
         self._quota = quota
         self._lock = -1
@@ -67,19 +66,24 @@ class EmbeddedEtcd:
             self._lock = await self._take_lock(stack)
             self._warn(program)
             endpoint = stack.enter_context(_reachable(self.folder))
-            process = await self._start(program)
-            try:
-                await self._wait_until_serving(process, endpoint)
-            except BaseException:
-                await self._stop(process)
-                raise
-            supervising = self._supervise(program, process)
-            await stack.enter_async_context(running(supervising, name="embedded etcd"))
+            # Stopped by the stack, not by the supervising task: a task that is cancelled before
+            # its first step never gets to its own clean-up.
+            stack.push_async_callback(self._stop)
+            await self._start(program)
+            await self._wait_until_serving(endpoint)
+            supervising = running(self._supervise(program), name="embedded etcd")
+            await stack.enter_async_context(supervising)
             self._stack = stack.pop_all()
         return endpoint
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    @property
+    def pid(self) -> int | None:
+        """The member's process, None while it is not running."""
+        running_one = self._process is not None and self._process.returncode is None
+        return self._process.pid if self._process is not None and running_one else None
 
     @property
     def _log_path(self) -> Path:
@@ -127,27 +131,25 @@ class EmbeddedEtcd:
 
     # -- the process -----------------------------------------------------------------------------
 
-    async def _supervise(self, program: EtcdProgram, process: asyncio.subprocess.Process) -> None:
+    async def _supervise(self, program: EtcdProgram) -> None:
         """Start the member again whenever it ends; sooner if it ran for a while."""
         pause = Pause(longest=10.0, first=0.2)
-        try:
-            while True:
-                began = monotonic()
-                code = await self._ended(process)
+        while True:
+            began = monotonic()
+            if self._process is not None:
+                code = await self._ended(self._process)
                 LOG.error(
                     "the embedded etcd ended (%s); starting it again; its log is %s",
                     f"signal {-code}" if code < 0 else f"exit code {code}",
                     self._log_path,
                 )
-                if monotonic() - began > 60:
-                    pause.reset()
-                await pause()
-                try:
-                    process = await self._start(program)
-                except EmbeddedError as error:
-                    LOG.error("%s", error)
-        finally:
-            await self._stop(process)
+            if monotonic() - began > 60:
+                pause.reset()
+            await pause()
+            try:
+                await self._start(program)
+            except EmbeddedError as error:
+                LOG.error("%s", error)
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         """Wait for the process's end, keeping its log bounded meanwhile; returns the exit code."""
@@ -157,13 +159,14 @@ class EmbeddedEtcd:
                     return await process.wait()
             self._bound_log()
 
-    async def _start(self, program: EtcdProgram) -> asyncio.subprocess.Process:
+    async def _start(self, program: EtcdProgram) -> None:
+        self._process = None
         try:
             for name in (_SOCKET, _PEER_SOCKET):  # left behind by a kill; the lock is ours
                 (self.folder / name).unlink(missing_ok=True)
             self._bound_log()
             with self._log_path.open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
+                self._process = await asyncio.create_subprocess_exec(
                     *program.dying_with_us(_arguments(self._quota)),
                     cwd=self.folder,
                     env=_environment(),
@@ -175,13 +178,11 @@ class EmbeddedEtcd:
                 )
         except OSError as error:
             raise EmbeddedError(f"can't start {program.path}: {error}") from error
-        self.pid = process.pid
-        return process
 
-    async def _stop(self, process: asyncio.subprocess.Process) -> None:
+    async def _stop(self) -> None:
         """End the process by SIGTERM, then by SIGKILL."""
-        self.pid = None
-        if process.returncode is not None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
             return
         process.terminate()
         process.send_signal(signal.SIGCONT)  # a stopped process would not see SIGTERM
@@ -195,9 +196,11 @@ class EmbeddedEtcd:
                 process.kill()
                 await process.wait()
 
-    async def _wait_until_serving(self, process: asyncio.subprocess.Process, endpoint: str) -> None:
+    async def _wait_until_serving(self, endpoint: str) -> None:
         """Return when a linearizable read succeeds; raises EmbeddedError if it never does."""
         give_up = monotonic() + START_TIMEOUT
+        process = self._process
+        assert process is not None
         async with EtcdClient(EtcdOptions((endpoint,), timeout=1.0)) as etcd:
             while process.returncode is None and monotonic() < give_up:
                 with contextlib.suppress(EtcdError):

@@ -179,10 +179,15 @@ class EtcdClient:
             ),
         )
 
-    async def compact(self, revision: int) -> None:
-        """Forget etcd's history before `revision`; one that is compacted already is no error."""
+    async def compact(self, revision: int, *, wait: bool = False) -> None:
+        """Forget etcd's history before `revision`; one that is compacted already is no error.
+
+        With `wait`, until the space is free inside the database.
+        """
+        request = CompactionRequest(revision=revision, physical=wait)
+        timeout = 60.0 if wait else None
         with contextlib.suppress(Compacted):
-            await self._read(lambda stub: stub.Compact, CompactionRequest(revision=revision))
+            await self._read(lambda stub: stub.Compact, request, timeout=timeout)
 
     async def defragment(self, *, timeout: float = 60.0) -> None:
         """Give freed space back to the file system; the member answers nothing meanwhile."""
@@ -191,9 +196,16 @@ class EtcdClient:
         )
 
     async def disarm(self) -> None:
-        """Clear etcd's alarms, after their cause is gone."""
-        request = AlarmRequest(action=AlarmRequest.DEACTIVATE, alarm=AlarmType.Value("NOSPACE"))
-        await self._read(lambda stub: stub.Alarm, request, MaintenanceStub)
+        """Clear the members' NOSPACE alarms, after their cause is gone."""
+        raised = await self._read(
+            lambda stub: stub.Alarm, AlarmRequest(action=AlarmRequest.GET), MaintenanceStub
+        )
+        for alarm in raised.alarms:
+            if alarm.alarm == AlarmType.Value("NOSPACE"):
+                request = AlarmRequest(
+                    action=AlarmRequest.DEACTIVATE, memberID=alarm.memberID, alarm=alarm.alarm
+                )
+                await self._read(lambda stub: stub.Alarm, request, MaintenanceStub)
 
     # -- watching ------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ class Maintenance:
             return
         wasteful = usage.quota is not None and usage.size > usage.quota / 2
         if "NOSPACE" in usage.alarms:
-            await self._etcd.compact((await self._etcd.status()).revision)
+            await self._etcd.compact((await self._etcd.status()).revision, wait=True)
         if "NOSPACE" in usage.alarms or (wasteful and usage.size > 2 * usage.size_in_use):
             await self._etcd.defragment()
         if "NOSPACE" in usage.alarms:

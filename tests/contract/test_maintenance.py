@@ -1,0 +1,132 @@
+"""What keeps the store small, by one manager at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tdc.manager.levels.fleet import new_cluster
+from tdc.manager.store import commit as commit_module
+from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.encoding import pack
+from tdc.manager.store.errors import Compacted, TokenUnknown, TokenUsed
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.history import MAX_AGE, CommitRecord, History
+from tdc.manager.store.joins import JoinStore, JoinToken
+from tdc.manager.store.keys import STORE
+from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
+from tdc.manager.store.store_id import UnreadableStore, store_id
+from tdc.manager.store.values import Delete, Put
+
+from tests.contract.conftest import shared_by_module
+from tests.contract.fleets import CLUSTER, SIGNED, commit, set_values, stored, west
+
+pytestmark = shared_by_module
+
+MADE = float(SIGNED["time"])
+
+
+async def revisions(etcd: EtcdClient) -> list[int]:
+    records = await History(etcd).commits("west")
+    return [record.revision for record in records if isinstance(record, CommitRecord)]
+
+
+async def test_of_several_managers_one_does_the_round(etcd: EtcdClient) -> None:
+    managers = [Maintenance(etcd, own_member=False) for _ in range(4)]
+    rounds = await asyncio.gather(*(each.round_if_due(MADE) for each in managers))
+    assert len([done for done in rounds if done is not None]) == 1
+    assert await managers[0].round_if_due(MADE + EVERY - 1) is None
+    assert await managers[0].round_if_due(MADE + EVERY) is not None
+
+
+async def test_a_wrong_clock_of_another_manager_does_not_stop_maintenance(
+    small_etcd: EtcdClient,
+) -> None:
+    maintenance = Maintenance(small_etcd, own_member=False)
+    await maintenance.round_if_due(MADE + 1e9)
+    assert await maintenance.round_if_due(MADE) is not None
+
+
+async def test_a_round_compacts_to_the_round_before(small_etcd: EtcdClient) -> None:
+    await west(small_etcd)
+    maintenance = Maintenance(small_etcd, own_member=False)
+    first = await maintenance.round_if_due(MADE)
+    assert first is not None
+    assert first.compacted is None
+    between = (await small_etcd.txn([], [Put("/tdc/t/a", b"1")])).revision
+    second = await maintenance.round_if_due(MADE + EVERY)
+    assert second is not None
+    assert second.compacted == between - 2  # the store as the first round found it, then claimed
+    with pytest.raises(Compacted):
+        async for _ in small_etcd.watch("/tdc/", second.compacted - 1, deadline=3):
+            pass
+    async for message in small_etcd.watch("/tdc/", between, deadline=3):
+        if message.events:
+            assert message.events[0].mod_revision == between
+            break
+
+
+async def test_old_commits_go_with_their_request_ids_but_never_the_newest(
+    small_etcd: EtcdClient,
+) -> None:
+    await west(small_etcd)
+    maintenance = Maintenance(small_etcd, own_member=False)
+    kept = await maintenance.round_if_due(MADE + MAX_AGE)
+    assert kept is not None
+    assert (kept.commits, kept.requests) == (0, 0)
+    done = await maintenance.round_if_due(MADE + MAX_AGE + EVERY)
+    assert done is not None
+    assert (done.commits, done.requests) == (1, 2)
+    assert await revisions(small_etcd) == [2]
+    assert (await stored(small_etcd)).revision == 2
+
+
+async def test_a_commit_beyond_the_bound_drops_the_oldest(
+    small_etcd: EtcdClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_module, "MAX_COMMITS", 3)
+    await west(small_etcd)
+    for number in range(4):
+        edit = set_values(CLUSTER, max_message_size=number + 1)
+        await commit(small_etcd, await stored(small_etcd), edit, request_id=f"r{number}")
+    assert await revisions(small_etcd) == [6, 5, 4]
+
+
+async def test_used_tokens_are_told_apart_for_a_day(small_etcd: EtcdClient) -> None:
+    joins, maintenance = JoinStore(small_etcd), Maintenance(small_etcd, own_member=False)
+    token = JoinToken("west", "Main_Group", "mx1", MADE + 600)
+    await joins.add("used", token)
+    await joins.add("unused", replace(token, machine="mx2", expires=MADE + 2 * TOKENS_KEPT))
+    await joins.redeem("used", MADE, "id")
+    await maintenance.round_if_due(MADE + TOKENS_KEPT)
+    with pytest.raises(TokenUsed):
+        await joins.redeem("used", MADE, "other")
+    done = await maintenance.round_if_due(MADE + TOKENS_KEPT + EVERY)
+    assert done is not None
+    assert done.tokens == 1
+    with pytest.raises(TokenUnknown):
+        await joins.redeem("used", MADE, "other")
+    assert (await joins.redeem("unused", MADE, "id")).machine == "mx2"
+
+
+async def test_every_manager_reads_the_same_store_id(etcd: EtcdClient) -> None:
+    ids = await asyncio.gather(*(store_id(etcd) for _ in range(4)))
+    assert len(set(ids)) == 1
+    await etcd.txn([], [Delete(STORE)])
+    assert await store_id(etcd) != ids[0]
+
+
+async def test_a_store_of_a_newer_version_is_not_touched(small_etcd: EtcdClient) -> None:
+    newer: dict[str, Any] = {"id": "x", "schema": 2}
+    await small_etcd.txn([], [Put(STORE, pack(newer))])
+    with pytest.raises(UnreadableStore, match="schema 2"):
+        await store_id(small_etcd)
+
+
+async def test_size_and_quota_are_shown(small_etcd: EtcdClient) -> None:
+    await CommitStore(small_etcd).create_cluster(new_cluster("west"), **SIGNED, request_id="a")
+    usage = await Maintenance(small_etcd, own_member=True).usage()
+    assert 0 < usage.size_in_use <= usage.size
+    assert not usage.nearly_full

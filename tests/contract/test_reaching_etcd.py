@@ -1,0 +1,156 @@
+"""Endpoints, certificates, logins, quota: what reaching an etcd can run into, and what is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+from tdc.manager.store.channel import EtcdOptions
+from tdc.manager.store.errors import EtcdRefused, EtcdUnavailable, OptionsError, Reason
+from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.store.values import Put, Unchanged
+from tdc.manager.store.watch import Away, Snapshot
+
+from tests.contract.conftest import Server, shared_by_module
+from tests.contract.test_watch import following
+from tests.fakes.etcd import PASSWORD, external_etcd, free_port
+from tests.fakes.etcd_proxy import WATCH, etcd_proxy
+
+pytestmark = shared_by_module
+
+
+async def test_a_dead_first_endpoint_is_passed_over(server: Server, etcd: EtcdClient) -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    options = replace(server.options, endpoints=(dead, *server.options.endpoints))
+    async with EtcdClient(options) as client:
+        assert (await client.txn([Unchanged("/tdc/a", 0)], [Put("/tdc/a", b"1")])).succeeded
+        async with following(client) as follower:
+            await client.txn([], [Put("/tdc/t/a", b"1")])
+            await follower.has("/tdc/t/a", b"1")
+    assert not follower.of(Away)
+
+
+async def test_an_endpoint_that_accepts_and_is_silent_is_passed_over(embedded: Server) -> None:
+    """A host that is up while its etcd is not: the connection opens, nothing answers."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        silent = f"127.0.0.1:{mute.getsockname()[1]}"
+        options = replace(embedded.options, endpoints=(silent, *embedded.options.endpoints))
+        async with EtcdClient(options) as client:
+            assert await client.get("/tdc/nothing") is None
+
+
+async def test_the_second_endpoint_takes_over_when_the_first_one_dies(
+    embedded: Server, small_etcd: EtcdClient, tmp_path: Path
+) -> None:
+    """A proxy that is stopped stands for the first of two members of one etcd."""
+    target = embedded.options.endpoints[0]
+    async with contextlib.AsyncExitStack() as first:
+        proxy = await first.enter_async_context(etcd_proxy(target, tmp_path))
+        options = EtcdOptions((*proxy.options.endpoints, target))
+        async with EtcdClient(options) as client, following(client) as follower:
+            await client.txn([], [Put("/tdc/t/a", b"1")])
+            await follower.has("/tdc/t/a", b"1")
+            assert proxy.calls[WATCH] == 1
+            await first.aclose()
+            await follower.until(lambda: len(follower.of(Snapshot)) == 2)
+            await client.txn([], [Put("/tdc/t/a", b"2")])
+            await follower.has("/tdc/t/a", b"2")
+
+
+async def test_no_endpoint_at_all_is_told_at_once_and_nothing_was_executed() -> None:
+    endpoints = (f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
+    async with EtcdClient(EtcdOptions(endpoints)) as client:
+        with pytest.raises(EtcdUnavailable, match="no connection to etcd"):
+            await client.txn([], [Put("/tdc/a", b"1")])
+
+
+async def test_an_etcd_of_another_authority_is_not_trusted(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    async with external_etcd(tmp_path / "etcd", tls=True) as etcd:
+        async with EtcdClient(replace(etcd.options, ca_file=tmp_path / "other.pem")) as client:
+            with pytest.raises(EtcdUnavailable, match="trust each other"):
+                await client.get("/tdc/a")
+        without = replace(etcd.options, cert_file=None, key_file=None)
+        async with EtcdClient(without) as client:
+            with pytest.raises(EtcdUnavailable):
+                await client.get("/tdc/a")
+
+
+async def test_a_wrong_password_and_a_missing_login_are_told(tmp_path: Path) -> None:
+    async with external_etcd(tmp_path / "etcd", login=True) as etcd:
+        async with EtcdClient(replace(etcd.options, password="wrong")) as client:
+            with pytest.raises(EtcdRefused, match="check the user and its password") as caught:
+                await client.get("/tdc/a")
+            assert caught.value.reason is Reason.LOGIN
+            assert PASSWORD not in str(caught.value)
+        async with EtcdClient(replace(etcd.options, user=None, password=None)) as client:
+            with pytest.raises(EtcdRefused, match="give the manager's etcd user") as caught:
+                await client.txn([], [Put("/tdc/a", b"1")])
+            assert caught.value.reason is Reason.LOGIN
+        async with EtcdClient(etcd.options) as client:
+            with pytest.raises(EtcdRefused, match="/tdc/") as caught:
+                await client.txn([], [Put("/elsewhere", b"1")])
+            assert caught.value.reason is Reason.PERMISSION
+
+
+async def test_a_login_where_etcd_asks_for_none_is_no_hindrance(embedded: Server) -> None:
+    options = replace(embedded.options, user="manager", password="any")
+    async with EtcdClient(options) as client:
+        assert await client.get("/tdc/nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (EtcdOptions(()), "no etcd endpoint"),
+        (EtcdOptions(("etcd.example.com",)), "form host:port"),
+        (EtcdOptions(("ftp://etcd.example.com:1",)), "form host:port"),
+        (EtcdOptions(("etcd.example.com:99999",)), "form host:port"),
+        (EtcdOptions(("https://etcd.example.com:2379",)), "needs the CA file"),
+        (EtcdOptions(("http://a.example:2379",), ca_file=Path("ca.pem")), "without TLS"),
+        (EtcdOptions(("a.example:1",), cert_file=Path("a"), key_file=Path("b")), "without the CA"),
+        (EtcdOptions(("a.example:1",), cert_file=Path("a")), "both its cert file and its key"),
+    ],
+)
+async def test_options_that_can_not_work_are_refused(options: EtcdOptions, says: str) -> None:
+    with pytest.raises(OptionsError, match=says):
+        EtcdClient(options)
+
+
+async def test_unreadable_tls_files_are_named(tmp_path: Path) -> None:
+    options = EtcdOptions(("127.0.0.1:1",), ca_file=tmp_path / "absent.pem")
+    async with EtcdClient(options) as client:
+        with pytest.raises(OptionsError, match=r"absent\.pem"):
+            await client.get("/tdc/a")
+
+
+async def test_a_full_store_says_what_to_do_and_is_mended(tmp_path: Path) -> None:
+    """NOSPACE: writes are refused with the way out, reads go on; an own member mends itself."""
+    quota = 2 * 1024 * 1024
+    arguments = (f"--quota-backend-bytes={quota}",)
+
+    async def fill(client: EtcdClient) -> None:
+        for _ in range(200):  # etcd looks at its size some time after a write
+            await client.txn([], [Put("/tdc/t/big", os.urandom(400_000))])
+
+    async with (
+        external_etcd(tmp_path / "etcd", arguments=arguments) as etcd,
+        EtcdClient(replace(etcd.options, quota=quota)) as client,
+    ):
+        with pytest.raises(EtcdRefused, match=r"NOSPACE.*defragment.*alarm disarm") as caught:
+            await fill(client)
+        assert caught.value.reason is Reason.NO_SPACE
+        assert await client.get("/tdc/t/big") is not None
+        status = await client.status()
+        assert (status.alarms, status.quota) == (("NOSPACE",), quota)
+        maintenance = Maintenance(client, own_member=True)
+        assert (await maintenance.usage()).nearly_full
+        await maintenance.mend()
+        await client.txn([], [Put("/tdc/t/a", b"1")])
+        assert (await maintenance.usage()).alarms == ()
