@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tdc.manager.cli.documents import Document
-from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.words import ABSENT, level_words, listed, shown, when
 
 

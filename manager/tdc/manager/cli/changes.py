@@ -20,7 +20,8 @@ from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Session
 from tdc.manager.cli.documents import Document
 from tdc.manager.cli.errors import Interrupted, Refused
-from tdc.manager.cli.render import Line, OutputFormat, clean
+from tdc.manager.cli.layout import Line, clean
+from tdc.manager.cli.render import OutputFormat
 from tdc.v1 import fleet_pb2, operators_pb2
 
 

@@ -24,7 +24,8 @@ import typer
 from tdc.manager.cli.client import CommitAttempt, Manager, connected, may_be_made
 from tdc.manager.cli.config import find_config, read_config
 from tdc.manager.cli.errors import CliError, Interrupted, OutputClosed, Refused
-from tdc.manager.cli.render import Line, Out, OutputFormat, write
+from tdc.manager.cli.layout import Line
+from tdc.manager.cli.render import Out, OutputFormat, write
 from tdc.shared.settings.schema import SettingError
 
 DEFAULT_TIMEOUT = 10.0

@@ -12,9 +12,9 @@ from tdc.manager.cli import documents, status_tables, tables
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.command import Consent, Session, command
 from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster, Name, OfCluster, OfGroup
 from tdc.manager.cli.places import cluster_of_group, only_cluster, only_row
-from tdc.manager.cli.render import Line
 from tdc.v1 import fleet_pb2, operators_pb2
 
 cluster_app = typer.Typer(help="Clusters: create, list, show.", no_args_is_help=True)

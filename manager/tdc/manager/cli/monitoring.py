@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 from tdc.manager.cli import documents, status_tables
 from tdc.manager.cli.command import Session, command
+from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
-from tdc.manager.cli.render import Line
 from tdc.v1 import operators_pb2
 
 delivery_app = typer.Typer(help="Delivery of copies to the intake.", no_args_is_help=True)

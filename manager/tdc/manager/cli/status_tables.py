@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tdc.manager.cli.documents import Document
-from tdc.manager.cli.render import Cell, Column, Line, Piece
+from tdc.manager.cli.layout import Cell, Column, Line, Piece
 from tdc.manager.cli.words import ABSENT, listed, when, yes_or_no
 
 _STATE_STYLES = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tdc.manager.cli.documents import Document
-from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.words import ABSENT, listed, name_list, origin_words, shown, when, yes_or_no
 
 

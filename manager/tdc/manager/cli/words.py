@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 
 from tdc.manager.cli.documents import Document
-from tdc.manager.cli.render import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.shared.settings.canonical import Plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError

@@ -8,7 +8,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from tdc.manager.cli.render import Cell, Column, Grid, Line, as_json, as_text, as_yaml, clean
+from tdc.manager.cli.layout import Cell, Column, Grid, Line, as_text, clean
+from tdc.manager.cli.render import as_json, as_yaml
 
 _TITLES = ["MACHINE", "STATE", "LAST REPLY", "ACTIVE RECIPIENTS"]
 _COLUMNS = st.lists(

@@ -1,0 +1,183 @@
+"""PURE. Lines and grids for people, laid out for a width.
+
+In: pieces. Out: text. Promises: nothing that a terminal acts on but our own colours; no value is
+cut, only folded; no line is wider than asked for, but those that are there to be copied.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+_GAP = 2
+_LEAST_FOLDED = 12
+"""A column that may fold is never narrower than this; then rows become records instead."""
+
+_LEAST_VALUE = 8
+"""The least width of a record's values; its titles fold before that."""
+
+# Controls, formatting (the direction overrides among them), surrogates, private, separators.
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_BOLD = "bold"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text with a style that a terminal may show."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence; folded at the width of the terminal, unless it is `verbatim`, to be copied."""
+
+    text: str = ""
+    style: str = ""
+    indent: int = 0
+    verbatim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a grid. One that does not fold keeps the width of its longest cell."""
+
+    title: str
+    right: bool = False
+    folds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows under titles; where they would not be readable, one record for each row."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell | str]]
+
+
+Piece = Line | Grid
+
+
+def clean(text: str) -> str:
+    r"""Return `text` with everything a terminal would act on written as ``\x1b`` or ``\u202e``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(char) for char in text)
+
+
+def _visible(char: str) -> str:
+    if char == " " or (char.isprintable() and unicodedata.category(char) not in _UNSAFE):
+        return char
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def as_text(pieces: Iterable[Piece], *, width: int, colour: bool) -> str:
+    """Return `pieces` as lines, the styles only with `colour`."""
+    layout = _Layout(width, colour)
+    return "\n".join(line.rstrip() for piece in pieces for line in layout.lines(piece))
+
+
+class _Layout:
+    """The layout for one width, with or without colours."""
+
+    def __init__(self, width: int, colour: bool) -> None:
+        self._width = width
+        self._colour = colour
+        self._console = Console(width=width, color_system=None)  # folds words; prints nothing
+
+    def lines(self, piece: Piece) -> Iterator[str]:
+        if isinstance(piece, Line):
+            yield from self._sentence(piece)
+            return
+        cells = [[self._clean_cell(cell) for cell in row] for row in piece.rows]
+        widths = _widths(piece.columns, cells, self._width)
+        if widths is None:
+            yield from self._records(piece.columns, cells)
+        else:
+            yield from self._rows(piece.columns, cells, widths)
+
+    def _sentence(self, line: Line) -> Iterator[str]:
+        text = clean(line.text)
+        folded = [text] if line.verbatim else self._fold(text, self._width - line.indent)
+        for part in folded:
+            yield " " * line.indent + self._paint(part, line.style)
+
+    def _rows(
+        self, columns: Sequence[Column], cells: Sequence[Sequence[Cell]], widths: Sequence[int]
+    ) -> Iterator[str]:
+        right = [column.right for column in columns]
+        yield from self._row([Cell(column.title, _BOLD) for column in columns], widths, right)
+        for row in cells:
+            yield from self._row(row, widths, right)
+
+    def _records(self, columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> Iterator[str]:
+        longest = max(cell_len(column.title) for column in columns)
+        title = max(1, min(longest, self._width - _GAP - _LEAST_VALUE))
+        widths = [title, self._width - _GAP - title]
+        for number, row in enumerate(cells):
+            if number:
+                yield ""
+            for column, cell in zip(columns, row, strict=True):
+                yield from self._row([Cell(column.title, _BOLD), cell], widths, [False, False])
+
+    def _row(
+        self, cells: Sequence[Cell], widths: Sequence[int], right: Sequence[bool]
+    ) -> Iterator[str]:
+        """Yield one row's lines: as many as its most folded cell has."""
+        folded = [self._fold(cell.text, width) for cell, width in zip(cells, widths, strict=True)]
+        for number in range(max(map(len, folded))):
+            shown = []
+            for cell, parts, width, to_right in zip(cells, folded, widths, right, strict=True):
+                part = parts[number] if number < len(parts) else ""
+                space = " " * (width - cell_len(part))
+                painted = self._paint(part, cell.style)
+                shown.append(space + painted if to_right else painted + space)
+            yield (" " * _GAP).join(shown)
+
+    def _fold(self, text: str, width: int) -> list[str]:
+        if cell_len(text) <= width:
+            return [text]
+        lines = Text(text).wrap(self._console, width, overflow="fold")
+        return [line.plain.rstrip() for line in lines] or [""]
+
+    def _paint(self, text: str, style: str) -> str:
+        if not self._colour or not style or not text:
+            return text
+        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+
+    @staticmethod
+    def _clean_cell(cell: Cell | str) -> Cell:
+        return Cell(clean(cell)) if isinstance(cell, str) else Cell(clean(cell.text), cell.style)
+
+
+def _widths(
+    columns: Sequence[Column], cells: Sequence[Sequence[Cell]], width: int
+) -> list[int] | None:
+    """Return a width for each column, or None if the rows don't fit side by side."""
+    natural = [
+        max([cell_len(column.title), *(cell_len(row[index].text) for row in cells)])
+        for index, column in enumerate(columns)
+    ]
+    folding = [index for index, column in enumerate(columns) if column.folds]
+    gaps = _GAP * (len(columns) - 1)
+    room = width - gaps - sum(natural) + sum(natural[index] for index in folding)
+    if room < sum(min(natural[index], _LEAST_FOLDED) for index in folding):
+        return None
+    # The narrowest take what they need; the others share what is left.
+    for left, index in zip(
+        range(len(folding), 0, -1), sorted(folding, key=natural.__getitem__), strict=True
+    ):
+        natural[index] = min(natural[index], room // left)
+        room -= natural[index]
+    return natural
