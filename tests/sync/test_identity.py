@@ -24,7 +24,6 @@ from tdc.manager.identity.authority import (
     Issued,
     RequestRefused,
 )
-from tdc.manager.identity.names import NotAnIdentity, identity_uri, parse_identity
 from tdc.manager.identity.peer import (
     MachinePeer,
     NotIdentified,
@@ -34,6 +33,7 @@ from tdc.manager.identity.peer import (
     peer_of,
 )
 from tdc.shared.edge import grpc_tls
+from tdc.shared.sync.identity import NotAnIdentity, identity_uri, parse_identity
 
 WHOAMI = "/test.Who/Ami"
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey

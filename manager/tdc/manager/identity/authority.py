@@ -18,10 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tdc.manager.identity.names import MachinePeer, Operator, Peer, identity_uri
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.edge.grpc_tls import SERVER_NAME
+from tdc.shared.sync.identity import MachinePeer, Operator, Peer, identity_uri
 
 DAY = 86_400.0
 CA_LIFETIME = 3_653 * DAY

@@ -11,7 +11,7 @@ from typing import Any
 import grpc.aio
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tdc.manager.identity.names import (
+from tdc.shared.sync.identity import (
     MachinePeer,
     NotAnIdentity,
     Operator,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 
-from tdc.manager.identity.names import MachinePeer
 from tdc.manager.push.fleet import MachineKey, WantedFleet
 from tdc.manager.push.presence import Presence
 from tdc.manager.push.session import End, Ending, Read, Session, Write
 from tdc.shared.edge.clock import Clock, monotonic
+from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
 
 log = logging.getLogger(__name__)

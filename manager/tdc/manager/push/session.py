@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from tdc.manager.identity.names import MachinePeer
 from tdc.manager.push.fleet import MachineKey, WantedFleet
 from tdc.manager.push.presence import Presence
 from tdc.shared.edge.clock import Clock
 from tdc.shared.edge.stream_wire import BadMessage, agent_event
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Target
 from tdc.v1 import agents_pb2
 

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
-from tdc.manager.identity.names import MachinePeer
+from tdc.shared.sync.identity import MachinePeer
 from tdc.manager.push.agents import AgentSessions, Denied, Stopping
 from tdc.manager.push.session import End
 from tdc.manager.rpc.guard import caller

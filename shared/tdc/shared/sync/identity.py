@@ -1,4 +1,4 @@
-"""Who a certificate is, as one URI: how it is written and how, strictly, it is read.
+"""PURE. Who a certificate is, as one URI: how it is written and how, strictly, it is read.
 
 ``tdc://machine/CLUSTER/MACHINE/ENROLMENT`` or ``tdc://operator/NAME``; each part is
 percent-encoded, so that no name can hold a separator. A URI that the writer would not have

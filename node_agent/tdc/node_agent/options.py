@@ -1,0 +1,174 @@
+"""agent.toml -> frozen Options: what only this machine can know (docs/agent-toml.md).
+
+An unknown key is an error, with the line it stands in: a mistyped key must never mean the
+default. Addresses are ``host:port``; an IPv6 address stands in brackets.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+DEFAULT_LOG_NAME = "Cisco Secure Email Threat Defense"
+
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+
+class OptionsError(Exception):
+    """agent.toml can't be used; the text names the file, the place and what would be right."""
+
+
+class ManagerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where managers are.
+
+    `addresses` are tried in turn; `retry_maximum` is the longest wait between two tries, seconds.
+    """
+
+    addresses: tuple[str, ...]
+    retry_maximum: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not self.addresses:
+            raise ValueError("addresses: name at least one manager")
+        for address in self.addresses:
+            host_port(address)
+        if not 0.1 <= self.retry_maximum <= 3_600:
+            raise ValueError("retry_maximum: not between 0.1 and 3600 seconds")
+
+
+class IdentityOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the machine's key and certificates are; ``state_folder/identity`` if not given."""
+
+    folder: Path | None = None
+
+
+class IngestOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The SMTP content filter.
+
+    `listen` may have port 0: the system chooses. `next_hop` gets the originals, in order of
+    preference. `trusted` are the networks that may connect.
+    """
+
+    next_hop: str | tuple[str, ...]
+    listen: str = "127.0.0.1:10025"
+    trusted: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    helo_name: str = ""
+
+    def __post_init__(self) -> None:
+        host_port(self.listen, zero=True)
+        if not self.next_hops:
+            raise ValueError("next_hop: name at least one")
+        for address in self.next_hops:
+            host_port(address)
+        for network in self.trusted:
+            ip_network(network)
+
+    @property
+    def next_hops(self) -> tuple[str, ...]:
+        """The next hops, also where only one was given."""
+        return (self.next_hop,) if isinstance(self.next_hop, str) else self.next_hop
+
+
+class SpoolOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the spool is; ``state_folder/spool`` if not given."""
+
+    folder: Path | None = None
+
+
+class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the intake is reached from this machine.
+
+    Without `nameservers` the system's are used; without `ca_file` the system's trusted CAs.
+    `allow_private_targets` lets copies go to loopback and private addresses. `helo_name` is
+    what we call ourselves; the machine's name if not given.
+    """
+
+    nameservers: tuple[str, ...] = ()
+    mx_port: int = 25
+    ca_file: Path | None = None
+    allow_private_targets: bool = False
+    helo_name: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.mx_port <= 65_535:
+            raise ValueError("mx_port: not between 1 and 65535")
+
+
+class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Log lines: the scanner's display name, and a file instead of standard error."""
+
+    intake_name: str = DEFAULT_LOG_NAME
+    file: Path | None = None
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of agent.toml. `ports_file` is written at start: JSON with the ports in use."""
+
+    state_folder: Path
+    manager: ManagerOptions
+    ingest: IngestOptions
+    ports_file: Path | None = None
+    identity: IdentityOptions = IdentityOptions()
+    spool: SpoolOptions = SpoolOptions()
+    deliver: DeliverOptions = DeliverOptions()
+    log: LogOptions = LogOptions()
+
+    @property
+    def identity_folder(self) -> Path:
+        """Folder of key and certificates."""
+        return self.identity.folder or self.state_folder / "identity"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Folder of the spool."""
+        return self.spool.folder or self.state_folder / "spool"
+
+
+def read_options(path: Path) -> Options:
+    """Read agent.toml; raises OptionsError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionsError(f"{path} can't be read: {error}") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OptionsError(f"{path} is not TOML: {error}") from None
+    try:
+        return msgspec.convert(content, Options, dec_hook=_path(path.parent))
+    except msgspec.ValidationError as error:
+        raise OptionsError(f"{path}{_line_of(text, str(error))}: {error}") from None
+
+
+def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
+    """Split ``host:port``; raises ValueError. Port 0 only where the system may choose."""
+    match = _HOST_PORT.fullmatch(text)
+    if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
+        raise ValueError(f"{text!r} is not host:port")
+    return match[1].strip("[]"), int(match[2])
+
+
+def _path(folder: Path) -> Any:
+    """Return the hook that reads paths; relative ones start at the file's own folder."""
+
+    def read(kind: type, value: object) -> Path:
+        if kind is not Path or not isinstance(value, str) or not value:
+            raise ValueError(f"{value!r} is not a path")
+        return folder / value
+
+    return read
+
+
+def _line_of(text: str, problem: str) -> str:
+    """Return the line that a problem is about, as far as it can be found by its key."""
+    names = re.findall(r"`([A-Za-z_]+)`", problem) + re.findall(r"\$(?:\.\w+)*\.(\w+)`", problem)
+    for name in names:
+        for number, line in enumerate(text.splitlines(), 1):
+            if re.match(rf"\s*\[?\s*{re.escape(name)}\b", line):
+                return f" line {number}"
+    return ""

@@ -1,0 +1,154 @@
+"""What is in force on this machine, and how that changes: persist, then swap, then acknowledge.
+
+In: wanted settings that fit their hash. Out: the settings that every room asks for with
+`current`, an outcome for the manager.
+Promise: settings that do not fit this machine never run; what was acknowledged is on disk; a
+room sees either the old settings or the new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.sync import last_good
+from tdc.node_agent.version import VERSION
+from tdc.shared.edge import durable_file
+from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.connector import ConnectorSettings
+from tdc.shared.settings.schema import SCHEMA, default_values
+from tdc.shared.settings.validate import Fault, faults_of
+from tdc.shared.settings.values import Settings
+from tdc.shared.sync.stream_state import Settled
+from tdc.shared.sync.values import Attempt, Running, Wanted
+
+ATTEMPT = "last-attempt"
+
+Listener = Callable[[ConnectorSettings], None]
+
+
+class InForce:
+    """The settings in force. One event loop; `open` is the way to make one."""
+
+    def __init__(self, folder: Path, start: last_good.LastGood, log: TdcLog, clock: Clock) -> None:
+        self._folder = folder
+        self._log = log
+        self._clock = clock
+        self._listeners: list[Listener] = []
+        # One thread, so that two writes never overtake each other, whoever stopped waiting.
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="settings")
+        self._current = _in_use(start.settings)
+        self.running: Running = start.running
+        self.last_attempt: Attempt | None = None
+        self.warnings: tuple[str, ...] = start.warnings
+
+    @classmethod
+    async def open(cls, folder: Path, log: TdcLog, clock: Clock = wall) -> InForce:
+        """Start from the last applied settings in `folder`, or the defaults; never raises."""
+        start, attempt = await asyncio.to_thread(_load, folder)
+        in_force = cls(folder, start, log, clock)
+        in_force.last_attempt = attempt
+        for warning in start.warnings:
+            log.error(warning)
+        return in_force
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        self._disk.shutdown()
+
+    def current(self) -> ConnectorSettings:
+        """Return the settings in force now; a message uses one such value from end to end."""
+        return self._current
+
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` with the settings now and after each change. It must not block."""
+        self._listeners.append(listener)
+        self._tell(listener)
+
+    async def apply(self, wanted: Wanted) -> Settled:
+        """Put `wanted` in force, or say why not; never raises."""
+        values = {name: wanted.settings.get(name) for name in SCHEMA}
+        faults = faults_of(values)
+        if faults:
+            return await self.refuse(wanted, "; ".join(map(_sentence, faults)))
+        running = Running(wanted.revision, wanted.hash, wanted.store_id)
+        try:
+            await self._on_disk(last_good.save, self._folder, running, wanted.settings)
+        except durable_file.NotWritten as error:
+            reason = f"the settings can't be kept on disk: {error}; it is tried again"
+            return await self.refuse(wanted, reason, again=True)
+        self.running, self.warnings = running, ()
+        self._current = _in_use(wanted.settings)
+        for listener in self._listeners:
+            self._tell(listener)
+        self._log.settings_applied(wanted.revision, wanted.hash)
+        return await self._settle(wanted, "", again=False)
+
+    async def refuse(self, wanted: Wanted, reason: str, *, again: bool = False) -> Settled:
+        """Record that `wanted` does not run here; what runs stays."""
+        self._log.settings_rejected(wanted.revision, reason)
+        return await self._settle(wanted, reason, again=again)
+
+    async def _settle(self, wanted: Wanted, reason: str, *, again: bool) -> Settled:
+        attempt = Attempt(wanted.revision, wanted.hash, not reason, reason, self._clock())
+        self.last_attempt = attempt
+        # A passing failure is not kept: after a restart the settings are to be offered again.
+        if not again:
+            try:
+                await self._on_disk(_save_attempt, self._folder, attempt)
+            except durable_file.NotWritten as error:
+                self._log.warning(f"the outcome of the last attempt can't be kept: {error}")
+        return Settled(attempt, self.running, again)
+
+    async def _on_disk(self, work: Callable[..., None], *arguments: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+
+    def _tell(self, listener: Listener) -> None:
+        try:
+            listener(self._current)
+        except Exception as error:  # one room's fault must not keep the others on old settings
+            self._log.error(f"a part of the agent could not take the settings: {error!r}")
+
+
+def _in_use(settings: Settings) -> ConnectorSettings:
+    # Only a file written before a setting existed lacks it; `objection` lets nothing else lack.
+    return ConnectorSettings.from_values(default_values() | dict(settings))
+
+
+def _sentence(fault: Fault) -> str:
+    return f"{fault.setting}: {fault.reason}"
+
+
+def _load(folder: Path) -> tuple[last_good.LastGood, Attempt | None]:
+    return last_good.load(folder), _load_attempt(folder)
+
+
+def _save_attempt(folder: Path, attempt: Attempt) -> None:
+    durable_file.make_folder(folder)
+    document = {
+        "agent_version": VERSION,
+        "revision": attempt.revision,
+        "hash": attempt.hash,
+        "applied": attempt.applied,
+        "reason": attempt.reason,
+        "time": attempt.time,
+    }
+    durable_file.write_checked(folder / ATTEMPT, json.dumps(document).encode())
+
+
+def _load_attempt(folder: Path) -> Attempt | None:
+    """Return the last attempt; None if it is not known, or another version made it.
+
+    Another version may accept what its predecessor refused.
+    """
+    try:
+        document = json.loads(durable_file.read_checked(folder / ATTEMPT))
+        if document.pop("agent_version") != VERSION:
+            return None
+        return Attempt(**document)
+    except (durable_file.NotReadable, ValueError, TypeError, KeyError):
+        return None

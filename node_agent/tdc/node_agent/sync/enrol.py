@@ -1,0 +1,66 @@
+"""Enrolment: a join token and a key made here -> this machine's certificate.
+
+The manager is believed only if the CA it presents is the one that the token names; the token
+is not sent before. Until the certificate has come and fits, what was there stays untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import grpc.aio
+from tdc.node_agent.sync import identity, last_good
+from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
+from tdc.shared.edge import durable_file, grpc_tls
+from tdc.shared.sync.join_token import NotAToken, authority_of
+from tdc.v1 import agents_pb2, agents_pb2_grpc
+
+TIMEOUT = 20.0
+"""Seconds that the manager may take."""
+
+
+class EnrolFailed(Exception):
+    """No certificate; the text says why and what to do. What was there before still is."""
+
+
+async def enrol(address: str, token: str, identity_folder: Path, state_folder: Path) -> Identity:
+    """Enrol this machine with the manager whose enrolment port is at `address` (host:port).
+
+    Raises EnrolFailed.
+    """
+    try:
+        ca_pem = await grpc_tls.fetch_authority(address, authority_of(token), timeout=TIMEOUT)
+    except (NotAToken, grpc_tls.WrongAuthority, grpc_tls.ManagerUnreachable) as error:
+        raise EnrolFailed(str(error)) from None
+    key_pem = identity.new_key()
+    answer = await _ask(address, ca_pem, token, key_pem)
+    try:
+        made = identity.make_identity(key_pem, answer.certificate_pem.encode(), ca_pem)
+        await asyncio.to_thread(_save, made, identity_folder, state_folder)
+    except (IdentityUnusable, durable_file.NotWritten) as error:
+        raise EnrolFailed(
+            f"{error}; the token is used up now, so make a new one for the next try"
+        ) from None
+    return made
+
+
+async def _ask(address: str, ca_pem: bytes, token: str, key_pem: bytes) -> agents_pb2.EnrolResponse:
+    request = agents_pb2.EnrolRequest(token=token, csr_pem=identity.request_for(key_pem))
+    async with grpc_tls.client_channel(address, ca_pem) as channel:
+        stub = agents_pb2_grpc.EnrolmentStub(channel)
+        try:
+            return await stub.Enrol(request, timeout=TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            raise EnrolFailed(f"the manager at {address} said: {error.details()}") from None
+
+
+def _save(made: Identity, identity_folder: Path, state_folder: Path) -> None:
+    try:
+        before = identity.load(identity_folder)
+    except (NotEnrolled, IdentityUnusable):
+        before = None
+    if before is not None and before.cluster != made.cluster:
+        # Another cluster counts its own revisions; its first one must not look too old.
+        last_good.forget_history(state_folder)
+    identity.save(identity_folder, made)

@@ -1,0 +1,123 @@
+"""This machine's identity on disk: key, certificate, the CA it believes.
+
+``machine.key`` (0600), ``machine.pem``, ``ca.pem``. A certificate is replaced by an atomic
+rename and keeps its key, so there is no moment at which key and certificate do not belong
+together. Nothing here ever deletes an identity: a manager that is confused must not be able to
+make a machine forget who it is.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tdc.shared.edge import durable_file
+from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
+
+KEY, CERTIFICATE, AUTHORITY = "machine.key", "machine.pem", "ca.pem"
+
+
+class NotEnrolled(Exception):
+    """There is no identity in the folder: `tdc-agent enrol` makes one."""
+
+
+class IdentityUnusable(Exception):
+    """The identity's files can't be read or do not belong together; enrol anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this machine is, PEM throughout. `begins` and `ends` are Unix seconds."""
+
+    key_pem: bytes
+    certificate_pem: bytes
+    ca_pem: bytes
+    cluster: str
+    machine: str
+    begins: float
+    ends: float
+
+    def renew_at(self, jitter: float) -> float:
+        """Return when to renew: at half life, give or take a tenth of it by `jitter` in [0, 1)."""
+        life = self.ends - self.begins
+        return self.begins + life * (0.45 + 0.1 * jitter)
+
+
+def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Identity:
+    """Check that the parts belong together; raises IdentityUnusable."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        authority = x509.load_pem_x509_certificate(ca_pem)
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        certificate.verify_directly_issued_by(authority)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        (uri,) = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+        peer = parse_identity(uri)
+        same_key = certificate.public_key() == key.public_key()
+    except (NotAnIdentity, ValueError, TypeError, x509.ExtensionNotFound) as error:
+        raise IdentityUnusable(f"the machine's certificate can't be used: {error}") from None
+    except Exception as error:  # a signature that does not verify, an algorithm not known
+        raise IdentityUnusable(f"the machine's certificate is not the CA's: {error!r}") from None
+    if not isinstance(peer, MachinePeer) or not same_key:
+        raise IdentityUnusable("the machine's key and certificate do not belong together")
+    return Identity(
+        key_pem,
+        certificate_pem,
+        ca_pem,
+        peer.cluster,
+        peer.machine,
+        certificate.not_valid_before_utc.timestamp(),
+        certificate.not_valid_after_utc.timestamp(),
+    )
+
+
+def load(folder: Path) -> Identity:
+    """Read the identity in `folder`; raises NotEnrolled, IdentityUnusable."""
+    try:
+        parts = [durable_file.read(folder / name) for name in (KEY, CERTIFICATE, AUTHORITY)]
+    except durable_file.Missing:
+        raise NotEnrolled(
+            f"this machine is not enrolled (no identity in {folder}): run `tdc-agent enrol`"
+        ) from None
+    except durable_file.NotReadable as error:
+        raise IdentityUnusable(str(error)) from None
+    return make_identity(*parts)
+
+
+def save(folder: Path, identity: Identity) -> None:
+    """Write a new identity; raises durable_file.NotWritten."""
+    durable_file.make_folder(folder)
+    durable_file.write(folder / KEY, identity.key_pem)
+    durable_file.write(folder / AUTHORITY, identity.ca_pem, mode=durable_file.READABLE)
+    save_certificate(folder, identity)
+
+
+def save_certificate(folder: Path, identity: Identity) -> None:
+    """Replace the certificate by a renewed one of the same key; raises NotWritten."""
+    durable_file.write(folder / CERTIFICATE, identity.certificate_pem, mode=durable_file.READABLE)
+
+
+def new_key() -> bytes:
+    """Make a key for this machine; PEM. It never leaves the machine."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def request_for(key_pem: bytes) -> str:
+    """Return a certificate request, PEM: it says nothing but the public key."""
+    key = serialization.load_pem_private_key(key_pem, password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey), "new_key makes no other kind"
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def day(seconds: float) -> str:
+    """Return a moment as words for a log line."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%d %b %Y %H:%M UTC")

@@ -1,0 +1,111 @@
+"""The last applied settings on disk: what the agent starts from when no manager answers.
+
+Two files, ``settings`` and ``settings.before``, each with a checksum in its first line. A save
+first copies what runs to ``settings.before``, then replaces ``settings``; each step is durable
+before the next begins, so at any moment at least one of them is whole.
+
+Reading: the newest that is whole; else the built-in defaults, which copy nothing and let all
+mail pass. Whatever is not as it should be is in `warnings`, for the log and for status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tdc.shared.edge import durable_file
+from tdc.shared.settings.canonical import plain_settings
+from tdc.shared.settings.check import checked
+from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.values import Settings
+from tdc.shared.sync.values import NOTHING_RUNS, Running
+
+NEWEST, BEFORE = "settings", "settings.before"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """Settings with the revision and hash they came with."""
+
+    running: Running = NOTHING_RUNS
+    settings: Settings = field(default_factory=Settings)
+    warnings: tuple[str, ...] = ()
+
+
+def save(folder: Path, running: Running, settings: Mapping[str, Any]) -> None:
+    """Make these the settings to start from; raises durable_file.NotWritten."""
+    durable_file.make_folder(folder)
+    try:
+        whole = durable_file.read_checked(folder / NEWEST)
+    except durable_file.NotReadable:
+        pass  # nothing worth keeping: `settings.before` stays what it is
+    else:
+        durable_file.write_checked(folder / BEFORE, whole)
+    durable_file.write_checked(folder / NEWEST, _pack(running, settings))
+
+
+def load(folder: Path) -> LastGood:
+    """Return what to start from; never raises, for mail must flow."""
+    try:
+        return _read(folder / NEWEST)
+    except durable_file.Missing:
+        if not (folder / BEFORE).exists():
+            return LastGood()  # a machine that never had settings
+        trouble = f"{folder / NEWEST} is missing"
+    except durable_file.NotReadable as error:
+        trouble = str(error)
+    try:
+        before = _read(folder / BEFORE)
+    except durable_file.NotReadable as error:
+        nothing = (
+            f"the last applied settings are lost ({trouble}; {error}): copying is off until a "
+            "manager sends settings; mail passes"
+        )
+        return LastGood(warnings=(nothing,))
+    older = (
+        f"the last applied settings are lost ({trouble}): those of revision "
+        f"{before.running.revision} run until a manager sends settings"
+    )
+    return replace(before, warnings=(older,))
+
+
+def forget_history(folder: Path) -> None:
+    """Let the next settings have any revision: they come from another cluster.
+
+    Raises durable_file.NotWritten.
+    """
+    known = load(folder)
+    if known.running.revision:
+        save(folder, replace(known.running, store_id=""), known.settings)
+
+
+def _pack(running: Running, settings: Mapping[str, Any]) -> bytes:
+    document = {
+        "format": _FORMAT,
+        "revision": running.revision,
+        "hash": running.hash,
+        "store_id": running.store_id,
+        "settings": plain_settings(settings),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False).encode()
+
+
+def _read(path: Path) -> LastGood:
+    """Read one file; raises Missing, Damaged, NotReadable."""
+    content = durable_file.read_checked(path)
+    try:
+        document = json.loads(content)
+        if document["format"] != _FORMAT:
+            raise durable_file.NotReadable(
+                f"{path} is of format {document['format']}, this agent knows {_FORMAT}"
+            )
+        running = Running(
+            int(document["revision"]), str(document["hash"]), str(document["store_id"])
+        )
+        return LastGood(running, checked(document["settings"]))
+    except (ValueError, KeyError, TypeError, AttributeError, SettingError) as error:
+        raise durable_file.Damaged(f"{path} can't be understood: {error}") from None

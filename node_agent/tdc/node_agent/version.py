@@ -1,0 +1,15 @@
+"""The version of this software, as the manager is told it."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def _installed() -> str:
+    try:
+        return version("threat-defense-connector")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+VERSION = _installed()
