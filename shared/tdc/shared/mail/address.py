@@ -24,6 +24,7 @@ _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NO_TEXT = frozenset({"Cc", "Co", "Cs"})  # control, private use, surrogate
 _MAX_SHOWN = 60
 
 
@@ -130,9 +131,10 @@ def _decodes(label: str) -> bool:
     if not label.startswith("xn--"):
         return True
     try:
-        return not label[4:].encode("ascii").decode("punycode").isascii()
+        text = label[4:].encode("ascii").decode("punycode")
     except UnicodeError:
         return False
+    return not text.isascii() and not any(unicodedata.category(sign) in _NO_TEXT for sign in text)
 
 
 def _shown(text: str) -> str:
