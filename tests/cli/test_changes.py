@@ -238,3 +238,18 @@ def test_creating_a_cluster_carries_a_request_id(tdc: Tdc, planned: ScriptedMana
     assert uuid.UUID(request.request_id)
     planned.answers["ListClusters"] = samples.clusters()
     assert tdc("cluster", "create", "emea", "--dry-run").code == 1
+
+
+def test_the_plan_of_a_large_fleet_stays_readable(tdc: Tdc, planned: ScriptedManager) -> None:
+    """The first names, how many more, and all of them in JSON."""
+    names = [f"mx{number:04}" for number in range(3000)]
+    plan = samples.disable_plan()
+    del plan.machines[:]
+    plan.machines.extend(samples.machine_change(name, samples.CLUSTER, "emea") for name in names)
+    plan.stop_copying[:] = names
+    planned.answers["MakePlan"] = plan
+    shown = tdc(*DISABLE, "--dry-run").out
+    assert len(shown.splitlines()) < 40
+    assert "3000 machines would stop copying: mx0000, mx0001" in shown
+    assert "and 2980 more" in " ".join(shown.split())
+    assert tdc(*DISABLE, "--dry-run", "-o", "json").json["stop_copying"] == names

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tdc.manager.cli.documents import Document
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
-from tdc.manager.cli.words import ABSENT, level_words, listed, shown, when
+from tdc.manager.cli.words import ABSENT, first_names, level_words, listed, shown, when
 
 
 def plan_pieces(plan: Document) -> list[Piece]:
@@ -113,7 +113,7 @@ def _machine_changes(changes: Sequence[Document]) -> list[Piece]:
         before, after = shown(name, change["before"]), shown(name, change["after"])
         row = (name, before, after, level_words(change["origin"]))
         alike.setdefault(row, []).append(change["machine"])
-    rows = [[", ".join(machines), *row] for row, machines in alike.items()]
+    rows = [[first_names(machines), *row] for row, machines in alike.items()]
     columns = [
         Column("MACHINE", folds=True),
         Column("SETTING", folds=True),
@@ -128,7 +128,7 @@ def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
     if not machines:
         return []
     noun = "1 machine would" if len(machines) == 1 else f"{len(machines)} machines would"
-    return [Line(f"{noun} {verb}: {', '.join(machines)}", style)]
+    return [Line(f"{noun} {verb}: {first_names(machines)}", style)]
 
 
 def _problems(problems: Sequence[Document]) -> list[Piece]:
@@ -137,7 +137,7 @@ def _problems(problems: Sequence[Document]) -> list[Piece]:
     for problem in problems:
         alike.setdefault((problem["setting"], problem["reason"]), []).append(problem["machine"])
     lines = [
-        Line(f"{' '.join(filter(None, [', '.join(machines), setting]))}: {reason}", indent=2)
+        Line(f"{' '.join(filter(None, [first_names(machines), setting]))}: {reason}", indent=2)
         for (setting, reason), machines in alike.items()
     ]
     return [Line("Problems:", "bold red"), *lines]

@@ -54,6 +54,17 @@ def name_list(names: Sequence[str]) -> str:
     return ", ".join(names) or ABSENT
 
 
+MOST_NAMES = 20
+"""Names that a plan spells out in one place; JSON always has them all."""
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Return names in one text; of very many the first, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    shown = ", ".join(names[:MOST_NAMES])
+    return f"{shown} and {more} more (--dry-run -o json names all)" if more > 0 else shown
+
+
 def listed(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], nothing: str
 ) -> list[Piece]:

@@ -1,0 +1,69 @@
+"""What operators see of machines: state, what is wrong, delivery."""
+
+from __future__ import annotations
+
+import pytest
+from tdc.v1 import operators_pb2
+
+from tests.cli import samples
+from tests.cli.conftest import Tdc
+from tests.cli.scripted import ScriptedManager
+
+
+def test_status_says_why_a_machine_is_not_in_sync(tdc: Tdc, manager: ScriptedManager) -> None:
+    """Reason and warnings stand under the table, with the machine's name."""
+    manager.answers["GetStatus"] = samples.status()
+    lines = tdc("status").out.splitlines()
+    assert " ".join(lines[0].split()) == "MACHINE GROUP STATE APPLIED COPYING QUEUED SINCE"
+    assert lines[1].startswith("mx1      g1     in sync    7 of 7  yes")
+    assert "mx2: smtp_route: no such host" in lines
+    assert "mx2: tls.verification is pinned" in lines
+
+
+def test_what_the_manager_cannot_do_now_goes_to_standard_error(
+    tdc: Tdc, manager: ScriptedManager
+) -> None:
+    """So that a document stays a document."""
+    answer = samples.status()
+    answer.warnings.append("etcd does not answer since 09:15:02; shown is what was known then")
+    manager.answers["GetStatus"] = answer
+    run = tdc("status", "-o", "json")
+    assert len(run.json) == 2
+    assert run.err.startswith("warning: etcd does not answer")
+    assert run.code == 0
+
+
+def test_several_clusters_get_a_column(tdc: Tdc, manager: ScriptedManager) -> None:
+    """One cluster is not repeated on every line."""
+    answer = samples.status()
+    manager.answers["GetStatus"] = answer
+    assert "CLUSTER" not in tdc("status").out
+    answer.machines[1].cluster = "apac"
+    assert "CLUSTER" in tdc("status").out
+
+
+@pytest.mark.parametrize("width", ["40", "80", "200"])
+def test_delivery_status_is_whole_at_any_width(
+    tdc: Tdc, manager: ScriptedManager, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    """Every column's title and value; why the queue is held."""
+    monkeypatch.setenv("COLUMNS", width)
+    manager.answers["GetDelivery"] = samples.delivery()
+    shown = tdc("delivery", "status").out
+    assert max(map(len, shown.splitlines())) <= int(width)
+    flat = "".join(shown.split())
+    for text in ("the.tdc.queue", "3456", "SOFTBOUNCEDEVENTS", "LASTTLSVERSION", "tls-error"):
+        assert text in flat
+
+
+def test_filters_reach_the_manager(tdc: Tdc, manager: ScriptedManager) -> None:
+    """Cluster, group and machine as they were said."""
+    manager.answers.update(GetStatus=samples.status(), GetDelivery=samples.delivery())
+    tdc("status", "--cluster", "emea", "--group", "g1", "--machine", "mx1")
+    assert manager.asked("GetStatus") == [
+        operators_pb2.StatusRequest(cluster="emea", group="g1", machine="mx1")
+    ]
+    tdc("delivery", "status", "--cluster", "emea", "--machine", "mx1")
+    assert manager.asked("GetDelivery") == [
+        operators_pb2.DeliveryRequest(cluster="emea", machine="mx1")
+    ]
