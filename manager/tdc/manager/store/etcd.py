@@ -37,12 +37,18 @@ from aetcd.rpc import (
 from tdc.manager.store.channel import Channels, EtcdOptions
 from tdc.manager.store.errors import (
     Compacted,
-    EtcdAnswerLost,
     EtcdError,
     EtcdRefused,
     EtcdSilent,
     EtcdUnavailable,
     Reason,
+)
+from tdc.manager.store.refusals import (
+    details_of,
+    not_answered,
+    refusal,
+    token_refused,
+    translated,
 )
 from tdc.manager.store.values import (
     Delete,
@@ -85,8 +91,6 @@ class EtcdClient:
     async def close(self) -> None:
         """Close the channels; calls and watches in progress end."""
         await self._channels.close()
-
-    # -- reading -------------------------------------------------------------------------------
 
     async def get(self, key: str) -> KeyValue | None:
         """Return one key as it is now (linearizable), None if absent."""
@@ -151,8 +155,6 @@ class EtcdClient:
             alarms=tuple(sorted({AlarmType.Name(alarm.alarm) for alarm in alarms.alarms})),
         )
 
-    # -- changing ------------------------------------------------------------------------------
-
     async def txn(
         self,
         compares: Sequence[Unchanged],
@@ -207,8 +209,6 @@ class EtcdClient:
                 )
                 await self._read(lambda stub: stub.Alarm, request, MaintenanceStub)
 
-    # -- watching ------------------------------------------------------------------------------
-
     async def watch(
         self, prefix: str, start_revision: int, *, deadline: float
     ) -> AsyncGenerator[WatchMessage, None]:
@@ -239,11 +239,9 @@ class EtcdClient:
             ) from None
         except grpc.aio.AioRpcError as error:
             self._channels.prefer_next(target)
-            raise self._translate(error, target, sent=False) from error
+            raise translated(error, target, sent=False) from error
         finally:
             call.cancel()
-
-    # -- calls ---------------------------------------------------------------------------------
 
     async def _read(
         self,
@@ -260,7 +258,7 @@ class EtcdClient:
             try:
                 return await self._call(channel, method(stub(channel)), request, timeout)
             except grpc.aio.AioRpcError as error:
-                last = self._translate(error, target, sent=False)
+                last = translated(error, target, sent=False)
                 if not isinstance(last, EtcdUnavailable):
                     raise last from error
                 self._channels.prefer_next(target)
@@ -273,10 +271,10 @@ class EtcdClient:
         try:
             return await self._call(channel, KVStub(channel).Txn, request, None)
         except grpc.aio.AioRpcError as error:
-            translated = self._translate(error, target, sent=True)
-            if not isinstance(translated, EtcdRefused):
+            ours = translated(error, target, sent=True)
+            if not isinstance(ours, EtcdRefused):
                 self._channels.prefer_next(target)
-            raise translated from error
+            raise ours from error
 
     async def _call(
         self,
@@ -296,7 +294,7 @@ class EtcdClient:
                 request, timeout=deadline, metadata=(*_HAS_LEADER, *await self._login(channel))
             )
         except grpc.aio.AioRpcError as error:
-            if self.options.user is None or not _token_refused(error):
+            if self.options.user is None or not token_refused(error):
                 raise
         self._token = None
         return await method(
@@ -312,83 +310,19 @@ class EtcdClient:
             try:
                 answer = await AuthStub(channel).Authenticate(request, timeout=self.options.timeout)
             except grpc.aio.AioRpcError as error:
-                if "authentication is not enabled" in _details(error):
+                if "authentication is not enabled" in details_of(error):
                     return ()
-                if error.code() in _NOT_ANSWERED:
-                    raise EtcdUnavailable(f"could not log in to etcd: {_details(error)}") from error
+                if not_answered(error):
+                    raise EtcdUnavailable(
+                        f"could not log in to etcd: {details_of(error)}"
+                    ) from error
                 raise EtcdRefused(
                     Reason.LOGIN,
-                    f"etcd refused the login of user {self.options.user!r}: {_details(error)}; "
+                    f"etcd refused the login of user {self.options.user!r}: {details_of(error)}; "
                     "check the user and its password",
                 ) from error
             self._token = answer.token
         return (("token", self._token or ""),)
-
-    def _translate(self, error: grpc.aio.AioRpcError, target: str, *, sent: bool) -> EtcdError:
-        """Return our error. `sent`: it is a transaction, which must not be guessed about."""
-        text = _details(error)
-        if "compacted" in text:
-            return Compacted(0)
-        refusal = _refusal(error.code(), text)
-        if refusal is not None:
-            return refusal
-        if sent:
-            return EtcdAnswerLost(
-                f"etcd at {target} gave no answer to a transaction ({text}); "
-                "it may or may not have been executed"
-            )
-        return EtcdUnavailable(f"etcd at {target} did not answer: {text}")
-
-
-_NOT_ANSWERED = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.INTERNAL,
-}
-
-
-def _details(error: grpc.aio.AioRpcError) -> str:
-    return error.details() or error.code().name
-
-
-def _token_refused(error: grpc.aio.AioRpcError) -> bool:
-    return error.code() is grpc.StatusCode.UNAUTHENTICATED or (
-        error.code() is grpc.StatusCode.INVALID_ARGUMENT
-        and ("user name is empty" in _details(error) or "revision of auth store" in _details(error))
-    )
-
-
-def _refusal(code: grpc.StatusCode, text: str) -> EtcdRefused | None:
-    """Return the refusal if etcd certainly did not execute the call."""
-    if "space exceeded" in text:
-        return EtcdRefused(
-            Reason.NO_SPACE,
-            "etcd's database has reached its quota and takes no more writes (NOSPACE); reads and "
-            "agents go on. To mend it: compact, defragment, then `etcdctl alarm disarm`, and raise "
-            "--quota-backend-bytes if the size in use is near the quota",
-        )
-    if code is grpc.StatusCode.PERMISSION_DENIED or "permission denied" in text:
-        return EtcdRefused(
-            Reason.PERMISSION,
-            "etcd denied permission; grant the manager's user readwrite on the prefix /tdc/",
-        )
-    if code is grpc.StatusCode.UNAUTHENTICATED or "user name is empty" in text:
-        return EtcdRefused(
-            Reason.LOGIN,
-            f"etcd wants a login ({text}); give the manager's etcd user and password",
-        )
-    if "too large" in text or "too many operations" in text:
-        return EtcdRefused(Reason.TOO_LARGE, f"etcd refused the request by size: {text}")
-    if code in {
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.FAILED_PRECONDITION,
-        grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.UNIMPLEMENTED,
-    }:
-        return EtcdRefused(Reason.INVALID, f"etcd refused the call: {text}")
-    return None
 
 
 # -- messages ----------------------------------------------------------------------------------
@@ -454,7 +388,7 @@ def _watch_message(answer: Any) -> WatchMessage:
         raise Compacted(answer.compact_revision)
     if answer.canceled:
         reason = answer.cancel_reason or "no reason given"
-        raise _refusal(grpc.StatusCode.UNKNOWN, reason) or EtcdUnavailable(
+        raise refusal(grpc.StatusCode.UNKNOWN, reason) or EtcdUnavailable(
             f"etcd cancelled the watch: {reason}"
         )
     return WatchMessage(
