@@ -43,7 +43,10 @@ def check_value(name: str, value: object) -> Value:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, say
+        text = f"this {type(value).__name__}"
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
 
 

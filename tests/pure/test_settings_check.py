@@ -1,0 +1,229 @@
+"""What a value of each setting may be; plain, canonical and wire forms read back as they were."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.shared.edge.wire import settings_from_wire, settings_to_wire
+from tdc.shared.settings.canonical import canonical_bytes, content_hash, plain, plain_settings
+from tdc.shared.settings.check import check_value, checked
+from tdc.shared.settings.schema import SCHEMA, SettingError, default_values
+from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value, same_value
+from tdc.v1 import settings_pb2
+
+from tests.pure.setting_values import any_settings, named_values, names
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.binary(max_size=5),
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.text(max_size=8), st.integers()), inner, max_size=3),
+        st.fixed_dictionaries(
+            {"name": st.just("p"), "action": inner},
+            optional={"senders": inner, "recipients": inner, "intake_address": inner},
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(named_values)
+def test_a_value_in_its_normal_form_is_taken_as_it_is(named: tuple[str, Value]) -> None:
+    name, value = named
+    assert same_value(check_value(name, value), value)
+
+
+@given(names, anything)
+def test_any_object_is_taken_in_a_settled_form_or_refused_in_a_short_sentence(
+    name: str, given_value: object
+) -> None:
+    """Doubtful input never ends in another exception, and is never echoed at length."""
+    refusal = ""
+    try:
+        value = check_value(name, given_value)
+    except SettingError as error:
+        refusal = str(error)
+    if refusal:
+        assert refusal.startswith(f"{name}: ")
+        assert len(refusal) < 500
+    else:
+        assert same_value(check_value(name, value), value)
+
+
+@given(any_settings)
+def test_the_plain_form_survives_json_and_reads_back(settings: Settings) -> None:
+    assert checked(json.loads(json.dumps(plain_settings(settings)))) == settings
+
+
+@given(any_settings)
+def test_the_wire_form_reads_back_presence_included(settings: Settings) -> None:
+    message = settings_pb2.Settings.FromString(settings_to_wire(settings).SerializeToString())
+    assert settings_from_wire(message) == settings
+
+
+@given(any_settings, any_settings)
+def test_canonical_bytes_and_hash_are_equal_exactly_where_the_settings_are(
+    one: Settings, other: Settings
+) -> None:
+    assert (canonical_bytes(one) == canonical_bytes(other)) == (one == other)
+    assert (content_hash(one) == content_hash(other)) == (one == other)
+
+
+@given(any_settings)
+def test_the_canonical_form_does_not_depend_on_the_order_of_names(settings: Settings) -> None:
+    assert canonical_bytes(dict(reversed(list(settings.items())))) == canonical_bytes(settings)
+
+
+def test_a_field_from_a_newer_sender_is_refused_not_ignored() -> None:
+    unknown = settings_pb2.Settings.FromString(b"\x08\x01" + b"\xf8\x3f\x01")  # field 1023
+    assert unknown.enabled
+    with pytest.raises(SettingError, match="does not know"):
+        settings_from_wire(unknown)
+
+
+def test_a_field_from_a_newer_sender_inside_a_policy_is_refused_too() -> None:
+    inner = settings_pb2.Policy(name="p", action="no-scan", senders=["a.example"])
+    raw = inner.SerializeToString() + b"\xf8\x3f\x01"
+    policies = b"\x0a" + bytes([len(raw)]) + raw
+    message = settings_pb2.Settings.FromString(b"\x22" + bytes([len(policies)]) + policies)
+    assert message.policies.items[0].name == "p"
+    with pytest.raises(SettingError, match="does not know"):
+        settings_from_wire(message)
+
+
+def test_values_on_the_wire_are_checked() -> None:
+    with pytest.raises(SettingError, match=r"tls.minimum_version: '1.1' is not one of 1.2, 1.3"):
+        settings_from_wire(settings_pb2.Settings(tls_minimum_version="1.1"))
+
+
+def test_every_default_is_allowed_by_its_own_row() -> None:
+    for name, value in default_values().items():
+        assert value is None or same_value(check_value(name, value), value)
+
+
+def policy(**fields: object) -> list[dict[str, object]]:
+    return [{"name": "p", "action": "no-scan", "recipients": ["a.example"]} | fields]
+
+
+REFUSED: list[tuple[str, object, str]] = [
+    ("enable", True, "unknown setting 'enable'; did you mean enabled"),
+    ("", True, "unknown setting ''; known are enabled"),
+    ("enabled", "true", "neither true nor false"),
+    ("enabled", 1, "neither true nor false"),
+    ("enabled", 10**10_000, "this int is neither"),
+    ("enabled", None, "neither true nor false"),
+    ("retry.initial", True, "not a whole number of seconds"),
+    ("retry.initial", 60.0, "not a whole number of seconds"),
+    ("retry.initial", float("nan"), "not a whole number of seconds"),
+    ("retry.initial", 0, "0 is not between 1 and 86400 seconds"),
+    ("retry.initial", 86_401, "not between"),
+    ("retry.initial", 10**10_000, "this number is not between"),
+    ("delivery.max_connections", 0, "not between 1 and 1000 items"),
+    ("max_message_size", -1, "not between"),
+    ("tls.minimum_version", "1.1", "not one of 1.2, 1.3"),
+    ("tls.minimum_version", "1.4", "not one of"),
+    ("tls.minimum_version", "", "not one of"),
+    ("tls.minimum_version", 1.2, "not one of"),
+    ("tls.verification", "none", "not one of webpki, pinned"),
+    ("intake_address", "journal", "not an address of the form"),
+    ("intake_address", "x" * 10**6, "not an address"),
+    ("remote_ip_header", "Received", "not a header name"),
+    ("remote_ip_header", "X-A: b\r\nX-B", "not a header name"),
+    ("incoming_domains", "corp.example", "not a list"),
+    ("incoming_domains", ["corp.example", 7], "not text"),
+    ("tls.pins", ["sha256:abc"], "64 hexadecimal digits"),
+    ("tls.names", [".."], "not a domain name"),
+    ("smtp_route", [], "either usedns alone or a list"),
+    ("smtp_route", ["usedns", "mx.example"], "either usedns alone or a list"),
+    ("smtp_route", ["mx.example:0"], "no port between"),
+    ("smtp_route", ["mx.example:65536"], "no port between"),
+    ("smtp_route", ["mx.example:-1"], "not host or host:port"),
+    ("smtp_route", ["mx.example:25 "], "not host or host:port"),
+    ("smtp_route", ["mx.example:0x19"], "not host or host:port"),
+    ("smtp_route", ["mx.example:\u0662\u0665"], "not host or host:port"),
+    ("smtp_route", ["::1"], "brackets"),
+    ("smtp_route", ["[::g]:25"], "not host"),
+    ("smtp_route", ["1.2.3.256"], "not host"),
+    ("smtp_route", ["a..b"], "not host"),
+    ("smtp_route", ["-a"], "not host"),
+    ("smtp_route", [""], "not host"),
+    ("policies", {}, "not a list of policies"),
+    ("policies", ["no-scan"], "not a policy"),
+    ("policies", policy(action="scan"), "policy 'p': action 'scan' is not no-scan, default or"),
+    ("policies", policy(action=["no-scan"]), "action"),
+    ("policies", policy(name=""), "not a policy name"),
+    ("policies", policy(name="<b>"), "not a policy name"),
+    ("policies", policy(recipient="a.example"), "a policy has no field 'recipient'; it has name"),
+    ("policies", policy(recipients="a.example"), "not a list"),
+    ("policies", policy(recipients=["@a.example"]), "policy 'p': '@a.example' is not an address"),
+    ("policies", policy(intake_address="a@b.example"), "only action custom"),
+    ("policies", policy(action="custom"), "action custom needs an intake_address"),
+    ("policies", policy(action="custom", intake_address="a"), "policy 'p': 'a' is not an address"),
+    ("policies", policy() + policy(), "two policies are named 'p'"),
+]
+
+
+def _short(value: object) -> str:
+    return ascii(value)[:30] if isinstance(value, str) else type(value).__name__
+
+
+@pytest.mark.parametrize(("name", "value", "says"), REFUSED, ids=_short)
+def test_a_bad_value_is_refused_with_what_would_be_right(
+    name: str, value: object, says: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        check_value(name, value)
+    assert says in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "normal"),
+    [
+        ("intake_address", "Journal@Intake.Example", "Journal@intake.example"),
+        ("incoming_domains", ["B.example", "a.example", "b.example"], ("b.example", "a.example")),
+        ("smtp_route", "usedns", ("usedns",)),
+        ("smtp_route", ["MX.example:025", "[0:0::1]:25"], ("mx.example:25", "[::1]:25")),
+        ("tls.pins", ["SHA256:" + "AB" * 32], ("sha256:" + "ab" * 32,)),
+        ("tls.names", [".Intake.example"], (".intake.example",)),
+    ],
+)
+def test_a_value_comes_out_in_its_normal_form(name: str, value: object, normal: Value) -> None:
+    assert check_value(name, value) == normal
+
+
+def test_true_and_one_are_different_values() -> None:
+    assert Settings.of({"enabled": True}) != Settings.of({"enabled": 1})
+    assert not same_value(True, 1)
+
+
+def test_the_route_usedns_is_shown_as_a_text_and_an_empty_list_as_a_list() -> None:
+    assert plain(("usedns",)) == "usedns"
+    assert plain(()) == []
+    shown = plain((Policy("p", PolicyAction.CUSTOM, (), ("a.example",), "x@b.example"),))
+    assert shown == [
+        {
+            "name": "p",
+            "action": "custom",
+            "senders": [],
+            "recipients": ["a.example"],
+            "intake_address": "x@b.example",
+        }
+    ]
+
+
+def test_every_setting_has_a_sentence_of_help_and_a_rule() -> None:
+    for row in SCHEMA.values():
+        assert row.help.endswith(".")
+        assert row.low <= row.high

@@ -1,0 +1,132 @@
+"""Settings as typed and shown: what is shown can be typed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.text import parse_text, render
+from tdc.shared.settings.values import Policy, PolicyAction, Value, same_value
+
+from tests.pure.setting_values import named_values, names
+
+
+@given(named_values)
+def test_what_is_shown_can_be_typed(named: tuple[str, Value]) -> None:
+    name, value = named
+    assert same_value(parse_text(name, render(name, value)), value)
+
+
+@given(
+    names, st.text(max_size=30) | st.text(alphabet='0123456789smhdkKiB.,-+e []{}":', max_size=12)
+)
+def test_any_text_is_read_or_refused_in_one_sentence(name: str, text: str) -> None:
+    refusal = ""
+    try:
+        value = parse_text(name, text)
+    except SettingError as error:
+        refusal = str(error)
+    if refusal:
+        assert refusal.startswith(f"{name}: ")
+    else:
+        assert same_value(parse_text(name, render(name, value)), value)
+
+
+READ: list[tuple[str, str, Value]] = [
+    ("enabled", "true", True),
+    ("enabled", "Yes", True),
+    ("enabled", "ON", True),
+    ("enabled", "no", False),
+    ("enabled", "off", False),
+    ("retry.initial", "60", 60),
+    ("retry.initial", "60s", 60),
+    ("retry.initial", "5m", 300),
+    ("retry.initial", "1h", 3_600),
+    ("retry.lifetime", "3d", 259_200),
+    ("spool.max_bytes", "10GiB", 10 * 1024**3),
+    ("spool.max_bytes", "10gb", 10 * 1024**3),
+    ("spool.max_bytes", "1k", 1_024),
+    ("spool.max_bytes", "1024", 1_024),
+    ("max_message_size", "100MiB", 100 * 1024**2),
+    ("max_message_size", "512B", 512),
+    ("spool.max_messages", "500000", 500_000),
+    ("incoming_domains", "a.example, b.example", ("a.example", "b.example")),
+    ("incoming_domains", "", ()),
+    ("smtp_route", "usedns", ("usedns",)),
+    ("smtp_route", "mx1.example:25,[::1]", ("mx1.example:25", "[::1]")),
+    ("intake_address", " Journal@Intake.example ", "Journal@intake.example"),
+    (
+        "policies",
+        '[{"name": "hr", "action": "no-scan", "recipients": ["hr@corp.example"]}]',
+        (Policy("hr", PolicyAction.NO_SCAN, (), ("hr@corp.example",)),),
+    ),
+    ("policies", "[]", ()),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), READ)
+def test_people_may_type_it_so(name: str, text: str, value: Value) -> None:
+    assert same_value(parse_text(name, text), value)
+
+
+REFUSED: list[tuple[str, str, str]] = [
+    ("enabled", "maybe", "none of true, yes, on, false, no, off"),
+    ("enabled", "", "none of"),
+    ("enabled", "1", "none of"),
+    ("retry.initial", "5 m", "not a duration such as 90s or 1h; the units are s, m, h, d"),
+    ("retry.initial", "-1s", "not a duration"),
+    ("retry.initial", "NaN", "not a duration"),
+    ("retry.initial", "1.1", "not a duration"),
+    ("retry.initial", "1e9d", "not a duration"),
+    ("retry.initial", "inf", "not a duration"),
+    ("retry.initial", "5w", "not a duration"),
+    ("retry.initial", "", "not a duration"),
+    ("retry.initial", "\u0665m", "not a duration"),
+    ("retry.initial", "1_0", "not a duration"),
+    ("retry.initial", "9" * 10_000, "not a duration"),
+    ("retry.initial", "2d", "172800 is not between 1 and 86400 seconds"),
+    ("spool.max_bytes", "10 GiB", "not a size such as 100MiB; the units are"),
+    ("spool.max_bytes", "10XB", "not a size"),
+    ("spool.max_bytes", "0x10", "not a size"),
+    ("spool.max_messages", "5k", "not a whole number"),
+    ("incoming_domains", "a.example,,b.example", "an empty entry between its commas"),
+    ("incoming_domains", ",", "an empty entry"),
+    ("tls.minimum_version", "1.1", "not one of 1.2, 1.3"),
+    ("policies", "no-scan", "not a JSON list of policies such as"),
+    ("policies", '[{"name": "p", "name": "q"}]', "names one field twice"),
+    ("policies", "[" * 100_000, "not a JSON list"),
+    ("policies", "NaN", "not a list of policies"),
+    ("enable", "true", "did you mean enabled"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "says"), REFUSED, ids=lambda text: ascii(text)[:30])
+def test_what_could_be_meant_otherwise_is_refused(name: str, text: str, says: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_text(name, text)
+    assert says in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("retry.initial", 60, "60s"),
+        ("retry.initial", 300, "5m"),
+        ("retry.initial", 90, "90s"),
+        ("retry.maximum", 3_600, "1h"),
+        ("retry.lifetime", 259_200, "72h"),
+        ("retry.lifetime", 604_800, "7d"),
+        ("spool.max_bytes", 10 * 1024**3, "10GiB"),
+        ("spool.max_bytes", 1_000, "1000B"),
+        ("enabled", False, "false"),
+        ("incoming_domains", ("a.example", "b.example"), "a.example,b.example"),
+        ("incoming_domains", (), ""),
+        ("smtp_route", ("usedns",), "usedns"),
+        ("intake_address", None, "-"),
+        ("policies", (), "[]"),
+    ],
+)
+def test_values_are_shown_as_people_say_them(name: str, value: Value | None, text: str) -> None:
+    assert render(name, value) == text
