@@ -113,7 +113,7 @@ class Manager:
             raise self._in_words(error) from None
 
     def _in_words(self, error: aio.AioRpcError) -> CliError:
-        code, details = error.code(), error.details() or "no reason given"
+        code, details = error.code(), (error.details() or "no reason given").rstrip(".")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NoConnection(
                 f"The manager at {self._address} did not answer within {self._deadline:g} s. "
@@ -126,7 +126,9 @@ class Manager:
                 f"The manager at {self._address} does not know this request; its version is "
                 f"probably older than this tdc."
             )
-        return Refused(_REFUSALS.get(code, "The manager failed: {details}").format(details=details))
+        return Refused(
+            _REFUSALS.get(code, "The manager failed: {details}.").format(details=details)
+        )
 
     def _reached(self) -> bool:
         """Say whether UNAVAILABLE is the manager's own word (its store is away, say)."""
@@ -142,15 +144,15 @@ _UNKNOWN_OUTCOME = {
 }
 
 _REFUSALS = {
-    grpc.StatusCode.NOT_FOUND: "{details}",
-    grpc.StatusCode.ALREADY_EXISTS: "{details}",
-    grpc.StatusCode.INVALID_ARGUMENT: "{details}",
-    grpc.StatusCode.FAILED_PRECONDITION: "{details}",
-    grpc.StatusCode.ABORTED: "{details}",
-    grpc.StatusCode.UNAVAILABLE: "The manager can't do it now: {details}",
-    grpc.StatusCode.PERMISSION_DENIED: "The manager does not allow it: {details}",
-    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know you: {details}",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too much at once: {details}",
+    grpc.StatusCode.NOT_FOUND: "{details}.",
+    grpc.StatusCode.ALREADY_EXISTS: "{details}.",
+    grpc.StatusCode.INVALID_ARGUMENT: "{details}.",
+    grpc.StatusCode.FAILED_PRECONDITION: "{details}.",
+    grpc.StatusCode.ABORTED: "{details}.",
+    grpc.StatusCode.UNAVAILABLE: "The manager can't do it now: {details}.",
+    grpc.StatusCode.PERMISSION_DENIED: "The manager does not allow it: {details}.",
+    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know you: {details}.",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too much at once: {details}.",
 }
 
 
