@@ -112,7 +112,7 @@ async def test_health_and_reflection_answer_an_operator(api: Api) -> None:
     answer = await health.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     reflection = reflection_pb2_grpc.ServerReflectionStub(api.channel)
-    call: grpc.aio.StreamStreamCall[Any, Any] = reflection.ServerReflectionInfo(
+    call: Any = reflection.ServerReflectionInfo(
         iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     )
     response = await call.read()

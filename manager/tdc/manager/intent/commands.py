@@ -127,7 +127,7 @@ class Commands:
             comment=signature.comment,
             request_id=signature.request_id,
         )
-        log.info("%s created cluster %s: %s", signature.author, name, signature.comment)
+        log.info("%s created cluster %s: %r", signature.author, name, signature.comment)
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
 
@@ -153,7 +153,7 @@ class Commands:
             await self._view.at_least(name, plan.base_revision + 1, CATCH_UP)
             raise
         log.info(
-            "%s committed revision %d of cluster %s: %s",
+            "%s committed revision %d of cluster %s: %r",
             signature.author, committed.revision, name, signature.comment,
         )  # fmt: skip
         await self._view.at_least(name, committed.revision, CATCH_UP)

@@ -166,4 +166,6 @@ async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
     if known is None:
         log.error("%s failed", method, exc_info=error)
         known = grpc.StatusCode.INTERNAL, "the manager failed at this call; its log says why"
-    await context.abort(*known)
+    code, sentence = known
+    log.info("%s by %s: %s: %r", method, _caller.get("nobody known"), code.name, sentence)
+    await context.abort(code, sentence)

@@ -1,9 +1,9 @@
 """Errors of the rooms below -> gRPC status codes: the one place that decides.
 
-The sentence of the error is the status's details; codes are what a client branches on
-(docs/operators-api.md): NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT for a wrong request,
-FAILED_PRECONDITION for one that the stored settings forbid, ABORTED for a lost race or a stale
-plan (plan again), RESOURCE_EXHAUSTED for a full store, UNAVAILABLE while etcd is away.
+The sentence of the error is the status's details; codes are what a client branches on: NOT_FOUND,
+ALREADY_EXISTS, INVALID_ARGUMENT for a wrong request, FAILED_PRECONDITION for one that the stored
+settings forbid, ABORTED for a lost race or a stale plan (plan again), RESOURCE_EXHAUSTED for a
+full store, UNAVAILABLE while etcd is away.
 """
 
 from __future__ import annotations
@@ -44,11 +44,4 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str] | None:
     """Return the code and the details that tell `error` to a client; None if it is no one's."""
     if isinstance(error, store.EtcdRefused) and error.reason is store.Reason.NO_SPACE:
         return grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)
-    return next(
-        ((code, _sentence(error)) for kind, code in _CODES if isinstance(error, kind)), None
-    )
-
-
-def _sentence(error: Exception) -> str:
-    # A LookupError prints its text in quotes only where it is a KeyError; ours are not.
-    return str(error) or type(error).__name__
+    return next(((code, str(error)) for kind, code in _CODES if isinstance(error, kind)), None)

@@ -1,0 +1,148 @@
+"""The program: set-up that overwrites nothing, start, stop on a signal, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import stat
+import sys
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tdc.manager.cli.config import read_config
+from tdc.manager.main import init_command, main, run_command
+from tdc.shared.edge.grpc_tls import client_channel
+from tdc.v1 import operators_pb2, operators_pb2_grpc
+
+from tests.fakes.etcd import free_port
+
+ON_ANY_PORT = {"listen_port": "0", "enrol_port": "0"}
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_makes_private_folders_and_overwrites_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "manager"
+    flags = {"folder": folder, "operator": "ana", "listen_port": "7000", "names": "m.example"}
+    assert init_command(flags) == 0
+    bundle = folder / "operator"
+    assert {_mode(each) for each in (folder, bundle, folder / "ca")} == {0o700}
+    assert _mode(bundle / "operator.key") == _mode(folder / "ca" / "ca-key.pem") == 0o600
+    config = read_config(bundle / "operator.toml")
+    assert config.manager == "m.example:7000"
+    written = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+    assert tomllib.loads((folder / "manager.toml").read_text()) == {
+        "listen_port": 7000,
+        "names": ["m.example"],
+    }
+
+    assert init_command(flags) == 1
+    assert "set up already" in capsys.readouterr().err
+    assert written == {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--folder", "{folder}"], 1, "no CA"),
+        (["run", "--folder", "{folder}", "--listen-port", "x"], 2, "not a number"),
+        (["run"], 2, "--folder"),
+        (["fly"], 2, "fly"),
+    ],
+)
+def test_what_can_not_run_ends_with_a_sentence_and_its_code(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([each.format(folder=tmp_path) for each in arguments])
+    assert ended.value.code == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    flags = {"folder": tmp_path / "manager", "listen_port": str(port), "enrol_port": str(port)}
+    assert init_command(flags) == 0
+    assert run_command(flags) == 1
+    assert f"can't listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@contextlib.asynccontextmanager
+async def _program(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`tdc-manager run` as a process; killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tdc.manager.main", "run", "--folder", str(folder),
+        "--ports-file", str(folder / "ports.json"), stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):
+            while not (folder / "ports.json").exists():
+                assert process.returncode is None, await _said(process)
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _said(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    return (await process.stderr.read()).decode()
+
+
+async def _create(folder: Path, name: str) -> list[str]:
+    """Create a cluster as the operator; all clusters."""
+    config = read_config(folder / "operator" / "operator.toml")
+    channel = client_channel(config.manager, config.ca, config.certificate, config.key)
+    async with channel:
+        stub: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(channel)
+        request = operators_pb2.CreateClusterRequest(name=name, request_id=name)
+        await stub.CreateCluster(request, wait_for_ready=True, timeout=10)
+        listed = await stub.ListClusters(operators_pb2.ListClustersRequest())
+    return [each.name for each in listed.clusters]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_manager_stops_in_order_on_a_signal_and_starts_again_where_it_was(
+    tmp_path: Path, signal_number: signal.Signals
+) -> None:
+    folder = tmp_path / "manager"
+    assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
+    async with _program(folder) as process:
+        ports = json.loads((folder / "ports.json").read_text())
+        assert ports["pid"] == process.pid
+        assert await _create(folder, "c1") == ["c1"]
+        process.send_signal(signal_number)
+        async with asyncio.timeout(10):
+            said = await _said(process)
+            assert await process.wait() == 0, said
+        assert "Traceback" not in said
+        assert not (folder / "ports.json").exists()
+    async with _program(folder):
+        assert await _create(folder, "c2") == ["c1", "c2"]
+
+
+async def test_a_manager_that_was_killed_starts_again_with_everything(tmp_path: Path) -> None:
+    """kill -9 leaves an etcd behind for a moment: the next start must come up all the same."""
+    folder = tmp_path / "manager"
+    assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
+    async with _program(folder) as process:
+        assert await _create(folder, "c1") == ["c1"]
+        process.kill()
+        await process.wait()
+    (folder / "ports.json").unlink()
+    async with _program(folder):
+        assert await _create(folder, "c2") == ["c1", "c2"]

@@ -1,0 +1,78 @@
+"""Options: where they come from, which one wins, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tdc.manager.options import Options, OptionsError, read_options
+
+
+def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
+    options = read_options({"folder": str(tmp_path)}, {})
+    assert options == Options(tmp_path)
+    assert options.embedded
+    assert options.advertised_host == "127.0.0.1"
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "manager.toml").write_text(
+        'listen_port = 1\nenrol_port = 2\nnames = ["a.example", "b.example"]\nlog_level = "debug"\n'
+    )
+    environment = {"TDC_MANAGER_LISTEN_PORT": "3", "TDC_MANAGER_ENROL_PORT": "4", "HOME": "/"}
+    flags = {"folder": tmp_path, "listen_port": "5", "enrol_port": None, "operator": "ana"}
+    options = read_options(flags, environment)
+    assert (options.listen_port, options.enrol_port) == (5, 4)
+    assert (options.names, options.log_level) == (("a.example", "b.example"), "debug")
+    assert options.advertised_host == "a.example"
+
+
+def test_an_external_etcd_is_read_with_its_files(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("correct horse\n")
+    flags = {
+        "folder": tmp_path,
+        "etcd_endpoints": "e1:2379, e2:2379",
+        "etcd_ca": "ca.pem",
+        "etcd_user": "tdc",
+        "etcd_password_file": str(tmp_path / "password"),
+    }
+    options = read_options(flags, {})
+    assert options.etcd_endpoints == ("e1:2379", "e2:2379")
+    assert not options.embedded
+    assert options.etcd_ca == Path("ca.pem")
+    assert options.etcd_password() == "correct horse"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"listen_port": "70000"}, "between 0 and 65535"),
+        ({"listen_port": "smtp"}, "not a number"),
+        ({"deadline": "nan"}, "deadline"),
+        ({"ping_interval": "5", "deadline": "5"}, "longer than ping_interval"),
+        ({"log_level": "loud"}, "'loud'"),
+        ({"listen_host": "0.0.0.0"}, "--advertise"),
+        ({"etcd_key": "key.pem"}, "both or neither"),
+        ({"etcd_key": "key.pem", "etcd_certificate": "c.pem"}, "etcd_ca"),
+    ],
+)
+def test_an_option_that_can_not_be_is_refused_by_name(
+    tmp_path: Path, given: dict[str, str], words: str
+) -> None:
+    with pytest.raises(OptionsError, match=words):
+        read_options({"folder": tmp_path, **given}, {})
+
+
+def test_a_mistyped_line_in_the_file_is_refused_not_ignored(tmp_path: Path) -> None:
+    (tmp_path / "manager.toml").write_text("listenport = 1\n")
+    with pytest.raises(OptionsError, match="unknown option listenport"):
+        read_options({"folder": tmp_path}, {})
+    (tmp_path / "manager.toml").write_text("listen_port = [\n")
+    with pytest.raises(OptionsError, match=r"manager\.toml can't be read"):
+        read_options({"folder": tmp_path}, {})
+
+
+def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    options = read_options({"folder": tmp_path, "etcd_password_file": "/nowhere"}, {})
+    with pytest.raises(OptionsError, match="etcd_password_file can't be read"):
+        options.etcd_password()
