@@ -183,9 +183,16 @@ async def create_token(
             manager.fleet.CreateJoinToken,
             operators_pb2.CreateJoinTokenRequest(machine=name, cluster=cluster, lifetime=seconds),
         )
-    line = f"tdc-agent enrol {shlex.quote(reply.enrol_address)} --token {shlex.quote(reply.token)}"
-    document = documents.token(name, reply, line)
+    document = documents.token(name, reply, enrol_line(reply.enrol_address, reply.token))
     session.out.emit(document, tables.token_pieces(document))
+
+
+def enrol_line(address: str, token: str) -> str:
+    """Return the line to paste on the machine; its list of processes never shows the token."""
+    return (
+        f"echo {shlex.quote(token)} | "
+        f"tdc-agent enrol --manager {shlex.quote(address)} --token-file -"
+    )
 
 
 def parse_lifetime(text: str) -> int:
