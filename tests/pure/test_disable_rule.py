@@ -240,6 +240,22 @@ def test_an_earlier_edit_of_the_same_commit_is_overridden_by_the_rule(
     assert all(stored_enabled(result, key) is False for key in above(name))
 
 
+@given(machine_names, st.booleans())
+def test_a_disable_that_the_operator_wrote_as_well_is_blamed_on_whoever_changed_the_value(
+    name: str, operator_first: bool
+) -> None:
+    edits = [put(group(MACHINES[name]), enabled=False), put(machine(name), enabled=False)]
+    if not operator_first:
+        edits.reverse()
+    changes = apply_edits(empty_fleet(), edits).level_changes
+    by_rule = {change.key: change.by_disable_rule for change in changes}
+    assert by_rule == {
+        machine(name): False,
+        group(MACHINES[name]): not operator_first,
+        CLUSTER: True,
+    }
+
+
 @given(fleets())
 def test_an_exported_fleet_applied_machines_first_to_an_empty_one_comes_out_the_same(
     cluster: Cluster,
