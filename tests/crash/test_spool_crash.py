@@ -45,7 +45,7 @@ class Promises:
                 self.refused.append(" ".join(rest))
 
 
-async def check(folder: Path, promises: Promises) -> None:
+async def check(folder: Path, promises: Promises, *, complete: bool = False) -> None:
     spool = await Spool.open(folder)
     try:
         found: dict[int, str] = {}
@@ -56,6 +56,8 @@ async def check(folder: Path, promises: Promises) -> None:
         due = promises.held.keys() - promises.sent
         assert due - found.keys() == set(), "acknowledged copies are lost"
         assert promises.gone & found.keys() == set(), "delivered copies came back"
+        if complete:  # the child ended in order: it has told of every copy that it held
+            assert found.keys() - promises.held.keys() == set(), "refused copies are there"
         wrong = [mid for mid in found if found[mid] != promises.held.get(mid, found[mid])]
         assert wrong == []
     finally:
@@ -109,7 +111,7 @@ async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when:
     assert "closed" in child.stdout, child.stderr
     assert any("disk I/O error" in reason for reason in promises.refused)
     assert len(promises.held) > 100, "it did not heal"
-    await check(folder, promises)
+    await check(folder, promises, complete=True)
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")

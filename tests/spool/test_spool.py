@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tdc.node_agent.spool import health
 from tdc.node_agent.spool.errors import SpoolFull, SpoolLocked
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
@@ -208,6 +209,15 @@ async def test_a_full_spool_takes_nothing_more(spool: Spool, clock: FakeClock) -
     (first, _) = await claim_all(spool, clock)
     await spool.delivered(first.mid, reply="250")
     await put(spool, b"x" * 60)
+
+
+async def test_the_disk_is_not_filled_to_the_brim(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(spool, b"x")
+    monkeypatch.setattr(health, "FREE_RESERVE", 10**18)
+    with pytest.raises(SpoolFull, match="MiB left"):
+        await put(spool, b"x")
 
 
 async def test_many_holds_at_once_do_not_pass_the_bounds(spool: Spool) -> None:

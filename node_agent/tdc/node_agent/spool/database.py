@@ -23,7 +23,8 @@ from tdc.shared.mail.envelope import BodyType, Envelope
 APPLICATION_ID = 0x54444353
 SCHEMA_VERSION = 1
 PAGE_SIZE = 8_192  # measured best for contents of 10 KiB (docs/decisions/0003-spool.md)
-CHECKPOINT_PAGES = 16 * 1024**2 // PAGE_SIZE
+# Small enough that a checkpoint holds up a commit by milliseconds (measured in the same place).
+CHECKPOINT_PAGES = 4 * 1024**2 // PAGE_SIZE
 KEEP_FINISHED = 100_000  # copies
 KEEP_EVENTS = 200_000
 PRUNE_EVERY = 1_000  # finished copies

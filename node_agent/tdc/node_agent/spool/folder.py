@@ -76,6 +76,11 @@ class SpoolFolder:
         _sync_folder(self._path)
         return aside
 
+    def free_bytes(self) -> int:
+        """Return what is free on the disk for the agent's user; raises OSError."""
+        disk = os.statvfs(self._path)
+        return disk.f_bavail * disk.f_frsize
+
     @property
     def reserved_mid(self) -> int:
         """No MID above this was ever given out."""

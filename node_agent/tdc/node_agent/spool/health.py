@@ -8,6 +8,11 @@ STALLED_AFTER = 5.0
 """Seconds after which a commit that has not returned counts as a spool that can't be written."""
 
 
+FREE_RESERVE = 64 * 1024**2
+"""Bytes left free on the disk: marks of what was delivered must be written even when no copy is
+taken any more, and the gateway's own queue may be on the same disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The settings `spool.max_messages` and `spool.max_bytes`."""
@@ -15,8 +20,13 @@ class Bounds:
     max_messages: int
     max_bytes: int
 
-    def refusal(self, messages: int, size: int, another: int) -> str | None:
-        """Say why one more copy of `another` bytes does not fit beside what is there, or None."""
+    def refusal(self, messages: int, size: int, another: int, free: int) -> str | None:
+        """Say why one more copy of `another` bytes does not fit beside what is there, or None.
+
+        `free` is what the disk has left; a copy is written twice, to the log and to the file.
+        """
+        if free - 2 * another < FREE_RESERVE:
+            return f"its disk has only {free // 1024**2} MiB left"
         if messages + 1 > self.max_messages:
             return f"it holds {messages} copies, spool.max_messages is {self.max_messages}"
         if size + another > self.max_bytes:

@@ -8,6 +8,7 @@ nothing is taken and nothing is claimed, and it heals by itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,8 @@ from tdc.shared.mail.envelope import Envelope
 
 HOLD_TIMEOUT = 10.0
 """Seconds after which `hold` gives up; the MTA is waiting behind it."""
+MARK_TIMEOUT = 10.0
+"""Seconds after which delivery goes on without knowing that its mark is durable."""
 RELEASE_MARK_DELAY = 1.0
 """Seconds that the mark of a release may wait; a copy delivered sooner never needs it."""
 _STOPPING = "the agent is stopping"
@@ -74,6 +77,8 @@ class Spool:
         intakes = set(self._ledger.due.waiting())
         self._writer = Writer(folder, opened.database, intakes, self._fault_changed)
         self._writer.start()
+        if self._ledger.queued:
+            self.arrived.set()
         if opened.warning is not None:
             self._log.error(opened.warning)
         if opened.were_held:
@@ -126,13 +131,15 @@ class Spool:
         size = len(content)
         if size > MAX_CONTENT:
             raise SpoolFull(f"a copy of {size} bytes is more than the spool can hold")
-        refusal = self._bounds.refusal(self._ledger.messages, self._ledger.bytes, size)
+        ledger = self._ledger
+        free = self._writer.free_bytes
+        refusal = self._bounds.refusal(ledger.messages, ledger.bytes, size, free)
         if refusal is not None:
             raise SpoolFull(f"the spool is full: {refusal}")
         self._mid += 1
         now = self._clock()
         copy = Copy(self._mid, report_id, intake, envelope, content, now)
-        self._ledger.add(size)
+        ledger.add(size)
         try:
             async with asyncio.timeout(HOLD_TIMEOUT):
                 await self._writer.write(lambda batch: batch.holds.append(copy), copy)
@@ -140,12 +147,12 @@ class Spool:
             self._forget_hold(copy)
             raise SpoolUnavailable(f"no write returned within {HOLD_TIMEOUT:.0f} s") from None
         except SpoolUnavailable:
-            self._ledger.remove(size)
+            ledger.remove(size)
             raise
         except BaseException:
             self._forget_hold(copy)
             raise
-        self._ledger.hold(copy)
+        ledger.hold(copy)
         return copy.mid
 
     def release(self, mid: int) -> None:
@@ -327,10 +334,9 @@ class Spool:
 
     async def _mark(self, add: Callable[[Batch], None]) -> None:
         """Wait until a mark is durable; when the file fails the writer keeps it, see there."""
-        try:
-            await self._writer.write(add)
-        except SpoolUnavailable:
-            return
+        with contextlib.suppress(SpoolUnavailable, TimeoutError):
+            async with asyncio.timeout(MARK_TIMEOUT):
+                await self._writer.write(add)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,13 @@ GROUP_OPERATIONS = 1_000
 GROUP_BYTES = 32 * 1024**2
 RETRY = 2.0
 """Seconds between two tries to get a failed file back, give or take half."""
+ASK_TIMEOUT = 30.0
+CLOSE_TIMEOUT = 20.0
 REFUSED = "refused"
 """Outcome of a copy that was refused because the file failed."""
 
 REFRESH = 0.5
-"""Seconds that the age of the oldest copy may lag behind under load."""
+"""Seconds that the age of the oldest copy and the free space may lag behind under load."""
 
 _Future = asyncio.Future[object]
 _Settled = list[tuple[_Future, object, Exception | None]]
@@ -70,6 +72,9 @@ class Writer:
     oldest: dict[str, float | None]
     """Intake -> `taken_at` of its oldest copy; replaced by the thread, read anywhere."""
 
+    free_bytes: int
+    """Free space on the spool's disk, as fresh as `oldest`."""
+
     busy_since: float | None = None
     """Monotonic time at which the commit under way began."""
 
@@ -92,7 +97,8 @@ class Writer:
         self._refreshed_at = 0.0
         self._closing = False
         self.oldest = {}
-        self._refresh_oldest(database)
+        self.free_bytes = folder.free_bytes()
+        self._refresh(database)
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
 
     def start(self) -> None:
@@ -100,10 +106,14 @@ class Writer:
         self._thread.start()
 
     async def close(self) -> None:
-        """Write what was submitted, end the thread, close the file."""
+        """Write what was submitted, end the thread, close the file.
+
+        A disk that does not answer is left behind after CLOSE_TIMEOUT; what is in the file then
+        is what was acknowledged.
+        """
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        if self._database is not None:
+        await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
+        if self._database is not None and not self._thread.is_alive():
             self._database.close()
 
     def submit(self, add: Callable[[Batch], None]) -> None:
@@ -120,7 +130,11 @@ class Writer:
         """Return what `read` gives; raises SpoolUnavailable."""
         future: asyncio.Future[_T] = self._loop.create_future()
         self._queue.put(Ask(read, future))  # type: ignore[arg-type]  # a future of what read gives
-        return await future
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT):
+                return await future
+        except TimeoutError:
+            raise SpoolUnavailable(f"no read returned within {ASK_TIMEOUT:.0f} s") from None
 
     # The thread
 
@@ -182,10 +196,11 @@ class Writer:
         if group.batch:
             self._database.write(group.batch)
         if monotonic() - self._refreshed_at > REFRESH or self._queue.empty():
-            self._refresh_oldest(self._database)
+            self._refresh(self._database)
 
-    def _refresh_oldest(self, database: Database) -> None:
+    def _refresh(self, database: Database) -> None:
         self._refreshed_at = monotonic()
+        self.free_bytes = self._folder.free_bytes()
         self.oldest = {intake: database.oldest(intake) for intake in self._intakes}
 
     def _refuse(self, group: _Group) -> _Settled:
