@@ -78,11 +78,12 @@ def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) 
     effects = Effects()
     shifts: dict[_Inputs, _Shift] = {}
     judge = _Judge()
+    compared = _Compared.of(after, changed)
     _judge_levels(after, changed, judge, effects)
     for name in sorted(after.machines):
         machine = after.machines[name]
-        names = _names_to_compare(before, machine, changed)
-        if not names:
+        names = compared.names(machine)
+        if not names and name in before.machines:
             continue
         inputs = _inputs(before, machine)
         shift = shifts.get(inputs)
@@ -98,19 +99,31 @@ def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) 
     return effects
 
 
-def _names_to_compare(
-    before: Cluster, machine: Machine, changed: Mapping[LevelKey, list[str]]
-) -> Iterable[str]:
-    if machine.name not in before.machines:
-        return SCHEMA
-    names: dict[str, None] = {}
-    for key in (
-        LevelKey(Level.MACHINE, machine.name),
-        LevelKey(Level.GROUP, machine.group),
-        LevelKey(Level.CLUSTER, before.name),
-    ):
-        names.update(dict.fromkeys(changed.get(key, ())))
-    return names
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Which settings have to be compared on a machine: those that changed at a level of its own."""
+
+    on_group: Mapping[str, frozenset[str]]
+    on_machine: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, after: Cluster, changed: Mapping[LevelKey, list[str]]) -> _Compared:
+        on_all = frozenset(changed.get(LevelKey(Level.CLUSTER, after.name), ()))
+        return cls(
+            {
+                group: on_all.union(changed.get(LevelKey(Level.GROUP, group), ()))
+                for group in after.groups
+            },
+            {
+                key.name: frozenset(names)
+                for key, names in changed.items()
+                if key.level is Level.MACHINE
+            },
+        )
+
+    def names(self, machine: Machine) -> frozenset[str]:
+        inherited, own = self.on_group[machine.group], self.on_machine.get(machine.name)
+        return inherited | own if own else inherited
 
 
 def _inputs(before: Cluster, machine: Machine) -> _Inputs:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, Self, TypeVar, overload
 
@@ -90,10 +91,16 @@ class Settings(Mapping[str, Value]):
         """Return the value of `name`, `default` where it is absent."""
         return self._present.get(name, default)  # not by KeyError: resolution asks for most
 
-    def __hash__(self) -> int:
+    @cached_property
+    def _hashed(self) -> int:
         return hash(tuple(self._present.items()))
 
+    def __hash__(self) -> int:
+        return self._hashed  # kept: a plan over many machines asks again and again
+
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, Settings):
             return NotImplemented
         # True == 1 in Python; a flag and a number are different values of a setting.
