@@ -9,7 +9,7 @@ import pytest
 from tdc.manager.store.errors import Compacted
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.values import Put
-from tdc.manager.store.watch import Away, Snapshot
+from tdc.manager.store.watch import Away, Changes, Snapshot
 
 from tests.contract.conftest import shared_by_module
 from tests.contract.test_watch import following
@@ -48,6 +48,26 @@ async def test_changes_between_created_and_a_break_are_not_lost(
         await small_etcd.txn([], [Put("/tdc/t/later", b"1")])
         await follower.has("/tdc/t/later", b"1")
     assert follower.of(Away)
+
+
+async def test_revisions_split_into_fragments_arrive_whole_and_in_order(
+    proxy: EtcdProxy, small_etcd: EtcdClient
+) -> None:
+    """Defect 4: nine megabytes written before the watch began come in pieces of any size."""
+    written: list[int] = []
+
+    async def many_megabytes() -> None:
+        for _ in range(8):
+            puts = [Put(f"/tdc/t/{part}", bytes(380_000)) for part in range(3)]
+            written.append((await small_etcd.txn([], puts)).revision)
+
+    proxy.before_watch = many_megabytes
+    async with EtcdClient(proxy.options) as client, following(client) as follower:
+        await follower.until(lambda: len(follower.of(Changes)) == 8)
+    changes = [item for item in follower.news if isinstance(item, Changes)]
+    assert [change.revision for change in changes] == written
+    assert {len(change.values) for change in changes} == {3}
+    assert not follower.of(Away)
 
 
 async def test_a_compacted_revision_is_reported(small_etcd: EtcdClient) -> None:

@@ -1,0 +1,223 @@
+"""A cluster as documents: what is written is what is read, and damage is named, never hidden."""
+
+from __future__ import annotations
+
+import json
+import string
+import zlib
+from collections.abc import Iterable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.manager.levels.edit import Edit, LevelChange, TopologyChange
+from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.plan import make_plan
+from tdc.manager.store.documents import (
+    Document,
+    Head,
+    Unreadable,
+    assemble,
+    pack_head,
+    read_document,
+)
+from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, pack, unpack
+from tdc.manager.store.history import CommitRecord, pack_record, read_record, topology_of
+from tdc.manager.store.keys import (
+    CLUSTERS,
+    DocumentKey,
+    Part,
+    commit_key,
+    commits_prefix,
+    enrolment_key,
+    head_key,
+    machine_key,
+    parse_document_key,
+    parse_enrolment_key,
+)
+from tdc.manager.store.rewrite import Untouchable, rewritten, touched
+from tdc.manager.store.values import prefix_end
+
+from tests.pure.fleets import edit_lists, enabled_fleet, fleets, machine, put
+
+Stored = dict[str, bytes]
+any_text = st.text(max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def write(
+    stored: Mapping[str, bytes],
+    after: Cluster,
+    levels: Iterable[LevelChange],
+    topology: Iterable[TopologyChange],
+) -> Stored:
+    """Return the store after a change, as a commit makes it."""
+    documents = {
+        key: document
+        for key, raw in stored.items()
+        if isinstance(document := read_document(key, raw), Document)
+        and document.key.part is not Part.HEAD
+    }
+    values = rewritten(documents, after, touched(levels, topology))
+    return {**stored, **values, head_key(after.name): pack_head(Head(after.revision, "id"))}
+
+
+def write_all(cluster: Cluster) -> Stored:
+    return write({}, cluster, (), topology_of(cluster))
+
+
+def read_all(stored: Mapping[str, bytes], name: str) -> tuple[Cluster | None, list[Unreadable]]:
+    read = [read_document(key, raw) for key, raw in stored.items()]
+    alone = [each for each in read if isinstance(each, Unreadable)]
+    found = assemble(name, [each for each in read if isinstance(each, Document)])
+    return found.cluster, [*alone, *found.unreadable]
+
+
+@given(fleets(), edit_lists)
+def test_a_rewritten_store_reads_as_the_plan_says(before: Cluster, edits: list[Edit]) -> None:
+    """The dumb twin writes the whole cluster anew; the commit writes what it touches."""
+    plan = make_plan(before, edits)
+    stored = write(write_all(before), plan.after, plan.levels, plan.topology)
+    assert read_all(stored, before.name) == (plan.after, [])
+    assert stored == write_all(plan.after)
+
+
+@given(fleets(), st.data())
+def test_whatever_is_damaged_no_machine_looks_deleted(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    stored = write_all(cluster)
+    key = data.draw(st.sampled_from(sorted(stored)))
+    stored[key] = data.draw(
+        st.binary(max_size=40) | json_values.map(lambda v: json.dumps(v).encode())
+    )
+    found, unreadable = read_all(stored, cluster.name)
+    if found is None:
+        assert unreadable
+        return
+    lost_documents = {trouble.key for trouble in unreadable if trouble.entry is None}
+    lost_entries = {trouble.entry for trouble in unreadable}
+    for name, its in cluster.machines.items():
+        hidden = machine_key(cluster.name, name) in lost_documents or name in lost_entries
+        assert hidden or found.machines.get(name) == its
+
+
+def test_an_entry_of_a_newer_version_is_refused_alone() -> None:
+    cluster = enabled_fleet()
+    key = machine_key(cluster.name, "mx1")
+    stored = write_all(cluster)
+    document = unpack(stored[key])
+    document["machines"]["mx1"]["settings"] = {"from_the_future": 1}  # type: ignore[index]
+    stored[key] = json.dumps(document).encode()
+    found, unreadable = read_all(stored, cluster.name)
+    assert found is not None
+    assert set(found.machines) == set(cluster.machines) - {"mx1"}
+    assert [(trouble.key, trouble.entry) for trouble in unreadable] == [(key, "mx1")]
+    plan = make_plan(cluster, [put(machine("mx1"), enabled=False)])
+    with pytest.raises(Untouchable, match="entry 'mx1'"):
+        write(stored, plan.after, plan.levels, plan.topology)
+
+
+def test_a_machine_in_the_wrong_shard_is_not_believed() -> None:
+    cluster = enabled_fleet()
+    stored = write_all(cluster)
+    wrong = str(DocumentKey(cluster.name, Part.MACHINES, 0))
+    assert wrong != machine_key(cluster.name, "mx1")
+    stored[wrong] = stored[machine_key(cluster.name, "mx1")]
+    found, unreadable = read_all(stored, cluster.name)
+    assert found == cluster
+    assert "wrong shard" in unreadable[0].reason
+
+
+def test_a_machine_whose_group_is_lost_is_named_and_not_served() -> None:
+    cluster = enabled_fleet()
+    stored = {key: raw for key, raw in write_all(cluster).items() if "/groups/" not in key}
+    found, unreadable = read_all(stored, cluster.name)
+    assert found is not None
+    assert not found.machines
+    assert {trouble.entry for trouble in unreadable} == set(cluster.machines)
+
+
+@given(st.binary())
+def test_any_bytes_are_a_document_or_damaged(raw: bytes) -> None:
+    for doubtful in (raw, b"\x01" + raw, b"\x01" + zlib.compress(raw)):
+        try:
+            unpacked: object = unpack(doubtful)
+        except Damaged:
+            unpacked = {}
+        assert isinstance(unpacked, dict)
+        read_document(machine_key("c1", "mx1"), doubtful)  # raises nothing
+
+
+@given(st.dictionaries(st.text(max_size=8), json_values, max_size=60))
+def test_a_packed_document_comes_out_as_it_went_in(document: dict[str, object]) -> None:
+    document.pop("schema", None)
+    assert unpack(pack(document)) == {"schema": 1, **document}
+
+
+def test_a_cut_off_value_and_one_that_unfolds_too_far_are_damaged() -> None:
+    packed = pack({"text": "x" * 5_000})
+    with pytest.raises(Damaged, match="cut off"):
+        unpack(packed[:-3])
+    bomb = b"\x01" + zlib.compress(b" " * (MAX_UNPACKED + 1))
+    with pytest.raises(Damaged, match="unfolds"):
+        unpack(bomb)
+    with pytest.raises(Damaged):
+        unpack(b"[" * 200_000)
+
+
+@given(any_text, st.sampled_from(Part), st.integers(0, 15))
+def test_document_keys_can_be_read_back(cluster: str, part: Part, shard: int) -> None:
+    key = DocumentKey(cluster, part, shard if part in {Part.GROUPS, Part.MACHINES} else 0)
+    assert parse_document_key(str(key)) == key
+    assert str(key).isascii()
+
+
+@given(any_text)
+def test_no_other_key_is_taken_for_a_document(tail: str) -> None:
+    for key in (tail, CLUSTERS + tail, f"{CLUSTERS}c1/{tail}", f"{CLUSTERS}c1/machines/{tail}"):
+        parsed = parse_document_key(key)
+        assert parsed is None or str(parsed) == key
+
+
+@given(any_text, any_text)
+def test_enrolment_keys_can_be_read_back(cluster: str, name: str) -> None:
+    assert parse_enrolment_key(enrolment_key(cluster, name)) == (cluster, name)
+
+
+@given(st.integers(0, 10**12 - 1), st.integers(0, 10**12 - 1))
+def test_commit_keys_sort_as_revisions_do(one: int, other: int) -> None:
+    assert (commit_key("c1", one) < commit_key("c1", other)) == (one < other)
+    assert commit_key("c1", one).startswith(commits_prefix("c1"))
+
+
+@given(
+    st.text(string.printable, min_size=1, max_size=4),
+    st.text(string.printable, max_size=6),
+)
+def test_a_prefix_ends_where_its_keys_end(prefix: str, key: str) -> None:
+    assert (prefix <= key < prefix_end(prefix)) == key.startswith(prefix)
+
+
+@given(fleets(), edit_lists, st.text(), st.text(), st.text())
+def test_a_commit_record_comes_out_as_it_went_in(
+    before: Cluster, edits: list[Edit], author: str, comment: str, request_id: str
+) -> None:
+    plan = make_plan(before, edits)
+    record = CommitRecord(
+        revision=plan.after.revision,
+        author=author,
+        time=1_795_000_000.25,
+        comment=comment,
+        request_id=request_id,
+        levels=plan.levels,
+        topology=plan.topology,
+        machines_changed=3,
+    )
+    assert read_record(pack_record(record)) == record
