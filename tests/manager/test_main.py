@@ -143,6 +143,9 @@ async def test_a_manager_that_was_killed_starts_again_with_everything(tmp_path: 
         assert await _create(folder, "c1") == ["c1"]
         process.kill()
         await process.wait()
+    ports = json.loads((folder / "ports.json").read_text())
     (folder / "ports.json").unlink()
     async with _program(folder):
+        again = json.loads((folder / "ports.json").read_text())
+        assert (again["main"], again["enrol"]) == (ports["main"], ports["enrol"])
         assert await _create(folder, "c2") == ["c1", "c2"]

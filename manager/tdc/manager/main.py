@@ -64,6 +64,9 @@ log = logging.getLogger(__name__)
 START_TIMEOUT = 30.0
 """Seconds that etcd may take to answer at the start; later it may be away for any time."""
 
+LAST_PORTS = "last-ports.json"
+"""In the data folder: where this manager served at its last start."""
+
 STOP_GRACE = 2.0
 """Seconds that calls in progress get when the manager stops."""
 
@@ -171,7 +174,9 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             options, authority, etcd, view, presence, sessions, lambda: ports[0].enrol
         )
         ports.append(
-            await servers.start(options.listen_host, options.listen_port, options.enrol_port)
+            await servers.start(
+                options.listen_host, options.listen_port, options.enrol_port, _last_ports(options)
+            )
         )
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
@@ -255,6 +260,15 @@ def _servers(  # the one place where all rooms meet
     )
 
 
+def _last_ports(options: Options) -> Ports | None:
+    """Return the ports of the last start; machines that know them should find us there again."""
+    try:
+        content = json.loads(durable_file.read(options.folder / LAST_PORTS))
+        return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
+    except (durable_file.NotReadable, ValueError, LookupError, TypeError):
+        return None
+
+
 @contextlib.contextmanager
 def _announced(options: Options, ports: Ports) -> Iterator[None]:
     """Say where this manager serves, in its log and, if asked, in a file; until the end."""
@@ -267,10 +281,11 @@ def _announced(options: Options, ports: Ports) -> Iterator[None]:
     if options.listen_port == 0 and operator_file.exists():
         # The system chose the port at this start: the local operator's file must follow it.
         write_operator_file(operator_file.parent, address(options, ports.main))
+    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
+    durable_file.write(options.folder / LAST_PORTS, content.encode() + b"\n")
     if options.ports_file is None:
         yield
         return
-    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
     durable_file.write(options.ports_file, content.encode() + b"\n", mode=durable_file.READABLE)
     try:
         yield

@@ -26,7 +26,8 @@ class OptionsError(ValueError):
 class Options:
     """What one manager is told from outside; everything else is in the store.
 
-    Ports: 0 lets the system choose. Intervals and the deadline are seconds.
+    Ports: 0 lets the system choose, at later starts the same again where it is free. Intervals
+    and the deadline are seconds.
     """
 
     folder: Path

@@ -8,6 +8,7 @@ that pings too often and calls without end are cut off.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,14 +76,19 @@ class Servers:
             add(guard.on(self._enrol))
         guard.check()
 
-    async def start(self, host: str, main_port: int, enrol_port: int) -> Ports:
-        """Listen; port 0 lets the system choose. Raises PortTaken."""
+    async def start(
+        self, host: str, main_port: int, enrol_port: int, last: Ports | None = None
+    ) -> Ports:
+        """Listen; port 0 lets the system choose, but `last` is taken again where it is free.
+
+        Raises PortTaken.
+        """
         own = self._identity
         mutual = grpc_tls.server_credentials(own.certificate, own.key, own.ca)
         one_way = grpc_tls.server_credentials(own.certificate, own.key, None)
         ports = Ports(
-            main=_listen(self._main, host, main_port, mutual),
-            enrol=_listen(self._enrol, host, enrol_port, one_way),
+            main=_listen(self._main, host, (main_port, last.main if last else 0), mutual),
+            enrol=_listen(self._enrol, host, (enrol_port, last.enrol if last else 0), one_way),
         )
         await self._main.start()
         await self._enrol.start()
@@ -121,9 +127,14 @@ def _options(request_limit: int) -> list[tuple[str, Any]]:
 
 
 def _listen(
-    server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials
+    server: grpc.aio.Server, host: str, ports: tuple[int, int], credentials: grpc.ServerCredentials
 ) -> int:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    """Listen on the first of `ports` or, if that is 0, on the second or on any."""
+    wanted, last = ports
+    if wanted == 0 and last:
+        with contextlib.suppress(PortTaken):
+            return _listen(server, host, (last, 0), credentials)
+    address = f"[{host}]:{wanted}" if ":" in host else f"{host}:{wanted}"
     try:
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
