@@ -44,6 +44,8 @@ class InForce:
         self._current = _in_use(start.settings)
         self.running: Running = start.running
         self.last_attempt: Attempt | None = None
+        self.passing = False
+        """True if the last attempt failed for a reason that may pass: offer it again."""
         self.warnings: tuple[str, ...] = start.warnings
 
     @classmethod
@@ -95,7 +97,7 @@ class InForce:
 
     async def _settle(self, wanted: Wanted, reason: str, *, again: bool) -> Settled:
         attempt = Attempt(wanted.revision, wanted.hash, not reason, reason, self._clock())
-        self.last_attempt = attempt
+        self.last_attempt, self.passing = attempt, again
         # A passing failure is not kept: after a restart the settings are to be offered again.
         if not again:
             try:

@@ -277,7 +277,7 @@ class _Session:
             protocol=PROTOCOL,
             running=running_to_wire(self._in_force.running),
         )
-        if self._in_force.last_attempt is not None:
+        if self._in_force.last_attempt is not None and not self._in_force.passing:
             hello.last_attempt.CopyFrom(attempt_to_wire(self._in_force.last_attempt))
         return hello
 
