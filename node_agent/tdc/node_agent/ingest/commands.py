@@ -1,0 +1,110 @@
+"""PURE. Command lines of the MTA, read as far as the copy's envelope needs.
+
+The lines themselves go to the next hop byte for byte, with their case, spacing, parameters and
+paths; what is read here is only what the journal report must know. So reading is cheap, and
+strict only where a wrong reading could make the copy's envelope differ from the original's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tdc.shared.mail.envelope import BodyType
+
+XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
+"""What Postfix may tell about the client (its XFORWARD_README)."""
+
+# RFC 5321 4.1.2: a path in angle brackets; a quoted local part may contain anything, ">" too.
+_PATH = rb'<((?:"(?:[^"\\]|\\.)*"|[^"<> ])*)>((?: +[^ ]+)*) *'
+_MAIL = re.compile(rb"MAIL FROM: *" + _PATH, re.IGNORECASE)
+_RCPT = re.compile(rb"RCPT TO: *" + _PATH, re.IGNORECASE)
+_SOURCE_ROUTE = re.compile(rb"@[^:\"]+:")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_HEXCHAR = re.compile(rb"\+([0-9A-F]{2})")
+_BODY_TYPES: dict[bytes, BodyType] = {
+    b"BODY=7BIT": "7BIT",
+    b"BODY=8BITMIME": "8BITMIME",
+    b"BODY=BINARYMIME": "BINARYMIME",
+}
+
+
+class BadCommand(Exception):
+    """A command that can't be passed on; the text is the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What a MAIL command says; `sender` as in Envelope."""
+
+    sender: str
+    smtputf8: bool
+    body: BodyType
+
+
+def parse_mail(line: bytes) -> Mail:
+    """Read a MAIL command; raises BadCommand."""
+    path, parameters = _path(_MAIL, line, "MAIL FROM:<address>")
+    body: BodyType = "7BIT"
+    smtputf8 = False
+    for parameter in parameters.upper().split():
+        if parameter == b"SMTPUTF8":
+            smtputf8 = True
+        elif parameter in _BODY_TYPES:
+            body = _BODY_TYPES[parameter]
+    return Mail(path, smtputf8, body)
+
+
+def parse_recipient(line: bytes) -> str:
+    """Read the forward path of a RCPT command; raises BadCommand."""
+    path, _ = _path(_RCPT, line, "RCPT TO:<address>")
+    if not path:
+        raise BadCommand("501 5.1.3 A recipient needs an address")
+    return path
+
+
+def parse_xforward(line: bytes) -> dict[str, bytes]:
+    """Read an XFORWARD command: attribute -> value as it came (xtext); raises BadCommand."""
+    attributes: dict[str, bytes] = {}
+    for word in line.split()[1:]:
+        name, equals, value = word.partition(b"=")
+        key = name.upper().decode("ascii", "replace")
+        if not equals or not value or key not in XFORWARD_ATTRIBUTES or _unfit(value):
+            raise BadCommand("501 5.5.4 Bad XFORWARD attribute")
+        attributes[key] = value
+    if not attributes:
+        raise BadCommand("501 5.5.4 XFORWARD needs an attribute")
+    return attributes
+
+
+def client_address(xforward: dict[str, bytes]) -> str | None:
+    """Return the client's address that XFORWARD named, None if it is unknown."""
+    value = xforward.get("ADDR", b"")
+    value = _HEXCHAR.sub(lambda found: bytes([int(found[1], 16)]), value)  # xtext, RFC 3461 4
+    if value[:5].upper() == b"IPV6:":
+        value = value[5:]
+    if not value or value.startswith(b"["):  # [UNAVAILABLE], [TEMPUNAVAIL]
+        return None
+    try:
+        return value.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+
+
+def _path(form: re.Pattern[bytes], line: bytes, syntax: str) -> tuple[str, bytes]:
+    if _CONTROL.search(line):
+        raise BadCommand("501 5.5.4 Control characters are not allowed in a command")
+    found = form.fullmatch(line)
+    if not found:
+        raise BadCommand(f"501 5.5.4 Syntax: {syntax}")
+    path = found[1]
+    if path.startswith(b"@"):  # a source route is to be ignored, RFC 5321 4.1.2 and F.2
+        path = _SOURCE_ROUTE.sub(b"", path, count=1)
+    try:
+        return path.decode("utf-8"), found[2]
+    except UnicodeDecodeError:
+        raise BadCommand("553 5.6.7 An address must be ASCII or UTF-8") from None
+
+
+def _unfit(value: bytes) -> bool:
+    return bool(_CONTROL.search(value)) or not value.isascii()

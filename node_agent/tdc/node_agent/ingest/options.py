@@ -1,0 +1,46 @@
+"""What the content filter is told by this machine's own configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from tdc.node_agent.ingest.pool import NextHop
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOptions:
+    """Options of the SMTP content filter. Times are seconds, sizes bytes.
+
+    `next_hops`: where originals go, tried in order. `port` 0 lets the system choose.
+    `trusted_networks`: who may connect. `command_timeout` is the wait for the next command
+    (RFC 5321 4.5.3.2.7), `block_timeout` for the next part of a message (4.5.3.2.5),
+    `message_timeout` for a message in all. `max_message_size` bounds what one message may hold
+    of our memory; a smaller SIZE of the next hop goes before it. `stop_timeout` is what
+    transactions under way are given at a stop.
+    """
+
+    next_hops: tuple[NextHop, ...]
+    host: str = "127.0.0.1"
+    port: int = 10025
+    hostname: str = "localhost"
+    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = LOOPBACK
+    max_connections: int = 100
+    max_recipients: int = 1_000  # RFC 5321 4.5.3.1.10 asks for at least 100
+    max_message_size: int = 1024**3
+    command_timeout: float = 300.0
+    block_timeout: float = 180.0
+    message_timeout: float = 3_600.0
+    stop_timeout: float = 10.0
+
+    def trusts(self, address: str) -> bool:
+        """Say whether a client address may connect."""
+        try:
+            client = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(client, "ipv4_mapped", None)
+        client = mapped or client
+        return any(client in network for network in self.trusted_networks)

@@ -1,0 +1,242 @@
+"""A connection to the next hop: carries the original, untouched, and brings replies back.
+
+Plain SMTP to a next hop on loopback or a private net: the MTA's own re-injection listener or
+its neighbour. Errors of the connection end here as HopLost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tdc.node_agent.ingest.replies import BadReply, Reply, ReplyReader
+
+CHUNK = 256 * 1024
+# RFC 5321 4.5.3.2, seconds.
+COMMAND_TIMEOUT = 300.0
+DATA_TIMEOUT = 120.0
+BLOCK_TIMEOUT = 180.0
+FINAL_DOT_TIMEOUT = 600.0
+QUIT_AFTER_REFUSALS = 10  # peers end a session that has had too many
+QUIT_AFTER_TRANSACTIONS = 1_000
+
+
+class HopLost(Exception):
+    """The connection to the next hop is gone; `replies` came before, the text says why."""
+
+    def __init__(self, reason: str, replies: Sequence[Reply] = ()) -> None:
+        super().__init__(reason)
+        self.replies = tuple(replies)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a next hop offered in its EHLO reply: keyword -> its parameters, upper case."""
+
+    keywords: dict[str, str]
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self.keywords
+
+    @property
+    def size(self) -> int:
+        """The largest message it takes in bytes, 0 where it names no bound (RFC 1870)."""
+        value = self.keywords.get("SIZE", "")
+        return int(value) if value.isdigit() else 0
+
+    @classmethod
+    def from_reply(cls, greeting: Reply) -> Capabilities:
+        """Read an EHLO reply (RFC 5321 4.1.1.1); the first line is the peer's name."""
+        keywords = {}
+        for line in greeting.raw.decode("ascii", "replace").split("\r\n")[1:-1]:
+            keyword, _, parameters = line[4:].strip().partition(" ")
+            keywords[keyword.upper()] = parameters.upper()
+        return cls(keywords)
+
+
+class HopConnection(asyncio.Protocol):
+    """One connection. At most one exchange is under way; its replies are counted.
+
+    A reply that nobody asked for is never taken as the answer to a later command: the
+    connection is given up instead.
+    """
+
+    def __init__(self) -> None:
+        self.capabilities = Capabilities({})
+        self.reused = False
+        self.xforwarded = False
+        self.transactions = 0
+        self.refusals = 0
+        self.idle_since = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader = ReplyReader()
+        self._replies: deque[Reply] = deque()
+        self._expected = 1  # the greeting may be here before anyone waits for it
+        self._waiter: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._lost: str | None = None
+
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Learn the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=CHUNK)
+
+    def data_received(self, data: bytes) -> None:
+        """Take up replies; one too many ends the connection."""
+        if self._lost is not None:
+            return
+        try:
+            replies = self._reader.feed(data)
+        except BadReply as bad:
+            self._fail(f"the next hop sent {bad}")
+            return
+        self._replies.extend(replies)
+        if len(self._replies) > self._expected:
+            unasked = self._replies[self._expected]
+            while len(self._replies) > self._expected:
+                self._replies.pop()
+            self._fail(f"the next hop said, unasked: {unasked.text()}")
+        elif len(self._replies) == self._expected and self._waiter is not None:
+            self._wake(self._waiter)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        self._fail(f"the next hop closed the connection{f' ({exc})' if exc else ''}")
+
+    def pause_writing(self) -> None:
+        """The next hop reads slower than we send."""
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        room, self._room = self._room, None
+        if room is not None:
+            self._wake(room)
+
+    # Called by the session
+
+    @property
+    def usable(self) -> bool:
+        """Say whether another transaction may be started on it."""
+        return (
+            self._lost is None
+            and not self._reader.partial
+            and self.transactions < QUIT_AFTER_TRANSACTIONS
+            and self.refusals < QUIT_AFTER_REFUSALS
+        )
+
+    @property
+    def lost(self) -> str | None:
+        """Why it can't be used any more, None while it can."""
+        return self._lost
+
+    async def replies(self, count: int, timeout: float) -> list[Reply]:
+        """Wait for `count` replies in all; raises HopLost with those that came."""
+        self._expected = count
+        if len(self._replies) < count and self._lost is None:
+            await self._wait(timeout, "no reply from the next hop")
+        replies = list(self._replies)
+        self._replies.clear()
+        self._expected = 0
+        if len(replies) < count:
+            raise HopLost(self._lost or "the next hop sent too few replies", replies)
+        self.refusals += sum(answer.refused for answer in replies)
+        return replies
+
+    async def exchange(self, lines: Sequence[bytes], timeout: float) -> list[Reply]:
+        """Send command lines (without CRLF), return their replies; raises HopLost."""
+        if "PIPELINING" in self.capabilities or len(lines) == 1:
+            self._write_commands(b"\r\n".join([*lines, b""]))
+            return await self.replies(len(lines), timeout)
+        replies: list[Reply] = []
+        for line in lines:
+            self._write_commands(line + b"\r\n")
+            try:
+                replies += await self.replies(1, timeout)
+            except HopLost as lost:
+                raise HopLost(str(lost), [*replies, *lost.replies]) from None
+        return replies
+
+    async def send_body(self, body: bytes) -> None:
+        """Send the body as it is, without the final dot; raises HopLost.
+
+        A small one is handed to the system at once; a large one goes in pieces as fast as the
+        next hop reads, so that it isn't held in memory twice.
+        """
+        if len(body) <= CHUNK:
+            self._write(body)
+            return
+        view = memoryview(body)
+        for start in range(0, len(body), CHUNK):
+            self._write(view[start : start + CHUNK])
+            if self._room is not None:
+                await self._wait_for_room()
+
+    async def finish(self) -> Reply:
+        """Send the final dot, return the reply; raises HopLost: the outcome is then unknown."""
+        self._write_commands(b".\r\n")
+        self.transactions += 1
+        return (await self.replies(1, FINAL_DOT_TIMEOUT))[0]
+
+    def close(self, *, politely: bool = False) -> None:
+        """Close it; a transaction under way is thus given up (RFC 5321 4.1.1.10)."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if politely and self._lost is None:
+            transport.write(b"QUIT\r\n")
+            transport.close()
+        else:
+            transport.abort()
+        self._lost = self._lost or "closed here"
+
+    def _write_commands(self, data: bytes) -> None:
+        if self._reader.partial:
+            self._fail("the next hop began a reply, unasked")
+        if self._lost is not None:
+            raise HopLost(self._lost)
+        self._write(data)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        assert self._transport is not None
+        if self._lost is None:
+            self._transport.write(data)
+
+    async def _wait_for_room(self) -> None:
+        if self._room is not None and self._lost is None:
+            try:
+                async with asyncio.timeout(BLOCK_TIMEOUT):
+                    await self._room
+            except TimeoutError:
+                self._fail("the next hop does not read")
+        if self._lost is not None:
+            raise HopLost(self._lost)
+
+    async def _wait(self, timeout: float, complaint: str) -> None:
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(timeout, self._fail, f"{complaint} in {timeout:.0f} s")
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _fail(self, reason: str) -> None:
+        if self._lost is None:
+            self._lost = reason
+        if self._transport is not None:
+            self._transport.abort()
+        for future in (self._waiter, self._room):
+            if future is not None:
+                self._wake(future)
+
+    @staticmethod
+    def _wake(future: asyncio.Future[None]) -> None:
+        if not future.done():
+            future.set_result(None)
