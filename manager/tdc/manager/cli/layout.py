@@ -6,7 +6,6 @@ cut, only folded; no line is wider than asked for, but those that are there to b
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,8 +22,6 @@ _LEAST_FOLDED = 12
 _LEAST_VALUE = 8
 """The least width of a record's values; its titles fold before that."""
 
-# Controls, formatting (the direction overrides among them), surrogates, private, separators.
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BOLD = "bold"
 
 
@@ -68,13 +65,14 @@ Piece = Line | Grid
 
 def clean(text: str) -> str:
     r"""Return `text` with everything a terminal would act on written as ``\x1b`` or ``\u202e``."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(_visible(char) for char in text)
 
 
 def _visible(char: str) -> str:
-    if char == " " or (char.isprintable() and unicodedata.category(char) not in _UNSAFE):
+    # Not printable are controls, formatting (direction overrides), surrogates, line separators.
+    if char.isprintable():
         return char
     code = ord(char)
     if code < 0x100:
