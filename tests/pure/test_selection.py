@@ -199,6 +199,12 @@ def test_a_policy_with_senders_and_recipients_needs_both() -> None:
     assert taken(to("a@corp.example", sender=""), conf).reason is None
 
 
+def test_a_bare_local_part_is_not_taken_for_a_domain() -> None:
+    conf = settings(policies=(Policy("p", PolicyAction.NO_SCAN, (), ("corp.example",)),))
+    assert taken(to("corp.example"), conf).reason is None
+    assert taken(to("a@corp.example"), conf).reason is NotDue.NO_SCAN
+
+
 @pytest.mark.parametrize(
     ("recipient", "incoming"),
     [

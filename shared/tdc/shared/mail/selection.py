@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from tdc.shared.mail.address import domain_of, matching_form
 from tdc.shared.mail.envelope import Envelope
@@ -59,7 +60,7 @@ def select(envelope: Envelope, size: int, loop: bool, settings: ConnectorSetting
         return Selection((), NotDue.DISABLED)
     if loop:
         return Selection((), NotDue.JOURNAL_REPORT)
-    intakes = _all_intakes(settings)
+    intakes = _all_intakes(settings.intake_address, settings.policies)
     due: dict[str, list[str]] = {}
     reasons: set[NotDue] = set()
     for recipient in envelope.recipients:
@@ -78,9 +79,10 @@ def select(envelope: Envelope, size: int, loop: bool, settings: ConnectorSetting
     )
 
 
-def _all_intakes(settings: ConnectorSettings) -> frozenset[str]:
-    addresses = [settings.intake_address, *(policy.intake_address for policy in settings.policies)]
-    return frozenset(matching_form(address) for address in addresses if address is not None)
+@lru_cache(maxsize=8)
+def _all_intakes(default: str, policies: tuple[Policy, ...]) -> frozenset[str]:
+    custom = [policy.intake_address for policy in policies if policy.intake_address is not None]
+    return frozenset(map(matching_form, [default, *custom]))
 
 
 def _intake_for(
@@ -117,8 +119,14 @@ def _matches(patterns: tuple[str, ...], path: str) -> bool:
     """
     if not patterns:
         return True
-    address, domain = matching_form(path), domain_of(path)
-    return any(
-        address == matching_form(pattern) if "@" in pattern else domain == pattern
-        for pattern in patterns
-    )
+    wanted = _wanted(patterns)
+    return matching_form(path) in wanted or f"@{domain_of(path)}" in wanted
+
+
+@lru_cache(maxsize=512)
+def _wanted(patterns: tuple[str, ...]) -> frozenset[str]:
+    """Return what paths are looked up in: long lists must not cost each message their length.
+
+    A domain stands there as ``@domain``, so that a bare local part is never taken for one.
+    """
+    return frozenset(matching_form(text) if "@" in text else f"@{text}" for text in patterns)
