@@ -2,7 +2,7 @@
 
 Lines: ``held MID SHA256`` after hold returned, ``sent MID`` before delivered is called, ``gone
 MID`` after it returned, ``refused REASON`` when a hold was refused. Ends when it is killed, or
-after COUNT copies.
+after COUNT copies of each of its takers (TAKERS; with one taker nothing is delivered).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
 
 ENVELOPE = Envelope("ann@example.com", ("bob@example.org",))
-TAKERS = 8
 
 
 def say(*words: object) -> None:
@@ -52,15 +51,15 @@ async def deliver(spool: Spool) -> None:
             await spool.defer(copy.mid, next_at=wall() + 3_600, reason="later")
 
 
-async def main(folder: Path, count: int) -> None:
+async def main(folder: Path, count: int, takers: int) -> None:
     spool = await Spool.open(folder)
     say("open")
-    delivery = asyncio.ensure_future(deliver(spool))
-    await asyncio.gather(*(take(spool, number, count) for number in range(TAKERS)))
+    delivery = asyncio.ensure_future(deliver(spool) if takers > 1 else asyncio.sleep(0))
+    await asyncio.gather(*(take(spool, number, count) for number in range(takers)))
     delivery.cancel()
     await asyncio.gather(delivery, return_exceptions=True)
     await spool.close()
     say("closed")
 
 
-asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

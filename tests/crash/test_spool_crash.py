@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -75,7 +76,7 @@ async def test_every_acknowledged_copy_survives_kill_9(folder: Path) -> None:
     chance = random.Random(7)
     for _ in range(10):
         child = subprocess.Popen(
-            [sys.executable, str(CHILD), str(folder), "1000000"],
+            [sys.executable, str(CHILD), str(folder), "1000000", "8"],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -100,7 +101,7 @@ async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when:
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
     fault = ["-e", f"inject=fdatasync,fsync:error=EIO:when={when}"]
     child = subprocess.run(
-        [*trace, *fault, sys.executable, str(CHILD), str(folder), "40"],
+        [*trace, *fault, sys.executable, str(CHILD), str(folder), "40", "8"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -123,10 +124,52 @@ async def test_a_kill_at_any_write_or_sync_loses_nothing(
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
     child = subprocess.run(
         [*trace, "-e", f"inject={call}:signal=KILL:when={when}", sys.executable, str(CHILD),
-         str(folder), "40"],
+         str(folder), "40", "8"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert child.returncode != 0
     promises = Promises()
     promises.read(child.stdout)
     await check(folder, promises)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_nothing_is_acknowledged_before_it_and_its_names_are_synced(folder: Path) -> None:
+    """kill -9 keeps what the kernel has; only the order of calls shows what power loss keeps."""
+    log = folder.parent / "strace.log"
+    calls = "trace=openat,pwrite64,write,fdatasync,fsync,rename"
+    child = subprocess.run(
+        ["strace", "-f", "-qq", "-y", "-s", "16", "-o", str(log), "-e", calls,
+         sys.executable, str(CHILD), str(folder), "30", "1"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert child.stdout.count("held") == 30
+    unsynced: set[str] = set()
+    acknowledged = synced = 0
+    pending: dict[str, str] = {}
+    for line in log.read_text().splitlines():
+        thread, call = line.split(maxsplit=1)
+        if call.endswith("<unfinished ...>"):
+            pending[thread] = call
+            if "sync(" in call:
+                continue  # a sync counts when it returns, a write when it begins
+        elif call.startswith("<..."):
+            call = pending.pop(thread)
+            if "sync(" not in call:
+                continue
+        if path := re.search(r"f(?:data)?sync\(\d+<([^>]+)>", call):
+            unsynced.discard(path[1])
+            synced += 1
+        elif path := re.search(r"pwrite64\(\d+<([^>]+)>", call):
+            if path[1].endswith("-wal"):
+                unsynced.add(path[1])
+        elif path := re.search(rf'openat\(.*"({re.escape(str(folder))}/[^"]+)".*O_CREAT', call):
+            if not path[1].endswith((".lock", "-shm")):
+                unsynced.add(str(folder))
+        elif call.startswith("rename("):
+            unsynced.add(str(folder))
+        elif call.startswith("write(1<") and '"held' in call:
+            assert unsynced == set(), call
+            acknowledged += 1
+    assert acknowledged == 30
+    assert synced >= 30
