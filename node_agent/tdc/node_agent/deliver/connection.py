@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tdc.node_agent.deliver.dialogue import (
@@ -16,6 +17,7 @@ from tdc.node_agent.deliver.dialogue import (
     Event,
     Finished,
     Offers,
+    Ready,
     Stage,
     Transaction,
 )
@@ -52,6 +54,9 @@ class Timeouts:
         return self.dot if stage is Stage.DOT else self.command
 
 
+Following = Callable[[], Transaction | None]
+
+
 class Failed(Exception):
     """The connection, or a transaction on it, failed without a usable reply."""
 
@@ -75,6 +80,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._full = False
+        self._amid_content = False  # a write of a large content has not ended
+        self._announced: Transaction | None = None
 
     @classmethod
     async def open(
@@ -112,19 +119,38 @@ class Connection(asyncio.Protocol):
         """True if another message may be sent: open, in step, and not told to go."""
         return self._fault is None and self._dialogue.over is None
 
-    async def deliver(self, transaction: Transaction) -> Finished:
-        """Send one report and return the intake's answer; raises Failed when there is none."""
-        self._dialogue.send(transaction)
+    async def deliver(self, transaction: Transaction, following: Following) -> Finished:
+        """Send one report and return the intake's answer; raises Failed when there is none.
+
+        `following` is asked for the next transaction when this one's content goes out, so that
+        the next is announced in the same write; whoever gives one delivers it next.
+        """
         try:
             async with asyncio.timeout(self._timeouts.message):
-                await self._flush()
-                finished = await self._finished(transaction)
+                if self._announced is not transaction:
+                    self._dialogue.announce(transaction)
+                self._announced = None
+                return await self._deliver(transaction, following)
         except TimeoutError:
             self._fault = self._fault or (Error.TIMEOUT, "took too long for one message")
-            raise self._failed(transaction) from None
-        if finished.succeeded:
-            self.delivered += 1
-        return finished
+        except Failed:
+            pass
+        raise self._failed(transaction) from None
+
+    async def _deliver(self, transaction: Transaction, following: Following) -> Finished:
+        while True:
+            await self._flush()
+            event = await self._next_event(self._timeouts.of(self._dialogue.waiting_for))
+            if isinstance(event, Ready) and self._dialogue.content(transaction):
+                if self._dialogue.takes_another:
+                    self._announced = following()
+                if self._announced is not None:
+                    self._dialogue.announce(self._announced)
+            elif isinstance(event, Finished):
+                if event.succeeded:
+                    self.delivered += 1
+                return event
+            self._note_fault()
 
     async def say_goodbye(self, *, timeout: float = 2.0) -> None:
         """QUIT, unless a reply is due; then close. Never raises for the peer's sake."""
@@ -146,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     def may_be_taken(self, transaction: Transaction) -> bool:
         """Say whether the intake may have this message although its reply is missing."""
-        return self._dialogue.may_be_taken(transaction)
+        return not self._amid_content and self._dialogue.may_be_taken(transaction)
 
     # The session
 
@@ -208,21 +234,13 @@ class Connection(asyncio.Protocol):
         except TlsRefused as error:
             raise Failed(self._tls_trouble(str(error))) from error
 
-    async def _finished(self, transaction: Transaction) -> Finished:
-        while True:
-            timeout = self._timeouts.of(self._dialogue.waiting_for)
-            try:
-                event = await self._next_event(timeout)
-            except Failed:
-                raise self._failed(transaction) from None
-            if isinstance(event, Finished) and event.transaction is transaction:
-                return event
-
     async def _next_event(self, timeout: float) -> Event:
         """Return the next event; raises Failed on loss, garbage and silence."""
         while not self._events:
             if self._fault is not None:
                 raise Failed(self._trouble(self._stage(), *self._fault))
+            if self._dialogue.has_output:
+                await self._flush()
             self._waiter = asyncio.get_running_loop().create_future()
             waiting_for = self._stage()
             try:
@@ -233,23 +251,25 @@ class Connection(asyncio.Protocol):
                 raise Failed(self._trouble(waiting_for, *self._fault)) from None
             finally:
                 self._waiter = None
-            if self._dialogue.has_output:
-                await self._flush()
         return self._events.pop(0)
 
     # Bytes
 
     async def _flush(self) -> None:
         parts = self._dialogue.output()
-        if not parts or self._transport is None or self._fault is not None:
+        if not parts or self._transport is None or self._broken():
             return
         if sum(map(len, parts)) <= _JOIN_UP_TO:
             self._transport.write(b"".join(parts))
             return
+        self._amid_content = True
         for part in parts:
             for at in range(0, len(part), _WRITE_AT_ONCE):
                 self._transport.write(memoryview(part)[at : at + _WRITE_AT_ONCE])
                 await self._wait_for_room()
+                if self._broken():
+                    return
+        self._amid_content = False
 
     async def _wait_for_room(self) -> None:
         if not self._full or self._fault is not None:
@@ -270,12 +290,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the dialogue (called by asyncio)."""
-        if self._fault is not None:
-            return
-        try:
-            self._events += self._dialogue.feed(data)
-        except ProtocolFault as fault:
-            self._fault = (Error.GARBAGE, f"broke the protocol: {fault}")
+        self._events += self._dialogue.feed(data)
+        self._note_fault()
         self._wake()
 
     def eof_received(self) -> bool:
@@ -301,6 +317,13 @@ class Connection(asyncio.Protocol):
         self._full = False
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
+
+    def _broken(self) -> bool:
+        return self._fault is not None
+
+    def _note_fault(self) -> None:
+        if self._dialogue.fault is not None and self._fault is None:
+            self._fault = (Error.GARBAGE, f"broke the protocol: {self._dialogue.fault}")
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -328,8 +351,7 @@ class Connection(asyncio.Protocol):
 
     def _failed(self, transaction: Transaction) -> Failed:
         error, text = self._fault or (Error.DROPPED, "closed the connection")
-        taken = self.may_be_taken(transaction)
-        stage = self._stage()
+        stage = Stage.CONTENT if self._amid_content else self._stage()
         return Failed(
             Trouble(
                 where=str(self.candidate),
@@ -337,7 +359,7 @@ class Connection(asyncio.Protocol):
                 error=error,
                 text=text,
                 delivered_before=self.delivered,
-                may_be_taken=taken,
+                may_be_taken=self.may_be_taken(transaction),
             )
         )
 

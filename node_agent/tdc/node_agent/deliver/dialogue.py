@@ -7,10 +7,13 @@ a special case, a next transaction may stand behind an unanswered one, and a rep
 waits for is a fault and never a success (a stray 250 must not confirm the next message).
 
     banner -> EHLO -> STARTTLS -> (TLS) -> EHLO -> transactions ... -> QUIT
-    transaction: MAIL RCPT BDAT in one flight where CHUNKING and PIPELINING are offered,
-                 MAIL RCPT DATA, then the content, else; one by one without PIPELINING
+    transaction: `announce` sends MAIL RCPT (and DATA, where CHUNKING is not offered) in one
+                 flight; when the intake is `Ready` for it, `content` sends BDAT or the content
 
-QUIT never travels behind a message whose reply is due: its 221 could be taken for that reply.
+The content goes only when no reply is due, so a reply too many is noticed before it could be
+taken for the one that counts. The next transaction may be announced behind the content
+(RFC 2920 3.1), which makes one flight each way for a message. QUIT never travels behind a
+message whose reply is due: its 221 could be taken for that reply.
 """
 
 from __future__ import annotations
@@ -23,8 +26,6 @@ from enum import StrEnum
 from tdc.node_agent.deliver.replies import ProtocolFault, Reply, ReplyParser
 from tdc.shared.mail.envelope import BodyType
 
-# Larger reports wait for the replies to MAIL and RCPT: a refusal must not cost megabytes.
-MAX_ONE_FLIGHT = 256 * 1024
 _DOT = b".\r\n"
 
 
@@ -101,7 +102,14 @@ class Finished:
         return self.stage is Stage.DOT and self.reply.positive
 
 
-Event = Answered | Finished
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The intake takes the envelope and waits for the content."""
+
+    transaction: Transaction
+
+
+Event = Answered | Ready | Finished
 
 
 class _Sending:
@@ -125,6 +133,8 @@ class Dialogue:
         self._out: list[bytes] = []
         self._must_reset = False
         self._over: Reply | None = None
+        self._fault: str | None = None
+        self._ready: _Sending | None = None
         self.offers = Offers()
 
     # What to send
@@ -143,12 +153,12 @@ class Dialogue:
         Call it before the TLS handshake; raises ProtocolFault if bytes came behind the 220:
         they would be read as if they had come through TLS.
         """
-        if not self._parser.idle or self._expected:
-            raise ProtocolFault("plain text was sent behind the reply to STARTTLS")
+        if self._fault is not None or not self._parser.idle or self._expected:
+            raise ProtocolFault("sent plain text behind its reply to STARTTLS")
         self.offers = Offers()
         self.ehlo()
 
-    def send(self, transaction: Transaction) -> None:
+    def announce(self, transaction: Transaction) -> None:
         """Begin a transaction; only while `takes_another`."""
         sending = _Sending(transaction)
         if self._must_reset:  # RFC 3030 section 3: after a failed BDAT nothing else is defined
@@ -159,8 +169,23 @@ class Dialogue:
             self._command(f"RCPT TO:<{transaction.recipient}>", Stage.RCPT, sending)
             if not self.offers.chunking:
                 self._command("DATA", Stage.DATA, sending)
-            elif transaction.size <= MAX_ONE_FLIGHT:
-                self._send_bdat(sending)
+
+    def content(self, transaction: Transaction) -> bool:
+        """Send the content of the transaction that was `Ready`; False if a fault forbids it."""
+        sending, self._ready = self._ready, None
+        if self._expected or not self._parser.idle:
+            self._fault = self._fault or "a reply came before it was due"
+        if self._fault is not None or sending is None or sending.transaction is not transaction:
+            return False
+        if self.offers.chunking:
+            self._out.append(b"BDAT %d LAST\r\n" % transaction.size)
+            self._out += transaction.parts
+        else:
+            self._out += dot_stuffed(transaction.parts)
+            self._out.append(_DOT)
+        sending.all_sent = True
+        self._expected.append((Stage.DOT, sending))
+        return True
 
     def quit(self) -> None:
         """Say goodbye; only while no reply is due."""
@@ -180,20 +205,27 @@ class Dialogue:
     # What came
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take bytes of the peer; raises ProtocolFault, after which nothing may be fed."""
+        """Take bytes of the peer; after a `fault` they are ignored."""
         events: list[Event] = []
-        for reply in self._parser.feed(data):
-            event = self._match(reply)
-            if event is not None:
-                events.append(event)
+        try:
+            for reply in self._parser.feed(data) if self._fault is None else ():
+                event = self._match(reply)
+                if event is not None:
+                    events.append(event)
+        except ProtocolFault as fault:
+            self._fault = str(fault)
         return events
 
     @property
-    def takes_another(self) -> bool:
-        """True if a transaction may begin: none is under way, or all of it is sent.
+    def fault(self) -> str | None:
+        """What the peer sent that is not SMTP; the connection is then worth nothing."""
+        return self._fault
 
-        RFC 2920 3.1 lets MAIL stand behind the content of the message before.
-        """
+    @property
+    def takes_another(self) -> bool:
+        """True if a transaction may be announced: none is under way, or all of it is sent."""
+        if self._ready is not None:
+            return False
         if not self._expected:
             return True
         stage, sending = self._expected[-1]
@@ -212,10 +244,7 @@ class Dialogue:
     def may_be_taken(self, transaction: Transaction) -> bool:
         """Say, of one not finished, whether the intake may have it: its end was sent."""
         return any(
-            sending is not None
-            and sending.transaction is transaction
-            and sending.all_sent
-            and sending.failure is None
+            sending is not None and sending.transaction is transaction and sending.all_sent
             for _, sending in self._expected
         )
 
@@ -234,12 +263,6 @@ class Dialogue:
         if transaction.smtputf8:
             words.append("SMTPUTF8")  # RFC 6531 3.4
         return " ".join(words)
-
-    def _send_bdat(self, sending: _Sending) -> None:
-        transaction = sending.transaction
-        self._command(f"BDAT {transaction.size} LAST", Stage.DOT, sending)
-        self._out += transaction.parts
-        sending.all_sent = True
 
     def _match(self, reply: Reply) -> Event | None:
         if reply.code == 421:
@@ -260,36 +283,32 @@ class Dialogue:
         return Answered(stage, reply)
 
     def _advance(self, stage: Stage, sending: _Sending, reply: Reply) -> Event | None:
-        if (reply.code // 100 == 3) != (stage is Stage.DATA and reply.code < 400):
+        go_on = stage is Stage.DATA and reply.code < 400
+        if (reply.code // 100 == 3) != go_on:
             raise ProtocolFault(f"{reply.code} in reply to {stage}")
         if sending.failure is None and reply.code >= 400:
             sending.failure = (stage, reply)
-        if stage is Stage.DATA and reply.code < 400:
-            self._send_content(sending)
-        elif not self._more_of(sending) and (sending.failure or stage is Stage.DOT):
+        if self._expected and self._expected[0][1] is sending:
+            return None  # more replies of this transaction are due
+        if sending.failure is not None and go_on:
+            # RFC 2920 3.1: a 354 without a valid recipient is answered by an empty message
+            self._out.append(_DOT)
+            self._expected.appendleft((Stage.DOT, sending))
+            return None
+        if sending.failure is not None or stage is Stage.DOT:
             return self._finish(sending, reply)
-        elif not self._more_of(sending):
-            self._next_command(stage, sending)
-        return None
+        return self._go_on(stage, sending)
 
-    def _more_of(self, sending: _Sending) -> bool:
-        return bool(self._expected) and self._expected[0][1] is sending
-
-    def _next_command(self, stage: Stage, sending: _Sending) -> None:
+    def _go_on(self, stage: Stage, sending: _Sending) -> Event | None:
+        transaction = sending.transaction
         if stage is Stage.MAIL:
-            self._command(f"RCPT TO:<{sending.transaction.recipient}>", Stage.RCPT, sending)
-        elif self.offers.chunking:
-            self._send_bdat(sending)
-        else:
+            self._command(f"RCPT TO:<{transaction.recipient}>", Stage.RCPT, sending)
+        elif stage is Stage.RCPT and not self.offers.chunking:
             self._command("DATA", Stage.DATA, sending)
-
-    def _send_content(self, sending: _Sending) -> None:
-        if sending.failure is None:
-            self._out += dot_stuffed(sending.transaction.parts)
-            sending.all_sent = True
-        # else RFC 2920 3.1: a 354 without a valid recipient is answered by an empty message
-        self._out.append(_DOT)
-        self._expected.appendleft((Stage.DOT, sending))
+        else:
+            self._ready = sending
+            return Ready(transaction)
+        return None
 
     def _finish(self, sending: _Sending, reply: Reply) -> Finished:
         if sending.failure is None:

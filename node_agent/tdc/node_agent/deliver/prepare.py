@@ -1,0 +1,60 @@
+"""From a copy to what is sent on this connection: the report, as the intake can take it."""
+
+from __future__ import annotations
+
+from tdc.node_agent.deliver.dialogue import Offers, Transaction
+from tdc.node_agent.deliver.trouble import Outcome, Verdict
+from tdc.node_agent.journal.report import Needs, build
+from tdc.node_agent.spool.values import Copy
+from tdc.shared.mail.envelope import BodyType
+from tdc.shared.settings.connector import ConnectorSettings
+
+
+def prepare(
+    copy: Copy,
+    settings: ConnectorSettings,
+    machine: str,
+    offers: Offers,
+    *,
+    declare_size: bool = True,
+) -> Transaction | Outcome:
+    """Return the transaction that sends a copy's report, or why this intake can't have it.
+
+    A `message/rfc822` part may not be encoded (RFC 2046 5.2.1): where the intake can't take the
+    octets as they are, the report is built in its other form, with the original as base64.
+    """
+    report = build(copy, settings, machine)
+    if not _carries(offers, report.needs):
+        report = build(copy, settings, machine, fallback=True)
+    needs = report.needs
+    if needs.smtputf8 and not offers.smtputf8:
+        return Outcome(
+            Verdict.DEFER, "SMTPUTF8 Missing", "the intake does not offer SMTPUTF8 (RFC 6531)"
+        )
+    if offers.size and report.size > offers.size:  # RFC 1870 section 6.1
+        return Outcome(
+            Verdict.DEAD,
+            "too-large",
+            f"the report has {report.size} octets, the intake takes {offers.size}",
+        )
+    return Transaction(
+        sender=settings.report_envelope_sender or "",
+        recipient=copy.intake,
+        parts=(report.head, report.content, report.tail),
+        size=report.size,
+        body=_body(needs),
+        smtputf8=needs.smtputf8,
+        declare_size=declare_size,
+    )
+
+
+def _carries(offers: Offers, needs: Needs) -> bool:
+    if needs.binary and not (offers.chunking and offers.binary):
+        return False
+    return offers.eight_bit or not needs.eight_bit
+
+
+def _body(needs: Needs) -> BodyType:
+    if needs.binary:
+        return "BINARYMIME"
+    return "8BITMIME" if needs.eight_bit else "7BIT"

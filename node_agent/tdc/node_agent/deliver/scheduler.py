@@ -1,0 +1,266 @@
+"""Delivery: asks `assign` what to do for each destination, performs it, records outcomes.
+
+One cycle: read settings and clock once, claim due copies, let each destination open, send and
+close, sleep until something happens or a time is reached. Each connection is a task (courier);
+what it finds out is settled in one place, `outcomes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from tdc.node_agent.counters import Counters
+from tdc.node_agent.deliver.assign import Close, ConnectionState, Open, Send, assign, next_change
+from tdc.node_agent.deliver.context import Context
+from tdc.node_agent.deliver.courier import run_courier
+from tdc.node_agent.deliver.destination import Courier, DestinationState
+from tdc.node_agent.deliver.options import PSEUDO_DOMAIN, DeliveryOptions, DestinationFacts
+from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.spool.spool import Spool
+from tdc.shared.edge.clock import wall
+from tdc.shared.settings.connector import ConnectorSettings
+
+READY_AT_HAND = 64
+"""Copies claimed ahead for one destination; more stay in the spool."""
+
+BYTES_AT_HAND = 64 * 1024 * 1024
+"""Octets of claimed copies after which no more are claimed."""
+
+STOP_WITHIN = 5.0
+"""Seconds that reports under way get to finish when delivery is cancelled."""
+
+_LONGEST_SLEEP = 30.0
+_RELEVANT = ("smtp_route", "tls_minimum_version", "tls_verification", "tls_names", "tls_pins")
+
+
+class Delivery:
+    """Delivers what the spool holds; `run` it as one task of the agent."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        settings: Callable[[], ConnectorSettings],
+        options: DeliveryOptions,
+        counters: Counters,
+        log: TdcLog,
+        machine: str,
+    ) -> None:
+        self._context = Context(
+            spool, settings, options, counters, log, machine, Resolver(options.nameservers)
+        )
+        self._destinations: dict[str, DestinationState] = {}
+        self._kicked = False
+        self._relevant: tuple[object, ...] | None = None
+        self._dcid = 0
+        self._largest = 1
+
+    async def run(self) -> None:
+        """Deliver until cancelled.
+
+        Reports under way get STOP_WITHIN seconds to finish; those not finished then are not
+        counted, and every claimed copy is given back.
+        """
+        self._context.stopping = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._context.group = group
+                group.create_task(self._watch_spool(), name="deliver: spool watch")
+                try:
+                    await self._cycles()
+                finally:
+                    self._context.stopping = True
+                    self._give_back_ready()
+                    await self._wind_down()
+        finally:
+            self._context.group = None
+            self._give_back_ready()
+            self._destinations = {
+                intake: one for intake, one in self._destinations.items() if not one.couriers
+            }
+
+    def kick(self) -> None:
+        """Settings changed, or an operator asks: look again at once, probe what is on hold."""
+        self._kicked = True
+        self._context.wake.set()
+
+    def destinations(self) -> list[DestinationFacts]:
+        """Return one row for each intake domain that was delivered to or has copies waiting."""
+        waiting = self._context.spool.destinations()
+        rows = {domain: _empty_row(domain) for domain in waiting}
+        for one in self._destinations.values():
+            rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one)
+        return [
+            replace(row, active_recipients=item.waiting, oldest_queued=item.oldest)
+            if (item := waiting.get(domain)) is not None
+            else row
+            for domain, row in sorted(rows.items())
+        ]
+
+    # The cycle
+
+    async def _cycles(self) -> None:
+        while True:
+            self._context.wake.clear()
+            now = wall()
+            settings = self._context.settings()
+            self._notice_changes(settings, now)
+            if self._context.spool.facts().unhealthy is not None:
+                self._give_back_ready()  # what is sent now could not be marked as sent
+            await self._claim(now)
+            for destination in list(self._destinations.values()):
+                self.perform(destination, settings, now)
+            await self._sleep(settings, now)
+
+    async def _watch_spool(self) -> None:
+        while True:
+            await self._context.spool.arrived.wait()
+            self._context.spool.arrived.clear()
+            self._context.wake.set()
+
+    def _notice_changes(self, settings: ConnectorSettings, now: float) -> None:
+        relevant = tuple(getattr(settings, name) for name in _RELEVANT)
+        changed = self._relevant is not None and relevant != self._relevant
+        self._relevant = relevant
+        if changed:
+            self._context.generation += 1
+        if changed or self._kicked:
+            self._kicked = False
+            self._context.resolver.forget()
+            for destination in self._destinations.values():
+                destination.start_over(now)
+
+    async def _claim(self, now: float) -> None:
+        exclude = frozenset(
+            one.intake for one in self._destinations.values() if not _wants_copies(one, now)
+        )
+        room = BYTES_AT_HAND - sum(
+            len(copy.content) for one in self._destinations.values() for copy in one.ready
+        )
+        limit = min(READY_AT_HAND, room // self._largest)
+        if limit < 1:
+            limit = int(not any(one.ready for one in self._destinations.values()))
+        if not limit:
+            return
+        copies = await self._context.spool.claim(now, limit, exclude_intakes=exclude)
+        self._largest = max((len(copy.content) for copy in copies), default=0) or 1
+        for copy in copies:
+            intake = copy.intake
+            if intake not in self._destinations:
+                self._destinations[intake] = DestinationState(intake)
+            self._destinations[intake].ready.append(copy)
+
+    def perform(
+        self, destination: DestinationState, settings: ConnectorSettings, now: float
+    ) -> None:
+        """Do what `assign` says for one destination."""
+        if self._context.stopping or (not destination.ready and not destination.couriers):
+            return
+        couriers = destination.couriers
+        actions = assign(
+            len(destination.ready),
+            [courier.view(self._context.generation) for courier in couriers.values()],
+            destination.limits(settings, self._context.options.timeouts.idle, now),
+            destination.hold_view(),
+            now,
+        )
+        for action in actions:
+            match action:
+                case Send(number):
+                    couriers[number].give(destination.ready.popleft())
+                case Close(number):
+                    couriers[number].give(None)
+                case Open():
+                    self._open(destination)
+
+    def _open(self, destination: DestinationState) -> None:
+        group = self._context.group
+        assert group is not None
+        self._dcid += 1
+        courier = Courier(self._dcid, self._context.generation)
+        destination.couriers[courier.number] = courier
+        group.create_task(
+            run_courier(self._context, destination, courier),
+            name=f"deliver: DCID {courier.number}",
+        )
+
+    async def _sleep(self, settings: ConnectorSettings, now: float) -> None:
+        until = now + _LONGEST_SLEEP
+        full: set[str] = set()
+        for one in self._destinations.values():
+            if not _wants_copies(one, now):
+                full.add(one.intake)
+            change = next_change(
+                [courier.view(self._context.generation) for courier in one.couriers.values()],
+                one.limits(settings, self._context.options.timeouts.idle, now),
+                one.hold_view(),
+                now,
+            )
+            if change is not None and (one.couriers or one.ready or one.hold):
+                until = min(until, change)
+        due = self._context.spool.next_due(now, exclude_intakes=frozenset(full))
+        if due is not None:
+            until = min(until, due)
+        # A tenth of a second at least where a time has come but nothing could be done about it
+        # (the spool can't be read, a probe is under way): time alone must never spin the loop.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.1, until - now)):
+                await self._context.wake.wait()
+
+    # The end
+
+    async def _wind_down(self) -> None:
+        for destination in self._destinations.values():
+            for courier in destination.couriers.values():
+                if courier.state is ConnectionState.IDLE:
+                    courier.give(None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN):
+                while self._context.recording or self._under_way():
+                    self._context.wake.clear()
+                    await self._context.wake.wait()
+
+    def _under_way(self) -> bool:
+        return any(
+            courier.state is not ConnectionState.OPENING
+            for one in self._destinations.values()
+            for courier in one.couriers.values()
+        )
+
+    def _give_back_ready(self) -> None:
+        for destination in self._destinations.values():
+            if destination.ready:
+                self._context.spool.unclaim([copy.mid for copy in destination.ready])
+                destination.ready.clear()
+
+
+def _wants_copies(one: DestinationState, now: float) -> bool:
+    if one.hold is not None and (now < one.hold.next_probe or one.couriers):
+        return False
+    return len(one.ready) < READY_AT_HAND
+
+
+def _empty_row(domain: str) -> DestinationFacts:
+    return DestinationFacts(PSEUDO_DOMAIN, domain, "unknown", "", 0, 0, 0, 0, 0, None, "", "", "")
+
+
+def _merged(row: DestinationFacts, one: DestinationState) -> DestinationFacts:
+    held = f"{one.hold.reason}: {one.hold.check}" if one.hold is not None else ""
+    connected = sum(
+        courier.state is not ConnectionState.OPENING for courier in one.couriers.values()
+    )
+    return replace(
+        row,
+        host_status="down" if one.hold is not None else one.host_status,
+        latest_host=one.latest_host or row.latest_host,
+        connections_out=row.connections_out + connected,
+        delivered=row.delivered + one.delivered,
+        soft_bounced=row.soft_bounced + one.soft_bounced,
+        hard_bounced=row.hard_bounced + one.hard_bounced,
+        last_reply=one.last_reply or row.last_reply,
+        last_tls_version=one.last_tls_version or row.last_tls_version,
+        held_reason=held or row.held_reason,
+    )
