@@ -212,6 +212,24 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
     await spool.close()
 
 
+@pytest.mark.usefixtures("disk_limit")
+async def test_marks_that_were_kept_are_written_at_the_end_at_the_latest(folder: Path) -> None:
+    spool = await Spool.open(folder)
+    first = await put(spool, b"x" * 10_000)
+    second = await put(spool, b"x" * 10_000)
+    await spool.claim(wall(), 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    used = (folder / "spool.db-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (used, hard))
+    await spool.delivered(first, reply="250 ok")
+    assert spool.facts().unhealthy
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await spool.close()
+    spool = await Spool.open(folder)
+    assert [copy.mid for copy in await spool.claim(wall(), 10)] == [second]
+    await spool.close()
+
+
 async def test_a_closed_spool_takes_nothing(folder: Path) -> None:
     spool = await Spool.open(folder)
     await spool.close()

@@ -30,6 +30,7 @@ class SpoolFolder:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
+            _sync_folder(path.parent)
             lock = _lock(path / LOCK)
         except OSError as error:
             raise SpoolError(
