@@ -261,6 +261,7 @@ def test_a_token_comes_with_the_line_to_paste(tdc: Tdc, manager: ScriptedManager
     assert document["expires"] == "2026-11-23T09:15:02.250Z"
     assert document["enrol_address"] == "mgr.example:7444"
     assert document["command"] == (
-        "echo t0ken | tdc-agent enrol --manager mgr.example:7444 --token-file -"
+        "echo t0ken | tdc-agent enrol --config /etc/tdc/agent.toml "
+        "--manager mgr.example:7444 --token-file -"
     )
     assert manager.asked("CreateJoinToken")[0].lifetime == 120

@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,3 +309,34 @@ def test_delivery_and_token_answer_for_machines_that_never_came(tdc: Tdc, fleet:
     assert token["token"] in token["command"]
     assert token["enrol_address"] in token["command"]
     assert json.dumps(token).isascii()
+
+
+def test_the_printed_line_enrols_the_machine(tdc: Tdc, fleet: Fleet, tmp_path: Path) -> None:
+    """Pasted as it is into a shell, but for the place of agent.toml; and only once."""
+    config = tmp_path / "agent.toml"
+    main_address = tomllib.loads(Path(os.environ["TDC_CONFIG"]).read_text())["manager"]
+    config.write_text(
+        f'state_folder = "{tmp_path}/state"\n[manager]\naddresses = ["{main_address}"]\n'
+        '[ingest]\nlisten = "127.0.0.1:0"\nnext_hop = "127.0.0.1:1"\n'
+    )
+    line = done(tdc, "machine", "token", fleet.one)["command"]
+    here = line.replace("/etc/tdc/agent.toml", str(config))
+    assert here != line
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+
+    def paste() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", here],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    first = paste()
+    assert first.returncode == 0, first.stderr
+    assert f"{fleet.one} of cluster {fleet.cluster} is enrolled" in first.stdout
+    assert done(tdc, "machine", "show", fleet.one)["enrolled"] is True
+    assert done(tdc, "machine", "show", fleet.two)["enrolled"] is False
+    assert paste().returncode == 1

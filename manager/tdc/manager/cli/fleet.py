@@ -23,6 +23,9 @@ machine_app = typer.Typer(
     help="Machines (gateways): create, list, show; join tokens.", no_args_is_help=True
 )
 
+_AGENT_FILE = "/etc/tdc/agent.toml"
+"""Where the operator's guide puts a machine's own file."""
+
 _LIFETIME = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)?")
 _SECONDS = {"s": 1, None: 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -190,8 +193,8 @@ async def create_token(
 def enrol_line(address: str, token: str) -> str:
     """Return the line to paste on the machine; its list of processes never shows the token."""
     return (
-        f"echo {shlex.quote(token)} | "
-        f"tdc-agent enrol --manager {shlex.quote(address)} --token-file -"
+        f"echo {shlex.quote(token)} | tdc-agent enrol --config {_AGENT_FILE} "
+        f"--manager {shlex.quote(address)} --token-file -"
     )
 
 
