@@ -36,12 +36,6 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-async def gone(pid: int) -> None:
-    async with asyncio.timeout(10):
-        while is_running(pid):
-            await asyncio.sleep(0.02)
-
-
 async def test_data_lasts_and_the_process_does_not(tmp_path: Path) -> None:
     member = EmbeddedEtcd(tmp_path / "etcd")
     async with member as endpoint:
@@ -107,31 +101,43 @@ async def test_a_frozen_member_is_ended_too(tmp_path: Path) -> None:
     assert not is_running(pid)
 
 
-async def test_it_dies_with_a_manager_that_is_killed(tmp_path: Path) -> None:
-    script = (
-        "import asyncio, sys\n"
-        "from pathlib import Path\n"
-        "from tdc.manager.store.embedded import EmbeddedEtcd\n"
-        "async def main():\n"
-        "    member = EmbeddedEtcd(Path(sys.argv[1]))\n"
-        "    async with member:\n"
-        "        print(member.pid, flush=True)\n"
-        "        await asyncio.sleep(60)\n"
-        "asyncio.run(main())\n"
-    )
+MANAGER = """
+import asyncio, sys
+from pathlib import Path
+from tdc.manager.store.embedded import EmbeddedEtcd
+
+async def main():
+    member = EmbeddedEtcd(Path(sys.argv[1]))
+    async with member:
+        print(member.pid, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_it_dies_with_a_manager_that_is_killed_and_holds_the_folder_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "etcd"
     manager = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, str(folder), stdout=subprocess.PIPE
+        sys.executable, "-c", MANAGER, str(folder), stdout=subprocess.PIPE
     )
     assert manager.stdout is not None
     async with asyncio.timeout(20):
         pid = int(await manager.stdout.readline())
+    os.kill(pid, signal.SIGSTOP)  # so that it can't end yet
     manager.kill()
     await manager.wait()
-    async with EmbeddedEtcd(folder) as endpoint:  # waits for the old one's end, then takes over
+    with monkeypatch.context() as patience:
+        patience.setattr(embedded_module, "LOCK_TIMEOUT", 0.3)
+        with pytest.raises(EmbeddedError, match="another manager uses"):
+            await EmbeddedEtcd(folder).__aenter__()
+    assert is_running(pid)
+    os.kill(pid, signal.SIGCONT)
+    async with EmbeddedEtcd(folder) as endpoint:
         assert not is_running(pid)
         await put_and_get(endpoint, b"1")
-    await gone(pid)
 
 
 async def test_a_folder_too_deep_for_a_socket_is_reached_by_a_short_way(tmp_path: Path) -> None:
