@@ -139,6 +139,42 @@ async def external_etcd(
         await etcd.stop()
 
 
+@contextlib.asynccontextmanager
+async def etcd_cluster(folder: Path, members: int = 3) -> AsyncIterator[list[ExternalEtcd]]:
+    """Run one etcd of several members; the options of each reach that member alone."""
+    program = await find_program(None)
+    ports = [(free_port(), free_port()) for _ in range(members)]
+    initial = ",".join(
+        f"m{number}=http://127.0.0.1:{peer}" for number, (_, peer) in enumerate(ports)
+    )
+    running: list[ExternalEtcd] = []
+    for number, (port, peer) in enumerate(ports):
+        home = folder / f"m{number}"
+        home.mkdir(parents=True, mode=0o700)
+        url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
+        command = [
+            str(program.path),
+            f"--name=m{number}",
+            "--data-dir=data",
+            f"--listen-client-urls={url}",
+            f"--advertise-client-urls={url}",
+            f"--listen-peer-urls={peer_url}",
+            f"--initial-advertise-peer-urls={peer_url}",
+            f"--initial-cluster={initial}",
+            "--logger=zap",
+            "--log-level=warn",
+        ]
+        running.append(ExternalEtcd(home, EtcdOptions((url,)), command))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for member in running:
+                group.create_task(member.start())
+        yield running
+    finally:
+        for member in running:
+            await member.stop()
+
+
 def _with_tls(folder: Path, options: EtcdOptions) -> EtcdOptions:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")

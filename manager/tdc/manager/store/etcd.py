@@ -80,7 +80,8 @@ class EtcdClient:
         """Take the options; raises OptionsError. Nothing is connected yet."""
         self.options = options
         self._channels = Channels(options)
-        self._token: str | None = None
+        self._token: Metadata | None = None
+        self._logging_in = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -289,40 +290,43 @@ class EtcdClient:
         proposes anything, so such a call was certainly not executed.
         """
         deadline = self.options.timeout if timeout is None else timeout
+        login = await self._login(channel)
         try:
-            return await method(
-                request, timeout=deadline, metadata=(*_HAS_LEADER, *await self._login(channel))
-            )
+            return await method(request, timeout=deadline, metadata=(*_HAS_LEADER, *login))
         except grpc.aio.AioRpcError as error:
             if self.options.user is None or not token_refused(error):
                 raise
-        self._token = None
-        return await method(
-            request, timeout=deadline, metadata=(*_HAS_LEADER, *await self._login(channel))
-        )
+        renewed = await self._login(channel, refused=login)
+        return await method(request, timeout=deadline, metadata=(*_HAS_LEADER, *renewed))
 
-    async def _login(self, channel: grpc.aio.Channel) -> Metadata:
-        """Return the token as call metadata; empty without a user, or where etcd asks for none."""
+    async def _login(self, channel: grpc.aio.Channel, refused: Metadata | None = None) -> Metadata:
+        """Return the token as call metadata; a new one if there is none or it was `refused`.
+
+        Empty without a user, or where etcd asks for no login. Calls that find the token refused
+        at the same time share one new login: each costs etcd a password hash.
+        """
         if self.options.user is None:
             return ()
-        if self._token is None:
-            request = AuthenticateRequest(name=self.options.user, password=self.options.password)
-            try:
-                answer = await AuthStub(channel).Authenticate(request, timeout=self.options.timeout)
-            except grpc.aio.AioRpcError as error:
-                if "authentication is not enabled" in details_of(error):
-                    return ()
-                if not_answered(error):
-                    raise EtcdUnavailable(
-                        f"could not log in to etcd: {details_of(error)}"
-                    ) from error
-                raise EtcdRefused(
-                    Reason.LOGIN,
-                    f"etcd refused the login of user {self.options.user!r}: {details_of(error)}; "
-                    "check the user and its password",
-                ) from error
-            self._token = answer.token
-        return (("token", self._token or ""),)
+        async with self._logging_in:
+            if self._token is None or self._token == refused:
+                self._token = await self._new_token(channel)
+            return self._token
+
+    async def _new_token(self, channel: grpc.aio.Channel) -> Metadata:
+        request = AuthenticateRequest(name=self.options.user, password=self.options.password)
+        try:
+            answer = await AuthStub(channel).Authenticate(request, timeout=self.options.timeout)
+        except grpc.aio.AioRpcError as error:
+            if "authentication is not enabled" in details_of(error):
+                return ()
+            if not_answered(error):
+                raise EtcdUnavailable(f"could not log in to etcd: {details_of(error)}") from error
+            raise EtcdRefused(
+                Reason.LOGIN,
+                f"etcd refused the login of user {self.options.user!r}: {details_of(error)}; "
+                "check the user and its password",
+            ) from error
+        return (("token", answer.token),)
 
 
 # -- messages ----------------------------------------------------------------------------------
