@@ -23,12 +23,17 @@ class MtaGone(Exception):
     """The MTA has closed its end, or has to be closed on."""
 
 
-class MtaConnection(SMTP):
-    """One connection from the MTA. `timeout` is seconds until its first command."""
+class MtaConnection(SMTP, asyncio.BufferedProtocol):
+    """One connection from the MTA. `timeout` is seconds until its first command.
 
-    def __init__(self, hostname: str, timeout: float) -> None:
+    `buffer` receives bytes for a moment; all connections of one event loop share it. (Without
+    it, asyncio maps and unmaps 256 KiB for each read, which stops the spool's thread too.)
+    """
+
+    def __init__(self, hostname: str, timeout: float, buffer: memoryview) -> None:
         super().__init__(None, hostname=hostname, timeout=timeout, loop=asyncio.get_running_loop())
         self.inbound = Inbound()
+        self._buffer = buffer
         self._input: asyncio.Future[None] | None = None
         self._ended = False  # no more input will come
         self._paused = False
@@ -37,9 +42,13 @@ class MtaConnection(SMTP):
 
     # Called by the event loop
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where bytes are to be received."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Keep the bytes; ask for no more than HIGH_WATER while nobody reads them."""
-        self.inbound.feed(data)
+        self.inbound.feed(self._buffer[:nbytes])
         if self._input is not None:
             self.wake()
         elif len(self.inbound) > HIGH_WATER and not self._paused:

@@ -42,7 +42,7 @@ class Inbound:
     def __len__(self) -> int:
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Add bytes as they came."""
         self._buffer += data
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tdc.node_agent.ingest.replies import BadReply, Reply, ReplyReader
 
 CHUNK = 256 * 1024
+RECEIVE_BUFFER = 4096  # replies are short
 # RFC 5321 4.5.3.2, seconds.
 COMMAND_TIMEOUT = 300.0
 DATA_TIMEOUT = 120.0
@@ -56,7 +57,7 @@ class Capabilities:
         return cls(keywords)
 
 
-class HopConnection(asyncio.Protocol):
+class HopConnection(asyncio.BufferedProtocol):
     """One connection. At most one exchange is under way; its replies are counted.
 
     A reply that nobody asked for is never taken as the answer to a later command: the
@@ -72,6 +73,7 @@ class HopConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(RECEIVE_BUFFER)
         self._reader = ReplyReader()
         self._replies: deque[Reply] = deque()
         self._expected = 1  # the greeting may be here before anyone waits for it
@@ -87,12 +89,16 @@ class HopConnection(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=CHUNK)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Return where bytes are to be received."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take up replies; one too many ends the connection."""
         if self._lost is not None:
             return
         try:
-            replies = self._reader.feed(data)
+            replies = self._reader.feed(bytes(self._buffer[:nbytes]))
         except BadReply as bad:
             self._fail(f"the next hop sent {bad}")
             return

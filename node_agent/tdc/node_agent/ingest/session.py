@@ -54,8 +54,9 @@ class FilterSession(MtaConnection):
         counters: Counters,
         log: TdcLog,
         sessions: set[FilterSession],
+        buffer: memoryview,
     ) -> None:
-        super().__init__(options.hostname, options.command_timeout)
+        super().__init__(options.hostname, options.command_timeout, buffer)
         self.stopping = False
         self._options = options
         self._pool = pool

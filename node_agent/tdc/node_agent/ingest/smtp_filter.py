@@ -14,6 +14,7 @@ from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.log_lines import TdcLog
 
 BACKLOG = 1024
+RECEIVE_BUFFER = 256 * 1024
 ABORT_TIMEOUT = 5.0  # seconds a session is given to end once its connections are closed
 
 
@@ -57,9 +58,11 @@ class SmtpFilter:
             options.next_hops, options.hostname, max_idle=options.max_connections
         )
 
+        buffer = memoryview(bytearray(RECEIVE_BUFFER))
+
         def new_session() -> FilterSession:
             return FilterSession(
-                options, pool, self._taker, self._counters, self._log, self._sessions
+                options, pool, self._taker, self._counters, self._log, self._sessions, buffer
             )
 
         loop = asyncio.get_running_loop()
