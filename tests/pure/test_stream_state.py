@@ -1,0 +1,261 @@
+"""The settings stream's two halves: stories as traces, and properties over random stories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tdc.shared.settings.schema import default_values
+from tdc.shared.settings.values import Settings
+from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.acceptance import hash_of, objection
+from tdc.shared.sync.agent_half import agent_opened, agent_step
+from tdc.shared.sync.identity import (
+    MachinePeer,
+    NotAnIdentity,
+    Operator,
+    Peer,
+    identity_uri,
+    parse_identity,
+)
+from tdc.shared.sync.join_token import NotAToken, authority_of, token_text
+from tdc.shared.sync.manager_half import manager_opened, manager_step
+from tdc.shared.sync.values import (
+    NOTHING_RUNS,
+    Attempt,
+    BadIntervals,
+    Intervals,
+    Running,
+    Target,
+    Wanted,
+)
+
+from tests.pure.stream_story import BY_LETTER, INTERVALS, STORE, World, settings_of, tell
+
+TRACES = sorted((Path(__file__).parents[1] / "traces").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+def test_a_story_goes_as_its_trace_says(path: Path) -> None:
+    """Commands, a line of dashes, what was said. Add a story by adding a file."""
+    story = path.read_text()
+    assert tell(story) == story
+
+
+def test_there_are_stories() -> None:
+    assert len(TRACES) >= 9
+
+
+# --- properties ---------------------------------------------------------------------------
+
+letters = st.sampled_from("abcd")
+names = st.sampled_from(["mx1", "mx2"])
+verbs = st.one_of(
+    st.tuples(st.just("commit"), letters),
+    st.tuples(st.just("connect"), names),
+    st.tuples(st.just("cut"), names),
+    st.tuples(st.just("slow"), names),
+    st.tuples(st.just("finish"), names),
+    st.tuples(st.just("refuse"), names),
+    st.tuples(st.just("fail"), names),
+    st.tuples(st.just("accept"), names),
+    st.tuples(st.just("tick"), st.sampled_from(["1", "7", "20", "40", "70"])),
+)
+
+
+def play(world: World, script: list[tuple[str, str]]) -> int:
+    """Run verbs that make sense at the moment; return the last revision."""
+    revision = 0
+    for verb, word in script:
+        known = world.machines.get(word)
+        if verb == "commit":
+            revision += 1
+            world.commit(str(revision), word)
+        elif verb in ("connect", "tick"):
+            getattr(world, verb)(word)
+            if verb == "connect":
+                world.machines[word].cut = False
+        elif known is None or (verb == "finish" and not known.applying):
+            continue
+        elif verb in ("refuse", "fail"):
+            getattr(world, verb)(word, "because")
+        else:
+            getattr(world, verb)(word)
+    return revision
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(verbs, max_size=25))
+def test_whatever_happened_a_machine_that_accepts_ends_up_in_sync(
+    script: list[tuple[str, str]],
+) -> None:
+    """The dumb twin: after trouble is over, everyone runs the newest commit. Nothing else."""
+    world = World()
+    revision = play(world, script)
+    for machine in world.machines.values():
+        machine.slow = machine.cut = False
+        machine.refuses, machine.again = "", False
+    for name in world.machines:
+        world.connect(name)
+    world.commit(str(revision + 1), "e")
+    world.tick("100")
+    assert {machine.running.hash for machine in world.machines.values()} <= {BY_LETTER["e"]}
+    said = len(world.trace)
+    world.tick("25")
+    assert not [line for line in world.trace[said:] if "<-" in line]  # and then there is quiet
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(verbs, max_size=25))
+def test_nothing_is_offered_that_runs_or_twice_at_a_time(script: list[tuple[str, str]]) -> None:
+    world = World()
+    play(world, script)
+    for name in world.machines:
+        waiting = False
+        runs = ""
+        for line in world.trace:
+            if line.startswith(f"{name} -> hello"):
+                waiting, runs = False, line.split()[-1]
+            elif line.startswith(f"{name} <- wanted"):
+                assert not waiting, world.trace
+                assert line.split()[-1] != runs, world.trace
+                waiting, wanted = True, line.split()[-1]
+            elif line.startswith(f"{name} -> applied"):
+                waiting, runs = False, wanted
+            elif line.startswith(f"{name} -> rejected"):
+                waiting = False
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.booleans(), st.sampled_from("ab"))
+def test_an_agent_never_goes_back_by_itself(
+    runs: int, offered: int, same_store: bool, letter: str
+) -> None:
+    running = Running(runs, BY_LETTER["c"], STORE)
+    store = STORE if same_store else "store-2"
+    wanted = Wanted(offered, BY_LETTER[letter], store, settings_of(letter))
+    assert bool(objection(wanted, running)) == (same_store and offered < runs)
+
+
+# --- single rules -------------------------------------------------------------------------
+
+
+def test_an_empty_wanted_never_means_the_defaults() -> None:
+    empty = Settings.of({})
+    assert "not whole" in objection(Wanted(1, hash_of(empty), STORE, empty), NOTHING_RUNS)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in default_values().items() if value is not None]
+)
+def test_a_wanted_that_lacks_one_setting_is_refused(name: str) -> None:
+    torn = settings_of("a").without(name)
+    assert name in objection(Wanted(1, hash_of(torn), STORE, torn), NOTHING_RUNS)
+
+
+def test_a_wanted_that_can_not_be_read_is_refused_with_the_reason() -> None:
+    wanted = Wanted(1, "", STORE, fault="fields that this version does not know")
+    assert objection(wanted, NOTHING_RUNS) == "fields that this version does not know"
+
+
+@pytest.mark.parametrize("revision", [0, -1, -(2**63)])
+def test_a_revision_that_no_commit_has_is_refused(revision: int) -> None:
+    wanted = Wanted(revision, BY_LETTER["a"], STORE, settings_of("a"))
+    assert objection(wanted, NOTHING_RUNS)
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [
+        Intervals(ping=float("nan")),
+        Intervals(deadline=float("inf")),
+        Intervals(status=-1.0),
+        Intervals(ping=0.0),
+        Intervals(ping=5.0, deadline=5.0),
+    ],
+)
+def test_intervals_that_no_stream_can_live_by_end_it(intervals: Intervals) -> None:
+    with pytest.raises(BadIntervals):
+        intervals.checked()
+    state, _ = agent_step(agent_opened(NOTHING_RUNS, 0), stream.Opened(), 0)
+    state, effects = agent_step(state, stream.WelcomeSaid(intervals), 0)
+    assert state.phase is stream.Phase.CLOSED
+    assert isinstance(effects[0], stream.Close)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        stream.OutcomeSaid(Attempt(1, "x", True, "", 0)),
+        stream.StatusSaid(NOTHING_RUNS, None),
+        stream.PongSaid(1),
+        stream.WantedSaid(Wanted(1, "x", STORE)),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_comes_before_hello_ends_the_stream(event: stream.Event) -> None:
+    state = manager_opened(Target(1, BY_LETTER["a"], STORE), INTERVALS, 0)
+    state, effects = manager_step(state, event, 0)
+    assert effects == (stream.Close(f"the agent sent {_word(event)} in phase new"),)
+    assert manager_step(state, stream.HelloSaid(NOTHING_RUNS, None), 0) == (state, ())
+
+
+def _word(event: stream.Event) -> str:
+    return type(event).__name__.removesuffix("Said")
+
+
+def test_an_agent_that_never_says_hello_is_not_waited_for() -> None:
+    state = manager_opened(None, INTERVALS, 0)
+    state, effects = manager_step(state, stream.Tick(), INTERVALS.deadline)
+    assert effects == (stream.Close("nothing heard for 15 s", dead=True),)
+
+
+def test_an_agent_that_answers_pings_but_not_a_wanted_is_not_waited_for_for_ever() -> None:
+    state = manager_opened(Target(1, BY_LETTER["a"], STORE), INTERVALS, 0)
+    state, _ = manager_step(state, stream.HelloSaid(NOTHING_RUNS, None), 0)
+    for second in range(0, 60, 5):
+        state, _ = manager_step(state, stream.PongSaid(1), second)
+    state, effects = manager_step(state, stream.Tick(), 60)
+    assert effects == (stream.Close("no outcome of a Wanted within 60 s"),)
+
+
+# --- identity and join token as text ------------------------------------------------------
+
+parts = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
+
+
+@given(st.one_of(st.builds(Operator, parts), st.builds(MachinePeer, parts, parts, parts)))
+def test_an_identity_is_read_back_as_it_was_written(peer: Peer) -> None:
+    assert parse_identity(identity_uri(peer)) == peer
+
+
+@given(st.text(max_size=60).map(lambda text: "tdc://" + text))
+def test_an_identity_has_one_spelling(uri: str) -> None:
+    try:
+        peer = parse_identity(uri)
+    except NotAnIdentity:
+        return
+    assert identity_uri(peer) == uri
+
+
+def test_a_join_token_carries_the_fingerprint_of_the_ca() -> None:
+    token = token_text("ab" * 32, "abcdefghijklmnopqrstuvwxyz234567")
+    assert authority_of(token) == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "tdc1",
+        "tdc2." + "ab" * 32 + "." + "a" * 32,
+        "tdc1." + "AB" * 32 + "." + "a" * 32,
+        "tdc1." + "ab" * 32 + "." + "a" * 5,
+        "tdc1." + "ab" * 32 + "." + "a" * 32 + "\n",
+        "tdc1." + "ab" * 31 + "." + "a" * 32,
+    ],
+)
+def test_a_token_that_was_cut_is_told_from_one_that_is_whole(text: str) -> None:
+    with pytest.raises(NotAToken):
+        authority_of(text)
