@@ -7,6 +7,7 @@ raised is a Trouble, with the stage it happened at. The owner closes the connect
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,6 +83,10 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._amid_content = False  # a write of a large content has not ended
         self._announced: Transaction | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = self._end = math.inf  # of the wait, of the message; loop time
+        self._waited = 0.0
 
     @classmethod
     async def open(
@@ -125,17 +130,16 @@ class Connection(asyncio.Protocol):
         `following` is asked for the next transaction when this one's content goes out, so that
         the next is announced in the same write; whoever gives one delivers it next.
         """
+        self._end = self._loop.time() + self._timeouts.message
         try:
-            async with asyncio.timeout(self._timeouts.message):
-                if self._announced is not transaction:
-                    self._dialogue.announce(transaction)
-                self._announced = None
-                return await self._deliver(transaction, following)
-        except TimeoutError:
-            self._fault = self._fault or (Error.TIMEOUT, "took too long for one message")
+            if self._announced is not transaction:
+                self._dialogue.announce(transaction)
+            self._announced = None
+            return await self._deliver(transaction, following)
         except Failed:
-            pass
-        raise self._failed(transaction) from None
+            raise self._failed(transaction) from None
+        finally:
+            self._end = math.inf
 
     async def _deliver(self, transaction: Transaction, following: Following) -> Finished:
         while True:
@@ -167,6 +171,9 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Cut the connection now."""
         self._fault = self._fault or (Error.DROPPED, "was closed by us")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -177,11 +184,10 @@ class Connection(asyncio.Protocol):
     # The session
 
     async def _connect(self, source: tuple[str, int] | None) -> None:
-        loop = asyncio.get_running_loop()
         candidate = self.candidate
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                await loop.create_connection(
+                await self._loop.create_connection(
                     lambda: self, candidate.address, candidate.port, local_addr=source
                 )
         except TimeoutError:
@@ -210,10 +216,9 @@ class Connection(asyncio.Protocol):
         except (ProtocolFault, NoTrust) as error:
             raise Failed(self._tls_trouble(str(error))) from error
         assert self._transport is not None
-        loop = asyncio.get_running_loop()
         name = None if _is_literal(self.candidate.host) else self.candidate.host
         try:
-            transport = await loop.start_tls(
+            transport = await self._loop.start_tls(
                 self._transport,
                 self,
                 context,
@@ -241,17 +246,40 @@ class Connection(asyncio.Protocol):
                 raise Failed(self._trouble(self._stage(), *self._fault))
             if self._dialogue.has_output:
                 await self._flush()
-            self._waiter = asyncio.get_running_loop().create_future()
-            waiting_for = self._stage()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._waiter
-            except TimeoutError:
-                self._fault = (Error.TIMEOUT, f"gave no reply within {timeout:g} s")
-                raise Failed(self._trouble(waiting_for, *self._fault)) from None
-            finally:
-                self._waiter = None
+            await self._wait(timeout)
         return self._events.pop(0)
+
+    async def _wait(self, timeout: float) -> None:
+        """Wait for bytes or the end; a timeout becomes a fault.
+
+        One timer serves all waits of the connection: a new deadline only moves the number that
+        the timer compares with when it fires. At thousands of waits a second that counts.
+        """
+        self._deadline = min(self._loop.time() + timeout, self._end)
+        self._waited = timeout
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_timer()
+            return
+        limit = "in all" if self._deadline == self._end else f"within {self._waited:g} s"
+        self._fault = self._fault or (Error.TIMEOUT, f"gave no reply {limit}")
+        self._wake()
 
     # Bytes
 
@@ -274,9 +302,9 @@ class Connection(asyncio.Protocol):
     async def _wait_for_room(self) -> None:
         if not self._full or self._fault is not None:
             return
-        self._room = asyncio.get_running_loop().create_future()
+        self._room = self._loop.create_future()
         try:
-            async with asyncio.timeout(self._timeouts.block):
+            async with asyncio.timeout(min(self._timeouts.block, self._end - self._loop.time())):
                 await self._room
         except TimeoutError:
             self._fault = (Error.TIMEOUT, f"took nothing for {self._timeouts.block:g} s")
