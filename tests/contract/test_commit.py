@@ -199,15 +199,15 @@ async def test_a_frozen_etcd_executes_a_commit_at_most_once(
     assert await history_of(etcd) == [3, 2, 1]
 
 
-async def test_five_thousand_machines_are_created_and_changed_in_one_transaction_each(
+async def test_ten_thousand_machines_are_created_and_changed_in_one_transaction_each(
     small_etcd: EtcdClient,
 ) -> None:
     """etcd's default limits: 128 operations and 1.5 MiB a request."""
     before = await west(small_etcd)
-    names = [f"mx{number:05d}.gateways.example.com" for number in range(5_000)]
+    names = [f"mx{number:05d}.gateways.example.com" for number in range(10_000)]
     await commit(small_etcd, before, *(AddMachine(name, "g2") for name in names), request_id="add")
     added = await stored(small_etcd)
-    assert len(added.machines) == 5_003
+    assert len(added.machines) == 10_003
     edits = [
         set_values(
             machine(name), report_from=f"tdc-{number}@example.com", retry__initial=number + 1

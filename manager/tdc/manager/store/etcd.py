@@ -167,7 +167,10 @@ class EtcdClient:
         Raises EtcdUnavailable (certainly not executed), EtcdAnswerLost (not known), EtcdRefused.
         """
         request = TxnRequest(
-            compare=[_compare(compare) for compare in compares],
+            compare=[
+                Compare(target=Compare.MOD, key=_bytes(each.key), mod_revision=each.mod_revision)
+                for each in compares
+            ],
             success=[_operation(operation) for operation in then],
             failure=[_operation(operation) for operation in otherwise],
         )
@@ -329,9 +332,6 @@ class EtcdClient:
         return (("token", answer.token),)
 
 
-# -- messages ----------------------------------------------------------------------------------
-
-
 def _bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
@@ -342,15 +342,6 @@ def _text(key: bytes) -> str:
 
 def _key_value(pair: Any) -> KeyValue:
     return KeyValue(_text(pair.key), pair.value, pair.mod_revision)
-
-
-def _compare(compare: Unchanged) -> Any:
-    return Compare(
-        result=Compare.EQUAL,
-        target=Compare.MOD,
-        key=_bytes(compare.key),
-        mod_revision=compare.mod_revision,
-    )
 
 
 def _operation(operation: Operation) -> Any:
