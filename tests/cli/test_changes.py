@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 
 import grpc
@@ -59,7 +60,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_committed(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "commits"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)]
+    ("answer", "code", "commits"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0), ("", 1, 0)]
 )
 def test_on_a_terminal_the_answer_decides(
     tdc: Tdc,
@@ -71,15 +72,13 @@ def test_on_a_terminal_the_answer_decides(
 ) -> None:
     """No answer is no."""
 
-    class Terminal:
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            return answer
-
-    monkeypatch.setattr("sys.stdin", Terminal())
-    run = tdc(*DISABLE)
+    reading, writing = os.pipe()
+    os.write(writing, answer.encode())
+    os.close(writing)
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(stdin, "isatty", lambda: True)
+        monkeypatch.setattr("sys.stdin", stdin)
+        run = tdc(*DISABLE)
     assert run.code == code
     assert len(planned.asked("MakeCommit")) == commits
 

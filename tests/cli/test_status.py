@@ -20,6 +20,18 @@ def test_status_says_why_a_machine_is_not_in_sync(tdc: Tdc, manager: ScriptedMan
     assert "mx2: tls.verification is pinned" in lines
 
 
+def test_a_machine_that_is_away_is_not_said_to_copy(tdc: Tdc, manager: ScriptedManager) -> None:
+    """What it last said is shown as that; the document keeps the plain fact."""
+    answer = samples.status()
+    answer.machines[0].state = "offline"
+    answer.machines.add(name="mx9", cluster="emea", state="offline", wanted_revision=7)
+    manager.answers["GetStatus"] = answer
+    lines = tdc("status").out.splitlines()
+    assert "was yes" in lines[1]
+    assert "was" not in lines[3]
+    assert tdc("status", "-o", "json").json[0]["copying"] is True
+
+
 def test_what_the_manager_cannot_do_now_goes_to_standard_error(
     tdc: Tdc, manager: ScriptedManager
 ) -> None:

@@ -7,19 +7,17 @@ is what was shown (the plan's fingerprint), and once (the request id).
 
 from __future__ import annotations
 
-import contextlib
-import signal
+import asyncio
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import typer
 from tdc.manager.cli import documents
 from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Session
 from tdc.manager.cli.documents import Document
-from tdc.manager.cli.errors import Interrupted, Refused
+from tdc.manager.cli.errors import Refused
 from tdc.manager.cli.layout import Line, clean
 from tdc.manager.cli.render import OutputFormat
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -34,7 +32,7 @@ async def carry_out(
     *,
     ask: bool = True,
 ) -> None:
-    """Plan `edits` and commit them if the operator agrees; raises Refused, Interrupted.
+    """Plan `edits` and commit them if the operator agrees; raises Refused.
 
     Without `ask` no question is put: for edits that change nothing that is in force.
     """
@@ -57,7 +55,7 @@ async def carry_out(
     if asking or session.out.form is OutputFormat.TABLE:
         _show_before_commit(session, document)
     if asking:
-        _ask(document)
+        await _ask(document)
     request_id = str(uuid.uuid4())
     reply = await manager.commit(
         manager.changes.MakeCommit,
@@ -98,29 +96,33 @@ def _dry_end(document: Document) -> list[Line]:
     return [] if document["problems"] else [Line("Dry run: nothing was committed.")]
 
 
-def _ask(document: Document) -> None:
+async def _ask(document: Document) -> None:
+    """Put the question on the terminal; raises Refused unless the answer is yes."""
     if not sys.stdin.isatty():
         raise Refused(
             "Nothing was committed: standard input is no terminal to ask on. "
             "Commit without the question by --yes, or look with --dry-run."
         )
-    try:
-        with _interruptible():
-            agreed = typer.confirm(f"Commit this to {clean(document['cluster'])}?", err=True)
-    except typer.Abort:
-        raise Interrupted("Interrupted. Nothing was committed by this command.") from None
-    if not agreed:
+    print(
+        f"Commit this to {clean(document['cluster'])}? [y/N] ", end="", file=sys.stderr, flush=True
+    )
+    if (await _typed_line()).strip().lower() not in ("y", "yes"):
         raise Refused("Nothing was committed.")
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a blocking question: asyncio's own handler waits for the event loop."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+async def _typed_line() -> str:
+    """Return the next line typed; empty at the end of input.
+
+    The event loop waits, not a read: a Ctrl-C a moment before a blocking read would be lost.
+    """
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(sys.stdin, readable.set)
     try:
-        yield
+        await readable.wait()  # for as long as the operator thinks; Ctrl-C cancels it
     finally:
-        signal.signal(signal.SIGINT, before)
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline()  # a terminal hands over whole lines
 
 
 def _report(session: Session, plan: Document, revision: int, *, committed: bool) -> None:

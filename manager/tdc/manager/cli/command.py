@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from tdc.manager.cli.client import CommitAttempt, Manager, connected, may_be_made
 from tdc.manager.cli.config import find_config, read_config
-from tdc.manager.cli.errors import CliError, Interrupted, OutputClosed, Refused
+from tdc.manager.cli.errors import CliError, Interrupted, OutputClosed, Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import Out, OutputFormat, write
 from tdc.shared.settings.schema import SettingError
@@ -148,7 +147,14 @@ def _entry(body: Body) -> Callable[..., None]:
         common = _gather(Common, given).over(outer)
         options = {name: _gather(kind, given) for name, kind in groups.items()}
         session = Session(Out(common.output or OutputFormat.TABLE), common)
-        code = perform(session, functools.partial(body, session, **given, **options))
+
+        async def checked_body() -> None:
+            _check_text(given)
+            for group in options.values():
+                _check_text(dataclasses.asdict(group))
+            await body(session, **given, **options)
+
+        code = perform(session, checked_body)
         if code:
             raise typer.Exit(code)
 
@@ -160,6 +166,14 @@ def _entry(body: Body) -> Callable[..., None]:
     shown_to_typer += _flattened(Common)
     entry.__doc__ = body.__doc__
     return _with_signature(entry, shown_to_typer)
+
+
+def _check_text(given: Mapping[str, Any]) -> None:
+    """Raise WrongUsage for an argument that was no UTF-8 (PEP 383), which no name can hold."""
+    for value in given.values():
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and any("\udc80" <= char <= "\udcff" for char in text):
+                raise WrongUsage(f"{text!a} is not text in UTF-8. Nothing was changed.")
 
 
 def _with_signature(
@@ -193,10 +207,10 @@ def _flattened(options: Any) -> list[inspect.Parameter]:
     ]
 
 
-def perform(session: Session, body: Callable[[], Awaitable[None]]) -> int:
+def perform(session: Session, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run a command to its end and return the exit code; says on standard error what went wrong."""
     try:
-        asyncio.run(_awaited(body))
+        asyncio.run(body())
     except CliError as error:
         return _end(session, error)
     except SettingError as error:
@@ -220,10 +234,6 @@ def perform(session: Session, body: Callable[[], Awaitable[None]]) -> int:
             ),
         )
     return 0
-
-
-async def _awaited(body: Callable[[], Awaitable[None]]) -> None:
-    await body()
 
 
 def _interrupted(attempt: CommitAttempt) -> Interrupted:

@@ -39,7 +39,7 @@ def status_pieces(rows: Sequence[Document]) -> list[Piece]:
             row["group"],
             Cell(row["state"], _STATE_STYLES.get(row["state"], "")),
             f"{row['applied_revision'] or ABSENT} of {row['wanted_revision']}",
-            Cell(yes_or_no(row["copying"]), "" if row["copying"] else "yellow"),
+            _copying(row),
             str(row["queued"]),
             when(row["since"]),
         ]
@@ -47,6 +47,14 @@ def status_pieces(rows: Sequence[Document]) -> list[Piece]:
             line.insert(2, row["cluster"])
         cells.append(line)
     return [*listed(columns, cells, "There is no such machine."), *_remarks(rows)]
+
+
+def _copying(row: Document) -> Cell:
+    """Whether it takes copies; of a machine that is not connected only what it last said."""
+    if row["state"] in ("offline", "stale"):
+        said = f"was {yes_or_no(row['copying'])}" if row["applied_revision"] else ABSENT
+        return Cell(said, "yellow")
+    return Cell(yes_or_no(row["copying"]), "" if row["copying"] else "yellow")
 
 
 def _remarks(rows: Iterable[Document]) -> list[Piece]:
@@ -72,7 +80,9 @@ def delivery_pieces(rows: Sequence[Document]) -> list[Piece]:
         Column("LAST REPLY", folds=True),
         Column("LAST TLS VERSION"),
     ]
-    pieces = listed(columns, [_delivery_cells(row) for row in rows], "No delivery to show.")
+    pieces = listed(
+        columns, [_delivery_cells(row) for row in rows], "No machine has told of a delivery yet."
+    )
     held = [
         Line(f"{row['machine']}: held: {row['held_reason']}", "red")
         for row in rows

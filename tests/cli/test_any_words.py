@@ -1,0 +1,68 @@
+"""Whatever is typed ends in a documented exit code and a sentence."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.cli import samples
+from tests.cli.conftest import Tdc
+from tests.cli.scripted import ScriptedManager
+
+_COMMANDS = [
+    "",
+    "cluster create",
+    "cluster show",
+    "group create",
+    "machine create",
+    "machine show",
+    "machine token",
+    "settings show",
+    "settings set",
+    "settings unset",
+    "settings explain",
+    "commit history",
+    "commit show",
+    "commit rollback",
+    "status",
+    "delivery status",
+]
+_LIKELY = [
+    *("cluster", "group", "machine", "mx1", "g1", "1", "0", "-1", "10m", "json", "yaml", "table"),
+    *("--effective", "--cluster", "--group", "--machine", "--dry-run", "--yes", "-y", "-m", "-o"),
+    *("--timeout", "--limit", "--lifetime", "--help", "--version", "--", "=", "=="),
+    *("enabled", "enabled=true", "enabled=perhaps", "tls.names=", "policies=[{}]", "retry.initial"),
+]
+# Arguments that are no UTF-8 reach Python as lone surrogates (PEP 383).
+_ODD = st.text(
+    st.one_of(
+        st.characters(codec="utf-8", exclude_characters="\0"),
+        st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"]),
+    ),
+    max_size=12,
+)
+_WORDS = st.builds(
+    lambda command, words: [*command.split(), *words],
+    st.sampled_from(_COMMANDS),
+    st.lists(st.one_of(st.sampled_from(_LIKELY), _ODD), max_size=6),
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(words=_WORDS)
+def test_no_words_end_in_a_traceback(tdc: Tdc, manager: ScriptedManager, words: list[str]) -> None:
+    """0 with something said, or 1, 2, 3 with a sentence on standard error."""
+    manager.answers.update(
+        MakePlan=samples.disable_plan(),
+        MakeCommit=samples.committed(),
+        GetStatus=samples.status(),
+        ListClusters=samples.clusters(),
+        ListMachines=samples.machines(),
+    )
+    run = tdc(*words)
+    assert run.code in (0, 1, 2, 3)
+    assert run.out if run.code == 0 else run.err
+    assert "Traceback" not in run.out + run.err
+    assert "fault of tdc itself" not in run.err
