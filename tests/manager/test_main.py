@@ -135,6 +135,22 @@ async def test_a_manager_stops_in_order_on_a_signal_and_starts_again_where_it_wa
         assert await _create(folder, "c2") == ["c1", "c2"]
 
 
+async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) -> None:
+    folder = tmp_path / "manager"
+    assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tdc.manager.main", "run", "--folder", str(folder),
+        "--etcd-endpoints", f"127.0.0.1:{free_port()}", stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    async with asyncio.timeout(15):
+        assert b"waiting for etcd" in await process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        said = await _said(process)
+        assert await process.wait() == 0, said
+    assert "Traceback" not in said
+
+
 async def test_a_manager_that_was_killed_starts_again_with_everything(tmp_path: Path) -> None:
     """kill -9 leaves an etcd behind for a moment: the next start must come up all the same."""
     folder = tmp_path / "manager"

@@ -17,6 +17,7 @@ from tdc.v1 import operators_pb2
 
 from tests.fakes.etcd import ExternalEtcd
 from tests.manager.api import Api, add_group, add_machine, manager, put, refused
+from tests.manager.test_monitoring import agent, enrol
 
 STATUS = grpc.StatusCode
 
@@ -148,6 +149,9 @@ async def test_a_damaged_shard_is_refused_alone_and_its_machine_keeps_its_last_s
     assert any(machine_key("c1", "mx1") in record.message for record in caplog.records)
     request = operators_pb2.GetEffectiveRequest(machine="mx1")
     assert (await api.settings.GetEffective(request)).settings.retry_initial == 5
+    status = await api.monitoring.GetStatus(operators_pb2.StatusRequest())
+    marked = {each.name: "last known" in " ".join(each.warnings) for each in status.machines}
+    assert marked == {"mx1": True, "mx2": False}
 
     async with refused(STATUS.FAILED_PRECONDITION, machine_key("c1", "mx1"), "nothing was changed"):
         await api.commit(put("machine", "mx1", retry__initial=7))
@@ -194,6 +198,23 @@ async def test_a_damaged_head_or_cluster_level_keeps_what_was_known_and_refuses_
     assert await api.enabled("mx1") is False
     async with refused(STATUS.FAILED_PRECONDITION, head_key("c1")):
         await api.commit(put("machine", "mx1", retry__initial=7))
+
+
+async def test_a_machine_that_can_not_be_seen_keeps_its_identity_and_is_offered_nothing(
+    api: Api, etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    """A manager that starts on damage must not tell an enrolled machine that it was removed."""
+    await _two_machines(api)
+    certificate, key = await enrol(api, "mx1")
+    await _raw_put(etcd, machine_key("c1", "mx1"), b"{}")
+    endpoints = etcd.options.endpoints
+    async with manager(tmp_path / "manager", etcd_endpoints=endpoints) as later:
+        async with agent(later, certificate, key) as machine:
+            await asyncio.sleep(0.5)
+            assert not machine.call.done()
+            assert machine.offered == []
+        async with refused(STATUS.NOT_FOUND, "mx1"):
+            await later.enabled("mx1")
 
 
 async def test_a_damaged_enrolment_admits_nobody_and_is_told(api: Api, etcd: ExternalEtcd) -> None:

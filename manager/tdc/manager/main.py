@@ -148,9 +148,15 @@ async def _until_signal(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    async with served(options):
+    # A task of its own, so that a signal ends the start too (while etcd is away, say).
+    async with running(_serve(options), name="manager"):
         await stop.wait()
         log.info("the manager stops")
+
+
+async def _serve(options: Options) -> None:
+    async with served(options):
+        await asyncio.get_running_loop().create_future()  # until cancelled
 
 
 @contextlib.asynccontextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.push.presence import Presence
 from tdc.manager.rpc import wire
 from tdc.manager.rpc.fleet import machines_in
 from tdc.manager.view.fleet import FleetView
-from tdc.v1 import operators_pb2, operators_pb2_grpc
+from tdc.v1 import agents_pb2, operators_pb2, operators_pb2_grpc
+
+_OUTDATED = "its settings in the store can't be read; the last known ones are used"
 
 
 class Monitoring(operators_pb2_grpc.MonitoringServicer):
@@ -24,8 +24,14 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
     ) -> operators_pb2.StatusResponse:
         """Return the sync state of machines, and what this manager can't do now."""
         chosen = machines_in(self._view, request.cluster, request.group, request.machine)
+        outdated = {
+            name: self._view.outdated(name) for name in {cluster.name for cluster, _ in chosen}
+        }
         return operators_pb2.StatusResponse(
-            machines=[self._row(cluster, machine) for cluster, machine in chosen],
+            machines=[
+                self._row(cluster, machine, outdated=machine.name in outdated[cluster.name])
+                for cluster, machine in chosen
+            ],
             warnings=self._view.problems,
         )
 
@@ -38,9 +44,12 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
             rows=[row for cluster, machine in chosen for row in self._delivery(cluster, machine)]
         )
 
-    def _row(self, cluster: Cluster, machine: Machine) -> operators_pb2.MachineRowStatus:
+    def _row(
+        self, cluster: Cluster, machine: Machine, *, outdated: bool
+    ) -> operators_pb2.MachineRowStatus:
         facts = self._presence.facts(cluster.name, machine.name)
         status = facts.status
+        warnings = [_OUTDATED] if outdated else []
         return operators_pb2.MachineRowStatus(
             name=machine.name,
             group=machine.group,
@@ -52,7 +61,7 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
             copying=status is not None and status.copying,
             queued=status.queued if status is not None else 0,
             reason=facts.reason,
-            warnings=_warnings(status.warnings, status.spool_unhealthy) if status else [],
+            warnings=warnings + (_warnings(status) if status is not None else []),
             agent_version=facts.agent_version,
         )
 
@@ -72,6 +81,6 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
         ]
 
 
-def _warnings(warnings: Iterable[str], spool_unhealthy: str) -> list[str]:
-    spool = [f"the spool can't write: {spool_unhealthy}"] if spool_unhealthy else []
-    return [*spool, *warnings]
+def _warnings(status: agents_pb2.MachineStatus) -> list[str]:
+    unhealthy = status.spool_unhealthy
+    return [*([f"the spool can't write: {unhealthy}"] if unhealthy else []), *status.warnings]

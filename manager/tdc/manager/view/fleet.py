@@ -105,10 +105,18 @@ class FleetView:
         return known.wanted(self.revision(cluster), self.store_id) if known is not None else None
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
-        """Return the id of the machine's valid enrolment; None if it has none, or is gone."""
-        if (cluster, machine) not in self._in_force:
+        """Return the id of the machine's valid enrolment; None if it has none, or is gone.
+
+        Where values of its cluster can't be read, a machine that is not to be seen may still be
+        there: it keeps its identity, and is offered nothing.
+        """
+        if (cluster, machine) not in self._in_force and not self.unreadable(cluster):
             return None
         return self._enrolments.get((cluster, machine))
+
+    def outdated(self, cluster: str) -> frozenset[str]:
+        """Return the machines on which a value that can't be read is used as last known."""
+        return self._known.outdated(cluster)
 
     def unreadable(self, cluster: str) -> tuple[Unreadable, ...]:
         """Return what can't be read of a cluster; empty if all of it can."""

@@ -12,7 +12,14 @@ from typing import TypeVar
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.store.documents import Document, Unreadable, assemble, read_document
-from tdc.manager.store.keys import DocumentKey, Part
+from tdc.manager.store.keys import (
+    DocumentKey,
+    Part,
+    cluster_key,
+    group_key,
+    head_key,
+    machine_key,
+)
 
 Entry = TypeVar("Entry", Group, Machine)
 
@@ -59,6 +66,19 @@ class KnownClusters:
         """Return what can't be read of one cluster."""
         return self._troubles.get(cluster, ())
 
+    def outdated(self, cluster: str) -> frozenset[str]:
+        """Return the machines whose settings are partly last known, not what is stored now."""
+        known = self.clusters.get(cluster)
+        troubles = self.unreadable_in(cluster)
+        if known is None or not troubles:
+            return frozenset()
+        return frozenset(
+            name
+            for trouble in troubles
+            for name, machine in known.machines.items()
+            if _concerns(trouble, cluster, machine)
+        )
+
     def _keys(self) -> list[str]:
         documents = [key for each in self._documents.values() for key in each]
         return [*documents, *self._strange]
@@ -94,6 +114,15 @@ class KnownClusters:
         if after is not None:
             self.clusters[name] = after
         return ClusterChange(name, before, after, _affected(before, after, touched))
+
+
+def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:
+    """Say whether an unreadable value has to do with what is in force on a machine."""
+    if trouble.key == machine_key(cluster, machine.name):
+        return trouble.entry in (None, machine.name)
+    if trouble.key == group_key(cluster, machine.group):
+        return trouble.entry in (None, machine.group)
+    return trouble.key in (head_key(cluster), cluster_key(cluster))
 
 
 def _with_last_known(document: Document, before: Document | None) -> Document:
