@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import grpc
@@ -177,3 +178,13 @@ def test_a_setting_of_a_newer_manager_is_refused_in_words(
     run = tdc("settings", "show", "--effective", "mx1")
     assert run.code == 1
     assert "Update tdc" in " ".join(run.err.split())
+
+
+def test_running_a_manager_that_is_not_installed_is_1(
+    tdc: Tdc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line alone lacks the manager's dependencies; it says what to install."""
+    monkeypatch.setitem(sys.modules, "tdc.manager.main", None)
+    run = tdc("manager", "run", "--folder", "x")
+    assert run.code == 1
+    assert "threat-defense-connector[manager,cli]" in run.err

@@ -5,6 +5,8 @@ The arguments go to `tdc-manager` as they are; nothing of it is imported for any
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 app = typer.Typer(help="The manager on this machine: init, run.", no_args_is_help=True)
@@ -28,6 +30,13 @@ def run(ctx: typer.Context) -> None:
 
 
 def _pass_on(verb: str, ctx: typer.Context) -> None:
-    from tdc.manager.main import main  # noqa: PLC0415  # heavy, and needs the manager extra
-
+    try:
+        from tdc.manager.main import main  # noqa: PLC0415  # heavy, and needs the manager extra
+    except ImportError as error:
+        print(
+            f"tdc: {error}. To run a manager here, install it: "
+            f"pip install 'threat-defense-connector[manager,cli]'.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1) from None
     main([verb, *ctx.args])
