@@ -15,7 +15,7 @@ from tdc.manager.store.keys import cluster_key, enrolment_key, head_key, machine
 from tdc.manager.store.values import Put
 from tdc.v1 import operators_pb2
 
-from tests.fakes.etcd import ExternalEtcd
+from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
 from tests.manager.api import Api, add_group, add_machine, manager, put, refused
 from tests.manager.test_monitoring import agent, enrol
 
@@ -227,3 +227,36 @@ async def test_a_damaged_enrolment_admits_nobody_and_is_told(api: Api, etcd: Ext
     await _until(told)
     rows = await api.fleet.ListMachines(operators_pb2.ListMachinesRequest(name="mx1"))
     assert rows.machines[0].enrolled is False
+
+
+async def test_an_etcd_with_tls_is_served_like_any_other(tmp_path: Path) -> None:
+    async with (
+        external_etcd(tmp_path / "etcd", tls=True) as etcd,
+        manager(
+            tmp_path / "manager",
+            etcd_endpoints=etcd.options.endpoints,
+            etcd_ca=etcd.options.ca_file,
+            etcd_certificate=etcd.options.cert_file,
+            etcd_key=etcd.options.key_file,
+        ) as api,
+    ):
+        await _two_machines(api)
+        assert await api.commit(put("machine", "mx1", retry__initial=7)) == 3
+
+
+async def test_an_etcd_with_login_is_served_also_after_its_token_has_expired(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    async with (
+        external_etcd(tmp_path / "etcd", login=True) as etcd,
+        manager(
+            tmp_path / "manager",
+            etcd_endpoints=etcd.options.endpoints,
+            etcd_user=USER,
+            etcd_password_file=tmp_path / "password",
+        ) as api,
+    ):
+        await _two_machines(api)
+        await asyncio.sleep(1.5)  # tokens of this etcd live for one second
+        assert await api.commit(put("machine", "mx1", retry__initial=7)) == 3
