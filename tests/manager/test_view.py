@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues
+from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues, UnsetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
@@ -146,6 +147,28 @@ async def test_two_clusters_keep_their_machines_apart(fleet: Fleet) -> None:
     assert fleet.view.find_machine("mx0", "c2")[0].name == "c2"
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_random_commits_leave_the_view_as_the_plan_said_and_tell_whom_they_touch(
+    fleet: Fleet, seed: int
+) -> None:
+    """Against the dumb twin: after each commit, resolve every machine anew and compare."""
+    chance = random.Random(seed)
+    for _ in range(25):
+        before = _hashes(fleet.view.cluster("c1"))
+        edits = _random_edits(chance)
+        plan = make_plan(fleet.view.cluster("c1"), edits)
+        if plan.changes_nothing:
+            continue
+        await fleet.commit(*edits)
+        cluster = fleet.view.cluster("c1")
+        assert cluster == plan.after
+        after = _hashes(cluster)
+        assert after == {name: fleet.view.content_hash("c1", name) for name in after}
+        told = {machine for each in fleet.told for _, machine in each}
+        assert told == {name for name in after if before.get(name) != after[name]}
+        assert told == {change.machine for change in plan.machines}
+
+
 async def test_a_view_that_starts_later_sees_the_same(fleet: Fleet, server: ExternalEtcd) -> None:
     await fleet.commit(sets(Level.GROUP, "g2", max_message_size=7))
     async with followed(server) as later:
@@ -172,6 +195,29 @@ async def test_waiting_for_a_revision_that_does_not_come_is_bounded(fleet: Fleet
     waiting = asyncio.gather(*(fleet.view.at_least("c1", 3, 5) for _ in range(3)))
     await fleet.commit(sets(Level.MACHINE, "mx0", max_message_size=5))
     assert await waiting == [True] * 3
+
+
+def _hashes(cluster: Cluster) -> dict[str, str]:
+    return {name: resolve(cluster, name).content_hash for name in cluster.machines}
+
+
+def _random_edits(chance: random.Random) -> list[Edit]:
+    """A few edits that are valid on the fixture's fleet."""
+    levels = [
+        *(LevelKey(Level.MACHINE, name) for name in MACHINES),
+        *(LevelKey(Level.GROUP, name) for name in ("g1", "g2")),
+        LevelKey(Level.CLUSTER, "c1"),
+    ]
+    edits: list[Edit] = []
+    for _ in range(chance.randint(1, 3)):
+        level = chance.choice(levels)
+        values = {"max_message_size": chance.randint(1, 2), "enabled": chance.random() < 0.3}
+        name = chance.choice(sorted(values))
+        if chance.random() < 0.3:
+            edits.append(UnsetValues(level, (name,)))
+        else:
+            edits.append(SetValues(level, checked({name: values[name]})))
+    return edits
 
 
 SMALL = st.fixed_dictionaries(
