@@ -220,6 +220,34 @@ def test_an_agent_that_answers_pings_but_not_a_wanted_is_not_waited_for_for_ever
     assert effects == (stream.Close("no outcome of a Wanted within 60 s"),)
 
 
+def test_an_agent_that_says_applied_and_runs_something_else_is_not_flooded() -> None:
+    target = Target(1, BY_LETTER["a"], STORE)
+    state = manager_opened(target, INTERVALS, 0)
+    state, _ = manager_step(state, stream.HelloSaid(NOTHING_RUNS, None), 0)
+    said = (
+        stream.OutcomeSaid(Attempt(1, target.hash, True, "", 0)),
+        stream.StatusSaid(NOTHING_RUNS, None),
+    )
+    offers = 0
+    for second in range(100):
+        for event in said:
+            state, effects = manager_step(state, event, second)
+            offers += stream.Offer(target) in effects
+    assert offers == 100 // INTERVALS.status
+
+
+def test_a_status_without_its_last_attempt_does_not_undo_a_refusal() -> None:
+    target = Target(1, BY_LETTER["a"], STORE)
+    state = manager_opened(target, INTERVALS, 0)
+    state, _ = manager_step(state, stream.HelloSaid(NOTHING_RUNS, None), 0)
+    refusal = Attempt(1, target.hash, False, "no", 0)
+    state, _ = manager_step(state, stream.OutcomeSaid(refusal), 0)
+    for second in range(100):
+        state, effects = manager_step(state, stream.StatusSaid(NOTHING_RUNS, None), second)
+        assert effects == ()
+    assert state.refused
+
+
 # --- identity and join token as text ------------------------------------------------------
 
 parts = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())

@@ -103,6 +103,10 @@ class Session:
                 self.end(End.FAULT, str(error))
                 return
             self._note_hello(message)
+            if isinstance(event, stream.StatusSaid):
+                # The view tells of changed content. A newer revision of the same content, which
+                # can cure a refusal, is looked for here; so is a word that was missed.
+                self.set_target()
             self._step(event)
             self._note(message)
         self.end(End.LEFT)

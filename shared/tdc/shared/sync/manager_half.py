@@ -44,6 +44,8 @@ class ManagerHalf:
     heard_at: float = 0.0
     ping_at: float = 0.0
     outcome_by: float = 0.0
+    last_offer: Target | None = None
+    offer_again_at: float = 0.0
     pings: int = 0
 
     @property
@@ -114,8 +116,9 @@ def _manager_own_try(state: ManagerHalf, event: OutcomeSaid, now: float) -> Mana
 
 
 def _manager_status(state: ManagerHalf, event: StatusSaid, now: float) -> ManagerStep:
-    state = replace(state, running=event.running, last_attempt=event.last_attempt)
-    return _offer_if_due(state, now)
+    # A status that forgot the last attempt does not undo a refusal that was heard.
+    attempt = event.last_attempt or state.last_attempt
+    return _offer_if_due(replace(state, running=event.running, last_attempt=attempt), now)
 
 
 def _manager_pong(state: ManagerHalf, _: PongSaid, now: float) -> ManagerStep:
@@ -140,7 +143,16 @@ def _offer_if_due(state: ManagerHalf, now: float) -> ManagerStep:
         return state, ()
     if state.running.hash == target.hash or _was_refused(state, target):
         return state, ()
-    busy = replace(state, phase=Phase.BUSY, offered=target, outcome_by=now + OUTCOME_WAIT)
+    if target == state.last_offer and now < state.offer_again_at:
+        return state, ()  # it says "applied" and runs something else: once an interval is enough
+    busy = replace(
+        state,
+        phase=Phase.BUSY,
+        offered=target,
+        outcome_by=now + OUTCOME_WAIT,
+        last_offer=target,
+        offer_again_at=now + state.intervals.status,
+    )
     return busy, (Offer(target),)
 
 

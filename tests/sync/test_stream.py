@@ -1,0 +1,337 @@
+"""The settings stream between a real client and a real server, over mTLS on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from tdc.node_agent.sync import identity as identities
+from tdc.node_agent.sync import last_good
+from tdc.shared.edge import durable_file, grpc_tls
+from tdc.shared.sync.values import Running
+from tdc.v1 import agents_pb2, agents_pb2_grpc
+
+from tests.sync.fleet import QUICK, ManagerSide, Proxy, agent, until, wanted, whole
+
+Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
+INTAKE = "journal@intake.example"
+
+
+async def test_settings_reach_the_machine_and_its_status_the_manager(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(1, enabled=True, intake_address=INTAKE)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        assert mx1.in_force.current().intake_address == INTAKE
+        manager.view.commit(2, enabled=False)
+        await until(lambda: not mx1.in_force.current().enabled)
+        await until(lambda: manager.state() == "in sync")
+        facts = manager.presence.facts("c1", "mx1")
+        assert (facts.wanted_revision, facts.applied_revision, facts.reason) == (2, 2, "")
+        await until(lambda: manager.presence.facts("c1", "mx1").status is not None)
+        status = manager.presence.facts("c1", "mx1").status
+        assert status is not None
+        assert status.queued == 7
+    await until(lambda: manager.state() == "offline")
+    assert len(manager.sessions) == 0
+
+
+async def test_a_rejection_reaches_the_operator_with_its_reason_and_is_not_repeated(
+    manager: ManagerSide, machine: Path
+) -> None:
+    """Enabled without an intake is valid setting by setting, not together."""
+    manager.view.commit(1, enabled=False)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        manager.view.commit(2, enabled=True)
+        await until(lambda: manager.state() == "rejected")
+        facts = manager.presence.facts("c1", "mx1")
+        assert "intake_address" in facts.reason
+        assert (facts.wanted_revision, facts.applied_revision) == (2, 1)
+        assert not mx1.in_force.current().enabled
+        tried = mx1.in_force.last_attempt
+        await asyncio.sleep(3 * QUICK.status)
+        assert mx1.in_force.last_attempt is tried
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "rejected")
+        assert mx1.in_force.last_attempt == tried  # kept on disk, and not offered again
+        manager.view.commit(3, enabled=True, intake_address=INTAKE)
+        await until(lambda: manager.state() == "in sync")
+
+
+async def test_a_machine_that_is_unchanged_is_not_sent_its_settings_again(
+    manager: ManagerSide, machine: Path
+) -> None:
+    many = tuple(f"d{number}.example.com" for number in range(3_000))
+    manager.view.commit(1, incoming_domains=many)
+    async with Proxy(manager.port) as link:
+        async with agent(machine, f"127.0.0.1:{link.port}"):
+            await until(lambda: manager.state() == "in sync")
+        first, link.bytes_down = link.bytes_down, 0
+        assert first > 40_000
+        async with agent(machine, f"127.0.0.1:{link.port}") as mx1:
+            await until(lambda: manager.state() == "in sync")
+            manager.view.commit(2, ("c1", "mx2"), enabled=False)
+            manager.view.commit(2, incoming_domains=many)
+            await until(lambda: mx1.statuses > 3)
+            assert link.bytes_down < 10_000
+            facts = manager.presence.facts("c1", "mx1")
+            assert (facts.state, facts.applied_revision) == ("in sync", 2)
+
+
+async def test_a_lower_revision_of_the_same_store_is_refused(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(9, max_message_size=1_000_000)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        manager.view.commit(5, max_message_size=2_000_000)
+        await until(lambda: manager.state() == "rejected")
+        assert mx1.in_force.current().max_message_size == 1_000_000
+        assert "older" in manager.presence.facts("c1", "mx1").reason
+        manager.view.commit(10, max_message_size=2_000_000)
+        await until(lambda: manager.state() == "in sync")
+
+
+@pytest.mark.parametrize("torn", ["empty", "hash", "unknown field", "one missing"])
+async def test_what_is_not_whole_never_runs(manager: ManagerSide, machine: Path, torn: str) -> None:
+    manager.view.commit(1, max_message_size=1_000_000)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        message = wanted(whole(max_message_size=2_000_000), 2)
+        match torn:
+            case "empty":
+                message.ClearField("settings")
+            case "hash":
+                message.settings.max_message_size = 3_000_000
+            case "unknown field":
+                message.settings.MergeFromString(b"\xfa\x3f\x01x")
+            case "one missing":
+                message.settings.ClearField("spool_max_bytes")
+        manager.view.put(message)
+        await until(lambda: manager.state() == "rejected")
+        assert mx1.in_force.current().max_message_size == 1_000_000
+
+
+async def test_both_ends_notice_a_link_that_fell_silent(
+    manager: ManagerSide, machine: Path
+) -> None:
+    """Nothing is closed, nothing passes: the deadline is what tells."""
+    manager.view.commit(1)
+    async with (
+        Proxy(manager.port) as link,
+        agent(machine, f"127.0.0.1:{link.port}", retry_maximum=30) as mx1,
+    ):
+        await until(lambda: manager.state() == "in sync")
+        assert mx1.stream.connected
+        link.silent = True
+        began = time.monotonic()
+        await until(lambda: manager.state() == "stale" and not mx1.stream.connected)
+        assert time.monotonic() - began < 2 * QUICK.deadline
+        facts = manager.presence.facts("c1", "mx1")
+        assert time.time() - facts.since >= QUICK.deadline * 0.9  # since it was last heard
+        link.silent = False
+        manager.view.commit(2, enabled=True, intake_address=INTAKE)
+        await until(lambda: manager.state() == "in sync")
+
+
+async def test_an_agent_finds_its_manager_again_after_a_restart(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(1)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        await manager.stop()
+        await until(lambda: not mx1.stream.connected)
+        manager.view.machines["c1", "mx1"] = wanted(whole(max_message_size=5_000), 2)
+        await asyncio.sleep(0.5)
+        await manager.start()
+        await until(lambda: manager.state() == "in sync", timeout=8)
+        assert mx1.in_force.current().max_message_size == 5_000
+
+
+async def test_an_agent_goes_to_another_manager_when_its_own_is_away(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(1)
+    async with agent(machine, "127.0.0.1:1", manager.address):
+        await until(lambda: manager.state() == "in sync")
+
+
+async def test_what_was_applied_runs_again_without_a_manager(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(4, enabled=True, intake_address=INTAKE)
+    async with agent(machine, manager.address):
+        await until(lambda: manager.state() == "in sync")
+    async with agent(machine, "127.0.0.1:1") as mx1:
+        assert mx1.in_force.current().intake_address == INTAKE
+        assert mx1.in_force.running.revision == 4
+
+
+async def test_a_damaged_file_falls_back_and_is_repaired_by_the_manager(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(1, max_message_size=1_000)
+    async with agent(machine, manager.address):
+        await until(lambda: manager.state() == "in sync")
+        manager.view.commit(2, max_message_size=2_000)
+        await until(lambda: manager.state() == "in sync")
+    newest = machine / last_good.NEWEST
+    newest.write_bytes(newest.read_bytes().replace(b"2000", b"2001"))
+    async with agent(machine, "127.0.0.1:1") as mx1:
+        assert mx1.in_force.current().max_message_size == 1_000
+        assert "revision 1" in mx1.in_force.warnings[0]
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: mx1.in_force.running.revision == 2)
+        assert mx1.in_force.warnings == ()
+
+
+async def test_settings_that_can_not_be_kept_are_not_applied_and_tried_again(
+    manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.view.commit(1, max_message_size=1_000)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+
+        def full(*_: object, **__: object) -> None:
+            raise durable_file.NotWritten("no space left on device")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(durable_file, "write", full)
+            manager.view.commit(2, max_message_size=2_000)
+            await until(lambda: manager.state() == "rejected")
+            assert "no space" in manager.presence.facts("c1", "mx1").reason
+            assert mx1.in_force.current().max_message_size == 1_000
+    async with agent(machine, manager.address) as mx1:  # or after RETRY_APPLY, by itself
+        await until(lambda: manager.state() == "in sync")
+        assert mx1.in_force.current().max_message_size == 2_000
+
+
+# --- who may ------------------------------------------------------------------------------
+
+HELLO = agents_pb2.Hello(protocol=1)
+
+
+async def ending_of(call: Call, message: agents_pb2.AgentMessage) -> grpc.aio.AioRpcError:
+    """Say `message`, read to the end, and return the error that it ends with."""
+    try:
+        await call.write(message)
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error
+    raise AssertionError("the stream ended without an error")
+
+
+async def session_refusal(manager: ManagerSide, certificate: bytes, key: bytes) -> grpc.StatusCode:
+    pem = (manager.authority.ca_pem, certificate, key)
+    async with grpc_tls.client_channel(manager.address, *pem) as channel:
+        call = agents_pb2_grpc.AgentsStub(channel).Session()
+        return (await ending_of(call, agents_pb2.AgentMessage(hello=HELLO))).code()
+
+
+async def test_an_operator_can_not_open_a_machines_stream(manager: ManagerSide) -> None:
+    anna = manager.authority.issue_operator("anna")
+    code = await session_refusal(manager, anna.certificate_pem, anna.key_pem)
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_certificate_of_an_earlier_enrolment_is_denied(
+    manager: ManagerSide, machine: Path
+) -> None:
+    held = identities.load(machine / "identity")
+    manager.view.enrolments["c1", "mx1"] = "e2"
+    code = await session_refusal(manager, held.certificate_pem, held.key_pem)
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_certificate_acts_for_its_own_machine_only(
+    manager: ManagerSide, machine: Path
+) -> None:
+    """Nothing that an agent can say names a machine: mx1's settings are all it gets."""
+    manager.view.commit(1, max_message_size=1_000)
+    manager.view.enrolments["c1", "mx2"] = "e9"
+    manager.view.commit(1, ("c1", "mx2"), max_message_size=2_000)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        assert mx1.in_force.current().max_message_size == 1_000
+        assert manager.state("mx2") == "offline"
+
+
+async def test_a_machine_that_is_removed_loses_its_stream_at_once(
+    manager: ManagerSide, machine: Path
+) -> None:
+    manager.view.commit(1, max_message_size=1_000)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        manager.view.remove(("c1", "mx1"))
+        await until(lambda: len(manager.sessions) == 0)
+        await until(lambda: not mx1.stream.connected)
+        assert mx1.in_force.current().max_message_size == 1_000  # mail goes on
+        assert identities.load(machine / "identity").machine == "mx1"
+
+
+async def test_a_second_stream_of_the_same_machine_ends_the_first(
+    manager: ManagerSide, machine: Path, tmp_path: Path
+) -> None:
+    manager.view.commit(1)
+    held = identities.load(machine / "identity")
+    async with agent(machine, manager.address, retry_maximum=30) as first:
+        await until(lambda: manager.state() == "in sync")
+        pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
+        async with grpc_tls.client_channel(manager.address, *pem) as channel:
+            call = agents_pb2_grpc.AgentsStub(channel).Session()
+            await call.write(agents_pb2.AgentMessage(hello=HELLO))
+            await until(lambda: not first.stream.connected)
+            assert len(manager.sessions) == 1
+            call.cancel()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        agents_pb2.AgentMessage(),
+        agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=1)),
+        agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=0)),
+    ],
+    ids=["empty", "pong first", "no protocol"],
+)
+async def test_what_is_not_the_protocol_ends_the_stream_with_a_reason(
+    manager: ManagerSide, machine: Path, message: agents_pb2.AgentMessage
+) -> None:
+    held = identities.load(machine / "identity")
+    pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
+    async with grpc_tls.client_channel(manager.address, *pem) as channel:
+        call = agents_pb2_grpc.AgentsStub(channel).Session()
+        ending = await ending_of(call, message)
+        assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert ending.details()
+
+
+def test_two_good_files_are_kept_and_the_older_is_taken_if_both_fail_nothing_copies(
+    tmp_path: Path,
+) -> None:
+    last_good.save(tmp_path, Running(1, "a", "s"), {"max_message_size": 1})
+    last_good.save(tmp_path, Running(2, "b", "s"), {"max_message_size": 2})
+    (tmp_path / last_good.NEWEST).unlink()
+    assert last_good.load(tmp_path).running == Running(1, "a", "s")
+    (tmp_path / last_good.NEWEST).write_bytes(b"")
+    (tmp_path / last_good.BEFORE).write_bytes(b"\x00" * 200)
+    lost = last_good.load(tmp_path)
+    assert lost.running.revision == 0
+    assert not lost.settings
+    assert "copying is off" in lost.warnings[0]
+    last_good.save(tmp_path, Running(3, "c", "s"), {"max_message_size": 3})
+    assert last_good.load(tmp_path).running.revision == 3
+
+
+def test_another_cluster_starts_counting_anew(tmp_path: Path) -> None:
+    last_good.save(tmp_path, Running(7, "a", "s"), {"max_message_size": 1})
+    last_good.forget_history(tmp_path)
+    assert last_good.load(tmp_path).running == Running(7, "a", "")
