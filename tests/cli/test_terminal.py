@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterable
 
 import pytest
+from tdc.manager.cli.layout import Piece
+from tdc.manager.cli.render import Out
 from tdc.v1 import operators_pb2
 
 from tests.cli import samples
@@ -69,6 +72,45 @@ def test_a_plan_that_nobody_could_read_is_not_committed(
         assert process.wait(10) == 141
     assert manager.asked("MakePlan")
     assert not manager.asked("MakeCommit")
+
+
+def test_a_commit_whose_report_nobody_reads_is_told_on_standard_error(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """The reader went away between plan and commit: what was done is still said."""
+    manager.answers["MakePlan"] = samples.disable_plan()
+    with subprocess.Popen(
+        [*TDC, *DISABLE, "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reader = process.stdout
+
+        def read_the_plan_and_leave(_: object) -> operators_pb2.CommitResponse:
+            reader.close()
+            return samples.committed()
+
+        manager.answers["MakeCommit"] = read_the_plan_and_leave
+        said = process.stderr.read()
+        assert process.wait(10) == 141
+    assert said == b"Committed revision 8 of emea.\n"
+
+
+def test_ctrl_c_after_the_commit_says_that_it_was_made(
+    tdc: Tdc, manager: ScriptedManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is there, the connection is being closed: nothing false is said."""
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    original = Out.emit
+
+    def interrupted_after(self: Out, document: object, pieces: Iterable[Piece]) -> None:
+        original(self, document, pieces)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Out, "emit", interrupted_after)
+    run = tdc(*DISABLE, "--yes", "-o", "json")
+    assert run.code == 130
+    assert "Revision 8 had been made already" in run.err
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Session
 from tdc.manager.cli.documents import Document
-from tdc.manager.cli.errors import Refused
+from tdc.manager.cli.errors import OutputClosed, Refused
 from tdc.manager.cli.layout import Line, clean
 from tdc.manager.cli.render import OutputFormat
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -131,7 +131,9 @@ def _report(session: Session, plan: Document, revision: int, *, committed: bool)
         sentence = f"Committed revision {revision} of {cluster}."
     else:
         sentence = f"Nothing to change: {cluster} stays at revision {revision}."
-    session.out.emit(
-        {"cluster": cluster, "revision": revision, "committed": committed, "plan": plan},
-        [Line(sentence)],
-    )
+    document = {"cluster": cluster, "revision": revision, "committed": committed, "plan": plan}
+    try:
+        session.out.emit(document, [Line(sentence)])
+    except OutputClosed:
+        session.out.tell([Line(sentence)])  # the one thing that must not go unsaid
+        raise

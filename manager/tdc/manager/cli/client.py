@@ -42,9 +42,14 @@ class _AnswerLost(Exception):
 
 @dataclass
 class CommitAttempt:
-    """The commit on its way, so that an interruption can say what may have happened."""
+    """The commit on its way, so that an interruption can say what may have happened.
+
+    `request_id` is empty while none was sent, and again once the manager refused it; `revision`
+    is 0 until the manager said that it is made.
+    """
 
     request_id: str = ""
+    revision: int = 0
 
 
 class Manager:
@@ -85,13 +90,17 @@ class Manager:
         """Commit once, whatever happens to the answers; raises Refused or NoConnection."""
         self._attempt.request_id = request_id
         try:
-            return await self._commit_until_answered(call, request)
+            reply = await self._commit_until_answered(call, request)
         except _AnswerLost as lost:
             raise type(lost.error)(f"{lost.error} {may_be_made(request_id)}") from None
-        finally:
-            # A cancellation (Ctrl-C) keeps the request id for the sentence that it ends with.
-            if not isinstance(sys.exception(), asyncio.CancelledError):
-                self._attempt.request_id = ""
+        except CliError:
+            self._attempt.request_id = ""
+            raise
+        if reply.committed:
+            self._attempt.revision = reply.revision
+        else:
+            self._attempt.request_id = ""
+        return reply
 
     @tenacity.retry(
         retry=tenacity.retry_if_exception_type(_AnswerLost),
@@ -197,7 +206,7 @@ async def _told_to_wait(address: str) -> AsyncIterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    line = f"waiting for the manager at {address} …"
+    line = f"waiting for the manager at {address} ..."
     shown = False
 
     def tell() -> None:

@@ -237,6 +237,8 @@ def perform(session: Session, body: Callable[[], Coroutine[Any, Any, None]]) -> 
 
 
 def _interrupted(attempt: CommitAttempt) -> Interrupted:
+    if attempt.revision:
+        return Interrupted(f"Interrupted. Revision {attempt.revision} had been made already.")
     if attempt.request_id:
         return Interrupted(f"Interrupted. {may_be_made(attempt.request_id)}")
     return Interrupted("Interrupted. Nothing was committed by this command.")
