@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
     [
         (_no_starttls, "offered no STARTTLS"),
         (_starttls_454, "answered STARTTLS with 454 4.7.0 TLS not available"),
-        (_old_tls, "offers no TLS 1.2 or newer"),
+        (_old_tls, "broke off the TLS handshake (connection closed); may offer no TLS 1.2"),
         (_unknown_ca, "presents a certificate of an unknown CA"),
         (_wrong_name, "presents a certificate for mail.attacker.example, not for intake.example"),
         (_expired, "presents an expired certificate"),
@@ -120,14 +121,10 @@ async def test_tls_1_2_is_refused_where_1_3_is_the_minimum(tmp_path: Path) -> No
     faults = Faults(tls_maximum="1.2")
     async with staged(tmp_path, faults=faults, tls_minimum_version="1.3") as stage:
         mid = await stage.queue()
-        await stage.logged(f"Message {mid} TLS Error: {HOST}:{stage.intake.port} offers no TLS 1.3")
+        await stage.logged(f"Message {mid} TLS Error: {HOST}:{stage.intake.port}")
+        await stage.logged("may offer no TLS 1.3")
         assert stage.intake.counts.mail_commands == 0
-        stage.settings = type(stage.settings)(
-            **{
-                name: "1.2" if name == "tls_minimum_version" else getattr(stage.settings, name)
-                for name in stage.settings.__slots__
-            }
-        )
+        stage.settings = replace(stage.settings, tls_minimum_version="1.2")
         stage.delivery.kick()
         await stage.drained()
         assert stage.intake.messages[0].tls_version == "TLSv1.2"
@@ -184,7 +181,7 @@ async def test_a_drop_after_the_dot_is_repeated_with_the_same_report_id(tmp_path
         assert stage.counters.delivered == 1
 
 
-async def test_a_drop_before_the_dot_is_no_possible_duplicate(tmp_path: Path) -> None:
+async def test_a_drop_amid_the_content_is_tried_again(tmp_path: Path) -> None:
     faults = Faults(drop=("before-dot",), drop_times=1)
     big = MESSAGE + b"x" * 70 + b"\r\n" * 1_000_000  # cut amid the content
     async with staged(tmp_path, faults=faults, retry_initial=1) as stage:
@@ -192,6 +189,7 @@ async def test_a_drop_before_the_dot_is_no_possible_duplicate(tmp_path: Path) ->
         await stage.drained()
         assert len(stage.intake.messages) == 1
         assert stage.counters.soft_bounced == 1
+        assert stage.counters.maybe_duplicate <= 1  # the kernel may have taken all of it
 
 
 async def test_a_refusal_of_the_address_holds_everything_and_loses_nothing(tmp_path: Path) -> None:

@@ -42,7 +42,6 @@ class _CourierTask:
     def __init__(self, context: Context, destination: DestinationState, courier: Courier) -> None:
         self._context, self._destination, self._courier = context, destination, courier
         self._candidates: tuple[Candidate, ...] = ()
-        self._current: Transaction | None = None
         self._record: outcomes.Record = None
 
     # Opening
@@ -116,6 +115,9 @@ class _CourierTask:
                     continue
             job = await self._send(job, was_idle=was_idle)
             was_idle = False
+            if not connection.usable and not self._leaving and connection.delivered:
+                # Ended behind a reply: the intake's limit for a connection, a fact to learn.
+                self._destination.learn_messages(connection.delivered, wall())
             if not connection.usable or self._leaving:
                 break
             job = job or self._reserve()
@@ -193,14 +195,14 @@ class _CourierTask:
 
         context, connection = self._context, self._connection
         context.log.started(self._courier.number, job.copy.mid, job.transaction.recipient)
-        self._current = job.transaction
+        self._courier.current = job.transaction
         try:
             finished = await connection.deliver(job.transaction, announce_next)
         except Failed as error:
             trouble = error.trouble
         else:
             trouble = self._answered(job, finished)
-        self._current = None
+        self._courier.current = None
         await self._recorded()
         self._act_on(job, trouble, was_idle=was_idle)
         return following
@@ -266,9 +268,9 @@ class _CourierTask:
 
     def leave(self) -> None:
         """Cut the connection and forget the courier, whatever happened."""
-        connection, current = self._courier.connection, self._current
+        connection = self._courier.connection
         if connection is not None:
-            if current is not None and connection.may_be_taken(current):
+            if self._courier.awaits_verdict:
                 self._context.counters.maybe_duplicate += 1
             connection.close()
         self._give_back()

@@ -18,6 +18,7 @@ from tdc.node_agent.deliver.assign import (
     Limits,
 )
 from tdc.node_agent.deliver.connection import Connection
+from tdc.node_agent.deliver.dialogue import Transaction
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.mail.address import domain_of
@@ -33,6 +34,9 @@ MAX_AGAIN = 3
 """Times a copy may be sent again at once before its failure counts as one."""
 
 MAX_TOLD = 10_000
+
+TELL_AT_MOST = 64
+"""Copies of a hold that are read from the spool only to log that they are held."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,13 @@ class Courier:
     inbox: asyncio.Future[Copy | None] | None = None
     connection: Connection | None = None
     in_hand: list[Copy] = field(default_factory=list)
+    current: Transaction | None = None
+
+    @property
+    def awaits_verdict(self) -> bool:
+        """True while a whole report is sent and its reply is due: to go now may repeat it."""
+        current, connection = self.current, self.connection
+        return current is not None and connection is not None and connection.may_be_taken(current)
 
     def view(self, generation: int) -> ConnectionView:
         """Return what the pure rules see."""
@@ -98,6 +109,8 @@ class DestinationState:
         self._bad: dict[tuple[str, int], float] = {}
         self._again: dict[int, int] = {}
         self._told: set[int] = set()
+        self._looked_at = -1
+        self.tell_after = 0.0
 
     # Limits
 
@@ -158,6 +171,15 @@ class DestinationState:
             return False
         self._told.add(copy.mid)
         return True
+
+    def has_untold(self, waiting: int, now: float) -> bool:
+        """Say whether to look for copies that came while on hold and were not told of it."""
+        if self.hold is None or now >= self.hold.next_probe or self.couriers:
+            return False
+        if now < self.tell_after or waiting == self._looked_at:
+            return False
+        self._looked_at = waiting
+        return len(self._told) < min(waiting, TELL_AT_MOST)
 
     def succeeded(self, most_connections: int) -> bool:
         """Note a delivery; True if it ends a hold."""

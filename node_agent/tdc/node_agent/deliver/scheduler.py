@@ -16,9 +16,11 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.assign import Close, ConnectionState, Open, Send, assign, next_change
 from tdc.node_agent.deliver.context import Context
 from tdc.node_agent.deliver.courier import run_courier
-from tdc.node_agent.deliver.destination import Courier, DestinationState
+from tdc.node_agent.deliver.destination import TELL_AT_MOST, Courier, DestinationState
 from tdc.node_agent.deliver.options import PSEUDO_DOMAIN, DeliveryOptions, DestinationFacts
+from tdc.node_agent.deliver.outcomes import tell
 from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.edge.clock import wall
@@ -34,6 +36,7 @@ STOP_WITHIN = 5.0
 """Seconds that reports under way get to finish when delivery is cancelled."""
 
 _LONGEST_SLEEP = 30.0
+_TELL_EVERY = 0.5
 _RELEVANT = ("smtp_route", "tls_minimum_version", "tls_verification", "tls_names", "tls_pins")
 
 
@@ -111,6 +114,7 @@ class Delivery:
             if self._context.spool.facts().unhealthy is not None:
                 self._give_back_ready()  # what is sent now could not be marked as sent
             await self._claim(now)
+            await self._tell_newcomers(now)
             for destination in list(self._destinations.values()):
                 self.perform(destination, settings, now)
             await self._sleep(settings, now)
@@ -152,6 +156,23 @@ class Delivery:
             if intake not in self._destinations:
                 self._destinations[intake] = DestinationState(intake)
             self._destinations[intake].ready.append(copy)
+
+    async def _tell_newcomers(self, now: float) -> None:
+        """Log for copies that come while their destination is on hold that they are held."""
+        for one in list(self._destinations.values()):
+            waiting = self._context.spool.destinations().get(one.domain)
+            if waiting is None or not one.has_untold(waiting.waiting, now):
+                continue
+            one.tell_after = now + _TELL_EVERY
+            others = frozenset(self._destinations) - {one.intake}
+            spool = self._context.spool
+            copies = await spool.claim(now, TELL_AT_MOST, exclude_intakes=others)
+            spool.unclaim([copy.mid for copy in copies])
+            hold = one.hold
+            if hold is not None:
+                outcome = Outcome(Verdict.HOLD, hold.reason, hold.check)
+                mine = [copy for copy in copies if copy.intake == one.intake]
+                tell(self._context, one, mine, outcome, hold.next_probe - now)
 
     def perform(
         self, destination: DestinationState, settings: ConnectorSettings, now: float
@@ -199,6 +220,8 @@ class Delivery:
                 one.hold_view(),
                 now,
             )
+            if one.hold is not None and one.tell_after > now:
+                until = min(until, one.tell_after)
             if change is not None and (one.couriers or one.ready or one.hold):
                 until = min(until, change)
         due = self._context.spool.next_due(now, exclude_intakes=frozenset(full))
@@ -225,7 +248,7 @@ class Delivery:
 
     def _under_way(self) -> bool:
         return any(
-            courier.state is not ConnectionState.OPENING
+            courier.awaits_verdict
             for one in self._destinations.values()
             for courier in one.couriers.values()
         )

@@ -69,7 +69,8 @@ def handshake_fault(error: Exception, policy: TlsPolicy) -> str:
         if error.reason == "WRONG_VERSION_NUMBER":
             return "sent plain text where TLS was due"
         return f"failed the TLS handshake: {error.reason or error}"
-    return f"broke off the TLS handshake ({error or type(error).__name__})"
+    why = str(error) or "connection closed"
+    return f"broke off the TLS handshake ({why}); may offer no TLS {policy.minimum_version}"
 
 
 _VERSION_REASONS = {

@@ -1,0 +1,106 @@
+"""From DNS answers to addresses (RFC 5321 5.1, RFC 7505)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.node_agent.deliver.mx import (
+    DnsStatus,
+    HostAnswer,
+    MxAnswer,
+    MxRecord,
+    NoRoute,
+    candidates,
+    forbidden,
+    hosts_by_mx,
+)
+
+HOSTS = st.sampled_from(["a.example", "b.example", "c.example", "", "192.0.2.1", "d.example"])
+RECORDS = st.lists(st.builds(MxRecord, st.integers(0, 3), HOSTS), min_size=1, max_size=8)
+
+
+def found(*records: tuple[int, str]) -> MxAnswer:
+    return MxAnswer(DnsStatus.FOUND, tuple(MxRecord(*record) for record in records))
+
+
+@given(RECORDS, st.randoms(use_true_random=False))
+def test_hosts_come_by_preference_each_once_and_only_names(records, random):
+    usable = [one for one in records if one.host and not one.host[0].isdigit()]
+    answer = MxAnswer(DnsStatus.FOUND, tuple(records))
+    if not usable:
+        with pytest.raises(NoRoute):
+            hosts_by_mx("x.example", answer, random.random)
+        return
+    hosts = hosts_by_mx("x.example", answer, random.random)
+    assert sorted(hosts) == sorted({one.host for one in usable})
+    best = {host: min(one.preference for one in usable if one.host == host) for host in hosts}
+    assert [best[host] for host in hosts] == sorted(best.values())
+
+
+def test_equal_preferences_are_shuffled():
+    answer = found((10, "a.example"), (10, "b.example"))
+    first = hosts_by_mx("x.example", answer, iter([0.1, 0.9]).__next__)
+    second = hosts_by_mx("x.example", answer, iter([0.9, 0.1]).__next__)
+    assert (first, second) == (("a.example", "b.example"), ("b.example", "a.example"))
+
+
+def test_without_mx_the_domain_is_the_host():
+    assert hosts_by_mx("x.example", MxAnswer(DnsStatus.NO_DATA), lambda: 0.0) == ("x.example",)
+
+
+@pytest.mark.parametrize("status", [DnsStatus.NO_NAME, DnsStatus.FAILED, DnsStatus.TIMEOUT])
+def test_a_failed_lookup_is_never_a_reason_to_use_the_domain(status: DnsStatus):
+    with pytest.raises(NoRoute):
+        hosts_by_mx("x.example", MxAnswer(status), lambda: 0.0)
+
+
+def test_a_null_mx_says_no_and_means_nothing_among_others():
+    with pytest.raises(NoRoute, match="null MX"):
+        hosts_by_mx("x.example", found((0, "")), lambda: 0.0)
+    assert hosts_by_mx("x.example", found((0, ""), (5, "a.example")), lambda: 0.0) == ("a.example",)
+
+
+def addresses(*hosts: HostAnswer, allow_local: bool = False) -> list[str]:
+    return [one.address for one in candidates("x.example", hosts, 25, allow_local=allow_local)]
+
+
+def test_address_families_alternate_and_five_are_enough():
+    host = HostAnswer("a.example", ("192.0.2.1", "192.0.2.2", "192.0.2.3"), ("2001:db8::1",))
+    other = HostAnswer("b.example", ("192.0.2.4", "192.0.2.5"))
+    assert addresses(host, other) == [
+        "2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
+    ]  # fmt: skip
+
+
+def test_mx_hosts_without_addresses_are_skipped_and_all_of_them_are_an_error():
+    assert addresses(HostAnswer("a.example"), HostAnswer("b.example", ("192.0.2.4",))) == [
+        "192.0.2.4"
+    ]
+    with pytest.raises(NoRoute, match="has no address"):
+        addresses(HostAnswer("a.example"))
+    with pytest.raises(NoRoute, match="had no answer"):
+        addresses(HostAnswer("a.example", failed=True))
+
+
+LOCAL = ["127.0.0.1", "127.9.9.9", "::1", "169.254.169.254", "fe80::1", "fd00:ec2::254",
+         "::ffff:127.0.0.1", "100.100.100.200"]  # fmt: skip
+NEVER = ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"]
+
+
+@pytest.mark.parametrize("address", LOCAL)
+def test_addresses_of_this_machine_are_forbidden_unless_allowed(address: str):
+    assert forbidden(address, allow_local=False)
+    assert not forbidden(address, allow_local=True)
+    with pytest.raises(NoRoute, match="may not go to"):
+        addresses(HostAnswer("a.example", v4=(address,)))
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_some_addresses_are_never_a_mail_host(address: str):
+    assert forbidden(address, allow_local=True)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "10.1.2.3", "2001:db8::1"])
+def test_other_addresses_are_allowed(address: str):
+    assert not forbidden(address, allow_local=False)

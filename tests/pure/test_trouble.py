@@ -1,0 +1,147 @@
+"""The table of RELIABILITY: what each reply and error means, row by row."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.node_agent.deliver.dialogue import Stage
+from tdc.node_agent.deliver.replies import Reply
+from tdc.node_agent.deliver.trouble import (
+    GREYLIST_WAIT,
+    MANY_IN_A_ROW,
+    Error,
+    Outcome,
+    Trouble,
+    Verdict,
+    in_a_row,
+    judge,
+)
+
+WHERE = "mx1.intake.example:25"
+
+
+def reply(stage: Stage, text: str, **facts) -> Outcome:
+    code, _, rest = text.partition(" ")
+    return judge(Trouble(WHERE, stage, reply=Reply(int(code), (rest,)), **facts))
+
+
+def error(stage: Stage, kind: Error, **facts) -> Outcome:
+    return judge(Trouble(WHERE, stage, error=kind, text="broke", **facts))
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "verdict"),
+    [
+        (Stage.BANNER, "421 4.3.2 no", Verdict.HOLD),
+        (Stage.BANNER, "554 5.3.2 no", Verdict.HOLD),
+        (Stage.EHLO, "450 no", Verdict.HOLD),
+        (Stage.EHLO, "502 no", Verdict.HOLD),
+        (Stage.STARTTLS, "454 4.7.0 no", Verdict.HOLD),
+        (Stage.STARTTLS, "501 5.5.4 no", Verdict.HOLD),
+        (Stage.MAIL, "530 5.7.0 Must issue STARTTLS", Verdict.HOLD),
+        (Stage.MAIL, "451 4.3.0 no", Verdict.HOLD),
+        (Stage.MAIL, "452 4.3.1 full", Verdict.HOLD),
+        (Stage.MAIL, "550 5.7.1 no", Verdict.HOLD),
+        (Stage.MAIL, "552 5.3.4 too big", Verdict.DEAD),
+        (Stage.MAIL, "535 5.7.8 no", Verdict.HOLD),
+        (Stage.RCPT, "450 4.2.0 greylisted", Verdict.HOLD),
+        (Stage.RCPT, "550 5.1.1 no such user", Verdict.HOLD),
+        (Stage.RCPT, "550 5.1.2 no such host", Verdict.HOLD),
+        (Stage.RCPT, "551 no", Verdict.HOLD),
+        (Stage.RCPT, "553 5.1.3 no", Verdict.HOLD),
+        (Stage.RCPT, "554 5.7.1 no", Verdict.HOLD),
+        (Stage.DATA, "554 5.5.1 no", Verdict.HOLD),
+        (Stage.DOT, "250 2.0.0 taken", Verdict.DELIVERED),
+        (Stage.DOT, "450 4.6.0 later", Verdict.DEFER),
+        (Stage.DOT, "421 4.3.2 going", Verdict.DEFER),
+        (Stage.DOT, "550 5.7.1 spam", Verdict.DEAD),
+        (Stage.DOT, "552 5.3.4 too big", Verdict.DEAD),
+        (Stage.DOT, "554 5.6.0 broken", Verdict.DEAD),
+    ],
+)
+def test_replies(stage: Stage, text: str, verdict: Verdict):
+    assert reply(stage, text).verdict is verdict
+
+
+@pytest.mark.parametrize("stage", [Stage.BANNER, Stage.EHLO, Stage.STARTTLS, Stage.MAIL])
+def test_trouble_of_a_host_is_tried_at_the_next(stage: Stage):
+    assert reply(stage, "421 4.3.2 no", more_hosts=True).verdict is Verdict.NEXT_HOST
+
+
+@pytest.mark.parametrize("kind", [Error.NO_STARTTLS, Error.TLS])
+def test_tls_trouble_says_tls_error_and_what_to_check(kind: Error):
+    outcome = error(Stage.TLS, kind)
+    assert (outcome.verdict, outcome.reason) == (Verdict.HOLD, "TLS Error")
+    assert outcome.check.startswith(f"{WHERE} ")
+    assert error(Stage.TLS, kind, more_hosts=True).verdict is Verdict.NEXT_HOST
+
+
+def test_no_starttls_reads_as_documented():
+    assert error(Stage.STARTTLS, Error.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
+
+
+def test_greylisting_is_given_its_time_and_capacity_fewer_connections():
+    assert reply(Stage.RCPT, "451 4.7.1 try later").at_least == GREYLIST_WAIT
+    assert reply(Stage.RCPT, "450 Greylisted, sorry").at_least == GREYLIST_WAIT
+    assert reply(Stage.RCPT, "450 4.1.1 later").at_least == 0
+    assert reply(Stage.RCPT, "452 4.5.3 too many").fewer
+    assert reply(Stage.DOT, "452 4.3.1 full").fewer
+
+
+def test_a_limit_for_a_connection_is_nobodys_fault():
+    assert reply(Stage.MAIL, "421 enough", delivered_before=10).verdict is Verdict.AGAIN
+    assert error(Stage.MAIL, Error.DROPPED, delivered_before=1).verdict is Verdict.AGAIN
+    assert error(Stage.MAIL, Error.DROPPED).verdict is Verdict.HOLD
+
+
+@pytest.mark.parametrize("code", [501, 504, 555])
+def test_a_parameter_that_we_added_is_left_out_once(code: int):
+    told = f"{code} 5.5.4 no"
+    assert reply(Stage.MAIL, told, declared_size=True).verdict is Verdict.WITHOUT_SIZE
+    assert reply(Stage.MAIL, told).verdict is Verdict.HOLD
+
+
+@pytest.mark.parametrize("kind", [Error.DROPPED, Error.TIMEOUT, Error.GARBAGE])
+def test_no_reply_to_the_dot_may_repeat_the_message(kind: Error):
+    outcome = error(Stage.DOT, kind, may_be_taken=True, more_hosts=True)
+    assert (outcome.verdict, outcome.maybe_duplicate) == (Verdict.DEFER, True)
+    assert not error(Stage.CONTENT, kind).maybe_duplicate
+
+
+TROUBLES = st.builds(
+    Trouble,
+    where=st.just(WHERE),
+    stage=st.sampled_from(Stage),
+    reply=st.none() | st.builds(Reply, st.integers(200, 559), st.tuples(st.text(max_size=30))),
+    error=st.sampled_from(Error),
+    text=st.text(max_size=10),
+    more_hosts=st.booleans(),
+    delivered_before=st.integers(0, 3),
+    may_be_taken=st.booleans(),
+    declared_size=st.booleans(),
+)
+
+
+@given(TROUBLES)
+def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_a_dead_letter(trouble: Trouble):
+    outcome = judge(trouble)
+    positive = trouble.reply is not None and trouble.reply.positive
+    assert (outcome.verdict is Verdict.DELIVERED) == positive
+    if outcome.verdict is Verdict.DEAD:
+        assert trouble.reply is not None
+        assert trouble.reply.permanent
+        assert trouble.stage is Stage.DOT or trouble.reply.code == 552
+    if outcome.verdict is Verdict.NEXT_HOST:
+        assert trouble.more_hosts
+    if not positive:
+        assert outcome.reason
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DEAD, Verdict.DEFER])
+def test_too_many_in_a_row_are_the_destinations_fault(verdict: Verdict):
+    one = Outcome(verdict, "Message Refused", "no")
+    assert in_a_row(one, MANY_IN_A_ROW - 1) is one
+    assert in_a_row(one, MANY_IN_A_ROW).verdict is Verdict.HOLD
+    hold = Outcome(Verdict.NEXT_HOST)
+    assert in_a_row(hold, 100) is hold
