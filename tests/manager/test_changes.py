@@ -194,6 +194,20 @@ async def test_enabling_without_an_intake_address_names_every_machine_and_change
     assert await api.own("cluster", "c1") is None
 
 
+async def test_a_refusal_that_concerns_a_whole_fleet_still_fits_into_its_status(
+    api: Api,
+) -> None:
+    await api.create_cluster("c1")
+    await api.commit(*(add_machine(f"gateway-{number}", "Main_Group") for number in range(900)))
+    enable = put("cluster", "c1", enabled=True)
+    plan = await api.plan(enable)
+    assert len({each.machine for each in plan.problems}) == 900
+    async with refused(STATUS.FAILED_PRECONDITION, "gateway-1", "890 more", "the plan lists"):
+        await api.commit_as_planned(plan, enable)
+    async with refused(STATUS.NOT_FOUND, "unknown machine"):
+        await api.enabled("x" * 100_000)
+
+
 async def test_edits_that_change_nothing_make_no_commit(api: Api) -> None:
     revision = await _fleet(api)
     again = put("cluster", "c1", enabled=True)

@@ -105,6 +105,10 @@ async def test_a_setting_that_does_not_exist_or_a_bad_address_is_refused(api: Ap
     edit.set.settings.intake_address = "no address"
     async with refused(STATUS.INVALID_ARGUMENT, "intake_address", "no address"):
         await api.plan(edit)
+    for huge in ("x" * 1_000_000, "ü" * 1_000_000, "\n" * 100_000):
+        edit.set.settings.intake_address = huge
+        async with refused(STATUS.INVALID_ARGUMENT, "intake_address"):
+            await api.plan(edit)
     edit.Clear()
     edit.unset.level.CopyFrom(level("cluster", "c1"))
     edit.unset.names.append("intake_adress")

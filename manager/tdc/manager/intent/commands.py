@@ -42,6 +42,10 @@ COMMENT_LIMIT = 1_000
 
 REQUEST_ID_LIMIT = 100
 
+FAULTS_NAMED = 8
+MACHINES_NAMED = 10
+"""Different faults of a refused commit, and machines with the same one, that its error names."""
+
 RACES = 6
 """Attempts against commits of others that do not touch our plan's outcome."""
 
@@ -213,8 +217,25 @@ class Commands:
 
 
 def _faults(plan: Plan) -> str:
-    named = [
-        f"{f'machine {each.machine}, ' if each.machine else ''}{each.setting}: {each.reason}"
-        for each in plan.problems
-    ]
-    return "the result would be invalid, so nothing was changed: " + "; ".join(named)
+    """Return the problems of a plan in a sentence that fits into a status (8 KiB of metadata).
+
+    Machines with the same fault are named together; the plan itself lists each and all.
+    """
+    machines: dict[tuple[str, str], list[str]] = {}
+    for problem in plan.problems:
+        machines.setdefault((problem.setting, problem.reason), []).append(problem.machine)
+    faults = [f"{setting}: {reason}{_on(names)}" for (setting, reason), names in machines.items()]
+    shown = faults[:FAULTS_NAMED]
+    if len(faults) > len(shown):
+        shown.append(f"and {len(faults) - len(shown)} more; the plan lists all")
+    return "the result would be invalid, so nothing was changed: " + "; ".join(shown)
+
+
+def _on(names: list[str]) -> str:
+    named = [name for name in names if name]
+    if not named:
+        return ""
+    shown = ", ".join(named[:MACHINES_NAMED])
+    more = len(named) - MACHINES_NAMED
+    rest = f" and {more} more, which the plan lists" if more > 0 else ""
+    return f" (machine{'s' if len(named) > 1 else ''} {shown}{rest})"

@@ -166,6 +166,15 @@ async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
     if known is None:
         log.error("%s failed", method, exc_info=error)
         known = grpc.StatusCode.INTERNAL, "the manager failed at this call; its log says why"
-    code, sentence = known
+    code, sentence = known[0], _fitting(known[1])
     log.info("%s by %s: %s: %r", method, _caller.get("nobody known"), code.name, sentence)
     await context.abort(code, sentence)
+
+
+def _fitting(sentence: str) -> str:
+    """Cut a sentence that quotes a huge value: details travel as metadata, 8 KiB at most.
+
+    What is not printable ASCII is percent-encoded there, up to twelve bytes a character.
+    """
+    most = 5_000 if sentence.isascii() and sentence.isprintable() else 500
+    return sentence if len(sentence) <= most else sentence[:most] + " …"

@@ -14,6 +14,10 @@ from tdc.manager.levels.fleet import Cluster, Group, Machine
 Member = TypeVar("Member", Group, Machine)
 
 
+LONGEST_SHOWN = 80
+"""Characters of an unknown name that are repeated."""
+
+
 class UnknownName(LookupError):
     """No cluster, group or machine has that name; the text gives the nearest that exist."""
 
@@ -71,6 +75,7 @@ def _find(
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    name = name[:LONGEST_SHOWN]  # it comes from a request, and goes into a status
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3)
     if near:
