@@ -240,10 +240,14 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self._to = port
-        self.silent = False
+        self._silent: set[asyncio.StreamWriter] = set()
         self.bytes_down = 0
         self.port = 0
         self._writers: list[asyncio.StreamWriter] = []
+
+    def silence(self) -> None:
+        """Let nothing pass any more on the connections there are; new ones work."""
+        self._silent.update(self._writers)
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._link, "127.0.0.1", 0)
@@ -269,11 +273,11 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                if self.silent:
+                if writer in self._silent:
                     continue
                 if down:
                     self.bytes_down += len(data)
                 writer.write(data)
                 await writer.drain()
-        if not self.silent:
+        if writer not in self._silent:
             writer.close()

@@ -1,0 +1,199 @@
+"""Enrolment and renewal: one token, one machine, a certificate that stays fresh by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.join import token_hash
+from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.sync import identity as identities
+from tdc.node_agent.sync import last_good
+from tdc.node_agent.sync.enrol import EnrolFailed, enrol
+from tdc.node_agent.sync.renewal import Renewal
+from tdc.node_agent.sync.stream import Managers
+from tdc.shared.edge.clock import wall
+from tdc.shared.edge.tasks import running
+from tdc.shared.sync.values import Running
+
+from tests.sync.fleet import ManagerSide, agent, until
+
+
+async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Identity:
+    return await enrol(manager.enrol_address, token, folder / "identity", folder)
+
+
+async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    token = manager.joins.make(manager.authority)
+    made = await join(manager, token.text, tmp_path)
+    assert (made.cluster, made.machine) == ("c1", "mx1")
+    key = tmp_path / "identity" / identities.KEY
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+    assert identities.load(tmp_path / "identity") == made
+    assert token.text not in repr(token)
+    manager.view.commit(1)
+    async with agent(tmp_path, manager.address):
+        await until(lambda: manager.state() == "in sync")
+
+
+async def test_a_token_works_once_and_its_failure_harms_no_identity(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    token = manager.joins.make(manager.authority)
+    made = await join(manager, token.text, tmp_path)
+    with pytest.raises(EnrolFailed, match="used already"):
+        await join(manager, token.text, tmp_path)
+    assert identities.load(tmp_path / "identity") == made
+
+
+async def test_of_two_machines_with_one_token_exactly_one_wins(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    token = manager.joins.make(manager.authority)
+    tries = [join(manager, token.text, tmp_path / name) for name in ("one", "two", "three")]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == [
+        "EnrolFailed",
+        "EnrolFailed",
+        "Identity",
+    ]
+
+
+async def test_a_token_that_expired_or_is_not_known_enrols_nobody(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    expired = manager.joins.make(manager.authority, lifetime=-1)
+    with pytest.raises(EnrolFailed, match="expired"):
+        await join(manager, expired.text, tmp_path)
+    unknown = manager.joins.make(manager.authority)
+    manager.joins.tokens.clear()
+    with pytest.raises(EnrolFailed, match="not known"):
+        await join(manager, unknown.text, tmp_path)
+    with pytest.raises(EnrolFailed, match="not a join token"):
+        await join(manager, "secret", tmp_path)
+    with pytest.raises(identities.NotEnrolled):
+        identities.load(tmp_path / "identity")
+
+
+async def test_a_token_is_not_shown_to_a_manager_with_another_ca(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    other = Authority.create(tmp_path / "other")
+    token = manager.joins.make(other)
+    with pytest.raises(EnrolFailed, match="does not present the CA"):
+        await join(manager, token.text, tmp_path)
+    assert manager.joins.used == {}
+
+
+async def test_an_impostor_that_shows_our_ca_without_its_key_gets_no_token(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """The CA is public: showing it proves nothing; the handshake made with it alone does."""
+    impostor = Authority.create(tmp_path / "impostor")
+    true_ca = manager.authority.ca_pem
+    await manager.stop()
+    mine = impostor.issue_server()
+    shown = mine.certificate_pem.replace(impostor.ca_pem, true_ca)
+    manager.authority.issue_server = lambda names=(): type(mine)(shown, mine.key_pem)  # type: ignore[method-assign]  # the impostor's chain
+    await manager.start()
+    token = manager.joins.make(manager.authority)
+    with pytest.raises(EnrolFailed):
+        await join(manager, token.text, tmp_path)
+    assert manager.joins.used == {}
+
+
+def test_only_the_hash_of_a_token_is_stored(manager: ManagerSide) -> None:
+    token = manager.joins.make(manager.authority)
+    assert token.hash == token_hash(token.text)
+    assert token.text not in str(manager.joins.tokens)
+
+
+async def test_enrolling_in_another_cluster_starts_its_revisions_anew(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    last_good.save(tmp_path, Running(7, "a", "store-1"), {"max_message_size": 1})
+    await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    assert last_good.load(tmp_path).running.store_id == "store-1"
+    token = manager.joins.make(manager.authority)
+    old = manager.joins.tokens[token.hash]
+    manager.joins.tokens[token.hash] = type(old)("c2", old.group, old.machine, old.expires)
+    await join(manager, token.text, tmp_path)
+    assert last_good.load(tmp_path).running == Running(7, "a", "")
+
+
+async def test_a_certificate_is_renewed_at_half_life_and_keeps_its_key(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    made = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    assert made.begins + 0.45 * (made.ends - made.begins) <= made.renew_at(0.0)
+    assert made.renew_at(0.999) < made.begins + 0.55 * (made.ends - made.begins)
+    now = made.renew_at(0.5) + 1
+    managers = Managers(("127.0.0.1:1", manager.address))
+    renewal = Renewal(
+        managers, tmp_path / "identity", TdcLog(), clock=lambda: now, chance=lambda: 0.5
+    )
+    manager.authority._clock = lambda: now
+    async with running(renewal.run(), name="renewal"):
+        await until(lambda: renewal.ends is not None and renewal.ends > made.ends)
+    renewed = identities.load(tmp_path / "identity")
+    assert renewed.key_pem == made.key_pem
+    assert renewed.ends > made.ends
+    assert renewal.warnings() == ()
+
+
+async def test_a_machine_that_was_enrolled_anew_elsewhere_can_not_renew(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    made = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    manager.view.enrolments["c1", "mx1"] = "someone else's"
+    folder = tmp_path / "identity"
+    renewal = Renewal(Managers((manager.address,)), folder, TdcLog(), clock=lambda: made.ends - 1)
+    async with running(renewal.run(), name="renewal"):
+        await until(lambda: renewal.warnings() != ())
+    assert "enrolled anew" in renewal.warnings()[0]
+    assert identities.load(folder) == made
+
+
+async def test_an_expired_certificate_stops_nothing_and_enrolling_mends_it(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """What ran goes on; the same running agent takes the new identity by itself."""
+    manager.view.commit(3, max_message_size=1_000)
+    await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    async with agent(tmp_path, manager.address):
+        await until(lambda: manager.state() == "in sync")
+    manager.lifetime = -1.0
+    manager.enrolled(tmp_path / "identity", enrolment="e7")
+    assert identities.load(tmp_path / "identity").ends < wall()
+    async with agent(tmp_path, manager.address) as mx1:
+        await asyncio.sleep(0.3)
+        assert not mx1.stream.connected
+        assert mx1.in_force.current().max_message_size == 1_000
+        await manager.stop()
+        manager.lifetime = 3_600.0
+        await manager.start()
+        await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+        await until(lambda: manager.state() == "in sync")
+
+
+@pytest.mark.parametrize("damage", ["key", "certificate", "other key"])
+def test_an_identity_that_does_not_fit_together_is_told_apart(
+    manager: ManagerSide, machine: Path, tmp_path: Path, damage: str
+) -> None:
+    folder = machine / "identity"
+    match damage:
+        case "key":
+            (folder / identities.KEY).write_bytes(b"")
+        case "certificate":
+            (folder / identities.CERTIFICATE).write_bytes(b"-----BEGIN")
+        case "other key":
+            (folder / identities.KEY).write_bytes(identities.new_key())
+    with pytest.raises(identities.IdentityUnusable):
+        identities.load(folder)
