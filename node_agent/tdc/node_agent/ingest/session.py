@@ -307,6 +307,7 @@ class FilterSession(MtaConnection):
         Return whether the session goes on: it ends with a 421 of the next hop.
         """
         if self._transaction.pending:
+            self.flush()  # what is settled must not wait for the next hop
             for answer in await self._transaction.settle():
                 self.say(answer)
                 if answer.code == 421:

@@ -1,0 +1,67 @@
+"""A content filter with a real spool, in front of a next hop that the test plays."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tdc.node_agent.counters import Counters
+from tdc.node_agent.ingest.options import FilterOptions
+from tdc.node_agent.ingest.pool import NextHop
+from tdc.node_agent.ingest.smtp_filter import SmtpFilter
+from tdc.node_agent.ingest.take import Taker
+from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.spool.spool import Spool
+from tdc.shared.settings.connector import ConnectorSettings
+
+INTAKE = "intake@scanner.example"
+
+
+@dataclass
+class Bench:
+    """What a test looks at and turns; `settings` may be replaced at any time."""
+
+    filter: SmtpFilter
+    spool: Spool
+    counters: Counters
+    settings: ConnectorSettings
+
+    async def copies(self) -> list[tuple[str, tuple[str, ...], bytes]]:
+        """Return sender, recipients and content of each copy that is due."""
+        claimed = await self.spool.claim(2**40, 10_000)
+        self.spool.unclaim([copy.mid for copy in claimed])
+        return [(c.envelope.sender, c.envelope.recipients, c.content) for c in claimed]
+
+
+@asynccontextmanager
+async def running_filter(
+    folder: Path, next_hop_port: int, **options: object
+) -> AsyncIterator[Bench]:
+    log = TdcLog(stream=io.StringIO())
+    log.configure("error", "text")
+    spool = await Spool.open(folder / "spool", log=log)
+    counters = Counters()
+    settings = dataclasses.replace(
+        ConnectorSettings.defaults(), enabled=True, intake_address=INTAKE
+    )
+    taker = Taker(spool, lambda: bench.settings, counters, log, "mx1")
+    all_options = FilterOptions(
+        **{  # type: ignore[arg-type]  # a test names options by keyword
+            "next_hops": (NextHop("127.0.0.1", next_hop_port),),
+            "port": 0,
+            "hostname": "filter.example",
+            "stop_timeout": 2.0,
+            **options,
+        }
+    )
+    bench = Bench(SmtpFilter(all_options, taker, counters, log), spool, counters, settings)
+    try:
+        async with bench.filter:
+            yield bench
+    finally:
+        await spool.close()
+        log.close()

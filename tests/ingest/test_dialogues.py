@@ -1,0 +1,16 @@
+"""The content filter's behaviour on the wire, one script each (tests/dialogues/filter_*)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ingest.dialogue import play
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "dialogues").glob("filter_*.smtp"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+async def test_dialogue(script: Path, tmp_path: Path) -> None:
+    await play(script, tmp_path)

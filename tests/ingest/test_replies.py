@@ -1,0 +1,32 @@
+"""Replies of the next hop: whole ones only, and nothing that is none."""
+
+from __future__ import annotations
+
+import pytest
+from tdc.node_agent.ingest.replies import BadReply, ReplyReader
+
+STREAM = b"250-first\r\n250 last\r\n354\r\n421 4.3.2 bye\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_replies_do_not_depend_on_how_they_arrive(size: int) -> None:
+    reader = ReplyReader()
+    found = []
+    for start in range(0, len(STREAM), size):
+        found += reader.feed(STREAM[start : start + size])
+    assert [answer.code for answer in found] == [250, 354, 421]
+    assert b"".join(answer.raw for answer in found) == STREAM
+    assert not reader.partial
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"OK\r\n", b"250 ok\n", b"25 ok\r\n", b"150 ok\r\n", b"650 ok\r\n", b"250ok\r\n",
+        b"250-a\r\n550 b\r\n", b"250 a\rb\r\n", b"250 a\0\r\n", b"250 " + b"x" * 3000,
+        b"250-x\r\n" * 200,
+    ],
+)  # fmt: skip
+def test_what_is_no_reply_is_refused(bad: bytes) -> None:
+    with pytest.raises(BadReply):
+        ReplyReader().feed(bad)

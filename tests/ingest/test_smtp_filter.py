@@ -1,0 +1,200 @@
+"""The content filter as a whole: every byte, its limits, its end, and real Postfix tools."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from tests.demo.messages import demo_messages
+from tests.demo.send import SendRefused, send_all, stuffed
+from tests.ingest.conftest import Bench, running_filter
+from tests.ingest.dialogue import connected
+from tests.system.postfix import free_port
+
+SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")
+SMTP_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin")
+
+
+class Sink:
+    """A next hop that takes everything and keeps the wire bytes of each body."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.answer_after: asyncio.Event | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 sink\r\n")
+        try:
+            while line := await reader.readline():
+                verb = line[:4].upper()
+                if verb == b"EHLO":
+                    offers = (b"PIPELINING", b"8BITMIME", b"SMTPUTF8", b"SIZE 0")
+                    writer.write(b"".join(b"250-%s\r\n" % word for word in offers) + b"250 DSN\r\n")
+                elif verb == b"DATA":
+                    writer.write(b"354 go\r\n")
+                    body = b"\r\n"
+                    while not body.endswith(b"\r\n.\r\n"):
+                        body += await reader.readuntil(b".\r\n")
+                    if self.answer_after is not None:
+                        await self.answer_after.wait()
+                    self.bodies.append(body[2:])
+                    writer.write(b"250 2.0.0 kept\r\n")
+                elif verb == b"QUIT":
+                    break
+                else:
+                    writer.write(b"250 ok\r\n")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def filter_and_sink(folder: Path, **options: object) -> AsyncIterator[tuple[Bench, Sink]]:
+    sink = Sink()
+    server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, limit=2**25)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with running_filter(folder, port, **options) as bench:
+            yield bench, sink
+
+
+async def test_odd_messages_leave_as_they_came_and_so_do_their_copies(tmp_path: Path) -> None:
+    messages = demo_messages()
+    async with filter_and_sink(tmp_path) as (bench, sink):
+        assert await send_all("127.0.0.1", bench.filter.port, messages) == len(messages)
+        assert sink.bodies == [stuffed(message.content) for message in messages]
+        copies = await bench.copies()
+        expected = [(message.sender, message.recipients) for message in messages]
+        assert [(sender, recipients) for sender, recipients, _ in copies] == expected
+        for message, (_, _, content) in zip(messages, copies, strict=True):
+            # A body without a final line end gets one by the protocol itself.
+            whole = message.content + (b"" if message.content.endswith(b"\r\n") else b"\r\n")
+            assert content in (message.content, whole)
+        assert bench.counters.originals_passed == bench.counters.copies_taken == len(messages)
+
+
+async def test_a_session_fed_byte_by_byte_is_the_same(tmp_path: Path) -> None:
+    body = b"Subject: x\r\n\r\n..dot\r\n.\n.\r.\nend\r\n.\r\n"
+    session = (
+        b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"
+        + body
+        + b"QUIT\r\n"
+    )
+    async with filter_and_sink(tmp_path) as (bench, sink):
+        mta = await connected(bench.filter.port)
+        for byte in session:
+            mta.writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        text = await asyncio.wait_for(mta.reader.read(), 5)
+        assert text.endswith(b"354 go\r\n250 2.0.0 kept\r\n221 2.0.0 Bye\r\n")
+        assert sink.bodies == [body]
+        assert [content for _, _, content in await bench.copies()] == [
+            b"Subject: x\r\n\r\n.dot\r\n\n.\r.\nend\r\n"
+        ]
+
+
+async def test_the_1001st_recipient_is_put_off(tmp_path: Path) -> None:
+    async with filter_and_sink(tmp_path) as (bench, _):
+        mta = await connected(bench.filter.port)
+        await mta.send("EHLO x\r\nMAIL FROM:<a@b.example>")
+        await mta.send("\r\n".join(f"RCPT TO:<r{n}@d.example>" for n in range(1001)) + "\r\nQUIT")
+        replies = (await asyncio.wait_for(mta.reader.read(), 20)).splitlines()
+        assert replies.count(b"250 ok") == 1001
+        assert replies[-2:] == [b"452 4.5.3 Too many recipients", b"221 2.0.0 Bye"]
+
+
+async def test_a_message_over_the_memory_bound_is_refused_and_not_passed(tmp_path: Path) -> None:
+    async with filter_and_sink(tmp_path, max_message_size=100_000) as (bench, sink):
+        mta = await connected(bench.filter.port)
+        await mta.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA")
+        mta.writer.write((b"x" * 998 + b"\r\n") * 200 + b".\r\nQUIT\r\n")
+        text = await asyncio.wait_for(mta.reader.read(), 5)
+        assert text.endswith(b"552 5.3.4 Message too large\r\n221 2.0.0 Bye\r\n")
+        assert sink.bodies == []
+        assert await bench.copies() == []
+
+
+async def test_a_stranger_is_refused_at_connect(tmp_path: Path) -> None:
+    networks = (ip_network("192.0.2.0/24"),)
+    async with filter_and_sink(tmp_path, trusted_networks=networks) as (bench, _):
+        mta = await connected(bench.filter.port)
+        assert (await mta.reader.read()).startswith(b"554 5.7.1 ")
+
+
+async def test_connections_over_the_limit_get_421_and_leave_no_trace(tmp_path: Path) -> None:
+    async with filter_and_sink(tmp_path, max_connections=5) as (bench, _):
+        served = [await connected(bench.filter.port) for _ in range(5)]
+        for mta in served:
+            await mta.expect("220 filter.example ESMTP")
+        for _ in range(50):
+            await (await connected(bench.filter.port)).expect("421 4.3.2 Too many*")
+        await served[0].send("QUIT")
+        await served[0].reader.read()
+        await (await connected(bench.filter.port)).expect("220 filter.example ESMTP")
+        assert bench.filter.connections == 5
+
+
+async def test_a_silent_mta_is_told_421(tmp_path: Path) -> None:
+    async with filter_and_sink(tmp_path, command_timeout=0.1, block_timeout=0.1) as (bench, _):
+        idle = await connected(bench.filter.port)
+        assert (await idle.reader.read()).endswith(b"421 4.4.2 Timeout\r\n")
+        stuck = await connected(bench.filter.port)
+        await stuck.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx")
+        assert (await stuck.reader.read()).endswith(b"354 go\r\n421 4.4.2 Timeout\r\n")
+
+
+async def test_no_next_hop_keeps_mail_at_the_mta(tmp_path: Path) -> None:
+    async with running_filter(tmp_path, free_port()) as bench:
+        with pytest.raises(SendRefused, match=r"421 4\.4\.1"):
+            await send_all("127.0.0.1", bench.filter.port, demo_messages()[:1])
+
+
+async def test_a_stop_ends_idle_sessions_and_lets_a_message_finish(tmp_path: Path) -> None:
+    async with filter_and_sink(tmp_path) as (bench, sink):
+        sink.answer_after = asyncio.Event()
+        idle = await connected(bench.filter.port)
+        await idle.expect("220 filter.example ESMTP")
+        busy = await connected(bench.filter.port)
+        await busy.send(
+            "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx\r\n."
+        )
+        while bench.spool.facts().held == 0:
+            await asyncio.sleep(0.01)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bench.filter.__aexit__(None, None, None))
+            await idle.expect("421 4.3.2 The filter is stopping*")
+            sink.answer_after.set()
+            text = await busy.reader.read()
+        assert text.endswith(b"250 2.0.0 kept\r\n421 4.3.2 The filter is stopping, try again\r\n")
+        assert len(await bench.copies()) == 1
+
+
+@pytest.mark.system
+@pytest.mark.skipif(not (SMTP_SOURCE and SMTP_SINK), reason="Postfix's smtp-source and smtp-sink")
+async def test_a_thousand_messages_of_postfix_tools_pass_with_their_copies(tmp_path: Path) -> None:
+    port = free_port()
+    assert SMTP_SINK is not None
+    assert SMTP_SOURCE is not None
+    sink = await asyncio.create_subprocess_exec(
+        SMTP_SINK, "-u", "nobody", f"127.0.0.1:{port}", "256"
+    )
+    try:
+        await asyncio.sleep(0.3)
+        async with running_filter(tmp_path, port) as bench:
+            source = await asyncio.create_subprocess_exec(
+                SMTP_SOURCE, "-s", "20", "-l", "10240", "-m", "1000",
+                "-f", "a@b.example", "-t", "c@d.example", f"127.0.0.1:{bench.filter.port}",
+            )  # fmt: skip
+            assert await asyncio.wait_for(source.wait(), 60) == 0
+            assert bench.counters.originals_passed == bench.counters.copies_taken == 1000
+            assert bench.spool.facts().queued == 1000
+    finally:
+        sink.terminate()
+        await sink.wait()
