@@ -238,7 +238,11 @@ async def _manager(folder: Path, options: tuple[str, ...]) -> Program:
         raise CommandFailed(f"tdc-manager init: {made.stdout}{made.stderr}")
     ports = data / "ports.json"
     manager = Program(
-        [program, "run", "--folder", str(data), "--ports-file", str(ports), *options],
+        [
+            *(program, "run", "--folder", str(data), "--ports-file", str(ports)),
+            *("--status-interval", "0.5"),
+            *options,
+        ],
         log=folder / "manager.log",
         ports_file=ports,
     )
