@@ -1,0 +1,90 @@
+"""Lookups against a real DNS server with faults."""
+
+from __future__ import annotations
+
+import pytest
+from tdc.node_agent.deliver.mx import Candidate, NoRoute
+from tdc.node_agent.deliver.resolver import Resolver, split_hop
+
+from tests.fakes.dns import DnsServer, Zone
+
+ZONE: Zone = {
+    "intake.example": {"MX": [[20, "b.intake.example"], [10, "a.intake.example"]]},
+    "a.intake.example": {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"]},
+    "b.intake.example": {"CNAME": "c.intake.example"},
+    "c.intake.example": {"A": ["192.0.2.3"]},
+    "plain.example": {"A": ["192.0.2.9"]},
+    "null.example": {"MX": [[0, "."]], "A": ["192.0.2.9"]},
+    "fail.example": {"fault": "servfail"},
+    "long.example": {"MX": [[10, "a.intake.example"]], "fault": "truncated"},
+    "hollow.example": {"MX": [[10, "nothing.example"]], "A": ["192.0.2.9"]},
+}
+DNS = ("usedns",)
+
+
+async def find(resolver: Resolver, domain: str, route: tuple[str, ...] = DNS) -> list[str]:
+    found = await resolver.find(domain, route, 25, allow_local=False)
+    return [one.address for one in found]
+
+
+async def test_hosts_come_in_order_with_their_addresses() -> None:
+    async with DnsServer(ZONE) as dns:
+        resolver = Resolver([dns.nameserver])
+        assert await find(resolver, "intake.example") == ["2001:db8::1", "192.0.2.1", "192.0.2.3"]
+        assert await find(resolver, "plain.example") == ["192.0.2.9"]
+
+
+async def test_a_truncated_answer_is_asked_for_again_over_tcp() -> None:
+    async with DnsServer(ZONE) as dns:
+        assert "192.0.2.1" in await find(Resolver([dns.nameserver]), "long.example")
+
+
+@pytest.mark.parametrize(
+    ("domain", "text"),
+    [
+        ("null.example", "null MX"),
+        ("fail.example", "SERVFAIL"),
+        ("absent.example", "NXDOMAIN"),
+        ("hollow.example", "has no address"),
+    ],
+)
+async def test_where_there_is_no_route_the_reason_is_said(domain: str, text: str) -> None:
+    """Never the domain's own address where its MX is no good (RFC 5321 5.1)."""
+    async with DnsServer(ZONE) as dns:
+        with pytest.raises(NoRoute, match=text):
+            await find(Resolver([dns.nameserver]), domain)
+
+
+async def test_answers_are_cached_until_their_time_or_until_forgotten() -> None:
+    now = [0.0]
+    async with DnsServer(ZONE, ttl=0) as dns:
+        resolver = Resolver([dns.nameserver], clock=lambda: now[0])
+        for moment in (0.0, 29.0):  # a TTL of nought would be a flood: 30 s at least
+            now[0] = moment
+            await find(resolver, "intake.example")
+        assert dns.questions["intake.example", "MX"] == 1
+        now[0] = 31.0
+        await find(resolver, "intake.example")
+        assert dns.questions["intake.example", "MX"] == 2
+        resolver.forget()
+        await find(resolver, "intake.example")
+        assert dns.questions["intake.example", "MX"] == 3
+
+
+async def test_a_route_is_taken_in_its_order_without_asking_for_mx() -> None:
+    async with DnsServer(ZONE) as dns:
+        resolver = Resolver([dns.nameserver])
+        route = ("c.intake.example:2525", "[2001:db8::7]:26", "192.0.2.8")
+        assert await resolver.find("intake.example", route, 25, allow_local=False) == (
+            Candidate("c.intake.example", "192.0.2.3", 2525, by_mx=False),
+            Candidate("2001:db8::7", "2001:db8::7", 26, by_mx=False),
+            Candidate("192.0.2.8", "192.0.2.8", 25, by_mx=False),
+        )
+        assert dns.questions["intake.example", "MX"] == 0
+
+
+def test_hops_are_split_at_their_port() -> None:
+    assert split_hop("mx.example:2525", 25) == ("mx.example", 2525)
+    assert split_hop("mx.example", 25) == ("mx.example", 25)
+    assert split_hop("[::1]:587", 25) == ("::1", 587)
+    assert split_hop("[::1]", 25) == ("::1", 25)
