@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tdc.manager.main import init_command
 from tdc.manager.options import Options, OptionsError, read_options
 
 
@@ -41,6 +42,19 @@ def test_an_external_etcd_is_read_with_its_files(tmp_path: Path) -> None:
     assert not options.embedded
     assert options.etcd_ca == Path("ca.pem")
     assert options.etcd_password() == "correct horse"
+
+
+def test_a_path_in_the_file_is_beside_the_file_and_one_given_to_init_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "manager.toml").write_text('etcd_ca = "etcd-ca.pem"\nports_file = "/run/ports"\n')
+    options = read_options({"folder": tmp_path}, {})
+    assert (options.etcd_ca, options.ports_file) == (tmp_path / "etcd-ca.pem", Path("/run/ports"))
+
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "made"
+    assert init_command({"folder": folder, "etcd_ca": "here.pem", "etcd_endpoints": "e:1"}) == 0
+    assert read_options({"folder": folder}, {}).etcd_ca == tmp_path / "here.pem"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import tenacity
 from tdc.manager.first_setup import (
@@ -108,7 +109,7 @@ def init_command(flags: Mapping[str, object]) -> int:
     """Set up a data folder by flags (see `options.add_flags`, and ``operator``); exit code."""
     options = read_options(flags)
     given = {
-        field.name: getattr(options, field.name)
+        field.name: _lasting(getattr(options, field.name))
         for field in dataclasses.fields(Options)
         if field.name != "folder" and flags.get(field.name) is not None
     }
@@ -118,9 +119,15 @@ def init_command(flags: Mapping[str, object]) -> int:
         return _refused(error)
     print(  # noqa: T201
         f"The manager's folder is {options.folder}. Run it: tdc-manager run --folder "
-        f"{options.folder}\nOperators use: tdc --config {operator_file} …"
+        f"{options.folder}\nOperators use: tdc --config {operator_file} … (the folder may be "
+        "copied to where they are; its key is theirs alone)"
     )
     return 0
+
+
+def _lasting(value: object) -> object:
+    """Return an option as it may be written down: a path means the same place from anywhere."""
+    return value.absolute() if isinstance(value, Path) else value
 
 
 def run_command(flags: Mapping[str, object]) -> int:

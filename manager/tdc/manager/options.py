@@ -107,8 +107,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             "--" + field.name.replace("_", "-"),
             dest=field.name,
             required=field.name == "folder",
-            help=_HELP[field.name],
+            help=_HELP[field.name] + _default(field.default),
         )
+
+
+def _default(value: object) -> str:
+    return f" (default: {value})" if isinstance(value, str | int | float) and value != "" else ""
 
 
 def read_options(
@@ -144,7 +148,11 @@ def _from_file(path: Path) -> dict[str, object]:
         raise OptionsError(
             f"{path}: unknown option {', '.join(unknown)}; known are {', '.join(_HELP)}"
         )
-    return values
+    # A path in the file means a place beside the file, wherever the manager is started.
+    return {
+        name: path.parent / str(value) if name in _PATHS else value
+        for name, value in values.items()
+    }
 
 
 def _value(name: str, raw: object) -> object:
