@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.demo.messages import Message
 from tests.demo.send import send_all
+from tests.fakes.journal_reader import read_report
 from tests.stage.fleet import Gateway, Stage
 
 pytestmark = pytest.mark.system
@@ -59,7 +61,10 @@ async def test_mail_and_copies_go_on_without_manager_and_etcd(copying: Stage) ->
     back = time.monotonic()
     await copying.in_sync(timeout=15)
     assert time.monotonic() - back < 5
-    assert copying.intake.counts.messages == 60
+    received = Counter(read_report(report.content).original for report in copying.intake.messages)
+    assert set(received) == {_message(number).content for number in range(60)}
+    # The kill may have fallen between the intake's reply to the last report and its durable mark.
+    assert received.total() <= 61
 
 
 async def test_a_killed_etcd_is_started_again_and_nothing_is_lost(copying: Stage) -> None:
@@ -94,7 +99,8 @@ async def test_an_agent_starts_from_its_last_settings_without_a_manager(copying:
     assert gateway.next_hop is not None
     await gateway.next_hop.wait_for(5)
     log = gateway.agent.log.read_text()
-    assert "damaged" in log
+    assert "does not match its checksum" in log
+    assert "copying is off until a manager sends settings; mail passes" in log
     assert copying.intake.counts.messages == 0
 
     await copying.manager.start()
