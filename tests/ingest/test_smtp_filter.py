@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -198,3 +199,18 @@ async def test_a_thousand_messages_of_postfix_tools_pass_with_their_copies(tmp_p
     finally:
         sink.terminate()
         await sink.wait()
+
+
+async def test_tempfail_stops_a_large_message_that_is_already_on_its_way(tmp_path: Path) -> None:
+    async with filter_and_sink(tmp_path) as (bench, sink):
+        bench.settings = dataclasses.replace(bench.settings, spool_when_full="tempfail")
+        bench.spool.set_limits(1, 1)
+        mta = await connected(bench.filter.port)
+        await mta.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA")
+        mta.writer.write((b"x" * 998 + b"\r\n") * 2000 + b".\r\nQUIT\r\n")
+        text = await asyncio.wait_for(mta.reader.read(), 10)
+        assert b"\r\n451 4.3.1 " in text
+        assert text.endswith(b"221 2.0.0 Bye\r\n")
+        await asyncio.sleep(0.05)
+        assert sink.bodies == []
+        assert bench.counters.originals_refused == 1

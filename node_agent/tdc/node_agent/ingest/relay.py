@@ -172,21 +172,20 @@ class HopConnection(asyncio.BufferedProtocol):
     async def send_body(self, body: bytes) -> None:
         """Send the body as it is, without the final dot; raises HopLost.
 
-        A small one is handed to the system at once; a large one goes in pieces as fast as the
-        next hop reads, so that it isn't held in memory twice.
+        It goes in pieces as fast as the next hop reads, so that it isn't held in memory twice.
         """
-        if len(body) <= CHUNK:
-            self._write(body)
-            return
         view = memoryview(body)
         for start in range(0, len(body), CHUNK):
             self._write(view[start : start + CHUNK])
             if self._room is not None:
                 await self._wait_for_room()
 
-    async def finish(self) -> Reply:
-        """Send the final dot, return the reply; raises HopLost: the outcome is then unknown."""
-        self._write_commands(b".\r\n")
+    async def finish(self, unsent: bytes = b"") -> Reply:
+        """Send `unsent`, the rest of the body, and the final dot; return the reply.
+
+        Raises HopLost: the outcome is then unknown.
+        """
+        self._write_commands(unsent + b".\r\n")
         self.transactions += 1
         return (await self.replies(1, FINAL_DOT_TIMEOUT))[0]
 

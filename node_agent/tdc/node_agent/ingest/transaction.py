@@ -36,6 +36,7 @@ NO_NEXT_HOP = reply("451 4.4.1 The next hop takes no connection, try again")
 HOP_LOST = reply("451 4.4.2 The connection to the next hop was lost, try again")
 HOP_CHANGED = reply("421 4.3.2 The next hop changed its abilities, try again")
 NO_ROOM = reply("451 4.3.1 The copy of this message can't be kept now, try again")
+SMALL_BODY = 64 * 1024
 XFORWARD_LINE = 400  # bytes of attributes in one command; its line may have 512
 UNKNOWN = b"[UNAVAILABLE]"
 
@@ -239,8 +240,12 @@ class Transaction:
             mail.body,
             client_address(self.xforward),
         )
+        # A small body costs one system call less together with its final dot; a large one is on
+        # its way meanwhile, in pieces.
+        small = len(body) <= SMALL_BODY
         try:
-            await hop.send_body(body)
+            if not small:
+                await hop.send_body(body)
             taken = await self._taker.take(envelope, unstuffed(body))
         except HopLost as lost:
             return self._unfinished(HOP_LOST, str(lost))
@@ -249,11 +254,11 @@ class Transaction:
         if self._gone():
             await self._taker.discard(taken)
             return self._unfinished(HOP_LOST, "the MTA closed the connection before its reply")
-        return await self._final_dot(hop, taken)
+        return await self._final_dot(hop, taken, body if small else b"")
 
-    async def _final_dot(self, hop: HopConnection, taken: Taken) -> Reply:
+    async def _final_dot(self, hop: HopConnection, taken: Taken, unsent: bytes) -> Reply:
         try:
-            answer = await hop.finish()
+            answer = await hop.finish(unsent)
         except HopLost as lost:
             # The next hop may have the message or not; the MTA keeps it and tries again, and
             # the original may then arrive twice (RFC 1047). The next try brings its own copy.
