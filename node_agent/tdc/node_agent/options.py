@@ -165,10 +165,17 @@ def _path(folder: Path) -> Any:
 
 
 def _line_of(text: str, problem: str) -> str:
-    """Return the line that a problem is about, as far as it can be found by its key."""
-    names = re.findall(r"`([A-Za-z_]+)`", problem) + re.findall(r"\$(?:\.\w+)*\.(\w+)`", problem)
-    for name in names:
-        for number, line in enumerate(text.splitlines(), 1):
-            if re.match(rf"\s*\[?\s*{re.escape(name)}\b", line):
+    """Return the line that a problem is about, as far as its words lead there."""
+    lines = text.splitlines()
+    keys = re.findall(r"`([A-Za-z_]+)`", problem) + re.findall(r"^([a-z_]+):", problem)
+    path = re.search(r"`\$\.([a-z_.]+)", problem)
+    section, _, rest = (path[1] if path else "").partition(".")
+    keys += [rest.partition(".")[0], section]
+    start = next((n for n, line in enumerate(lines) if line.strip() == f"[{section}]"), 0)
+    wanted = [rf".*{re.escape(value)}" for value in re.findall(r"^'([^']+)'", problem)]
+    wanted += [rf"\s*\[?\s*{re.escape(key)}\b" for key in keys if key]
+    for pattern in wanted:
+        for number, line in enumerate(lines[start:], start + 1):
+            if re.match(pattern, line):
                 return f" line {number}"
     return ""

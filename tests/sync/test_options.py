@@ -1,0 +1,105 @@
+"""agent.toml: what is refused, and where; and that its reference says the same as the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from tdc.node_agent.options import Options, OptionsError, host_port, read_options
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "agent-toml.md"
+LEAST = """\
+state_folder = "state"
+
+[manager]
+addresses = ["manager.example:7443"]
+
+[ingest]
+next_hop = "127.0.0.1:10026"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "agent.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
+    options = read_options(written(tmp_path, LEAST))
+    assert options.state_folder == tmp_path / "state"
+    assert options.identity_folder == tmp_path / "state" / "identity"
+    assert options.spool_folder == tmp_path / "state" / "spool"
+    assert options.ingest.next_hops == ("127.0.0.1:10026",)
+    assert options.deliver.mx_port == 25
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "said"),
+    [
+        (("next_hop", "next_hops"), 7, "next_hops"),
+        (("[ingest]", "[ingets]"), 6, "ingets"),
+        (('"127.0.0.1:10026"', '"127.0.0.1"'), 7, "host:port"),
+        (('"127.0.0.1:10026"', '"127.0.0.1:0"'), 7, "host:port"),
+        (('"127.0.0.1:10026"', '"127.0.0.1:65536"'), 7, "host:port"),
+        (('"127.0.0.1:10026"', "[]"), 7, "next_hop"),
+        (('"127.0.0.1:10026"', "25"), 7, "next_hop"),
+        (('["manager.example:7443"]', "[]"), 4, "addresses"),
+        (('["manager.example:7443"]', '"manager.example:7443"'), 4, "addresses"),
+        (('["manager.example:7443"]', '["m:1"]\nretry_maximum = nan'), 5, "retry_maximum"),
+        (('= "state"', "= 5"), 1, "state_folder"),
+        (('= "state"', '= ""'), 1, "state_folder"),
+        (('= "state"', '= "state"\nenabled = true'), 2, "enabled"),
+        (("[manager]", "[deliver]\nmx_port = 70000\n[manager]"), 4, "mx_port"),
+        (("[ingest]", '[ingest]\ntrusted = ["127.0.0.1/33"]'), 7, "127.0.0.1/33"),
+    ],
+)
+def test_a_fault_is_refused_with_its_place(
+    tmp_path: Path, change: tuple[str, str], line: int, said: str
+) -> None:
+    path = written(tmp_path, LEAST.replace(*change))
+    with pytest.raises(OptionsError) as caught:
+        read_options(path)
+    assert said in str(caught.value)
+    assert f"{path} line {line}:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"a = ", b"a = 1\na = 2\n", b"", b"\x00"], ids=repr
+)
+def test_what_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_bytes(content)
+    with pytest.raises(OptionsError, match=re.escape(str(path))):
+        read_options(path)
+    with pytest.raises(OptionsError):
+        read_options(tmp_path / "none.toml")
+
+
+def test_addresses_are_split() -> None:
+    assert host_port("[::1]:25") == ("::1", 25)
+    assert host_port("mx.example:0", zero=True) == ("mx.example", 0)
+    for text in ("mx", "mx:", ":25", "mx:25 ", "mx:-1", "mx:0x19", "a b:25", "::1:25"):
+        with pytest.raises(ValueError, match="host:port"):
+            host_port(text)
+
+
+def test_the_reference_names_every_key_and_no_other() -> None:
+    rows = re.findall(r"^\| `([a-z_.]+)` \|", REFERENCE.read_text(), re.MULTILINE)
+    described = {row for row in rows if not row.startswith("settings")}
+    keys: set[str] = set()
+    for field in msgspec.structs.fields(Options):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            inner = msgspec.structs.fields(field.type)
+            keys |= {f"{field.name}.{each.name}" for each in inner}
+        else:
+            keys.add(field.name)
+    assert described == keys
+
+
+def test_the_example_of_the_reference_is_read(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    assert example is not None
+    assert read_options(written(tmp_path, example[1])).ingest.listen == "127.0.0.1:10025"
