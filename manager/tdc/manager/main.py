@@ -175,8 +175,10 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     """
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
-        etcd = await stack.enter_async_context(EtcdClient(await _reach_etcd(stack, options)))
+        etcd_options, notes = await _reach_etcd(stack, options)
+        etcd = await stack.enter_async_context(EtcdClient(etcd_options))
         view = FleetView(etcd)
+        view.notes = notes
         view.store_id = await _store_id(etcd)
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
@@ -199,12 +201,16 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         yield ports[0]
 
 
-async def _reach_etcd(stack: contextlib.AsyncExitStack, options: Options) -> EtcdOptions:
-    """Return how to reach etcd; starts the embedded one where it is ours."""
+async def _reach_etcd(
+    stack: contextlib.AsyncExitStack, options: Options
+) -> tuple[EtcdOptions, tuple[str, ...]]:
+    """Return how to reach etcd, and what is to be said of it; starts it where it is ours."""
     if options.embedded:
-        endpoint = await stack.enter_async_context(EmbeddedEtcd(options.folder / ETCD_FOLDER))
-        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA)
-    return EtcdOptions(
+        member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
+        endpoint = await stack.enter_async_context(member)
+        notes = (member.warning,) if member.warning else ()
+        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA), notes
+    external = EtcdOptions(
         endpoints=options.etcd_endpoints,
         ca_file=options.etcd_ca,
         cert_file=options.etcd_certificate,
@@ -212,6 +218,7 @@ async def _reach_etcd(stack: contextlib.AsyncExitStack, options: Options) -> Etc
         user=options.etcd_user or None,
         password=options.etcd_password() or None,
     )
+    return external, ()
 
 
 async def _store_id(etcd: EtcdClient) -> str:

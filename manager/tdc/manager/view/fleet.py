@@ -59,6 +59,8 @@ class FleetView:
         self._moved = asyncio.Event()
         self.store_id = ""
         """Identity of the store; set before the view runs."""
+        self.notes: tuple[str, ...] = ()
+        """What is to be said of the store itself, in sentences; set before the view runs."""
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -124,13 +126,15 @@ class FleetView:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What this manager can't see now, in sentences; empty if it sees all."""
+        """What is wrong with the store as this manager sees it, in sentences; empty if nothing."""
         away = [f"etcd is away: {why}; shown is what was last known" for why in self._away.values()]
         settings = [
             f"{trouble}; what was last known of it is used, and it can't be committed to"
             for trouble in self._known.unreadable()
         ]
-        return tuple(dict.fromkeys([*away, *settings, *self._strange_enrolments.values()]))
+        return tuple(
+            dict.fromkeys([*self.notes, *away, *settings, *self._strange_enrolments.values()])
+        )
 
     @property
     def etcd_away(self) -> str:
