@@ -1,8 +1,8 @@
 """One SMTP session with the MTA: commands and their replies pass through to the next hop.
 
 Order of one message, which is what the promises rest on:
-  1. the whole body is here; 2. it goes to the next hop without its final dot, while the copies
-  become durable; 3. only then the final dot goes out; 4. on the next hop's 2yz the copies are
+  1. the whole body is here; 2. the copies become durable (a large body is sent on before, without
+  its final dot); 3. only then the final dot goes to the next hop; 4. on its 2yz the copies are
   released and the MTA gets that reply; on anything else they are discarded.
 So at whatever moment we die, the MTA has no 250 unless the next hop said 250 and the copies
 are durable; and the original is the next hop's or still the MTA's, never ours.

@@ -240,8 +240,7 @@ class Transaction:
             mail.body,
             client_address(self.xforward),
         )
-        # A small body costs one system call less together with its final dot; a large one is on
-        # its way meanwhile, in pieces.
+        # A small body costs one system call less together with its final dot.
         small = len(body) <= SMALL_BODY
         try:
             if not small:
