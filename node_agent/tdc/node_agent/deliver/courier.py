@@ -16,7 +16,7 @@ from tdc.node_agent.deliver.prepare import prepare
 from tdc.node_agent.deliver.trouble import Outcome, Trouble, Verdict, judge
 from tdc.node_agent.deliver.verify import TlsPolicy
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.edge.clock import wall
+from tdc.shared.edge.clock import monotonic
 
 MAX_SESSIONS = 2
 """Hosts that answered and were no good, after which this attempt ends."""
@@ -63,13 +63,13 @@ class _CourierTask:
             return False
         policy = TlsPolicy.of(settings, destination.domain, options.ca_file)
         sessions = 0
-        ordered = destination.ordered(self._candidates, wall())
+        ordered = destination.ordered(self._candidates, monotonic())
         for number, candidate in enumerate(ordered, start=1):
             destination.latest_host = str(candidate)
             try:
                 connection = await self._connect(candidate, policy)
             except Failed as error:
-                destination.mark_bad(candidate, wall())
+                destination.mark_bad(candidate, monotonic())
                 sessions += error.trouble.stage is not Stage.CONNECT
                 more = number < len(ordered) and sessions < MAX_SESSIONS
                 outcome = judge(replace(error.trouble, more_hosts=more))
@@ -117,7 +117,7 @@ class _CourierTask:
             was_idle = False
             if not connection.usable and not self._leaving and connection.delivered:
                 # Ended behind a reply: the intake's limit for a connection, a fact to learn.
-                self._destination.learn_messages(connection.delivered, wall())
+                self._destination.learn_messages(connection.delivered, monotonic())
             if not connection.usable or self._leaving:
                 break
             job = job or self._reserve()
@@ -139,7 +139,7 @@ class _CourierTask:
         if self._context.stopping:
             return None
         courier.inbox = asyncio.get_running_loop().create_future()
-        courier.state, courier.idle_since = ConnectionState.IDLE, wall()
+        courier.state, courier.idle_since = ConnectionState.IDLE, monotonic()
         self._context.wake.set()
         try:
             return await courier.inbox
@@ -150,7 +150,9 @@ class _CourierTask:
         """Take the next report without waiting, if the rules allow this connection another."""
         context, destination, courier = self._context, self._destination, self._courier
         while destination.ready and not context.stopping:
-            limits = destination.limits(context.settings(), context.options.timeouts.idle, wall())
+            limits = destination.limits(
+                context.settings(), context.options.timeouts.idle, monotonic()
+            )
             view = courier.view(context.generation)
             if courier.sent and not takes_another(
                 view, limits, destination.hold_view(), len(destination.couriers)
@@ -199,13 +201,22 @@ class _CourierTask:
         try:
             finished = await connection.deliver(job.transaction, announce_next)
         except Failed as error:
-            trouble = error.trouble
+            trouble: Trouble | None = error.trouble
         else:
-            trouble = self._answered(job, finished)
+            trouble = None if finished.succeeded else self._answered(job, finished)
         self._courier.current = None
         await self._recorded()
-        self._act_on(job, trouble, was_idle=was_idle)
+        if trouble is None:
+            self._delivered(job, finished.reply.text)
+        else:
+            self._act_on(job, trouble, was_idle=was_idle)
         return following
+
+    def _delivered(self, job: _Job, reply: str) -> None:
+        self._courier.in_hand.remove(job.copy)
+        self._record = outcomes.delivered(
+            self._context, self._destination, job.copy, self._courier.number, reply
+        )
 
     def _answered(self, job: _Job, finished: Finished) -> Trouble:
         return Trouble(
@@ -217,19 +228,13 @@ class _CourierTask:
         )
 
     def _act_on(self, job: _Job, trouble: Trouble, *, was_idle: bool) -> None:
-        context, destination, now = self._context, self._destination, wall()
+        context, destination, now = self._context, self._destination, monotonic()
         candidate = self._connection.candidate
         more = destination.others_left(candidate, self._candidates, now)
         outcome = judge(replace(trouble, more_hosts=more))
         if outcome.verdict is Verdict.AGAIN and not destination.may_go_again(job.copy):
             outcome = judge(replace(trouble, more_hosts=more, delivered_before=0))
         match outcome.verdict:
-            case Verdict.DELIVERED:
-                assert trouble.reply is not None
-                self._courier.in_hand.remove(job.copy)
-                self._record = outcomes.delivered(
-                    context, destination, job.copy, self._courier.number, trouble.reply.text
-                )
             case Verdict.AGAIN:
                 self._leaving = True
                 if not was_idle:

@@ -1,7 +1,8 @@
 """State of one destination: what waits, its connections, its hold. No method awaits.
 
-A destination is one intake address. Because nothing here awaits, every change of state is whole
-when the event loop goes on.
+A destination is one intake address. All times are of the monotonic clock, seconds: a clock that
+is set must neither end a hold nor make it last. Because nothing here awaits, every change of
+state is whole when the event loop goes on.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ TELL_AT_MOST = 64
 
 @dataclass(slots=True)
 class Hold:
-    """Why everything waits, since when, and when the next probe is due (Unix seconds)."""
+    """Why everything waits, since when, and when the next probe is due."""
 
     reason: str
     check: str

@@ -10,7 +10,7 @@ from tdc.node_agent.deliver.destination import DestinationState, Hold
 from tdc.node_agent.deliver.retry import RetrySettings, next_attempt, wait_after
 from tdc.node_agent.deliver.trouble import Outcome, Verdict, in_a_row
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.edge.clock import chance, wall
+from tdc.shared.edge.clock import chance, monotonic, wall
 from tdc.shared.settings.connector import ConnectorSettings
 
 BUSY_WAIT = 30.0
@@ -53,7 +53,7 @@ def failed(context: Context, destination: DestinationState, copy: Copy, judged: 
     if outcome.verdict is Verdict.HOLD:
         return _held(context, destination, copy, outcome, suspect=outcome is not judged)
     if outcome.fewer:
-        destination.fewer_connections(wall(), BUSY_WAIT)
+        destination.fewer_connections(monotonic(), BUSY_WAIT)
     return _deferred(context, destination, copy, outcome)
 
 
@@ -70,7 +70,7 @@ def no_connection(context: Context, destination: DestinationState, outcome: Outc
     ]
     if working:
         destination.concurrency = len(working)
-        destination.open_after = wall() + BUSY_WAIT
+        destination.open_after = monotonic() + BUSY_WAIT
         context.log.info(f"No further connection to {destination.domain}: {outcome.check}")
         return
     _count_soft(context, destination)
@@ -83,7 +83,7 @@ def hold(context: Context, destination: DestinationState, outcome: Outcome) -> f
     The alarm is raised once; failures of reports that were under way when it was raised
     change nothing more.
     """
-    now = wall()
+    now = monotonic()
     before = destination.hold
     if before is None or now >= before.next_probe:
         failures = 1 if before is None else before.failures + 1

@@ -23,7 +23,7 @@ from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
-from tdc.shared.edge.clock import wall
+from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.settings.connector import ConnectorSettings
 
 READY_AT_HAND = 64
@@ -108,7 +108,7 @@ class Delivery:
     async def _cycles(self) -> None:
         while True:
             self._context.wake.clear()
-            now = wall()
+            now = monotonic()
             settings = self._context.settings()
             self._notice_changes(settings, now)
             if self._context.spool.facts().unhealthy is not None:
@@ -149,7 +149,7 @@ class Delivery:
             limit = int(not any(one.ready for one in self._destinations.values()))
         if not limit:
             return
-        copies = await self._context.spool.claim(now, limit, exclude_intakes=exclude)
+        copies = await self._context.spool.claim(wall(), limit, exclude_intakes=exclude)
         self._largest = max((len(copy.content) for copy in copies), default=0) or 1
         for copy in copies:
             intake = copy.intake
@@ -166,7 +166,7 @@ class Delivery:
             one.tell_after = now + _TELL_EVERY
             others = frozenset(self._destinations) - {one.intake}
             spool = self._context.spool
-            copies = await spool.claim(now, TELL_AT_MOST, exclude_intakes=others)
+            copies = await spool.claim(wall(), TELL_AT_MOST, exclude_intakes=others)
             spool.unclaim([copy.mid for copy in copies])
             hold = one.hold
             if hold is not None:
@@ -224,9 +224,10 @@ class Delivery:
                 until = min(until, one.tell_after)
             if change is not None and (one.couriers or one.ready or one.hold):
                 until = min(until, change)
-        due = self._context.spool.next_due(now, exclude_intakes=frozenset(full))
+        today = wall()
+        due = self._context.spool.next_due(today, exclude_intakes=frozenset(full))
         if due is not None:
-            until = min(until, due)
+            until = min(until, now + due - today)
         # A tenth of a second at least where a time has come but nothing could be done about it
         # (the spool can't be read, a probe is under way): time alone must never spin the loop.
         with contextlib.suppress(TimeoutError):
