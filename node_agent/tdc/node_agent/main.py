@@ -142,11 +142,11 @@ async def serving(options: Options, log: TdcLog) -> AsyncIterator[int]:
     If a part fails meanwhile, the body is cancelled and the failure is raised from here.
     """
     counters = Counters()
-    machine = _machine_name(options, log)
     async with contextlib.AsyncExitStack() as stack:
         in_force = await InForce.open(options.state_folder, log)
         stack.callback(in_force.close)
         in_force.on_change(lambda new: log.configure(new.log_level, new.log_format))
+        machine = _machine_name(options, log)
         spool = await Spool.open(options.spool_folder, log=log)
         stack.push_async_callback(spool.close)
         in_force.on_change(

@@ -12,11 +12,11 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
-from tdc.shared.sync.identity import MachinePeer
 from tdc.manager.push.agents import AgentSessions, Denied, Stopping
 from tdc.manager.push.session import End
 from tdc.manager.rpc.guard import caller
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
+from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 log = logging.getLogger(__name__)
