@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, replace
 
 from tdc.node_agent.deliver import outcomes
@@ -20,6 +21,11 @@ from tdc.shared.edge.clock import monotonic
 
 MAX_SESSIONS = 2
 """Hosts that answered and were no good, after which this attempt ends."""
+
+
+UNRECORDED = 4
+"""Outcomes of a connection that may wait for the spool while it goes on: what a crash repeats
+is bounded by this, and the disk's latency does not bound the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class _CourierTask:
     def __init__(self, context: Context, destination: DestinationState, courier: Courier) -> None:
         self._context, self._destination, self._courier = context, destination, courier
         self._candidates: tuple[Candidate, ...] = ()
-        self._record: outcomes.Record = None
+        self._records: deque[asyncio.Task[None]] = deque()
 
     # Opening
 
@@ -205,7 +211,7 @@ class _CourierTask:
         else:
             trouble = None if finished.succeeded else self._answered(job, finished)
         self._courier.current = None
-        await self._recorded()
+        await self._recorded(UNRECORDED)
         if trouble is None:
             self._delivered(job, finished.reply.text)
         else:
@@ -214,8 +220,10 @@ class _CourierTask:
 
     def _delivered(self, job: _Job, reply: str) -> None:
         self._courier.in_hand.remove(job.copy)
-        self._record = outcomes.delivered(
-            self._context, self._destination, job.copy, self._courier.number, reply
+        self._note(
+            outcomes.delivered(
+                self._context, self._destination, job.copy, self._courier.number, reply
+            )
         )
 
     def _answered(self, job: _Job, finished: Finished) -> Trouble:
@@ -252,13 +260,16 @@ class _CourierTask:
 
     def _settle(self, copy: Copy, outcome: Outcome) -> None:
         self._courier.in_hand.remove(copy)
-        self._record = outcomes.failed(self._context, self._destination, copy, outcome)
+        self._note(outcomes.failed(self._context, self._destination, copy, outcome))
 
-    async def _recorded(self) -> None:
-        """Wait for the previous outcome: at most one of a connection is not durable yet."""
-        record, self._record = self._record, None
+    def _note(self, record: outcomes.Record) -> None:
         if record is not None:
-            await asyncio.shield(record)
+            self._records.append(record)
+
+    async def _recorded(self, at_most: int = 0) -> None:
+        """Wait until at most so many outcomes of this connection are not durable yet."""
+        while len(self._records) > at_most:
+            await asyncio.shield(self._records.popleft())
 
     # Leaving
 
