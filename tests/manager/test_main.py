@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tdc.manager.cli.config import read_config
-from tdc.manager.main import init_command, main, run_command
+from tdc.manager.main import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
@@ -103,9 +103,9 @@ async def _said(process: asyncio.subprocess.Process) -> str:
     return (await process.stderr.read()).decode()
 
 
-async def _create(folder: Path, name: str) -> list[str]:
+async def _create(folder: Path, name: str, bundle: Path | None = None) -> list[str]:
     """Create a cluster as the operator; all clusters."""
-    config = read_config(folder / "operator" / "operator.toml")
+    config = read_config((bundle or folder / "operator") / "operator.toml")
     channel = client_channel(config.manager, config.ca, config.certificate, config.key)
     async with channel:
         stub: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(channel)
@@ -133,6 +133,25 @@ async def test_a_manager_stops_in_order_on_a_signal_and_starts_again_where_it_wa
         assert not (folder / "ports.json").exists()
     async with _program(folder):
         assert await _create(folder, "c2") == ["c1", "c2"]
+
+
+async def test_another_operator_is_let_in_and_is_the_author_of_what_he_commits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, bundle = tmp_path / "manager", tmp_path / "bundle"
+    assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
+    async with _program(folder):
+        flags = {"folder": folder, "operator": "ben", "out": bundle}
+        assert operator_command(flags) == 0
+        assert await _create(folder, "c1", bundle) == ["c1"]
+        config = read_config(bundle / "operator.toml")
+        channel = client_channel(config.manager, config.ca, config.certificate, config.key)
+        async with channel:
+            stub: operators_pb2_grpc.ChangesAsyncStub = operators_pb2_grpc.ChangesStub(channel)
+            commit = await stub.GetCommit(operators_pb2.GetCommitRequest(revision=1))
+        assert commit.author == "ben"
+        assert operator_command(flags) == 1
+        assert "exists already" in capsys.readouterr().err
 
 
 async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) -> None:

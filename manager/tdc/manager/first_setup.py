@@ -22,7 +22,7 @@ OPERATOR_FILE = "operator.toml"
 
 
 class AlreadySetUp(Exception):
-    """The data folder has been set up before; making it anew would cut off every machine."""
+    """What is to be made is there already; a CA made anew would cut off every machine."""
 
 
 def set_up(options: Options, given: Mapping[str, object], operator: str) -> Path:
@@ -48,6 +48,17 @@ def address(options: Options, port: int) -> str:
     """Return host:port as machines and operators are told it."""
     host = options.advertised_host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def add_operator(folder: Path, bundle: Path, operator: str, manager: str) -> Path:
+    """Make the bundle of another operator, or a fresh one of the same: certificates end.
+
+    Returns the path of operator.toml. Raises AlreadySetUp if `bundle` exists, AuthorityMissing,
+    AuthorityUnusable, NotWritten.
+    """
+    if bundle.exists():
+        raise AlreadySetUp(f"{bundle} exists already; nothing changed; choose a new folder")
+    return write_operator(bundle, Authority.load(folder / CA_FOLDER), operator, manager)
 
 
 def write_operator(bundle: Path, authority: Authority, operator: str, manager: str) -> Path:

@@ -26,6 +26,7 @@ from tdc.manager.first_setup import (
     OPERATOR_FILE,
     OPERATOR_FOLDER,
     AlreadySetUp,
+    add_operator,
     address,
     set_up,
     write_operator_file,
@@ -94,11 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     init = verbs.add_parser("init", help="make the data folder, the CA and the first operator")
     init.add_argument("--operator", default="admin", help="name of the first operator")
     run = verbs.add_parser("run", help="run until told to stop")
-    for verb in (init, run):
+    operator = verbs.add_parser("operator", help="make the folder that another operator needs")
+    operator.add_argument("--operator", required=True, help="name of the operator")
+    operator.add_argument("--out", required=True, type=Path, help="folder to make")
+    for verb in (init, run, operator):
         add_flags(verb)
     flags = vars(parser.parse_args(arguments))
+    commands = {"init": init_command, "run": run_command, "operator": operator_command}
     try:
-        code = init_command(flags) if flags["verb"] == "init" else run_command(flags)
+        code = commands[flags["verb"]](flags)
     except OptionsError as error:
         print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
         code = 2
@@ -122,6 +127,24 @@ def init_command(flags: Mapping[str, object]) -> int:
         f"{options.folder}\nOperators use: tdc --config {operator_file} … (the folder may be "
         "copied to where they are; its key is theirs alone)"
     )
+    return 0
+
+
+def operator_command(flags: Mapping[str, object]) -> int:
+    """Make the bundle of ``operator`` in the folder ``out``; exit code."""
+    options = read_options(flags)
+    last = _last_ports(options)
+    port = options.listen_port or (last.main if last else 0)
+    try:
+        operator_file = add_operator(
+            options.folder,
+            Path(str(flags["out"])),
+            str(flags["operator"]),
+            address(options, port),
+        )
+    except _REFUSALS as error:
+        return _refused(error)
+    print(f"Operators use: tdc --config {operator_file} …")  # noqa: T201
     return 0
 
 
