@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
+from tdc.manager.push.session import End
+from tdc.manager.rpc.agents import _CODES
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
 from tdc.shared.edge import durable_file, grpc_tls
@@ -161,6 +164,38 @@ async def test_an_agent_finds_its_manager_again_after_a_restart(
         await manager.start()
         await until(lambda: manager.state() == "in sync", timeout=8)
         assert mx1.in_force.current().max_message_size == 5_000
+
+
+async def test_a_stream_that_the_manager_cancels_is_opened_again_at_once(
+    manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """grpc tells CANCELLED as a cancellation of our own task, which must not stay silent."""
+    manager.view.commit(1)
+    monkeypatch.setitem(_CODES, End.DENIED, grpc.StatusCode.CANCELLED)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        began = time.monotonic()
+        manager.view.enrolments["c1", "mx1"] = "e2"
+        manager.view.tell(("c1", "mx1"))
+        manager.view.enrolments["c1", "mx1"] = "e1"
+        await until(lambda: not mx1.stream.connected)
+        await until(lambda: mx1.stream.connected)
+        assert time.monotonic() - began < QUICK.deadline
+
+
+async def test_two_machines_with_one_certificate_do_not_flood_the_manager(
+    manager: ManagerSide, machine: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager.view.commit(1)
+    shutil.copytree(machine, tmp_path / "clone")
+    caplog.set_level("INFO", "tdc.manager.push.agents")
+    async with (
+        agent(machine, manager.address, retry_maximum=3.0),
+        agent(tmp_path / "clone", manager.address, retry_maximum=3.0),
+    ):
+        await asyncio.sleep(3)
+    streams = [each for each in caplog.messages if "another stream" in each]
+    assert 1 <= len(streams) < 15
 
 
 async def test_an_agent_goes_to_another_manager_when_its_own_is_away(

@@ -38,6 +38,9 @@ RETRY_FIRST = 0.2
 RETRY_DENIED = 15.0
 """Seconds, at most, between tries while the manager denies this machine."""
 
+STEADY = 10.0
+"""Seconds after which a stream counts as one that worked, so that backoff begins anew."""
+
 _REPEAT_LOG = 600.0
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
@@ -113,11 +116,14 @@ class SettingsStream:
             retry=tenacity.retry_if_exception_type(StreamEnded), wait=self._wait
         ):
             with attempt:
+                began = self._clock()
                 try:
                     await self._once()
                 except StreamEnded as ended:
                     self._say(str(ended))
-                    if ended.served and not ended.denied:
+                    # One that ends at once, again and again, is trouble too: two machines with
+                    # one certificate end each other's streams.
+                    if ended.served and self._clock() - began > STEADY:
                         return ended
                     raise
         raise AssertionError("unreachable: it is tried until a stream was served")
@@ -125,6 +131,8 @@ class SettingsStream:
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Return a wait with jitter under a doubling bound."""
         error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, StreamEnded) and error.spread is not None:
+            return self._chance() * error.spread
         denied = isinstance(error, StreamEnded) and error.denied
         most = RETRY_DENIED if denied else self._managers.retry_maximum
         bound = min(most, RETRY_FIRST * 2.0 ** min(state.attempt_number, 16))
@@ -226,6 +234,10 @@ class _Session:
             self._end(StreamEnded(f"{self._address}: {error}"))
         except grpc.aio.AioRpcError as error:
             self._end(_ended(self._address, error))
+        except asyncio.CancelledError:
+            # grpc raises this for a stream that the peer cancelled, too.
+            self._end(StreamEnded(f"{self._address} cancelled the stream"))
+            raise
 
     async def _writing(self) -> None:
         try:
@@ -237,8 +249,8 @@ class _Session:
             self._end(StreamEnded(f"{self._address} takes no messages"))
         except grpc.aio.AioRpcError as error:
             self._end(_ended(self._address, error))
-        except asyncio.InvalidStateError:
-            pass  # the call is over; reading says why
+        except (asyncio.InvalidStateError, asyncio.CancelledError):
+            raise asyncio.CancelledError from None  # the call is over; reading says why
 
     async def _applying(self) -> None:
         while True:
