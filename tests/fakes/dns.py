@@ -134,7 +134,7 @@ class DnsServer:
                         return
                     writer.write(len(reply).to_bytes(2, "big") + reply)
                     await writer.drain()
-        except (EOFError, OSError, TimeoutError):
+        except (EOFError, OSError, TimeoutError, asyncio.CancelledError):
             return
         finally:
             writer.close()
