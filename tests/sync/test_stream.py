@@ -169,7 +169,7 @@ async def test_an_agent_finds_its_manager_again_after_a_restart(
 async def test_a_stream_that_the_manager_cancels_is_opened_again_at_once(
     manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """grpc tells CANCELLED as a cancellation of our own task, which must not stay silent."""
+    """CANCELLED from the peer is not a cancellation of our own."""
     manager.view.commit(1)
     monkeypatch.setitem(_CODES, End.DENIED, grpc.StatusCode.CANCELLED)
     async with agent(machine, manager.address) as mx1:

@@ -124,12 +124,6 @@ async def _renew(address: str, held: Identity) -> Identity:
     async with grpc_tls.client_channel(address, *pem) as channel:
         try:
             answer = await agents_pb2_grpc.AgentsStub(channel).Renew(request, timeout=TIMEOUT)
-        except asyncio.CancelledError:
-            # grpc raises this for a call that the peer cancelled, too; that must not end us.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise RenewalFailed(f"{address} cancelled the call") from None
         except grpc.aio.AioRpcError as error:
             raise RenewalFailed(f"{address}: {error.details()}") from None
     renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), held.ca_pem)

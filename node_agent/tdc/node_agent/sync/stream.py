@@ -234,10 +234,6 @@ class _Session:
             self._end(StreamEnded(f"{self._address}: {error}"))
         except grpc.aio.AioRpcError as error:
             self._end(_ended(self._address, error))
-        except asyncio.CancelledError:
-            # grpc raises this for a stream that the peer cancelled, too.
-            self._end(StreamEnded(f"{self._address} cancelled the stream"))
-            raise
 
     async def _writing(self) -> None:
         try:
@@ -249,8 +245,8 @@ class _Session:
             self._end(StreamEnded(f"{self._address} takes no messages"))
         except grpc.aio.AioRpcError as error:
             self._end(_ended(self._address, error))
-        except (asyncio.InvalidStateError, asyncio.CancelledError):
-            raise asyncio.CancelledError from None  # the call is over; reading says why
+        except asyncio.InvalidStateError:
+            pass  # the call is over; reading says why
 
     async def _applying(self) -> None:
         while True:
