@@ -80,7 +80,8 @@ async def _measure(folder: Path, messages: int, octets: int) -> None:
             took, used = time.perf_counter() - begun, time.process_time() - processor
         await spool.close()
         log.close()
-        await asyncio.sleep(1.2)
+        sink.terminate()
+        await sink.wait()  # its last act is to write its counts
         counts = json.loads((folder / "stats").read_text())
         print(
             f"{messages} reports of {octets} octets over TLS 1.3: {messages / took:.0f}/s, "
@@ -88,8 +89,9 @@ async def _measure(folder: Path, messages: int, octets: int) -> None:
             f"connections, at the intake {counts['messages']}"
         )
     finally:
-        sink.terminate()
-        await sink.wait()
+        if sink.returncode is None:
+            sink.terminate()
+            await sink.wait()
 
 
 if __name__ == "__main__":
