@@ -75,7 +75,7 @@ async def _measure(folder: Path, messages: int, octets: int) -> None:
         delivery = Delivery(spool, lambda: settings, options, counters, log, "mx1")
         begun, processor = time.perf_counter(), time.process_time()
         async with running(delivery.run(), name="delivery"):
-            while spool.facts().queued:
+            while counters.delivered < messages:
                 await asyncio.sleep(0.005)
             took, used = time.perf_counter() - begun, time.process_time() - processor
         await spool.close()
@@ -86,7 +86,8 @@ async def _measure(folder: Path, messages: int, octets: int) -> None:
         print(
             f"{messages} reports of {octets} octets over TLS 1.3: {messages / took:.0f}/s, "
             f"{used / messages * 1e6:.0f} us of processor each, {counts['tls_connections']} "
-            f"connections, at the intake {counts['messages']}"
+            f"connections, delivered {counters.delivered}, "
+            f"at the intake {counts['messages']}"
         )
     finally:
         if sink.returncode is None:
