@@ -62,6 +62,9 @@ class Demo:
     async def build(self) -> None:
         """A cluster with two groups and three machines, and settings at two levels."""
         fleet = self.fleet
+        for line in fleet.manager.log.read_text().splitlines():
+            if "WARNING" in line:  # such as: this etcd is for trying out only
+                print(line, flush=True)
         _say("a cluster with two groups, three enrolled machines")
         await fleet.tdc("cluster", "create", "demo")
         await fleet.tdc("group", "create", "branch", "--cluster", "demo", "--yes")
