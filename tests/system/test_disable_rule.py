@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -54,13 +55,13 @@ async def test_a_disable_on_one_machine_reaches_its_group_and_cluster_at_once(
     }
 
     commit = await copying.json("settings", "set", "machine", "mx1", "enabled=false", "--yes")
-    committed = time.monotonic()
-    while (await _copying(copying)) != {"mx1": False, "mx2": False, "mx3": True}:
-        assert time.monotonic() - committed < 5
+    await asyncio.sleep(1.0)
     taken_before = len(copying.intake.messages)
     for name in ("mx1", "mx2", "mx3"):
         await send_all("127.0.0.1", copying.gateways[name].port, [HELLO])
     await copying.intake.wait_for(taken_before + 1)
+    assert await _copying(copying) == {"mx1": False, "mx2": False, "mx3": True}
+    assert len(copying.intake.messages) == taken_before + 1
 
     for level, name in (("machine", "mx1"), ("group", "Main_Group"), ("cluster", "demo")):
         assert (await _present(copying, level, name))["enabled"] is False
