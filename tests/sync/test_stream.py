@@ -316,6 +316,9 @@ async def test_a_machine_that_is_removed_loses_its_stream_at_once(
         manager.view.remove(("c1", "mx1"))
         await until(lambda: len(manager.sessions) == 0)
         await until(lambda: not mx1.stream.connected)
+        facts = manager.presence.facts("c1", "mx1")
+        assert (facts.state, facts.reason) == ("offline", "not enrolled yet")  # and forgotten
+        assert (facts.applied_revision, facts.agent_version) == (0, "")
         assert mx1.in_force.current().max_message_size == 1_000  # mail goes on
         assert identities.load(machine / "identity").machine == "mx1"
 

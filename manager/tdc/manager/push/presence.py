@@ -119,8 +119,11 @@ class Presence:
     def changed(self, keys: Iterable[MachineKey]) -> None:
         """Note that something else is wanted of these machines, so that `since` is right."""
         for key in keys:
-            if key in self._seen:
-                self._mark(self._seen[key], self._judge(key, self._seen[key])[0])
+            seen = self._seen.get(key)
+            if seen is None:
+                continue
+            self._mark(seen, self._judge(key, seen)[0])
+            self._forget_removed(key, seen)
 
     def disconnected(self, key: MachineKey, reason: str, *, dead: bool) -> None:
         """Note the end of a machine's stream; `dead` if it fell silent."""
@@ -131,6 +134,12 @@ class Presence:
         self._mark(seen, self._judge(key, seen)[0])
         if dead:
             seen.since = seen.heard
+        self._forget_removed(key, seen)
+
+    def _forget_removed(self, key: MachineKey, seen: _Seen) -> None:
+        """Forget a machine that is gone: another of the same name would be a new one."""
+        if not seen.connected and self._fleet.content_hash(*key) is None:
+            del self._seen[key]
 
     def _mark(self, seen: _Seen, state: SyncState) -> None:
         if state is not seen.state:
