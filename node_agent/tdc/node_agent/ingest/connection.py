@@ -9,6 +9,7 @@ cancel the task, because behind the final dot it must wait for the next hop's an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from aiosmtpd.smtp import SMTP
 from tdc.node_agent.ingest.framing import Inbound
@@ -23,6 +24,16 @@ class MtaGone(Exception):
     """The MTA has closed its end, or has to be closed on."""
 
 
+class _NoHooks:
+    """The handler that aiosmtpd wants; `MtaConnection` says why it lists nothing."""
+
+    def __dir__(self) -> Iterable[str]:
+        return ()
+
+
+_NO_HOOKS = _NoHooks()
+
+
 class MtaConnection(SMTP, asyncio.BufferedProtocol):
     """One connection from the MTA. `timeout` is seconds until its first command.
 
@@ -31,7 +42,9 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
     """
 
     def __init__(self, hostname: str, timeout: float, buffer: memoryview) -> None:
-        super().__init__(None, hostname=hostname, timeout=timeout, loop=asyncio.get_running_loop())
+        super().__init__(
+            _NO_HOOKS, hostname=hostname, timeout=timeout, loop=asyncio.get_running_loop()
+        )
         self.inbound = Inbound()
         self._buffer = buffer
         self._input: asyncio.Future[None] | None = None
@@ -39,6 +52,14 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
         self._paused = False
         self._deadline = 0.0
         self._replies: list[bytes] = []
+
+    def __dir__(self) -> Iterable[str]:
+        """List nothing.
+
+        aiosmtpd looks through dir() of each new connection for its own verbs, hooks and AUTH
+        mechanisms. A session has verbs of its own, and the search took a fifth of a message.
+        """
+        return ()
 
     # Called by the event loop
 
