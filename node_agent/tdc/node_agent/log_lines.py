@@ -19,6 +19,9 @@ from typing import TextIO
 DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
 MAX_TEXT = 500  # characters of a foreign text that a line shows
 MAX_WAITING_LINES = 20_000
+LINGER = 0.02
+"""Seconds that the thread lets lines gather. Each time it wakes up it takes the interpreter lock
+from the event loop, so it should be for many lines at once."""
 
 # Not from strftime: the words of the log don't follow the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -253,7 +256,7 @@ class BackgroundHandler(logging.Handler):
         self._lines: deque[str] = deque()
         self._dropped = 0
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tdc-log", daemon=True)
         self._thread.start()
 
@@ -274,7 +277,7 @@ class BackgroundHandler(logging.Handler):
 
     def close(self) -> None:
         """Write what is waiting, within 5 seconds."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(5)
         super().close()
@@ -282,9 +285,10 @@ class BackgroundHandler(logging.Handler):
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            self._closing.wait(LINGER)
             self._wake.clear()
             self._write_waiting()
-            if self._closing and not self._lines:
+            if self._closing.is_set() and not self._lines:
                 return
 
     def _write_waiting(self) -> None:
