@@ -23,7 +23,7 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.shared.edge.tasks import running
 from tdc.shared.mail.envelope import Envelope
 
-from tests.deliver.stage import make_settings
+from tests.deliver.stage import REPORTER, make_settings
 
 INTAKE = "copies@intake.example"
 HEAD = b"From: a@b.example\r\nTo: c@d.example\r\nSubject: bench\r\nMessage-ID: <1@b>\r\n\r\n"
@@ -72,7 +72,7 @@ async def _measure(folder: Path, messages: int, octets: int) -> None:
         options = DeliveryOptions("mx1.example", ca_file=folder / "ca.pem",
                                   allow_private_targets=True)  # fmt: skip
         counters = Counters()
-        delivery = Delivery(spool, lambda: settings, options, counters, log, "mx1")
+        delivery = Delivery(spool, lambda: settings, options, counters, log, REPORTER)
         begun, processor = time.perf_counter(), time.process_time()
         async with running(delivery.run(), name="delivery"):
             while counters.delivered < messages:

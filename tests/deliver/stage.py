@@ -17,6 +17,7 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.connection import Timeouts
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.scheduler import Delivery
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
@@ -30,6 +31,7 @@ from tests.fakes.smtp_sink import SmtpSink
 
 INTAKE = "copies@intake.example"
 HOST = "mx1.intake.example"
+REPORTER = Reporter("mx1", bytes(32))
 MESSAGE = (
     b"From: a@b.example\r\nSubject: hello\r\nMessage-ID: <1@b.example>\r\n\r\n.dot\r\nhello\r\n"
 )
@@ -151,7 +153,9 @@ async def staged(
         )
         delivery_options = replace(delivery_options, **(options or {}))
         stage: Stage
-        delivery = Delivery(spool, lambda: stage.settings, delivery_options, counters, log, "mx1")
+        delivery = Delivery(
+            spool, lambda: stage.settings, delivery_options, counters, log, REPORTER
+        )
         stage = Stage(
             spool, delivery, counters, sink, dns, authority, make_settings(**settings), out
         )

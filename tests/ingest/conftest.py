@@ -14,11 +14,13 @@ from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.ingest.smtp_filter import SmtpFilter
 from tdc.node_agent.ingest.take import Taker
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.settings.connector import ConnectorSettings
 
 INTAKE = "intake@scanner.example"
+REPORTER = Reporter("mx1", bytes(32))
 
 
 @dataclass
@@ -48,7 +50,7 @@ async def running_filter(
     settings = dataclasses.replace(
         ConnectorSettings.defaults(), enabled=True, intake_address=INTAKE
     )
-    taker = Taker(spool, lambda: bench.settings, counters, log, "mx1")
+    taker = Taker(spool, lambda: bench.settings, counters, log, REPORTER)
     all_options = FilterOptions(
         **{  # type: ignore[arg-type]  # a test names options by keyword
             "next_hops": (NextHop("127.0.0.1", next_hop_port),),

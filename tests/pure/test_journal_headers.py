@@ -12,7 +12,7 @@ from tdc.node_agent.journal.headers import (
     MAX_HEADER_BYTES,
     MAX_VALUE_BYTES,
     decode_value,
-    is_own_report,
+    loop_lines,
     read_headers,
 )
 
@@ -47,7 +47,7 @@ def test_header_of_odd_messages(content: bytes, subject: str, end: int) -> None:
 def test_no_bytes_make_it_fail(content: bytes) -> None:
     facts = read_headers(content)
     assert 0 <= facts.end <= len(content)
-    assert is_own_report(content) == facts.own_report
+    assert loop_lines(content) == facts.loop_lines
 
 
 VALUE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60).map(str.strip)
@@ -101,17 +101,3 @@ def test_only_the_first_mebibyte_is_looked_at() -> None:
 def test_eight_bit_is_of_the_header_alone() -> None:
     assert read_headers("Subject: é\r\n\r\n".encode()).eight_bit
     assert not read_headers("Subject: e\r\n\r\né".encode()).eight_bit
-
-
-@pytest.mark.parametrize(
-    ("content", "ours"),
-    [
-        (b"From: a\r\nX-TDC-Loop: mx1\r\n\r\n", True),
-        (b"x-tdc-loop: mx1\r\n\r\n", True),
-        (b"From: a\r\n\r\nX-TDC-Loop: mx1\r\n", False),
-        (b"From: a\r\nX-TDC-Looping: mx1\r\n\r\n", False),
-        (b"Subject: x\r\n X-TDC-Loop: folded\r\n\r\n", False),
-    ],
-)
-def test_the_loop_header_counts_in_the_outermost_header_only(content: bytes, ours: bool) -> None:
-    assert is_own_report(content) == ours

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tdc.node_agent.journal.headers import is_own_report
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import (
     ENCODED_HEADER,
     MAX_LINE,
@@ -27,6 +27,8 @@ from tdc.shared.settings.connector import ConnectorSettings
 from tests.fakes.journal_reader import NotAReport, read_report
 
 SETTINGS = ConnectorSettings.defaults()
+KEY = bytes(32)
+REPORTER = Reporter("mx1", KEY)
 MESSAGE = (
     b"Received: from a by b\r\nFrom: Ann <ann@example.com>\r\nTo: bob@example.org\r\n"
     b"Subject: Invoice 12\r\nMessage-ID: <1@example.com>\r\n\r\nHello\r\n.\r\n..two\r\n"
@@ -78,14 +80,14 @@ CONTENT = st.one_of(
 @example(b"\r\n")
 @example(b"\r\nbegins with a blank line")
 def test_the_original_stands_in_the_report_byte_for_byte(content: bytes) -> None:
-    raw = whole(build(copy_of(content), SETTINGS, "mx1"))
+    raw = whole(build(copy_of(content), SETTINGS, REPORTER))
     assert cut_out(raw) == content
     assert read_report(raw).original == content
 
 
 @given(content=CONTENT)
 def test_a_report_for_an_old_intake_gives_the_same_bytes_and_needs_nothing(content: bytes) -> None:
-    report = build(copy_of(content, sender="änn@example.com"), SETTINGS, "mx1", fallback=True)
+    report = build(copy_of(content, sender="änn@example.com"), SETTINGS, REPORTER, fallback=True)
     raw = whole(report)
     assert raw.isascii()
     assert not needs_binary(raw)
@@ -111,7 +113,7 @@ def test_a_line_may_have_998_octets(length: int, end: bytes) -> None:
 
 def test_a_report_says_who_sent_what_to_whom() -> None:
     copy = copy_of(recipients=("bob@example.org", "carol@example.net", "bob@example.org"))
-    read = read_report(whole(build(copy, SETTINGS, "mx1.example")))
+    read = read_report(whole(build(copy, SETTINGS, Reporter("mx1.example", KEY))))
     assert read.sender == "ann@example.com"
     assert read.subject == "Invoice 12"
     assert read.message_id == "<1@example.com>"
@@ -126,7 +128,7 @@ def test_a_report_says_who_sent_what_to_whom() -> None:
 
 
 def test_the_text_part_is_exactly_this() -> None:
-    head = build(copy_of(sender=""), SETTINGS, "mx1").head
+    head = build(copy_of(sender=""), SETTINGS, REPORTER).head
     text = head.split(b"\r\n\r\n", 2)[2].split(b"\r\n--")[0]
     assert text == (
         b"Sender: <>\r\nSubject: Invoice 12\r\nMessage-Id: <1@example.com>\r\n"
@@ -135,19 +137,19 @@ def test_the_text_part_is_exactly_this() -> None:
 
 
 def test_the_journal_header_is_spelled_as_readers_look_for_it_and_empty() -> None:
-    assert b"\r\nX-MS-Journal-Report:\r\n" in build(copy_of(), SETTINGS, "mx1").head
+    assert b"\r\nX-MS-Journal-Report:\r\n" in build(copy_of(), SETTINGS, REPORTER).head
 
 
 def test_the_original_part_has_no_other_header_than_its_type() -> None:
     copy = copy_of()
-    report = build(copy, SETTINGS, "mx1")
+    report = build(copy, SETTINGS, REPORTER)
     assert report.head.endswith(b"\r\nContent-Type: message/rfc822\r\n\r\n")
     assert report.content is copy.content, "no second copy of a large original in memory"
 
 
 def test_the_standard_library_reads_the_same() -> None:
     copy = copy_of(recipients=("bob@example.org", "carol@example.net"))
-    raw = whole(build(copy, SETTINGS, "mx1"))
+    raw = whole(build(copy, SETTINGS, REPORTER))
     message = email.message_from_bytes(raw, policy=email.policy.SMTP)
     assert isinstance(message, EmailMessage)
     text, original = message.iter_parts()
@@ -166,27 +168,27 @@ def test_the_standard_library_reads_the_same() -> None:
 
 
 def test_the_same_copy_gives_the_same_report_in_each_attempt() -> None:
-    first = build(copy_of(), SETTINGS, "mx1")
-    assert build(replace(copy_of(), attempts=3), SETTINGS, "mx1") == first
+    first = build(copy_of(), SETTINGS, REPORTER)
+    assert build(replace(copy_of(), attempts=3), SETTINGS, REPORTER) == first
 
 
 def test_a_message_that_contains_the_boundary_gets_another_one() -> None:
-    boundary = re.search(rb'boundary="([^"]+)"', build(copy_of(), SETTINGS, "mx1").head)
+    boundary = re.search(rb'boundary="([^"]+)"', build(copy_of(), SETTINGS, REPORTER).head)
     assert boundary is not None
     aimed = b"Subject: x\r\n\r\n--" + boundary[1] + b"--\r\n"
-    raw = whole(build(copy_of(aimed), SETTINGS, "mx1"))
+    raw = whole(build(copy_of(aimed), SETTINGS, REPORTER))
     assert read_report(raw).original == aimed
 
 
 def test_bare_original_without_subject_and_message_id_gives_empty_lines() -> None:
-    read = read_report(whole(build(copy_of(b"\r\nbody only\r\n"), SETTINGS, "mx1")))
+    read = read_report(whole(build(copy_of(b"\r\nbody only\r\n"), SETTINGS, REPORTER)))
     assert (read.subject, read.message_id) == ("", "")
     assert read.headers["x-ms-exchange-parent-message-id"] == ""
 
 
 def test_an_encoded_subject_is_decoded_in_the_text_and_kept_in_the_header() -> None:
     subject = b"=?utf-8?Q?Gr=C3=BC=C3=9Fe?= =?utf-8?B?4oKs?="
-    report = build(copy_of(b"Subject: " + subject + b"\r\n\r\n"), SETTINGS, "mx1")
+    report = build(copy_of(b"Subject: " + subject + b"\r\n\r\n"), SETTINGS, REPORTER)
     assert b"\r\nSubject: " + subject + b"\r\n" in report.head.split(b"\r\n\r\n")[0]
     assert read_report(whole(report)).subject == "Grüße€"
     assert report.needs.eight_bit
@@ -196,7 +198,7 @@ def test_an_encoded_subject_is_decoded_in_the_text_and_kept_in_the_header() -> N
 def test_a_raw_8bit_subject_is_encoded_in_our_header(charset: str) -> None:
     subject = "Grüße " * 60
     content = b"Subject: " + subject.encode(charset) + b"\r\n\r\nx"
-    raw = whole(build(copy_of(content), SETTINGS, "mx1"))
+    raw = whole(build(copy_of(content), SETTINGS, REPORTER))
     assert raw.split(b"\r\n\r\n")[0].isascii()
     assert read_report(raw).subject == subject.strip()
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
@@ -216,7 +218,7 @@ def test_nothing_in_a_message_adds_a_header_or_a_line_to_ours(
     content = b"Subject: " + subject.encode("utf-8", "surrogatepass") + b"\r\n\r\nbody"
     for fallback in (False, True):
         copy = copy_of(content, sender=sender, recipients=(recipient,))
-        raw = whole(build(copy, SETTINGS, "mx1", fallback=fallback))
+        raw = whole(build(copy, SETTINGS, REPORTER, fallback=fallback))
         header, first, *_ = raw.split(b"\r\n--=_tdc_")
         assert len(re.findall(rb"(?m)^\S", header)) == 11 + fallback
         assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]", header + first)
@@ -236,15 +238,15 @@ def _text_fields(raw: bytes) -> list[tuple[str, str]]:
 
 def test_the_client_address_goes_on_top_of_the_copy_when_asked_for() -> None:
     settings = replace(SETTINGS, remote_ip_header="X-IronPort-RemoteIP")
-    report = build(copy_of(client_address="192.0.2.7"), settings, "mx1")
+    report = build(copy_of(client_address="192.0.2.7"), settings, REPORTER)
     assert read_report(whole(report)).original == (b"X-IronPort-RemoteIP: 192.0.2.7\r\n" + MESSAGE)
-    unknown = build(copy_of(), settings, "mx1")
+    unknown = build(copy_of(), settings, REPORTER)
     assert read_report(whole(unknown)).original == MESSAGE
 
 
 def test_report_from_is_as_set() -> None:
     settings = replace(SETTINGS, report_from="journal@example.com")
-    raw = whole(build(copy_of(), settings, "mx1"))
+    raw = whole(build(copy_of(), settings, REPORTER))
     assert read_report(raw).headers["from"] == "journal@example.com"
 
 
@@ -265,21 +267,15 @@ def test_report_from_is_as_set() -> None:
 def test_what_the_intake_must_offer(
     content: bytes, smtputf8: bool, kind: str, needs: tuple[bool, bool, bool]
 ) -> None:
-    report = build(copy_of(content, smtputf8=smtputf8), SETTINGS, "mx1")
+    report = build(copy_of(content, smtputf8=smtputf8), SETTINGS, REPORTER)
     assert (report.needs.eight_bit, report.needs.binary, report.needs.smtputf8) == needs
     read = read_report(whole(report))
     assert read.original_type == kind
     assert read.original == content
 
 
-def test_our_reports_are_known_as_ours() -> None:
-    assert is_own_report(whole(build(copy_of(), SETTINGS, "mx1")))
-    assert is_own_report(whole(build(copy_of(), SETTINGS, "mx1", fallback=True)))
-    assert not is_own_report(MESSAGE)
-
-
 def test_the_strict_reader_refuses_what_is_no_report() -> None:
-    raw = whole(build(copy_of(), SETTINGS, "mx1"))
+    raw = whole(build(copy_of(), SETTINGS, REPORTER))
     for broken in (
         MESSAGE,
         raw.replace(b"X-MS-Journal-Report:", b"X-MS-Journal-Reporting:"),

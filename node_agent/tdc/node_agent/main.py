@@ -22,6 +22,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TextIO
 
+from tdc.node_agent import loop_key
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.scheduler import Delivery
@@ -29,6 +30,7 @@ from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.ingest.smtp_filter import SmtpFilter
 from tdc.node_agent.ingest.take import Taker
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.options import Options, OptionsError, host_port, read_options
 from tdc.node_agent.spool.spool import Spool
@@ -147,13 +149,14 @@ async def serving(options: Options, log: TdcLog) -> AsyncIterator[int]:
         stack.callback(in_force.close)
         in_force.on_change(lambda new: log.configure(new.log_level, new.log_format))
         machine = _machine_name(options, log)
+        reporter = Reporter(machine, loop_key.load(options.state_folder, log))
         spool = await Spool.open(options.spool_folder, log=log)
         stack.push_async_callback(spool.close)
         in_force.on_change(
             lambda new: spool.set_limits(new.spool_max_messages, new.spool_max_bytes)
         )
         delivery = Delivery(
-            spool, in_force.current, _delivery_options(options, machine), counters, log, machine
+            spool, in_force.current, _delivery_options(options, machine), counters, log, reporter
         )
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
         renewal = Renewal(managers, options.identity_folder, log)
@@ -171,7 +174,7 @@ async def serving(options: Options, log: TdcLog) -> AsyncIterator[int]:
         await stack.enter_async_context(running(_tell_health(spool, stream), name="health"))
         await stack.enter_async_context(running(delivery.run(), name="delivery"))
         in_force.on_change(lambda _: delivery.kick())
-        taker = Taker(spool, in_force.current, counters, log, machine)
+        taker = Taker(spool, in_force.current, counters, log, reporter)
         smtp_filter = await stack.enter_async_context(
             SmtpFilter(_filter_options(options, machine), taker, counters, log)
         )

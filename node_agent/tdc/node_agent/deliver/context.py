@@ -10,6 +10,7 @@ from typing import Any
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.settings.connector import ConnectorSettings
@@ -24,7 +25,7 @@ class Context:
     options: DeliveryOptions
     counters: Counters
     log: TdcLog
-    machine: str
+    reporter: Reporter
     resolver: Resolver
     generation: int = 0
     stopping: bool = False

@@ -178,7 +178,7 @@ class _CourierTask:
             prepared = prepare(
                 copy,
                 context.settings(),
-                context.machine,
+                context.reporter,
                 self._connection.offers,
                 declare_size=destination.declare_size,
             )

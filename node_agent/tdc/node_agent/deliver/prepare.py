@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tdc.node_agent.deliver.dialogue import Offers, Transaction
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import Needs, build
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.mail.envelope import BodyType
@@ -13,7 +14,7 @@ from tdc.shared.settings.connector import ConnectorSettings
 def prepare(
     copy: Copy,
     settings: ConnectorSettings,
-    machine: str,
+    reporter: Reporter,
     offers: Offers,
     *,
     declare_size: bool = True,
@@ -23,9 +24,9 @@ def prepare(
     A `message/rfc822` part may not be encoded (RFC 2046 5.2.1): where the intake can't take the
     octets as they are, the report is built in its other form, with the original as base64.
     """
-    report = build(copy, settings, machine)
+    report = build(copy, settings, reporter)
     if not _carries(offers, report.needs):
-        report = build(copy, settings, machine, fallback=True)
+        report = build(copy, settings, reporter, fallback=True)
     needs = report.needs
     if needs.smtputf8 and not offers.smtputf8:
         return Outcome(

@@ -21,6 +21,7 @@ from tdc.node_agent.deliver.options import PSEUDO_DOMAIN, DeliveryOptions, Desti
 from tdc.node_agent.deliver.outcomes import tell
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
+from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.edge.clock import monotonic, wall
@@ -50,10 +51,10 @@ class Delivery:
         options: DeliveryOptions,
         counters: Counters,
         log: TdcLog,
-        machine: str,
+        reporter: Reporter,
     ) -> None:
         self._context = Context(
-            spool, settings, options, counters, log, machine, Resolver(options.nameservers)
+            spool, settings, options, counters, log, reporter, Resolver(options.nameservers)
         )
         self._destinations: dict[str, DestinationState] = {}
         self._kicked = False

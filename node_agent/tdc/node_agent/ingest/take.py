@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.journal.headers import is_own_report
+from tdc.node_agent.journal.loop import Reporter, is_own_report
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.errors import SpoolError
@@ -49,18 +49,18 @@ class Taker:
         settings: Callable[[], ConnectorSettings],
         counters: Counters,
         log: TdcLog,
-        machine: str,
+        reporter: Reporter,
     ) -> None:
         self._spool = spool
         self._settings = settings
         self._counters = counters
         self._log = log
-        self._machine = machine
+        self._loop_key = reporter.loop_key
 
     async def take(self, envelope: Envelope, content: bytes) -> Taken:
         """Make each due copy durable. Raises TakeRefused; nothing is kept then."""
         settings = self._settings()
-        loop = is_own_report(content)
+        loop = is_own_report(content, self._loop_key)
         selection = select(envelope, len(content), loop, settings)
         if selection.reason is NotDue.TOO_LARGE:
             return Taken(missed=(TOO_LARGE.format(len(content)),))

@@ -11,9 +11,13 @@ import re
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
+from itertools import islice
 
 LOOP_HEADER = "X-TDC-Loop"
-"""Header of our journal reports; a message that carries it is not journaled again."""
+"""Header of our journal reports, by which a machine knows its own (journal/loop.py)."""
+
+MAX_LOOP_LINES = 50
+"""Loop lines that count in one header, from the top, where each report puts its own."""
 
 MAX_HEADER_BYTES = 1024**2
 MAX_VALUE_BYTES = 8 * 1024
@@ -25,7 +29,23 @@ _FIELD = re.compile(
     rb"^(subject|message-id|received)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.M
 )
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
-_LOOP = re.compile(rb"^" + LOOP_HEADER.encode() + rb"[ \t]*:", re.IGNORECASE | re.M)
+# An MTA on the way may fold the line where it has white space (RFC 5322 2.2.3).
+_LOOP = re.compile(
+    rb"^(?i:" + LOOP_HEADER.encode() + rb")[ \t]*:[ \t]*(?:\r?\n[ \t]+)?"
+    rb"([0-9a-f]{32})[ \t]*(?:\r?\n)?[ \t]+([0-9a-f]{64})[ \t]*\r?(?:\n|\Z)",
+    re.M,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLine:
+    """A well-formed value of LOOP_HEADER; whether its proof holds is not said.
+
+    `report_id` is 32 hexadecimal digits, `proof` 64: HMAC-SHA256 (RFC 2104) over the report id.
+    """
+
+    report_id: str
+    proof: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +55,7 @@ class HeaderFacts:
     `subject_raw` and `message_id_raw` are unfolded and stripped, empty if missing, of the first
     field of that name; `subject` is decoded (RFC 2047). `end` is the offset behind the empty
     line that ends the header (the header's end, if there is no such line). `hops` counts
-    Received (RFC 5321 6.3).
+    Received (RFC 5321 6.3). `loop_lines` are as `loop_lines` returns them.
     """
 
     subject_raw: bytes
@@ -43,7 +63,7 @@ class HeaderFacts:
     message_id_raw: bytes
     end: int
     eight_bit: bool
-    own_report: bool
+    loop_lines: tuple[LoopLine, ...]
     hops: int
 
 
@@ -66,18 +86,14 @@ def read_headers(content: bytes) -> HeaderFacts:
         message_id_raw=found.get(b"message-id", b""),
         end=_behind_empty_line(content, end),
         eight_bit=not header.isascii(),
-        own_report=_LOOP.search(header) is not None,
+        loop_lines=_loop_lines(content, end),
         hops=hops,
     )
 
 
-def is_own_report(content: bytes) -> bool:
-    """Say whether `content` is a journal report of ours: its header has LOOP_HEADER.
-
-    Only the outermost header counts: a user who forwards a report as an attachment sends an
-    ordinary message.
-    """
-    return _LOOP.search(content, 0, _header_length(content)) is not None
+def loop_lines(content: bytes) -> tuple[LoopLine, ...]:
+    """Return the well-formed loop lines of the header, from the top, at most MAX_LOOP_LINES."""
+    return _loop_lines(content, _header_length(content))
 
 
 def decode_value(raw: bytes) -> str:
@@ -111,6 +127,13 @@ def _text(raw: bytes) -> str:
 def _header_length(content: bytes) -> int:
     match = _SECTION.match(content, 0, MAX_HEADER_BYTES)
     return match.end() if match is not None else 0
+
+
+def _loop_lines(content: bytes, end: int) -> tuple[LoopLine, ...]:
+    return tuple(
+        LoopLine(match[1].decode(), match[2].decode())
+        for match in islice(_LOOP.finditer(content, 0, end), MAX_LOOP_LINES)
+    )
 
 
 def _behind_empty_line(content: bytes, end: int) -> int:

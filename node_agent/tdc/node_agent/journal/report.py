@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from tdc.node_agent.journal.headers import LOOP_HEADER, HeaderFacts, read_headers
+from tdc.node_agent.journal.loop import Reporter, signed
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.settings.connector import ConnectorSettings
 
@@ -69,7 +70,7 @@ def new_report_id(random: bytes | None = None) -> str:
 
 
 def build(
-    copy: Copy, settings: ConnectorSettings, machine: str, *, fallback: bool = False
+    copy: Copy, settings: ConnectorSettings, reporter: Reporter, *, fallback: bool = False
 ) -> Report:
     """Return the report of `copy`.
 
@@ -80,12 +81,12 @@ def build(
     top = _remote_ip_line(copy, settings)
     text = _text_part(copy, facts)
     if fallback:
-        return _encoded(copy, settings, machine, facts, text, top)
+        return _encoded(copy, settings, reporter, facts, text, top)
     boundary = _boundary(copy.report_id, copy.content)
     as_global = copy.envelope.smtputf8 and facts.eight_bit
     head = b"".join(
         (
-            _outer_headers(copy, settings, machine, facts),
+            _outer_headers(copy, settings, reporter, facts),
             _multipart(boundary),
             b"--", boundary, b"\r\n",
             _text_headers(text),
@@ -129,7 +130,7 @@ def _report(head: bytes, content: bytes, boundary: bytes, needs: Needs) -> Repor
 def _encoded(
     copy: Copy,
     settings: ConnectorSettings,
-    machine: str,
+    reporter: Reporter,
     facts: HeaderFacts,
     text: bytes,
     top: bytes,
@@ -140,7 +141,7 @@ def _encoded(
     quoted = not text.isascii()
     head = b"".join(
         (
-            _outer_headers(copy, settings, machine, facts),
+            _outer_headers(copy, settings, reporter, facts),
             ENCODED_HEADER.encode(), b": base64\r\n",
             _multipart(boundary),
             b"--", boundary, b"\r\n",
@@ -158,22 +159,25 @@ def _encoded(
 
 
 def _outer_headers(
-    copy: Copy, settings: ConnectorSettings, machine: str, facts: HeaderFacts
+    copy: Copy, settings: ConnectorSettings, reporter: Reporter, facts: HeaderFacts
 ) -> bytes:
-    sender = settings.report_from or f"tdc@{machine}"
+    sender = settings.report_from or f"tdc@{reporter.machine}"
     parent = _ascii(_one_line(facts.message_id_raw.decode("latin-1")))[:_MAX_OUTER_VALUE]
     date = format_datetime(datetime.fromtimestamp(copy.taken_at, UTC))
+    # Those of the original go on below ours: a loop through several gateways comes back through a
+    # machine that made an inner report, and it must know its own line.
+    loop = (signed(copy.report_id, reporter.loop_key), *facts.loop_lines)
     lines = (
         f"From: {_ascii(_one_line(sender))}",
         f"To: {_ascii(_one_line(copy.intake))}",
         f"Subject: {_outer_subject(facts)}",
-        f"Message-ID: <{copy.report_id}@{_ascii(_one_line(machine))}>",
+        f"Message-ID: <{copy.report_id}@{_ascii(_one_line(reporter.machine))}>",
         f"Date: {date}",
         # Readers look for exactly this spelling at the start of a line, with nothing behind it.
         "X-MS-Journal-Report:",
         f"X-MS-Exchange-Parent-Message-Id: {parent}",
         "Auto-Submitted: auto-generated",  # RFC 3834 5
-        f"{LOOP_HEADER}: {_ascii(_one_line(machine))}",
+        *(f"{LOOP_HEADER}: {line.report_id} {line.proof}" for line in loop),
         "MIME-Version: 1.0",
     )
     return ("\r\n".join(lines) + "\r\n").encode("ascii")
