@@ -35,14 +35,10 @@ from tdc.node_agent.spool.values import (
     Setaside,
     SpoolFacts,
 )
-from tdc.node_agent.spool.writer import Writer
+from tdc.node_agent.spool.writer import WRITE_TIMEOUT, Writer
 from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.mail.envelope import Envelope
 
-HOLD_TIMEOUT = 10.0
-"""Seconds after which `hold` gives up; the MTA is waiting behind it."""
-MARK_TIMEOUT = 10.0
-"""Seconds after which delivery goes on without knowing that its mark is durable."""
 RELEASE_MARK_DELAY = 1.0
 """Seconds that the mark of a release may wait; a copy delivered sooner never needs it."""
 _STOPPING = "the agent is stopping"
@@ -141,11 +137,10 @@ class Spool:
         copy = Copy(self._mid, report_id, intake, envelope, content, now)
         ledger.add(size)
         try:
-            async with asyncio.timeout(HOLD_TIMEOUT):
-                await self._writer.write(lambda batch: batch.holds.append(copy), copy)
+            await self._writer.hold(copy)
         except TimeoutError:
             self._forget_hold(copy)
-            raise SpoolUnavailable(f"no write returned within {HOLD_TIMEOUT:.0f} s") from None
+            raise SpoolUnavailable(f"no write returned within {WRITE_TIMEOUT:.0f} s") from None
         except SpoolUnavailable:
             ledger.remove(size)
             raise
@@ -335,8 +330,7 @@ class Spool:
     async def _mark(self, add: Callable[[Batch], None]) -> None:
         """Wait until a mark is durable; when the file fails the writer keeps it, see there."""
         with contextlib.suppress(SpoolUnavailable, TimeoutError):
-            async with asyncio.timeout(MARK_TIMEOUT):
-                await self._writer.write(add)
+            await self._writer.write(add)
 
 
 @dataclass(frozen=True, slots=True)

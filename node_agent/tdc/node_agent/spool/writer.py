@@ -1,9 +1,11 @@
 """The one thread that writes the spool's file: group commit.
 
-Whatever waits when the thread is free goes into one transaction, so that the cost of an fsync
-is shared by all who wait for it. Promises: a future is resolved after its commit, never before;
-after a failed write no copy is taken until a write on a freshly opened file succeeds; marks of
-copies that left the spool (delivered, deferred, dead) are kept meanwhile and written first.
+What is to be written gathers in the event loop and is handed over as one group, which is one
+transaction: the cost of an fsync is shared by all who wait for it, and the thread takes the
+interpreter lock from the loop once for all of them. Promises: a future is resolved after its
+commit, never before; after a failed write no copy is taken until a write on a freshly opened file
+succeeds; marks of copies that left the spool (delivered, deferred, dead) are kept meanwhile and
+written first.
 """
 
 from __future__ import annotations
@@ -23,8 +25,13 @@ from tdc.shared.edge.clock import chance, monotonic
 
 GROUP_OPERATIONS = 1_000
 GROUP_BYTES = 32 * 1024**2
+LINGER = 0.001
+"""Seconds that a group gathers while there are others to share its commit with. A lone caller
+does not wait: what follows a group of one goes at once."""
 RETRY = 2.0
 """Seconds between two tries to get a failed file back, give or take half."""
+WRITE_TIMEOUT = 10.0
+"""Seconds after which a future of a write ends in TimeoutError; the write may still happen."""
 ASK_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 20.0
 REFUSED = "refused"
@@ -39,15 +46,6 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """Something to commit: `add` puts it into a batch; `copy` is there when it is a hold."""
-
-    add: Callable[[Batch], None]
-    future: _Future | None = None
-    copy: Copy | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
     """Something to read between two commits."""
 
@@ -57,14 +55,24 @@ class Ask:
 
 @dataclass(slots=True)
 class _Group:
+    """One transaction, and what is to be read behind it."""
+
     batch: Batch = field(default_factory=Batch)
     futures: list[_Future] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
+    intakes: set[str] = field(default_factory=set)
     highest_mid: int = 0
+    operations: int = 0
+    held_bytes: int = 0
+    expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def full(self) -> bool:
+        return self.operations >= GROUP_OPERATIONS or self.held_bytes >= GROUP_BYTES
 
 
 class Writer:
-    """Owns the open file. `submit` and `ask` belong to the event loop, the rest to the thread.
+    """Owns the open file. Public methods belong to the event loop, `_run` and below to the thread.
 
     `on_fault(reason or None)` is called in the event loop when the file fails or is back.
     """
@@ -90,12 +98,17 @@ class Writer:
         self._intakes = intakes
         self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[Write | Ask | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
+        self._gathering = _Group()
+        self._under_way = 0  # groups handed over and not finished
+        self._shared = False  # the last group was for more than one caller
+        self._lingering: asyncio.Handle | None = None
+        self._closing = False
+        self._stale = False
         self._fault: str | None = None
         self._retry_at = 0.0
         self._unwritten = Batch()
         self._refreshed_at = 0.0
-        self._closing = False
         self.oldest = {}
         self.free_bytes = folder.free_bytes()
         self._refresh(database)
@@ -111,6 +124,10 @@ class Writer:
         A disk that does not answer is left behind after CLOSE_TIMEOUT; what is in the file then
         is what was acknowledged.
         """
+        self._closing = True
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
         if self._database is not None and not self._thread.is_alive():
@@ -118,66 +135,106 @@ class Writer:
 
     def submit(self, add: Callable[[Batch], None]) -> None:
         """Have it written with the next group, without waiting."""
-        self._queue.put(Write(add))
+        add(self._gathering.batch)
+        self._gathered()
 
-    def write(self, add: Callable[[Batch], None], copy: Copy | None = None) -> _Future:
-        """Have it written; the future is done when it is durable."""
+    def write(self, add: Callable[[Batch], None]) -> _Future:
+        """Have it written; the future is done when it is durable.
+
+        It ends in SpoolUnavailable if the file fails, in TimeoutError after WRITE_TIMEOUT.
+        """
         future: _Future = self._loop.create_future()
-        self._queue.put(Write(add, future, copy))
+        add(self._gathering.batch)
+        self._gathering.futures.append(future)
+        self._gathered()
         return future
+
+    def hold(self, copy: Copy) -> _Future:
+        """Have a new copy written; the future is as that of `write`."""
+        group = self._gathering
+        group.highest_mid = max(group.highest_mid, copy.mid)
+        group.intakes.add(copy.intake)
+        group.held_bytes += len(copy.content)
+        return self.write(lambda batch: batch.holds.append(copy))
 
     async def ask(self, read: Callable[[Database], _T]) -> _T:
         """Return what `read` gives; raises SpoolUnavailable."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._queue.put(Ask(read, future))  # type: ignore[arg-type]  # a future of what read gives
+        # A future of what `read` gives
+        self._gathering.asks.append(Ask(read, future))  # type: ignore[arg-type]
+        self._gathered()
         try:
             async with asyncio.timeout(ASK_TIMEOUT):
                 return await future
         except TimeoutError:
             raise SpoolUnavailable(f"no read returned within {ASK_TIMEOUT:.0f} s") from None
 
+    # Gathering
+
+    def _gathered(self) -> None:
+        group = self._gathering
+        group.operations += 1
+        if group.expiry is None:  # one timer for all that share the commit
+            group.expiry = self._loop.call_later(WRITE_TIMEOUT, _expire, group.futures)
+        if group.full or self._closing:
+            self._hand_over()
+        elif self._lingering is None and not self._under_way:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Hand the group over soon: behind what the loop does now, or LINGER later if shared."""
+        if self._shared:
+            self._lingering = self._loop.call_later(LINGER, self._lingered)
+        else:
+            self._lingering = self._loop.call_soon(self._lingered)
+
+    def _lingered(self) -> None:
+        self._lingering = None
+        if not self._under_way:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        group, self._gathering = self._gathering, _Group()
+        if group.operations:
+            self._shared = group.operations > 1
+            self._under_way += 1
+            self._queue.put(group)
+
+    def _finished(self, group: _Group, settled: _Settled) -> None:
+        if group.expiry is None:  # made by the thread itself
+            return
+        group.expiry.cancel()
+        self._under_way -= 1
+        if self._gathering.operations and self._lingering is None and not self._under_way:
+            self._linger()
+        _resolve(settled)
+
     # The thread
 
     def _run(self) -> None:
-        while not (self._closing and self._queue.empty()):
+        ended = False
+        while not (ended and self._queue.empty()):
             group = self._next_group()
+            ended |= group is None
+            if group is None:
+                continue
             self.busy_since = monotonic()
             settled = self._work(group)
             self.busy_since = None
-            if settled:
-                self._loop.call_soon_threadsafe(_resolve, settled)
+            self._loop.call_soon_threadsafe(self._finished, group, settled)
         if self._fault is not None and self._unwritten:
             self._recover()  # a last try: what is not marked now is delivered again
 
-    def _next_group(self) -> _Group:
-        """Take everything that waits; wait for the first of it."""
-        group = _Group()
-        taken = held_bytes = 0
+    def _next_group(self) -> _Group | None:
+        """Wait for the next group; an empty one where there is work without one. None ends."""
+        if self._fault is not None:
+            timeout: float | None = RETRY / 2
+        else:
+            timeout = REFRESH if self._stale else None
         try:
-            item = self._queue.get(timeout=RETRY / 2 if self._fault else None)
-            while True:
-                if item is None:
-                    self._closing = True
-                elif isinstance(item, Ask):
-                    group.asks.append(item)
-                else:
-                    held_bytes += self._add(group, item)
-                taken += 1
-                if taken >= GROUP_OPERATIONS or held_bytes >= GROUP_BYTES:
-                    return group
-                item = self._queue.get_nowait()
+            return self._queue.get(timeout=timeout)
         except queue.Empty:
-            return group
-
-    def _add(self, group: _Group, write: Write) -> int:
-        write.add(group.batch)
-        if write.future is not None:
-            group.futures.append(write.future)
-        if write.copy is None:
-            return 0
-        group.highest_mid = max(group.highest_mid, write.copy.mid)
-        self._intakes.add(write.copy.intake)
-        return len(write.copy.content)
+            return _Group()
 
     def _work(self, group: _Group) -> _Settled:
         """Commit and read for a group; return how each future ends."""
@@ -192,10 +249,12 @@ class Writer:
 
     def _commit(self, group: _Group) -> None:
         assert self._database is not None
+        self._intakes |= group.intakes
         self._folder.reserve(group.highest_mid)
         if group.batch:
             self._database.write(group.batch)
-        if monotonic() - self._refreshed_at > REFRESH or self._queue.empty():
+        self._stale = group.operations > 1 and monotonic() - self._refreshed_at < REFRESH
+        if not self._stale:
             self._refresh(self._database)
 
     def _refresh(self, database: Database) -> None:
@@ -253,6 +312,12 @@ class Writer:
             return ask.future, ask.read(self._database), None
         except DatabaseFault as error:
             return ask.future, None, SpoolUnavailable(str(error))
+
+
+def _expire(futures: list[_Future]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(TimeoutError())
 
 
 def _resolve(settled: _Settled) -> None:
