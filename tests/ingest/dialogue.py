@@ -19,6 +19,7 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
+from tests.fakes.listening import listening
 from tests.ingest.conftest import Bench, running_filter
 
 STEP_TIMEOUT = 5.0
@@ -124,9 +125,10 @@ async def play(script: Path, folder: Path) -> None:
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await accepted.put(Side(reader, writer))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**24)
-    port = server.sockets[0].getsockname()[1]
-    async with server, running_filter(folder, port, stop_timeout=0.1) as bench:
+    async with (
+        listening(accept) as port,
+        running_filter(folder, port, stop_timeout=0.1) as bench,
+    ):
         run = Play(bench, accepted)
         for number, line in enumerate(script.read_text().splitlines(), 1):
             if not line.strip() or line.startswith("#"):

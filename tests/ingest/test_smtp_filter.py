@@ -14,6 +14,7 @@ import pytest
 
 from tests.demo.messages import demo_messages
 from tests.demo.send import SendRefused, send_all, stuffed
+from tests.fakes.listening import listening
 from tests.ingest.conftest import Bench, running_filter
 from tests.ingest.dialogue import connected
 from tests.system.postfix import free_port
@@ -59,11 +60,8 @@ class Sink:
 @asynccontextmanager
 async def filter_and_sink(folder: Path, **options: object) -> AsyncIterator[tuple[Bench, Sink]]:
     sink = Sink()
-    server = await asyncio.start_server(sink.serve, "127.0.0.1", 0, limit=2**25)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        async with running_filter(folder, port, **options) as bench:
-            yield bench, sink
+    async with listening(sink.serve) as port, running_filter(folder, port, **options) as bench:
+        yield bench, sink
 
 
 async def test_odd_messages_leave_as_they_came_and_so_do_their_copies(tmp_path: Path) -> None:

@@ -317,9 +317,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
         await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with listening(say_nothing) as port:
         with pytest.raises(grpc_tls.ManagerUnreachable):
             await grpc_tls.fetch_authority(f"127.0.0.1:{port}", "00" * 32, timeout=0.2)
     for address in (f"127.0.0.1:{port}", "nonsense", "127.0.0.1:port"):
