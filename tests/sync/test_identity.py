@@ -35,6 +35,8 @@ from tdc.manager.identity.peer import (
 from tdc.shared.edge import grpc_tls
 from tdc.shared.sync.identity import NotAnIdentity, identity_uri, parse_identity
 
+from tests.fakes.listening import listening
+
 WHOAMI = "/test.Who/Ami"
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
