@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,26 @@ def test_work_is_bounded_and_nil_without_the_header(
     forged = b"".join(line(f"{number:032x}", OTHER.loop_key) for number in range(lines))
     assert not is_own_report(forged + b"X-TDC-Loop: mx1\r\n" + MESSAGE, OURS.loop_key)
     assert len(made) == min(lines, MAX_LOOP_LINES)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"X-TDC-Loop:" + b" " * 1_000_000 + b"\r\n",
+        b"X-TDC-Loop: " + ID.encode() + b" " * 1_000_000 + b"\r\n",
+        b"X-TDC-Loop: " + ID.encode() + b"\r\n" + b" " * 1_000_000 + b"\r\n",
+        line()[:-2] + b" " * 1_000_000 + b"x\r\n",
+        b"X-TDC-Loop" + b" " * 1_000_000 + b"\r\n",
+        b"X-TDC-Loop:\r\n" * 80_000,
+        b"X-TDC-Loop: " + ID.encode() + b"\r\n \r\n" * 200_000,
+    ],
+    ids=range(7),
+)
+def test_a_header_made_to_be_slow_is_read_in_one_pass(odd: bytes) -> None:
+    """With backtracking each would take from seconds to hours; a second leaves room for load."""
+    begun = process_time()
+    assert not is_own_report(odd + MESSAGE, OURS.loop_key)
+    assert process_time() - begun < 1
 
 
 def test_the_secret_is_in_no_text_about_the_reporter() -> None:

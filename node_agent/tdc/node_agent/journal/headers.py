@@ -29,12 +29,14 @@ _FIELD = re.compile(
     rb"^(subject|message-id|received)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.M
 )
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
-# An MTA on the way may fold the line where it has white space (RFC 5322 2.2.3).
+# An MTA on the way may fold the line where it has white space (RFC 5322 2.2.3). Each quantifier
+# is possessive: with backtracking, a megabyte of blanks in the value would take minutes.
+_BLANKS = rb"[ \t]*+(?:\r?\n[ \t]++)?+"
 _LOOP = re.compile(
-    rb"^(?i:" + LOOP_HEADER.encode() + rb")[ \t]*:[ \t]*(?:\r?\n[ \t]+)?"
-    rb"([0-9a-f]{32})[ \t]*(?:\r?\n)?[ \t]+([0-9a-f]{64})[ \t]*\r?(?:\n|\Z)",
+    rb"^(?i:" + LOOP_HEADER.encode() + rb")[ \t]*+:" + _BLANKS +
+    rb"([0-9a-f]{32})(?=\s)" + _BLANKS + rb"([0-9a-f]{64})[ \t]*+\r?(?:\n|\Z)",
     re.M,
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
