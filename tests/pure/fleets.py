@@ -82,7 +82,8 @@ def _without_second_adds(edits: Iterable[Edit]) -> list[Edit]:
     return seen
 
 
-edit_lists = st.lists(st.one_of(sets, sets, unsets, adds), max_size=6).map(_without_second_adds)
+some_edits: st.SearchStrategy[Edit] = st.one_of(sets, sets, unsets, adds)
+edit_lists = st.lists(some_edits, max_size=6).map(_without_second_adds)
 plain_edit_lists = st.lists(st.one_of(sets, unsets), max_size=5)
 
 

@@ -41,7 +41,9 @@ HOLDS = st.none() | st.builds(HoldView, st.sampled_from([NOW - 1, NOW + 10]))
 
 
 @given(st.integers(0, 12), CONNECTIONS, LIMITS, HOLDS)
-def test_what_the_rules_never_do(waiting, connections, limits, hold):
+def test_what_the_rules_never_do(
+    waiting: int, connections: list[ConnectionView], limits: Limits, hold: HoldView | None
+) -> None:
     actions = assign(waiting, connections, limits, hold, NOW)
     by_number = {one.number: one for one in connections}
     sends = [one.number for one in actions if isinstance(one, Send)]
@@ -66,7 +68,9 @@ def test_what_the_rules_never_do(waiting, connections, limits, hold):
 
 
 @given(st.integers(1, 12), CONNECTIONS, LIMITS)
-def test_something_always_moves_while_reports_wait(waiting, connections, limits):
+def test_something_always_moves_while_reports_wait(
+    waiting: int, connections: list[ConnectionView], limits: Limits
+) -> None:
     """No situation without a hold stands still: a send, an opening, or one under way."""
     actions = assign(waiting, connections, limits, None, NOW)
     moving = any(one.state is not ConnectionState.IDLE for one in connections)
@@ -75,13 +79,15 @@ def test_something_always_moves_while_reports_wait(waiting, connections, limits)
 
 
 @given(CONNECTIONS, LIMITS, HOLDS)
-def test_nothing_is_opened_for_nothing(connections, limits, hold):
+def test_nothing_is_opened_for_nothing(
+    connections: list[ConnectionView], limits: Limits, hold: HoldView | None
+) -> None:
     assert not any(
         isinstance(one, Open | Send) for one in assign(0, connections, limits, hold, NOW)
     )
 
 
-def test_an_idle_connection_is_closed_when_its_time_is_up():
+def test_an_idle_connection_is_closed_when_its_time_is_up() -> None:
     one = ConnectionView(1, ConnectionState.IDLE, 3, idle_since=NOW - 20)
     limits = Limits(10, 100, 20.0)
     assert assign(0, [one], limits, None, NOW) == (Close(1),)
@@ -89,7 +95,7 @@ def test_an_idle_connection_is_closed_when_its_time_is_up():
     assert next_change([one], limits, None, NOW) == NOW
 
 
-def test_a_busy_connection_takes_another_until_its_limit():
+def test_a_busy_connection_takes_another_until_its_limit() -> None:
     limits = Limits(2, 3, 20.0)
     busy = ConnectionView(1, ConnectionState.BUSY, 2)
     assert takes_another(busy, limits, None, 2)

@@ -233,7 +233,7 @@ def _text_fields(raw: bytes) -> list[tuple[str, str]]:
     part = message.get_payload(0)
     text = part.get_payload(decode=True).decode()  # type: ignore[union-attr]
     lines = text.removesuffix("\r\n").split("\r\n")
-    return [tuple(line.split(":", 1)) for line in lines]  # type: ignore[misc]
+    return [tuple(line.split(":", 1)) for line in lines]
 
 
 def test_the_client_address_goes_on_top_of_the_copy_when_asked_for() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random as chances
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,9 @@ def found(*records: tuple[int, str]) -> MxAnswer:
 
 
 @given(RECORDS, st.randoms(use_true_random=False))
-def test_hosts_come_by_preference_each_once_and_only_names(records, random):
+def test_hosts_come_by_preference_each_once_and_only_names(
+    records: list[MxRecord], random: chances.Random
+) -> None:
     usable = [one for one in records if one.host and not one.host[0].isdigit()]
     answer = MxAnswer(DnsStatus.FOUND, tuple(records))
     if not usable:
@@ -38,24 +42,24 @@ def test_hosts_come_by_preference_each_once_and_only_names(records, random):
     assert [best[host] for host in hosts] == sorted(best.values())
 
 
-def test_equal_preferences_are_shuffled():
+def test_equal_preferences_are_shuffled() -> None:
     answer = found((10, "a.example"), (10, "b.example"))
     first = hosts_by_mx("x.example", answer, iter([0.1, 0.9]).__next__)
     second = hosts_by_mx("x.example", answer, iter([0.9, 0.1]).__next__)
     assert (first, second) == (("a.example", "b.example"), ("b.example", "a.example"))
 
 
-def test_without_mx_the_domain_is_the_host():
+def test_without_mx_the_domain_is_the_host() -> None:
     assert hosts_by_mx("x.example", MxAnswer(DnsStatus.NO_DATA), lambda: 0.0) == ("x.example",)
 
 
 @pytest.mark.parametrize("status", [DnsStatus.NO_NAME, DnsStatus.FAILED, DnsStatus.TIMEOUT])
-def test_a_failed_lookup_is_never_a_reason_to_use_the_domain(status: DnsStatus):
+def test_a_failed_lookup_is_never_a_reason_to_use_the_domain(status: DnsStatus) -> None:
     with pytest.raises(NoRoute):
         hosts_by_mx("x.example", MxAnswer(status), lambda: 0.0)
 
 
-def test_a_null_mx_says_no_and_means_nothing_among_others():
+def test_a_null_mx_says_no_and_means_nothing_among_others() -> None:
     with pytest.raises(NoRoute, match="null MX"):
         hosts_by_mx("x.example", found((0, "")), lambda: 0.0)
     assert hosts_by_mx("x.example", found((0, ""), (5, "a.example")), lambda: 0.0) == ("a.example",)
@@ -65,7 +69,7 @@ def addresses(*hosts: HostAnswer, allow_local: bool = False) -> list[str]:
     return [one.address for one in candidates("x.example", hosts, 25, allow_local=allow_local)]
 
 
-def test_address_families_alternate_and_five_are_enough():
+def test_address_families_alternate_and_five_are_enough() -> None:
     host = HostAnswer("a.example", ("192.0.2.1", "192.0.2.2", "192.0.2.3"), ("2001:db8::1",))
     other = HostAnswer("b.example", ("192.0.2.4", "192.0.2.5"))
     assert addresses(host, other) == [
@@ -73,7 +77,7 @@ def test_address_families_alternate_and_five_are_enough():
     ]  # fmt: skip
 
 
-def test_mx_hosts_without_addresses_are_skipped_and_all_of_them_are_an_error():
+def test_mx_hosts_without_addresses_are_skipped_and_all_of_them_are_an_error() -> None:
     assert addresses(HostAnswer("a.example"), HostAnswer("b.example", ("192.0.2.4",))) == [
         "192.0.2.4"
     ]
@@ -89,7 +93,7 @@ NEVER = ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0
 
 
 @pytest.mark.parametrize("address", LOCAL)
-def test_addresses_of_this_machine_are_forbidden_unless_allowed(address: str):
+def test_addresses_of_this_machine_are_forbidden_unless_allowed(address: str) -> None:
     assert forbidden(address, allow_local=False)
     assert not forbidden(address, allow_local=True)
     with pytest.raises(NoRoute, match="may not go to"):
@@ -97,10 +101,10 @@ def test_addresses_of_this_machine_are_forbidden_unless_allowed(address: str):
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_some_addresses_are_never_a_mail_host(address: str):
+def test_some_addresses_are_never_a_mail_host(address: str) -> None:
     assert forbidden(address, allow_local=True)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "10.1.2.3", "2001:db8::1"])
-def test_other_addresses_are_allowed(address: str):
+def test_other_addresses_are_allowed(address: str) -> None:
     assert not forbidden(address, allow_local=False)

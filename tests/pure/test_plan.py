@@ -8,6 +8,7 @@ from tdc.manager.levels.edit import (
     AddGroup,
     AddMachine,
     Edit,
+    LevelChange,
     RestoreLevels,
     UnsetValues,
     apply_edits,
@@ -155,7 +156,10 @@ def test_a_new_machine_is_judged_with_what_it_inherits() -> None:
     cluster = after(new_cluster("c1"), AddGroup("g1"))
     good = make_plan(cluster, [AddMachine("mx1", "g1")])
     assert (good.problems, good.machines, good.start_copying) == ((), (), ())
-    edits = [put(CLUSTER, enabled=True, intake_address="j@intake.example"), AddMachine("mx1", "g1")]
+    edits: list[Edit] = [
+        put(CLUSTER, enabled=True, intake_address="j@intake.example"),
+        AddMachine("mx1", "g1"),
+    ]
     plan = make_plan(cluster, edits)
     assert plan.start_copying == ("mx1",)
     assert {change.setting for change in plan.machines} == {"enabled", "intake_address"}
@@ -214,7 +218,8 @@ def test_a_plan_that_changes_nothing_says_so(cluster: Cluster) -> None:
 def test_undoing_commits_newest_first_gives_what_every_level_held(
     cluster: Cluster, first: list[Edit], second: list[Edit], third: list[Edit]
 ) -> None:
-    now, history = cluster, []
+    now = cluster
+    history: list[tuple[LevelChange, ...]] = []
     for edits in (first, second, third):
         edited = apply_edits(now, edits)
         history.insert(0, edited.level_changes)

@@ -16,7 +16,9 @@ SETTINGS = st.builds(
 
 
 @given(st.integers(0, 10**9), SETTINGS, JITTER)
-def test_a_wait_never_leaves_its_bounds(failures: int, settings: RetrySettings, jitter: float):
+def test_a_wait_never_leaves_its_bounds(
+    failures: int, settings: RetrySettings, jitter: float
+) -> None:
     wait = wait_after(failures, settings, jitter)
     assert min(settings.initial, settings.maximum) <= wait <= settings.maximum
 
@@ -24,12 +26,12 @@ def test_a_wait_never_leaves_its_bounds(failures: int, settings: RetrySettings, 
 @given(st.integers(1, 60), SETTINGS, JITTER)
 def test_waits_never_shrink_by_more_than_their_spread(
     failures: int, settings: RetrySettings, jitter: float
-):
+) -> None:
     now, later = (wait_after(count, settings, jitter) for count in (failures, failures + 1))
     assert later >= now * 0.6
 
 
-def test_waits_double_until_the_maximum():
+def test_waits_double_until_the_maximum() -> None:
     settings = RetrySettings(60, 3_600, 86_400)
     middle = [wait_after(count, settings, 0.5) for count in range(2, 9)]
     assert middle == [120, 240, 480, 960, 1920, 3150, 3150]
@@ -44,7 +46,7 @@ def test_waits_double_until_the_maximum():
 )
 def test_a_copy_is_tried_until_its_lifetime_is_over_and_not_after(
     now: float, age: float, attempts: int, settings: RetrySettings, jitter: float
-):
+) -> None:
     taken_at = now - age
     at = next_attempt(now, taken_at, attempts, settings, jitter)
     if now - min(taken_at, now) >= settings.lifetime:
@@ -55,7 +57,7 @@ def test_a_copy_is_tried_until_its_lifetime_is_over_and_not_after(
 
 
 @given(SETTINGS, JITTER)
-def test_attempts_of_one_copy_end(settings: RetrySettings, jitter: float):
+def test_attempts_of_one_copy_end(settings: RetrySettings, jitter: float) -> None:
     """Never more attempts than the shortest wait allows, and the last at the very end."""
     now, attempts, last = 0.0, 0, 0.0
     while (at := next_attempt(now, 0.0, attempts, settings, jitter)) is not None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import JUDGED, faults_of, own_faults_of
-from tdc.shared.settings.values import Settings
+from tdc.shared.settings.values import Settings, Value
 
 from tests.pure.setting_values import any_settings
 
@@ -68,7 +68,7 @@ SOUND: list[dict[str, object]] = [
 ]
 
 
-def in_force(present: dict[str, object]) -> dict[str, object]:
+def in_force(present: dict[str, object]) -> dict[str, Value | None]:
     return default_values() | dict(checked(present))
 
 
@@ -76,14 +76,14 @@ def in_force(present: dict[str, object]) -> dict[str, object]:
 def test_broken_settings_are_blamed_on_one_setting_with_a_reason(
     present: dict[str, object], setting: str, says: str
 ) -> None:
-    (fault,) = faults_of(in_force(present))  # type: ignore[arg-type]
+    (fault,) = faults_of(in_force(present))
     assert fault.setting == setting
     assert says in fault.reason
 
 
 @pytest.mark.parametrize("present", SOUND, ids=lambda value: str(value)[:40])
 def test_the_nearest_sound_settings_have_no_fault(present: dict[str, object]) -> None:
-    assert faults_of(in_force(present)) == ()  # type: ignore[arg-type]
+    assert faults_of(in_force(present)) == ()
 
 
 @given(any_settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,12 +23,12 @@ from tdc.node_agent.deliver.trouble import (
 WHERE = "mx1.intake.example:25"
 
 
-def reply(stage: Stage, text: str, **facts) -> Outcome:
+def reply(stage: Stage, text: str, **facts: Any) -> Outcome:
     code, _, rest = text.partition(" ")
     return judge(Trouble(WHERE, stage, reply=Reply(int(code), (rest,)), **facts))
 
 
-def error(stage: Stage, kind: Error, **facts) -> Outcome:
+def error(stage: Stage, kind: Error, **facts: Any) -> Outcome:
     return judge(Trouble(WHERE, stage, error=kind, text="broke", **facts))
 
 
@@ -60,28 +62,28 @@ def error(stage: Stage, kind: Error, **facts) -> Outcome:
         (Stage.DOT, "554 5.6.0 broken", Verdict.DEAD),
     ],
 )
-def test_replies(stage: Stage, text: str, verdict: Verdict):
+def test_replies(stage: Stage, text: str, verdict: Verdict) -> None:
     assert reply(stage, text).verdict is verdict
 
 
 @pytest.mark.parametrize("stage", [Stage.BANNER, Stage.EHLO, Stage.STARTTLS, Stage.MAIL])
-def test_trouble_of_a_host_is_tried_at_the_next(stage: Stage):
+def test_trouble_of_a_host_is_tried_at_the_next(stage: Stage) -> None:
     assert reply(stage, "421 4.3.2 no", more_hosts=True).verdict is Verdict.NEXT_HOST
 
 
 @pytest.mark.parametrize("kind", [Error.NO_STARTTLS, Error.TLS])
-def test_tls_trouble_says_tls_error_and_what_to_check(kind: Error):
+def test_tls_trouble_says_tls_error_and_what_to_check(kind: Error) -> None:
     outcome = error(Stage.TLS, kind)
     assert (outcome.verdict, outcome.reason) == (Verdict.HOLD, "TLS Error")
     assert outcome.check.startswith(f"{WHERE} ")
     assert error(Stage.TLS, kind, more_hosts=True).verdict is Verdict.NEXT_HOST
 
 
-def test_no_starttls_reads_as_documented():
+def test_no_starttls_reads_as_documented() -> None:
     assert error(Stage.STARTTLS, Error.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
 
 
-def test_greylisting_is_given_its_time_and_capacity_fewer_connections():
+def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
     assert reply(Stage.RCPT, "451 4.7.1 try later").at_least == GREYLIST_WAIT
     assert reply(Stage.RCPT, "450 Greylisted, sorry").at_least == GREYLIST_WAIT
     assert reply(Stage.RCPT, "450 4.1.1 later").at_least == 0
@@ -89,21 +91,21 @@ def test_greylisting_is_given_its_time_and_capacity_fewer_connections():
     assert reply(Stage.DOT, "452 4.3.1 full").fewer
 
 
-def test_a_limit_for_a_connection_is_nobodys_fault():
+def test_a_limit_for_a_connection_is_nobodys_fault() -> None:
     assert reply(Stage.MAIL, "421 enough", delivered_before=10).verdict is Verdict.AGAIN
     assert error(Stage.MAIL, Error.DROPPED, delivered_before=1).verdict is Verdict.AGAIN
     assert error(Stage.MAIL, Error.DROPPED).verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("code", [501, 504, 555])
-def test_a_parameter_that_we_added_is_left_out_once(code: int):
+def test_a_parameter_that_we_added_is_left_out_once(code: int) -> None:
     told = f"{code} 5.5.4 no"
     assert reply(Stage.MAIL, told, declared_size=True).verdict is Verdict.WITHOUT_SIZE
     assert reply(Stage.MAIL, told).verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("kind", [Error.DROPPED, Error.TIMEOUT, Error.GARBAGE])
-def test_no_reply_to_the_dot_may_repeat_the_message(kind: Error):
+def test_no_reply_to_the_dot_may_repeat_the_message(kind: Error) -> None:
     outcome = error(Stage.DOT, kind, may_be_taken=True, more_hosts=True)
     assert (outcome.verdict, outcome.maybe_duplicate) == (Verdict.DEFER, True)
     assert not error(Stage.CONTENT, kind).maybe_duplicate
@@ -124,7 +126,7 @@ TROUBLES = st.builds(
 
 
 @given(TROUBLES)
-def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_a_dead_letter(trouble: Trouble):
+def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_a_dead_letter(trouble: Trouble) -> None:
     outcome = judge(trouble)
     positive = trouble.reply is not None and trouble.reply.positive
     assert (outcome.verdict is Verdict.DELIVERED) == positive
@@ -139,7 +141,7 @@ def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_a_dead_letter(trouble: Tr
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DEAD, Verdict.DEFER])
-def test_too_many_in_a_row_are_the_destinations_fault(verdict: Verdict):
+def test_too_many_in_a_row_are_the_destinations_fault(verdict: Verdict) -> None:
     one = Outcome(verdict, "Message Refused", "no")
     assert in_a_row(one, MANY_IN_A_ROW - 1) is one
     assert in_a_row(one, MANY_IN_A_ROW).verdict is Verdict.HOLD
