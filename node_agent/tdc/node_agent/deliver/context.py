@@ -30,18 +30,21 @@ class Context:
     generation: int = 0
     stopping: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    recording: set[asyncio.Task[None]] = field(default_factory=set)
+    recording: set[asyncio.Future[None]] = field(default_factory=set)
     group: asyncio.TaskGroup | None = None
 
-    def record(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def record(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
         """Write an outcome to the spool beside whatever goes on; the stop waits for it."""
         assert self.group is not None
-        task = self.group.create_task(work)
-        self.recording.add(task)
-        task.add_done_callback(self._recorded)
-        return task
+        return self.recorded(self.group.create_task(work))
 
-    def _recorded(self, task: asyncio.Task[None]) -> None:
-        self.recording.discard(task)
+    def recorded(self, mark: asyncio.Future[None]) -> asyncio.Future[None]:
+        """Have the stop wait for an outcome that is being written already."""
+        self.recording.add(mark)
+        mark.add_done_callback(self._written)
+        return mark
+
+    def _written(self, mark: asyncio.Future[None]) -> None:
+        self.recording.discard(mark)
         if self.stopping:
             self.wake.set()

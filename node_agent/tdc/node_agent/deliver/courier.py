@@ -48,7 +48,7 @@ class _CourierTask:
     def __init__(self, context: Context, destination: DestinationState, courier: Courier) -> None:
         self._context, self._destination, self._courier = context, destination, courier
         self._candidates: tuple[Candidate, ...] = ()
-        self._records: deque[asyncio.Task[None]] = deque()
+        self._records: deque[asyncio.Future[None]] = deque()
 
     # Opening
 
@@ -269,7 +269,9 @@ class _CourierTask:
     async def _recorded(self, at_most: int = 0) -> None:
         """Wait until at most so many outcomes of this connection are not durable yet."""
         while len(self._records) > at_most:
-            await asyncio.shield(self._records.popleft())
+            record = self._records.popleft()
+            if not record.done():
+                await asyncio.shield(record)
 
     # Leaving
 

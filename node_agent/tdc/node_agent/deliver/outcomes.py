@@ -16,7 +16,7 @@ from tdc.shared.settings.connector import ConnectorSettings
 BUSY_WAIT = 30.0
 """Seconds without a further connection after the intake asked for fewer."""
 
-Record = asyncio.Task[None] | None
+Record = asyncio.Future[None] | None
 
 
 def retry_settings(settings: ConnectorSettings) -> RetrySettings:
@@ -35,7 +35,7 @@ def delivered(
     if destination.succeeded(context.settings().delivery_max_connections):
         context.log.released(destination.domain)
         context.wake.set()
-    return context.record(context.spool.delivered(copy.mid, reply=reply, tls_version=version))
+    return context.recorded(context.spool.delivered(copy.mid, reply=reply, tls_version=version))
 
 
 def failed(context: Context, destination: DestinationState, copy: Copy, judged: Outcome) -> Record:

@@ -8,15 +8,13 @@ nothing is taken and nothing is claimed, and it heals by itself.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.database import (
     MAX_CONTENT,
-    Batch,
     Damage,
     Database,
     DatabaseFault,
@@ -166,7 +164,7 @@ class Spool:
     async def discard(self, mid: int) -> None:
         """The next hop refused the original: the copy goes away, durably."""
         self._ledger.discard(mid)
-        await self._finish(mid, "discarded", "the next hop did not take the original")
+        await self._finished(mid, "discarded", "the next hop did not take the original")
 
     # Delivering
 
@@ -211,21 +209,22 @@ class Spool:
             self._ledger.unclaim(mid)
         self.arrived.set()
 
-    async def delivered(self, mid: int, *, reply: str, tls_version: str = "") -> None:
-        """The intake accepted the report: the copy is removed, durably.
+    def delivered(self, mid: int, *, reply: str, tls_version: str = "") -> asyncio.Future[None]:
+        """The intake accepted the report: the copy is removed; await it to know that durably.
 
         Like discard, defer and dead it does not raise when the file fails: the mark is kept
         and is the first thing written when the file is back.
         """
         self._ledger.finish(mid)
-        await self._finish(mid, "delivered", f"{reply} ({tls_version})" if tls_version else reply)
+        text = f"{reply} ({tls_version})" if tls_version else reply
+        return self._finished(mid, "delivered", text)
 
     async def defer(self, mid: int, *, next_at: float, reason: str) -> None:
         """An attempt failed: count it, and try again at `next_at` (Unix seconds)."""
         defer = (mid, self._clock(), next_at, _clean(reason), "deferred")
         self._unmarked.discard(mid)
         try:
-            await self._mark(lambda batch: batch.defers.append(defer))
+            await self._writer.mark(lambda batch: batch.defers.append(defer))
         finally:  # it waits again even if its scheduler is being stopped
             self._ledger.put_off(mid, next_at)
             self.arrived.set()
@@ -235,7 +234,7 @@ class Spool:
         self._ledger.put_aside(mid, CopyState.DEAD)
         self._unmarked.discard(mid)
         aside = (mid, self._clock(), CopyState.DEAD, _clean(reason), CopyState.DEAD)
-        await self._mark(lambda batch: batch.asides.append(aside))
+        await self._writer.mark(lambda batch: batch.asides.append(aside))
 
     def next_due(
         self, now: float, *, exclude_intakes: frozenset[str] = frozenset()
@@ -315,10 +314,10 @@ class Spool:
             mids, self._unmarked = list(self._unmarked), set()
             self._writer.submit(lambda batch: batch.releases.extend(mids))
 
-    async def _finish(self, mid: int, outcome: str, text: str) -> None:
+    def _finished(self, mid: int, outcome: str, text: str) -> asyncio.Future[None]:
         self._unmarked.discard(mid)
         finish = (mid, self._clock(), outcome, _clean(text))
-        await self._mark(lambda batch: batch.finishes.append(finish))
+        return self._writer.mark(lambda batch: batch.finishes.append(finish))
 
     def _set_aside_damaged(self, damage: Damage) -> None:
         self._log.damaged(damage.mid, damage.reason)
@@ -326,11 +325,6 @@ class Spool:
         self._ledger.aside[CopyState.DAMAGED] += 1
         aside = (damage.mid, self._clock(), CopyState.DAMAGED, damage.reason, CopyState.DAMAGED)
         self._writer.submit(lambda batch: batch.asides.append(aside))
-
-    async def _mark(self, add: Callable[[Batch], None]) -> None:
-        """Wait until a mark is durable; when the file fails the writer keeps it, see there."""
-        with contextlib.suppress(SpoolUnavailable, TimeoutError):
-            await self._writer.write(add)
 
 
 @dataclass(frozen=True, slots=True)

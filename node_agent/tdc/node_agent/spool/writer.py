@@ -59,6 +59,7 @@ class _Group:
 
     batch: Batch = field(default_factory=Batch)
     futures: list[_Future] = field(default_factory=list)
+    marks: list[asyncio.Future[None]] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
     intakes: set[str] = field(default_factory=set)
     highest_mid: int = 0
@@ -138,24 +139,32 @@ class Writer:
         add(self._gathering.batch)
         self._gathered()
 
-    def write(self, add: Callable[[Batch], None]) -> _Future:
-        """Have it written; the future is done when it is durable.
+    def mark(self, add: Callable[[Batch], None]) -> asyncio.Future[None]:
+        """Have a mark written; the future is done when it is durable.
 
-        It ends in SpoolUnavailable if the file fails, in TimeoutError after WRITE_TIMEOUT.
+        It never ends in an error: if the file fails, or after WRITE_TIMEOUT, it is done as well;
+        the mark is kept then, and is the first thing written when the file is back.
         """
-        future: _Future = self._loop.create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         add(self._gathering.batch)
-        self._gathering.futures.append(future)
+        self._gathering.marks.append(future)
         self._gathered()
         return future
 
     def hold(self, copy: Copy) -> _Future:
-        """Have a new copy written; the future is as that of `write`."""
+        """Have a new copy written; the future is done when it is durable.
+
+        It ends in SpoolUnavailable if the file fails, in TimeoutError after WRITE_TIMEOUT.
+        """
         group = self._gathering
         group.highest_mid = max(group.highest_mid, copy.mid)
         group.intakes.add(copy.intake)
         group.held_bytes += len(copy.content)
-        return self.write(lambda batch: batch.holds.append(copy))
+        group.batch.holds.append(copy)
+        future: _Future = self._loop.create_future()
+        group.futures.append(future)
+        self._gathered()
+        return future
 
     async def ask(self, read: Callable[[Database], _T]) -> _T:
         """Return what `read` gives; raises SpoolUnavailable."""
@@ -175,7 +184,7 @@ class Writer:
         group = self._gathering
         group.operations += 1
         if group.expiry is None:  # one timer for all that share the commit
-            group.expiry = self._loop.call_later(WRITE_TIMEOUT, _expire, group.futures)
+            group.expiry = self._loop.call_later(WRITE_TIMEOUT, _expire, group)
         if group.full or self._closing:
             self._hand_over()
         elif self._lingering is None and not self._under_way:
@@ -208,6 +217,7 @@ class Writer:
         if self._gathering.operations and self._lingering is None and not self._under_way:
             self._linger()
         _resolve(settled)
+        _set_done(group.marks)
 
     # The thread
 
@@ -314,10 +324,17 @@ class Writer:
             return ask.future, None, SpoolUnavailable(str(error))
 
 
-def _expire(futures: list[_Future]) -> None:
-    for future in futures:
+def _expire(group: _Group) -> None:
+    for future in group.futures:
         if not future.done():
             future.set_exception(TimeoutError())
+    _set_done(group.marks)
+
+
+def _set_done(marks: list[asyncio.Future[None]]) -> None:
+    for mark in marks:
+        if not mark.done():
+            mark.set_result(None)
 
 
 def _resolve(settled: _Settled) -> None:
