@@ -16,6 +16,8 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TextIO
 
+from tdc.shared.edge.clock import wall
+
 DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
 MAX_TEXT = 500  # characters of a foreign text that a line shows
 MAX_WAITING_LINES = 20_000
@@ -196,11 +198,24 @@ class TdcLog:
         logger = self._logger
         if not logger.isEnabledFor(level):
             return
-        # A record made here spares the walk up the stack that Logger.log would do for its caller.
-        record = logging.LogRecord("tdc", level, "", 0, "TDC: " + text, None, None)
-        record.tdc_event = event
-        record.tdc_facts = facts
-        logger.handle(record)
+        logger.handle(_Line(level, "TDC: " + text, event, facts))
+
+
+class _Line(logging.LogRecord):
+    """A record made from a template, for there are three lines to a message.
+
+    That spares the walk up the stack that Logger.log does for its caller, and what LogRecord
+    asks anew each time of process and thread, which no line shows.
+    """
+
+    _TEMPLATE = vars(logging.LogRecord("tdc", logging.INFO, "", 0, "", None, None))
+
+    def __init__(self, level: int, text: str, event: str, facts: dict[str, object]) -> None:
+        self.__dict__.update(self._TEMPLATE)
+        self.levelno, self.levelname = level, logging.getLevelName(level)
+        self.msg = text
+        self.created = wall()
+        self.tdc_event, self.tdc_facts = event, facts
 
 
 class MailLogFormatter(logging.Formatter):

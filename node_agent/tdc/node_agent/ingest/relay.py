@@ -80,6 +80,9 @@ class HopConnection(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._lost: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0  # of the wait under way, the loop's time
+        self._waited = 0.0
 
     # Called by the event loop
 
@@ -146,7 +149,7 @@ class HopConnection(asyncio.BufferedProtocol):
         """Wait for `count` replies in all; raises HopLost with those that came."""
         self._expected = count
         if len(self._replies) < count and self._lost is None:
-            await self._wait(timeout, "no reply from the next hop")
+            await self._wait(timeout)
         replies = list(self._replies)
         self._replies.clear()
         self._expected = 0
@@ -223,18 +226,38 @@ class HopConnection(asyncio.BufferedProtocol):
         if self._lost is not None:
             raise HopLost(self._lost)
 
-    async def _wait(self, timeout: float, complaint: str) -> None:
+    async def _wait(self, timeout: float) -> None:
+        # One timer for all waits of the connection: a deadline that moves away is looked at
+        # when the old one rings, and there are four waits to a message.
+        self._deadline, self._waited = self._loop.time() + timeout, timeout
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer()
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(timeout, self._fail, f"{complaint} in {timeout:.0f} s")
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_timer()
+        else:
+            self._fail(f"no reply from the next hop in {self._waited:.0f} s")
 
     def _fail(self, reason: str) -> None:
         if self._lost is None:
             self._lost = reason
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
         for future in (self._waiter, self._room):
