@@ -33,6 +33,10 @@ READY_AT_HAND = 64
 BYTES_AT_HAND = 64 * 1024 * 1024
 """Octets of claimed copies after which no more are claimed."""
 
+ARRIVALS_EVERY = 0.005
+"""Seconds between two looks at the spool because copies arrived: under load one cycle serves
+several of them, and the first one after a pause waits for nothing."""
+
 STOP_WITHIN = 5.0
 """Seconds that reports under way get to finish when delivery is cancelled."""
 
@@ -125,6 +129,7 @@ class Delivery:
             await self._context.spool.arrived.wait()
             self._context.spool.arrived.clear()
             self._context.wake.set()
+            await asyncio.sleep(ARRIVALS_EVERY)
 
     def _notice_changes(self, settings: ConnectorSettings, now: float) -> None:
         relevant = tuple(getattr(settings, name) for name in _RELEVANT)
