@@ -108,9 +108,9 @@ async def _pass(seconds: float) -> None:
 async def test_an_agents_certificate_opens_nothing_of_the_operators(fleet: Stage) -> None:
     """tdc with a machine's identity is refused by the permission table."""
     gateway = await fleet.add_gateway("mx1", group="Main_Group")
-    identity = next(path.parent for path in gateway.folder.rglob("*.key"))
-    key = next(identity.glob("*.key"))
-    certificate = next(p for p in identity.glob("*.pem") if "ca" not in p.stem)
+    identity = gateway.folder / "state" / "identity"
+    key = identity / "machine.key"
+    certificate = identity / "machine.pem"
     bundle = fleet.folder / "stolen.toml"
     bundle.write_text(
         fleet.operator_file.read_text()

@@ -75,7 +75,7 @@ class TdcLog:
         stream: TextIO | None = None,
     ) -> None:
         self._intake_name = escape(intake_name)
-        self._logger = logger or logging.getLogger("tdc")
+        self._logger = logger or logging.getLogger("tdc.node_agent")
         self._stream = stream
         self._handler: BackgroundHandler | None = None
 
