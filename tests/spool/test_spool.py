@@ -74,6 +74,24 @@ async def test_a_copy_comes_out_of_the_file_as_it_went_in(folder: Path, clock: F
     await spool.close()
 
 
+async def test_copies_being_read_from_the_file_still_count(folder: Path, clock: FakeClock) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    for number in range(3):
+        await put(spool, b"content %d" % number)
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    claiming = asyncio.ensure_future(claim_all(spool, clock))
+    looks = 0
+    while not claiming.done():
+        await asyncio.sleep(0)
+        looks += 1
+        assert spool.facts().queued == 3
+        assert spool.destinations()["intake.example"].waiting == 3
+    assert looks > 1
+    assert len(claiming.result()) == 3
+    await spool.close()
+
+
 async def test_a_held_copy_is_not_delivered_before_its_release(
     spool: Spool, clock: FakeClock
 ) -> None:

@@ -6,8 +6,9 @@ one number (see due.py); only copies in somebody's hands have more here.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.node_agent.spool.due import DueQueue
@@ -38,6 +39,7 @@ class Ledger:
         self.aside: Counter[CopyState] = Counter()
         self._held: dict[int, Entry] = {}
         self._claimed: dict[int, Entry] = {}
+        self._reading: Counter[str] = Counter()
         self._recent: dict[int, Copy] = {}
         self._recent_bytes = 0
 
@@ -91,6 +93,16 @@ class Ledger:
         self.remove(self._held.pop(mid).size)
         self.recall(mid)
 
+    @contextlib.contextmanager
+    def reading(self, intakes: Iterable[str]) -> Iterator[None]:
+        """Count copies (one intake for each) that were taken from `due` and are being read."""
+        amid = Counter(intakes)
+        self._reading += amid
+        try:
+            yield
+        finally:
+            self._reading -= amid
+
     def claim(self, copy: Copy, due_at: float) -> None:
         """A copy taken from `due` is in delivery's hands."""
         self._claimed[copy.mid] = Entry(copy.intake, len(copy.content), due_at)
@@ -134,11 +146,11 @@ class Ledger:
     @property
     def queued(self) -> int:
         """Copies that wait or are in delivery's hands."""
-        return len(self.due) + len(self._claimed)
+        return len(self.due) + len(self._claimed) + self._reading.total()
 
     def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Destination]:
         """Return intake domain -> what waits; `oldest` is by intake."""
-        waiting = Counter(self.due.waiting())
+        waiting = Counter(self.due.waiting()) + self._reading
         waiting.update(entry.intake for entry in self._claimed.values())
         found: dict[str, Destination] = {}
         for intake, copies in waiting.items():

@@ -184,9 +184,10 @@ class Spool:
         read: dict[int, Copy | Damage] = {}
         if missing:
             try:
-                read = await self._writer.ask(
-                    lambda database: {mid: database.read(mid) for mid in missing}
-                )
+                with ledger.reading(intake for intake, _, _ in popped):
+                    read = await self._writer.ask(
+                        lambda database: {mid: database.read(mid) for mid in missing}
+                    )
             except BaseException as error:
                 for intake, mid, due_at in popped:
                     ledger.due.push(intake, mid, due_at)
