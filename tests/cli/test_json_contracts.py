@@ -20,8 +20,6 @@ def test_effective_settings_name_every_value_and_its_origin(
     assert run.code == 0
     assert run.json == {
         "machine": "mx1",
-        "group": "g1",
-        "cluster": "emea",
         "revision": 7,
         "hash": "ab" * 32,
         "settings": {
@@ -118,7 +116,7 @@ def test_a_plan_gives_levels_and_machines_with_before_and_after(
         },
     ]
     assert plan["machines"][0] == {
-        "machine": "mx1",
+        "name": "mx1",
         "setting": "enabled",
         "before": True,
         "after": False,

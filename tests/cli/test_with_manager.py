@@ -286,7 +286,8 @@ def test_a_name_in_two_clusters_asks_for_the_cluster(tdc: Tdc, fleet: Fleet) -> 
     assert run.code == 1
     assert fleet.cluster in run.err
     shown = done(tdc, "settings", "show", "--effective", fleet.one, "--cluster", other)
-    assert shown["cluster"] == other
+    assert shown["machine"] == fleet.one
+    assert shown["revision"] == 2  # the other cluster's: created, then one machine added
 
 
 def test_a_manager_that_hangs_is_no_connection(tdc: Tdc, fleet: Fleet, running: Running) -> None:

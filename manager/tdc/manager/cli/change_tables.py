@@ -112,7 +112,7 @@ def _machine_changes(changes: Sequence[Document]) -> list[Piece]:
         name = change["setting"]
         before, after = shown(name, change["before"]), shown(name, change["after"])
         row = (name, before, after, level_words(change["origin"]))
-        alike.setdefault(row, []).append(change["machine"])
+        alike.setdefault(row, []).append(change["name"])
     rows = [[first_names(machines), *row] for row, machines in alike.items()]
     columns = [
         Column("MACHINE", folds=True),

@@ -115,8 +115,6 @@ def effective_settings(reply: fleet_pb2.EffectiveSettings) -> Document:
     values = settings_from_wire(reply.settings)
     return {
         "machine": reply.machine,
-        "group": reply.group,
-        "cluster": reply.cluster,
         "revision": reply.revision,
         "hash": reply.hash,
         "settings": {
@@ -177,7 +175,7 @@ def plan(reply: fleet_pb2.Plan) -> Document:
         "levels": level_changes(reply.levels),
         "machines": [
             {
-                "machine": change.machine,
+                "name": change.machine,
                 "setting": change.setting,
                 "before": one_value(change.before, change.setting),
                 "after": one_value(change.after, change.setting),

@@ -78,7 +78,9 @@ async def _show_effective(session: Session, machine: str, cluster: str) -> None:
     async with session.manager() as manager:
         reply = await manager.ask(manager.settings.GetEffective, request)
     document = documents.effective_settings(reply)
-    session.out.emit(document, tables.effective_pieces(document))
+    session.out.emit(
+        document, tables.effective_pieces(document, group=reply.group, cluster=reply.cluster)
+    )
 
 
 @command(app, "explain")

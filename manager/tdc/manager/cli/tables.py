@@ -107,8 +107,8 @@ def level_pieces(level: Document) -> list[Piece]:
     return [Line(head), Grid([Column("SETTING"), Column("VALUE", folds=True)], rows)]
 
 
-def effective_pieces(effective: Document) -> list[Piece]:
-    """What is in force on a machine, with origins."""
+def effective_pieces(effective: Document, *, group: str, cluster: str) -> list[Piece]:
+    """What is in force on a machine of `group` and `cluster`, with origins."""
     rows = [
         [name, shown(name, item["value"]), origin_words(item["origin"])]
         for name, item in effective["settings"].items()
@@ -116,8 +116,8 @@ def effective_pieces(effective: Document) -> list[Piece]:
     columns = [Column("SETTING"), Column("VALUE", folds=True), Column("ORIGIN", folds=True)]
     return [
         Line(
-            f"Settings in force on {effective['machine']} (group {effective['group']}, cluster "
-            f"{effective['cluster']}), revision {effective['revision']}"
+            f"Settings in force on {effective['machine']} (group {group}, cluster "
+            f"{cluster}), revision {effective['revision']}"
         ),
         Line(f"hash {effective['hash']}"),
         Grid(columns, rows),
