@@ -96,9 +96,12 @@ def _postfix_settings(sinks: Sinks) -> tuple[str, str]:
     return main, master
 
 
-async def _load(port: int, *, messages: int, size: int, connections: int) -> None:
+async def _load(
+    port: int, *, messages: int, size: int, connections: int, reuse: bool = False
+) -> None:
     command = [
         "/usr/sbin/smtp-source",
+        *(["-d"] if reuse else []),
         "-s",
         str(connections),
         "-l",
@@ -118,7 +121,13 @@ async def _load(port: int, *, messages: int, size: int, connections: int) -> Non
 
 async def _run(peer: Peer, sinks: Sinks, options: argparse.Namespace, messages: int) -> Run:
     cpu, began = peer.cpu_seconds(), time.monotonic()
-    await _load(peer.port, messages=messages, size=options.size, connections=options.connections)
+    await _load(
+        peer.port,
+        messages=messages,
+        size=options.size,
+        connections=options.connections,
+        reuse=options.reuse,
+    )
     ended = await sinks.wait(messages)
     spent = peer.cpu_seconds() - cpu
     return Run(messages / (ended - began), 1_000 * spent / messages)
@@ -180,10 +189,11 @@ _RUNS: dict[str, list[Run]] = {"ours": [], "postfix": []}
 async def _compare(
     ours: Peer, theirs: Peer, sinks: Sinks, options: argparse.Namespace, postfix: PrivatePostfix
 ) -> None:
+    kept = "each kept for many messages" if options.reuse else "each for one message"
     print(
         f"Python {platform.python_version()}, Postfix {postfix.version()}, {os.cpu_count()} cores; "
         f"{options.messages} messages of {options.size} bytes a run, {options.connections} "
-        f"connections, {options.runs} runs each, interleaved"
+        f"connections at a time, {kept}; {options.runs} runs each, interleaved"
     )
     for peer in (ours, theirs):
         await _run(peer, sinks, options, max(200, options.messages // 5))  # warm-up, not counted
@@ -211,6 +221,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=10_240)
     parser.add_argument("--connections", type=int, default=20)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="keep each connection for many messages, as an MTA hands over under load;"
+        " without it each message has a connection of its own",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tdc-bench-") as folder:
         asyncio.run(_bench(options, Path(folder)))

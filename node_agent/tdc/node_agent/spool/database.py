@@ -31,7 +31,7 @@ PRUNE_EVERY = 1_000  # finished copies
 # SQLITE_MAX_LENGTH is 10**9 bytes for a value together with its row.
 MAX_CONTENT = 999_000_000
 
-_ROWS_PER_STATEMENT = (64, 16, 4, 1)
+_ROWS_PER_STATEMENT = (64, *range(16, 0, -1))
 _FOLDER = Path(__file__).parent
 _Parameter = str | int | float | bytes
 

@@ -28,6 +28,8 @@ GROUP_BYTES = 32 * 1024**2
 LINGER = 0.001
 """Seconds that a group gathers while there are others to share its commit with. A lone caller
 does not wait: what follows a group of one goes at once."""
+LINGER_MARKS = 0.004
+"""The same for marks alone: only the connection that made one waits for it, and not for each."""
 RETRY = 2.0
 """Seconds between two tries to get a failed file back, give or take half."""
 WRITE_TIMEOUT = 10.0
@@ -103,7 +105,7 @@ class Writer:
         self._gathering = _Group()
         self._under_way = 0  # groups handed over and not finished
         self._shared = False  # the last group was for more than one caller
-        self._lingering: asyncio.Handle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
         self._closing = False
         self._stale = False
         self._fault: str | None = None
@@ -137,7 +139,7 @@ class Writer:
     def submit(self, add: Callable[[Batch], None]) -> None:
         """Have it written with the next group, without waiting."""
         add(self._gathering.batch)
-        self._gathered()
+        self._gathered(LINGER_MARKS)
 
     def mark(self, add: Callable[[Batch], None]) -> asyncio.Future[None]:
         """Have a mark written; the future is done when it is durable.
@@ -148,7 +150,7 @@ class Writer:
         future: asyncio.Future[None] = self._loop.create_future()
         add(self._gathering.batch)
         self._gathering.marks.append(future)
-        self._gathered()
+        self._gathered(LINGER_MARKS)
         return future
 
     def hold(self, copy: Copy) -> _Future:
@@ -180,22 +182,26 @@ class Writer:
 
     # Gathering
 
-    def _gathered(self) -> None:
+    def _gathered(self, linger: float = LINGER) -> None:
         group = self._gathering
         group.operations += 1
         if group.expiry is None:  # one timer for all that share the commit
             group.expiry = self._loop.call_later(WRITE_TIMEOUT, _expire, group)
         if group.full or self._closing:
             self._hand_over()
-        elif self._lingering is None and not self._under_way:
-            self._linger()
+        elif not self._under_way:
+            self._linger(linger)
 
-    def _linger(self) -> None:
-        """Hand the group over soon: behind what the loop does now, or LINGER later if shared."""
-        if self._shared:
-            self._lingering = self._loop.call_later(LINGER, self._lingered)
-        else:
-            self._lingering = self._loop.call_soon(self._lingered)
+    def _linger(self, seconds: float) -> None:
+        """Hand the group over soon: behind what the loop does now, or in `seconds` if shared."""
+        if not self._shared:
+            seconds = 0.0
+        at = self._loop.time() + seconds
+        if self._lingering is not None:
+            if self._lingering.when() <= at:
+                return
+            self._lingering.cancel()
+        self._lingering = self._loop.call_at(at, self._lingered)
 
     def _lingered(self) -> None:
         self._lingering = None
@@ -214,8 +220,9 @@ class Writer:
             return
         group.expiry.cancel()
         self._under_way -= 1
-        if self._gathering.operations and self._lingering is None and not self._under_way:
-            self._linger()
+        if self._gathering.operations and not self._under_way:
+            urgent = self._gathering.futures or self._gathering.asks
+            self._linger(LINGER if urgent else LINGER_MARKS)
         _resolve(settled)
         _set_done(group.marks)
 
