@@ -110,7 +110,9 @@ async def test_a_request_id_commits_once(etcd: EtcdClient) -> None:
     again = await commit(etcd, before, edit, request_id="same")
     assert (first, again) == (Committed(3, already=False), Committed(3, already=True))
     assert await history_of(etcd) == [4, 3, 2, 1]
-    assert await History(etcd).find_request("west", "same") == 3
+    made = await History(etcd).find_request("west", "same")
+    assert made is not None
+    assert made.revision == 3
     assert await History(etcd).find_request("west", "never") is None
 
 

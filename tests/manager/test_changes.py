@@ -178,6 +178,18 @@ async def test_a_request_id_that_comes_again_gets_the_first_answer(api: Api) -> 
     assert [each.request_id for each in history.commits].count("once") == 1
 
 
+async def test_a_request_id_used_for_another_plan_is_refused(api: Api) -> None:
+    """The first answer would tell the caller that something was done which was not."""
+    await _fleet(api)
+    first, other = put("machine", "mx1", enabled=False), put("machine", "mx1", log__level="debug")
+    await api.commit_as_planned(await api.plan(first), first, request_id="once")
+    plan = await api.plan(other)
+    async with refused(STATUS.INVALID_ARGUMENT, "revision 3", "request id of its own"):
+        await api.commit_as_planned(plan, other, request_id="once")
+    history = await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
+    assert history.commits[0].revision == 3
+
+
 async def test_enabling_without_an_intake_address_names_every_machine_and_changes_nothing(
     api: Api,
 ) -> None:

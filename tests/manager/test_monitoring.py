@@ -163,6 +163,36 @@ async def test_a_rejection_is_shown_with_its_reason(api: Api) -> None:
         assert "no route to that intake" in found.reason
 
 
+async def test_machines_that_are_ahead_of_a_restored_store_are_told_of(api: Api) -> None:
+    """They never go back by themselves, so an operator must hear of it before a mail is missed."""
+    await _fleet(api)
+    async with agent(api, *await enrol(api, "mx1")) as machine:
+        await until(api, "mx1", lambda each: each.state == "in sync")
+        machine.reject = "older than what runs here"
+        running = agents_pb2.Running(
+            revision=58, hash="of before", store_id=machine.offered[0].store_id
+        )
+        status = agents_pb2.MachineStatus(running=running)
+        await machine.call.write(agents_pb2.AgentMessage(status=status))
+        found = await until(api, "mx1", lambda each: each.applied_revision == 58)
+        assert (found.wanted_revision, found.state) == (3, "out of sync")
+        (warning,) = (await api.monitoring.GetStatus(operators_pb2.StatusRequest())).warnings
+        assert "ahead of the store: 1 of cluster c1 run up to revision 58" in warning
+        assert "the store is at 3" in warning
+
+
+async def test_offline_says_that_the_machine_may_be_at_another_manager(api: Api) -> None:
+    """Presence is this manager's own view; over an external etcd there may be others."""
+    await _fleet(api)
+    certificate, key = await enrol(api, "mx1")
+    assert "may be connected to another manager" in (await row(api, "mx1")).reason
+    async with agent(api, certificate, key):
+        await until(api, "mx1", lambda each: each.state == "in sync")
+    gone = await until(api, "mx1", lambda each: each.state == "offline")
+    assert "may be connected to another manager" in gone.reason
+    assert (await row(api, "mx2")).reason == "not enrolled yet"
+
+
 async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
     await _fleet(api)
     async with agent(api, *await enrol(api, "mx1")) as machine:

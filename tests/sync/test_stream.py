@@ -6,15 +6,20 @@ import asyncio
 import shutil
 import time
 from pathlib import Path
+from typing import cast
 
 import grpc
 import grpc.aio
 import pytest
 from tdc.manager.push.session import End
 from tdc.manager.rpc.agents import _CODES
+from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
+from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.stream import StreamEnded, _Session
 from tdc.shared.edge import durable_file, grpc_tls
+from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.values import Running
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -22,6 +27,7 @@ from tests.sync.fleet import QUICK, ManagerSide, Proxy, agent, until, wanted, wh
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 INTAKE = "journal@intake.example"
+STATUS = grpc.StatusCode
 
 
 async def test_settings_reach_the_machine_and_its_status_the_manager(
@@ -321,6 +327,44 @@ async def test_a_machine_that_is_removed_loses_its_stream_at_once(
         assert (facts.applied_revision, facts.agent_version) == (0, "")
         assert mx1.in_force.current().max_message_size == 1_000  # mail goes on
         assert identities.load(machine / "identity").machine == "mx1"
+
+
+class _CrossedCall:
+    """A call as grpc.aio shows it when a write crosses the manager's status on its way."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def write(self, message: agents_pb2.AgentMessage) -> None:
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata()
+        )
+
+    async def read(self) -> None:
+        await asyncio.Future()
+
+    async def code(self) -> grpc.StatusCode:
+        self.asked += 1
+        return STATUS.INTERNAL if self.asked < 3 else STATUS.PERMISSION_DENIED
+
+    async def details(self) -> str:
+        return "mx1 was removed"
+
+    async def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ((grpc_tls.RETRY_AFTER, "3"),)
+
+
+async def test_a_write_that_crosses_the_managers_last_word_does_not_hide_it(tmp_path: Path) -> None:
+    in_force = await InForce.open(tmp_path, TdcLog())
+    call = cast("Call", _CrossedCall())
+    session = _Session(
+        call, "manager:7443", in_force, agents_pb2.MachineStatus, TdcLog(), monotonic
+    )
+    with pytest.raises(StreamEnded, match="mx1 was removed") as ended:
+        await session.run()
+    assert ended.value.denied
+    assert ended.value.spread == 3
+    in_force.close()
 
 
 async def test_a_second_stream_of_the_same_machine_ends_the_first(

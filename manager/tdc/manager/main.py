@@ -205,7 +205,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         view.store_id = await _store_id(etcd)
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
-        presence = Presence(view)
+        presence = Presence(view, shared=not options.embedded)
         sessions = AgentSessions(view, presence, intervals=_intervals(options))
         ports: list[Ports] = []
         servers = _servers(

@@ -108,7 +108,7 @@ class Commands:
         cluster = cluster_of(self._view, asked)
         made = await self._history.find_request(cluster.name, signature.request_id)
         if made is not None:
-            return Made(cluster.name, made, committed=True)
+            return Made(cluster.name, made.revision_of(fingerprint), committed=True)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(LostRace),
             stop=stop_after_attempt(RACES),

@@ -1,6 +1,9 @@
 """Who is connected, what runs there, and since when: in memory, with no write to the store.
 
 In: what sessions hear. Out: facts for operators.
+What is said is this manager's own view: a machine connected to another one is offline here, and
+the reason tells so where there can be another one. No manager asks others, and none writes
+presence to etcd.
 Promise: "in sync" is said only of a machine that is connected and whose *running* hash is the
 wanted one now; it is never concluded from an old acknowledgement.
 """
@@ -15,6 +18,8 @@ from tdc.manager.push.fleet import MachineKey, WantedFleet
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.v1 import agents_pb2
+
+ELSEWHERE = "; it may be connected to another manager of this store: ask that one too"
 
 
 class SyncState(StrEnum):
@@ -68,8 +73,10 @@ class _Seen:
 class Presence:
     """Facts about machines. Sessions write, operators' calls read; one event loop."""
 
-    def __init__(self, fleet: WantedFleet, clock: Clock = wall) -> None:
+    def __init__(self, fleet: WantedFleet, clock: Clock = wall, *, shared: bool = False) -> None:
+        """`shared`: other managers may serve machines of the same store."""
         self._fleet = fleet
+        self._elsewhere = ELSEWHERE if shared else ""
         self._clock = clock
         self._started = clock()
         self._seen: dict[MachineKey, _Seen] = {}
@@ -162,9 +169,10 @@ class Presence:
 
     def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
         if seen.dead:
-            return SyncState.STALE, seen.gone
+            return SyncState.STALE, seen.gone + self._elsewhere
         if seen.gone:
-            return SyncState.OFFLINE, seen.gone
+            return SyncState.OFFLINE, seen.gone + self._elsewhere
         if self._fleet.enrolment(*key) is None:
             return SyncState.OFFLINE, "not enrolled yet"
-        return SyncState.OFFLINE, "has not connected since this manager started"
+        never = "has not connected to this manager since it started"
+        return SyncState.OFFLINE, never + self._elsewhere

@@ -27,12 +27,12 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
         outdated = {
             name: self._view.outdated(name) for name in {cluster.name for cluster, _ in chosen}
         }
+        rows = [
+            self._row(cluster, machine, outdated=machine.name in outdated[cluster.name])
+            for cluster, machine in chosen
+        ]
         return operators_pb2.StatusResponse(
-            machines=[
-                self._row(cluster, machine, outdated=machine.name in outdated[cluster.name])
-                for cluster, machine in chosen
-            ],
-            warnings=self._view.problems,
+            machines=rows, warnings=[*self._view.problems, *_ahead(rows)]
         )
 
     async def GetDelivery(  # noqa: N802
@@ -79,6 +79,21 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
             )
             for destination in facts.status.destinations
         ]
+
+
+def _ahead(rows: list[operators_pb2.MachineRowStatus]) -> list[str]:
+    """Return what is to be said of clusters whose machines run what the store has not yet made."""
+    ahead: dict[str, list[operators_pb2.MachineRowStatus]] = {}
+    for row in rows:
+        if row.applied_revision > row.wanted_revision > 0:
+            ahead.setdefault(row.cluster, []).append(row)
+    return [
+        f"machines are ahead of the store: {len(those)} of cluster {cluster} run up to revision "
+        f"{max(row.applied_revision for row in those)}, the store is at "
+        f"{those[0].wanted_revision}: was an older backup restored? They keep what they run until "
+        "the store's revision reaches theirs: commit what should be in force until it does"
+        for cluster, those in ahead.items()
+    ]
 
 
 def _warnings(status: agents_pb2.MachineStatus) -> list[str]:

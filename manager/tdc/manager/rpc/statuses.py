@@ -30,6 +30,7 @@ _CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (intent.UnknownRevision, grpc.StatusCode.NOT_FOUND),
     (intent.UnreadableFleet, grpc.StatusCode.FAILED_PRECONDITION),
     (store.ClusterExists, grpc.StatusCode.ALREADY_EXISTS),
+    (store.RequestIdReused, grpc.StatusCode.INVALID_ARGUMENT),
     (store.UnknownCluster, grpc.StatusCode.NOT_FOUND),
     (store.LostRace, grpc.StatusCode.ABORTED),
     (store.UnreadableTouched, grpc.StatusCode.FAILED_PRECONDITION),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import Plan
 from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
-from tdc.manager.store.encoding import Damaged, count_of, pack, unpack
+from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.errors import (
     ClusterExists,
     CommitTooLarge,
@@ -31,6 +31,7 @@ from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_COMMITS, CommitRecord, pack_record, topology_of
 from tdc.manager.store.keys import commit_key, head_key, request_key
 from tdc.manager.store.pause import Pause
+from tdc.manager.store.requests import MadeRequest, pack_request, read_request
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.manager.store.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.shared.edge.clock import monotonic
@@ -50,11 +51,15 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What one commit wants: from revision `base` (0: there is no such cluster yet) to `after`."""
+    """What one commit wants: from revision `base` (0: there is no such cluster yet) to `after`.
+
+    `fingerprint` is the plan's; empty where a cluster is created.
+    """
 
     base: int
     after: Cluster
     record: CommitRecord
+    fingerprint: str = ""
 
     @property
     def touched(self) -> Touched:
@@ -83,8 +88,8 @@ class CommitStore:
         """Make the plan's commit, once per `request_id` whatever happens to the answers.
 
         `time` is Unix seconds by the manager's clock. Raises LostRace, UnknownCluster,
-        UnreadableTouched, CommitTooLarge, EtcdRefused, EtcdUnavailable (nothing was changed) and
-        CommitUnsettled (not known; asking again with the same request id is safe).
+        UnreadableTouched, CommitTooLarge, RequestIdReused, EtcdRefused, EtcdUnavailable (nothing
+        was changed) and CommitUnsettled (not known; asking again with the same request id is safe).
         """
         if not plan.levels and not plan.topology:
             raise NothingToCommit("the plan changes nothing; there is nothing to commit")
@@ -98,7 +103,8 @@ class CommitStore:
             topology=tuple(plan.topology),
             machines_changed=len({change.machine for change in plan.machines}),
         )
-        return await self._apply(_Change(plan.after.revision - 1, plan.after, record))
+        base = plan.after.revision - 1
+        return await self._apply(_Change(base, plan.after, record, plan.fingerprint))
 
     async def create_cluster(
         self, cluster: Cluster, *, author: str, time: float, comment: str, request_id: str
@@ -157,14 +163,15 @@ class CommitStore:
         )
         items = await self._etcd.get_many(keys)
         request = items.pop(keys[0], None)
-        return _Found(made=_made(request) if request else None, items=items)
+        return _Found(made=_made(request, change.fingerprint) if request else None, items=items)
 
 
-def _made(request: KeyValue) -> int:
+def _made(request: KeyValue, fingerprint: str) -> int:
     try:
-        return count_of(unpack(request.value), "revision")
+        made = read_request(request.value)
     except Damaged as error:
         raise UnreadableTouched(f"{request.key} can't be read: {error}") from None
+    return made.revision_of(fingerprint)
 
 
 def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
@@ -182,7 +189,8 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     request_id = change.record.request_id
     values[head_key(name)] = pack_head(Head(revision, request_id))
     values[commit_key(name, revision)] = pack_record(change.record)
-    values[request_key(name, request_id)] = pack({"revision": revision, "time": change.record.time})
+    made = MadeRequest(revision, change.record.time, change.fingerprint)
+    values[request_key(name, request_id)] = pack_request(made)
     size = sum(len(key) + len(value) for key, value in values.items())
     if size > MAX_TRANSACTION:
         raise CommitTooLarge(

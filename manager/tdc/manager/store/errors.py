@@ -90,6 +90,10 @@ class CommitUnsettled(StoreError):
     """
 
 
+class RequestIdReused(StoreError):
+    """The request id has made another commit already; this one was not made."""
+
+
 class TokenUnknown(StoreError):
     """The join token is not known: mistyped, made by another manager's store, or long gone."""
 

@@ -24,6 +24,7 @@ from tdc.manager.store.encoding import (
 )
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import commit_key, commits_prefix, request_key
+from tdc.manager.store.requests import MadeRequest, read_request
 from tdc.manager.store.values import KeyValue, prefix_end
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
@@ -98,11 +99,11 @@ class History:
             > first
         )
 
-    async def find_request(self, cluster: str, request_id: str) -> int | None:
-        """Return the revision that a request id made, None if it made none within history."""
+    async def find_request(self, cluster: str, request_id: str) -> MadeRequest | None:
+        """Return what a request id made, None if it made nothing within history."""
         item = await self._etcd.get(request_key(cluster, request_id))
         try:
-            return count_of(unpack(item.value), "revision") if item else None
+            return read_request(item.value) if item else None
         except Damaged:
             return None
 

@@ -43,6 +43,9 @@ STEADY = 10.0
 
 _REPEAT_LOG = 600.0
 
+_LATE_STATUS = (0.01, 0.04, 0.15)
+"""Seconds to wait, in turn, for a manager's own status to replace that of a crossing write."""
+
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 Status = Callable[[], agents_pb2.MachineStatus]
 
@@ -232,8 +235,8 @@ class _Session:
             self._end(StreamEnded(f"{self._address} ended the stream"))
         except BadMessage as error:
             self._end(StreamEnded(f"{self._address}: {error}"))
-        except grpc.aio.AioRpcError as error:
-            self._end(_ended(self._address, error))
+        except grpc.aio.AioRpcError:
+            await self._broke()
 
     async def _writing(self) -> None:
         try:
@@ -243,8 +246,8 @@ class _Session:
                     await self._call.write(message)
         except TimeoutError:
             self._end(StreamEnded(f"{self._address} takes no messages"))
-        except grpc.aio.AioRpcError as error:
-            self._end(_ended(self._address, error))
+        except grpc.aio.AioRpcError:
+            await self._broke()
         except asyncio.InvalidStateError:
             pass  # the call is over; reading says why
 
@@ -289,19 +292,33 @@ class _Session:
             hello.last_attempt.CopyFrom(attempt_to_wire(self._in_force.last_attempt))
         return hello
 
+    async def _broke(self) -> None:
+        """End with what the manager said, which a write that crossed it may hide for a moment.
+
+        grpc.aio calls a write on a call that has just ended INTERNAL, for reader and writer; the
+        manager's own status (denied, or when to come back) follows as soon as it is read.
+        """
+        for pause in _LATE_STATUS:
+            if await self._call.code() is not grpc.StatusCode.INTERNAL:
+                break
+            await asyncio.sleep(pause)
+        self._end(await _ended(self._address, self._call))
+
     def _end(self, ended: StreamEnded) -> None:
         if not self._ended.done():
             self._ended.set_result(ended)
 
 
-def _ended(address: str, error: grpc.aio.AioRpcError) -> StreamEnded:
-    """Return what a grpc error means for the next try."""
-    denied = error.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+async def _ended(address: str, call: Call) -> StreamEnded:
+    """Return what the status of a call that is over means for the next try."""
+    code = await call.code()
+    denied = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     spread = None
-    for key, value in error.trailing_metadata() or ():
+    for key, value in await call.trailing_metadata() or ():
         if key == grpc_tls.RETRY_AFTER:
             spread = _seconds(value)
-    return StreamEnded(f"{address}: {error.details()}", denied=denied, spread=spread)
+    said = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
+    return StreamEnded(f"{address}: {said}", denied=denied, spread=spread)
 
 
 def _seconds(text: str | bytes) -> float | None:
