@@ -40,6 +40,8 @@ async def run_courier(context: Context, destination: DestinationState, courier: 
     try:
         if await task.open():
             await task.serve()
+    except Exception as error:  # what an intake or its DNS may cause must not end the agent
+        task.failed(error)
     finally:
         task.leave()
 
@@ -99,6 +101,11 @@ class _CourierTask:
         self._context.log.connected(
             self._courier.number, candidate.host, candidate.address, connection.tls_version
         )
+
+    def failed(self, error: Exception) -> None:
+        """Hold the destination after a fault of ours, so that it is not met again at once."""
+        self._context.log.error(f"Delivery to {self._destination.domain} failed: {error!r}")
+        self._no_connection(Outcome(Verdict.HOLD, "Internal Error", repr(error)))
 
     def _no_connection(self, outcome: Outcome) -> None:
         if not self._context.stopping:

@@ -6,6 +6,7 @@ and what it may make us believe is bounded by the certificate (`verify`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,9 @@ from itertools import chain, zip_longest
 
 MAX_ADDRESSES = 5
 """Addresses tried in one go; the rest of a long list is for the next attempt."""
+
+MAX_HOST_NAME = 253  # RFC 1035 2.3.4, as text
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 Address = IPv4Address | IPv6Address
 
@@ -113,13 +117,11 @@ def hosts_by_mx(domain: str, answer: MxAnswer, chance: Callable[[], float]) -> t
 
 
 def _is_host_name(host: str) -> bool:
-    if not host:
-        return False
-    try:
-        ip_address(host)
-    except ValueError:
-        return True
-    return False  # RFC 5321 5.1: an MX names a host, never an address
+    # RFC 1123 2.1, and underscores, which some hosts have. RFC 5321 5.1: an MX names a host, never
+    # an address; what ends in a number is an address or looks like one (127.1).
+    labels = host.split(".")
+    named = len(host) <= MAX_HOST_NAME and all(map(_LABEL.fullmatch, labels))
+    return named and not labels[-1].isdigit()
 
 
 def candidates(

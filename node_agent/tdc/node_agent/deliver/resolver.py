@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import dns.asyncresolver
 import dns.exception
@@ -148,11 +149,11 @@ def _mx_record(data: MX) -> MxRecord:
 
 
 def _literal(host: str) -> HostAnswer | None:
-    if ":" in host:
-        return HostAnswer(host, v6=(host,))
-    if host.replace(".", "").isdigit():
-        return HostAnswer(host, v4=(host,))
-    return None
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return HostAnswer(host, v4=(host,)) if address.version == 4 else HostAnswer(host, v6=(host,))
 
 
 def split_hop(hop: str, default_port: int) -> tuple[str, int]:

@@ -100,10 +100,8 @@ def _path(form: re.Pattern[bytes], line: bytes, syntax: str) -> tuple[str, bytes
     path = found[1]
     if path.startswith(b"@"):  # a source route is to be ignored, RFC 5321 4.1.2 and F.2
         path = _SOURCE_ROUTE.sub(b"", path, count=1)
-    try:
-        return path.decode("utf-8"), found[2]
-    except UnicodeDecodeError:
-        raise BadCommand("553 5.6.7 An address must be ASCII or UTF-8") from None
+    # Bytes that are no UTF-8 break RFC 6531, but refusing them is the next hop's to do.
+    return path.decode("utf-8", "surrogateescape"), found[2]
 
 
 def _unfit(value: bytes) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import io
 import re
 import secrets
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ MAX_LINE = 998
 """Octets of a line without its CRLF (RFC 5322 2.1.1, RFC 5321 4.5.3.1.6)."""
 
 _MAX_OUTER_VALUE = 900
+_BLOCK = 57 * 1024  # octets of 1,024 lines in base64
 _ENCODED_WORD_BYTES = 45  # 60 in base64: an encoded word has at most 75 (RFC 2047 2)
 # C0, DEL, C1 and the two line separators of Unicode: nothing of these in a line of ours.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -135,10 +137,9 @@ def _encoded(
     text: bytes,
     top: bytes,
 ) -> Report:
-    encoded = base64.b64encode(top + copy.content)
-    content = b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
+    content = _base64_lines(top + copy.content if top else copy.content)
     boundary = _boundary(copy.report_id, content)
-    quoted = not text.isascii()
+    quoted = not text.isascii() or needs_binary(text)
     head = b"".join(
         (
             _outer_headers(copy, settings, reporter, facts),
@@ -153,6 +154,16 @@ def _encoded(
         )
     )  # fmt: skip
     return _report(head, content, boundary, Needs(eight_bit=False, binary=False, smtputf8=False))
+
+
+def _base64_lines(content: bytes) -> bytes:
+    """Return base64 in lines of 76 (RFC 2045 6.8), made in blocks: a line each is much memory."""
+    lines = io.BytesIO()
+    for start in range(0, len(content), _BLOCK):
+        encoded = base64.b64encode(memoryview(content)[start : start + _BLOCK])
+        lines.write(b"\r\n" if start else b"")
+        lines.write(b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76)))
+    return lines.getvalue()
 
 
 # The outer header
