@@ -240,13 +240,17 @@ async def test_refusing_every_content_ends_as_a_hold(tmp_path: Path) -> None:
 
 async def test_a_limit_of_messages_for_a_connection_is_learned(tmp_path: Path) -> None:
     """421 after 3 messages is no failure, and later connections stop by themselves."""
-    faults = Faults(too_many_after=3)
+    faults = Faults(offer_starttls=False)
     async with staged(tmp_path, faults=faults, delivery_max_connections=1) as stage:
-        # All at once: a 421 to a connection that was idle says nothing of its limit.
+        # All wait before the first is sent: a 421 to an idle connection says nothing of a limit.
         await asyncio.gather(*(stage.queue() for _ in range(20)))
+        await stage.logged("on hold: TLS Error")
+        failed = stage.counters.soft_bounced
+        stage.intake.faults = Faults(too_many_after=3)
+        stage.delivery.kick()
         await stage.drained()
         assert len(set(stage.report_ids())) == len(stage.intake.messages) == 20
-        assert stage.counters.soft_bounced == 0
+        assert stage.counters.soft_bounced == failed
         # One envelope too many on the first connection taught it.
         assert stage.intake.counts.mail_commands <= 22
 
