@@ -104,6 +104,7 @@ def write_operator(folder: Path, address: str, trusted: trustme.CA, issuer: trus
     identity = issuer.issue_cert("operator@example.com")
     trusted.cert_pem.write_to_path(folder / "ca.pem")
     identity.private_key_pem.write_to_path(folder / "operator.key")
+    (folder / "operator.key").chmod(0o600)
     (folder / "operator.pem").write_bytes(
         b"".join(blob.bytes() for blob in identity.cert_chain_pems)
     )

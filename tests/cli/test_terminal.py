@@ -59,6 +59,40 @@ def test_a_reader_that_goes_away_ends_tdc_quietly(
     assert said == b""
 
 
+@pytest.mark.parametrize(
+    ("redirect", "code", "words"),
+    [("> /dev/full", 1, "No space left"), (">&-", 141, ""), ("2>&-", 0, "")],
+)
+def test_output_that_can_not_be_written_is_no_fault_of_tdc(
+    manager: ScriptedManager, environment: dict[str, str], redirect: str, code: int, words: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {redirect}', "sh", *TDC, "settings", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        env=environment,
+    )
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "fault of tdc" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_key_that_others_can_read_is_told_of_and_used(tdc: Tdc, manager: ScriptedManager) -> None:
+    manager.answers.update(ListClusters=samples.clusters())
+    key = manager.config.parent / "operator.key"
+    key.chmod(0o644)
+    try:
+        done = tdc("cluster", "list")
+    finally:
+        key.chmod(0o600)
+    assert done.code == 0
+    assert "chmod 600" in done.err
+    assert tdc("cluster", "list").err == ""
+
+
 def test_a_plan_that_nobody_could_read_is_not_committed(
     manager: ScriptedManager, environment: dict[str, str]
 ) -> None:

@@ -19,7 +19,7 @@ from tdc.manager.cli.command import Consent, Session
 from tdc.manager.cli.documents import Document
 from tdc.manager.cli.errors import OutputClosed, Refused
 from tdc.manager.cli.layout import Line, clean
-from tdc.manager.cli.render import OutputFormat
+from tdc.manager.cli.render import OutputFormat, is_terminal
 from tdc.v1 import fleet_pb2, operators_pb2
 
 
@@ -98,7 +98,7 @@ def _dry_end(document: Document) -> list[Line]:
 
 async def _ask(document: Document) -> None:
     """Put the question on the terminal; raises Refused unless the answer is yes."""
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise Refused(
             "Nothing was committed: standard input is no terminal to ask on. "
             "Commit without the question by --yes, or look with --dry-run."

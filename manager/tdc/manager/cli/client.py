@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from grpc import aio
 from tdc.manager.cli.config import OperatorConfig
 from tdc.manager.cli.errors import CliError, NoConnection, Refused
+from tdc.manager.cli.render import is_terminal
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
@@ -203,7 +204,7 @@ async def connected(
 @contextlib.asynccontextmanager
 async def _told_to_wait(address: str) -> AsyncIterator[None]:
     """Say on a terminal what is being waited for, once a wait is long enough to wonder."""
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield
         return
     line = f"waiting for the manager at {address} ..."

@@ -92,6 +92,8 @@ class Session:
     async def manager(self) -> AsyncIterator[Manager]:
         """Connect for the body; raises NoConnection."""
         config = read_config(find_config(self.common.config))
+        if config.warnings:
+            self.out.tell([Line(f"tdc: {warning}", "yellow") for warning in config.warnings])
         deadline = self.common.timeout or DEFAULT_TIMEOUT
         async with connected(config, deadline, self.attempt) as manager:
             yield manager

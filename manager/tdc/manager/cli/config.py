@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +23,17 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 @dataclass(frozen=True, slots=True)
 class OperatorConfig:
-    """Where the manager is (host:port), and the PEM bytes to trust it and be trusted by it."""
+    """Where the manager is (host:port), and the PEM bytes to trust it and be trusted by it.
+
+    `warnings` are sentences for the operator, about files that are used all the same.
+    """
 
     path: Path
     manager: str
     ca: bytes
     certificate: bytes
     key: bytes
+    warnings: tuple[str, ...] = ()
 
 
 def find_config(chosen: Path | None) -> Path:
@@ -56,7 +62,19 @@ def read_config(path: Path) -> OperatorConfig:
     if match is None or not 1 <= int(match[2]) <= 65_535:
         raise NoConnection(f"{path}: manager = {manager!r} is not of the form host:port.")
     ca, certificate, key = (_read_pem(path, name, str(fields[name])) for name in _FIELDS[1:])
-    return OperatorConfig(path, manager, ca, certificate, key)
+    warnings = _exposed(path.parent / Path(str(fields["key"])).expanduser())
+    return OperatorConfig(path, manager, ca, certificate, key, warnings)
+
+
+def _exposed(key: Path) -> tuple[str, ...]:
+    """Return what is to be said if others than its owner can use a key."""
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return ()
+    return (
+        f"Other users of this machine can reach {key} (mode {mode:04o}): whoever has it can change "
+        f"settings as you. Close it: chmod 600 {shlex.quote(str(key))}",
+    )
 
 
 def _read_toml(path: Path) -> dict[str, object]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import yaml
-from tdc.manager.cli.errors import OutputClosed
+from tdc.manager.cli.errors import OutputClosed, Refused
 from tdc.manager.cli.layout import Piece, as_text
 
 UNBOUNDED = 10_000
@@ -62,22 +62,41 @@ class Out:
 
     def show(self, pieces: Iterable[Piece]) -> None:
         """Print pieces on standard output, whatever the form; raises OutputClosed."""
-        write(as_text(pieces, width=width_of(sys.stdout.isatty()), colour=colourful(sys.stdout)))
+        write(
+            as_text(pieces, width=width_of(is_terminal(sys.stdout)), colour=colourful(sys.stdout))
+        )
 
     def tell(self, pieces: Iterable[Piece]) -> None:
         """Print pieces on standard error: what belongs to the operator, not to the data."""
-        text = as_text(pieces, width=width_of(sys.stderr.isatty()), colour=colourful(sys.stderr))
-        print(text, file=sys.stderr, flush=True)
+        text = as_text(
+            pieces, width=width_of(is_terminal(sys.stderr)), colour=colourful(sys.stderr)
+        )
+        print(text, file=sys.stderr or io.StringIO(), flush=True)
 
 
 def write(text: str) -> None:
-    """Print on standard output and flush; raises OutputClosed if nobody reads any more."""
+    """Print on standard output and flush; raises OutputClosed if nobody reads any more.
+
+    Raises Refused if it can't be written for another reason: a full disk behind ``>``, say.
+    """
+    if sys.stdout is None:  # started with it closed, as by ``>&-``
+        raise OutputClosed("There is no standard output.")
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         # What is still buffered would fail again when the interpreter flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputClosed("The output was closed before all of it was written.") from None
+        if isinstance(error, BrokenPipeError):
+            raise OutputClosed("The output was closed before all of it was written.") from None
+        raise Refused(
+            f"The output can't be written: {error.strerror}. What the command did before is done."
+        ) from None
+
+
+def is_terminal(stream: io.TextIOBase | object) -> bool:
+    """Say whether a stream, which may have been closed from the start (None), is a terminal."""
+    isatty = getattr(stream, "isatty", None)
+    return isatty is not None and bool(isatty())
 
 
 def width_of(terminal: bool) -> int:
@@ -89,6 +108,5 @@ def width_of(terminal: bool) -> int:
 
 def colourful(stream: io.TextIOBase | object) -> bool:
     """Say whether `stream` is a terminal that may be sent colours."""
-    isatty = getattr(stream, "isatty", None)
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-    return wanted and isatty is not None and bool(isatty())
+    return wanted and is_terminal(stream)
