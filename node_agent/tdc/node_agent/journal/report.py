@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import io
 import re
@@ -174,7 +175,6 @@ def _outer_headers(
 ) -> bytes:
     sender = settings.report_from or f"tdc@{reporter.machine}"
     parent = _ascii(_one_line(facts.message_id_raw.decode("latin-1")))[:_MAX_OUTER_VALUE]
-    date = format_datetime(datetime.fromtimestamp(copy.taken_at, UTC))
     # Those of the original go on below ours: a loop through several gateways comes back through a
     # machine that made an inner report, and it must know its own line.
     loop = (signed(copy.report_id, reporter.loop_key), *facts.loop_lines)
@@ -183,7 +183,7 @@ def _outer_headers(
         f"To: {_ascii(_one_line(copy.intake))}",
         f"Subject: {_outer_subject(facts)}",
         f"Message-ID: <{copy.report_id}@{_ascii(_one_line(reporter.machine))}>",
-        f"Date: {date}",
+        f"Date: {_date(int(copy.taken_at))}",
         # Readers look for exactly this spelling at the start of a line, with nothing behind it.
         "X-MS-Journal-Report:",
         f"X-MS-Exchange-Parent-Message-Id: {parent}",
@@ -192,6 +192,11 @@ def _outer_headers(
         "MIME-Version: 1.0",
     )
     return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+@functools.lru_cache(maxsize=64)  # many copies are taken in one second
+def _date(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def _multipart(boundary: bytes) -> bytes:
