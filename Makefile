@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: setup demo test bench lint format protos lock clean
+.PHONY: setup demo test bench bench-push lint format protos lock clean
 
 setup:
 	@scripts/setup
@@ -15,6 +15,10 @@ test:  ## everything that CI runs
 bench:  ## our content filter against Postfix with always_bcc over TLS
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.throughput
+
+bench-push:  ## from a commit to the last of 1 000 agents, against a bare broadcast
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.bench.push
 
 lint: setup
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check . && .venv/bin/mypy shared manager node_agent tests && .venv/bin/lint-imports
