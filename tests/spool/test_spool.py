@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent.spool import health
+from tdc.node_agent.spool.database import Batch, Database
 from tdc.node_agent.spool.errors import SpoolFull, SpoolLocked
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
@@ -298,3 +299,32 @@ async def test_content_of_every_size_group_is_kept(spool: Spool, clock: FakeCloc
     contents = [bytes([number]) * number for number in range(107)]
     await asyncio.gather(*(put(spool, content) for content in contents))
     assert sorted(copy.content for copy in await claim_all(spool, clock)) == sorted(contents)
+
+
+async def test_holds_at_the_same_time_share_a_commit(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    write = Database.write
+
+    def counted(database: Database, batch: Batch) -> None:
+        commits.append(len(batch.holds))
+        write(database, batch)
+
+    monkeypatch.setattr(Database, "write", counted)
+    await asyncio.gather(*(put(spool) for _ in range(100)))
+    assert sum(commits) == 100
+    assert len(commits) <= 5
+
+
+async def test_marks_that_nobody_waits_for_are_written_at_the_close(
+    folder: Path, clock: FakeClock
+) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    await asyncio.gather(*(put(spool) for _ in range(10)))
+    for copy in await claim_all(spool, clock):
+        spool.delivered(copy.mid, reply="250 ok")
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    assert spool.facts().queued == 0
+    await spool.close()
