@@ -11,7 +11,6 @@ import base64
 import binascii
 import functools
 import hashlib
-import io
 import re
 import secrets
 from dataclasses import dataclass
@@ -159,12 +158,12 @@ def _encoded(
 
 def _base64_lines(content: bytes) -> bytes:
     """Return base64 in lines of 76 (RFC 2045 6.8), made in blocks: a line each is much memory."""
-    lines = io.BytesIO()
+    lines = bytearray()
     for start in range(0, len(content), _BLOCK):
         encoded = base64.b64encode(memoryview(content)[start : start + _BLOCK])
-        lines.write(b"\r\n" if start else b"")
-        lines.write(b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76)))
-    return lines.getvalue()
+        lines += b"\r\n" if start else b""
+        lines += b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76))
+    return bytes(lines)
 
 
 # The outer header
