@@ -216,13 +216,12 @@ class Connection(asyncio.Protocol):
         except (ProtocolFault, NoTrust) as error:
             raise Failed(self._tls_trouble(str(error))) from error
         assert self._transport is not None
-        name = None if _is_literal(self.candidate.host) else self.candidate.host
         try:
             transport = await self._loop.start_tls(
                 self._transport,
                 self,
                 context,
-                server_hostname=name or policy.domain,
+                server_hostname=self.candidate.name or policy.domain,
                 ssl_handshake_timeout=self._timeouts.tls,
                 ssl_shutdown_timeout=1.0,
             )
@@ -318,9 +317,18 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the dialogue (called by asyncio)."""
-        self._events += self._dialogue.feed(data)
+        events = self._dialogue.feed(data)
+        if self._amid_content and any(
+            isinstance(one, Finished) and one.succeeded for one in events
+        ):
+            # It answers something else: taken for the answer, it would lose the message.
+            self._fault = self._fault or (Error.GARBAGE, "accepted a message before its end")
+        else:
+            self._events += events
         self._note_fault()
         self._wake()
+        if self._broken():
+            self.resume_writing()
 
     def eof_received(self) -> bool:
         """Note the end of the peer's bytes (called by asyncio)."""
@@ -331,10 +339,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (called by asyncio)."""
         self._fault = self._fault or (Error.DROPPED, f"closed the connection{_why(exc)}")
-        self._full = False
         self._wake()
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        self.resume_writing()
 
     def pause_writing(self) -> None:
         """Note that the transport is full (called by asyncio)."""
@@ -394,7 +400,3 @@ class Connection(asyncio.Protocol):
 
 def _why(error: Exception | None) -> str:
     return f": {error}" if error is not None and str(error) else ""
-
-
-def _is_literal(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()

@@ -271,11 +271,12 @@ class Dialogue:
             if reply.code == 421:  # told between two commands; no answer to anything
                 return None
             raise ProtocolFault(f"a reply to nothing: {reply.text[:80]}")
-        stage, sending = self._expected.popleft()
+        stage, sending = self._expected[0]
+        if (reply.code // 100 == 3) != (stage is Stage.DATA and reply.code < 400):
+            raise ProtocolFault(f"{reply.code} in reply to {stage}")
+        self._expected.popleft()
         if sending is not None:
             return self._advance(stage, sending, reply)
-        if reply.code // 100 == 3:
-            raise ProtocolFault(f"{reply.code} in reply to {stage}")
         if stage is Stage.RSET:
             return None
         if stage is Stage.EHLO and reply.positive:
@@ -284,8 +285,6 @@ class Dialogue:
 
     def _advance(self, stage: Stage, sending: _Sending, reply: Reply) -> Event | None:
         go_on = stage is Stage.DATA and reply.code < 400
-        if (reply.code // 100 == 3) != go_on:
-            raise ProtocolFault(f"{reply.code} in reply to {stage}")
         if sending.failure is None and reply.code >= 400:
             sending.failure = (stage, reply)
         if self._expected and self._expected[0][1] is sending:

@@ -82,6 +82,11 @@ class Candidate:
     port: int
     by_mx: bool = True
 
+    @property
+    def name(self) -> str | None:
+        """The host's name, None where the operator's route gives an address."""
+        return None if self.host == self.address else self.host
+
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
