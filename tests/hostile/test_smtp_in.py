@@ -1,0 +1,249 @@
+"""What an MTA, or who plays one, may send: the original leaves as it came, and so does its copy."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.journal_reader import read_report
+from tests.fakes.smtp_sink import SmtpSink
+from tests.ingest.conftest import running_filter
+from tests.ingest.dialogue import connected
+from tests.stage.fleet import Gateway, Stage
+from tests.system.conftest import copying, fleet, folder
+
+__all__ = ["copying", "fleet", "folder"]  # fixtures
+
+HELLO = b"EHLO x\r\n"
+MAIL = b"MAIL FROM:<a@b.example>\r\n"
+RCPT = b"RCPT TO:<bob@corp.example>\r\n"
+BODY = b"Subject: x\r\n\r\nx\r\n.\r\n"
+QUIT = b"QUIT\r\n"
+SENT = RCPT + b"DATA\r\n" + BODY
+
+# Input behind EHLO -> codes of the replies, messages passed on. "closed" is the end without QUIT.
+DIALOGUES: dict[str, tuple[bytes, str, int]] = {
+    "bare-cr-in-a-command": (b"RSET\rMAIL FROM:<x@y>\r\n" + QUIT, "500 221", 0),
+    "bare-cr-in-mail": (b"MAIL FROM:<x@y>\rDATA\r\n" + QUIT, "501 221", 0),
+    "lf-only-commands": (b"MAIL FROM:<a@b>\nRSET\nQUIT\n" + QUIT, "500 500 500 221", 0),
+    "nul-in-an-address": (MAIL + b"RCPT TO:<a\0b@c>\r\n" + QUIT, "250 501 221", 0),
+    "command-of-513": (b"NOOP " + b"x" * 508 + b"\r\n" + QUIT, "250 221", 0),
+    "command-of-12-k": (b"NOOP " + b"x" * 12_000 + b"\r\n" + QUIT, "500 221", 0),
+    "telnet": (b"\xff\xf4\xff\xfd\x06NOOP\r\n" + QUIT, "500 221", 0),
+    "http": (b"GET / HTTP/1.1\r\n" + MAIL + SENT, "502 closed", 0),
+    "tls-hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n" + MAIL + SENT, "502 closed", 0),
+    "mail-twice": (MAIL + MAIL + SENT + QUIT, "250 503 250 354 250 221", 1),
+    "data-before-mail": (b"DATA\r\n" + QUIT, "503 221", 0),
+    "data-before-rcpt": (MAIL + b"DATA\r\n" + QUIT, "250 503 221", 0),
+    "starttls-and-more": (b"STARTTLS\r\n" + MAIL + SENT + QUIT, "502 250 250 354 250 221", 1),
+    "starttls-twice": (b"STARTTLS x\r\nSTARTTLS\r\n" + QUIT, "502 502 221", 0),
+    "size-below-zero": (b"MAIL FROM:<a@b> SIZE=-1\r\n" + SENT + QUIT, "250 250 354 250 221", 1),
+    "size-of-20-digits": (b"MAIL FROM:<a@b> SIZE=" + b"9" * 20 + b"\r\n" + QUIT, "250 221", 0),
+    "odd-parameters": (b"MAIL FROM:<a@b> BODY=FOO X= = =\r\n" + SENT, "250 250 354 250", 1),
+    "bdat": (MAIL + RCPT + b"BDAT 99999999999\r\n" + MAIL + SENT, "250 250 502 closed", 0),
+    "bdat-of-nothing": (MAIL + RCPT + b"BDAT 0 LAST\r\n" + MAIL, "250 250 502 closed", 0),
+    "2000-noops": (b"NOOP\r\n" * 2_000, "250 " * 1_000 + "421 closed", 0),
+    "2000-resets": (b"RSET\r\n" * 2_000, "250 " * 1_000 + "421 closed", 0),
+    "2000-vrfys": (b"VRFY x\r\n" * 2_000, "252 " * 1_000 + "421 closed", 0),
+    "50-unknown": (b"FOO\r\n" * 50, "500 " * 20 + "421 closed", 0),
+    "xclient": (b"XCLIENT ADDR=192.0.2.1\r\n" + QUIT, "502 221", 0),
+    "xforward-nonsense": (b"XFORWARD FOO=1\r\nXFORWARD\r\nXFORWARD ADDR=\r\n", "501 501 501", 0),
+    "auth": (b"AUTH PLAIN !!!\r\nAUTH\r\n" + QUIT, "502 502 221", 0),
+    "vrfy-amid-a-transaction": (
+        MAIL + RCPT + "VRFY <jürgen@x>\r\n".encode() + b"DATA\r\n" + BODY + QUIT,
+        "250 250 252 354 250 221",
+        1,
+    ),
+    "null-sender": (b"MAIL FROM:<>\r\n" + SENT + QUIT, "250 250 354 250 221", 1),
+    "crlf-in-a-quoted-address": (b'MAIL FROM:<"a\r\nRSET"@x>\r\n' + QUIT, "501 500 221", 0),
+    "reset-forgets": (
+        MAIL + RCPT + b"RSET\r\nDATA\r\n" + MAIL + SENT + QUIT,
+        "250 250 250 503 250 250 354 250 221",
+        1,
+    ),
+    "two-in-one-flight": (
+        MAIL + SENT + MAIL + SENT + QUIT,
+        "250 250 354 250 250 250 354 250 221",
+        2,
+    ),
+    "1001-recipients": (
+        MAIL + RCPT * 1_001 + b"DATA\r\n" + BODY + QUIT,
+        "250 " + "250 " * 1_000 + "452 354 250 221",
+        1,
+    ),
+    "data-with-an-argument": (MAIL + RCPT + b"DATA x\r\n" + QUIT, "250 250 501 221", 0),
+    "no-brackets": (b"MAIL FROM:a@b\r\nMAIL FROM:<a@b>x\r\n" + QUIT, "501 501 221", 0),
+}
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+async def test_an_odd_dialogue_gets_its_replies_in_order(tmp_path: Path, name: str) -> None:
+    given, codes, messages = DIALOGUES[name]
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
+        mta = await connected(bench.filter.port)
+        assert await _codes(mta.reader, 1) == ["220"]
+        mta.writer.write(HELLO)
+        assert await _codes(mta.reader, 1) == ["250"]
+        mta.writer.write(given)
+        expected = codes.split()
+        assert await _codes(mta.reader, len(expected)) == expected
+        assert len(hop.messages) == len(await bench.copies()) == messages
+        await mta.close()
+
+
+async def _codes(reader: asyncio.StreamReader, count: int) -> list[str]:
+    found: list[str] = []
+    async with asyncio.timeout(5):
+        while len(found) < count:
+            line = await reader.readline()
+            if not line:
+                return [*found, "closed"]
+            if line[3:4] != b"-":
+                found.append(line[:3].decode())
+    return found
+
+
+async def test_a_connection_cut_anywhere_leaves_nothing_behind(tmp_path: Path) -> None:
+    session = HELLO + MAIL + SENT
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
+        for cut in range(len(session)):
+            mta = await connected(bench.filter.port)
+            mta.writer.write(session[:cut])
+            await asyncio.sleep(0)
+            mta.writer.close()
+        mta = await connected(bench.filter.port)
+        mta.writer.write(session + QUIT)
+        await asyncio.wait_for(mta.reader.read(), 5)
+        assert len(hop.messages) == len(await bench.copies()) == 1
+        assert bench.spool.facts().held == 0
+
+
+# Content, through a real agent
+
+SMUGGLED = b"MAIL FROM:<evil@x>\r\nRCPT TO:<bob@corp.example>\r\nDATA\r\nSubject: evil\r\n"
+NO_ENDS = (
+    b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\n.\r", b"\r\n.\r\r\n",
+    b"\r\r\n.\r\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\r\n.\r", b"\r\n. \r\n",
+)  # fmt: skip
+_LINE = b"Subject: line\r\n\r\n"
+BODIES: tuple[bytes, ...] = (
+    *(b"Subject: s\r\n\r\nfirst" + end + SMUGGLED for end in NO_ENDS),
+    b"Sub\0ject: s\r\nX\xff: \xfe\r\n\r\na\0b\xff bare\rcr bare\nlf\r\n",
+    b"Subject: \xe9\r\n\r\n" + bytes(range(128, 256)) + b"\r\n",
+    *(_LINE + b"x" * length + b"\r\n" for length in (998, 999, 1_000, 1_001, 65_536, 2_000_000)),
+    b"",
+    b"..\r\n..a\r\n.b\r\n",
+    b"\r\nonly a body\r\n",
+    b"Subject: only a header\r\n",
+    b"Subject: telnet\r\n\r\n\xff\xf4\xff\xfd\x06\r\n",
+    b"X: y\r\n" * 100_000 + b"\r\nx\r\n",
+    b"Subject: " + b"y" * 1_000_000 + b"\r\nno colon\r\n\r\nx\r\n",
+    b"Subject: fold\r\n" + b" b\r\n" * 10_000 + b"\r\nx\r\n",
+    b"Message-ID: <a\rb>\r\nMessage-ID: <" + b"z" * 2_048 + b">\r\nFrom: a\r\nFrom: b\r\n\r\nx\r\n",
+    b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i)
+             for i in range(1_000)),
+    b"Subject: " + b" ".join([b"=?utf-8?B?w6k=?="] * 20_000) + b"\r\n\r\nmany words\r\n",
+    b"Subject: =?nope?Q?=E9?= =?utf-8?B?!!!?= \x1b[31m<script>\r\n\r\nx\r\n",
+    b"Received: x\r\n" * 101 + b"\r\nhops\r\n",
+)  # fmt: skip
+ADDRESSES = (
+    b"|id", b"`id`", b"$(id)", b"../../etc/passwd", b"-oX", b'"a b@c > \\" "', b"a" * 65,
+    b"a" * 1_500, "\u202egro".encode(), b"\xe4\xff", b"xn--zz--",
+)  # fmt: skip
+LACKING: tuple[tuple[str, ...], ...] = (
+    (), ("BINARYMIME",), ("CHUNKING", "BINARYMIME"), ("8BITMIME", "CHUNKING", "BINARYMIME"),
+)  # fmt: skip
+
+
+@pytest.mark.system
+async def test_every_content_arrives_exactly_at_next_hop_and_intake(copying: Stage) -> None:
+    """Whatever the intake offers, a report holds the original byte for byte."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.in_sync()
+    hop, intake = gateway.next_hop, copying.intake
+    assert hop is not None
+    keywords = intake.keywords
+    for lacking in LACKING:
+        intake.keywords = tuple(word for word in keywords if word not in lacking)
+        intake.drop_connections()
+        hop.messages.clear()
+        intake.messages.clear()
+        before = intake.counts.messages
+        for body in BODIES:
+            assert await _send(gateway, body) == b"250"
+        for address in ADDRESSES:
+            named = b"Subject: to " + address.hex().encode() + b"\r\n\r\nx\r\n"
+            assert await _send(gateway, named, address) == b"250"
+        sent = [message.content for message in hop.messages]
+        assert sent[: len(BODIES)] == list(BODIES)
+        assert len(sent) == len(BODIES) + len(ADDRESSES)
+        await intake.wait_for(before + len(sent), timeout=20)
+        reports = [message.content for message in intake.messages]
+        assert sorted(read_report(report).original for report in reports) == sorted(sent)
+        if "BINARYMIME" in lacking:
+            assert all(_fit_for_data(report) for report in reports)
+        if "8BITMIME" in lacking:
+            assert all(report.isascii() for report in reports)
+    log = gateway.agent.log.read_text(errors="replace")
+    assert "Traceback" not in log
+    assert "Internal Error" not in log
+    assert "\x1b" not in log
+
+
+def _fit_for_data(report: bytes) -> bool:
+    """RFC 5321 2.3.8 and 4.5.3.1.6, said in another way than the product does."""
+    lines = report.split(b"\r\n")
+    return all(len(line) <= 998 and not {0, 10, 13} & set(line) for line in lines)
+
+
+async def _send(gateway: Gateway, body: bytes, local_part: bytes = b"bob") -> bytes:
+    """Send content as it is, but for the dots of DATA; return the code of the last reply."""
+    content = (b"\r\n" + body).replace(b"\r\n.", b"\r\n..")[2:]
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    recipient = b"RCPT TO:<%s@corp.example>\r\n" % local_part
+    writer.write(HELLO + MAIL + recipient + b"DATA\r\n" + content + b".\r\n" + QUIT)
+    async with asyncio.timeout(20):
+        lines = (await reader.read()).splitlines()
+    writer.close()
+    assert [line[:3] for line in lines[-2:]][1] == b"221"
+    return lines[-2][:3]
+
+
+@pytest.mark.system
+async def test_idle_and_slow_connections_and_large_messages_are_bounded(copying: Stage) -> None:
+    """500 idle ones, 90 that trickle, 50 MB: honest mail goes through, memory stays bounded."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.in_sync()
+    base = _memory(gateway, "VmRSS")
+    idle = [await connected(gateway.port) for _ in range(500)]
+    greetings = [(await one.reader.readline())[:3] for one in idle]
+    assert greetings.count(b"220") == 100  # the agent's bound; the others are told so
+    assert greetings.count(b"421") == 400
+    for one in idle:
+        await one.close()
+    slow = [await connected(gateway.port) for _ in range(90)]
+    for one in slow:
+        one.writer.write(HELLO + MAIL + RCPT + b"DATA\r\n")
+    async with asyncio.timeout(5):
+        for number in range(20):
+            for one in slow:
+                one.writer.write(b"x")
+            assert await _send(gateway, b"Subject: %d\r\n\r\nhonest\r\n" % number) == b"250"
+    assert _memory(gateway, "VmHWM") < base + 30
+    large = b"Subject: large\r\n\r\n" + (b"y" * 998 + b"\r\n") * 50_000
+    await copying.intake.wait_for(20)
+    assert await _send(gateway, large) == b"250"
+    await copying.intake.wait_for(21, timeout=20)
+    assert read_report(copying.intake.messages[-1].content).original == large
+    assert _memory(gateway, "VmHWM") < base + 4 * 50
+    for one in slow:
+        await one.close()
+    assert "Traceback" not in gateway.agent.log.read_text()
+
+
+def _memory(gateway: Gateway, row: str) -> int:
+    """Return a size of the agent's process in MB."""
+    status = Path(f"/proc/{gateway.agent.pid}/status").read_text()
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if row in line)
