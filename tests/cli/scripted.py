@@ -16,18 +16,20 @@ import grpc
 import trustme
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.v1 import operators_pb2
 
 Answer = Message | Callable[[Any], Message]
 
 
 class Refusal(Exception):
-    """Raised by a scripted answer: ends the call with a status."""
+    """Raised by a scripted answer: ends the call with a status; `unmade`: and says so."""
 
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+    def __init__(self, code: grpc.StatusCode, details: str, *, unmade: bool = False) -> None:
         super().__init__(details)
         self.code = code
         self.details = details
+        self.unmade = unmade
 
 
 @dataclass
@@ -50,6 +52,8 @@ class ScriptedManager:
         try:
             return answer(request) if callable(answer) else answer
         except Refusal as refusal:
+            if refusal.unmade:
+                context.set_trailing_metadata(((NOTHING_CHANGED, "1"),))
             context.abort(refusal.code, refusal.details)
         raise AssertionError("abort raises")
 

@@ -161,6 +161,26 @@ def test_an_answer_that_stays_lost_says_that_the_commit_may_be_made(
     assert planned.asked("MakeCommit")[0].request_id in said
 
 
+@pytest.mark.parametrize(
+    ("unmade", "words"),
+    [((True, True, True), "Nothing was changed"), ((False, True, True), "may or may not")],
+    ids=["never sent on", "lost once"],
+)
+def test_a_commit_that_was_certainly_not_made_is_not_said_to_be_in_doubt(
+    tdc: Tdc, planned: ScriptedManager, unmade: tuple[bool, ...], words: str
+) -> None:
+    """One lost answer among the attempts is enough for doubt."""
+    answers = iter(unmade)
+
+    def away(_: operators_pb2.CommitRequest) -> operators_pb2.CommitResponse:
+        raise Refusal(grpc.StatusCode.UNAVAILABLE, "etcd is away", unmade=next(answers))
+
+    planned.answers["MakeCommit"] = away
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 1
+    assert words in " ".join(run.err.split())
+
+
 def test_unset_sends_the_names(tdc: Tdc, planned: ScriptedManager) -> None:
     """At the level and in the cluster that were named."""
     run = tdc(

@@ -13,6 +13,7 @@ import pytest
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import cluster_key, enrolment_key, head_key, machine_key
 from tdc.manager.store.values import Put
+from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.v1 import operators_pb2
 
 from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
@@ -65,8 +66,10 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
 
     await _until(told)
     began = time.monotonic()
-    async with refused(STATUS.UNAVAILABLE, "etcd is away"):
+    with pytest.raises(grpc.aio.AioRpcError, match="etcd is away") as caught:
         await api.commit_as_planned(plan, edit)
+    assert caught.value.code() is STATUS.UNAVAILABLE
+    assert (NOTHING_CHANGED, "1") in list(caught.value.trailing_metadata() or ())
     async with refused(STATUS.UNAVAILABLE, "etcd is away"):
         await api.create_cluster("c2")
     async with refused(STATUS.UNAVAILABLE, "etcd is away"):

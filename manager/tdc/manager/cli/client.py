@@ -21,7 +21,7 @@ from grpc import aio
 from tdc.manager.cli.config import OperatorConfig
 from tdc.manager.cli.errors import CliError, NoConnection, Refused
 from tdc.manager.cli.render import is_terminal
-from tdc.shared.edge.grpc_tls import client_channel
+from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 _Request = TypeVar("_Request", bound=Message)
@@ -34,7 +34,7 @@ _COMMIT_ATTEMPTS = 3
 
 
 class _AnswerLost(Exception):
-    """A commit was sent and no answer came back; `error` is what the operator is told."""
+    """A commit was sent and no decision came back; `error` is what the operator is told."""
 
     def __init__(self, error: CliError) -> None:
         super().__init__(str(error))
@@ -45,11 +45,12 @@ class _AnswerLost(Exception):
 class CommitAttempt:
     """The commit on its way, so that an interruption can say what may have happened.
 
-    `request_id` is empty while none was sent, and again once the manager refused it; `revision`
-    is 0 until the manager said that it is made.
+    `request_id` is empty while none was sent, and again once the manager refused it; `unsettled`
+    is True once an answer was lost; `revision` is 0 until the manager said that it is made.
     """
 
     request_id: str = ""
+    unsettled: bool = False
     revision: int = 0
 
 
@@ -93,6 +94,9 @@ class Manager:
         try:
             reply = await self._commit_until_answered(call, request)
         except _AnswerLost as lost:
+            if not self._attempt.unsettled:
+                self._attempt.request_id = ""
+                raise type(lost.error)(f"{lost.error} Nothing was changed.") from None
             raise type(lost.error)(f"{lost.error} {may_be_made(request_id)}") from None
         except CliError:
             self._attempt.request_id = ""
@@ -119,6 +123,8 @@ class Manager:
                 return await call(request, timeout=self._deadline)
         except aio.AioRpcError as error:
             if error.code() in _UNKNOWN_OUTCOME:
+                unmade = any(key == NOTHING_CHANGED for key, _ in error.trailing_metadata() or ())
+                self._attempt.unsettled |= not unmade
                 raise _AnswerLost(self._in_words(error)) from None
             raise self._in_words(error) from None
 

@@ -23,6 +23,8 @@ from google.protobuf import descriptor_pool
 from tdc.manager.identity.peer import MachinePeer, NotIdentified, Operator, peer_of
 from tdc.manager.rpc.permissions import PERMISSIONS, PermissionTableError, Who, check_table
 from tdc.manager.rpc.statuses import status_of
+from tdc.manager.store.errors import EtcdUnavailable
+from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +170,8 @@ async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
         known = grpc.StatusCode.INTERNAL, "the manager failed at this call; its log says why"
     code, sentence = known[0], _fitting(known[1])
     log.info("%s by %s: %s: %r", method, _caller.get("nobody known"), code.name, sentence)
-    await context.abort(code, sentence)
+    certain = isinstance(error, EtcdUnavailable)
+    await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if certain else ())
 
 
 def _fitting(sentence: str) -> str:

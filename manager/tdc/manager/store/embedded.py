@@ -139,8 +139,10 @@ class EmbeddedEtcd:
             if self._process is not None:
                 code = await self._ended(self._process)
                 LOG.error(
-                    "the embedded etcd ended (%s); starting it again; its log is %s",
+                    "the embedded etcd ended (%s); starting it again; its last words: %s (all of "
+                    "them in %s)",
                     f"signal {-code}" if code < 0 else f"exit code {code}",
+                    self._last_words(),
                     self._log_path,
                 )
             if monotonic() - began > 60:
@@ -223,8 +225,11 @@ class EmbeddedEtcd:
                 os.truncate(self._log_path, 0)
 
     def _last_words(self) -> str:
-        lines = self._log_path.read_bytes()[-2_000:].decode("utf-8", "replace").splitlines()
-        return " | ".join(lines[-3:])
+        try:
+            words = self._log_path.read_bytes()[-2_000:].decode("utf-8", "replace")
+        except OSError as error:
+            return f"unknown ({error})"
+        return " | ".join(words.splitlines()[-3:])
 
 
 def _arguments(quota: int) -> list[str]:

@@ -27,6 +27,9 @@ KEEPALIVE = 20.0
 RETRY_AFTER = "tdc-retry-after"
 """Trailing metadata: seconds over which callers should spread their return."""
 
+NOTHING_CHANGED = "tdc-nothing-changed"
+"""Trailing metadata of UNAVAILABLE: the call was certainly not executed; absent: not known."""
+
 _KEEPALIVE_TIMEOUT = 10.0
 _MAX_MESSAGE = 64 * 1024 * 1024  # a plan names every change on every machine
 _MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024
