@@ -25,7 +25,10 @@ def objection(wanted: Wanted, running: Running) -> str:
     ]
     if missing:
         # An empty or torn message must never turn into "use the defaults".
-        return f"the settings are not whole: no value for {', '.join(missing)}"
+        return (
+            f"the settings are not whole: no value for {', '.join(missing)}; "
+            "a manager older than this agent does not know all of its settings"
+        )
     found = hash_of(wanted.settings)
     if found != wanted.hash:
         return f"the settings do not match their hash: sent {wanted.hash}, found {found}"
