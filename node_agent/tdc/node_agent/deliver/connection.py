@@ -26,6 +26,7 @@ from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.replies import ProtocolFault, Reply
 from tdc.node_agent.deliver.trouble import Error, Trouble
 from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
+from tdc.shared.edge.bounded_wait import BoundedWait
 from tdc.shared.edge.tls import NoTrust
 
 _JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
@@ -78,15 +79,13 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._events: list[Event] = []
         self._fault: tuple[Error, str] | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._full = False
         self._amid_content = False  # a write of a large content has not ended
         self._announced: Transaction | None = None
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = self._end = math.inf  # of the wait, of the message; loop time
-        self._waited = 0.0
+        self._wait = BoundedWait(self._loop, self._wait_expired)
+        self._end = math.inf  # of the message under way, loop time
 
     @classmethod
     async def open(
@@ -171,9 +170,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Cut the connection now."""
         self._fault = self._fault or (Error.DROPPED, "was closed by us")
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._wait.cancel_timer()
         if self._transport is not None:
             self._transport.abort()
 
@@ -245,40 +242,13 @@ class Connection(asyncio.Protocol):
                 raise Failed(self._trouble(self._stage(), *self._fault))
             if self._dialogue.has_output:
                 await self._flush()
-            await self._wait(timeout)
+            await self._wait.wait(timeout, until=self._end)
         return self._events.pop(0)
 
-    async def _wait(self, timeout: float) -> None:
-        """Wait for bytes or the end; a timeout becomes a fault.
-
-        One timer serves all waits of the connection: a new deadline only moves the number that
-        the timer compares with when it fires. At thousands of waits a second that counts.
-        """
-        self._deadline = min(self._loop.time() + timeout, self._end)
-        self._waited = timeout
-        if self._timer is None or self._timer.when() > self._deadline:
-            self._set_timer()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return
-        if self._loop.time() < self._deadline:
-            self._set_timer()
-            return
-        limit = "in all" if self._deadline == self._end else f"within {self._waited:g} s"
+    def _wait_expired(self) -> None:
+        limit = "in all" if self._wait.deadline == self._end else f"within {self._wait.allowed:g} s"
         self._fault = self._fault or (Error.TIMEOUT, f"gave no reply {limit}")
-        self._wake()
+        self._wait.end()
 
     # Bytes
 
@@ -326,20 +296,20 @@ class Connection(asyncio.Protocol):
         else:
             self._events += events
         self._note_fault()
-        self._wake()
+        self._wait.end()
         if self._broken():
             self.resume_writing()
 
     def eof_received(self) -> bool:
         """Note the end of the peer's bytes (called by asyncio)."""
         self._fault = self._fault or (Error.DROPPED, "closed the connection")
-        self._wake()
+        self._wait.end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (called by asyncio)."""
         self._fault = self._fault or (Error.DROPPED, f"closed the connection{_why(exc)}")
-        self._wake()
+        self._wait.end()
         self.resume_writing()
 
     def pause_writing(self) -> None:
@@ -358,10 +328,6 @@ class Connection(asyncio.Protocol):
     def _note_fault(self) -> None:
         if self._dialogue.fault is not None and self._fault is None:
             self._fault = (Error.GARBAGE, f"broke the protocol: {self._dialogue.fault}")
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     # Trouble
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdc.node_agent.ingest.replies import BadReply, Reply, ReplyReader
+from tdc.shared.edge.bounded_wait import BoundedWait
 
 CHUNK = 256 * 1024
 RECEIVE_BUFFER = 4096  # replies are short
@@ -77,12 +78,9 @@ class HopConnection(asyncio.BufferedProtocol):
         self._reader = ReplyReader()
         self._replies: deque[Reply] = deque()
         self._expected = 1  # the greeting may be here before anyone waits for it
-        self._waiter: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._lost: str | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0  # of the wait under way, the loop's time
-        self._waited = 0.0
+        self._wait = BoundedWait(self._loop, self._wait_expired)
 
     # Called by the event loop
 
@@ -111,8 +109,8 @@ class HopConnection(asyncio.BufferedProtocol):
             while len(self._replies) > self._expected:
                 self._replies.pop()
             self._fail(f"the next hop said, unasked: {unasked.text()}")
-        elif len(self._replies) == self._expected and self._waiter is not None:
-            self._wake(self._waiter)
+        elif len(self._replies) == self._expected:
+            self._wait.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
@@ -125,8 +123,8 @@ class HopConnection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """There is room again."""
         room, self._room = self._room, None
-        if room is not None:
-            self._wake(room)
+        if room is not None and not room.done():
+            room.set_result(None)
 
     # Called by the session
 
@@ -149,7 +147,7 @@ class HopConnection(asyncio.BufferedProtocol):
         """Wait for `count` replies in all; raises HopLost with those that came."""
         self._expected = count
         if len(self._replies) < count and self._lost is None:
-            await self._wait(timeout)
+            await self._wait.wait(timeout)
         replies = list(self._replies)
         self._replies.clear()
         self._expected = 0
@@ -226,45 +224,14 @@ class HopConnection(asyncio.BufferedProtocol):
         if self._lost is not None:
             raise HopLost(self._lost)
 
-    async def _wait(self, timeout: float) -> None:
-        # One timer for all waits of the connection: a deadline that moves away is looked at
-        # when the old one rings, and there are four waits to a message.
-        self._deadline, self._waited = self._loop.time() + timeout, timeout
-        if self._timer is None or self._timer.when() > self._deadline:
-            self._set_timer()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer = None
-        if self._waiter is None:
-            return
-        if self._loop.time() < self._deadline:
-            self._set_timer()
-        else:
-            self._fail(f"no reply from the next hop in {self._waited:.0f} s")
+    def _wait_expired(self) -> None:
+        self._fail(f"no reply from the next hop in {self._wait.allowed:.0f} s")
 
     def _fail(self, reason: str) -> None:
         if self._lost is None:
             self._lost = reason
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._wait.cancel_timer()
         if self._transport is not None:
             self._transport.abort()
-        for future in (self._waiter, self._room):
-            if future is not None:
-                self._wake(future)
-
-    @staticmethod
-    def _wake(future: asyncio.Future[None]) -> None:
-        if not future.done():
-            future.set_result(None)
+        self._wait.end()
+        self.resume_writing()

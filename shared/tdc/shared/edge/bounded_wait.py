@@ -1,0 +1,63 @@
+"""Waiting for a peer, bounded, with one timer for all the waits of a connection.
+
+At thousands of waits a second a timeout context for each costs more than the wait. Here a new
+deadline is only a number; the timer looks at it when it fires, and is set anew if it is not over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class BoundedWait:
+    """One wait at a time. `expired` is called when its time is over; it should end the wait.
+
+    `deadline` is the moment of the wait under way or of the last one, by the loop's clock;
+    `allowed` the seconds that it was given.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+        self.deadline = 0.0
+        self.allowed = 0.0
+        self._loop = loop
+        self._expired = expired
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait(self, allowed: float, *, until: float | None = None) -> None:
+        """Wait for `end`, at most `allowed` seconds and not past the moment `until`."""
+        self.allowed = allowed
+        moment = self._loop.time() + allowed
+        self.deadline = moment if until is None else min(moment, until)
+        if self._timer is None or self._timer.when() > self.deadline:
+            self._set_timer()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def end(self) -> None:
+        """End the wait, if there is one."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def cancel_timer(self) -> None:
+        """Let go of the timer; nothing will be waited for any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self) -> None:
+        self.cancel_timer()
+        self._timer = self._loop.call_at(self.deadline, self._fired)
+
+    def _fired(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self.deadline:
+            self._set_timer()
+        else:
+            self._expired()
