@@ -1,0 +1,39 @@
+"""The wait that connections share: ended by the peer, or by its time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tdc.shared.edge.bounded_wait import BoundedWait
+
+
+async def test_a_wait_that_the_peer_ends_does_not_expire() -> None:
+    expired: list[bool] = []
+    loop = asyncio.get_running_loop()
+    wait = BoundedWait(loop, lambda: expired.append(True))
+    loop.call_later(0.01, wait.end)
+    await wait.wait(0.05)
+    await asyncio.sleep(0.08)
+    assert expired == []
+
+
+async def test_a_later_deadline_moves_and_an_earlier_one_is_kept() -> None:
+    """The timer of a short first wait does not end a longer second one before its time."""
+    loop = asyncio.get_running_loop()
+    ends: list[float] = []
+
+    def expired() -> None:
+        ends.append(loop.time())
+        wait.end()
+
+    wait = BoundedWait(loop, expired)
+    began = loop.time()
+    loop.call_later(0.01, wait.end)
+    await wait.wait(0.03)
+    await wait.wait(0.1)
+    assert ends == [pytest.approx(began + 0.11, abs=0.05)]
+    began = loop.time()
+    await wait.wait(30, until=began + 0.02)
+    assert loop.time() - began < 1
+    wait.cancel_timer()
