@@ -76,13 +76,13 @@ scache    unix  - - n - 1 scache
 
 
 class PrivatePostfix:
-    """A running instance. `port` takes mail; `log` is its log; `folder` all it owns."""
+    """A running instance: `port` takes mail, `config` holds main.cf, `folder` holds all."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
         self.log = folder / "mail.log"
-        self._config = folder / "config"
+        self.config = folder / "config"
 
     def flush(self) -> None:
         """Try all deferred mail now."""
@@ -91,7 +91,7 @@ class PrivatePostfix:
     def queued(self) -> int:
         """Return the number of messages in the queue."""
         listing = subprocess.run(
-            ["/usr/sbin/postqueue", "-c", str(self._config), "-j"],
+            ["/usr/sbin/postqueue", "-c", str(self.config), "-j"],
             capture_output=True,
             text=True,
             check=False,
@@ -102,7 +102,7 @@ class PrivatePostfix:
     def version(self) -> str:
         """Return Postfix's version."""
         return subprocess.run(
-            ["/usr/sbin/postconf", "-c", str(self._config), "-h", "mail_version"],
+            ["/usr/sbin/postconf", "-c", str(self.config), "-h", "mail_version"],
             capture_output=True,
             text=True,
             check=True,
@@ -123,7 +123,7 @@ class PrivatePostfix:
 
     def _run(self, verb: str) -> None:
         done = subprocess.run(
-            [str(POSTFIX), "-c", str(self._config), verb],
+            [str(POSTFIX), "-c", str(self.config), verb],
             capture_output=True,
             text=True,
             check=False,
