@@ -29,12 +29,14 @@ def test_no_query_walks_over_the_tables(name: str) -> None:
     text = database.queries()[name]
     plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", (0,) * text.count("?")).fetchall()
     walks = [
-        step for *_, step in plan if re.match(r"SCAN (c|copies|contents|finished|events)\b", step)
+        step
+        for *_, step in plan
+        if re.match(r"SCAN (c|copies|contents|finished|events)\b(?! USING COVERING INDEX)", step)
     ]
     assert walks == [], plan
 
 
-@pytest.mark.parametrize("name", ["load_state", "oldest_of_state"])
+@pytest.mark.parametrize("name", ["load_state", "nonsense", "oldest_of_state"])
 def test_the_queue_is_read_from_its_index_alone(name: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.executescript(SCHEMA)

@@ -52,6 +52,21 @@ def change(folder: Path, statement: str, *values: object) -> None:
         "UPDATE copies SET report_id = 'x' WHERE mid = ?",
         "UPDATE copies SET checksum = x'00' WHERE mid = ?",
         "UPDATE copies SET envelope = 'no json' WHERE mid = ?",
+        "UPDATE copies SET envelope = '5' WHERE mid = ?",
+        "UPDATE copies SET envelope = CAST(x'5bff' AS TEXT) WHERE mid = ?",
+        "UPDATE copies SET report_id = CAST(x'ff41' AS TEXT) WHERE mid = ?",
+        "UPDATE copies SET intake = CAST(x'ff41' AS TEXT) WHERE mid = ?",
+        "UPDATE copies SET size = 'many' WHERE mid = ?",
+        "UPDATE copies SET size = 9000000000000 WHERE mid = ?",
+        "UPDATE copies SET size = -1 WHERE mid = ?",
+        "UPDATE copies SET next_at = 'soon' WHERE mid = ?",
+        "UPDATE copies SET next_at = 9e999 WHERE mid = ?",
+        "UPDATE copies SET next_at = 1e17 WHERE mid = ?",
+        "UPDATE copies SET taken_at = 'once' WHERE mid = ?",
+        "UPDATE copies SET taken_at = 1e17 WHERE mid = ?",
+        "UPDATE copies SET attempts = 'some' WHERE mid = ?",
+        "UPDATE copies SET attempts = -5 WHERE mid = ?",
+        "UPDATE copies SET state = 'qveued' WHERE mid = ?",
     ],
 )
 async def test_a_damaged_row_is_set_aside_and_the_others_flow(
@@ -67,6 +82,8 @@ async def test_a_damaged_row_is_set_aside_and_the_others_flow(
     (damaged,) = await spool.damaged()
     assert damaged.mid == second
     assert damaged.reason
+    assert 0 <= spool.facts().bytes < 100_000, "what it says of its size is not believed"
+    assert await put(spool, b"and new ones are taken") > third
     await spool.close()
     spool = await Spool.open(folder)
     assert spool.facts().damaged == 1, "it stays aside after a restart"
@@ -84,6 +101,46 @@ async def test_damaged_pages_of_one_copy_do_not_stop_the_others(folder: Path) ->
     copies = await spool.claim(wall(), 100)
     assert len(copies) == 39
     assert [damaged.mid for damaged in await spool.damaged()] == [mids[20]]
+    await spool.close()
+
+
+def damage_index(folder: Path, number: int, state: bytes) -> None:
+    """Change a letter of one copy's entry in the index of the queue, and nowhere else."""
+    path = folder / "spool.db"
+    raw = bytearray(path.read_bytes())
+    at = -1
+    for _ in range(number):
+        at = raw.index(state + INTAKE.encode(), at + 1)
+    raw[at + len(state)] ^= 1
+    path.write_bytes(raw)
+
+
+async def test_a_damaged_index_entry_does_not_refuse_marks_for_good(folder: Path) -> None:
+    await spool_with(folder, 40)
+    damage_index(folder, 7, b"queued")
+    spool = await Spool.open(folder)
+    copies = await spool.claim(wall(), 100)
+    assert len(copies) == 40
+    async with asyncio.timeout(8):
+        for copy in copies:
+            await spool.delivered(copy.mid, reply="250 ok")
+        while spool.facts().unhealthy is not None:
+            await asyncio.sleep(0.05)
+    await spool.close()
+    spool = await Spool.open(folder)
+    assert spool.facts().queued == 0, "delivered copies would be delivered again"
+    assert spool.facts().warning is None
+    await spool.close()
+
+
+async def test_a_damaged_index_entry_of_a_held_copy_loses_no_copy_at_open(folder: Path) -> None:
+    await spool_with(folder, 3)
+    change(folder, "UPDATE copies SET state = 'held'")
+    damage_index(folder, 2, b"held")
+    spool = await Spool.open(folder)
+    assert len(await spool.claim(wall(), 10)) == 3
+    assert spool.facts().warning is None
+    assert not list(folder.glob("spool.damaged-*"))
     await spool.close()
 
 

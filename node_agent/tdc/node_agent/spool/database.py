@@ -30,6 +30,10 @@ KEEP_EVENTS = 200_000
 PRUNE_EVERY = 1_000  # finished copies
 # SQLITE_MAX_LENGTH is 10**9 bytes for a value together with its row.
 MAX_CONTENT = 999_000_000
+MAX_MID = 2**44 - 1  # what the queue in memory has room for (due.py)
+LATEST = 1e11  # seconds, the year 5138: a later time is damage
+
+NONSENSE = "its row holds values that can't be"
 
 _ROWS_PER_STATEMENT = (64, *range(16, 0, -1))
 _FOLDER = Path(__file__).parent
@@ -99,6 +103,8 @@ class Database:
             self._connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=64
             )
+        # A damaged text must not keep its row, or its neighbours, from being read.
+        self._connection.text_factory = _text
         try:
             with _faults():
                 self._set_up()
@@ -196,6 +202,34 @@ class Database:
         with _faults():
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def reindex(self) -> None:
+        """Make the indexes anew from their tables; raises DatabaseFault.
+
+        An entry of an index that is damaged alone would refuse each mark of its copy, and of
+        all copies in the same group, for good.
+        """
+        with _faults():
+            self._connection.execute("REINDEX")
+
+    def set_aside_nonsense(self, now: float) -> list[int]:
+        """Set aside, durably, each row that can't be in the queue; return their MIDs.
+
+        What is not of its type, or no possible time or size, can't be loaded; that a row's
+        bytes are right is seen when it is read.
+        """
+        with _faults():
+            bounds = (MAX_CONTENT, MAX_MID, LATEST, LATEST)
+            rows = self._connection.execute(queries()["nonsense"], bounds).fetchall()
+        mids = [mid for (mid,) in rows]
+        if mids:
+            damaged = CopyState.DAMAGED
+            batch = Batch()
+            batch.asides += [(mid, now, damaged, NONSENSE, damaged) for mid in mids]
+            self.write(batch)
+            with _faults():
+                self._run("correct_sizes", mids)
+        return mids
+
     def release_all_held(self) -> int:
         """Make every held copy due (after a restart); return how many there were."""
         with _faults():
@@ -211,7 +245,7 @@ class Database:
     def highest_mid(self) -> int:
         """Return the highest MID that is known, 0 if there is none."""
         with _faults():
-            row = self._connection.execute(queries()["highest_mid"]).fetchone()
+            row = self._connection.execute(queries()["highest_mid"], (MAX_MID,) * 2).fetchone()
         return cast("int", row[0])
 
     def oldest(self, intake: str) -> float | None:
@@ -238,6 +272,8 @@ class Database:
             return Damage(mid, "its content is missing")
         if len(content) != size or not _same(checksum, content, report_id, intake, envelope):
             return Damage(mid, "its bytes don't match their checksum")
+        if not _possible(taken_at, attempts):
+            return Damage(mid, NONSENSE)
         return Copy(mid, report_id, intake, decode_envelope(envelope), content, taken_at, attempts)
 
     def listing(self, state: CopyState, limit: int) -> list[Setaside]:
@@ -300,11 +336,21 @@ def _same(checksum: object, content: bytes, *facts: object) -> bool:
     return checksum == checksum_of(content, report_id, intake, envelope)
 
 
+def _possible(taken_at: object, attempts: object) -> bool:
+    """Say whether these, which no checksum covers, can have been written by us."""
+    a_time = isinstance(taken_at, float) and 0 <= taken_at <= LATEST
+    return a_time and isinstance(attempts, int) and 0 <= attempts < 2**31
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def _setaside(row: tuple[int, str, str, str, int, float, int, str]) -> Setaside:
     mid, report_id, intake, envelope, size, taken_at, attempts, reason = row
     try:
         facts = decode_envelope(envelope)
-    except ValueError:  # a damaged row may say anything
+    except (ValueError, TypeError):  # a damaged row may say anything
         facts = Envelope("", ())
     return Setaside(
         mid, report_id, intake, facts.sender, facts.recipients, size, taken_at, attempts, reason

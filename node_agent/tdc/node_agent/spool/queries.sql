@@ -54,6 +54,22 @@ DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?
 -- name: release_all_held
 UPDATE copies SET state = 'queued' WHERE state = 'held'
 
+-- Only what the covering index holds is looked at, so that no row has to be read.
+-- name: nonsense
+SELECT mid FROM copies
+WHERE typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ?
+   OR state <> 'damaged' AND (
+         state NOT IN ('held', 'queued', 'dead')
+      OR mid NOT BETWEEN 1 AND ?
+      OR typeof(intake) <> 'text' OR intake GLOB '*[^!-~]*'
+      OR typeof(taken_at) <> 'real' OR taken_at NOT BETWEEN 0 AND ?
+      OR typeof(next_at) <> 'real' OR next_at NOT BETWEEN 0 AND ?)
+
+-- name: correct_sizes
+UPDATE copies
+SET size = ifnull((SELECT length(b.content) FROM contents AS b WHERE b.mid = copies.mid), 0)
+WHERE mid IN (SELECT value FROM json_each(?))
+
 -- name: load_state
 SELECT intake, mid, next_at, size FROM copies WHERE state = ?
 
@@ -61,7 +77,8 @@ SELECT intake, mid, next_at, size FROM copies WHERE state = ?
 SELECT taken_at FROM copies WHERE state = ? AND intake = ? ORDER BY taken_at LIMIT 1
 
 -- name: highest_mid
-SELECT max(ifnull((SELECT max(mid) FROM copies), 0), ifnull((SELECT max(mid) FROM finished), 0))
+SELECT max(ifnull((SELECT max(mid) FROM copies WHERE mid <= ?), 0),
+           ifnull((SELECT max(mid) FROM finished WHERE mid <= ?), 0))
 
 -- name: read_copy
 SELECT c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.attempts, c.checksum, b.content

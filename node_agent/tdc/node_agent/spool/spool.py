@@ -15,6 +15,7 @@ from pathlib import Path
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.database import (
     MAX_CONTENT,
+    NONSENSE,
     Damage,
     Database,
     DatabaseFault,
@@ -75,6 +76,8 @@ class Spool:
             self.arrived.set()
         if opened.warning is not None:
             self._log.error(opened.warning)
+        for mid in opened.nonsense:
+            self._log.damaged(mid, NONSENSE)
         if opened.were_held:
             self._log.warning(
                 f"{opened.were_held} copies were waiting for the next hop's answer when the agent "
@@ -336,13 +339,17 @@ class _Opened:
     ledger: Ledger
     highest_mid: int
     were_held: int
+    nonsense: tuple[int, ...] = ()
     warning: str | None = None
 
 
 def _open(folder: SpoolFolder, now: float) -> _Opened:
     """Open and read the file; one that can't be read is set aside, and the warning says where."""
     try:
-        return _read(folder)
+        try:
+            return _read(folder, now)
+        except DatabaseUnreadable:  # damage in an index alone is mended, and loses nothing
+            return _read(folder, now, reindex=True)
     except DatabaseTooNew as error:
         raise SpoolError(
             f"the spool was written by a newer version ({error}); start that version, "
@@ -354,12 +361,15 @@ def _open(folder: SpoolFolder, now: float) -> _Opened:
             f"the spool's file could not be read ({error}); it is kept as {aside}, the copies in "
             "it were not delivered, and a new one was begun"
         )
-        return replace(_read(folder), warning=warning)
+        return replace(_read(folder, now), warning=warning)
 
 
-def _read(folder: SpoolFolder) -> _Opened:
+def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> _Opened:
     database = Database(folder.database_path())
     try:
+        if reindex:
+            database.reindex()
+        nonsense = tuple(database.set_aside_nonsense(now))
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED))
@@ -367,8 +377,8 @@ def _read(folder: SpoolFolder) -> _Opened:
             ledger.load_aside(state, (size for _, _, _, size in database.load(state)))
         if database.is_new and folder.reserved_mid:
             warning = "the spool's file was missing or empty; the copies it held are lost to us"
-            return _Opened(database, ledger, folder.reserved_mid, were_held, warning)
-        return _Opened(database, ledger, database.highest_mid(), were_held)
+            return _Opened(database, ledger, folder.reserved_mid, were_held, warning=warning)
+        return _Opened(database, ledger, database.highest_mid(), were_held, nonsense)
     except BaseException:
         database.close()
         raise

@@ -17,7 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tdc.node_agent.spool.database import Batch, Database, DatabaseFault, Read
+from tdc.node_agent.spool.database import (
+    Batch,
+    Database,
+    DatabaseFault,
+    DatabaseUnreadable,
+    Read,
+)
 from tdc.node_agent.spool.errors import SpoolError, SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.values import Copy
@@ -109,6 +115,7 @@ class Writer:
         self._closing = False
         self._stale = False
         self._fault: str | None = None
+        self._corrupt = False  # the last failure met damage: an index may be the cause
         self._retry_at = 0.0
         self._unwritten = Batch()
         self._refreshed_at = 0.0
@@ -304,6 +311,8 @@ class Writer:
 
     def _reopen(self) -> None:
         self._database = Database(self._folder.database_path())
+        if self._corrupt:
+            self._database.reindex()
         self._database.write(self._unwritten)
         self._database.probe()  # what was kept may be empty: only a real commit counts
 
@@ -313,6 +322,7 @@ class Writer:
             work()
         except Exception as error:
             ours = isinstance(error, DatabaseFault | SpoolError | OSError)
+            self._corrupt = isinstance(error, DatabaseUnreadable)
             self._set_fault(str(error) if ours else repr(error))
             self._retry_at = monotonic() + RETRY * (0.5 + chance())
             return False
@@ -327,8 +337,8 @@ class Writer:
         assert self._database is not None
         try:
             return ask.future, ask.read(self._database), None
-        except DatabaseFault as error:
-            return ask.future, None, SpoolUnavailable(str(error))
+        except Exception as error:  # whatever a damaged row may cause, the thread must live
+            return ask.future, None, SpoolUnavailable(str(error) or repr(error))
 
 
 def _expire(group: _Group) -> None:
