@@ -12,6 +12,7 @@ import pytest
 from tdc.node_agent.spool import health
 from tdc.node_agent.spool.database import Batch, Database
 from tdc.node_agent.spool.errors import SpoolFull, SpoolLocked
+from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.mail.envelope import Envelope
@@ -237,6 +238,20 @@ async def test_the_disk_is_not_filled_to_the_brim(
     monkeypatch.setattr(health, "FREE_RESERVE", 10**18)
     with pytest.raises(SpoolFull, match="MiB left"):
         await put(spool, b"x")
+
+
+async def test_room_made_on_the_disk_is_noticed_though_nothing_is_written(
+    folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 10 * 1024**2
+    monkeypatch.setattr(SpoolFolder, "free_bytes", lambda _: free)
+    spool = await Spool.open(folder, clock=clock)
+    with pytest.raises(SpoolFull, match="10 MiB left"):
+        await put(spool, b"x")
+    free = 10 * 1024**3
+    await asyncio.sleep(1.5)
+    await put(spool, b"x")
+    await spool.close()
 
 
 async def test_many_holds_at_once_do_not_pass_the_bounds(spool: Spool) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tdc.node_agent.spool.database import (
+    MAX_CONTENT,
     Batch,
     Database,
     DatabaseFault,
@@ -26,6 +27,7 @@ from tdc.node_agent.spool.database import (
 )
 from tdc.node_agent.spool.errors import SpoolError, SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder
+from tdc.node_agent.spool.health import FREE_RESERVE
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.edge.clock import chance, monotonic
 
@@ -47,6 +49,9 @@ REFUSED = "refused"
 
 REFRESH = 0.5
 """Seconds that the age of the oldest copy and the free space may lag behind under load."""
+LOW_DISK = FREE_RESERVE + 2 * MAX_CONTENT
+"""Free bytes below which a copy may be refused. Then nothing may be written any more, so the free
+space is looked at again without a write, or a disk that was made room on would stay full to us."""
 
 _Future = asyncio.Future[object]
 _Settled = list[tuple[_Future, object, Exception | None]]
@@ -254,7 +259,7 @@ class Writer:
         if self._fault is not None:
             timeout: float | None = RETRY / 2
         else:
-            timeout = REFRESH if self._stale else None
+            timeout = REFRESH if self._stale or self.free_bytes < LOW_DISK else None
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
