@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tdc.node_agent.deliver import scheduler
 from tdc.node_agent.deliver.connection import Timeouts
+from tdc.node_agent.spool import ledger
 
 from tests.deliver.stage import HOST, INTAKE, MESSAGE, Authority, Stage, staged
 from tests.fakes.smtp_faults import Faults
@@ -338,6 +340,28 @@ async def test_stopping_gives_back_what_was_not_sent(tmp_path: Path) -> None:
         async with _running(stage):
             await stage.drained()
         assert len(stage.intake.messages) == 1
+
+
+async def test_a_backlog_of_large_messages_does_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "BYTES_AT_HAND", 100_000)
+    monkeypatch.setattr(ledger, "RECENT_BYTES", 0)
+    async with staged(tmp_path, run=False) as stage:
+        for size in (1_000,) * 5 + (40_000,) * 20:
+            await stage.queue(MESSAGE + b"x" * size + b"\r\n")
+        most = 0
+
+        def drained() -> bool:
+            nonlocal most
+            held = stage.delivery._destinations.values()
+            most = max(most, sum(one.bytes_at_hand for one in held))
+            return stage.spool.facts().queued == 0
+
+        async with _running(stage):
+            await stage.until(drained, timeout=20)
+        assert len(stage.intake.messages) == 25
+        assert 40_000 < most < 100_000 + 41_000
 
 
 async def test_disabled_still_drains(tmp_path: Path) -> None:

@@ -94,6 +94,21 @@ async def test_copies_being_read_from_the_file_still_count(folder: Path, clock: 
     await spool.close()
 
 
+async def test_a_claim_reads_no_more_than_it_may(folder: Path, clock: FakeClock) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    mids = [await put(spool, b"%04d" % number * 250) for number in range(6)]
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    first = await spool.claim(clock(), 100, max_bytes=2_500)
+    assert [copy.mid for copy in first] == mids[:3]
+    assert spool.facts().queued == 6
+    assert [copy.mid for copy in await spool.claim(clock(), 100, max_bytes=1)] == [mids[3]]
+    spool.unclaim([mids[0]])
+    rest = [copy.mid for copy in await claim_all(spool, clock)]
+    assert rest == [mids[0], *mids[4:]]
+    await spool.close()
+
+
 async def test_a_held_copy_is_not_delivered_before_its_release(
     spool: Spool, clock: FakeClock
 ) -> None:

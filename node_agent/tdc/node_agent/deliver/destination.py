@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from tdc.node_agent.deliver.assign import (
     ConnectionState,
@@ -155,6 +156,12 @@ class DestinationState:
         return until if until > now else 0.0
 
     # Copies
+
+    @property
+    def bytes_at_hand(self) -> int:
+        """Octets of the copies that wait here or are being sent."""
+        sending = (copy for courier in self.couriers.values() for copy in courier.in_hand)
+        return sum(len(copy.content) for copy in chain(self.ready, sending))
 
     def put_back(self, copies: Iterable[Copy]) -> None:
         """Put copies at the front, in their order: they were not sent."""

@@ -31,7 +31,10 @@ READY_AT_HAND = 64
 """Copies claimed ahead for one destination; more stay in the spool."""
 
 BYTES_AT_HAND = 64 * 1024 * 1024
-"""Octets of claimed copies after which no more are claimed."""
+"""Octets of claimed copies, those being sent among them, after which no more are claimed."""
+
+BYTES_TO_TELL = 1024 * 1024
+"""Octets of copies that are read only to log that they are held."""
 
 ARRIVALS_EVERY = 0.005
 """Seconds between two looks at the spool because copies arrived: under load one cycle serves
@@ -64,7 +67,6 @@ class Delivery:
         self._kicked = False
         self._relevant: tuple[object, ...] | None = None
         self._dcid = 0
-        self._largest = 1
 
     async def run(self) -> None:
         """Deliver until cancelled.
@@ -144,19 +146,18 @@ class Delivery:
                 destination.start_over(now)
 
     async def _claim(self, now: float) -> None:
-        exclude = frozenset(
-            one.intake for one in self._destinations.values() if not _wants_copies(one, now)
+        destinations = self._destinations.values()
+        at_hand = {one.intake: one.bytes_at_hand for one in destinations}
+        room = BYTES_AT_HAND - sum(at_hand.values())
+        full = {one.intake for one in destinations if not _wants_copies(one, now)}
+        if room <= 0:  # one more, and only for a destination that would else stand still
+            full |= {intake for intake, size in at_hand.items() if size}
+        copies = await self._context.spool.claim(
+            wall(),
+            READY_AT_HAND if room > 0 else 1,
+            max_bytes=max(room, 1),
+            exclude_intakes=frozenset(full),
         )
-        room = BYTES_AT_HAND - sum(
-            len(copy.content) for one in self._destinations.values() for copy in one.ready
-        )
-        limit = min(READY_AT_HAND, room // self._largest)
-        if limit < 1:
-            limit = int(not any(one.ready for one in self._destinations.values()))
-        if not limit:
-            return
-        copies = await self._context.spool.claim(wall(), limit, exclude_intakes=exclude)
-        self._largest = max((len(copy.content) for copy in copies), default=0) or 1
         for copy in copies:
             intake = copy.intake
             if intake not in self._destinations:
@@ -172,7 +173,9 @@ class Delivery:
             one.tell_after = now + _TELL_EVERY
             others = frozenset(self._destinations) - {one.intake}
             spool = self._context.spool
-            copies = await spool.claim(wall(), TELL_AT_MOST, exclude_intakes=others)
+            copies = await spool.claim(
+                wall(), TELL_AT_MOST, max_bytes=BYTES_TO_TELL, exclude_intakes=others
+            )
             spool.unclaim([copy.mid for copy in copies])
             hold = one.hold
             if hold is not None:

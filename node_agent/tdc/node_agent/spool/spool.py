@@ -172,12 +172,19 @@ class Spool:
     # Delivering
 
     async def claim(
-        self, now: float, limit: int, *, exclude_intakes: frozenset[str] = frozenset()
+        self,
+        now: float,
+        limit: int,
+        *,
+        max_bytes: int = MAX_CONTENT,
+        exclude_intakes: frozenset[str] = frozenset(),
     ) -> list[Copy]:
         """Return due copies, oldest first; nobody else gets them until unclaim or defer.
 
-        A damaged row is set aside and the others flow. Empty while the file can't be written:
-        what is delivered then could not be marked, and would be delivered again and again.
+        Behind the copy that reaches `max_bytes` of content none is read from the file: a
+        backlog of large messages must not fill the memory. A damaged row is set aside and the
+        others flow. Empty while the file can't be written: what is delivered then could not be
+        marked, and would be delivered again and again.
         """
         if self._unhealthy() is not None:
             return []
@@ -189,7 +196,7 @@ class Spool:
             try:
                 with ledger.reading(intake for intake, _, _ in popped):
                     read = await self._writer.ask(
-                        lambda database: {mid: database.read(mid) for mid in missing}
+                        lambda database: _read_within(database, missing, max_bytes)
                     )
             except BaseException as error:
                 for intake, mid, due_at in popped:
@@ -198,9 +205,11 @@ class Spool:
                     return []
                 raise
         copies = []
-        for _, mid, due_at in popped:
-            copy = ledger.recall(mid) or read[mid]
-            if isinstance(copy, Damage):
+        for intake, mid, due_at in popped:
+            copy = ledger.recall(mid) or read.get(mid)
+            if copy is None:
+                ledger.due.push(intake, mid, due_at)
+            elif isinstance(copy, Damage):
                 self._set_aside_damaged(copy)
             else:
                 ledger.claim(copy, due_at)
@@ -382,6 +391,20 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> _Opened:
     except BaseException:
         database.close()
         raise
+
+
+def _read_within(
+    database: Database, mids: Iterable[int], max_bytes: int
+) -> dict[int, Copy | Damage]:
+    """Return the copies up to the one, the first at least, that reaches `max_bytes`."""
+    read: dict[int, Copy | Damage] = {}
+    room = max_bytes
+    for mid in mids:
+        found = read[mid] = database.read(mid)
+        room -= len(found.content) if isinstance(found, Copy) else 0
+        if room <= 0:
+            break
+    return read
 
 
 def _clean(text: str) -> str:
