@@ -331,6 +331,29 @@ async def test_content_of_every_size_group_is_kept(spool: Spool, clock: FakeCloc
     assert sorted(copy.content for copy in await claim_all(spool, clock)) == sorted(contents)
 
 
+async def test_large_content_is_kept_exactly_and_held_in_memory_once(
+    folder: Path, clock: FakeClock
+) -> None:
+    spool = await Spool.open(folder, clock=clock)
+    sizes = (1024**2 - 1, 1024**2, 1024**2 + 1, 48 * 1024**2)
+    contents = [os.urandom(1024) * (size // 1024) + b"x" * (size % 1024) for size in sizes]
+    before = resident()
+    await asyncio.gather(*(put(spool, content) for content in contents))
+    held = resident() - before
+    await spool.close()
+    spool = await Spool.open(folder, clock=clock)
+    copies = await claim_all(spool, clock)
+    assert sorted(copy.content for copy in copies) == sorted(contents)
+    assert spool.facts().damaged == 0
+    await spool.close()
+    assert held < 40 * 1024**2, "beside the caller's own, and SQLite's cache of 16 MiB"
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 async def test_holds_at_the_same_time_share_a_commit(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -30,6 +30,9 @@ KEEP_EVENTS = 200_000
 PRUNE_EVERY = 1_000  # finished copies
 # SQLITE_MAX_LENGTH is 10**9 bytes for a value together with its row.
 MAX_CONTENT = 999_000_000
+LARGE = 1024**2
+"""Bytes of content from which on it is streamed in and out of the file. SQLite would else hold two
+more copies of it, and one of them, bound to a cached statement, until the next such insert."""
 MAX_MID = 2**44 - 1  # what the queue in memory has room for (due.py)
 LATEST = 1e11  # seconds, the year 5138: a later time is damage
 
@@ -163,7 +166,10 @@ class Database:
     def _apply(self, batch: Batch) -> None:
         if batch.holds:
             self._insert("insert_copies", [_copy_row(copy) for copy in batch.holds])
-            self._insert("insert_contents", [(copy.mid, copy.content) for copy in batch.holds])
+            small = [copy for copy in batch.holds if len(copy.content) <= LARGE]
+            self._insert("insert_contents", [(copy.mid, copy.content) for copy in small])
+            if len(small) < len(batch.holds):
+                self._insert_large(copy for copy in batch.holds if len(copy.content) > LARGE)
         if batch.releases:
             self._run("mark_released", batch.releases)
         if batch.defers:
@@ -186,6 +192,12 @@ class Database:
                 flat = [value for row in rows[start : start + size] for value in row]
                 self._connection.execute(_repeated(name, size), flat)
                 start += size
+
+    def _insert_large(self, copies: Iterable[Copy]) -> None:
+        for copy in copies:
+            self._connection.execute(queries()["insert_large"], (copy.mid, len(copy.content)))
+            with self._connection.blobopen("contents", "content", copy.mid) as blob:
+                blob.write(copy.content)
 
     def _run(self, name: str, items: Sequence[object]) -> None:
         self._connection.execute(queries()[name], (json.dumps(items),))
@@ -260,14 +272,16 @@ class Database:
     def read(self, mid: int) -> Copy | Damage:
         """Return a copy with its content, checked; raises DatabaseFault when the disk fails."""
         try:
-            row = self._connection.execute(queries()["read_copy"], (mid,)).fetchone()
+            row = self._connection.execute(queries()["read_copy"], (LARGE, LARGE, mid)).fetchone()
+            streamed = self._read_large(mid) if row is not None and row[-1] else None
         except sqlite3.DatabaseError as error:
             if _code(error) == sqlite3.SQLITE_CORRUPT:
                 return Damage(mid, "its pages in the spool's file are damaged")
             raise DatabaseFault(_reason(error)) from error
         if row is None:
             return Damage(mid, "its row is missing")
-        report_id, intake, envelope, size, taken_at, attempts, checksum, content = row
+        report_id, intake, envelope, size, taken_at, attempts, checksum, content, _ = row
+        content = content if streamed is None else streamed
         if not isinstance(content, bytes):
             return Damage(mid, "its content is missing")
         if len(content) != size or not _same(checksum, content, report_id, intake, envelope):
@@ -275,6 +289,10 @@ class Database:
         if not _possible(taken_at, attempts):
             return Damage(mid, NONSENSE)
         return Copy(mid, report_id, intake, decode_envelope(envelope), content, taken_at, attempts)
+
+    def _read_large(self, mid: int) -> bytes:
+        with self._connection.blobopen("contents", "content", mid, readonly=True) as blob:
+            return blob.read()
 
     def listing(self, state: CopyState, limit: int) -> list[Setaside]:
         """Return the copies in `state` without content."""

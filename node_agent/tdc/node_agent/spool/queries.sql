@@ -10,6 +10,9 @@ VALUES (?, 'held', ?, ?, ?, ?, ?, ?, 0, ?, '')
 INSERT INTO contents (mid, content)
 VALUES (?, ?)
 
+-- name: insert_large
+INSERT INTO contents (mid, content) VALUES (?, zeroblob(?))
+
 -- name: mark_released
 UPDATE copies SET state = 'queued'
 WHERE state = 'held' AND mid IN (SELECT value FROM json_each(?))
@@ -81,7 +84,9 @@ SELECT max(ifnull((SELECT max(mid) FROM copies WHERE mid <= ?), 0),
            ifnull((SELECT max(mid) FROM finished WHERE mid <= ?), 0))
 
 -- name: read_copy
-SELECT c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.attempts, c.checksum, b.content
+SELECT c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.attempts, c.checksum,
+       CASE WHEN typeof(b.content) = 'blob' AND length(b.content) > ? THEN NULL ELSE b.content END,
+       typeof(b.content) = 'blob' AND length(b.content) > ?
 FROM copies AS c LEFT JOIN contents AS b ON b.mid = c.mid
 WHERE c.mid = ?
 
