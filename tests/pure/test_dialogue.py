@@ -7,6 +7,7 @@ with its lines whole, byte by byte, and with all neighbouring lines in one piece
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,18 @@ def test_a_receiver_gets_the_content_back(parts: list[bytes]) -> None:
         (line[1:] if line.startswith(b".") else line) + b"\r\n" for line in lines[:end]
     )
     assert received == content
+
+
+def test_stuffing_a_large_content_takes_its_memory_once() -> None:
+    content = (b".dots\r\n" + b"x" * 70 + b"\r\n") * 100_000
+    tracemalloc.start()
+    try:
+        sent = dot_stuffed((b"head\r\n", content, b"\r\ntail\r\n"))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, sent)) == len(content) + 100_000 + 14
+    assert most < 1.2 * len(content)
 
 
 def test_a_transaction_may_be_taken_from_its_content_until_its_reply() -> None:

@@ -324,12 +324,17 @@ def dot_stuffed(parts: Iterable[bytes]) -> list[bytes]:
     was once the receiver has taken the dots out. Ends with CRLF, which is added if missing.
     """
     before = b"\r\n"  # the last two octets in front of a part
-    stuffed = []
-    for part in parts:
-        if part:
-            whole = before + part
-            stuffed.append(whole.replace(b"\r\n.", b"\r\n..")[2:] if b"\r\n." in whole else part)
-            before = whole[-2:]
+    stuffed: list[bytes] = []
+    for part in filter(None, parts):
+        # A line may begin on the border of two parts. It is looked at by itself, so that a large
+        # part without such lines is not copied, and one with them only once.
+        border = (before + part[:2]).find(b"\r\n.")
+        before = (before + part[-2:])[-2:]
+        rest = part
+        if border >= 0:
+            stuffed += (part[:border], b".")
+            rest = part[border:]
+        stuffed.append(rest.replace(b"\r\n.", b"\r\n..") if b"\r\n." in rest else rest)
     if before != b"\r\n":
         stuffed.append(b"\r\n")
     return stuffed
