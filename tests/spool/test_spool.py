@@ -217,6 +217,44 @@ async def test_history_tells_what_happened(spool: Spool, clock: FakeClock) -> No
     assert await spool.history(mid + 1) == []
 
 
+async def test_a_clock_that_is_set_back_holds_up_no_copy(spool: Spool, clock: FakeClock) -> None:
+    put_off, waiting, claimed = [await put(spool, b"%d" % n) for n in range(3)]
+    copies = await spool.claim(clock(), 3)
+    await spool.defer(put_off, next_at=clock() + 60, reason="later")
+    spool.unclaim([waiting])
+    held = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
+
+    clock.now -= 86_400 * 365
+    assert spool.next_due(clock()) == clock()
+    assert [copy.mid for copy in await claim_all(spool, clock)] == [waiting]
+    spool.unclaim([claimed])
+    spool.release(held)
+    assert [copy.mid for copy in await claim_all(spool, clock)] == [claimed, held]
+    due = spool.next_due(clock())
+    assert due is not None
+    assert 50 < due - clock() < 61, "what was put off still waits its time, and no longer"
+    assert len(copies) == 3
+
+    clock.now += 86_400 * 365
+    assert [copy.mid for copy in await claim_all(spool, clock)] == [put_off]
+
+
+async def test_a_time_written_by_a_wrong_clock_is_not_waited_for(
+    folder: Path, clock: FakeClock
+) -> None:
+    right = clock.now
+    clock.now += 86_400 * 365
+    spool = await Spool.open(folder, clock=clock)
+    mid = await put(spool)
+    await claim_all(spool, clock)
+    await spool.defer(mid, next_at=clock() + 60, reason="later")
+    await spool.close()
+    clock.now = right
+    spool = await Spool.open(folder, clock=clock)
+    assert [copy.mid for copy in await claim_all(spool, clock)] == [mid]
+    await spool.close()
+
+
 async def test_message_numbers_never_repeat(folder: Path, clock: FakeClock) -> None:
     numbers = []
     for _ in range(3):

@@ -224,11 +224,7 @@ class Database:
             self._connection.execute("REINDEX")
 
     def set_aside_nonsense(self, now: float) -> list[int]:
-        """Set aside, durably, each row that can't be in the queue; return their MIDs.
-
-        What is not of its type, or no possible time or size, can't be loaded; that a row's
-        bytes are right is seen when it is read.
-        """
+        """Set aside, durably, each row with a type, time or size that can't be; return the MIDs."""
         with _faults():
             bounds = (MAX_CONTENT, MAX_MID, LATEST, LATEST)
             rows = self._connection.execute(queries()["nonsense"], bounds).fetchall()

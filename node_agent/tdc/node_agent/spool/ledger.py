@@ -45,13 +45,16 @@ class Ledger:
 
     # At open
 
-    def load_queued(self, rows: Iterable[tuple[str, int, float, int]]) -> None:
-        """Add what waits: intake, mid, next_at, size."""
+    def load_queued(self, rows: Iterable[tuple[str, int, float, int]], latest: float) -> None:
+        """Add what waits: intake, mid, next_at, size.
+
+        A time behind `latest` was written while the clock was wrong: such a copy is due at once.
+        """
 
         def waiting() -> Iterable[tuple[str, int, float]]:
             for intake, mid, next_at, size in rows:
                 self.add(size)
-                yield intake, mid, next_at
+                yield intake, mid, next_at if next_at <= latest else 0.0
 
         self.due.fill(waiting())
 
@@ -83,10 +86,10 @@ class Ledger:
             self._recent[copy.mid] = copy
             self._recent_bytes += len(copy.content)
 
-    def release(self, mid: int) -> None:
-        """A held copy becomes due."""
+    def release(self, mid: int, now: float) -> None:
+        """A held copy becomes due; `now` bounds its time, for the clock may have been set back."""
         entry = self._held.pop(mid)
-        self.due.push(entry.intake, mid, entry.due_at)
+        self.due.push(entry.intake, mid, min(entry.due_at, now))
 
     def discard(self, mid: int) -> None:
         """A held copy goes away."""
@@ -107,10 +110,10 @@ class Ledger:
         """A copy taken from `due` is in delivery's hands."""
         self._claimed[copy.mid] = Entry(copy.intake, len(copy.content), due_at)
 
-    def unclaim(self, mid: int) -> None:
-        """A claimed copy waits again, due as before."""
+    def unclaim(self, mid: int, now: float) -> None:
+        """A claimed copy waits again, due as before; `now` as for `release`."""
         entry = self._claimed.pop(mid)
-        self.due.push(entry.intake, mid, entry.due_at)
+        self.due.push(entry.intake, mid, min(entry.due_at, now))
 
     def finish(self, mid: int) -> None:
         """A claimed copy is delivered."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tdc.node_agent.log_lines import TdcLog
@@ -19,13 +18,11 @@ from tdc.node_agent.spool.database import (
     Damage,
     Database,
     DatabaseFault,
-    DatabaseTooNew,
-    DatabaseUnreadable,
 )
 from tdc.node_agent.spool.errors import SpoolError, SpoolFull, SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.health import Bounds, Health
-from tdc.node_agent.spool.ledger import Ledger
+from tdc.node_agent.spool.opening import Opened, open_file
 from tdc.node_agent.spool.values import (
     Copy,
     CopyState,
@@ -40,6 +37,8 @@ from tdc.shared.mail.envelope import Envelope
 
 RELEASE_MARK_DELAY = 1.0
 """Seconds that the mark of a release may wait; a copy delivered sooner never needs it."""
+CLOCK_STEP = 10.0
+"""Seconds back that count as the clock being set; less is drift, and only delays by itself."""
 _STOPPING = "the agent is stopping"
 
 
@@ -53,7 +52,7 @@ class Spool:
     def __init__(
         self,
         folder: SpoolFolder,
-        opened: _Opened,
+        opened: Opened,
         clock: Clock,
         log: TdcLog | None,
     ) -> None:
@@ -61,6 +60,7 @@ class Spool:
         self.arrived = asyncio.Event()
         self._folder = folder
         self._clock = clock
+        self._clock_lead = clock() - monotonic()
         self._log = log or TdcLog()
         self._bounds = Bounds(max_messages=500_000, max_bytes=10 * 1024**3)
         self._health = Health()
@@ -95,7 +95,7 @@ class Spool:
         """
         locked = await asyncio.to_thread(SpoolFolder.open, folder)
         try:
-            opened = await asyncio.to_thread(_open, locked, clock())
+            opened = await asyncio.to_thread(open_file, locked, clock())
             return cls(locked, opened, clock, log)
         except DatabaseFault as error:
             locked.close()
@@ -157,7 +157,7 @@ class Spool:
         The row is marked within a second, unless the copy is delivered before. A crash before
         that changes nothing: a held row becomes due at open.
         """
-        self._ledger.release(mid)
+        self._ledger.release(mid, self._clock())
         self._unmarked.add(mid)
         if self._mark_timer is None:
             loop = asyncio.get_running_loop()
@@ -188,6 +188,7 @@ class Spool:
         """
         if self._unhealthy() is not None:
             return []
+        self._notice_clock()
         ledger = self._ledger
         popped = ledger.due.pop_due(now, limit, exclude_intakes)
         missing = [mid for _, mid, _ in popped if not ledger.is_recent(mid)]
@@ -218,8 +219,9 @@ class Spool:
 
     def unclaim(self, mids: Iterable[int]) -> None:
         """Give claimed copies back, due as before; no attempt is counted."""
+        now = self._clock()
         for mid in mids:
-            self._ledger.unclaim(mid)
+            self._ledger.unclaim(mid, now)
         self.arrived.set()
 
     def delivered(self, mid: int, *, reply: str, tls_version: str = "") -> asyncio.Future[None]:
@@ -253,6 +255,7 @@ class Spool:
         self, now: float, *, exclude_intakes: frozenset[str] = frozenset()
     ) -> float | None:
         """Return when the next copy is due (`now` if one is due already), or None."""
+        self._notice_clock()
         next_at = self._ledger.due.next_at(exclude_intakes)
         return None if next_at is None else max(now, next_at)
 
@@ -296,6 +299,15 @@ class Spool:
 
     # Inside
 
+    def _notice_clock(self) -> None:
+        """Bring all times forward if the wall clock was set back: nobody waits for it to return."""
+        lead = self._clock() - monotonic()
+        if lead < self._clock_lead - CLOCK_STEP:
+            self._ledger.due.bring_forward(self._clock_lead - lead)
+        elif lead <= self._clock_lead:
+            return
+        self._clock_lead = lead
+
     def _unhealthy(self) -> str | None:
         since = self._writer.busy_since
         return self._health.reason(0.0 if since is None else monotonic() - since)
@@ -338,59 +350,6 @@ class Spool:
         self._ledger.aside[CopyState.DAMAGED] += 1
         aside = (damage.mid, self._clock(), CopyState.DAMAGED, damage.reason, CopyState.DAMAGED)
         self._writer.submit(lambda batch: batch.asides.append(aside))
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A file that was opened and read."""
-
-    database: Database
-    ledger: Ledger
-    highest_mid: int
-    were_held: int
-    nonsense: tuple[int, ...] = ()
-    warning: str | None = None
-
-
-def _open(folder: SpoolFolder, now: float) -> _Opened:
-    """Open and read the file; one that can't be read is set aside, and the warning says where."""
-    try:
-        try:
-            return _read(folder, now)
-        except DatabaseUnreadable:  # damage in an index alone is mended, and loses nothing
-            return _read(folder, now, reindex=True)
-    except DatabaseTooNew as error:
-        raise SpoolError(
-            f"the spool was written by a newer version ({error}); start that version, "
-            "or move the file away"
-        ) from error
-    except DatabaseUnreadable as error:
-        aside = folder.set_aside(now)
-        warning = (
-            f"the spool's file could not be read ({error}); it is kept as {aside}, the copies in "
-            "it were not delivered, and a new one was begun"
-        )
-        return replace(_read(folder, now), warning=warning)
-
-
-def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> _Opened:
-    database = Database(folder.database_path())
-    try:
-        if reindex:
-            database.reindex()
-        nonsense = tuple(database.set_aside_nonsense(now))
-        were_held = database.release_all_held()
-        ledger = Ledger()
-        ledger.load_queued(database.load(CopyState.QUEUED))
-        for state in (CopyState.DEAD, CopyState.DAMAGED):
-            ledger.load_aside(state, (size for _, _, _, size in database.load(state)))
-        if database.is_new and folder.reserved_mid:
-            warning = "the spool's file was missing or empty; the copies it held are lost to us"
-            return _Opened(database, ledger, folder.reserved_mid, were_held, warning=warning)
-        return _Opened(database, ledger, database.highest_mid(), were_held, nonsense)
-    except BaseException:
-        database.close()
-        raise
 
 
 def _read_within(
