@@ -11,10 +11,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from tdc.node_agent.ingest import transaction
 
 from tests.demo.messages import demo_messages
 from tests.demo.send import SendRefused, send_all, stuffed
 from tests.fakes.listening import listening
+from tests.fakes.smtp_faults import Faults
+from tests.fakes.smtp_sink import SmtpSink
 from tests.ingest.conftest import Bench, running_filter
 from tests.ingest.dialogue import connected
 from tests.system.postfix import free_port
@@ -62,6 +65,23 @@ async def filter_and_sink(folder: Path, **options: object) -> AsyncIterator[tupl
     sink = Sink()
     async with listening(sink.serve) as port, running_filter(folder, port, **options) as bench:
         yield bench, sink
+
+
+async def test_a_next_hop_that_ponders_a_recipient_has_more_time_than_for_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5321 4.5.3.2: five minutes for RCPT, two for DATA; here 5 s and 0.2 s."""
+    monkeypatch.setattr(transaction, "COMMAND_TIMEOUT", 5.0)
+    monkeypatch.setattr(transaction, "DATA_TIMEOUT", 0.2)
+    slow = Faults(delays={"rcpt": 0.6})
+    async with SmtpSink(faults=slow) as hop, running_filter(tmp_path, hop.port) as bench:
+        mta = await connected(bench.filter.port)
+        mta.writer.write(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        async with asyncio.timeout(5):
+            while not (line := await mta.reader.readline()).startswith((b"354", b"4")):
+                assert line
+        assert line.startswith(b"354")
+        await mta.close()
 
 
 async def test_odd_messages_leave_as_they_came_and_so_do_their_copies(tmp_path: Path) -> None:

@@ -169,7 +169,8 @@ class Transaction:
     async def _relay(self, steps: Sequence[Step]) -> list[Reply]:
         """Return the next hop's reply for each step, or one of ours where it gives none."""
         lines = [step.line for step in steps]
-        timeout = DATA_TIMEOUT if steps[-1].is_data else COMMAND_TIMEOUT
+        # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
+        timeout = DATA_TIMEOUT if len(steps) == 1 and steps[0].is_data else COMMAND_TIMEOUT
         for fresh in (False, True):
             prefix: list[bytes] = []
             if self._hop is None:
