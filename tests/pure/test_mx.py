@@ -73,8 +73,17 @@ def test_address_families_alternate_and_five_are_enough() -> None:
     host = HostAnswer("a.example", ("192.0.2.1", "192.0.2.2", "192.0.2.3"), ("2001:db8::1",))
     other = HostAnswer("b.example", ("192.0.2.4", "192.0.2.5"))
     assert addresses(host, other) == [
-        "2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
+        "2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.4", "192.0.2.5",
     ]  # fmt: skip
+    assert len(addresses(host)) == 4
+
+
+def test_a_host_with_many_addresses_does_not_hide_the_next_one() -> None:
+    host = HostAnswer("a.example", tuple(f"192.0.2.{number}" for number in range(1, 9)))
+    assert addresses(host, HostAnswer("b.example", ("192.0.2.99",))) == [
+        "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.99",
+    ]  # fmt: skip
+    assert len(addresses(host)) == 5
 
 
 def test_mx_hosts_without_addresses_are_skipped_and_all_of_them_are_an_error() -> None:

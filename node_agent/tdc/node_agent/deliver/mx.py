@@ -7,6 +7,7 @@ and what it may make us believe is bounded by the certificate (`verify`).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +15,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import chain, zip_longest
 
 MAX_ADDRESSES = 5
-"""Addresses tried in one go; the rest of a long list is for the next attempt."""
+"""Addresses tried in one go."""
+
+ADDRESSES_FIRST = 2
+"""Addresses of one host that go before the cut: a host with many must not hide its stand-in."""
 
 MAX_HOST_NAME = 253  # RFC 1035 2.3.4, as text
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -150,13 +154,25 @@ def candidates(
     ]
     allowed = [one for one in found if not forbidden(one.address, allow_local=allow_local)]
     if allowed:
-        return tuple(allowed[:MAX_ADDRESSES])
+        return _cut(allowed)
     names = ", ".join(host.host for host in hosts)
     if found:
         raise NoRoute("DNS Error", f"{names} has only addresses that mail may not go to")
     if any(host.failed for host in hosts):
         raise NoRoute("DNS Error", f"the address lookup of {names} for {domain} had no answer")
     raise NoRoute("DNS Error", f"{names} for {domain} has no address")
+
+
+def _cut(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return at most MAX_ADDRESSES of the candidates, in their order, of as many hosts as fit."""
+    seen: Counter[str] = Counter()
+    first: list[Candidate] = []
+    later: list[Candidate] = []
+    for one in found:
+        seen[one.host] += 1
+        (first if seen[one.host] <= ADDRESSES_FIRST else later).append(one)
+    chosen = set((first + later)[:MAX_ADDRESSES])
+    return tuple(one for one in dict.fromkeys(found) if one in chosen)
 
 
 def _alternating(v6: Iterable[str], v4: Iterable[str]) -> list[str]:
