@@ -13,6 +13,8 @@ from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
 from tdc.v1 import agents_pb2
 
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 (timestamp.proto)
+
 PROTOCOL = 1
 """Newest version of the stream's protocol that this software speaks."""
 
@@ -34,6 +36,8 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
             return stream.OutcomeSaid(attempt_of(message.outcome))
         case "status":
             status = message.status
+            for destination in status.destinations:  # it is handed on to operators as it is
+                _moment(destination.oldest_queued)
             attempt = attempt_of(status.last_attempt) if status.HasField("last_attempt") else None
             return stream.StatusSaid(running_of(status.running), attempt)
         case "pong":
@@ -71,8 +75,8 @@ def running_to_wire(running: Running) -> agents_pb2.Running:
 
 
 def attempt_of(message: agents_pb2.Outcome) -> Attempt:
-    """Read the outcome of an attempt."""
-    time = message.time.seconds + message.time.nanos / 1e9
+    """Read the outcome of an attempt; raises BadMessage."""
+    time = _moment(message.time)
     reason = "" if message.applied else message.reason or "the agent gave no reason"
     return Attempt(message.revision, message.hash, message.applied, reason, time)
 
@@ -95,6 +99,13 @@ def wanted_of(message: agents_pb2.Wanted) -> Wanted:
     except SettingError as error:
         return Wanted(message.revision, message.hash, message.store_id, fault=str(error))
     return Wanted(message.revision, message.hash, message.store_id, settings)
+
+
+def _moment(message: Timestamp) -> float:
+    """Read Unix seconds; raises BadMessage for a time outside of what a Timestamp may say."""
+    if not (_FIRST <= message.seconds <= _LAST and 0 <= message.nanos < 1_000_000_000):
+        raise BadMessage(f"a time of {message.seconds} s and {message.nanos} ns is none")
+    return message.seconds + message.nanos / 1e9
 
 
 def timestamp(seconds: float) -> Timestamp:
