@@ -144,6 +144,25 @@ async def test_a_damaged_index_entry_of_a_held_copy_loses_no_copy_at_open(folder
     await spool.close()
 
 
+async def test_a_file_that_can_take_no_copy_is_kept_and_a_new_one_begun(folder: Path) -> None:
+    mids = await spool_with(folder, 40)
+    connection = sqlite3.connect(folder / "spool.db")
+    ask = "SELECT rootpage FROM sqlite_master WHERE name = 'contents'"
+    (root,) = connection.execute(ask).fetchone()
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    path = folder / "spool.db"
+    raw = bytearray(path.read_bytes())
+    raw[(root - 1) * page_size : root * page_size] = bytes(page_size)
+    path.write_bytes(raw)
+    spool = await Spool.open(folder)
+    assert "could not be read" in (spool.facts().warning or "")
+    assert len(list(folder.glob("spool.damaged-*"))) == 1
+    assert await put(spool, b"new") > max(mids)
+    assert spool.facts().unhealthy is None
+    await spool.close()
+
+
 @pytest.mark.parametrize("raw", [b"no database at all" * 1_000, b"\0" * 16_384])
 async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
     folder: Path, raw: bytes

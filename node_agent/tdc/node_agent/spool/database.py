@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 import re
 import sqlite3
@@ -17,8 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from tdc.node_agent.spool.rows import (
+    LATEST,
+    copy_row,
+    decode_envelope,
+    is_possible,
+    is_same,
+    setaside,
+)
 from tdc.node_agent.spool.values import Copy, CopyState, Event, Setaside
-from tdc.shared.mail.envelope import BodyType, Envelope
+from tdc.shared.mail.envelope import Envelope
 
 APPLICATION_ID = 0x54444353
 SCHEMA_VERSION = 1
@@ -34,7 +41,6 @@ LARGE = 1024**2
 """Bytes of content from which on it is streamed in and out of the file. SQLite would else hold two
 more copies of it, and one of them, bound to a cached statement, until the next such insert."""
 MAX_MID = 2**44 - 1  # what the queue in memory has room for (due.py)
-LATEST = 1e11  # seconds, the year 5138: a later time is damage
 
 NONSENSE = "its row holds values that can't be"
 
@@ -165,7 +171,7 @@ class Database:
 
     def _apply(self, batch: Batch) -> None:
         if batch.holds:
-            self._insert("insert_copies", [_copy_row(copy) for copy in batch.holds])
+            self._insert("insert_copies", [copy_row(copy) for copy in batch.holds])
             small = [copy for copy in batch.holds if len(copy.content) <= LARGE]
             self._insert("insert_contents", [(copy.mid, copy.content) for copy in small])
             if len(small) < len(batch.holds):
@@ -222,6 +228,16 @@ class Database:
         """
         with _faults():
             self._connection.execute("REINDEX")
+
+    def check_that_it_takes_copies(self) -> None:
+        """Write a copy and take it back; raises DatabaseUnreadable where damage forbids it."""
+        trial = Copy(MAX_MID, "", "", Envelope("", ()), b"trial", 0.0)
+        with _faults():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._apply(Batch(holds=[trial]))
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def set_aside_nonsense(self, now: float) -> list[int]:
         """Set aside, durably, each row with a type, time or size that can't be; return the MIDs."""
@@ -280,9 +296,9 @@ class Database:
         content = content if streamed is None else streamed
         if not isinstance(content, bytes):
             return Damage(mid, "its content is missing")
-        if len(content) != size or not _same(checksum, content, report_id, intake, envelope):
+        if len(content) != size or not is_same(checksum, content, report_id, intake, envelope):
             return Damage(mid, "its bytes don't match their checksum")
-        if not _possible(taken_at, attempts):
+        if not is_possible(taken_at, attempts):
             return Damage(mid, NONSENSE)
         return Copy(mid, report_id, intake, decode_envelope(envelope), content, taken_at, attempts)
 
@@ -294,7 +310,7 @@ class Database:
         """Return the copies in `state` without content."""
         with _faults():
             rows = self._connection.execute(queries()["list_state"], (state, limit)).fetchall()
-        return [_setaside(row) for row in rows]
+        return [setaside(row) for row in rows]
 
     def history(self, mid: int) -> list[Event]:
         """Return what happened to a copy, oldest first."""
@@ -309,66 +325,8 @@ class Database:
         return [Event(taken[0], "taken"), *events] if taken is not None else events
 
 
-def checksum_of(content: bytes, report_id: str, intake: str, envelope: str) -> bytes:
-    """Return the SHA-256 of what delivery uses of a row."""
-    digest = hashlib.sha256(content)
-    digest.update("\0".join(("", report_id, intake, envelope)).encode("utf-8", "surrogatepass"))
-    return digest.digest()
-
-
-def encode_envelope(envelope: Envelope) -> str:
-    """Return the envelope as ASCII JSON; bytes that were not UTF-8 (surrogates) survive."""
-    return json.dumps(
-        [
-            envelope.sender,
-            envelope.recipients,
-            envelope.smtputf8,
-            envelope.body,
-            envelope.client_address,
-        ]
-    )
-
-
-def decode_envelope(text: str) -> Envelope:
-    """Return the envelope that `encode_envelope` wrote."""
-    sender, recipients, smtputf8, body, client_address = json.loads(text)
-    return Envelope(sender, tuple(recipients), smtputf8, cast("BodyType", body), client_address)
-
-
-def _copy_row(copy: Copy) -> tuple[_Parameter, ...]:
-    envelope = encode_envelope(copy.envelope)
-    checksum = checksum_of(copy.content, copy.report_id, copy.intake, envelope)
-    when = copy.taken_at
-    size = len(copy.content)
-    return (copy.mid, copy.report_id, copy.intake, envelope, size, when, when, checksum)
-
-
-def _same(checksum: object, content: bytes, *facts: object) -> bool:
-    if not all(isinstance(fact, str) for fact in facts):
-        return False
-    report_id, intake, envelope = cast("tuple[str, str, str]", facts)
-    return checksum == checksum_of(content, report_id, intake, envelope)
-
-
-def _possible(taken_at: object, attempts: object) -> bool:
-    """Say whether these, which no checksum covers, can have been written by us."""
-    a_time = isinstance(taken_at, float) and 0 <= taken_at <= LATEST
-    return a_time and isinstance(attempts, int) and 0 <= attempts < 2**31
-
-
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-def _setaside(row: tuple[int, str, str, str, int, float, int, str]) -> Setaside:
-    mid, report_id, intake, envelope, size, taken_at, attempts, reason = row
-    try:
-        facts = decode_envelope(envelope)
-    except (ValueError, TypeError):  # a damaged row may say anything
-        facts = Envelope("", ())
-    return Setaside(
-        mid, report_id, intake, facts.sender, facts.recipients, size, taken_at, attempts, reason
-    )
 
 
 @contextlib.contextmanager

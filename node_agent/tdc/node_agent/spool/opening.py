@@ -52,6 +52,7 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> Opened:
     try:
         if reindex:
             database.reindex()
+        database.check_that_it_takes_copies()
         nonsense = tuple(database.set_aside_nonsense(now))
         were_held = database.release_all_held()
         ledger = Ledger()
