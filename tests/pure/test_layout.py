@@ -47,6 +47,29 @@ def test_a_program_imports_without_the_libraries_of_the_others(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("entry", "library", "extra"),
+    [
+        ("tdc.manager.programs:tdc", "typer", "cli"),
+        ("tdc.manager.programs:tdc_manager", "aetcd", "manager"),
+        ("tdc.node_agent.program:tdc_agent", "dns", "agent"),
+    ],
+)
+def test_a_program_without_its_extra_says_which_one_to_install(
+    entry: str, library: str, extra: str
+) -> None:
+    """A sentence, exit code 1, and no traceback: all programs come with each installation."""
+    assert f' = "{entry}"\n' in (ROOT / "pyproject.toml").read_text()
+    module, _, function = entry.partition(":")
+    code = f"import sys\nsys.modules[{library!r}] = None\nimport {module} as m\nm.{function}()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert f"pip install 'threat-defense-connector[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_files_stay_readable_in_one_sitting() -> None:
     """A file is about one thing; over 400 lines it is about two."""
     long = {
