@@ -5,6 +5,7 @@ It serves every method of the operators' services; one without an answer is UNIM
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ class ScriptedManager:
 
     config: Path
     address: str = ""
+    authority: trustme.CA = field(default_factory=trustme.CA)
     answers: dict[str, Answer] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -77,9 +79,9 @@ class ScriptedManager:
 @contextmanager
 def serving(folder: Path) -> Iterator[ScriptedManager]:
     """Serve on a port of loopback; operator.toml of a trusted operator lies in `folder`."""
-    authority = trustme.CA()
-    server_identity = authority.issue_cert("tdc-manager")
     manager = ScriptedManager(folder / "operator.toml")
+    authority = manager.authority
+    server_identity = authority.issue_cert("tdc-manager")
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     server.add_generic_rpc_handlers(tuple(manager.handlers()))
     credentials = grpc.ssl_server_credentials(
@@ -102,10 +104,17 @@ def serving(folder: Path) -> Iterator[ScriptedManager]:
         server.stop(None).wait(5)
 
 
-def write_operator(folder: Path, address: str, trusted: trustme.CA, issuer: trustme.CA) -> Path:
+def write_operator(
+    folder: Path,
+    address: str,
+    trusted: trustme.CA,
+    issuer: trustme.CA,
+    *,
+    ends: datetime.datetime | None = None,
+) -> Path:
     """Write operator.toml: trusts `trusted`, shows a certificate of `issuer`."""
     folder.mkdir(parents=True, exist_ok=True)
-    identity = issuer.issue_cert("operator@example.com")
+    identity = issuer.issue_cert("operator@example.com", not_after=ends)
     trusted.cert_pem.write_to_path(folder / "ca.pem")
     identity.private_key_pem.write_to_path(folder / "operator.key")
     (folder / "operator.key").chmod(0o600)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import socket
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import grpc
@@ -119,12 +122,75 @@ def test_an_operator_the_manager_does_not_know_is_3(
     tdc: Tdc, manager: ScriptedManager, tmp_path: Path
 ) -> None:
     """Our certificate is of another CA: the manager ends the handshake."""
-    config = write_operator(tmp_path / "op", manager.address, trustme.CA(), trustme.CA())
-    known_ca = manager.config.parent / "ca.pem"
-    (config.parent / "ca.pem").write_bytes(known_ca.read_bytes())
+    config = write_operator(tmp_path / "op", manager.address, manager.authority, trustme.CA())
     run = tdc("status", "--config", str(config), "--timeout", "5")
     assert run.code == 3
+    assert "is not of the CA that it names" in " ".join(run.err.split())
     assert not manager.requests
+
+
+def test_an_operator_whose_certificate_ended_is_told_so(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """The manager only ends the connection; the date, and what to do, come from the file."""
+    ended = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    known = manager.authority
+    config = write_operator(tmp_path / "op", manager.address, known, known, ends=ended)
+    run = tdc("status", "--config", str(config), "--timeout", "5")
+    assert run.code == 3
+    said = " ".join(run.err.split())
+    assert "certificate ended on 2026-01-02" in said
+    assert "tdc-manager operator" in said
+    assert "Can't reach" not in said
+
+
+def test_a_key_of_another_certificate_is_named(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """Not left at "failed to create security handshaker"."""
+    known = manager.authority
+    config = write_operator(tmp_path / "op", manager.address, known, known)
+    known.issue_cert("x.example").private_key_pem.write_to_path(tmp_path / "op" / "operator.key")
+    run = tdc("status", "--config", str(config), "--timeout", "5")
+    assert run.code == 3
+    assert "is not the one of the certificate" in " ".join(run.err.split())
+
+
+def test_what_speaks_no_tls_is_not_called_a_manager_with_a_wrong_certificate(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """A mail server's port, say."""
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def greet() -> None:
+            caller, _ = plain.accept()
+            with caller:
+                caller.sendall(b"220 mx1.example ESMTP\r\n")
+                caller.recv(65_536)
+
+        threading.Thread(target=greet, daemon=True).start()
+        address = f"127.0.0.1:{plain.getsockname()[1]}"
+        config = write_operator(tmp_path / "op", address, manager.authority, manager.authority)
+        run = tdc("status", "--config", str(config), "--timeout", "5")
+    assert run.code == 3
+    assert "does not speak TLS" in " ".join(run.err.split())
+
+
+def test_the_library_writes_no_lines_of_its_own(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """`tdc` as it is installed: one sentence, and not gRPC's C++ log before it."""
+    config = write_operator(tmp_path / "op", manager.address, trustme.CA(), manager.authority)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "tdc", "status", "--config", config, "--timeout", "5"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith("tdc: ")
+    assert ".cc:" not in done.stderr
 
 
 def test_no_answer_in_time_is_3(tdc: Tdc, manager: ScriptedManager) -> None:

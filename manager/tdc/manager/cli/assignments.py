@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tdc.manager.cli.errors import WrongUsage
+from tdc.manager.cli.errors import WrongUsage, sentence
 from tdc.shared.settings import schema
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_text
@@ -28,7 +28,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
         try:
             values[name] = parse_text(name, value)
         except SettingError as error:
-            raise WrongUsage(f"{error}. Nothing was changed.") from None
+            raise WrongUsage(f"{sentence(str(error))} Nothing was changed.") from None
     return values
 
 
@@ -45,6 +45,6 @@ def _known_once(name: str, seen: object) -> None:
     try:
         schema.setting(name)
     except SettingError as error:
-        raise WrongUsage(f"{error}. Nothing was changed.") from None
+        raise WrongUsage(f"{sentence(str(error))} Nothing was changed.") from None
     if isinstance(seen, dict) and name in seen:
         raise WrongUsage(f"{name} is named twice; say it once. Nothing was changed.")

@@ -19,8 +19,9 @@ import tenacity
 from google.protobuf.message import Message
 from grpc import aio
 from tdc.manager.cli.config import OperatorConfig
-from tdc.manager.cli.errors import CliError, NoConnection, Refused
+from tdc.manager.cli.errors import CliError, NoConnection, Refused, sentence
 from tdc.manager.cli.render import is_terminal
+from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
@@ -58,10 +59,11 @@ class Manager:
     """A manager, asked in turn; made by `connected`."""
 
     def __init__(
-        self, channel: aio.Channel, address: str, deadline: float, attempt: CommitAttempt
+        self, channel: aio.Channel, config: OperatorConfig, deadline: float, attempt: CommitAttempt
     ) -> None:
         self._channel = channel
-        self._address = address
+        self._config = config
+        self._address = config.manager
         self._deadline = deadline
         self._attempt = attempt
         self.fleet: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(channel)
@@ -129,22 +131,20 @@ class Manager:
             raise self._in_words(error) from None
 
     def _in_words(self, error: aio.AioRpcError) -> CliError:
-        code, details = error.code(), (error.details() or "no reason given").rstrip(".")
+        code, details = error.code(), error.details() or "no reason given"
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NoConnection(
                 f"The manager at {self._address} did not answer within {self._deadline:g} s. "
                 f"Try again, or with a longer --timeout."
             )
         if code is grpc.StatusCode.UNAVAILABLE and not self._reached():
-            return NoConnection(_unreached(self._address, details))
+            return NoConnection(no_connection(self._config, details))
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Refused(
-                f"The manager at {self._address} does not know this request; its version is "
-                f"probably older than this tdc."
+                f"The manager at {self._address} does not know this request: its version is "
+                f"probably older than this tdc, or that is its port for enrolment."
             )
-        return Refused(
-            _REFUSALS.get(code, "The manager failed: {details}.").format(details=details)
-        )
+        return Refused(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
 
     def _reached(self) -> bool:
         """Say whether UNAVAILABLE is the manager's own word (its store is away, say)."""
@@ -160,28 +160,17 @@ _UNKNOWN_OUTCOME = {
 }
 
 _REFUSALS = {
-    grpc.StatusCode.NOT_FOUND: "{details}.",
-    grpc.StatusCode.ALREADY_EXISTS: "{details}.",
-    grpc.StatusCode.INVALID_ARGUMENT: "{details}.",
-    grpc.StatusCode.FAILED_PRECONDITION: "{details}.",
-    grpc.StatusCode.ABORTED: "{details}.",
-    grpc.StatusCode.UNAVAILABLE: "The manager can't do it now: {details}.",
-    grpc.StatusCode.PERMISSION_DENIED: "The manager does not allow it: {details}.",
-    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know you: {details}.",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too much at once: {details}.",
+    grpc.StatusCode.NOT_FOUND: "",
+    grpc.StatusCode.ALREADY_EXISTS: "",
+    grpc.StatusCode.INVALID_ARGUMENT: "",
+    grpc.StatusCode.FAILED_PRECONDITION: "",
+    grpc.StatusCode.ABORTED: "",
+    grpc.StatusCode.UNAVAILABLE: "The manager can't do it now: ",
+    grpc.StatusCode.PERMISSION_DENIED: "The manager does not allow it: ",
+    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know you: ",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too much at once: ",
 }
-
-
-def _unreached(address: str, details: str) -> str:
-    if "certificate" in details.lower() or "handshake" in details.lower():
-        return (
-            f"No trusted connection to the manager at {address}: {details}. Nothing was sent. "
-            f"Check that ca, certificate and key in operator.toml are of this manager."
-        )
-    return (
-        f"Can't reach the manager at {address}: {details}. "
-        f"Check that it runs, and the address in operator.toml."
-    )
+"""What stands before the manager's own words."""
 
 
 def may_be_made(request_id: str) -> str:
@@ -202,7 +191,7 @@ async def connected(
     except ValueError as error:
         raise NoConnection(f"The files that {config.path} names don't fit: {error}.") from None
     try:
-        yield Manager(channel, config.manager, deadline, attempt)
+        yield Manager(channel, config, deadline, attempt)
     finally:
         await channel.close()
 

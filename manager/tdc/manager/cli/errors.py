@@ -40,3 +40,8 @@ class OutputClosed(CliError):
     """Whoever read our output went away (`tdc … | head`); nobody is left to be told."""
 
     exit_code = 141
+
+
+def sentence(text: str) -> str:
+    """Return `text` with a full stop, unless it ends with a mark of its own."""
+    return text if text.endswith((".", "?", "!")) else text + "."
