@@ -218,6 +218,9 @@ def test_rollback_restores_a_revision(tdc: Tdc, planned: ScriptedManager) -> Non
     assert tdc("commit", "rollback", "3", "--yes").code == 0
     (commit,) = planned.asked("MakeCommit")
     assert list(commit.edits) == [fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=3))]
+    assert commit.comment == "rollback to revision 3"
+    assert tdc("commit", "rollback", "3", "--yes", "-m", "too much mail").code == 0
+    assert planned.asked("MakeCommit")[-1].comment == "too much mail"
 
 
 def test_creating_a_machine_finds_its_cluster_by_its_group(

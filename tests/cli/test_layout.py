@@ -42,6 +42,19 @@ def test_a_grid_shows_every_character_within_the_width(
     assert shown_counts in (wanted + titles, wanted + as_records)
 
 
+def test_a_record_has_no_line_for_a_remark_that_it_lacks() -> None:
+    """In a narrow terminal a blank line stands between records, not within one."""
+    columns = [Column("SETTING"), Column("")]
+    rows = [["spool.max_messages", ""], ["enabled", "by the disable rule"]]
+    shown = as_text([Grid(columns, rows)], width=28, colour=False).splitlines()
+    assert [line.split() for line in shown] == [
+        ["SETTING", "spool.max_messages"],
+        [],
+        ["SETTING", "enabled"],
+        ["by", "the", "disable", "rule"],
+    ]
+
+
 @given(text=_TEXTS, width=st.integers(20, 100))
 def test_a_line_folds_and_is_whole(text: str, width: int) -> None:
     """Also where it is indented."""

@@ -79,3 +79,17 @@ def test_filters_reach_the_manager(tdc: Tdc, manager: ScriptedManager) -> None:
     assert manager.asked("GetDelivery") == [
         operators_pb2.DeliveryRequest(cluster="emea", machine="mx1")
     ]
+
+
+def test_explain_and_status_do_not_contradict_each_other(
+    tdc: Tdc, manager: ScriptedManager
+) -> None:
+    """In sync with a later commit that left it alone, it runs what an older one brought."""
+    explained = samples.explained()
+    explained.state, explained.revision = "in sync", 9
+    explained.running.revision = 7
+    manager.answers["Explain"] = explained
+    shown = " ".join(tdc("settings", "explain", "mx1").out.split())
+    assert "in sync, runs what revision 7 brought, unchanged here since" in shown
+    explained.state = "out of sync"
+    assert tdc("settings", "explain", "mx1").out.splitlines()[0].endswith("runs revision 7")

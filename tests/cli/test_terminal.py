@@ -199,17 +199,20 @@ def test_a_terminal_gets_colours_and_the_question(
     assert "Committed revision 8" in after
 
 
+@pytest.mark.parametrize(("key", "code"), [(b"\x03", 130), (b"\x04", 1)], ids=["^C", "^D"])
 def test_ctrl_c_at_the_question_commits_nothing(
-    manager: ScriptedManager, environment: dict[str, str]
+    manager: ScriptedManager, environment: dict[str, str], key: bytes, code: int
 ) -> None:
-    """One Ctrl-C is enough."""
+    """One is enough; so is the end of input. The answer to it begins a line of its own."""
     manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
     with on_terminal(DISABLE, environment) as terminal:
         terminal.read_until("[y/N]")
-        terminal.type(b"\x03")
+        terminal.type(key)
         after = terminal.read_until(None)
-        assert terminal.exit_code() == 130
-    assert "Nothing was committed" in after
+        assert terminal.exit_code() == code
+    assert "Nothing was committed" in after.splitlines()[-1]
+    assert "[y/N]" not in after.splitlines()[-1]
+    assert len(after.splitlines()) > 1
     assert not manager.asked("MakeCommit")
 
 

@@ -98,6 +98,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("policies", "[" * 100_000, "not a JSON list"),
     ("policies", "NaN", "not a list of policies"),
     ("enable", "true", "did you mean enabled"),
+    ("intake_adress", "a@b.example", "did you mean intake_address?"),
 ]
 
 

@@ -33,7 +33,7 @@ def history_pieces(rows: Sequence[Document]) -> list[Piece]:
         Column("REVISION", right=True),
         Column("TIME", folds=True),
         Column("AUTHOR", folds=True),
-        Column("MACHINES", right=True),
+        Column("MACHINES CHANGED", right=True),
         Column("COMMENT", folds=True),
     ]
     return listed(

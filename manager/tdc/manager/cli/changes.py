@@ -118,11 +118,15 @@ async def _typed_line() -> str:
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(sys.stdin, readable.set)
+    line = ""
     try:
         await readable.wait()  # for as long as the operator thinks; Ctrl-C cancels it
+        line = sys.stdin.readline()  # a terminal hands over whole lines
     finally:
         loop.remove_reader(sys.stdin)
-    return sys.stdin.readline()  # a terminal hands over whole lines
+        if not line.endswith("\n"):  # Ctrl-C, Ctrl-D: what is said next begins a line of its own
+            print(file=sys.stderr, flush=True)
+    return line
 
 
 def _report(session: Session, plan: Document, revision: int, *, committed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -58,6 +59,8 @@ async def rollback(
 
     Every level's settings become what they were at REVISION; the disable rule is not applied.
     """
+    if not consent.comment:  # a history of dashes would say nothing in a year
+        consent = dataclasses.replace(consent, comment=f"rollback to revision {revision}")
     edit = fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=revision))
     async with session.manager() as manager:
         cluster = await only_cluster(manager, cluster)

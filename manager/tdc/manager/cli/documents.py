@@ -7,7 +7,7 @@ None; times are RFC 3339 in UTC. Raises SettingError for a value this version ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,9 +119,15 @@ def effective_settings(reply: fleet_pb2.EffectiveSettings) -> Document:
         "hash": reply.hash,
         "settings": {
             name: {"value": plain(values.get(name)), "origin": origin(reply.origins[name])}
-            for name in sorted(reply.origins)
+            for name in _in_order(reply.origins)
         },
     }
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Return names of settings as the settings table has them; another version's come last."""
+    given = set(names)
+    return [name for name in SCHEMA if name in given] + sorted(given - SCHEMA.keys())
 
 
 def origin(message: fleet_pb2.Origin) -> Document:

@@ -127,6 +127,8 @@ class _Layout:
             if number:
                 yield ""
             for column, cell in zip(columns, row, strict=True):
+                if not column.title and not cell.text:  # a remark that this row does not have
+                    continue
                 yield from self._row([Cell(column.title, _BOLD), cell], widths, [False, False])
 
     def _row(

@@ -1,4 +1,4 @@
-"""`tdc manager init|run`: the manager itself, for who would rather type one program's name.
+"""`tdc manager init|run|operator`: the manager itself, for who would rather type one name.
 
 The arguments go to `tdc-manager` as they are; nothing of it is imported for any other command.
 """
@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-app = typer.Typer(help="The manager on this machine: init, run.", no_args_is_help=True)
+app = typer.Typer(help="The manager on this machine: init, run, operator.", no_args_is_help=True)
 _AS_THEY_ARE = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
@@ -27,6 +27,12 @@ def init(ctx: typer.Context) -> None:
 def run(ctx: typer.Context) -> None:
     """Run a manager until it is told to stop; options as of tdc-manager run."""
     _pass_on("run", ctx)
+
+
+@app.command("operator", context_settings=_AS_THEY_ARE, add_help_option=False)
+def operator(ctx: typer.Context) -> None:
+    """Make the folder that another operator needs; options as of tdc-manager operator."""
+    _pass_on("operator", ctx)
 
 
 def _pass_on(verb: str, ctx: typer.Context) -> None:

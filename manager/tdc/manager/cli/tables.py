@@ -127,7 +127,7 @@ def effective_pieces(effective: Document, *, group: str, cluster: str) -> list[P
 def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
     """The chain behind values; without `whole`, levels that say nothing are left out."""
     running = explained["running"]
-    runs = f"runs revision {running['revision']}" if running else "has not said what it runs"
+    runs = _runs(running["revision"], explained) if running else "has not said what it runs"
     pieces: list[Piece] = [
         Line(
             f"{explained['machine']} in cluster {explained['cluster']}, revision "
@@ -135,7 +135,7 @@ def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
         )
     ]
     columns = [
-        Column(""),
+        Column("WINS"),
         Column("SETTING"),
         Column("LEVEL", folds=True),
         Column("VALUE", folds=True),
@@ -155,6 +155,12 @@ def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
     ]
     more = f" `tdc settings explain {explained['machine']} SETTING` shows more of one."
     return [*pieces, Grid(columns, rows), Line("* is in force." + ("" if whole else more))]
+
+
+def _runs(revision: int, explained: Document) -> str:
+    if explained["state"] == "in sync" and revision < explained["revision"]:
+        return f"runs what revision {revision} brought, unchanged here since"
+    return f"runs revision {revision}"
 
 
 def _set_by(step: Document, *, whole: bool) -> str:

@@ -18,6 +18,7 @@ _NEW_ONE = "`tdc-manager operator` makes a new one, on the manager's machine"
 
 def no_connection(config: OperatorConfig, details: str) -> str:
     """Return what to say of a manager that was not reached, or not trusted, or would not talk."""
+    details = details.rpartition("last error: ")[2]
     address, low = config.manager, details.lower()
     if "wrong_version_number" in low:
         return (

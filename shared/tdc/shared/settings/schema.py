@@ -6,6 +6,7 @@ table; a setting exists if and only if it has a row here (DESIGN section 3).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -227,6 +228,7 @@ def setting(name: str) -> Setting:
 def _unknown(name: str) -> str:
     tail = name.rsplit(".", 1)[-1]
     near = sorted(known for known in SCHEMA if tail and (tail in known or known in name))
+    near = near or difflib.get_close_matches(name[:80], SCHEMA, n=3)
     hint = f"; did you mean {', '.join(near)}?" if near else f"; known are {', '.join(SCHEMA)}"
     return f"unknown setting {name!r}{hint}"
 
