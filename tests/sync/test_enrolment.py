@@ -52,6 +52,16 @@ async def test_a_token_works_once_and_its_failure_harms_no_identity(
     assert identities.load(tmp_path / "identity") == made
 
 
+async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """The likeliest slip; the connection only closes, and the token is still good."""
+    token = manager.joins.make(manager.authority)
+    with pytest.raises(EnrolFailed, match="port for enrolment"):
+        await enrol(manager.address, token.text, tmp_path / "identity", tmp_path)
+    assert (await join(manager, token.text, tmp_path)).machine == "mx1"
+
+
 async def test_of_two_machines_with_one_token_exactly_one_wins(
     manager: ManagerSide, tmp_path: Path
 ) -> None:

@@ -87,9 +87,13 @@ def _parser() -> argparse.ArgumentParser:
 def _enrol(options: Options, flags: argparse.Namespace) -> int:
     try:
         host_port(flags.manager)
+    except ValueError as error:
+        print(f"tdc-agent: --manager: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    try:
         token = flags.token or _read_token(flags.token_file)
     except (OSError, ValueError) as error:
-        print(f"tdc-agent: {error}", file=sys.stderr)  # noqa: T201
+        print(f"tdc-agent: the token can't be read: {error}", file=sys.stderr)  # noqa: T201
         return 2
     work = enrol(flags.manager, token.strip(), options.identity_folder, options.state_folder)
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import grpc
 import grpc.aio
 from tdc.node_agent.sync import identity, last_good
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
@@ -52,7 +53,17 @@ async def _ask(address: str, ca_pem: bytes, token: str, key_pem: bytes) -> agent
         try:
             return await stub.Enrol(request, timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            raise EnrolFailed(f"the manager at {address} said: {error.details()}") from None
+            raise EnrolFailed(_said(address, error)) from None
+
+
+def _said(address: str, error: grpc.aio.AioRpcError) -> str:
+    details = error.details() or "no reason given"
+    if error.code() is grpc.StatusCode.UNAVAILABLE and "socket closed" in details.lower():
+        return (
+            f"the manager at {address} ended the connection: is that its port for enrolment? "
+            "(7444 unless told otherwise; 7443 wants a certificate, which this machine has not yet)"
+        )
+    return f"the manager at {address} said: {details}"
 
 
 def _save(made: Identity, identity_folder: Path, state_folder: Path) -> None:

@@ -121,9 +121,13 @@ async def _presented_chain(address: str, timeout: float) -> list[bytes]:
                 host.strip("[]"), int(port), ssl=context, server_hostname=SERVER_NAME
             )
     except TimeoutError:
-        raise ManagerUnreachable(f"{address} did not answer within {timeout:g} s") from None
+        raise ManagerUnreachable(
+            f"{address} did not answer within {timeout:g} s; does a firewall stand between?"
+        ) from None
     except (OSError, ValueError) as error:
-        raise ManagerUnreachable(f"no TLS connection to {address}: {error}") from error
+        raise ManagerUnreachable(
+            f"no TLS connection to {address}: {error}; check the address, and that the manager runs"
+        ) from error
     try:
         return _unverified_chain(writer.get_extra_info("ssl_object"))
     finally:
