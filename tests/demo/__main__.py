@@ -4,149 +4,97 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.demo.checks import DemoFailed, Sent, originals_arrived, reports_arrived
-from tests.demo.messages import HOME, demo_messages
-from tests.demo.send import SendRefused, send_all
-from tests.stage.fleet import INTAKE_ADDRESS, CommandFailed, Stage, stage
-from tests.stage.programs import BIN, ProgramFailed
+from tests.demo.acts import Demo, say
+from tests.demo.checks import DemoFailed
+from tests.demo.send import SendRefused
+from tests.stage.fleet import CommandFailed, Stage, stage
+from tests.stage.programs import BIN, ProgramFailed, die_with_parent
+
+_FAILURES = (DemoFailed, CommandFailed, ProgramFailed, SendRefused, AssertionError, OSError)
+"""What the demo fails by in a sentence; TimeoutError is an OSError. Else it is a fault of ours."""
+
+_JANITOR = 'read -r _; sleep 2; rm -rf -- "$1"; sleep 5; rm -rf -- "$1"'
+"""Removes a folder when its standard input ends; the second time for programs slow to stop."""
 
 
 def main() -> int:
-    """Run the demo; 0 only if everything it promises held."""
+    """Run the demo; 0 only if everything it promised held."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
     keep = parser.parse_args().keep
-    folder = Path(tempfile.mkdtemp(prefix="tdc-demo-"))
-    try:
-        return asyncio.run(_demo(folder, keep=keep))
-    except (DemoFailed, CommandFailed, ProgramFailed, SendRefused) as error:
-        _print_logs(folder)
-        print(f"demo: FAILED: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        return 130
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    die_with_parent()  # make, that is
+    with _folder() as folder:
+        try:
+            asyncio.run(_demo(folder, keep=keep))
+        except asyncio.CancelledError:
+            return 130
+        except Exception as error:
+            _print_logs(folder)
+            leaf = _leaf(error)
+            if not isinstance(leaf, _FAILURES):
+                raise
+            print(f"demo: FAILED: {leaf or 'no answer in time'}", file=sys.stderr)
+            return 1
+    return 0
 
 
-async def _demo(folder: Path, *, keep: bool) -> int:
+async def _demo(folder: Path, *, keep: bool) -> None:
+    _stop_on_signals()
     started = time.monotonic()
+    say("1. Start a manager with an etcd of its own; around it a DNS server and an intake with TLS")
     async with stage(folder) as fleet:
         demo = Demo(fleet)
         await demo.build()
         await demo.act()
-        print(demo.summary(time.monotonic() - started), flush=True)
+        print(f"\n{demo.summary(time.monotonic() - started)}", flush=True)
         if keep:
             await _until_interrupted(fleet)
-    return 0
 
 
-class Demo:
-    """The acts of the demo, and the account of what was sent."""
-
-    def __init__(self, fleet: Stage) -> None:
-        self.fleet = fleet
-        self.rounds: list[Sent] = []
-        self.originals = 0
-        self.reports = 0
-        self.seconds_to_stop = 0.0
-
-    async def build(self) -> None:
-        """A cluster with two groups and three machines, and settings at two levels."""
-        fleet = self.fleet
-        for line in fleet.manager.log.read_text().splitlines():
-            if "WARNING" in line:  # such as: this etcd is for trying out only
-                print(line, flush=True)
-        _say("a cluster with two groups, three enrolled machines")
-        await fleet.tdc("cluster", "create", "demo")
-        await fleet.tdc("group", "create", "branch", "--cluster", "demo", "--yes")
-        await fleet.add_gateway("mx1", group="Main_Group")
-        await fleet.add_gateway("mx2", group="Main_Group")
-        await fleet.add_gateway("mx3", group="branch")
-        await self._show(
-            "settings",
-            "set",
-            "cluster",
-            "demo",
-            "enabled=true",
-            f"intake_address={INTAKE_ADDRESS}",
-            f"incoming_domains={HOME}",
-            "--yes",
-        )
-        await self._show(
-            "settings", "set", "group", "branch", "enabled=true", "retry.initial=30s", "--yes"
-        )
-        await fleet.in_sync()
-        await self._show("settings", "show", "--effective", "mx3")
-        await self._show("status")
-
-    async def act(self) -> None:
-        """Send; disable on one machine; send; roll back; send."""
-        fleet = self.fleet
-        await self._send_and_check({"mx1": True, "mx2": True, "mx3": True})
-        before = (await fleet.json("commit", "history"))[0]["revision"]
-
-        _say(
-            "disable TDC on mx1: the group and the cluster follow; branch has its own enabled=true"
-        )
-        await self._show("settings", "set", "machine", "mx1", "enabled=false", "--yes")
-        committed = time.monotonic()
-        await fleet.wait_for(lambda rows: not rows["mx1"]["copying"] and not rows["mx2"]["copying"])
-        self.seconds_to_stop = time.monotonic() - committed
-        await self._show("status")
-        await self._send_and_check({"mx1": False, "mx2": False, "mx3": True})
-
-        _say(f"roll back to revision {before}")
-        await self._show("commit", "rollback", str(before), "--yes")
-        await fleet.wait_for(lambda rows: all(row["copying"] for row in rows.values()))
-        await self._send_and_check({"mx1": True, "mx2": True, "mx3": True})
-        await self._show("delivery", "status")
-
-    async def _send_and_check(self, copied: dict[str, bool]) -> None:
-        messages = demo_messages()
-        where = ", ".join(
-            f"{name} {'copies' if yes else 'does not copy'}" for name, yes in copied.items()
-        )
-        _say(f"{len(messages)} messages through each gateway ({where})")
-        gateways = [self.fleet.gateways[name] for name in copied]
-        async with asyncio.TaskGroup() as group:
-            for gateway in gateways:
-                group.create_task(send_all("127.0.0.1", gateway.port, messages))
-        self.rounds += [Sent(name, messages, yes) for name, yes in copied.items()]
-        self.originals = sum(
-            [await originals_arrived(gateway, self.rounds) for gateway in gateways]
-        )
-        self.reports = await reports_arrived(self.fleet, self.rounds)
-        _say(
-            f"so far {self.originals} originals byte-identical, "
-            f"{self.reports} journal reports over TLS"
-        )
-
-    def summary(self, seconds: float) -> str:
-        """Return the last line."""
-        sent = sum(len(sent.messages) for sent in self.rounds)
-        return (
-            f"demo: OK: {sent} messages sent, {self.originals} originals arrived byte-identical "
-            f"exactly once, {self.reports} journal reports due and arrived exactly once over TLS, "
-            f"0 not due; copying stopped in {self.seconds_to_stop:.1f} s; {seconds:.0f} s in all"
-        )
-
-    async def _show(self, *arguments: str) -> None:
-        print(
-            f"\n$ tdc {' '.join(arguments)}\n{await self.fleet.tdc(*arguments)}", end="", flush=True
-        )
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Make the folder for everything; it is gone afterwards, also if this process is killed."""
+    folder = Path(tempfile.mkdtemp(prefix="tdc-demo-"))
+    with subprocess.Popen(
+        ["/bin/sh", "-c", _JANITOR, "tdc-demo-janitor", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as janitor:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            janitor.kill()
 
 
-def _say(text: str) -> None:
-    print(f"\n== {text}", flush=True)
+def _stop_on_signals() -> None:
+    """Let the first Ctrl-C, end of the terminal or SIGTERM end the demo in good order.
+
+    Further ones change nothing: each step of the stop is bounded.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        if not task.cancelling():
+            task.cancel()
+            with contextlib.suppress(OSError):  # the terminal may be what ended
+                print("\ndemo: stopping", file=sys.stderr, flush=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
 
 
 async def _until_interrupted(fleet: Stage) -> None:
@@ -159,12 +107,13 @@ async def _until_interrupted(fleet: Stage) -> None:
         print(f"       {gateway.originals}")
     print(f"\n  journal reports arrive in {fleet.reports}")
     print("  (NNNNNN.eml: the bytes as received; NNNNNN.json: envelope and TLS facts)", flush=True)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-    print("\nstopping", flush=True)
+    with contextlib.suppress(asyncio.CancelledError):  # how it is meant to end
+        await asyncio.Event().wait()
+
+
+def _leaf(error: BaseException) -> BaseException:
+    """Return the first error inside nested groups."""
+    return _leaf(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _print_logs(folder: Path) -> None:

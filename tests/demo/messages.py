@@ -50,7 +50,7 @@ def _mail(
 
 
 def _multipart(number: int, attachment: bytes) -> bytes:
-    encoded = base64.encodebytes(attachment).decode().replace("\n", "\n")
+    encoded = base64.encodebytes(attachment).decode()
     return _mail(
         "Invoice with attachment",
         "--inner\nContent-Type: text/plain; charset=utf-8\n\nPlease find the invoice.\n"

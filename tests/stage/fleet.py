@@ -109,7 +109,8 @@ class Stage:
         intake_port: int | None = None,
     ) -> Gateway:
         """Create a machine, enrol it, start its agent and, unless one is given, its next hop."""
-        await self.tdc("machine", "create", name, "--group", group, "--cluster", "demo", "--yes")
+        place = ("--group", group, "--cluster", "demo")
+        await self.tdc("machine", "create", name, *place, "--yes", "-m", f"gateway {name}")
         folder = self.folder / name
         folder.mkdir()
         next_hop = None

@@ -21,7 +21,8 @@ class ProgramFailed(Exception):
     """A program ended, or did not get ready; the text has the end of its log."""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -66,7 +67,7 @@ class Program:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         if self._ports_file is not None:
             self.ports = await self._wait_for_ports(self._ports_file, timeout)
