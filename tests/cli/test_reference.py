@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from tdc.manager.cli.command import DEFAULT_TIMEOUT
 from tdc.manager.cli.main import app
 
 REFERENCE = Path(__file__).parents[2].joinpath("docs", "cli.md").read_text(encoding="utf-8")
@@ -41,3 +42,15 @@ def test_every_command_in_the_reference_exists() -> None:
     assert len(promised) > 15
     for words in promised:
         assert tuple(words.split()) in known, words
+
+
+def test_the_reference_says_the_defaults_that_hold() -> None:
+    """Of the options that have one worth saying."""
+    defaults = {
+        (path[-1], parameter.name): parameter.default
+        for path, node in commands(typer.main.get_command(app), ("tdc",))
+        for parameter in node.params
+    }
+    assert f"--limit {defaults['history', 'limit']}]" in REFERENCE
+    assert f"--lifetime {defaults['token', 'lifetime']}]" in REFERENCE
+    assert f"deadline: {DEFAULT_TIMEOUT:g} s, or `--timeout SECONDS`" in REFERENCE

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 from tdc.manager.main import init_command
-from tdc.manager.options import Options, OptionsError, read_options
+from tdc.manager.options import Options, OptionsError, add_flags, read_options
 
 
 def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
@@ -90,3 +93,20 @@ def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     options = read_options({"folder": tmp_path, "etcd_password_file": "/nowhere"}, {})
     with pytest.raises(OptionsError, match="etcd_password_file can't be read"):
         options.etcd_password()
+
+
+REFERENCE = (Path(__file__).parents[2] / "docs" / "manager-toml.md").read_text("utf-8")
+
+
+def test_the_reference_has_every_option_with_its_default_and_no_other() -> None:
+    """And each is a flag of the program."""
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", REFERENCE, re.MULTILINE))
+    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
+    assert rows.keys() == defaults.keys()
+    for name, default in defaults.items():
+        given = default not in (dataclasses.MISSING, None, "", ())
+        assert rows[name].startswith(f"`{default}`") is given, name
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    flags = {action.dest for action in parser._actions} - {"help"}
+    assert flags == defaults.keys()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -97,6 +99,18 @@ def test_the_reference_names_every_key_and_no_other() -> None:
         else:
             keys.add(field.name)
     assert described == keys
+
+
+def test_the_reference_says_the_defaults_that_hold(tmp_path: Path) -> None:
+    """As agent.toml would say them; words, not values, where a default depends on the machine."""
+    options = read_options(written(tmp_path, LEAST))
+    rows = re.findall(r"^\| `([a-z_.]+)` \| `([^|]+)` \|", REFERENCE.read_text(), re.MULTILINE)
+    said = {key: text for key, text in rows if not text.startswith("state_folder/")}
+    assert len(said) > 5
+    for key, text in said.items():
+        value = tomllib.loads(f"value = {text}")["value"]
+        held = operator.attrgetter(key)(options)
+        assert (list(held) if isinstance(held, tuple) else held) == value, key
 
 
 def test_the_example_of_the_reference_is_read(tmp_path: Path) -> None:
