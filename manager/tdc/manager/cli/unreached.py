@@ -13,7 +13,7 @@ from tdc.manager.cli.config import OperatorConfig
 from tdc.manager.cli.errors import sentence
 from tdc.shared.edge.clock import wall
 
-_NEW_ONE = "`tdc-manager operator` makes a new one, on the manager's machine"
+_NEW_ONE = "`tdc-manager operator` makes a new folder, on the manager's machine"
 
 
 def no_connection(config: OperatorConfig, details: str) -> str:
@@ -57,19 +57,19 @@ def _own_fault(config: OperatorConfig) -> str:
         key = serialization.load_pem_private_key(config.key, password=None)
     except (ValueError, TypeError) as error:  # TypeError: the key is under a password
         return f"A file that {config.path} names can't be used: {sentence(str(error))}"
+    now = datetime.datetime.fromtimestamp(wall(), datetime.UTC)
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now > ends:
+        return f"This operator's certificate ended {ends:%Y-%m-%d %H:%M:%SZ}: {_NEW_ONE}."
+    if now < begins:
+        return (
+            f"This operator's certificate begins {begins:%Y-%m-%d %H:%M:%SZ} only: is the clock of "
+            f"this machine right?"
+        )
     if certificate.public_key() != key.public_key():
         return f"The key that {config.path} names is not the one of the certificate."
     try:
         certificate.verify_directly_issued_by(authority)
     except (InvalidSignature, ValueError, TypeError):
         return f"The certificate that {config.path} names is not of the CA that it names."
-    now = datetime.datetime.fromtimestamp(wall(), datetime.UTC)
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now > ends:
-        return f"This operator's certificate ended on {ends:%Y-%m-%d}: {_NEW_ONE}."
-    if now < begins:
-        return (
-            f"This operator's certificate begins on {begins:%Y-%m-%d %H:%M} UTC only: is the clock "
-            f"of this machine right?"
-        )
     return ""
