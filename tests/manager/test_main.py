@@ -155,6 +155,7 @@ async def test_another_operator_is_let_in_and_is_the_author_of_what_he_commits(
 
 
 async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) -> None:
+    """And meanwhile the log says what it waits for, once."""
     folder = tmp_path / "manager"
     assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
     process = await asyncio.create_subprocess_exec(
@@ -164,10 +165,12 @@ async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) ->
     assert process.stderr is not None
     async with asyncio.timeout(15):
         assert b"waiting for etcd" in await process.stderr.readline()
+        await asyncio.sleep(1)  # some six tries
         process.send_signal(signal.SIGTERM)
         said = await _said(process)
         assert await process.wait() == 0, said
     assert "Traceback" not in said
+    assert "waiting for etcd" not in said  # the same reason is told once
 
 
 async def test_a_manager_that_was_killed_starts_again_with_everything(tmp_path: Path) -> None:

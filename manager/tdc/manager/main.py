@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 import tenacity
 from tdc.manager.first_setup import (
@@ -124,8 +125,8 @@ def init_command(flags: Mapping[str, object]) -> int:
         return _refused(error)
     print(  # noqa: T201
         f"The manager's folder is {options.folder}. Run it: tdc-manager run --folder "
-        f"{options.folder}\nOperators use: tdc --config {operator_file} … (the folder may be "
-        "copied to where they are; its key is theirs alone)"
+        f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
+        "(the folder may be copied to where they are; its key is theirs alone)"
     )
     return 0
 
@@ -144,7 +145,7 @@ def operator_command(flags: Mapping[str, object]) -> int:
         )
     except _REFUSALS as error:
         return _refused(error)
-    print(f"Operators use: tdc --config {operator_file} …")  # noqa: T201
+    print(f"Operators use: tdc --config {quote(str(operator_file))} …")  # noqa: T201
     return 0
 
 
@@ -249,7 +250,7 @@ async def _store_id(etcd: EtcdClient) -> str:
         retry=tenacity.retry_if_exception_type(EtcdError),
         stop=tenacity.stop_after_delay(START_TIMEOUT),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-        before_sleep=lambda state: log.warning("waiting for etcd: %s", _failure(state)),
+        before_sleep=_TellOnce(),
         reraise=True,
     ):
         with attempt:
@@ -257,8 +258,17 @@ async def _store_id(etcd: EtcdClient) -> str:
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _failure(state: tenacity.RetryCallState) -> object:
-    return state.outcome.exception() if state.outcome is not None else ""
+class _TellOnce:
+    """Says in the log what is being waited for; the same reason once, however often it is tried."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __call__(self, state: tenacity.RetryCallState) -> None:
+        reason = str(state.outcome.exception()) if state.outcome is not None else ""
+        if reason != self._told:
+            self._told = reason
+            log.warning("waiting for etcd, up to %g s: %s", START_TIMEOUT, reason)
 
 
 def _intervals(options: Options) -> Intervals:
