@@ -85,7 +85,12 @@ def load(folder: Path) -> Identity:
         ) from None
     except durable_file.NotReadable as error:
         raise IdentityUnusable(str(error)) from None
-    return make_identity(*parts)
+    try:
+        return make_identity(*parts)
+    except IdentityUnusable as error:
+        raise IdentityUnusable(
+            f"{str(error).rstrip('.')} ({folder}): enrol this machine anew by `tdc-agent enrol`"
+        ) from None
 
 
 def save(folder: Path, identity: Identity) -> None:
