@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from tdc.manager.cli.command import DEFAULT_TIMEOUT
 from tdc.manager.cli.main import app
+from tdc.manager.options import add_flags
 
-REFERENCE = Path(__file__).parents[2].joinpath("docs", "cli.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT.joinpath("docs", "cli.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -54,3 +59,37 @@ def test_the_reference_says_the_defaults_that_hold() -> None:
     assert f"--limit {defaults['history', 'limit']}]" in REFERENCE
     assert f"--lifetime {defaults['token', 'lifetime']}]" in REFERENCE
     assert f"deadline: {DEFAULT_TIMEOUT:g} s, or `--timeout SECONDS`" in REFERENCE
+
+
+def typed(page: Path, program: str) -> Iterator[tuple[list[str], set[str]]]:
+    """Yield commands that a page tells to type, in blocks and within lines, and their options."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
+    for line in lines:
+        words = line.partition(" #")[0].split()
+        if words[:1] == [program] and re.match("[a-z]", "".join(words[1:2])):
+            yield words, {word.strip("[]") for word in words if re.match(r"\[?-", word)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_tells_to_type_can_be_typed(page: Path) -> None:
+    """Each `tdc` command of the documents is one, and has the options that stand beside it."""
+    tree = dict(commands(typer.main.get_command(app), ("tdc",)))
+    for words, options in typed(page, "tdc"):
+        found = [node for path, node in tree.items() if words[: len(path)] == list(path)]
+        assert len(found) == 1, words
+        assert options <= {each for part in found[0].params for each in part.opts}, words
+
+
+def test_what_a_page_tells_to_type_for_the_manager_can_be_typed() -> None:
+    """With the option that it can't do without."""
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    flags = set(parser._option_string_actions) | {"--operator", "--out"}
+    told = [each for page in PAGES for each in typed(page, "tdc-manager") if each[1]]
+    assert len(told) > 5
+    for words, options in told:
+        assert {"--folder"} <= options <= flags, words
