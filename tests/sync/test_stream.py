@@ -145,7 +145,7 @@ async def test_both_ends_notice_a_link_that_fell_silent(
 
         def both() -> bool:
             if not stale and manager.state() == "stale":
-                stale.append(manager.presence.facts("c1", "mx1").since)
+                stale.append(manager.presence.facts("c1", "mx1").since or 0.0)
             if not lost and not mx1.stream.connected:
                 lost.append(time.monotonic())
             return bool(stale and lost)

@@ -57,7 +57,7 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
             state=facts.state,
             wanted_revision=facts.wanted_revision,
             applied_revision=facts.applied_revision,
-            since=wire.timestamp(facts.since),
+            since=None if facts.since is None else wire.timestamp(facts.since),
             copying=status is not None and status.copying,
             queued=status.queued if status is not None else 0,
             reason=facts.reason,
