@@ -37,15 +37,15 @@ class MachineFacts:
     """One machine as this manager sees it. Times are Unix seconds.
 
     `since` is when `state` began as far as this manager knows: a stale machine is stale since
-    it was last heard; None for one that never enrolled. `wanted_revision` is the cluster's
-    revision; `applied_revision` the same where the wanted settings run, else the revision that
-    the agent says it runs, 0 if it never said. `status` is the machine's last one, of
-    `status_time`; both None if there was none.
+    it was last heard. `wanted_revision` is the cluster's revision; `applied_revision` the same
+    where the wanted settings run, else the revision that the agent says it runs, 0 if it never
+    said. `status` is the machine's last one, of `status_time`; both None if there was none.
     `reason` says why the machine is not in sync, empty if it is.
     """
 
     state: SyncState
     since: float | None
+    """None for a machine that never enrolled."""
     wanted_revision: int
     applied_revision: int
     status: agents_pb2.MachineStatus | None
