@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
+
 from tests.fakes.smtp_sink import SmtpSink
 
 
@@ -33,4 +35,5 @@ async def _main(chain: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(*sys.argv[1:]))

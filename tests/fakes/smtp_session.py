@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tests.fakes.smtp_received import Received
 
@@ -44,8 +44,7 @@ class Session(asyncio.Protocol):
         self._bdat_content = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self.connection = self._sink.opened(self)
         self._answer("banner", "220 sink.example ESMTP")
         self._flush()

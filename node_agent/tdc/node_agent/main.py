@@ -23,6 +23,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TextIO
 
+import uvloop
 from tdc.node_agent import loop_key
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DeliveryOptions
@@ -127,7 +128,8 @@ def run(options: Options) -> int:
         settings = ConnectorSettings.defaults()
         log.configure(settings.log_level, settings.log_format)
         try:
-            asyncio.run(_until_signal(options, log))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_until_signal(options, log))
         except Exception as error:  # last stop: said in the log, and a supervisor starts us again
             for each in _leaves(error):
                 log.error(f"the agent ends: {type(each).__name__}: {each}")

@@ -11,6 +11,7 @@ import math
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from tdc.node_agent.deliver.dialogue import (
     Answered,
@@ -226,7 +227,6 @@ class Connection(asyncio.Protocol):
             raise Failed(self._tls_trouble(handshake_fault(error, policy))) from error
         if transport is None:
             raise Failed(self._tls_trouble("closed the connection in the TLS handshake"))
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer: ssl.SSLObject = transport.get_extra_info("ssl_object")
         self.tls_version = peer.version() or ""
@@ -282,8 +282,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Feed the dialogue (called by asyncio)."""

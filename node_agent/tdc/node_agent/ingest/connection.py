@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import cast
 
 from aiosmtpd.smtp import SMTP
 from tdc.node_agent.ingest.framing import Inbound
@@ -51,6 +52,7 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
         self._ended = False  # no more input will come
         self._paused = False
         self._deadline = 0.0
+        self._rings_at = 0.0  # when the timer looks at the deadline
         self._replies: list[bytes] = []
 
     def __dir__(self) -> Iterable[str]:
@@ -68,8 +70,12 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Keep the bytes in the buffer."""
+        self.data_received(self._buffer[:nbytes])
+
+    def data_received(self, data: bytes | memoryview) -> None:
         """Keep the bytes; ask for no more than HIGH_WATER while nobody reads them."""
-        self.inbound.feed(self._buffer[:nbytes])
+        self.inbound.feed(data)
         if self._input is not None:
             self.wake()
         elif len(self.inbound) > HIGH_WATER and not self._paused:
@@ -100,9 +106,9 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
 
     def stream(self) -> asyncio.Transport:
         """The open transport; raises MtaGone."""
-        if not isinstance(self.transport, asyncio.Transport):
+        if self.transport is None:
             raise MtaGone
-        return self.transport
+        return cast(asyncio.Transport, self.transport)
 
     async def more(self, deadline: float) -> None:
         """Wait for more bytes until `deadline` (the loop's time); raises MtaGone."""
@@ -157,10 +163,11 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
         # rings. That spares two heap operations for each command.
         self._deadline = deadline
         timer = self._timeout_handle
-        if timer is None or timer.when() > deadline:
+        if timer is None or self._rings_at > deadline:
             if timer is not None:
                 timer.cancel()
             self._timeout_handle = self.loop.call_at(deadline, self._timeout_cb)
+            self._rings_at = deadline
 
     def _timeout_cb(self) -> None:
         self._timeout_handle = None

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from tdc.node_agent.ingest.replies import BadReply, Reply, ReplyReader
 from tdc.shared.edge.bounded_wait import BoundedWait
@@ -86,9 +87,8 @@ class HopConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=CHUNK)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=CHUNK)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Return where bytes are to be received."""

@@ -116,7 +116,8 @@ class Writer:
         self._gathering = _Group()
         self._under_way = 0  # groups handed over and not finished
         self._shared = False  # the last group was for more than one caller
-        self._lingering: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.Handle | None = None
+        self._linger_end = 0.0
         self._closing = False
         self._stale = False
         self._fault: str | None = None
@@ -208,12 +209,13 @@ class Writer:
         """Hand the group over soon: behind what the loop does now, or in `seconds` if shared."""
         if not self._shared:
             seconds = 0.0
-        at = self._loop.time() + seconds
+        end = self._loop.time() + seconds
         if self._lingering is not None:
-            if self._lingering.when() <= at:
+            if self._linger_end <= end:
                 return
             self._lingering.cancel()
-        self._lingering = self._loop.call_at(at, self._lingered)
+        self._lingering = self._loop.call_at(end, self._lingered)
+        self._linger_end = end
 
     def _lingered(self) -> None:
         self._lingering = None

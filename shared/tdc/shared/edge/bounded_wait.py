@@ -24,13 +24,14 @@ class BoundedWait:
         self._expired = expired
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
 
     async def wait(self, allowed: float, *, until: float | None = None) -> None:
         """Wait for `end`, at most `allowed` seconds and not past the moment `until`."""
         self.allowed = allowed
         moment = self._loop.time() + allowed
         self.deadline = moment if until is None else min(moment, until)
-        if self._timer is None or self._timer.when() > self.deadline:
+        if self._timer is None or self._rings_at > self.deadline:
             self._set_timer()
         self._waiter = self._loop.create_future()
         try:
@@ -52,6 +53,7 @@ class BoundedWait:
     def _set_timer(self) -> None:
         self.cancel_timer()
         self._timer = self._loop.call_at(self.deadline, self._fired)
+        self._rings_at = self.deadline
 
     def _fired(self) -> None:
         self._timer = None

@@ -1,0 +1,22 @@
+"""Which event loop a test runs on: the agent's rooms on the agent's own, as in the product."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
+
+AGENT_ROOMS = {"deliver", "hostile", "ingest", "spool"}
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, LoopFactory]:
+    """Return the one loop of the folder that a test is in."""
+    if item.path.parent.name in AGENT_ROOMS:
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
