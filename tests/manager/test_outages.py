@@ -10,14 +10,24 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tdc.manager.store.encoding import pack
 from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.keys import cluster_key, enrolment_key, head_key, machine_key
+from tdc.manager.store.keys import (
+    CLUSTERS,
+    ENROLMENTS,
+    cluster_key,
+    commit_key,
+    commits_prefix,
+    enrolment_key,
+    head_key,
+    machine_key,
+)
 from tdc.manager.store.values import Put
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.v1 import operators_pb2
 
 from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
-from tests.manager.api import Api, add_group, add_machine, manager, put, refused
+from tests.manager.api import Api, add_group, add_machine, manager, put, refused, restore
 from tests.manager.test_monitoring import agent, enrol
 
 STATUS = grpc.StatusCode
@@ -230,6 +240,48 @@ async def test_a_damaged_enrolment_admits_nobody_and_is_told(api: Api, etcd: Ext
     await _until(told)
     rows = await api.fleet.ListMachines(operators_pb2.ListMachinesRequest(name="mx1"))
     assert rows.machines[0].enrolled is False
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (f"{CLUSTERS}\udcff/head", b"{}"),
+        (f"{CLUSTERS}c1/\udcff", b"{}"),
+        (machine_key("c1", "mx1"), b'{"schema":1,"machines":{"\\ud800":{}}}'),
+        (head_key("c1"), b'{"schema":1,"revision":99999999999999999999,"request_id":"x"}'),
+        (cluster_key("c1"), b'{"schema":1,"settings":{"enabled":true},"set_by":{"enabled":1e99}}'),
+        (f"{ENROLMENTS}\udcff/mx1", b"{}"),
+    ],
+)
+async def test_a_poisonous_key_or_value_is_named_and_ends_no_manager(
+    api: Api, etcd: ExternalEtcd, tmp_path: Path, key: str, value: bytes
+) -> None:
+    """Bytes that are no text, numbers beyond any message: neither running nor starting on them."""
+    await _two_machines(api)
+    certificate, private = await enrol(api, "mx2")
+    async with agent(api, certificate, private):
+        await _raw_put(etcd, key, value)
+
+        async def told() -> bool:
+            return "can't be read" in await _warnings(api)
+
+        await _until(told)
+        request = operators_pb2.GetEffectiveRequest(machine="mx2")
+        assert (await api.settings.GetEffective(request)).settings.retry_initial == 6
+    endpoints = etcd.options.endpoints
+    async with manager(tmp_path / "other", etcd_endpoints=endpoints) as other:
+        assert "can't be read" in await _warnings(other)
+
+
+async def test_a_foreign_record_in_history_hides_no_commit(api: Api, etcd: ExternalEtcd) -> None:
+    await _two_machines(api)
+    await _raw_put(etcd, commits_prefix("c1") + "zzz", b"?")
+    await _raw_put(etcd, commit_key("c1", 1), pack({"revision": 7}))
+    listed = await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
+    assert [each.revision for each in listed.commits] == [2, 1]
+    assert "can't be read" in listed.commits[1].comment
+    await api.commit(put("machine", "mx1", retry__initial=9))
+    assert await api.commit(restore(2), cluster="c1") == 4
 
 
 async def test_an_etcd_with_tls_is_served_like_any_other(tmp_path: Path) -> None:

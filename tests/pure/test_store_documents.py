@@ -21,7 +21,7 @@ from tdc.manager.store.documents import (
     pack_head,
     read_document,
 )
-from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, pack, unpack
+from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, moment_of, pack, unpack
 from tdc.manager.store.history import CommitRecord, pack_record, read_record, topology_of
 from tdc.manager.store.keys import (
     CLUSTERS,
@@ -122,6 +122,57 @@ def test_an_entry_of_a_newer_version_is_refused_alone() -> None:
     plan = make_plan(cluster, [put(machine("mx1"), enabled=False)])
     with pytest.raises(Untouchable, match="entry 'mx1'"):
         write(stored, plan.after, plan.levels, plan.topology)
+
+
+half_texts = st.text(st.characters(exclude_categories=()), max_size=4)  # halves of pairs as well
+
+
+@given(
+    st.sampled_from(["machines", "groups"]),
+    st.dictionaries(
+        half_texts,
+        st.fixed_dictionaries(
+            {
+                "group": half_texts,
+                "settings": st.dictionaries(st.sampled_from(["enabled", "tls.names"]), json_values),
+                "set_by": st.dictionaries(st.just("enabled"), st.integers()),
+            }
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.integers(),
+)
+def test_whatever_json_holds_is_refused_in_words_and_kept_as_it_is(
+    part: str, entries: dict[str, object], revision: int
+) -> None:
+    """JSON can hold names that are no text and numbers that no message can carry."""
+    raw = json.dumps({"schema": 1, part: entries}).encode()
+    document = read_document(f"{CLUSTERS}c1/{part}/00", raw)
+    assert isinstance(document, Document)
+    for trouble in document.unreadable:
+        str(trouble).encode()
+    good = {**document.machines, **document.groups}
+    assert set(good) | set(document.kept) == set(entries)
+    assert unpack(pack({part: document.kept}))[part] == document.kept
+    raw = json.dumps({"schema": 1, "revision": revision, "request_id": "r"}).encode()
+    head = read_document(head_key("c1"), raw)
+    assert isinstance(head, Document)
+    assert (head.head is not None) == (0 <= revision <= 2**53)
+
+
+@pytest.mark.parametrize("tail", ["\udcff/head", "c1/head\udcff", "/head", "a%2Fb/head"])
+def test_a_foreign_key_is_named_and_nothing_more(tail: str) -> None:
+    found = read_document(CLUSTERS + tail, b"{}")
+    assert isinstance(found, Unreadable)
+    str(found).encode()
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-1", "1e300", "true", '"1"', "null"])
+def test_a_time_is_one_that_a_clock_can_show(text: str) -> None:
+    """Else a NaN would be the end of a token that never expires."""
+    with pytest.raises(Damaged, match="not a time"):
+        moment_of(unpack(b'{"schema": 1, "at": %s}' % text.encode()), "at")
 
 
 def test_a_machine_in_the_wrong_shard_is_not_believed() -> None:

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tdc.manager.levels.fleet import Cluster, Group, Machine, StoredSettings
+from tdc.manager.levels.fleet import (
+    Cluster,
+    FleetError,
+    Group,
+    Machine,
+    StoredSettings,
+    check_name,
+)
 from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of, unpack
 from tdc.manager.store.keys import (
     GROUP_SHARDS,
@@ -24,6 +31,7 @@ from tdc.manager.store.keys import (
 from tdc.shared.settings.canonical import plain_settings
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.values import Level
 
 T = TypeVar("T")
 
@@ -38,7 +46,9 @@ class Unreadable:
 
     def __str__(self) -> str:
         where = f"entry {self.entry!r} of {self.key}" if self.entry is not None else self.key
-        return f"{where} can't be read: {self.reason}"
+        # A foreign key or entry may hold bytes that are no text; what is said of it must be.
+        words = f"{where} can't be read: {self.reason}"
+        return words.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ class Assembled:
 def read_document(key: str, raw: bytes) -> Document | Unreadable:
     """Read one value under `keys.CLUSTERS`; an Unreadable alone for a key of no known form."""
     document_key = parse_document_key(key)
-    if document_key is None:
+    if document_key is None or not _may_be_called(Level.CLUSTER, document_key.cluster):
         return Unreadable(key, None, "no value of this layout has such a key")
     try:
         return _READ[document_key.part](document_key, unpack(raw))
@@ -104,14 +114,14 @@ def _read_cluster(key: DocumentKey, document: Mapping[str, object]) -> Document:
 
 def _read_groups(key: DocumentKey, document: Mapping[str, object]) -> Document:
     groups, kept, unreadable = _entries(
-        key, object_of(document, "groups"), GROUP_SHARDS, _group_from
+        key, Level.GROUP, object_of(document, "groups"), GROUP_SHARDS, _group_from
     )
     return Document(key, groups=groups, kept=kept, unreadable=unreadable)
 
 
 def _read_machines(key: DocumentKey, document: Mapping[str, object]) -> Document:
     machines, kept, unreadable = _entries(
-        key, object_of(document, "machines"), MACHINE_SHARDS, _machine_from
+        key, Level.MACHINE, object_of(document, "machines"), MACHINE_SHARDS, _machine_from
     )
     return Document(key, machines=machines, kept=kept, unreadable=unreadable)
 
@@ -126,6 +136,7 @@ _READ: Mapping[Part, Callable[[DocumentKey, Mapping[str, object]], Document]] = 
 
 def _entries(
     key: DocumentKey,
+    level: Level,
     entries: Mapping[str, object],
     shards: int,
     read: Callable[[str, Mapping[str, object]], T],
@@ -135,6 +146,8 @@ def _entries(
     unreadable: list[Unreadable] = []
     for name, entry in entries.items():
         try:
+            if not _may_be_called(level, name):
+                raise Damaged(f"no {level} can have that name")
             if shard_of(name, shards) != key.shard:
                 raise Damaged("it is in the wrong shard")
             if not isinstance(entry, dict):
@@ -144,6 +157,14 @@ def _entries(
             kept[name] = entry
             unreadable.append(Unreadable(str(key), name, str(error)))
     return good, kept, tuple(unreadable)
+
+
+def _may_be_called(level: Level, name: str) -> bool:
+    try:
+        check_name(level, name)
+    except FleetError:
+        return False
+    return True
 
 
 def _group_from(name: str, entry: Mapping[str, object]) -> Group:

@@ -17,6 +17,12 @@ COMPRESS_ABOVE = 512
 MAX_UNPACKED = 64 * 1024**2
 """Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is no value of ours."""
 
+MAX_COUNT = 2**53
+"""Largest whole number that is a value of ours: JSON readers agree up to here, and a revision
+above it would be none that etcd or a message can carry."""
+MAX_MOMENT = 253_402_300_800
+"""Unix seconds of the end of the year 9999; no message can carry a later time."""
+
 _ZLIB = b"\x01"  # no JSON text begins with it
 
 
@@ -26,9 +32,10 @@ class Damaged(Exception):
 
 def pack(document: Mapping[str, object]) -> bytes:
     """Return the bytes of a document; its schema version is added."""
+    # Entries that can't be read are written back as they are, half a surrogate pair included.
     text = json.dumps(
         {"schema": SCHEMA, **document}, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    ).encode("utf-8", "surrogatepass")
     return _ZLIB + zlib.compress(text) if len(text) > COMPRESS_ABOVE else text
 
 
@@ -44,7 +51,9 @@ def unpack(raw: bytes) -> dict[str, object]:
     if isinstance(schema, bool) or not isinstance(schema, int):
         raise Damaged("it carries no schema version")
     if schema > SCHEMA:
-        raise Damaged(f"it has schema {schema}, this version reads up to {SCHEMA}; upgrade it")
+        raise Damaged(
+            f"it has schema {_shown(schema)}, this version reads up to {SCHEMA}; upgrade it"
+        )
     return document
 
 
@@ -62,17 +71,26 @@ def _unfolded(raw: bytes) -> bytes:
 
 
 def text_of(document: Mapping[str, object], name: str) -> str:
-    """Return a field that must be text; raises Damaged."""
+    """Return a field that must be text, fit for a message; raises Damaged."""
     value = document.get(name)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not is_text(value):
         raise Damaged(f"{name} is {_shown(value)}, not text")
     return value
 
 
+def is_text(value: str) -> bool:
+    """Say whether a string is text: JSON and foreign keys can hold halves of surrogate pairs."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def count_of(document: Mapping[str, object], name: str) -> int:
-    """Return a field that must be a whole number, zero or more; raises Damaged."""
+    """Return a field that must be a whole number from 0 to MAX_COUNT; raises Damaged."""
     value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise Damaged(f"{name} is {_shown(value)}, not a whole number")
     return value
 
@@ -81,6 +99,8 @@ def moment_of(document: Mapping[str, object], name: str) -> float:
     """Return a field that must be a Unix time in seconds; raises Damaged."""
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Damaged(f"{name} is {_shown(value)}, not a time")
+    if not 0 <= value < MAX_MOMENT:  # nor is a NaN: it would make a token that never expires
         raise Damaged(f"{name} is {_shown(value)}, not a time")
     return float(value)
 

@@ -23,7 +23,7 @@ from tdc.manager.store.encoding import (
     unpack,
 )
 from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.keys import commit_key, commits_prefix, request_key
+from tdc.manager.store.keys import commit_key, commits_prefix, parse_commit_key, request_key
 from tdc.manager.store.requests import MadeRequest, read_request
 from tdc.manager.store.values import KeyValue, prefix_end
 from tdc.shared.settings.canonical import plain
@@ -68,7 +68,7 @@ class History:
         while len(found) < limit:
             wanted = min(_PAGE, limit - len(found))
             page = (await self._etcd.newest(start, end, wanted)).items
-            found.extend(page)
+            found.extend(item for item in page if parse_commit_key(item.key) is not None)
             if len(page) < wanted:
                 break
             end = page[-1].key
@@ -110,7 +110,10 @@ class History:
 
 def _read(item: KeyValue) -> CommitRecord | Unreadable:
     try:
-        return read_record(item.value)
+        record = read_record(item.value)
+        if record.revision != parse_commit_key(item.key):
+            raise Damaged(f"it is the record of revision {record.revision}")
+        return record
     except Damaged as error:
         return Unreadable(item.key, None, str(error))
 

@@ -87,7 +87,7 @@ def shard_of(name: str, shards: int) -> int:
 
 def parse_document_key(key: str) -> DocumentKey | None:
     """Return which document a key is; None for a key that this layout does not have."""
-    if not key.startswith(CLUSTERS):
+    if not key.startswith(CLUSTERS) or not key.isascii():
         return None
     cluster, *rest = key.removeprefix(CLUSTERS).split("/")
     found = next((document for document in _candidates(unquote(cluster), rest)), None)
@@ -120,6 +120,12 @@ def commits_prefix(cluster: str) -> str:
 def commit_key(cluster: str, revision: int) -> str:
     """Return the key of one commit record; keys sort as revisions do."""
     return f"{commits_prefix(cluster)}{revision:012d}"
+
+
+def parse_commit_key(key: str) -> int | None:
+    """Return the revision of a commit record's key; None for another key beside them."""
+    digits = key.rpartition("/")[2]
+    return int(digits) if len(digits) == 12 and digits.isascii() and digits.isdecimal() else None
 
 
 def requests_prefix(cluster: str) -> str:
