@@ -18,6 +18,7 @@ from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.store_id import store_id
 from tdc.manager.view.effective import SharedResolves
 from tdc.manager.view.fleet import FleetView, NotReady
 from tdc.manager.view.names import AmbiguousName, UnknownName
@@ -39,7 +40,6 @@ class Fleet:
 
     def __init__(self, etcd: EtcdClient) -> None:
         self.view = FleetView(etcd)
-        self.view.store_id = "store-1"
         self.store = CommitStore(etcd)
         self.told: list[frozenset[tuple[str, str]]] = []
         self.view.on_change(self.told.append)
@@ -72,6 +72,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ExternalEtcd]:
 async def followed(server: ExternalEtcd) -> AsyncIterator[Fleet]:
     async with EtcdClient(server.options) as client:
         fleet = Fleet(client)
+        fleet.view.store_id = await store_id(client)
         async with running(fleet.view.run(), name="view"):
             await fleet.view.ready(10)
             yield fleet
@@ -107,7 +108,7 @@ async def test_machines_with_equal_settings_share_one_message(fleet: Fleet) -> N
     assert other is not None
     assert first is second
     assert first is fleet.view.wanted("c1", "mx0")
-    assert (first.revision, first.store_id) == (3, "store-1")
+    assert (first.revision, first.store_id) == (3, fleet.view.store_id)
     assert first.hash == fleet.view.content_hash("c1", "mx0")
     assert first.hash == resolve(fleet.view.cluster("c1"), "mx0").content_hash
     assert other.hash != first.hash
@@ -182,11 +183,33 @@ async def test_a_view_that_starts_later_sees_the_same(fleet: Fleet, server: Exte
 async def test_without_etcd_the_view_is_not_ready_and_says_why(server: ExternalEtcd) -> None:
     await server.stop()
     async with EtcdClient(server.options) as client:
-        view = FleetView(client)
+        view = FleetView(client, clock=lambda: 1e9)
         async with running(view.run(), name="view"):
             with pytest.raises(NotReady, match="etcd within 1 s"):
                 await view.ready(1)
-            assert any("etcd is away" in problem for problem in view.problems)
+            (problem,) = view.problems
+            assert problem.startswith("etcd is away since 2001-09-09 01:46:40Z: no connection to ")
+
+
+async def test_another_store_in_the_place_of_the_first_goes_by_its_own_id(
+    fleet: Fleet, server: ExternalEtcd
+) -> None:
+    """Its revisions begin anew: under the old id agents would refuse them as older."""
+    before = fleet.view.store_id
+    assert before
+    await server.stop()
+    (server.folder / "data").rename(server.folder / "lost")
+    await server.start()
+    async with asyncio.timeout(10):
+        while fleet.view.clusters:
+            await asyncio.sleep(0.02)
+    await fleet.create("c1")
+    await fleet.commit(AddMachine("mx0", "Main_Group"))
+    wanted = fleet.view.wanted("c1", "mx0")
+    assert wanted is not None
+    assert wanted.store_id == fleet.view.store_id != before
+    async with EtcdClient(server.options) as client:
+        assert await store_id(client) == wanted.store_id
 
 
 async def test_waiting_for_a_revision_that_does_not_come_is_bounded(fleet: Fleet) -> None:

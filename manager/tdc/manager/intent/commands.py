@@ -198,7 +198,7 @@ class Commands:
         if self._view.etcd_away:
             raise EtcdUnavailable(
                 f"etcd is away, so nothing can be changed now; reads show what was last known. "
-                f"Try again when it is back ({self._view.etcd_away})"
+                f"Try again when it is back (away {self._view.etcd_away})"
             )
 
     async def _what_changed(self, plan: Plan) -> str:

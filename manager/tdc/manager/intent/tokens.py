@@ -47,7 +47,7 @@ class Tokens:
         found, known = self._view.find_machine(machine, cluster)
         if self._view.etcd_away:
             raise EtcdUnavailable(
-                f"etcd is away, so no join token can be made now ({self._view.etcd_away})"
+                f"etcd is away, so no join token can be made now (away {self._view.etcd_away})"
             )
         token = new_token(self._fingerprint)
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)

@@ -13,19 +13,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.errors import EtcdError
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.joins import read_enrolment
 from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, parse_enrolment_key
+from tdc.manager.store.pause import Pause
+from tdc.manager.store.store_id import store_id
 from tdc.manager.store.watch import Away, FollowOptions, News, Snapshot, follow
 from tdc.manager.view import names
 from tdc.manager.view.effective import InForce, SharedResolves
 from tdc.manager.view.known import ClusterChange, KnownClusters
+from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.values import Effective
 from tdc.v1 import agents_pb2
 
@@ -45,20 +50,24 @@ class NotReady(Exception):
 class FleetView:
     """One manager's view. `run` keeps it; reads are plain calls that never wait."""
 
-    def __init__(self, etcd: EtcdClient, options: FollowOptions | None = None) -> None:
+    def __init__(
+        self, etcd: EtcdClient, options: FollowOptions | None = None, clock: Clock = wall
+    ) -> None:
+        """`clock` gives Unix seconds, for people to read."""
         self._etcd = etcd
         self._options = options
+        self._clock = clock
         self._known = KnownClusters()
         self._resolves = SharedResolves()
         self._in_force: dict[Member, InForce] = {}
         self._enrolments: dict[Member, str] = {}
         self._strange_enrolments: dict[str, str] = {}
-        self._away: dict[str, str] = {}
+        self._away: dict[str, tuple[float, str]] = {}  # by prefix: since when, and why
         self._read: set[str] = set()
         self._listeners: list[Listener] = []
         self._moved = asyncio.Event()
         self.store_id = ""
-        """Identity of the store; set before the view runs."""
+        """Identity of the store; set before the view runs, and kept from then on."""
         self.notes: tuple[str, ...] = ()
         """What is to be said of the store itself, in sentences; set before the view runs."""
 
@@ -127,7 +136,7 @@ class FleetView:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the store as this manager sees it, in sentences; empty if nothing."""
-        away = [f"etcd is away: {why}; shown is what was last known" for why in self._away.values()]
+        away = [f"etcd is away {self.etcd_away}; shown is what was last known"] * bool(self._away)
         settings = [
             f"{trouble}; what was last known of it is used, and it can't be committed to"
             for trouble in self._known.unreadable()
@@ -138,8 +147,11 @@ class FleetView:
 
     @property
     def etcd_away(self) -> str:
-        """Why etcd can't be followed now; empty while it can."""
-        return next(iter(self._away.values()), "")
+        """Since when and why etcd can't be followed; empty while it can."""
+        if not self._away:
+            return ""
+        began, why = min(self._away.values())
+        return f"since {datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%SZ}: {why}"
 
     # -- keeping -------------------------------------------------------------------------------
 
@@ -186,7 +198,28 @@ class FleetView:
     ) -> None:
         async with contextlib.aclosing(follow(self._etcd, prefix, self._options)) as all_news:
             async for news in all_news:
+                if isinstance(news, Snapshot):
+                    await self._look_which_store()
                 self._take(prefix, news, take)
+
+    async def _look_which_store(self) -> None:
+        """Read the store's id anew: etcd may have been put on other data meanwhile.
+
+        Revisions of another store can't be compared with those that agents run, so it must not
+        go out under the old id. Ends with UnreadableStore where this manager must not write.
+        """
+        pause = Pause(longest=3.0)
+        while True:
+            try:
+                found = await store_id(self._etcd)
+            except EtcdError as error:
+                log.warning("the store's id can't be read: %s", error)
+                await pause()
+                continue
+            if found != self.store_id:
+                log.error("etcd holds another store than before: %s, not %s", found, self.store_id)
+                self.store_id = found
+            return
 
     def _take(
         self,
@@ -196,7 +229,7 @@ class FleetView:
     ) -> None:
         if isinstance(news, Away):
             log.warning("etcd is away: %s", news.reason)
-            self._away[prefix] = news.reason
+            self._away[prefix] = (self._clock(), news.reason)
             self._wake()
             return
         if isinstance(news, Snapshot):
