@@ -121,12 +121,11 @@ class EmbeddedEtcd:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if monotonic() > give_up:
-                    raise EmbeddedError(
-                        f"another manager uses {self.folder}; stop it, or give this one a folder "
-                        "of its own"
-                    ) from None
+                    raise EmbeddedError(_who_holds(lock, self.folder)) from None
                 await asyncio.sleep(0.1)
             else:
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, b"%d\n" % os.getpid(), 0)
                 return lock
 
     # -- the process -----------------------------------------------------------------------------
@@ -230,6 +229,21 @@ class EmbeddedEtcd:
         except OSError as error:
             return f"unknown ({error})"
         return " | ".join(words.splitlines()[-3:])
+
+
+def _who_holds(lock: int, folder: Path) -> str:
+    """Return what to do about a lock that is held: by a manager, or by what one left behind."""
+    manager = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+    if manager.isdecimal() and not Path(f"/proc/{manager}").exists():
+        return (
+            f"the etcd of a manager that has ended (process {manager}) still runs in {folder} and "
+            "does not stop: is its disk stuck, or was it frozen? End it with SIGKILL (it is the "
+            f"etcd whose working directory is {folder}), then start this manager again"
+        )
+    return (
+        f"another manager (process {manager or 'unknown'}) uses {folder}; stop it, or give this "
+        "one a folder of its own"
+    )
 
 
 def _arguments(quota: int) -> list[str]:
