@@ -224,6 +224,22 @@ async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
         assert (explained.state, explained.running.revision) == ("in sync", 3)
 
 
+async def test_two_machines_with_one_certificate_are_told_of(api: Api) -> None:
+    """In sync is then said now of the one, now of the other: an operator must hear of it."""
+    await _fleet(api)
+    certificate, key = await enrol(api, "mx1")
+    async with connected(api.ports, api.authority, certificate, key) as machine:
+        calls = []
+        for streams in range(1, 5):
+            calls.append(machine.agents.Session())
+            await Agent(calls[-1]).hello()
+            found = await row(api, "mx1")
+            assert bool(found.warnings) == (streams == 4), "one that starts again is no clone"
+    (warning,) = found.warnings
+    assert "two machines seem to use this one's certificate" in warning
+    assert warning.count("ipv4:127.0.0.1:") == 2
+
+
 async def test_enrolling_anew_ends_the_stream_of_the_old_certificate(api: Api) -> None:
     await _fleet(api)
     certificate, key = await enrol(api, "mx1")

@@ -170,6 +170,7 @@ async def test_an_agent_finds_its_manager_again_after_a_restart(
         await manager.start()
         await until(lambda: manager.state() == "in sync", timeout=8)
         assert mx1.in_force.current().max_message_size == 5_000
+        assert manager.presence.facts("c1", "mx1").warning == ""
 
 
 async def test_a_stream_that_the_manager_cancels_is_opened_again_at_once(
@@ -200,6 +201,7 @@ async def test_two_machines_with_one_certificate_do_not_flood_the_manager(
         agent(tmp_path / "clone", manager.address, retry_maximum=3.0),
     ):
         await asyncio.sleep(3)
+        assert "two machines" in manager.presence.facts("c1", "mx1").warning
     streams = [each for each in caplog.messages if "another stream" in each]
     assert 1 <= len(streams) < 15
 

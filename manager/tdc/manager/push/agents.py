@@ -63,16 +63,21 @@ class AgentSessions:
                 "you, someone else has its join token"
             )
 
-    async def serve(self, peer: MachinePeer, read: Read, write: Write) -> Ending:
+    async def serve(
+        self, peer: MachinePeer, read: Read, write: Write, address: str = "an unknown address"
+    ) -> Ending:
         """Serve a machine's stream to its end; raises Denied, Stopping, and what those raise."""
         if self._stopping:
             raise Stopping("this manager is about to stop")
         self.admit(peer)
         key = (peer.cluster, peer.machine)
-        session = Session(peer, self._view, self._presence, self._clock, self._intervals)
+        session = Session(peer, self._view, self._presence, self._clock, self._intervals, address)
         older = self._sessions.get(key)
         if older is not None:
-            log.info("%s opened another stream; its first one is ended", peer)
+            log.info("%s opened another stream, from %s; its first one, from %s, is ended",
+                     peer, address, older.address)  # fmt: skip
+            if older.is_alive:  # a broken one is silent by the time its agent has noticed
+                self._presence.taken_over(key, older.address, address)
             older.end(End.REPLACED)
         self._sessions[key] = session
         ending = Ending(End.LEFT, "the connection broke")

@@ -10,14 +10,20 @@ wanted one now; it is never concluded from an old acknowledgement.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tdc.manager.push.fleet import MachineKey, WantedFleet
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.v1 import agents_pb2
+
+TAKEOVERS = 3
+TAKEOVER_WINDOW = 600.0
+"""So many live streams of one machine that gave way to another within so many seconds are taken
+for two machines with one certificate: one alone is an agent that was started again."""
 
 ELSEWHERE = "; it may be connected to another manager of this store: ask that one too"
 
@@ -40,7 +46,8 @@ class MachineFacts:
     it was last heard. `wanted_revision` is the cluster's revision; `applied_revision` the same
     where the wanted settings run, else the revision that the agent says it runs, 0 if it never
     said. `status` is the machine's last one, of `status_time`; both None if there was none.
-    `reason` says why the machine is not in sync, empty if it is.
+    `reason` says why the machine is not in sync, empty if it is. `warning` says that more than
+    one machine seems to be behind the name, so that all of this may be now of one, now of another.
     """
 
     state: SyncState
@@ -52,6 +59,7 @@ class MachineFacts:
     status_time: float | None
     reason: str
     agent_version: str
+    warning: str
 
 
 @dataclass(slots=True)
@@ -69,6 +77,8 @@ class _Seen:
     gone: str = ""
     state: SyncState = SyncState.OFFLINE
     since: float = 0.0
+    takeovers: deque[float] = field(default_factory=lambda: deque(maxlen=TAKEOVERS))
+    rivals: tuple[str, str] = ("", "")
 
 
 class Presence:
@@ -101,6 +111,7 @@ class Presence:
             status_time=seen.status_time,
             reason=reason,
             agent_version=seen.agent_version,
+            warning=self._clones(seen),
         )
 
     def connected(self, key: MachineKey, agent_version: str) -> None:
@@ -144,6 +155,24 @@ class Presence:
         if dead:
             seen.since = seen.heard
         self._forget_removed(key, seen)
+
+    def taken_over(self, key: MachineKey, before: str, now: str) -> None:
+        """Note that a live stream, from the address `before`, gave way to one from `now`."""
+        seen = self._seen.get(key)
+        if seen is not None:
+            seen.takeovers.append(self._clock())
+            seen.rivals = (before, now)
+
+    def _clones(self, seen: _Seen) -> str:
+        taken = seen.takeovers
+        if len(taken) < TAKEOVERS or self._clock() - taken[0] > TAKEOVER_WINDOW:
+            return ""
+        before, now = seen.rivals
+        return (
+            "two machines seem to use this one's certificate and end each other's streams, "
+            f"connecting from {before} and {now}: was it cloned, or was its key copied? Enrol the "
+            "right one with a new join token, which shuts the other out"
+        )
 
     def _forget_removed(self, key: MachineKey, seen: _Seen) -> None:
         """Forget a machine that is gone: another of the same name would be a new one."""

@@ -59,8 +59,11 @@ class Session:
         presence: Presence,
         clock: Clock,
         intervals: Intervals,
+        address: str,
     ) -> None:
+        """`address` is where the stream comes from, for people to read."""
         self.key: MachineKey = (peer.cluster, peer.machine)
+        self.address = address
         self.enrolment = peer.enrolment
         self._fleet = fleet
         self._presence = presence
@@ -72,6 +75,11 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self.key[1]}, {self._half.phase}, runs {self._half.running.revision})"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the agent was heard about as lately as pings are sent."""
+        return self._clock() - self._half.heard_at < 1.5 * self._half.intervals.ping
 
     async def run(self, read: Read, write: Write) -> Ending:
         """Serve the stream to its end; what `read` or `write` raise is raised from here."""

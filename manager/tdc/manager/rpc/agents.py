@@ -56,7 +56,7 @@ class Agents(agents_pb2_grpc.AgentsServicer):
             return message if isinstance(message, Message) else None
 
         try:
-            ending = await self._sessions.serve(peer, read, context.write)
+            ending = await self._sessions.serve(peer, read, context.write, context.peer())
         except Denied as error:
             await _deny(context, peer, str(error))
         except Stopping as error:

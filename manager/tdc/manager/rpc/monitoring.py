@@ -49,7 +49,7 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
     ) -> operators_pb2.MachineRowStatus:
         facts = self._presence.facts(cluster.name, machine.name)
         status = facts.status
-        warnings = [_OUTDATED] if outdated else []
+        warnings = [*([_OUTDATED] if outdated else []), *([facts.warning] if facts.warning else [])]
         return operators_pb2.MachineRowStatus(
             name=machine.name,
             group=machine.group,
