@@ -12,6 +12,7 @@ from tdc.manager.identity.join import token_hash
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
+from tdc.node_agent.sync import renewal as renewals
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.stream import Managers
@@ -156,6 +157,68 @@ async def test_a_certificate_is_renewed_at_half_life_and_keeps_its_key(
     assert renewed.key_pem == made.key_pem
     assert renewed.ends > made.ends
     assert renewal.warnings() == ()
+
+
+async def test_a_clock_that_is_far_ahead_renews_no_more_often_than_a_right_one(
+    manager: ManagerSide, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To such a clock each new certificate is past its half life too: at once the next one."""
+    await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    caplog.set_level("INFO", "tdc.manager.rpc.agents")
+    folder = tmp_path / "identity"
+    ahead = Renewal(Managers((manager.address,)), folder, TdcLog(), clock=lambda: wall() + 1e8)
+    async with running(ahead.run(), name="renewal"):
+        await until(lambda: ahead.warnings() != ())
+        await asyncio.sleep(0.5)
+    assert len([each for each in caplog.messages if "renewed" in each]) == 1
+    assert "clock" in ahead.warnings()[0]
+
+
+@pytest.mark.parametrize("off", [-50_000.0, -1e8, 0.0], ids=["hours behind", "years", "right"])
+async def test_a_clock_that_is_behind_renews_in_time(
+    manager: ManagerSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: float
+) -> None:
+    """By such a clock half life comes when the certificate has long ended."""
+    monkeypatch.setattr(renewals, "LOOK_AGAIN", 0.02)
+    made = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    folder, passed = tmp_path / "identity", 0.0
+    renewal = Renewal(
+        Managers((manager.address,)),
+        folder,
+        TdcLog(),
+        clock=lambda: wall() + off + passed,
+        steady=lambda: passed,
+    )
+    async with running(renewal.run(), name="renewal"):
+        if off:
+            await until(lambda: renewal.warnings() != ())
+            assert identities.load(folder) != made, "its begin was in the future"
+            assert "clock" in renewal.warnings()[0]
+        held = identities.load(folder)
+        passed = 0.3 * (held.ends - held.begins)
+        await asyncio.sleep(0.3)
+        assert identities.load(folder) == held
+        passed = 0.56 * (held.ends - held.begins)
+        manager.authority._clock = lambda: wall() + passed
+        await until(lambda: identities.load(folder).begins > held.begins)
+
+
+async def test_a_clock_that_was_set_right_is_no_trouble_any_more(
+    manager: ManagerSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewals, "LOOK_AGAIN", 0.02)
+    await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    off = 1e8
+    renewal = Renewal(
+        Managers((manager.address,)),
+        tmp_path / "identity",
+        TdcLog(),
+        clock=lambda: wall() + off,
+    )
+    async with running(renewal.run(), name="renewal"):
+        await until(lambda: renewal.warnings() != ())
+        off = 0.0
+        await until(lambda: renewal.warnings() == ())
 
 
 async def test_a_machine_that_was_enrolled_anew_elsewhere_can_not_renew(

@@ -2,6 +2,10 @@
 
 A certificate that runs out never stops mail: the agent goes on with what is in force, says so
 loudly, and keeps trying, slowly and with jitter, so that a fleet does not try all at once.
+
+The dates in a certificate are the manager's; this machine's clock may be hours or years off. So a
+certificate is also renewed at half life by the count of seconds since it was seen here, and by that
+count alone where the clock did not fit the dates of a certificate that had just been made.
 """
 
 from __future__ import annotations
@@ -16,13 +20,15 @@ from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.stream import Managers
 from tdc.shared.edge import durable_file, grpc_tls
-from tdc.shared.edge.clock import Chance, Clock, chance, wall
+from tdc.shared.edge.clock import Chance, Clock, chance, monotonic, wall
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 TIMEOUT = 15.0
 RETRY_MAXIMUM = 600.0
 LOOK_AGAIN = 60.0
 """Seconds after which the clock is looked at again: an administrator may have set it."""
+CLOCK_SLACK = 3_600.0
+"""Seconds that a certificate may be old, by this machine's clock, when it has just been made."""
 
 
 class RenewalFailed(Exception):
@@ -30,7 +36,10 @@ class RenewalFailed(Exception):
 
 
 class Renewal:
-    """Keeps the certificate in `folder` fresh; `run` once. `clock` is Unix time."""
+    """Keeps the certificate in `folder` fresh; `run` once.
+
+    `clock` is Unix time, which may be wrong; `steady` counts seconds.
+    """
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class Renewal:
         log: TdcLog,
         *,
         clock: Clock = wall,
+        steady: Clock = monotonic,
         chance: Chance = chance,
         retry_maximum: float = RETRY_MAXIMUM,
     ) -> None:
@@ -46,19 +56,23 @@ class Renewal:
         self._folder = folder
         self._log = log
         self._clock = clock
+        self._steady = steady
         self._chance = chance
         self._retry_maximum = retry_maximum
         self._jitter = chance()
         self._next = 0
+        self._seen = (b"", 0.0)  # the certificate held, and when it was first seen: steady seconds
+        self._clock_trouble = ""
         self.ends: float | None = None
         self.trouble = ""
 
     def warnings(self) -> tuple[str, ...]:
         """Return what an operator should know of the certificate; empty if all is well."""
+        clock = (self._clock_trouble,) if self._clock_trouble else ()
         if not self.trouble:
-            return ()
+            return clock
         when = f"; it ends {identity.day(self.ends)}" if self.ends is not None else ""
-        return (f"the certificate could not be renewed: {self.trouble}{when}",)
+        return (f"the certificate could not be renewed: {self.trouble}{when}", *clock)
 
     async def run(self) -> None:
         """Renew whenever it is due, until cancelled."""
@@ -68,11 +82,42 @@ class Renewal:
             except (NotEnrolled, IdentityUnusable):
                 await asyncio.sleep(LOOK_AGAIN)  # the stream says so, at each try
                 continue
-            wait = held.renew_at(self._jitter) - self._clock()
+            wait = self._due_in(held)
             if wait > 0:
                 await asyncio.sleep(min(wait, LOOK_AGAIN))
             else:
                 await self._until_renewed()
+
+    def _due_in(self, held: Identity) -> float:
+        """Return in how many seconds `held` is to be renewed; not above 0 if it is due."""
+        if held.certificate_pem != self._seen[0]:
+            self._seen = (held.certificate_pem, self._steady())
+            self._clock_trouble = ""
+        age = self._steady() - self._seen[1]
+        if self._clock_trouble and self._fits(held, age):
+            self._clock_trouble = ""  # it was set right
+        by_count = held.renew_at(self._jitter) - held.begins - age
+        if self._clock_trouble:
+            return by_count
+        if self._clock() < held.begins:
+            return 0.0  # the clock is behind, nobody knows how far: half life may be over
+        return min(by_count, held.renew_at(self._jitter) - self._clock())
+
+    def _fits(self, held: Identity, age: float) -> bool:
+        """Say whether the clock fits a certificate that was made `age` seconds ago."""
+        return 0.0 <= self._clock() - held.begins - age <= CLOCK_SLACK
+
+    def _note_clock(self, made: Identity) -> None:
+        """Compare the clock with the dates of a certificate that has just been made."""
+        self._seen = (made.certificate_pem, self._steady())
+        self._clock_trouble = ""
+        if not self._fits(made, 0.0):
+            self._clock_trouble = (
+                f"this machine's clock says {identity.day(self._clock())}, but the manager has "
+                f"just made a certificate that begins {identity.day(made.begins)}: one of the two "
+                "clocks is wrong; times in the log and of retries are too, until it is set"
+            )
+            self._log.warning(self._clock_trouble)
 
     async def _until_renewed(self) -> None:
         async for attempt in tenacity.AsyncRetrying(
@@ -99,6 +144,7 @@ class Renewal:
             self._complain(held, number)
             raise RenewalFailed(str(error)) from None
         self.ends, self.trouble = renewed.ends, ""
+        self._note_clock(renewed)
         self._log.info(f"certificate renewed; it ends {identity.day(renewed.ends)}")
 
     async def _held(self) -> Identity:
