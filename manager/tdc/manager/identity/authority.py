@@ -27,7 +27,10 @@ DAY = 86_400.0
 CA_LIFETIME = 3_653 * DAY
 SERVER_LIFETIME = 800 * DAY  # a new one is made at every start of a manager
 OPERATOR_LIFETIME = 365 * DAY
-MACHINE_LIFETIME = 1 * DAY  # renewed by the machine itself at half life
+# Renewed by the machine itself at half life. No shorter than this: while no manager answers nobody
+# can renew, and an outage over a long weekend must not cost every machine a new join token. It need
+# not be shorter: a certificate is denied at once by its enrolment, not by its end.
+MACHINE_LIFETIME = 14 * DAY
 BACKDATE = 300.0  # a machine's clock may be late by this many seconds
 
 _CERTIFICATE = "ca.pem"
