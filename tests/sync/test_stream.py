@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -262,6 +263,33 @@ async def test_settings_that_can_not_be_kept_are_not_applied_and_tried_again(
     async with agent(machine, manager.address) as mx1:  # or after RETRY_APPLY, by itself
         await until(lambda: manager.state() == "in sync")
         assert mx1.in_force.current().max_message_size == 2_000
+
+
+async def test_a_stream_that_ends_while_settings_are_written_leaves_disk_and_memory_agreed(
+    manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a rollback to what runs would send nothing, and a restart would run what was undone."""
+    manager.view.commit(1, max_message_size=1_000)
+    begun, go_on, save = threading.Event(), threading.Event(), last_good.save
+
+    def slow(*arguments: Any) -> None:
+        begun.set()
+        go_on.wait(5)
+        save(*arguments)
+
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        monkeypatch.setattr(last_good, "save", slow)
+        manager.view.commit(2, max_message_size=2_000)
+        await until(begun.is_set)
+        await manager.stop()
+        await asyncio.sleep(0.1)
+        go_on.set()
+        manager.view.machines["c1", "mx1"] = wanted(whole(max_message_size=1_000), 3)
+        await manager.start()
+        await until(lambda: manager.state() == "in sync")
+        assert mx1.in_force.current().max_message_size == 1_000
+    assert last_good.load(machine).settings["max_message_size"] == 1_000
 
 
 # --- who may ------------------------------------------------------------------------------

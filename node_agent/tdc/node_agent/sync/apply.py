@@ -19,6 +19,7 @@ from tdc.node_agent.sync import last_good
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.edge.tasks import finished
 from tdc.shared.settings.connector import ConnectorSettings
 from tdc.shared.settings.schema import SCHEMA, default_values
 from tdc.shared.settings.validate import Fault, faults_of
@@ -72,7 +73,14 @@ class InForce:
         self._tell(listener)
 
     async def apply(self, wanted: Wanted) -> Settled:
-        """Put `wanted` in force, or say why not; never raises."""
+        """Put `wanted` in force, or say why not; never raises.
+
+        Once begun it is finished, though the stream may end meanwhile: what is on disk, and would
+        run after a restart, is what runs.
+        """
+        return await finished(self._apply(wanted), name="apply settings")
+
+    async def _apply(self, wanted: Wanted) -> Settled:
         values = {name: wanted.settings.get(name) for name in SCHEMA}
         faults = faults_of(values)
         if faults:

@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 @contextlib.asynccontextmanager
@@ -25,3 +28,17 @@ async def running(
             yield task
         finally:
             task.cancel()
+
+
+async def finished(work: Coroutine[object, object, Result], *, name: str) -> Result:
+    """Return what `work` returns; once begun it ends, even if the caller is cancelled meanwhile.
+
+    The cancellation is raised after the end. For steps whose halves must not come apart: `work`
+    bounds its own waits.
+    """
+    task = asyncio.create_task(work, name=name)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
