@@ -194,6 +194,30 @@ async def test_the_comparison_is_silent_when_nothing_was_missed(small_etcd: Etcd
     assert len(follower.of(Snapshot)) == 1
 
 
+async def test_events_that_are_still_on_their_way_are_not_taken_for_lost(
+    small_etcd: EtcdClient,
+) -> None:
+    """On a slow stream and a busy store every comparison finds some; but never the same twice."""
+
+    class Late(EtcdClient):
+        async def watch(self, prefix, start_revision, *, deadline):  # type: ignore[no-untyped-def]
+            async with contextlib.aclosing(
+                super().watch(prefix, start_revision, deadline=deadline)
+            ) as messages:
+                async for message in messages:
+                    await asyncio.sleep(0.05)
+                    yield message
+
+    options = replace(QUICK, compare_every=0.0, silence=0.6)
+    async with Late(small_etcd.options) as late, following(late, options=options) as follower:
+        for number in range(20):
+            await small_etcd.txn([], [Put("/tdc/t/busy", b"%d" % number)])
+            await asyncio.sleep(0.02)
+        await follower.has("/tdc/t/busy", b"19")
+    assert len(follower.of(Changes)) == 20
+    assert len(follower.of(Snapshot)) == 1
+
+
 async def test_a_restored_backup_is_told(tmp_path: Path) -> None:
     """The store goes back: an etcd with other data takes the place of the one followed."""
     async with external_etcd(tmp_path / "one") as etcd, EtcdClient(etcd.options) as client:

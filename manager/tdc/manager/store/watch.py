@@ -53,6 +53,9 @@ class Away:
 
 News = Snapshot | Changes | Away
 
+Differences = frozenset[tuple[str, int, int]]
+"""Key, its last write as handed on, its last write in etcd; 0 for absent."""
+
 
 @dataclass(frozen=True, slots=True)
 class FollowOptions:
@@ -104,18 +107,21 @@ async def _watch(
 ) -> AsyncGenerator[Changes, None]:
     """Yield changes until the comparison with etcd fails; raises an EtcdError on any other end."""
     compare_at = options.clock() + options.compare_every
-    suspected = False  # a difference may only be an event that is still on its way: look twice
+    suspected: Differences = frozenset()
     stream = etcd.watch(state.prefix, state.revision + 1, deadline=options.silence)
     async with contextlib.aclosing(stream) as messages:
         async for message in messages:
             for change in state.take(message):
                 yield change
             if options.clock() >= compare_at:
-                differs = state.differs_from(await etcd.range(state.prefix, keys_only=True))
-                if differs and suspected:
+                differing = state.differences(await etcd.range(state.prefix, keys_only=True))
+                if differing & suspected:
                     return
-                suspected = differs
-                compare_at = options.clock() + (0 if differs else options.compare_every)
+                # It may only be an event that is still on its way: the same one is looked for
+                # again, once etcd has had the time to give a sign of life.
+                suspected = differing
+                soon = options.silence / 3
+                compare_at = options.clock() + (soon if differing else options.compare_every)
     raise EtcdUnavailable("etcd ended the watch")
 
 
@@ -166,11 +172,16 @@ class _Followed:
                 self.written[event.key] = event.mod_revision
         return Changes(revision, {event.key: event.value for event in events})
 
-    def differs_from(self, read: Read) -> bool:
-        """Say whether etcd's keys differ from what was handed on."""
-        return read.cluster_id != self.cluster_id or self.written != {
-            item.key: item.mod_revision for item in read.items
-        }
+    def differences(self, read: Read) -> Differences:
+        """Return in which keys etcd differs from what was handed on; raises WatchOutOfOrder."""
+        if read.cluster_id != self.cluster_id:
+            raise WatchOutOfOrder("the comparison is answered by another etcd than the range read")
+        stored = {item.key: item.mod_revision for item in read.items}
+        return frozenset(
+            (key, self.written.get(key, 0), stored.get(key, 0))
+            for key in self.written.keys() | stored.keys()
+            if self.written.get(key) != stored.get(key)
+        )
 
 
 def _by_revision(events: list[Event]) -> list[tuple[int, list[Event]]]:
