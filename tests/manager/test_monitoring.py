@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2
 
@@ -222,6 +224,25 @@ async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
             operators_pb2.ExplainRequest(machine="mx1", setting="enabled")
         )
         assert (explained.state, explained.running.revision) == ("in sync", 3)
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), 253_402_300_800])
+async def test_a_time_that_is_none_ends_its_stream_and_spoils_no_listing(
+    api: Api, seconds: int
+) -> None:
+    """One machine's nonsense must not keep an operator from seeing the fleet."""
+    await _fleet(api)
+    certificate, key = await enrol(api, "mx1")
+    async with connected(api.ports, api.authority, certificate, key) as machine:
+        odd = Agent(machine.agents.Session())
+        await odd.hello()
+        destination = agents_pb2.Destination(oldest_queued=Timestamp(seconds=seconds))
+        status = agents_pb2.MachineStatus(destinations=[destination])
+        await odd.call.write(agents_pb2.AgentMessage(status=status))
+        with pytest.raises(grpc.aio.AioRpcError, match=f"a time of {seconds} s"):
+            await odd.listen()
+    delivery = await api.monitoring.GetDelivery(operators_pb2.DeliveryRequest())
+    assert not delivery.rows
 
 
 async def test_two_machines_with_one_certificate_are_told_of(api: Api) -> None:
