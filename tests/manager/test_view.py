@@ -114,6 +114,24 @@ async def test_machines_with_equal_settings_share_one_message(fleet: Fleet) -> N
     assert other.hash != first.hash
 
 
+async def test_clusters_with_equal_settings_keep_a_message_each(fleet: Fleet) -> None:
+    """Else asking for machines of both in turn serialises anew each time."""
+    await fleet.create("c2")
+    await fleet.commit(AddMachine("my0", "Main_Group"), cluster="c2")
+    await fleet.commit(sets(Level.GROUP, "Main_Group", max_message_size=7), cluster="c2")
+    await fleet.commit(sets(Level.GROUP, "g1", max_message_size=7))
+    one, other = fleet.view.wanted("c1", "mx0"), fleet.view.wanted("c2", "my0")
+    assert one is not None
+    assert other is not None
+    assert (one.hash, one.revision, other.revision) == (other.hash, 3, 3)
+    assert one is fleet.view.wanted("c1", "mx0")
+    assert other is fleet.view.wanted("c2", "my0")
+    await fleet.commit(sets(Level.MACHINE, "mx3", max_message_size=7))
+    assert (newer := fleet.view.wanted("c1", "mx0")) is not None
+    assert newer.revision == 4
+    assert other is fleet.view.wanted("c2", "my0")
+
+
 async def test_a_revision_that_changes_nothing_in_force_is_told_to_nobody_but_offered(
     fleet: Fleet,
 ) -> None:

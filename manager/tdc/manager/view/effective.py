@@ -28,20 +28,23 @@ class InForce:
 
     content_hash: str
     values: Mapping[str, Value | None]
-    _wanted: dict[tuple[int, str], agents_pb2.Wanted] = field(default_factory=dict)
+    _wanted: dict[str, agents_pb2.Wanted] = field(default_factory=dict)
 
-    def wanted(self, revision: int, store_id: str) -> agents_pb2.Wanted:
-        """Return the message that offers these values; shared, so never to be changed."""
-        key = (revision, store_id)
-        message = self._wanted.get(key)
-        if message is None:
+    def wanted(self, cluster: str, revision: int, store_id: str) -> agents_pb2.Wanted:
+        """Return the message that offers these values; shared, so never to be changed.
+
+        Clusters with equal settings share values, and each counts its own revisions: of each the
+        newest message is kept, as no older one is ever offered.
+        """
+        message = self._wanted.get(cluster)
+        if message is None or (message.revision, message.store_id) != (revision, store_id):
             message = agents_pb2.Wanted(
                 revision=revision,
                 hash=self.content_hash,
                 settings=settings_to_wire(self.values),
                 store_id=store_id,
             )
-            self._wanted = {key: message}  # only the newest revision is ever offered
+            self._wanted[cluster] = message
         return message
 
 

@@ -113,7 +113,9 @@ class FleetView:
         The message is shared by all machines with equal settings: never change it.
         """
         known = self._in_force.get((cluster, machine))
-        return known.wanted(self.revision(cluster), self.store_id) if known is not None else None
+        if known is None:
+            return None
+        return known.wanted(cluster, self.revision(cluster), self.store_id)
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Return the id of the machine's valid enrolment; None if it has none, or is gone.
