@@ -19,6 +19,7 @@ from tdc.node_agent.sync import last_good
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.edge.stream_wire import attempt_to_wire
 from tdc.shared.edge.tasks import finished
 from tdc.shared.settings.connector import ConnectorSettings
 from tdc.shared.settings.schema import SCHEMA, default_values
@@ -159,6 +160,15 @@ def _load_attempt(folder: Path) -> Attempt | None:
         document = json.loads(durable_file.read_checked(folder / ATTEMPT))
         if document.pop("agent_version") != VERSION:
             return None
-        return Attempt(**document)
-    except (durable_file.NotReadable, ValueError, TypeError, KeyError):
+        attempt = Attempt(**document)
+        attempt_to_wire(attempt)  # it is told to the manager at each connect: it must fit
+        return attempt
+    except (
+        durable_file.NotReadable,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ):
         return None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.stream_wire import running_to_wire
 from tdc.shared.settings.canonical import plain_settings
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import SettingError
@@ -103,9 +104,8 @@ def _read(path: Path) -> LastGood:
             raise durable_file.NotReadable(
                 f"{path} is of format {document['format']}, this agent knows {_FORMAT}"
             )
-        running = Running(
-            int(document["revision"]), str(document["hash"]), str(document["store_id"])
-        )
+        running = Running(document["revision"], document["hash"], document["store_id"])
+        running_to_wire(running)  # it is told to the manager at each connect: it must fit
         return LastGood(running, checked(document["settings"]))
-    except (ValueError, KeyError, TypeError, AttributeError, SettingError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, SettingError, RecursionError) as error:
         raise durable_file.Damaged(f"{path} can't be understood: {error}") from None
