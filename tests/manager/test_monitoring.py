@@ -249,9 +249,12 @@ async def test_two_machines_with_one_certificate_are_told_of(api: Api) -> None:
     """In sync is then said now of the one, now of the other: an operator must hear of it."""
     await _fleet(api)
     certificate, key = await enrol(api, "mx1")
-    async with connected(api.ports, api.authority, certificate, key) as machine:
+    async with contextlib.AsyncExitStack() as stack:
         calls = []
         for streams in range(1, 5):
+            machine = await stack.enter_async_context(
+                connected(api.ports, api.authority, certificate, key)
+            )
             calls.append(machine.agents.Session())
             await Agent(calls[-1]).hello()
             found = await row(api, "mx1")

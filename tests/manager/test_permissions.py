@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tdc.manager.rpc.guard import Guard
+from tdc.manager.rpc.guard import Context, Guard, _admitted
 from tdc.manager.rpc.permissions import PERMISSIONS, PermissionTableError, Who, check_table
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc
@@ -169,3 +169,14 @@ async def test_a_request_above_its_limit_is_refused(api: Api, tmp_path: Path) ->
     request = operators_pb2.CreateClusterRequest(name="c1", comment="x" * (5 * 1024**2))
     async with refused(STATUS.RESOURCE_EXHAUSTED):
         await api.fleet.CreateCluster(request)
+
+
+async def test_a_caller_that_has_gone_is_no_failure_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What gRPC raises then is left to gRPC: a page of traceback would send people looking."""
+    context = cast("Context", object())  # nothing is asked of it: an abort would fail again
+    with pytest.raises(grpc.aio.InternalError):
+        async with _admitted(context, "tdc.v1.Agents.Session", Who.ANYONE):
+            raise grpc.aio.InternalError
+    assert not caplog.records

@@ -74,9 +74,13 @@ class AgentSessions:
         session = Session(peer, self._view, self._presence, self._clock, self._intervals, address)
         older = self._sessions.get(key)
         if older is not None:
-            log.info("%s opened another stream, from %s; its first one, from %s, is ended",
-                     peer, address, older.address)  # fmt: skip
-            if older.is_alive:  # a broken one is silent by the time its agent has noticed
+            ended = older.address
+            log.info(
+                "%s opened a stream from %s; its first, from %s, is ended", peer, address, ended
+            )
+            # A broken one is silent by the time its agent has noticed; on one connection it is
+            # one agent.
+            if older.is_alive and older.address != address:
                 self._presence.taken_over(key, older.address, address)
             older.end(End.REPLACED)
         self._sessions[key] = session

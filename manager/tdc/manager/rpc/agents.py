@@ -5,6 +5,7 @@ Which machine it is, the certificate says (`guard.caller`); nothing in a request
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import NoReturn
 
@@ -52,11 +53,18 @@ class Agents(agents_pb2_grpc.AgentsServicer):
         peer = _machine()
 
         async def read() -> agents_pb2.AgentMessage | None:
-            message = await context.read()
+            try:
+                message = await context.read()
+            except grpc.aio.InternalError:  # the connection has just broken
+                return None
             return message if isinstance(message, Message) else None
 
+        async def write(message: agents_pb2.ManagerMessage) -> None:
+            with contextlib.suppress(grpc.aio.InternalError):  # reading tells of the end
+                await context.write(message)
+
         try:
-            ending = await self._sessions.serve(peer, read, context.write, context.peer())
+            ending = await self._sessions.serve(peer, read, write, context.peer())
         except Denied as error:
             await _deny(context, peer, str(error))
         except Stopping as error:

@@ -141,8 +141,8 @@ async def _admitted(context: Context, method: str, who: Who) -> AsyncIterator[No
         if who in (Who.OPERATOR, Who.MACHINE):
             _caller.set(await _identify(context, method, who))
         yield
-    except (grpc.aio.AbortError, GeneratorExit):
-        raise
+    except (grpc.aio.AbortError, grpc.aio.InternalError, GeneratorExit):
+        raise  # InternalError: the caller has gone, and gRPC knows what to do about that
     except Exception as error:
         await _fail(context, method, error)
 
