@@ -45,11 +45,18 @@ async def west(etcd: EtcdClient) -> Cluster:
 
 
 async def commit(
-    etcd: EtcdClient, cluster: Cluster, *edits: Edit, request_id: str, within: float = 10.0
+    etcd: EtcdClient,
+    cluster: Cluster,
+    *edits: Edit,
+    request_id: str,
+    within: float = 10.0,
+    later: float = 0.0,
 ) -> Committed:
+    """Commit; `later` is how many seconds after the others it is made."""
     plan = make_plan(cluster, edits)
     store = CommitStore(etcd, settle_within=within)
-    return await store.commit(plan, **SIGNED, request_id=request_id)
+    signed = SIGNED | {"time": SIGNED["time"] + later}
+    return await store.commit(plan, **signed, request_id=request_id)
 
 
 async def assembled(etcd: EtcdClient, name: str = "west") -> Assembled:

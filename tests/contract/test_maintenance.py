@@ -72,15 +72,45 @@ async def test_old_commits_go_with_their_request_ids_but_never_the_newest(
     small_etcd: EtcdClient,
 ) -> None:
     await west(small_etcd)
+    edit = set_values(CLUSTER, max_message_size=1)
+    newest = await commit(
+        small_etcd, await stored(small_etcd), edit, request_id="newest", later=MAX_AGE + EVERY
+    )
     maintenance = Maintenance(small_etcd, own_member=False)
     kept = await maintenance.round_if_due(MADE + MAX_AGE)
     assert kept is not None
     assert (kept.commits, kept.requests) == (0, 0)
     done = await maintenance.round_if_due(MADE + MAX_AGE + EVERY)
     assert done is not None
-    assert (done.commits, done.requests) == (1, 2)
-    assert await revisions(small_etcd) == [2]
-    assert (await stored(small_etcd)).revision == 2
+    assert (done.commits, done.requests) == (2, 2)
+    assert await revisions(small_etcd) == [newest.revision]
+    assert await History(small_etcd).find_request("west", "newest") is not None
+    assert (await stored(small_etcd)).revision == newest.revision
+
+
+async def test_history_of_many_pages_is_trimmed_to_the_last_one(small_etcd: EtcdClient) -> None:
+    await west(small_etcd)
+    cluster = await stored(small_etcd)
+    for number in range(1, 60):
+        edit = set_values(CLUSTER, max_message_size=number)
+        later = 0.0 if number < 59 else 2 * MAX_AGE
+        await commit(small_etcd, cluster, edit, request_id=f"r{number}", later=later)
+        cluster = await stored(small_etcd)
+    maintenance = Maintenance(small_etcd, own_member=False)
+    done = await maintenance.round_if_due(MADE + 2 * MAX_AGE)
+    assert done is not None
+    assert (done.commits, done.requests) == (60, 60)
+    assert await revisions(small_etcd) == [61]
+
+
+async def test_a_clock_far_ahead_makes_no_history_old(small_etcd: EtcdClient) -> None:
+    """Age counts from the newest commit, which this manager's clock had no part in."""
+    await west(small_etcd)
+    maintenance = Maintenance(small_etcd, own_member=False)
+    done = await maintenance.round_if_due(MADE + 10 * MAX_AGE)
+    assert done is not None
+    assert (done.commits, done.requests) == (0, 0)
+    assert await revisions(small_etcd) == [2, 1]
 
 
 async def test_a_commit_beyond_the_bound_drops_the_oldest(

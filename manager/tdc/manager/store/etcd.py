@@ -100,23 +100,29 @@ class EtcdClient:
 
     async def range(self, prefix: str, *, keys_only: bool = False) -> Read:
         """Return all keys under `prefix` as of one revision (linearizable), in key order."""
-        items: list[KeyValue] = []
-        start, revision, cluster_id, more = prefix, 0, 0, True
+        pages = [page async for page in self.pages(prefix, keys_only=keys_only)]
+        items = tuple(item for page in pages for item in page.items)
+        return Read(pages[0].revision, pages[0].cluster_id, items)
+
+    async def pages(
+        self, prefix: str, *, keys_only: bool = False, limit: int = PAGE
+    ) -> AsyncGenerator[Read]:
+        """Yield the keys under `prefix` as `range` does, up to `limit` at a time."""
+        start, revision, more = prefix, 0, True
         while more:
             request = RangeRequest(
                 key=_bytes(start),
                 range_end=_bytes(prefix_end(prefix)),
-                limit=PAGE,
+                limit=limit,
                 revision=revision,
                 keys_only=keys_only,
             )
             answer = await self._read(lambda stub: stub.Range, request)
             revision = revision or answer.header.revision
-            cluster_id = answer.header.cluster_id
-            items.extend(_key_value(pair) for pair in answer.kvs)
+            items = tuple(map(_key_value, answer.kvs))
+            yield Read(revision, answer.header.cluster_id, items)
             more = answer.more
             start = items[-1].key + "\0" if items else start
-        return Read(revision, cluster_id, tuple(items))
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, KeyValue]:
         """Return those of up to 128 keys that exist, all as of one revision (linearizable)."""

@@ -7,16 +7,18 @@ is full grants none). Two that do it at once do no harm: each step only removes 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
 from tdc.manager.store.errors import EtcdError
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
-from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS
+from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS, parse_commit_key
 from tdc.manager.store.values import Delete, EtcdStatus, KeyValue, Put, Unchanged
 from tdc.shared.edge.clock import Clock, wall
 
@@ -30,7 +32,7 @@ TOKENS_KEPT = 86_400.0
 NEARLY_FULL = 0.8
 """Share of the quota above which it is said loudly."""
 _LOOK_EVERY = 60.0
-_DELETES = 100  # deletions in one transaction; etcd takes 128 operations
+_PAGE = 50  # entries read at a time, and deleted in one transaction; etcd takes 128 operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,8 @@ class Maintenance:
         return await self._round(now, last_revision, status)
 
     async def _round(self, now: float, last_revision: int, status: EtcdStatus) -> Round:
-        commits = await self._trim_commits(now - MAX_AGE)
-        requests = await self._trim(REQUESTS, lambda item: _older(item.value, now - MAX_AGE))
-        tokens = await self._trim(JOIN_TOKENS, lambda item: _token_over(item.value, now))
+        commits, requests = await self._trim_history(now)
+        tokens = await self._trim(JOIN_TOKENS, partial(_token_over, now=now))
         # A revision beyond the store's is of another store: an older backup was restored.
         compacted = last_revision if 0 < last_revision < status.revision else None
         if compacted is not None:
@@ -136,27 +137,55 @@ class Maintenance:
 
     # -- trimming --------------------------------------------------------------------------------
 
-    async def _trim_commits(self, before: float) -> int:
-        """Delete records older than `before`, but of each cluster never the newest."""
-        newest: dict[str, str] = {}
-        keys = [item.key for item in (await self._etcd.range(COMMITS, keys_only=True)).items]
-        for key in keys:
-            newest[key.rpartition("/")[0]] = key
-        kept = set(newest.values())
-        return await self._trim(
-            COMMITS, lambda item: item.key not in kept and _older(item.value, before)
-        )
+    async def _trim_history(self, now: float) -> tuple[int, int]:
+        """Delete old records and request ids, but of each cluster never the newest record.
 
-    async def _trim(self, prefix: str, due: Callable[[KeyValue], bool]) -> int:
-        """Delete what is due, each only as it was read; returns how many that were."""
-        items = [item for item in (await self._etcd.range(prefix)).items if due(item)]
-        for start in range(0, len(items), _DELETES):
-            some = items[start : start + _DELETES]
-            await self._etcd.txn(
-                [Unchanged(item.key, item.mod_revision) for item in some],
-                [Delete(item.key) for item in some],
-            )
-        return len(items)
+        Age counts from the newest record where that is older than this manager's clock: a clock
+        that is far ahead must not make all of history old. Returns how many went of each.
+        """
+        newest: dict[str, str] = {}
+        for item in (await self._etcd.range(COMMITS, keys_only=True)).items:
+            if parse_commit_key(item.key) is not None:
+                newest[item.key.removeprefix(COMMITS).rpartition("/")[0]] = item.key
+        commits = requests = 0
+        for cluster, kept in newest.items():
+            time = await self._time_of(kept)
+            if time is None:
+                continue
+            old = partial(_older, before=min(now, time) - MAX_AGE, kept=kept)
+            commits += await self._trim(f"{COMMITS}{cluster}/", old, oldest_first=True)
+            requests += await self._trim(f"{REQUESTS}{cluster}/", old)
+        return commits, requests
+
+    async def _time_of(self, key: str) -> float | None:
+        """Return a record's time, None if it can't be read."""
+        item = await self._etcd.get(key)
+        try:
+            return moment_of(unpack(item.value), "time") if item else None
+        except Damaged:
+            return None
+
+    async def _trim(
+        self, prefix: str, due: Callable[[KeyValue], bool], *, oldest_first: bool = False
+    ) -> int:
+        """Delete what is due, each only as it was read; returns how many that were.
+
+        A page at a time, for history may be larger than memory. With `oldest_first` the keys are
+        in order of age, and nothing is due behind a page without anything due.
+        """
+        deleted = 0
+        async with contextlib.aclosing(self._etcd.pages(prefix, limit=_PAGE)) as pages:
+            async for page in pages:
+                some = [item for item in page.items if due(item)]
+                if some:
+                    await self._etcd.txn(
+                        [Unchanged(item.key, item.mod_revision) for item in some],
+                        [Delete(item.key) for item in some],
+                    )
+                    deleted += len(some)
+                elif oldest_first:
+                    break
+        return deleted
 
 
 def _last(item: KeyValue | None) -> tuple[float, int]:
@@ -168,17 +197,17 @@ def _last(item: KeyValue | None) -> tuple[float, int]:
         return float("-inf"), 0
 
 
-def _older(value: bytes, before: float) -> bool:
-    """Say whether a value's time is before; what can't be read is kept, for a newer version."""
+def _older(item: KeyValue, *, before: float, kept: str) -> bool:
+    """Say whether an entry's time is before; what can't be read is kept, for a newer version."""
     try:
-        return moment_of(unpack(value), "time") < before
+        return item.key != kept and moment_of(unpack(item.value), "time") < before
     except Damaged:
         return False
 
 
-def _token_over(value: bytes, now: float) -> bool:
+def _token_over(item: KeyValue, *, now: float) -> bool:
     try:
-        stored = read_token(value)
+        stored = read_token(item.value)
     except Damaged:
         return False
     ended = stored.token.expires if stored.used_at is None else stored.used_at
