@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import trustme
+import uvloop
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.scheduler import Delivery
@@ -96,9 +97,7 @@ async def _measure(folder: Path, messages: int, octets: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        main(
-            int(sys.argv[1]) if len(sys.argv) > 1 else 5_000,
-            int(sys.argv[2]) if len(sys.argv) > 2 else 10_240,
-        )
-    )
+    given = [int(argument) for argument in sys.argv[1:]]
+    messages, octets = given + [5_000, 10_240][len(given) :]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(messages, octets))

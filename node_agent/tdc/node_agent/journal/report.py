@@ -29,6 +29,7 @@ MAX_LINE = 998
 """Octets of a line without its CRLF (RFC 5322 2.1.1, RFC 5321 4.5.3.1.6)."""
 
 _MAX_OUTER_VALUE = 900
+_BOUNDARY_START = b"=_tdc_"
 _BLOCK = 57 * 1024  # octets of 1,024 lines in base64
 _ENCODED_WORD_BYTES = 45  # 60 in base64: an encoded word has at most 75 (RFC 2047 2)
 # C0, DEL, C1 and the two line separators of Unicode: nothing of these in a line of ours.
@@ -270,10 +271,13 @@ def _boundary(report_id: str, content: bytes) -> bytes:
     no sender can aim at it; that it does not occur is checked all the same (RFC 2046 5.1.1).
     """
     number = 0
+    # Only behind two hyphens is it a boundary. The short search is quick whatever the content is,
+    # which the long one is not.
+    suspect = b"--" + _BOUNDARY_START in content
     while True:
         digest = hashlib.sha256(f"{report_id} {number}".encode()).hexdigest()
-        boundary = f"=_tdc_{digest[:32]}".encode()
-        if boundary not in content:
+        boundary = _BOUNDARY_START + digest[:32].encode()
+        if not suspect or boundary not in content:
             return boundary
         number += 1
 
