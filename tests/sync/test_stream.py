@@ -7,28 +7,19 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 from tdc.manager.push.session import End
 from tdc.manager.rpc.agents import _CODES
-from tdc.node_agent.log_lines import TdcLog
-from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
-from tdc.node_agent.sync.apply import InForce
-from tdc.node_agent.sync.stream import StreamEnded, _Session
-from tdc.shared.edge import durable_file, grpc_tls
-from tdc.shared.edge.clock import monotonic
-from tdc.shared.sync.values import Running
-from tdc.v1 import agents_pb2, agents_pb2_grpc
+from tdc.shared.edge import durable_file
 
 from tests.sync.fleet import QUICK, ManagerSide, Proxy, agent, until, wanted, whole
 
-Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 INTAKE = "journal@intake.example"
-STATUS = grpc.StatusCode
 
 
 async def test_settings_reach_the_machine_and_its_status_the_manager(
@@ -290,168 +281,3 @@ async def test_a_stream_that_ends_while_settings_are_written_leaves_disk_and_mem
         await until(lambda: manager.state() == "in sync")
         assert mx1.in_force.current().max_message_size == 1_000
     assert last_good.load(machine).settings["max_message_size"] == 1_000
-
-
-# --- who may ------------------------------------------------------------------------------
-
-HELLO = agents_pb2.Hello(protocol=1)
-
-
-async def ending_of(call: Call, message: agents_pb2.AgentMessage) -> grpc.aio.AioRpcError:
-    """Say `message`, read to the end, and return the error that it ends with."""
-    try:
-        await call.write(message)
-        while await call.read() is not grpc.aio.EOF:
-            pass
-    except grpc.aio.AioRpcError as error:
-        return error
-    raise AssertionError("the stream ended without an error")
-
-
-async def session_refusal(manager: ManagerSide, certificate: bytes, key: bytes) -> grpc.StatusCode:
-    pem = (manager.authority.ca_pem, certificate, key)
-    async with grpc_tls.client_channel(manager.address, *pem) as channel:
-        call = agents_pb2_grpc.AgentsStub(channel).Session()
-        return (await ending_of(call, agents_pb2.AgentMessage(hello=HELLO))).code()
-
-
-async def test_an_operator_can_not_open_a_machines_stream(manager: ManagerSide) -> None:
-    anna = manager.authority.issue_operator("anna")
-    code = await session_refusal(manager, anna.certificate_pem, anna.key_pem)
-    assert code is grpc.StatusCode.PERMISSION_DENIED
-
-
-async def test_a_certificate_of_an_earlier_enrolment_is_denied(
-    manager: ManagerSide, machine: Path
-) -> None:
-    held = identities.load(machine / "identity")
-    manager.view.enrolments["c1", "mx1"] = "e2"
-    code = await session_refusal(manager, held.certificate_pem, held.key_pem)
-    assert code is grpc.StatusCode.PERMISSION_DENIED
-
-
-async def test_a_certificate_acts_for_its_own_machine_only(
-    manager: ManagerSide, machine: Path
-) -> None:
-    """Nothing that an agent can say names a machine: mx1's settings are all it gets."""
-    manager.view.commit(1, max_message_size=1_000)
-    manager.view.enrolments["c1", "mx2"] = "e9"
-    manager.view.commit(1, ("c1", "mx2"), max_message_size=2_000)
-    async with agent(machine, manager.address) as mx1:
-        await until(lambda: manager.state() == "in sync")
-        assert mx1.in_force.current().max_message_size == 1_000
-        assert manager.state("mx2") == "offline"
-
-
-async def test_a_machine_that_is_removed_loses_its_stream_at_once(
-    manager: ManagerSide, machine: Path
-) -> None:
-    manager.view.commit(1, max_message_size=1_000)
-    async with agent(machine, manager.address) as mx1:
-        await until(lambda: manager.state() == "in sync")
-        manager.view.remove(("c1", "mx1"))
-        await until(lambda: len(manager.sessions) == 0)
-        await until(lambda: not mx1.stream.connected)
-        facts = manager.presence.facts("c1", "mx1")
-        assert (facts.state, facts.reason) == ("offline", "not enrolled yet")  # and forgotten
-        assert (facts.applied_revision, facts.agent_version) == (0, "")
-        assert mx1.in_force.current().max_message_size == 1_000  # mail goes on
-        assert identities.load(machine / "identity").machine == "mx1"
-
-
-class _CrossedCall:
-    """A call as grpc.aio shows it when a write crosses the manager's status on its way."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def write(self, message: agents_pb2.AgentMessage) -> None:
-        raise grpc.aio.AioRpcError(
-            grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata()
-        )
-
-    async def read(self) -> None:
-        await asyncio.Future()
-
-    async def code(self) -> grpc.StatusCode:
-        self.asked += 1
-        return STATUS.INTERNAL if self.asked < 3 else STATUS.PERMISSION_DENIED
-
-    async def details(self) -> str:
-        return "mx1 was removed"
-
-    async def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
-        return ((grpc_tls.RETRY_AFTER, "3"),)
-
-
-async def test_a_write_that_crosses_the_managers_last_word_does_not_hide_it(tmp_path: Path) -> None:
-    in_force = await InForce.open(tmp_path, TdcLog())
-    call = cast("Call", _CrossedCall())
-    session = _Session(
-        call, "manager:7443", in_force, agents_pb2.MachineStatus, TdcLog(), monotonic
-    )
-    with pytest.raises(StreamEnded, match="mx1 was removed") as ended:
-        await session.run()
-    assert ended.value.denied
-    assert ended.value.spread == 3
-    in_force.close()
-
-
-async def test_a_second_stream_of_the_same_machine_ends_the_first(
-    manager: ManagerSide, machine: Path, tmp_path: Path
-) -> None:
-    manager.view.commit(1)
-    held = identities.load(machine / "identity")
-    async with agent(machine, manager.address, retry_maximum=30) as first:
-        await until(lambda: manager.state() == "in sync")
-        pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
-        async with grpc_tls.client_channel(manager.address, *pem) as channel:
-            call = agents_pb2_grpc.AgentsStub(channel).Session()
-            await call.write(agents_pb2.AgentMessage(hello=HELLO))
-            await until(lambda: not first.stream.connected)
-            assert len(manager.sessions) == 1
-            call.cancel()
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        agents_pb2.AgentMessage(),
-        agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=1)),
-        agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=0)),
-    ],
-    ids=["empty", "pong first", "no protocol"],
-)
-async def test_what_is_not_the_protocol_ends_the_stream_with_a_reason(
-    manager: ManagerSide, machine: Path, message: agents_pb2.AgentMessage
-) -> None:
-    held = identities.load(machine / "identity")
-    pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
-    async with grpc_tls.client_channel(manager.address, *pem) as channel:
-        call = agents_pb2_grpc.AgentsStub(channel).Session()
-        ending = await ending_of(call, message)
-        assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert ending.details()
-
-
-def test_two_good_files_are_kept_and_the_older_is_taken_if_both_fail_nothing_copies(
-    tmp_path: Path,
-) -> None:
-    last_good.save(tmp_path, Running(1, "a", "s"), {"max_message_size": 1})
-    last_good.save(tmp_path, Running(2, "b", "s"), {"max_message_size": 2})
-    (tmp_path / last_good.NEWEST).unlink()
-    assert last_good.load(tmp_path).running == Running(1, "a", "s")
-    (tmp_path / last_good.NEWEST).write_bytes(b"")
-    (tmp_path / last_good.BEFORE).write_bytes(b"\x00" * 200)
-    lost = last_good.load(tmp_path)
-    assert lost.running.revision == 0
-    assert not lost.settings
-    assert "copying is off" in lost.warnings[0]
-    last_good.save(tmp_path, Running(3, "c", "s"), {"max_message_size": 3})
-    assert last_good.load(tmp_path).running.revision == 3
-
-
-def test_another_cluster_starts_counting_anew(tmp_path: Path) -> None:
-    last_good.save(tmp_path, Running(7, "a", "s"), {"max_message_size": 1})
-    last_good.forget_history(tmp_path)
-    assert last_good.load(tmp_path).running == Running(7, "a", "")
