@@ -108,11 +108,10 @@ class EtcdClient:
         self, prefix: str, *, keys_only: bool = False, limit: int = PAGE
     ) -> AsyncGenerator[Read]:
         """Yield the keys under `prefix` as `range` does, up to `limit` at a time."""
-        start, revision, more = prefix, 0, True
-        while more:
+        start, revision = prefix, 0
+        while start:
             request = RangeRequest(
-                key=_bytes(start),
-                range_end=_bytes(prefix_end(prefix)),
+                **_span(start, prefix_end(prefix)),
                 limit=limit,
                 revision=revision,
                 keys_only=keys_only,
@@ -121,8 +120,7 @@ class EtcdClient:
             revision = revision or answer.header.revision
             items = tuple(map(_key_value, answer.kvs))
             yield Read(revision, answer.header.cluster_id, items)
-            more = answer.more
-            start = items[-1].key + "\0" if items else start
+            start = items[-1].key + "\0" if answer.more else ""
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, KeyValue]:
         """Return those of up to 128 keys that exist, all as of one revision (linearizable)."""
@@ -134,8 +132,7 @@ class EtcdClient:
     async def newest(self, start: str, end: str, limit: int) -> Read:
         """Return the last `limit` keys of [start, end), in descending order."""
         request = RangeRequest(
-            key=_bytes(start),
-            range_end=_bytes(end),
+            **_span(start, end),
             limit=limit,
             sort_order=RangeRequest.DESCEND,
             sort_target=RangeRequest.KEY,
@@ -147,9 +144,7 @@ class EtcdClient:
     async def status(self) -> EtcdStatus:
         """Return size, version and alarms of the member in use."""
         answer = await self._read(lambda stub: stub.Status, StatusRequest(), MaintenanceStub)
-        alarms = await self._read(
-            lambda stub: stub.Alarm, AlarmRequest(action=AlarmRequest.GET), MaintenanceStub
-        )
+        alarms = {AlarmType.Name(alarm.alarm) for alarm in await self._alarms()}
         return EtcdStatus(
             version=answer.version,
             size=answer.dbSize,
@@ -159,7 +154,7 @@ class EtcdClient:
             cluster_id=answer.header.cluster_id,
             member_id=answer.header.member_id,
             leader=answer.leader,
-            alarms=tuple(sorted({AlarmType.Name(alarm.alarm) for alarm in alarms.alarms})),
+            alarms=tuple(sorted(alarms)),
         )
 
     async def txn(
@@ -209,15 +204,16 @@ class EtcdClient:
 
     async def disarm(self) -> None:
         """Clear the members' NOSPACE alarms, after their cause is gone."""
-        raised = await self._read(
-            lambda stub: stub.Alarm, AlarmRequest(action=AlarmRequest.GET), MaintenanceStub
-        )
-        for alarm in raised.alarms:
+        for alarm in await self._alarms():
             if alarm.alarm == AlarmType.Value("NOSPACE"):
                 request = AlarmRequest(
                     action=AlarmRequest.DEACTIVATE, memberID=alarm.memberID, alarm=alarm.alarm
                 )
                 await self._read(lambda stub: stub.Alarm, request, MaintenanceStub)
+
+    async def _alarms(self) -> Any:
+        request = AlarmRequest(action=AlarmRequest.GET)
+        return (await self._read(lambda stub: stub.Alarm, request, MaintenanceStub)).alarms
 
     async def watch(
         self, prefix: str, start_revision: int, *, deadline: float
@@ -355,15 +351,13 @@ def _operation(operation: Operation) -> Any:
         case Put(key, value):
             return RequestOp(request_put=PutRequest(key=_bytes(key), value=value))
         case Delete(key, end):
-            return RequestOp(
-                request_delete_range=DeleteRangeRequest(
-                    key=_bytes(key), range_end=_bytes(end) if end else b""
-                )
-            )
+            return RequestOp(request_delete_range=DeleteRangeRequest(**_span(key, end)))
         case Get(key, end):
-            return RequestOp(
-                request_range=RangeRequest(key=_bytes(key), range_end=_bytes(end) if end else b"")
-            )
+            return RequestOp(request_range=RangeRequest(**_span(key, end)))
+
+
+def _span(key: str, end: str | None) -> dict[str, bytes]:
+    return {"key": _bytes(key), "range_end": _bytes(end or "")}
 
 
 async def _watch_requests(
@@ -372,8 +366,7 @@ async def _watch_requests(
     """Create the watch, then ask for progress again and again; gRPC's call owns this iterator."""
     yield WatchRequest(
         create_request=WatchCreateRequest(
-            key=_bytes(prefix),
-            range_end=_bytes(prefix_end(prefix)),
+            **_span(prefix, prefix_end(prefix)),
             start_revision=start_revision,
             progress_notify=True,
             fragment=True,
