@@ -37,7 +37,7 @@ async def test_a_name_in_two_clusters_must_be_said_with_its_cluster(api: Api) ->
         await api.enabled("mx1")
     async with refused(STATUS.INVALID_ARGUMENT, "east, west"):
         await api.plan(put("group", "Main_Group", enabled=False))
-    async with refused(STATUS.INVALID_ARGUMENT, "clusters east, west: say which"):
+    async with refused(STATUS.INVALID_ARGUMENT, "clusters east, west: say which one"):
         await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
     async with refused(STATUS.INVALID_ARGUMENT, "a commit is of one cluster"):
         await api.plan(

@@ -14,6 +14,7 @@ from tdc.manager.levels.fleet import Cluster, Group, Machine
 Member = TypeVar("Member", Group, Machine)
 
 
+SAY_WHICH = "say which one (tdc: --cluster NAME)"
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
@@ -38,7 +39,7 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
     if not clusters:
         raise UnknownName("there is no cluster yet: create one first")
     if len(clusters) > 1:
-        raise AmbiguousName(f"there are clusters {_listed(clusters)}: say which")
+        raise AmbiguousName(f"there are clusters {_listed(clusters)}: {SAY_WHICH}")
     return next(iter(clusters.values()))
 
 
@@ -69,7 +70,7 @@ def _find(
         return found[0]
     if found:
         homes = _listed(each.name for each, _ in found)
-        raise AmbiguousName(f"{kind} {name!r} is in clusters {homes}: say which")
+        raise AmbiguousName(f"{kind} {name!r} is in clusters {homes}: {SAY_WHICH}")
     known = {each_name for each in searched for each_name in members(each)}
     raise UnknownName(_unknown(kind, name, known) + (f" (cluster {cluster})" if cluster else ""))
 
