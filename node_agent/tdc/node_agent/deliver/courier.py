@@ -129,8 +129,7 @@ class _CourierTask:
             job = await self._send(job, was_idle=was_idle)
             was_idle = False
             if not connection.usable and not self._leaving and connection.delivered:
-                # Ended behind a reply: the intake's limit for a connection, a fact to learn.
-                self._destination.learn_messages(connection.delivered, monotonic())
+                self._learn_messages()  # ended behind a reply: perhaps a limit for a connection
             if not connection.usable or self._leaving:
                 break
             job = job or self._reserve()
@@ -253,7 +252,7 @@ class _CourierTask:
             case Verdict.AGAIN:
                 self._leaving = True
                 if not was_idle:
-                    destination.learn_messages(self._connection.delivered, now)
+                    self._learn_messages()
             case Verdict.WITHOUT_SIZE:
                 destination.declare_size = False
                 self._leaving = True
@@ -264,6 +263,11 @@ class _CourierTask:
             case Verdict.HOLD | Verdict.DEFER | Verdict.DEAD:
                 self._leaving = outcome.verdict is Verdict.HOLD
                 self._settle(job.copy, outcome)
+
+    def _learn_messages(self) -> None:
+        self._destination.learn_messages(
+            self._courier.number, self._connection.delivered, monotonic()
+        )
 
     def _settle(self, copy: Copy, outcome: Outcome) -> None:
         self._courier.in_hand.remove(copy)

@@ -108,6 +108,7 @@ class DestinationState:
         self.last_tls_version = ""
         self.delivered = self.soft_bounced = self.hard_bounced = 0
         self._learned: tuple[float, int] | None = None
+        self._suspected: tuple[float, int, int] | None = None
         self._bad: dict[tuple[str, int], float] = {}
         self._again: dict[int, int] = {}
         self._told: set[int] = set()
@@ -128,9 +129,20 @@ class DestinationState:
         """Return the hold as the pure rules see it."""
         return None if self.hold is None else HoldView(self.hold.next_probe)
 
-    def learn_messages(self, count: int, now: float) -> None:
-        """Note that the intake ended a connection after so many messages."""
-        self._learned = (now + LEARNED_FOR, max(1, count))
+    def learn_messages(self, number: int, count: int, now: float) -> None:
+        """Note that the intake ended connection `number` after so many messages.
+
+        It is a limit when a connection opened later ends behind the same count. Once says
+        nothing: an intake that restarts ends all of its connections, by 421 or without a word.
+        """
+        until = now + LEARNED_FOR
+        if self._suspected is not None and now < self._suspected[0]:
+            _, before, newest = self._suspected
+            if number <= newest:
+                return  # it was open when the other ended: both may have one cause
+            if count == before:
+                self._learned = (until, max(1, count))
+        self._suspected = (until, count, max(self.couriers, default=number))
 
     def fewer_connections(self, now: float, wait: float) -> None:
         """Halve the connections, and open none for a while."""
@@ -207,7 +219,7 @@ class DestinationState:
     def start_over(self, now: float) -> None:
         """Forget what was learned: settings changed, an operator asks to try again now."""
         self._bad.clear()
-        self._learned = None
+        self._learned = self._suspected = None
         self.declare_size = True
         self.open_after = 0.0
         if self.hold is not None:
