@@ -55,6 +55,12 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
         (('= "state"', '= ""'), 1, "state_folder"),
         (('= "state"', '= "state"\nenabled = true'), 2, "enabled"),
         (("[manager]", "[deliver]\nmx_port = 70000\n[manager]"), 4, "mx_port"),
+        (("[manager]", '[deliver]\nnameservers = ["ns.example:53"]\n[manager]'), 4, "nameservers"),
+        (("[manager]", '[deliver]\nnameservers = ["1.1.1.1:0"]\n[manager]'), 4, "nameservers"),
+        (("[manager]", '[deliver]\nnameservers = ["1.1.1.1:dns"]\n[manager]'), 4, "nameservers"),
+        (("[manager]", '[deliver]\nnameservers = ["1.1.1"]\n[manager]'), 4, "nameservers"),
+        (("[manager]", '[deliver]\nnameservers = [""]\n[manager]'), 4, "nameservers"),
+        (("[manager]", '[deliver]\nnameservers = ["2001:db8::1"]\n[manager]'), 4, "nameservers"),
         (("[ingest]", '[ingest]\ntrusted = ["127.0.0.1/33"]'), 7, "127.0.0.1/33"),
     ],
 )
@@ -66,6 +72,12 @@ def test_a_fault_is_refused_with_its_place(
         read_options(path)
     assert said in str(caught.value)
     assert f"{path} line {line}:" in str(caught.value)
+
+
+def test_nameservers_are_addresses(tmp_path: Path) -> None:
+    given = ("192.0.2.53:5353", "192.0.2.53", "[2001:db8::1]:53", "[2001:db8::1]")
+    section = f"[deliver]\nnameservers = {list(given)}\n"
+    assert read_options(written(tmp_path, LEAST + section)).deliver.nameservers == given
 
 
 @pytest.mark.parametrize(

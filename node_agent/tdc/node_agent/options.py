@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ class SpoolOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the intake is reached from this machine.
 
-    Without `nameservers` the system's are used; without `ca_file` the system's trusted CAs.
+    Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
+    `ca_file` the system's trusted CAs.
     `allow_private_targets` lets copies go to loopback and private addresses. `helo_name` is
     what we call ourselves; the machine's name if not given.
     """
@@ -97,6 +98,8 @@ class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 1 <= self.mx_port <= 65_535:
             raise ValueError("mx_port: not between 1 and 65535")
+        for nameserver in self.nameservers:
+            _check_nameserver(nameserver)
 
 
 class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,6 +154,18 @@ def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
         raise ValueError(f"{text!r} is not host:port")
     return match[1].strip("[]"), int(match[2])
+
+
+def _check_nameserver(text: str) -> None:
+    """Raise ValueError unless it is address or address:port: there is no DNS to find its name."""
+    has_port = ":" in text.rpartition("]")[2]
+    try:
+        ip_address(host_port(text if has_port else f"{text}:53")[0])
+    except ValueError:
+        raise ValueError(
+            f"nameservers: {text!r} is not address:port; give the address of the nameserver, "
+            "not its name, an IPv6 address in brackets"
+        ) from None
 
 
 def _path(folder: Path) -> Any:
