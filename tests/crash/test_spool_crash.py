@@ -95,9 +95,12 @@ async def test_every_acknowledged_copy_survives_kill_9(folder: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("when", [6, 12, 25])
+@pytest.mark.parametrize("when", [4, 9, 14, 25])
 async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when: int) -> None:
-    """The kernel forgets a failed write at the next fsync, so the file is opened anew."""
+    """The kernel forgets a failed write at the next fsync, so the file is opened anew.
+
+    The first of them falls into the opening at the start.
+    """
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]
     fault = ["-e", f"inject=fdatasync,fsync:error=EIO:when={when}"]
     child = subprocess.run(
@@ -110,7 +113,7 @@ async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when:
     promises = Promises()
     promises.read(child.stdout)
     assert "closed" in child.stdout, child.stderr
-    assert any("disk I/O error" in reason for reason in promises.refused)
+    assert any("I/O error" in reason.replace("Input/output", "I/O") for reason in promises.refused)
     assert len(promises.held) > 100, "it did not heal"
     await check(folder, promises, complete=True)
 

@@ -1,9 +1,8 @@
-"""Damaged rows, damaged files, foreign files, and a disk that refuses writes."""
+"""Damaged rows, damaged files, and a disk that refuses writes."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import signal
 import sqlite3
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tdc.node_agent.spool.errors import SpoolError, SpoolUnavailable
+from tdc.node_agent.spool.errors import SpoolUnavailable
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
@@ -163,6 +162,49 @@ async def test_a_file_that_can_take_no_copy_is_kept_and_a_new_one_begun(folder: 
     await spool.close()
 
 
+async def test_damage_met_while_running_is_left_behind_without_a_restart(folder: Path) -> None:
+    """Pages of the content are damaged under a running agent: no mark of those copies goes in."""
+    await spool_with(folder, 40)
+    spool = await Spool.open(folder)
+    path = folder / "spool.db"
+    raw = bytearray(path.read_bytes())
+    first, last = (raw.index(b"copy %d " % number * 200) // 8_192 for number in (10, 30))
+    raw[first * 8_192 : (last + 1) * 8_192] = bytes((last + 1 - first) * 8_192)
+    path.write_bytes(raw)
+
+    before = await spool.claim(wall(), 100)
+    held = await spool.hold(ENVELOPE, b"its original is not answered yet", INTAKE, "1" * 32)
+    fresh = await put(spool, b"released, and still in memory")
+    for copy in before[:-1]:
+        await spool.delivered(copy.mid, reply="250 ok")
+    assert spool.facts().unhealthy is not None, "a mark met damage"
+    async with asyncio.timeout(20):
+        while spool.facts().unhealthy is not None:
+            await asyncio.sleep(0.05)
+    (aside,) = folder.glob("spool.damaged-*")
+    assert str(aside) in (spool.facts().warning or "")
+
+    spool.unclaim([before[-1].mid])  # its content is in the damaged file only
+    spool.release(held)
+    new = await put(spool, b"taken from now on")
+    facts = spool.facts()
+    copies = {copy.mid: copy for copy in await spool.claim(wall(), 100)}
+    assert copies.keys() == {held, fresh, new}
+    assert facts.queued == 4
+    assert spool.facts().damaged == 1
+    await spool.defer(held, next_at=wall(), reason="read it from the new file")
+    [again] = await spool.claim(wall(), 10)
+    assert again.content == copies[held].content
+    assert again.attempts == 1
+    await spool.delivered(held, reply="250 ok")
+    await spool.close()
+
+    spool = await Spool.open(folder)
+    assert {copy.mid for copy in await spool.claim(wall(), 100)} == {fresh, new}
+    assert spool.facts().warning is None
+    await spool.close()
+
+
 @pytest.mark.parametrize("raw", [b"no database at all" * 1_000, b"\0" * 16_384])
 async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
     folder: Path, raw: bytes
@@ -206,40 +248,6 @@ async def test_a_foreign_database_is_set_aside_whole(folder: Path) -> None:
     connection = sqlite3.connect(aside)
     assert connection.execute("SELECT x FROM theirs").fetchone() == (42,)
     connection.close()
-
-
-async def test_a_file_of_a_newer_version_is_refused_and_left_alone(folder: Path) -> None:
-    await spool_with(folder, 2)
-    change(folder, "PRAGMA user_version = 2")
-    before = (folder / "spool.db").read_bytes()
-    with pytest.raises(SpoolError, match="newer version"):
-        await Spool.open(folder)
-    assert (folder / "spool.db").read_bytes() == before
-    change(folder, "PRAGMA user_version = 1")
-    spool = await Spool.open(folder)
-    assert spool.facts().queued == 2
-    await spool.close()
-
-
-@pytest.mark.parametrize("kind", ["folder", "symlink", "fifo"])
-async def test_something_else_in_the_place_of_the_file_is_refused(folder: Path, kind: str) -> None:
-    folder.mkdir()
-    path = folder / "spool.db"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "symlink":
-        path.symlink_to(folder / "elsewhere")
-    else:
-        os.mkfifo(path)
-    with pytest.raises(SpoolError, match=r"spool\.db"):
-        await Spool.open(folder)
-    assert not (folder / "elsewhere").exists()
-
-
-async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(SpoolError, match="can't be used"):
-        await Spool.open(tmp_path / "file" / "spool")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -96,6 +97,46 @@ async def test_what_was_last_applied_runs_from_the_start(tmp_path: Path) -> None
         code, said = await ended(process)
     assert code == 0, said
     assert any("takes mail" in json.loads(line)["text"] for line in said.splitlines())
+
+
+@pytest.mark.parametrize("when_full", ["pass", "tempfail"])
+async def test_a_spool_that_cannot_be_opened_holds_up_no_original(
+    tmp_path: Path, when_full: str
+) -> None:
+    """Originals follow spool.when_full until the spool opens, without a restart."""
+    values = {name: value for name, value in default_values().items() if value is not None}
+    values |= {"enabled": True, "intake_address": "j@intake.example"}
+    settings = Settings.of({**values, "spool.when_full": when_full})
+    last_good.save(tmp_path / "state", Running(5, hash_of(settings), "s"), settings)
+    (tmp_path / "state" / "spool").write_text("in the way")
+    log = tmp_path / "log"
+    async with SmtpSink() as sink:
+        path = config(tmp_path, next_hop=sink.port)
+        path.write_text(path.read_text() + f'[log]\nfile = "{log}"\n')
+        async with program(path) as process:
+            port = (await ports_of(path))["smtp"]
+            await until(lambda: "Spool unhealthy: the spool folder" in log.read_text())
+            if when_full == "pass":
+                await asyncio.to_thread(send, port)
+                assert len(sink.messages) == 1
+                await until(lambda: "Copy missed: the spool can't be" in log.read_text())
+            else:
+                with pytest.raises(smtplib.SMTPDataError, match="451"):
+                    await asyncio.to_thread(send, port)
+                assert len(sink.messages) == 0
+            (tmp_path / "state" / "spool").unlink()
+            await until(lambda: "Spool healthy again" in log.read_text())
+            await asyncio.to_thread(send, port)
+            await until(lambda: "Message 1 queued for delivery" in log.read_text())
+            process.send_signal(signal.SIGTERM)
+            code, said = await ended(process)
+    assert code == 0, said
+    assert "Traceback" not in log.read_text()
+
+
+def send(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.sendmail("a@example.com", ["b@example.org"], b"Subject: x\r\n\r\nhello\r\n")
 
 
 async def test_a_port_that_is_taken_ends_the_agent_in_words(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """The agent: wiring, in start order, and the order of its stop. No decision is made here.
 
-Start: settings in force (from disk, no manager needed), spool, settings stream, delivery, content
-filter. Stop, on SIGTERM or SIGINT, drains the other way: filter, delivery, stream, spool; each
-step is bounded. A room that fails ends the agent with exit code 1, so that a supervisor starts
-it again: better a short refusal that the gateway retries than a part that is silently dead.
+Start: settings in force (from disk, no manager needed), spool (one that can't be opened is tried
+again while mail passes), settings stream, delivery, content filter. Stop, on SIGTERM or SIGINT,
+drains the other way: filter, delivery, stream, spool; each step is bounded. A room that fails ends
+the agent with exit code 1, so that a supervisor starts it again: better a short refusal that the
+gateway retries than a part that is silently dead.
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
 

@@ -7,7 +7,7 @@ else is known of it stays in the file until it is claimed.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 _MID_BITS = 44
 _MID_MASK = (1 << _MID_BITS) - 1
@@ -65,6 +65,16 @@ class DueQueue:
         for heap in self._heaps.values():
             heap[:] = [max(packed - earlier, packed & _MID_MASK) for packed in heap]
             heapq.heapify(heap)
+
+    def keep(self, mids: Container[int]) -> None:
+        """Let go of all copies but these."""
+        for heap in self._heaps.values():
+            heap[:] = [packed for packed in heap if packed & _MID_MASK in mids]
+            heapq.heapify(heap)
+
+    def mids(self) -> list[int]:
+        """Return the copies that wait, in no order."""
+        return [packed & _MID_MASK for heap in self._heaps.values() for packed in heap]
 
     def waiting(self) -> Mapping[str, int]:
         """Return intake -> copies that wait."""

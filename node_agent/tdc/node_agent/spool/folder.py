@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -19,10 +20,10 @@ MIDS_PER_RESERVE = 100_000
 class SpoolFolder:
     """An existing folder whose lock we hold until `close`."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: int, reserved: int) -> None:
         self._path = path
         self._lock = lock
-        self._reserved = _read_number(path / MIDS)
+        self._reserved = reserved
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -35,9 +36,13 @@ class SpoolFolder:
         except OSError as error:
             raise SpoolError(
                 f"the spool folder {path} can't be used: {error.strerror}; "
-                "it must belong to the agent's user and be writable"
+                "it must belong to the agent's user, be writable and have room"
             ) from error
-        return cls(path, lock)
+        try:
+            return cls(path, lock, _read_number(path / MIDS))
+        except BaseException:
+            os.close(lock)  # or the next try would meet it
+            raise
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -122,8 +127,10 @@ def _lock(path: Path) -> int:
     except OSError:
         os.close(lock)
         raise
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk may refuse it
+        note = f"{os.getpid()}\n".encode()
+        os.pwrite(lock, note, 0)
+        os.ftruncate(lock, len(note))
     return lock
 
 

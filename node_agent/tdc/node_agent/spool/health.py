@@ -7,6 +7,8 @@ from dataclasses import dataclass
 STALLED_AFTER = 5.0
 """Seconds after which a commit that has not returned counts as a spool that can't be written."""
 
+NOT_OPEN = "its file is not open yet: check its disk if this lasts"
+"""The reason before the first try to open the file has ended."""
 
 FREE_RESERVE = 64 * 1024**2
 """Bytes left free on the disk: marks of what was delivered must be written even when no copy is
@@ -36,7 +38,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Health:
-    """Latched by the first failed write, opened by the first write that succeeds again.
+    """Closed until the file is open, and by each failed write until one succeeds again.
 
     A broken spool stops delivery as well: what is delivered but can't be marked would be
     delivered again and again.

@@ -139,6 +139,21 @@ class Ledger:
             self._recent_bytes -= len(copy.content)
         return copy
 
+    def lose_file(self) -> tuple[list[Copy], list[int]]:
+        """Let go of what only the file knew; return what the new one can be given.
+
+        That is the content that is still in memory, and which of it waits. A copy in somebody's
+        hands stays in their hands.
+        """
+        copies = list(self._recent.values())
+        self.due.keep(self._recent)
+        self.aside.clear()
+        in_hand = [*self._held.values(), *self._claimed.values()]
+        self.messages = len(self._held) + self.queued
+        self.bytes = sum(entry.size for entry in in_hand)
+        self.bytes += sum(len(copy.content) for copy in copies if copy.mid not in self._held)
+        return copies, self.due.mids()
+
     # Facts
 
     @property

@@ -1,8 +1,8 @@
 """The durable queue of copies: what ingest, deliver and status call.
 
 Promises: `hold` returns when the copy survives kill -9 and power loss; a copy leaves the spool
-only by `delivered` or `discard`; nobody claims a copy twice; while the file can't be written
-nothing is taken and nothing is claimed, and it heals by itself.
+only by `delivered` or `discard`; nobody claims a copy twice; while the file can't be opened or
+written nothing is taken and nothing is claimed, and it heals by itself.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.database import (
     MAX_CONTENT,
     NONSENSE,
+    Batch,
     Damage,
     Database,
-    DatabaseFault,
 )
-from tdc.node_agent.spool.errors import SpoolError, SpoolFull, SpoolUnavailable
-from tdc.node_agent.spool.folder import SpoolFolder
-from tdc.node_agent.spool.health import Bounds, Health
-from tdc.node_agent.spool.opening import Opened, open_file
+from tdc.node_agent.spool.errors import SpoolFull, SpoolUnavailable
+from tdc.node_agent.spool.health import NOT_OPEN, Bounds, Health
+from tdc.node_agent.spool.ledger import Ledger
+from tdc.node_agent.spool.opening import Opened
 from tdc.node_agent.spool.values import (
     Copy,
     CopyState,
@@ -49,60 +49,43 @@ class Spool:
     """Set by release, unclaim and recovery: there may be something to claim. The scheduler
     clears it before it looks."""
 
-    def __init__(
-        self,
-        folder: SpoolFolder,
-        opened: Opened,
-        clock: Clock,
-        log: TdcLog | None,
-    ) -> None:
-        """Start on an open file; `open` is the way to make one."""
+    def __init__(self, folder: Path, clock: Clock, log: TdcLog | None) -> None:
+        """Make it, not open yet; `open` is the way to get one."""
         self.arrived = asyncio.Event()
-        self._folder = folder
         self._clock = clock
         self._clock_lead = clock() - monotonic()
         self._log = log or TdcLog()
         self._bounds = Bounds(max_messages=500_000, max_bytes=10 * 1024**3)
-        self._health = Health()
-        self._warning = opened.warning
-        self._ledger = opened.ledger
-        self._mid = opened.highest_mid
+        self._health = Health(NOT_OPEN)
+        self._told_unhealthy = False
+        self._warning: str | None = None
+        self._ledger = Ledger()
+        self._mid = 0
         self._unmarked: set[int] = set()
         self._mark_timer: asyncio.TimerHandle | None = None
-        intakes = set(self._ledger.due.waiting())
-        self._writer = Writer(folder, opened.database, intakes, self._fault_changed)
-        self._writer.start()
-        if self._ledger.queued:
-            self.arrived.set()
-        if opened.warning is not None:
-            self._log.error(opened.warning)
-        for mid in opened.nonsense:
-            self._log.damaged(mid, NONSENSE)
-        if opened.were_held:
-            self._log.warning(
-                f"{opened.were_held} copies were waiting for the next hop's answer when the agent "
-                "ended; they are delivered, and may be repeated if the gateway sends them again"
-            )
+        self._writer = Writer(folder, clock, self._opened, self._lost, self._fault_changed)
 
     @classmethod
     async def open(cls, folder: Path, *, clock: Clock = wall, log: TdcLog | None = None) -> Spool:
         """Open or make the spool in `folder`.
 
+        If that fails the spool is there all the same, unhealthy with the reason: it takes and
+        gives nothing, and the file is tried again every few seconds, for originals must not wait
+        for it. Only SpoolLocked (names the other's pid) is raised: another agent serves there.
+
         A copy that was held when the agent died becomes due: the original may have been
         accepted, and a copy twice is better than none. A file that can't be read is renamed to
-        ``spool.damaged-<time>`` and shown as a warning in `facts`. Raises SpoolLocked (names
-        the other's pid) and SpoolError.
+        ``spool.damaged-<time>`` and shown as a warning in `facts`.
         """
-        locked = await asyncio.to_thread(SpoolFolder.open, folder)
+        spool = cls(folder, clock, log)
         try:
-            opened = await asyncio.to_thread(open_file, locked, clock())
-            return cls(locked, opened, clock, log)
-        except DatabaseFault as error:
-            locked.close()
-            raise SpoolError(f"the spool in {folder} can't be read: {error}") from error
+            await spool._writer.start()
         except BaseException:
-            locked.close()
+            await spool.close()
             raise
+        if spool._health.fault == NOT_OPEN:
+            spool._tell_unhealthy(NOT_OPEN)
+        return spool
 
     async def close(self) -> None:
         """Write what is waiting, close the file, let go of the lock."""
@@ -111,7 +94,6 @@ class Spool:
         self._mark_released()
         self._health.fault = _STOPPING
         await self._writer.close()
-        self._folder.close()
 
     def set_limits(self, max_messages: int, max_bytes: int) -> None:
         """Set the bounds (settings `spool.max_messages`, `spool.max_bytes`)."""
@@ -317,15 +299,47 @@ class Spool:
         if reason is not None:
             raise SpoolUnavailable(reason)
 
+    def _opened(self, opened: Opened) -> None:
+        """The file is open for the first time: nothing was taken or claimed before."""
+        self._ledger = opened.ledger
+        self._mid = opened.highest_mid
+        self._warning = opened.warning
+        if opened.warning is not None:
+            self._log.error(opened.warning)
+        for mid in opened.nonsense:
+            self._log.damaged(mid, NONSENSE)
+        if opened.were_held:
+            self._log.warning(
+                f"{opened.were_held} copies were waiting for the next hop's answer when the agent "
+                "ended; they are delivered, and may be repeated if the gateway sends them again"
+            )
+
+    def _lost(self, warning: str) -> None:
+        """A new file had to be begun while we run: give it the copies that are in memory."""
+        copies, released = self._ledger.lose_file()
+        self._warning = warning
+        self._log.error(f"{warning}; {len(copies)} copies of the last moments are kept")
+
+        def add(batch: Batch) -> None:
+            batch.holds += copies
+            batch.releases += released
+
+        self._writer.submit(add)
+
     def _fault_changed(self, fault: str | None) -> None:
         if self._health.fault == _STOPPING:
             return
         self._health.fault = fault
         if fault is not None:
-            self._log.spool_unhealthy(fault)
+            self._tell_unhealthy(fault)
             return
-        self._log.spool_healthy()
+        if self._told_unhealthy:
+            self._log.spool_healthy()
         self.arrived.set()
+
+    def _tell_unhealthy(self, reason: str) -> None:
+        self._told_unhealthy = True
+        self._log.spool_unhealthy(reason)
 
     def _forget_hold(self, copy: Copy) -> None:
         """Remove a copy whose taker went away; the group may have been committed or not."""

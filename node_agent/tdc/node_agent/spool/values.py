@@ -41,7 +41,7 @@ class SpoolFacts:
     """What status shows of the spool. Times are Unix seconds, sizes bytes.
 
     `unhealthy` is the reason why the spool can't write now, None when it can; `warning` is
-    something an operator must look at (a damaged file was set aside at start).
+    something an operator must look at (a damaged file was set aside).
     """
 
     queued: int

@@ -3,9 +3,9 @@
 What is to be written gathers in the event loop and is handed over as one group, which is one
 transaction: the cost of an fsync is shared by all who wait for it, and the thread takes the
 interpreter lock from the loop once for all of them. Promises: a future is resolved after its
-commit, never before; after a failed write no copy is taken until a write on a freshly opened file
-succeeds; marks of copies that left the spool (delivered, deferred, dead) are kept meanwhile and
-written first.
+commit, never before; no copy is taken before the file is open, nor after a failed write until a
+write on a freshly opened file succeeds; marks of copies that left the spool (delivered, deferred,
+dead) are kept meanwhile and written first.
 """
 
 from __future__ import annotations
@@ -15,21 +15,15 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
-from tdc.node_agent.spool.database import (
-    MAX_CONTENT,
-    Batch,
-    Database,
-    DatabaseFault,
-    DatabaseUnreadable,
-    Read,
-)
-from tdc.node_agent.spool.errors import SpoolError, SpoolUnavailable
-from tdc.node_agent.spool.folder import SpoolFolder
-from tdc.node_agent.spool.health import FREE_RESERVE
+from tdc.node_agent.spool.database import MAX_CONTENT, Batch, Database, Read
+from tdc.node_agent.spool.errors import SpoolLocked, SpoolUnavailable
+from tdc.node_agent.spool.health import FREE_RESERVE, NOT_OPEN
+from tdc.node_agent.spool.opening import Opened, SpoolFile
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.edge.clock import chance, monotonic
+from tdc.shared.edge.clock import Clock, chance, monotonic
 
 GROUP_OPERATIONS = 1_000
 GROUP_BYTES = 32 * 1024**2
@@ -39,7 +33,9 @@ does not wait: what follows a group of one goes at once."""
 LINGER_MARKS = 0.004
 """The same for marks alone: only the connection that made one waits for it, and not for each."""
 RETRY = 2.0
-"""Seconds between two tries to get a failed file back, give or take half."""
+"""Seconds between two tries to open the file, give or take half."""
+OPEN_TIMEOUT = 10.0
+"""Seconds that the start waits for the file; then mail passes without it until it is open."""
 WRITE_TIMEOUT = 10.0
 """Seconds after which a future of a write ends in TimeoutError; the write may still happen."""
 ASK_TIMEOUT = 30.0
@@ -86,9 +82,11 @@ class _Group:
 
 
 class Writer:
-    """Owns the open file. Public methods belong to the event loop, `_run` and below to the thread.
+    """Owns the file. Public methods belong to the event loop, `_run` and below to the thread.
 
-    `on_fault(reason or None)` is called in the event loop when the file fails or is back.
+    Called in the event loop: `on_opened` once, when the file is open for the first time;
+    `on_lost(alarm)` when it had to be begun anew; `on_fault(reason or None)` when it can't be
+    used, and when it can (again).
     """
 
     oldest: dict[str, float | None]
@@ -102,16 +100,16 @@ class Writer:
 
     def __init__(
         self,
-        folder: SpoolFolder,
-        database: Database,
-        intakes: set[str],
+        path: Path,
+        clock: Clock,
+        on_opened: Callable[[Opened], None],
+        on_lost: Callable[[str], None],
         on_fault: Callable[[str | None], None],
     ) -> None:
-        self._folder = folder
-        self._database: Database | None = database
-        self._intakes = intakes
-        self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
+        self._file = SpoolFile(path, clock, self._in_loop(on_opened), self._in_loop(on_lost))
+        self._intakes: set[str] = set()
+        self._on_fault = self._in_loop(on_fault)
         self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._gathering = _Group()
         self._under_way = 0  # groups handed over and not finished
@@ -120,22 +118,36 @@ class Writer:
         self._linger_end = 0.0
         self._closing = False
         self._stale = False
-        self._fault: str | None = None
-        self._corrupt = False  # the last failure met damage: an index may be the cause
+        self._fault: str | None = NOT_OPEN
         self._retry_at = 0.0
         self._unwritten = Batch()
         self._refreshed_at = 0.0
         self.oldest = {}
-        self.free_bytes = folder.free_bytes()
-        self._refresh(database)
+        self.free_bytes = 0
+        self._begun: asyncio.Future[SpoolLocked | None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread."""
+    def _in_loop(self, call: Callable[[_T], None]) -> Callable[[_T], None]:
+        """Return what the thread calls to have `call` called in the event loop."""
+
+        def post(value: _T) -> None:
+            self._loop.call_soon_threadsafe(call, value)
+
+        return post
+
+    async def start(self) -> None:
+        """Start the thread and wait for the first try to open the file; raises SpoolLocked.
+
+        Any other trouble is told by `on_fault`, and the thread goes on trying.
+        """
         self._thread.start()
+        await asyncio.wait({self._begun}, timeout=OPEN_TIMEOUT)
+        refusal = self._begun.result() if self._begun.done() else None
+        if refusal is not None:
+            raise refusal
 
     async def close(self) -> None:
-        """Write what was submitted, end the thread, close the file.
+        """Write what was submitted, end the thread, close the file, let go of its folder.
 
         A disk that does not answer is left behind after CLOSE_TIMEOUT; what is in the file then
         is what was acknowledged.
@@ -146,8 +158,8 @@ class Writer:
         self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT)
-        if self._database is not None and not self._thread.is_alive():
-            self._database.close()
+        if not self._thread.is_alive():
+            self._file.close()
 
     def submit(self, add: Callable[[Batch], None]) -> None:
         """Have it written with the next group, without waiting."""
@@ -243,6 +255,7 @@ class Writer:
     # The thread
 
     def _run(self) -> None:
+        self._begin()
         ended = False
         while not (ended and self._queue.empty()):
             group = self._next_group()
@@ -255,6 +268,21 @@ class Writer:
             self._loop.call_soon_threadsafe(self._finished, group, settled)
         if self._fault is not None and self._unwritten:
             self._recover()  # a last try: what is not marked now is delivered again
+
+    def _begin(self) -> None:
+        """Open the file for the first time; who started us is told if another agent has it."""
+        refusal = None
+        self.busy_since = monotonic()
+        try:
+            self._open()
+        except SpoolLocked as error:
+            refusal = error
+        except Exception as error:  # whatever it is, originals must pass
+            self._failed(error)
+        else:
+            self._set_fault(None)
+        self.busy_since = None
+        self._loop.call_soon_threadsafe(self._begun.set_result, refusal)
 
     def _next_group(self) -> _Group | None:
         """Wait for the next group; an empty one where there is work without one. None ends."""
@@ -279,19 +307,18 @@ class Writer:
         return settled + [self._answer(ask) for ask in group.asks]
 
     def _commit(self, group: _Group) -> None:
-        assert self._database is not None
         self._intakes |= group.intakes
-        self._folder.reserve(group.highest_mid)
+        self._file.folder.reserve(group.highest_mid)
         if group.batch:
-            self._database.write(group.batch)
+            self._file.database.write(group.batch)
         self._stale = group.operations > 1 and monotonic() - self._refreshed_at < REFRESH
         if not self._stale:
-            self._refresh(self._database)
+            self._refresh()
 
-    def _refresh(self, database: Database) -> None:
+    def _refresh(self) -> None:
         self._refreshed_at = monotonic()
-        self.free_bytes = self._folder.free_bytes()
-        self.oldest = {intake: database.oldest(intake) for intake in self._intakes}
+        self.free_bytes = self._file.folder.free_bytes()
+        self.oldest = {intake: self._file.database.oldest(intake) for intake in self._intakes}
 
     def _refuse(self, group: _Group) -> _Settled:
         """Fail whoever waits; keep the marks of what has already happened."""
@@ -308,42 +335,36 @@ class Writer:
         return [(future, None, refused) for future in waiting]
 
     def _recover(self) -> None:
-        """Open the file anew and write what was kept; on success the latch opens."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-        if self._try(self._reopen):
-            self._unwritten = Batch()
+        """Open the file, anew if it was open, and write what was kept; then the latch opens."""
+        if self._try(self._open):
             self._set_fault(None)
 
-    def _reopen(self) -> None:
-        self._database = Database(self._folder.database_path())
-        if self._corrupt:
-            self._database.reindex()
-        self._database.write(self._unwritten)
-        self._database.probe()  # what was kept may be empty: only a real commit counts
+    def _open(self) -> None:
+        self._intakes |= self._file.open(self._unwritten)
+        self._unwritten = Batch()
+        self._refresh()
 
     def _try(self, work: Callable[[], None]) -> bool:
         """Do `work`; whatever it raises closes the latch, for the thread must live."""
         try:
             work()
         except Exception as error:
-            ours = isinstance(error, DatabaseFault | SpoolError | OSError)
-            self._corrupt = isinstance(error, DatabaseUnreadable)
-            self._set_fault(str(error) if ours else repr(error))
-            self._retry_at = monotonic() + RETRY * (0.5 + chance())
+            self._failed(error)
             return False
         return True
+
+    def _failed(self, error: Exception) -> None:
+        self._set_fault(self._file.failed(error))
+        self._retry_at = monotonic() + RETRY * (0.5 + chance())
 
     def _set_fault(self, fault: str | None) -> None:
         if fault != self._fault:
             self._fault = fault
-            self._loop.call_soon_threadsafe(self._on_fault, fault)
+            self._on_fault(fault)
 
     def _answer(self, ask: Ask) -> tuple[_Future, object, Exception | None]:
-        assert self._database is not None
         try:
-            return ask.future, ask.read(self._database), None
+            return ask.future, ask.read(self._file.database), None
         except Exception as error:  # whatever a damaged row may cause, the thread must live
             return ask.future, None, SpoolUnavailable(str(error) or repr(error))
 
