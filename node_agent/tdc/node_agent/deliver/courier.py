@@ -181,13 +181,14 @@ class _CourierTask:
         """Make the report; what this intake can't have is settled here."""
         context, destination = self._context, self._destination
         try:
-            prepared = prepare(
-                copy,
-                context.settings(),
-                context.reporter,
-                self._connection.offers,
-                declare_size=destination.declare_size,
-            )
+            with context.spool.building(copy.mid):
+                prepared = prepare(
+                    copy,
+                    context.settings(),
+                    context.reporter,
+                    self._connection.offers,
+                    declare_size=destination.declare_size,
+                )
         except Exception as error:  # one message that can't be built must not stop the others
             context.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
             prepared = Outcome(Verdict.DEFER, "Report Error", repr(error))

@@ -266,6 +266,12 @@ class Database:
         with _faults():
             yield from self._connection.execute(queries()["load_state"], (state,))
 
+    def waits(self, mid: int) -> bool:
+        """Say whether a copy is there and not set aside."""
+        with _faults():
+            (count,) = self._connection.execute(queries()["waits"], (mid,)).fetchone()
+        return bool(count)
+
     def highest_mid(self) -> int:
         """Return the highest MID that is known, 0 if there is none."""
         with _faults():

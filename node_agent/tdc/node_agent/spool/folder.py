@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Self
 
 from tdc.node_agent.spool.errors import SpoolError, SpoolLocked
+from tdc.node_agent.spool.suspects import Suspects
 
 DATABASE = "spool.db"
 LOCK = "spool.lock"
 MIDS = "spool.mids"
+SUSPECTS = "spool.suspects"
 MIDS_PER_RESERVE = 100_000
 
 
@@ -24,6 +26,7 @@ class SpoolFolder:
         self._path = path
         self._lock = lock
         self._reserved = reserved
+        self.suspects = Suspects.open(path / SUSPECTS)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -46,6 +49,7 @@ class SpoolFolder:
 
     def close(self) -> None:
         """Let go of the lock."""
+        self.suspects.close()
         os.close(self._lock)
 
     def database_path(self) -> Path:

@@ -6,11 +6,12 @@ queue is read from the file; later it is in memory, and the file only has to tak
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tdc.node_agent.spool.database import (
+    NONSENSE,
     Batch,
     Database,
     DatabaseFault,
@@ -20,6 +21,7 @@ from tdc.node_agent.spool.database import (
 from tdc.node_agent.spool.errors import SpoolError
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.ledger import Ledger
+from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import CopyState
 from tdc.shared.edge.clock import Clock
 
@@ -41,7 +43,9 @@ class Opened:
     ledger: Ledger
     highest_mid: int
     were_held: int
-    nonsense: tuple[int, ...] = ()
+    suspects: Suspects
+    damaged: Mapping[int, str] = field(default_factory=dict)
+    """MID -> reason of each copy that was set aside now."""
     warning: str | None = None
 
 
@@ -77,20 +81,37 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> Opened:
         if reindex:
             database.reindex()
         database.check_that_it_takes_copies()
-        nonsense = tuple(database.set_aside_nonsense(now))
+        damaged = dict.fromkeys(database.set_aside_nonsense(now), NONSENSE)
+        damaged |= _set_aside_poison(database, folder.suspects, now)
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED), now + LONGEST_WAIT)
         for state in (CopyState.DEAD, CopyState.DAMAGED):
             ledger.load_aside(state, (size for _, _, _, size in database.load(state)))
         if database.is_new and folder.reserved_mid:
-            return Opened(database, ledger, folder.reserved_mid, were_held, warning=VANISHED)
+            highest_mid = folder.reserved_mid
+            folder.suspects.begin(highest_mid)
+            return Opened(
+                database, ledger, highest_mid, were_held, folder.suspects, warning=VANISHED
+            )
         # Without a history, as after a try that made the file and no more, the bound goes on.
         highest_mid = database.highest_mid() or folder.reserved_mid
-        return Opened(database, ledger, highest_mid, were_held, nonsense)
+        folder.suspects.begin(highest_mid)
+        return Opened(database, ledger, highest_mid, were_held, folder.suspects, damaged)
     except BaseException:
         database.close()
         raise
+
+
+def _set_aside_poison(database: Database, suspects: Suspects, now: float) -> dict[int, str]:
+    """Set aside each copy that the agent died of again and again."""
+    waiting = {mid: why for mid, why in suspects.poison().items() if database.waits(mid)}
+    damaged = CopyState.DAMAGED
+    if waiting:
+        asides = [(mid, now, str(damaged), why, str(damaged)) for mid, why in waiting.items()]
+        database.write(Batch(asides=asides))
+    suspects.forget()
+    return waiting
 
 
 class SpoolFile:

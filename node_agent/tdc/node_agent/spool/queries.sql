@@ -100,5 +100,8 @@ SELECT at, what, text FROM events WHERE mid = ? ORDER BY id
 -- name: finished_of
 SELECT taken_at, finished_at, outcome, text FROM finished WHERE mid = ?
 
+-- name: waits
+SELECT count(*) FROM copies WHERE mid = ? AND state IN ('held', 'queued')
+
 -- name: taken_of
 SELECT taken_at FROM copies WHERE mid = ?

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.spool.database import (
     MAX_CONTENT,
-    NONSENSE,
     Batch,
     Damage,
     Database,
@@ -23,6 +23,7 @@ from tdc.node_agent.spool.errors import SpoolFull, SpoolUnavailable
 from tdc.node_agent.spool.health import NOT_OPEN, Bounds, Health
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.opening import Opened
+from tdc.node_agent.spool.suspects import Step, Suspects
 from tdc.node_agent.spool.values import (
     Copy,
     CopyState,
@@ -60,6 +61,7 @@ class Spool:
         self._told_unhealthy = False
         self._warning: str | None = None
         self._ledger = Ledger()
+        self._suspects = Suspects()
         self._mid = 0
         self._unmarked: set[int] = set()
         self._mark_timer: asyncio.TimerHandle | None = None
@@ -179,7 +181,7 @@ class Spool:
             try:
                 with ledger.reading(intake for intake, _, _ in popped):
                     read = await self._writer.ask(
-                        lambda database: _read_within(database, missing, max_bytes)
+                        lambda database: _read_within(database, missing, max_bytes, self._suspects)
                     )
             except BaseException as error:
                 for intake, mid, due_at in popped:
@@ -198,6 +200,14 @@ class Spool:
                 ledger.claim(copy, due_at)
                 copies.append(copy)
         return copies
+
+    def building(self, mid: int) -> AbstractContextManager[None]:
+        """Return what notes that a claimed copy's report is built while the body runs.
+
+        A copy during which the agent dies again and again is set aside at open. The body must
+        not await.
+        """
+        return self._suspects.marked(Step.BUILDING, mid)
 
     def unclaim(self, mids: Iterable[int]) -> None:
         """Give claimed copies back, due as before; no attempt is counted."""
@@ -304,10 +314,11 @@ class Spool:
         self._ledger = opened.ledger
         self._mid = opened.highest_mid
         self._warning = opened.warning
+        self._suspects = opened.suspects
         if opened.warning is not None:
             self._log.error(opened.warning)
-        for mid in opened.nonsense:
-            self._log.damaged(mid, NONSENSE)
+        for mid, reason in opened.damaged.items():
+            self._log.damaged(mid, reason)
         if opened.were_held:
             self._log.warning(
                 f"{opened.were_held} copies were waiting for the next hop's answer when the agent "
@@ -367,13 +378,14 @@ class Spool:
 
 
 def _read_within(
-    database: Database, mids: Iterable[int], max_bytes: int
+    database: Database, mids: Iterable[int], max_bytes: int, suspects: Suspects
 ) -> dict[int, Copy | Damage]:
     """Return the copies up to the one, the first at least, that reaches `max_bytes`."""
     read: dict[int, Copy | Damage] = {}
     room = max_bytes
     for mid in mids:
-        found = read[mid] = database.read(mid)
+        with suspects.marked(Step.READING, mid):
+            found = read[mid] = database.read(mid)
         room -= len(found.content) if isinstance(found, Copy) else 0
         if room <= 0:
             break

@@ -14,7 +14,7 @@ class CopyState(StrEnum):
     HELD = "held"  # durable; the next hop has not answered for the original yet
     QUEUED = "queued"  # to be delivered at `next_at`
     DEAD = "dead"  # on the dead-letter list, with a reason
-    DAMAGED = "damaged"  # its row does not match its checksum; set aside
+    DAMAGED = "damaged"  # its row can't be trusted, or kills the agent; set aside
 
 
 @dataclass(frozen=True, slots=True)
