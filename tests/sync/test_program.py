@@ -134,6 +134,29 @@ async def test_a_spool_that_cannot_be_opened_holds_up_no_original(
     assert "Traceback" not in log.read_text()
 
 
+async def test_files_that_cannot_be_written_hold_up_no_original(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with SmtpSink() as sink:
+        path = config(tmp_path, listen=port, next_hop=sink.port)
+        text = path.read_text().replace("ports.json", "nowhere/ports.json")
+        path.write_text(text + '[log]\nfile = "nowhere/log"\n')
+        async with program(path) as process:
+            await until(lambda: takes_mail(port), timeout=15)
+            await asyncio.to_thread(send, port)
+            process.send_signal(signal.SIGTERM)
+            code, said = await ended(process)
+    assert code == 0, said
+    assert "[log] file can't be written" in said
+    assert "ports_file: " in said
+    assert len(sink.messages) == 1
+
+
+def takes_mail(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def send(port: int) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
         client.sendmail("a@example.com", ["b@example.org"], b"Subject: x\r\n\r\nhello\r\n")

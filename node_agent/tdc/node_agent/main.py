@@ -120,14 +120,18 @@ def _read_token(path: str) -> str:
 def run(options: Options) -> int:
     """Run the agent until SIGTERM or SIGINT; return the exit code."""
     with contextlib.ExitStack() as stack:
+        trouble = ""
         try:
             stream = _log_stream(stack, options.log.file)
-        except OSError as error:
-            raise OptionsError(f"[log] file can't be written: {error}") from None
+        except OSError as error:  # mail must not wait for a log
+            trouble = f"[log] file can't be written: {error}; log lines go to standard error"
+            stream = sys.stderr
         log = TdcLog(options.log.intake_name, stream=stream)
         stack.callback(log.close)
         settings = ConnectorSettings.defaults()
         log.configure(settings.log_level, settings.log_format)
+        if trouble:
+            log.error(trouble)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_until_signal(options, log))
@@ -189,7 +193,7 @@ async def serving(options: Options, log: TdcLog) -> AsyncIterator[int]:
         smtp_filter = await stack.enter_async_context(
             SmtpFilter(_filter_options(options, machine), taker, counters, log)
         )
-        stack.enter_context(_announced(options, smtp_filter.port))
+        stack.enter_context(_announced(options, smtp_filter.port, log))
         _calm_collector()
         log.info(f"agent {VERSION} of machine {machine} takes mail at port {smtp_filter.port}")
         yield smtp_filter.port
@@ -248,17 +252,21 @@ def _delivery_options(options: Options, machine: str) -> DeliveryOptions:
 
 
 @contextlib.contextmanager
-def _announced(options: Options, port: int) -> Iterator[None]:
-    """Write the ports file, if one is asked for; remove it at the end."""
+def _announced(options: Options, port: int, log: TdcLog) -> Iterator[None]:
+    """Write the ports file, if one is asked for; remove it at the end. Mail never waits for it."""
     if options.ports_file is None:
         yield
         return
     content = json.dumps({"smtp": port, "pid": os.getpid()}).encode() + b"\n"
-    durable_file.write(options.ports_file, content, mode=durable_file.READABLE)
+    try:
+        durable_file.write(options.ports_file, content, mode=durable_file.READABLE)
+    except durable_file.NotWritten as error:
+        log.error(f"ports_file: {error}")
     try:
         yield
     finally:
-        options.ports_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            options.ports_file.unlink(missing_ok=True)
 
 
 def _log_stream(stack: contextlib.ExitStack, path: Path | None) -> TextIO:
