@@ -59,7 +59,7 @@ def test_nothing_is_left_of_a_demo_that_is_ended(
     ) as demo:
         assert demo.stdout is not None
         assert any(line.startswith("== 2.") for line in demo.stdout)
-        (folder,) = tmp_path.iterdir()
+        (folder,) = tmp_path.glob("tdc-demo-*")
         assert len(programs(folder)) > 1
         demo.send_signal(number)
         _, said = demo.communicate(timeout=30)
