@@ -37,6 +37,7 @@ _CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.CommitTooLarge, grpc.StatusCode.FAILED_PRECONDITION),
     (store.CommitUnsettled, grpc.StatusCode.UNAVAILABLE),
     (store.EtcdError, grpc.StatusCode.UNAVAILABLE),
+    # The health library does not serve Health.List; each RPC of ours is served.
     (NotImplementedError, grpc.StatusCode.UNIMPLEMENTED),
 )
 
