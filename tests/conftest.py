@@ -1,4 +1,4 @@
-"""Which event loop a test runs on: the agent's rooms on the agent's own, as in the product."""
+"""The order of the tests, and the event loop of each: the agent's rooms run on the agent's own."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def pytest_asyncio_loop_factories(
     if item.path.parent.name in AGENT_ROOMS:
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first: one that began last would keep one worker busy, the other idle."""
+    items.sort(key=lambda item: -len({"system", "crash"} & set(item.keywords)))

@@ -12,9 +12,9 @@ from tests.fakes.smtp_sink import SmtpSink
 from tests.ingest.conftest import running_filter
 from tests.ingest.dialogue import Side, connected
 from tests.stage.fleet import Gateway, Stage
-from tests.system.conftest import copying, fleet, folder
+from tests.system.conftest import copying
 
-__all__ = ["copying", "fleet", "folder"]  # fixtures
+__all__ = ["copying"]  # a fixture
 
 HELLO = b"EHLO x\r\n"
 MAIL = b"MAIL FROM:<a@b.example>\r\n"

@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from tdc.node_agent.spool import writer
+
+
+@pytest.fixture(autouse=True)
+def quick_healing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spool that can't write or open tries again soon, so that a test need not wait for it."""
+    monkeypatch.setattr(writer, "RETRY", 0.2)
 
 
 @pytest.fixture

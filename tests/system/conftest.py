@@ -1,44 +1,37 @@
-"""Fixtures of the system tests: a short folder on a real disk, and a stage in it."""
+"""Fixtures of the system tests: a stage in a short folder (sockets live in it) on a real disk.
+
+Logs are shown if a test fails.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.demo.messages import HOME
 from tests.stage.fleet import INTAKE_ADDRESS, Stage, stage
 from tests.system.postfix import POSTFIX
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short path (sockets live in it), removed afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="tdc-test-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+@contextlib.asynccontextmanager
+async def _fleet() -> AsyncIterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="tdc-test-", ignore_cleanup_errors=True) as name:
+        async with stage(Path(name)) as running:
+            await running.tdc("cluster", "create", "demo")
+            try:
+                yield running
+            finally:
+                for log in sorted(Path(name).glob("**/*.log")):
+                    with contextlib.suppress(OSError):
+                        print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
 
 
-@pytest.fixture
-async def fleet(folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    """Manager, DNS and intake, with an empty cluster `demo`; logs are shown if the test fails."""
-    async with stage(folder) as running:
-        await running.tdc("cluster", "create", "demo")
-        try:
-            yield running
-        finally:
-            for log in sorted(folder.glob("**/*.log")):
-                with contextlib.suppress(OSError):
-                    print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
-
-
-@pytest.fixture
-async def copying(fleet: Stage) -> Stage:
-    """The same with TDC enabled at the cluster."""
+async def _enable(fleet: Stage) -> None:
     await fleet.tdc(
         "settings",
         "set",
@@ -51,7 +44,31 @@ async def copying(fleet: Stage) -> Stage:
         "retry.maximum=2s",
         "--yes",
     )
-    return fleet
+
+
+@pytest.fixture
+async def copying() -> AsyncIterator[Stage]:
+    """Manager, DNS and intake, with a cluster `demo` where TDC is enabled."""
+    async with _fleet() as fleet:
+        await _enable(fleet)
+        yield fleet
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Stage]:
+    """The same with nothing set, one for a module: none of its tests counts on what another left.
+
+    Tests that use it run on the module's loop: `pytest.mark.asyncio(loop_scope="module")`.
+    """
+    async with _fleet() as fleet:
+        yield fleet
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_copying(shared: Stage) -> Stage:
+    """The shared one with TDC enabled at the cluster."""
+    await _enable(shared)
+    return shared
 
 
 needs_postfix = pytest.mark.skipif(

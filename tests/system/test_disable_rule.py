@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.demo.messages import Message
 from tests.demo.send import send_all
 from tests.stage.fleet import Stage
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 HELLO = Message(
     "hello", "alice@partner.example", ("bob@corp.example",), b"Subject: hello\r\n\r\nHello\r\n"
 )
 
 
-async def _fleet_of_three(fleet: Stage) -> None:
-    await fleet.tdc("group", "create", "branch", "--cluster", "demo", "--yes")
-    await fleet.add_gateway("mx1", group="Main_Group")
-    await fleet.add_gateway("mx2", group="Main_Group")
-    await fleet.add_gateway("mx3", group="branch")
-    await fleet.in_sync()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def of_three(shared_copying: Stage) -> Stage:
+    """The fleet with three gateways in two groups."""
+    await shared_copying.tdc("group", "create", "branch", "--cluster", "demo", "--yes")
+    await shared_copying.add_gateway("mx1", group="Main_Group")
+    await shared_copying.add_gateway("mx2", group="Main_Group")
+    await shared_copying.add_gateway("mx3", group="branch")
+    return shared_copying
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def three(of_three: Stage) -> AsyncIterator[Stage]:
+    """The same, all copying; rolled back afterwards to what was set before."""
+    before = await _revision(of_three)
+    await of_three.in_sync()
+    yield of_three
+    if await _revision(of_three) != before:
+        await of_three.tdc("commit", "rollback", str(before), "--yes")
+
+
+async def _revision(fleet: Stage) -> int:
+    return int((await fleet.json("commit", "history"))[0]["revision"])
 
 
 async def _present(fleet: Stage, level: str, name: str) -> dict[str, Any]:
@@ -36,15 +54,14 @@ async def _copying(fleet: Stage) -> dict[str, bool]:
 
 
 async def test_a_disable_on_one_machine_reaches_its_group_and_cluster_at_once(
-    copying: Stage,
+    three: Stage,
 ) -> None:
     """Same revision; inheriting machines stop within a second; own enabled = true goes on."""
-    await _fleet_of_three(copying)
-    await copying.tdc("settings", "set", "machine", "mx3", "enabled=true", "--yes")
-    await copying.in_sync()
-    assert await _copying(copying) == {"mx1": True, "mx2": True, "mx3": True}
+    await three.tdc("settings", "set", "machine", "mx3", "enabled=true", "--yes")
+    await three.in_sync()
+    assert await _copying(three) == {"mx1": True, "mx2": True, "mx3": True}
 
-    plan = await copying.json("settings", "set", "machine", "mx1", "enabled=false", "--dry-run")
+    plan = await three.json("settings", "set", "machine", "mx1", "enabled=false", "--dry-run")
     assert sorted(plan["stop_copying"]) == ["mx1", "mx2"]
     assert {
         (row["level"], row["name"], row["setting"], row["after"]) for row in plan["levels"]
@@ -54,59 +71,56 @@ async def test_a_disable_on_one_machine_reaches_its_group_and_cluster_at_once(
         ("cluster", "demo", "enabled", False),
     }
 
-    commit = await copying.json("settings", "set", "machine", "mx1", "enabled=false", "--yes")
+    commit = await three.json("settings", "set", "machine", "mx1", "enabled=false", "--yes")
     await asyncio.sleep(1.0)
-    taken_before = len(copying.intake.messages)
+    taken_before = len(three.intake.messages)
     for name in ("mx1", "mx2", "mx3"):
-        await send_all("127.0.0.1", copying.gateways[name].port, [HELLO])
-    await copying.intake.wait_for(taken_before + 1)
-    assert await _copying(copying) == {"mx1": False, "mx2": False, "mx3": True}
-    assert len(copying.intake.messages) == taken_before + 1
+        await send_all("127.0.0.1", three.gateways[name].port, [HELLO])
+    await three.intake.wait_for(taken_before + 1)
+    assert await _copying(three) == {"mx1": False, "mx2": False, "mx3": True}
+    assert len(three.intake.messages) == taken_before + 1
 
     for level, name in (("machine", "mx1"), ("group", "Main_Group"), ("cluster", "demo")):
-        assert (await _present(copying, level, name))["enabled"] is False
-    effective = await copying.json("settings", "show", "--effective", "mx2")
+        assert (await _present(three, level, name))["enabled"] is False
+    effective = await three.json("settings", "show", "--effective", "mx2")
     assert effective["settings"]["enabled"] == {
         "value": False,
         "origin": {"level": "group", "name": "Main_Group", "revision": commit["revision"]},
     }
-    shown = await copying.json("commit", "show", str(commit["revision"]))
+    shown = await three.json("commit", "show", str(commit["revision"]))
     key = ("level", "name", "setting", "before", "after")
     assert [{k: row[k] for k in key} for row in shown["levels"]] == [
         {k: row[k] for k in key} for row in plan["levels"]
     ]
 
 
-async def test_rolling_back_restores_everything(copying: Stage) -> None:
+async def test_rolling_back_restores_everything(three: Stage) -> None:
     """What the rule set above is taken away again, and every machine copies as before."""
-    await _fleet_of_three(copying)
-    before = (await copying.json("commit", "history"))[0]["revision"]
+    before = await _revision(three)
     levels = [("machine", "mx1"), ("group", "Main_Group"), ("cluster", "demo")]
-    present = [await _present(copying, *level) for level in levels]
-    await copying.tdc("settings", "set", "machine", "mx1", "enabled=false", "--yes")
-    await copying.wait_for(lambda rows: not any(row["copying"] for row in rows.values()))
+    present = [await _present(three, *level) for level in levels]
+    await three.tdc("settings", "set", "machine", "mx1", "enabled=false", "--yes")
+    await three.wait_for(lambda rows: not any(row["copying"] for row in rows.values()))
 
-    await copying.tdc("commit", "rollback", str(before), "--yes")
+    await three.tdc("commit", "rollback", str(before), "--yes")
 
-    await copying.wait_for(lambda rows: all(row["copying"] for row in rows.values()))
-    assert [await _present(copying, *level) for level in levels] == present
+    await three.wait_for(lambda rows: all(row["copying"] for row in rows.values()))
+    assert [await _present(three, *level) for level in levels] == present
 
 
-async def test_an_agent_stops_copying_within_a_second_of_the_commit(copying: Stage) -> None:
+async def test_an_agent_stops_copying_within_a_second_of_the_commit(three: Stage) -> None:
     """Measured at the gateway by mail, not by status."""
-    await copying.add_gateway("mx1", group="Main_Group")
-    await copying.in_sync()
-    port = copying.gateways["mx1"].port
+    port = three.gateways["mx1"].port
+    taken = len(three.intake.messages)
     await send_all("127.0.0.1", port, [HELLO])
-    await copying.intake.wait_for(1)
+    await three.intake.wait_for(taken + 1)
 
-    await copying.tdc("settings", "set", "group", "Main_Group", "enabled=false", "--yes")
+    await three.tdc("settings", "set", "group", "Main_Group", "enabled=false", "--yes")
     deadline = time.monotonic() + 1.0
     while time.monotonic() < deadline:
-        before = len(copying.intake.messages)
         await send_all("127.0.0.1", port, [HELLO])
-    await copying.wait_for(lambda rows: rows["mx1"]["queued"] == 0)
-    before = len(copying.intake.messages)
+    await three.wait_for(lambda rows: rows["mx1"]["queued"] == 0)
+    before = len(three.intake.messages)
     await send_all("127.0.0.1", port, [HELLO])
-    await copying.wait_for(lambda rows: rows["mx1"]["queued"] == 0)
-    assert len(copying.intake.messages) == before
+    await three.wait_for(lambda rows: rows["mx1"]["queued"] == 0)
+    assert len(three.intake.messages) == before
