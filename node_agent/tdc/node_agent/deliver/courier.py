@@ -218,11 +218,12 @@ class _CourierTask:
         else:
             trouble = None if finished.succeeded else self._answered(job, finished)
         self._courier.current = None
-        await self._recorded(UNRECORDED)
+        # Nothing waits between the reply and its mark: a stop in between would send it again.
         if trouble is None:
             self._delivered(job, finished.reply.text)
         else:
             self._act_on(job, trouble, was_idle=was_idle)
+        await self._recorded(UNRECORDED)
         return following
 
     def _delivered(self, job: _Job, reply: str) -> None:
