@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
 from tdc.node_agent.deliver.resolver import Resolver, split_hop
@@ -32,6 +34,14 @@ async def test_hosts_come_in_order_with_their_addresses() -> None:
         resolver = Resolver([dns.nameserver])
         assert await find(resolver, "intake.example") == ["2001:db8::1", "192.0.2.1", "192.0.2.3"]
         assert await find(resolver, "plain.example") == ["192.0.2.9"]
+
+
+async def test_two_nameservers_of_one_address_keep_their_ports() -> None:
+    async with DnsServer(ZONE) as dns:
+        with socket.socket(type=socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            other = f"127.0.0.1:{silent.getsockname()[1]}"
+            assert await find(Resolver([dns.nameserver, other]), "plain.example") == ["192.0.2.9"]
 
 
 async def test_a_truncated_answer_is_asked_for_again_over_tcp() -> None:

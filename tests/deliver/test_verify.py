@@ -26,6 +26,7 @@ MX = Candidate("mx1.intake.example", "192.0.2.1", 25)
 FOREIGN = Candidate("mx.hosting.example", "192.0.2.1", 25)
 ROUTE = Candidate("relay.local.example", "192.0.2.1", 25, by_mx=False)
 LITERAL = Candidate("192.0.2.1", "192.0.2.1", 25, by_mx=False)
+LITERAL_6 = Candidate("2001:DB8::1", "2001:DB8::1", 25, by_mx=False)
 
 
 @pytest.fixture
@@ -82,6 +83,8 @@ def handshake(
         (["intake.example"], ROUTE, {}, True),
         (["192.0.2.1"], LITERAL, {}, True),
         (["192.0.2.2"], LITERAL, {}, False),
+        (["2001:db8::1"], LITERAL_6, {}, True),
+        (["2001:db8::2"], LITERAL_6, {}, False),
     ],
 )
 def test_which_name_is_right(

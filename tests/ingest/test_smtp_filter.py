@@ -19,7 +19,7 @@ from tests.fakes.listening import listening
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
 from tests.ingest.conftest import Bench, running_filter
-from tests.ingest.dialogue import connected
+from tests.ingest.dialogue import Side, connected
 from tests.system.postfix import free_port
 
 SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")
@@ -82,6 +82,36 @@ async def test_a_next_hop_that_ponders_a_recipient_has_more_time_than_for_data(
                 assert line
         assert line.startswith(b"354")
         await mta.close()
+
+
+async def test_an_idle_connection_that_offers_less_holds_no_message_up(tmp_path: Path) -> None:
+    """Two next hops that differ: what the one lacks must not be met again and again."""
+    offers = iter([b"PIPELINING", *[b"8BITMIME"] * 3])
+
+    async def hop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine = next(offers)
+        writer.write(b"220 hop\r\n")
+        while line := await reader.readline():
+            writer.write(b"250-hop\r\n250 %s\r\n" % mine if line[:4] == b"EHLO" else b"250 ok\r\n")
+        writer.close()
+
+    async with listening(hop) as port, running_filter(tmp_path, port) as bench:
+
+        async def begun() -> Side:
+            mta = await connected(bench.filter.port)
+            await mta.expect("220 *")
+            await mta.send("EHLO x")
+            while (await mta.reader.readline())[3:4] == b"-":
+                pass
+            await mta.send("MAIL FROM:<a@b.example>")
+            await mta.expect("250 ok")
+            return mta
+
+        first, second = await begun(), await begun()
+        for mta in (second, first):  # the one that offers less is on top
+            await mta.send("RSET")
+            await mta.expect("250 2.0.0 Ok")
+        await begun()
 
 
 async def test_odd_messages_leave_as_they_came_and_so_do_their_copies(tmp_path: Path) -> None:

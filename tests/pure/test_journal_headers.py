@@ -43,6 +43,15 @@ def test_header_of_odd_messages(content: bytes, subject: str, end: int) -> None:
     assert facts.end == end
 
 
+@pytest.mark.parametrize(
+    "charset", ["no\0charset", "hex", "idna", "undefined", "x" * 5_000, "\xff"]
+)
+def test_a_charset_that_is_none_does_not_keep_a_message_from_its_report(charset: str) -> None:
+    """With a NUL in it Python raises what it raises for no other: a sender could hide so."""
+    raw = f"=?{charset}?q?caf=E9?= \0".encode()
+    assert "caf" in read_headers(b"Subject: " + raw + b"\r\n\r\n").subject
+
+
 @given(content=st.binary(max_size=400))
 def test_no_bytes_make_it_fail(content: bytes) -> None:
     facts = read_headers(content)

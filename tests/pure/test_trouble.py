@@ -92,8 +92,8 @@ def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
 
 
 def test_a_limit_for_a_connection_is_nobodys_fault() -> None:
-    assert reply(Stage.MAIL, "421 enough", delivered_before=10).verdict is Verdict.AGAIN
-    assert error(Stage.MAIL, Error.DROPPED, delivered_before=1).verdict is Verdict.AGAIN
+    assert reply(Stage.MAIL, "421 enough", answered_before=10).verdict is Verdict.AGAIN
+    assert error(Stage.MAIL, Error.DROPPED, answered_before=1).verdict is Verdict.AGAIN
     assert error(Stage.MAIL, Error.DROPPED).verdict is Verdict.HOLD
 
 
@@ -119,7 +119,7 @@ TROUBLES = st.builds(
     error=st.sampled_from(Error),
     text=st.text(max_size=10),
     more_hosts=st.booleans(),
-    delivered_before=st.integers(0, 3),
+    answered_before=st.integers(0, 3),
     may_be_taken=st.booleans(),
     declared_size=st.booleans(),
 )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tdc.node_agent.spool.errors import SpoolUnavailable
+from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
@@ -223,6 +225,40 @@ async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
     assert spool.facts().warning is None
     assert spool.facts().queued == 1
     await spool.close()
+
+
+def test_a_file_and_its_log_stay_together_wherever_setting_them_aside_is_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest copies are in the log alone."""
+    steps_left = 0
+
+    def cut(name: str) -> Callable[..., object]:
+        whole = getattr(Path, name)
+
+        def step(*given: object, **more: object) -> object:
+            nonlocal steps_left
+            steps_left -= 1
+            if steps_left < 0:
+                raise OSError("cut")
+            return whole(*given, **more)
+
+        return step
+
+    for steps in range(6):
+        here = SpoolFolder.open(folder / str(steps))
+        (folder / str(steps) / "spool.db").write_bytes(b"file")
+        (folder / str(steps) / "spool.db-wal").write_bytes(b"log")
+        steps_left = steps
+        with monkeypatch.context() as patch, contextlib.suppress(OSError):
+            for name in ("rename", "hardlink_to", "unlink"):
+                patch.setattr(Path, name, cut(name))
+            here.set_aside(1.0)
+        here.close()
+        names = [each for each in (folder / str(steps)).iterdir() if each.read_bytes() == b"file"]
+        assert [Path(f"{each}-wal").read_bytes() for each in names] == [b"log"]
+    assert steps_left >= 0, "the last time nothing was cut"
+    assert [each.name for each in names] == ["spool.damaged-1"]
 
 
 async def test_a_file_that_vanished_is_told_and_message_numbers_go_on(folder: Path) -> None:

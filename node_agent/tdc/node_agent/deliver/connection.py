@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self.candidate = candidate
         self.tls_version = ""
         self.delivered = 0
+        self.answered = 0  # reports, the refused ones too
         self._timeouts = timeouts
         self._dialogue = Dialogue(helo_name)
         self._transport: asyncio.Transport | None = None
@@ -151,6 +152,7 @@ class Connection(asyncio.Protocol):
                 if self._announced is not None:
                     self._dialogue.announce(self._announced)
             elif isinstance(event, Finished):
+                self.answered += 1
                 if event.succeeded:
                     self.delivered += 1
                 return event
@@ -339,7 +341,7 @@ class Connection(asyncio.Protocol):
             stage=stage,
             error=error,
             text=text,
-            delivered_before=self.delivered,
+            answered_before=self.answered,
         )
 
     def _tls_trouble(self, text: str) -> Trouble:
@@ -357,7 +359,7 @@ class Connection(asyncio.Protocol):
                 stage=stage,
                 error=error,
                 text=text,
-                delivered_before=self.delivered,
+                answered_before=self.answered,
                 may_be_taken=self.may_be_taken(transaction),
             )
         )

@@ -218,11 +218,12 @@ class _CourierTask:
         else:
             trouble = None if finished.succeeded else self._answered(job, finished)
         self._courier.current = None
-        await self._recorded(UNRECORDED)
+        # Nothing waits between the reply and its mark: a stop in between would send it again.
         if trouble is None:
             self._delivered(job, finished.reply.text)
         else:
             self._act_on(job, trouble, was_idle=was_idle)
+        await self._recorded(UNRECORDED)
         return following
 
     def _delivered(self, job: _Job, reply: str) -> None:
@@ -238,7 +239,7 @@ class _CourierTask:
             where=str(self._connection.candidate),
             stage=finished.stage,
             reply=finished.reply,
-            delivered_before=self._connection.delivered,
+            answered_before=self._connection.answered - 1,
             declared_size=job.transaction.declare_size,
         )
 
@@ -248,11 +249,11 @@ class _CourierTask:
         more = destination.others_left(candidate, self._candidates, now)
         outcome = judge(replace(trouble, more_hosts=more))
         if outcome.verdict is Verdict.AGAIN and not destination.may_go_again(job.copy):
-            outcome = judge(replace(trouble, more_hosts=more, delivered_before=0))
+            outcome = judge(replace(trouble, more_hosts=more, answered_before=0))
         match outcome.verdict:
             case Verdict.AGAIN:
                 self._leaving = True
-                if not was_idle:
+                if not was_idle and self._connection.delivered:
                     self._learn_messages()
             case Verdict.WITHOUT_SIZE:
                 destination.declare_size = False

@@ -28,10 +28,6 @@ def prepare(
     if not _carries(offers, report.needs):
         report = build(copy, settings, reporter, fallback=True)
     needs = report.needs
-    if needs.smtputf8 and not offers.smtputf8:
-        return Outcome(
-            Verdict.DEFER, "SMTPUTF8 Missing", "the intake does not offer SMTPUTF8 (RFC 6531)"
-        )
     if offers.size and report.size > offers.size:  # RFC 1870 section 6.1
         return Outcome(
             Verdict.DEAD,
@@ -51,6 +47,8 @@ def prepare(
 
 def _carries(offers: Offers, needs: Needs) -> bool:
     if needs.binary and not (offers.chunking and offers.binary):
+        return False
+    if needs.smtputf8 and not offers.smtputf8:
         return False
     return offers.eight_bit or not needs.eight_bit
 

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
+from dns.nameserver import Do53Nameserver
 from dns.rdtypes.ANY.MX import MX
 from tdc.node_agent.deliver.mx import (
     Candidate,
@@ -138,9 +139,7 @@ def _resolver(nameservers: Sequence[str]) -> dns.asyncresolver.Resolver:
     resolver.timeout = 3.0
     resolver.retry_servfail = False
     if nameservers:
-        hops = [split_hop(server, 53) for server in nameservers]
-        resolver.nameservers = [host for host, _ in hops]
-        resolver.nameserver_ports = dict(hops)
+        resolver.nameservers = [Do53Nameserver(*split_hop(server, 53)) for server in nameservers]
     return resolver
 
 

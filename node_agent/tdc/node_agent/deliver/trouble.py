@@ -48,7 +48,7 @@ class Error(StrEnum):
 class Trouble:
     """One failure: where, at which stage, and the reply or the error with its text.
 
-    `delivered_before` counts reports that this connection has delivered; `more_hosts` says
+    `answered_before` counts reports accepted or refused on this connection; `more_hosts` says
     whether another host is left to try; `may_be_taken` that the whole message was sent and the
     reply is missing; `declared_size` that MAIL carried SIZE.
     """
@@ -59,7 +59,7 @@ class Trouble:
     error: Error | None = None
     text: str = ""
     more_hosts: bool = False
-    delivered_before: int = 0
+    answered_before: int = 0
     may_be_taken: bool = False
     declared_size: bool = False
 
@@ -107,12 +107,12 @@ def _judge_error(trouble: Trouble) -> Outcome:
     check = f"{trouble.where} {trouble.text} ({trouble.stage})"
     if trouble.may_be_taken or trouble.stage in (Stage.CONTENT, Stage.DOT):
         return Outcome(Verdict.DEFER, reason, check)
-    if trouble.stage in _IN_TRANSACTION and trouble.delivered_before:
+    if trouble.stage in _IN_TRANSACTION and trouble.answered_before:
         return Outcome(Verdict.AGAIN, reason, check)
     return _host(trouble, reason, check)
 
 
-_IN_TRANSACTION = {Stage.MAIL, Stage.RCPT, Stage.DATA}
+_IN_TRANSACTION = {Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA}
 _ERROR_REASONS = {
     Error.REFUSED: "Connection Error",
     Error.TIMEOUT: "Timeout",
@@ -156,7 +156,7 @@ def _too_large(reply: Reply) -> bool:
 
 def _judge_goodbye(trouble: Trouble, check: str) -> Outcome:
     # The intake limits messages for each connection: a fact to learn, not an error.
-    if trouble.stage in _IN_TRANSACTION and trouble.delivered_before:
+    if trouble.stage in _IN_TRANSACTION and trouble.answered_before:
         return Outcome(Verdict.AGAIN, "Connection Limit", check)
     if trouble.stage is Stage.DOT:
         return Outcome(Verdict.DEFER, "Intake Busy", check)

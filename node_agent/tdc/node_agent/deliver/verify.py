@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,18 @@ def _name_matches(
     if covers(names, policy.domain):
         return True
     if not candidate.by_mx:  # the operator's own route names the host
-        return covers(names, candidate.host) or candidate.host in addresses
+        return covers(names, candidate.host) or any(
+            _is_same_address(address, candidate.host) for address in addresses
+        )
     return is_below(candidate.host, policy.domain) and covers(names, candidate.host)
+
+
+def _is_same_address(one: str, other: str) -> bool:
+    """Compare as addresses: OpenSSL writes an IPv6 address in full, an operator hardly."""
+    try:
+        return ip_address(one.strip()) == ip_address(other)
+    except ValueError:
+        return False
 
 
 def _configured(wanted: str, names: set[str]) -> bool:

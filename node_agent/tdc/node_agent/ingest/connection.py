@@ -171,7 +171,9 @@ class MtaConnection(SMTP, asyncio.BufferedProtocol):
 
     def _timeout_cb(self) -> None:
         self._timeout_handle = None
-        if self._input is None:  # we wait for the next hop, which has its own timeouts
+        # What has just come is not late; and we may wait for the next hop, which has its own
+        # timeouts.
+        if self._input is None or self._input.done():
             self._reset_timeout()
         elif self.loop.time() < self._deadline:
             self._set_deadline(self._deadline)

@@ -6,7 +6,7 @@ Errors of connecting (OSError, TimeoutError) end here as NextHopUnavailable.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, Capabilities, HopConnection, HopLost
@@ -57,13 +57,19 @@ class NextHopPool:
         assert self.learned is not None
         return self.learned
 
-    async def acquire(self, *, fresh: bool = False) -> HopConnection:
-        """Lend a connection: an idle one unless `fresh`. Raises NextHopUnavailable."""
+    async def acquire(self, *, fresh: bool = False, needs: Collection[str] = ()) -> HopConnection:
+        """Lend a connection: an idle one that offers what `needs` names, unless `fresh`.
+
+        A new one may offer less. Raises NextHopUnavailable.
+        """
         self._drop_stale()
-        if not fresh and self._idle:
+        while self._idle and not fresh:
             hop = self._idle.pop()
-            hop.reused = True
-            return hop
+            if hop.usable and all(word in hop.capabilities for word in needs):
+                hop.reused = True
+                return hop
+            # One that offers less, kept, would be met by each message that follows.
+            self.discard(hop, politely=True)
         reasons = []
         for address in sorted(self._addresses, key=self._recently_failed):
             try:
@@ -102,8 +108,6 @@ class NextHopPool:
         oldest = self._loop.time() - IDLE_TIMEOUT
         while self._idle and (self._idle[0].idle_since < oldest or not self._idle[0].usable):
             self.discard(self._idle.pop(0), politely=True)
-        while self._idle and not self._idle[-1].usable:
-            self.discard(self._idle.pop())
 
     async def _connect(self, address: NextHop) -> HopConnection:
         try:

@@ -232,7 +232,7 @@ class FilterSession(MtaConnection):
             self._refuse(str(bad))
             return
         await self._settle()
-        if self._transaction.in_data:
+        if self._transaction.in_data and not self._closing:
             self.flush()
             await self._message()
 

@@ -35,6 +35,7 @@ from tdc.shared.mail.envelope import Envelope
 NO_NEXT_HOP = reply("451 4.4.1 The next hop takes no connection, try again")
 HOP_LOST = reply("451 4.4.2 The connection to the next hop was lost, try again")
 HOP_CHANGED = reply("421 4.3.2 The next hop changed its abilities, try again")
+NO_MAIL = reply("503 5.5.1 Send MAIL first")
 NO_ROOM = reply("451 4.3.1 The copy of this message can't be kept now, try again")
 SMALL_BODY = 64 * 1024
 XFORWARD_LINE = 400  # bytes of attributes in one command; its line may have 512
@@ -86,6 +87,7 @@ class Transaction:
         self._mail: Mail | None = None
         self._recipients: list[str] = []
         self._begun = False  # MAIL is pending or was accepted
+        self._without_mail = NO_MAIL  # the reply to RCPT and DATA then
         self._asked = 0  # recipients accepted or pending
 
     @property
@@ -118,11 +120,12 @@ class Transaction:
             raise BadCommand("503 5.5.1 Nested MAIL command")
         self.pending.append(Step(line, mail=parse_mail(line)))
         self._begun = True
+        self._without_mail = NO_MAIL
 
     def recipient(self, line: bytes) -> None:
         """Add a RCPT command; raises BadCommand."""
         if not self._begun:
-            raise BadCommand("503 5.5.1 Send MAIL first")
+            raise BadCommand(self._without_mail.text())
         step = Step(line, recipient=parse_recipient(line))
         if self._asked >= self._options.max_recipients:
             raise BadCommand("452 4.5.3 Too many recipients")
@@ -132,7 +135,7 @@ class Transaction:
     def data(self, line: bytes) -> None:
         """Add a DATA command; raises BadCommand."""
         if not self._begun:
-            raise BadCommand("503 5.5.1 Send MAIL first")
+            raise BadCommand(self._without_mail.text())
         self.pending.append(Step(line))
 
     def answer_in_turn(self, answer: Reply) -> None:
@@ -200,7 +203,7 @@ class Transaction:
     async def _borrow(self, *, fresh: bool) -> Reply | None:
         """Borrow a connection; return the reply to give where there is none."""
         try:
-            hop = await self._pool.acquire(fresh=fresh)
+            hop = await self._pool.acquire(fresh=fresh, needs=self.announced)
         except NextHopUnavailable as unavailable:
             self._log.warning(f"The next hop takes no mail: {unavailable}")
             return NO_NEXT_HOP
@@ -289,10 +292,14 @@ class Transaction:
         hop = self._hop
         if hop is not None and self._mail is not None:
             try:
-                await hop.exchange([b"RSET"], COMMAND_TIMEOUT)
+                answers = await hop.exchange([b"RSET"], COMMAND_TIMEOUT)
             except HopLost:
                 self._drop_hop()
+            else:
+                if not answers[0].accepted:  # the next message's MAIL would be a nested one there
+                    self._drop_hop()
         self._end()
+        self._without_mail = NO_MAIL
 
     def abandon(self) -> None:
         """End the transaction now; the next hop sees its connection closed and forgets it."""
@@ -310,8 +317,10 @@ class Transaction:
         hop, self._hop = self._hop, None
         if hop is not None:
             self._pool.discard(hop)
-        # Commands that follow in this transaction are refused: it is over at the next hop.
+        # Commands that follow in this transaction are refused, for now: it is over at the next
+        # hop, and a 503 would make the MTA return the message to its sender.
         self._mail = None
+        self._without_mail = HOP_LOST
 
     def _end(self) -> None:
         hop, self._hop = self._hop, None

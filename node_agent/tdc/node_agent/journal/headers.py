@@ -115,7 +115,7 @@ def _decoded(part: bytes | str, charset: str | None) -> str:
         return part
     try:
         return part.decode(charset or "latin-1", "replace")
-    except (LookupError, UnicodeError):  # a charset that nobody knows
+    except (LookupError, ValueError):  # a charset that nobody knows, or none with a NUL in it
         return part.decode("latin-1")
 
 

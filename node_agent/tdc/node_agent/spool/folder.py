@@ -72,16 +72,22 @@ class SpoolFolder:
         return path
 
     def set_aside(self, now: float) -> Path:
-        """Rename a file that can't be read, its write-ahead log with it; return the new name."""
-        aside = self._path / f"spool.damaged-{int(now)}"
-        number = 0
-        while aside.exists():
+        """Rename a file that can't be read, its write-ahead log with it; return the new name.
+
+        Wherever this is cut off, the two are together under one name: the log, without which the
+        newest copies are gone, has both names until the file has the new one.
+        """
+        aside, number = self._path / f"spool.damaged-{int(now)}", 0
+        while aside.exists() or Path(f"{aside}-wal").exists():
             number += 1
             aside = self._path / f"spool.damaged-{int(now)}.{number}"
-        for suffix in ("", "-wal"):
-            path = self._path / (DATABASE + suffix)
-            if path.exists():
-                path.rename(f"{aside}{suffix}")
+        file, log = self._path / DATABASE, self._path / f"{DATABASE}-wal"
+        if log.exists():
+            Path(f"{aside}-wal").hardlink_to(log)
+            _sync_folder(self._path)
+        file.rename(aside)
+        _sync_folder(self._path)
+        log.unlink(missing_ok=True)
         (self._path / f"{DATABASE}-shm").unlink(missing_ok=True)
         _sync_folder(self._path)
         return aside

@@ -32,7 +32,10 @@ DAMAGED_TRIES = 3
 """Failures in a row that met damage, with the indexes made anew in between, after which the file
 is set aside while the agent runs: it would take no copy and no mark any more."""
 
-VANISHED = "the spool's file was missing or empty; the copies it held are lost to us"
+VANISHED = (
+    "the spool's file was missing or empty; the copies it held are lost to us, unless it was set "
+    "aside just before: look for spool.damaged-* in its folder"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,33 @@
+"""Delivery that is stopped while its outcomes wait for a slow disk."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tdc.node_agent.deliver import courier, scheduler
+from tdc.shared.edge.tasks import running
+
+from tests.deliver.stage import staged
+
+
+async def test_what_the_intake_accepted_is_marked_however_slow_the_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop between a reply and its mark would have the report sent again."""
+    monkeypatch.setattr(courier, "UNRECORDED", 0)
+    monkeypatch.setattr(scheduler, "STOP_WITHIN", 0.2)
+    async with staged(tmp_path, run=False) as stage:
+        marked: list[int] = []
+
+        def delivered(mid: int, **_: str) -> asyncio.Future[None]:
+            marked.append(mid)
+            return asyncio.get_running_loop().create_future()
+
+        monkeypatch.setattr(stage.spool, "delivered", delivered)
+        for _ in range(3):
+            await stage.queue()
+        async with running(stage.delivery.run(), name="delivery"):
+            await stage.until(lambda: marked)
+        assert len(stage.intake.messages) == len(marked)

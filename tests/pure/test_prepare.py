@@ -1,0 +1,39 @@
+"""What is sent where the intake can't take the octets as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tdc.node_agent.deliver.dialogue import Offers, Transaction
+from tdc.node_agent.deliver.prepare import prepare
+from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.spool.values import Copy
+from tdc.shared.mail.envelope import Envelope
+from tdc.shared.settings.connector import ConnectorSettings
+
+ALL = Offers(eight_bit=True, smtputf8=True, chunking=True, binary=True)
+REPORTER = Reporter("mx1", bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("content", "offers", "encoded"),
+    [
+        ("Subject: é\r\n\r\n", ALL, False),
+        ("Subject: é\r\n\r\n", replace(ALL, smtputf8=False), True),
+        ("Subject: é\r\n\r\n", replace(ALL, eight_bit=False), True),
+        ("Subject: e\r\n\r\né", replace(ALL, smtputf8=False), False),
+        ("Subject: e\r\n\r\n\n", replace(ALL, binary=False), True),
+        ("Subject: e\r\n\r\n", Offers(), False),
+    ],
+)
+def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
+    content: str, offers: Offers, encoded: bool
+) -> None:
+    """docs/journal-report.md, "What the intake must offer": no copy is lost by it."""
+    envelope = Envelope("a@b.example", ("c@d.example",), smtputf8=True)
+    copy = Copy(1, "0" * 32, "copies@intake.example", envelope, content.encode(), 0.0)
+    sent = prepare(copy, ConnectorSettings.defaults(), REPORTER, offers)
+    assert isinstance(sent, Transaction)
+    assert (b"X-TDC-Original-Encoded: base64" in sent.parts[0]) == encoded
+    assert not sent.smtputf8 or offers.smtputf8
