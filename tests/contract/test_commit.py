@@ -23,7 +23,7 @@ from tdc.manager.store.errors import (
 )
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import CommitRecord, History
-from tdc.manager.store.keys import cluster_key, commits_prefix, head_key, machine_key
+from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
 from tdc.manager.store.values import Operation, Put, TxnResult, Unchanged
 
 from tests.contract.conftest import Server, shared_by_module
@@ -281,6 +281,23 @@ async def test_an_unreadable_machine_is_named_and_the_rest_is_served_and_changed
     if key == machine_key("west", "mx2"):
         kept_entry = json.loads(kept.value)["machines"]["mx1"]
         assert kept_entry == document["machines"]["mx1"]
+
+
+async def test_a_machine_whose_group_can_not_be_read_is_not_created_anew(
+    small_etcd: EtcdClient,
+) -> None:
+    await west(small_etcd)
+    own = set_values(machine("mx3"), max_message_size=1)
+    await commit(small_etcd, await stored(small_etcd), own, request_id="own")
+    key = group_key("west", "g2")
+    await small_etcd.txn([], [Put(key, json.dumps({"schema": 1, "groups": {"g2": 0}}).encode())])
+    found = (await assembled(small_etcd)).cluster
+    assert found is not None
+    assert "mx3" not in found.machines
+    before = await small_etcd.get(machine_key("west", "mx3"))
+    with pytest.raises(UnreadableTouched, match="'mx3' is there already"):
+        await commit(small_etcd, found, AddMachine("mx3", "Main_Group"), request_id="anew")
+    assert await small_etcd.get(machine_key("west", "mx3")) == before
 
 
 async def test_garbage_beside_readable_entries_survives_a_commit(small_etcd: EtcdClient) -> None:

@@ -11,14 +11,14 @@ from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.store import commit as commit_module
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import pack
-from tdc.manager.store.errors import Compacted, TokenUnknown, TokenUsed
+from tdc.manager.store.errors import Compacted, EtcdRefused, Reason, TokenUnknown, TokenUsed
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_AGE, CommitRecord, History
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import STORE
 from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
 from tdc.manager.store.store_id import UnreadableStore, store_id
-from tdc.manager.store.values import Delete, Put
+from tdc.manager.store.values import Delete, EtcdStatus, Put
 
 from tests.contract.conftest import shared_by_module
 from tests.contract.fleets import CLUSTER, SIGNED, commit, set_values, stored, west
@@ -66,6 +66,33 @@ async def test_a_round_compacts_to_the_round_before(small_etcd: EtcdClient) -> N
         if message.events:
             assert message.events[0].mod_revision == between
             break
+
+
+class _Restricted(EtcdClient):
+    """As etcd is to a user who is not root, in its stricter versions."""
+
+    async def status(self) -> EtcdStatus:
+        raise EtcdRefused(Reason.PERMISSION, "denied")
+
+    async def compact(self, revision: int, *, wait: bool = False) -> None:
+        raise EtcdRefused(Reason.PERMISSION, "denied")
+
+
+async def test_history_and_tokens_are_trimmed_where_etcd_keeps_the_rest_to_root(
+    small_etcd: EtcdClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await west(small_etcd)
+    async with _Restricted(small_etcd.options) as restricted:
+        await JoinStore(restricted).add("h", JoinToken("west", "g2", "mx3", MADE))
+        maintenance = Maintenance(restricted, own_member=False)
+        await maintenance.round_if_due(MADE)
+        done = await maintenance.round_if_due(MADE + TOKENS_KEPT + 1)
+        assert done is not None
+        assert (done.compacted, done.tokens) == (None, 1)
+        assert "its owner must do so" in caplog.text
+        for _ in range(2):
+            await maintenance.mend()
+    assert caplog.text.count("its owner must watch that") == 1
 
 
 async def test_old_commits_go_with_their_request_ids_but_never_the_newest(

@@ -130,6 +130,20 @@ async def test_unreadable_tls_files_are_named(tmp_path: Path) -> None:
             await client.get("/tdc/a")
 
 
+@pytest.mark.parametrize("size", [300_000, 1_400_000], ids=["by etcd", "by its gRPC"])
+async def test_an_etcd_that_takes_small_requests_only_refuses_for_certain(
+    tmp_path: Path, size: int
+) -> None:
+    arguments = ("--max-request-bytes=262144",)
+    async with (
+        external_etcd(tmp_path / "etcd", arguments=arguments) as etcd,
+        EtcdClient(etcd.options) as client,
+    ):
+        with pytest.raises(EtcdRefused) as caught:
+            await client.txn([], [Put("/tdc/t/big", os.urandom(size))])
+        assert caught.value.reason is Reason.TOO_LARGE
+
+
 async def test_a_full_store_says_what_to_do_and_is_mended(tmp_path: Path) -> None:
     """NOSPACE: writes are refused with the way out, reads go on; an own member mends itself."""
     quota = 2 * 1024 * 1024

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import pytest
+from tdc.manager.rpc import changes
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.manager.api import Api, add_group, add_machine, put, refused, restore, unset
@@ -268,3 +270,12 @@ async def test_explain_tells_who_set_each_value_when_and_why(api: Api) -> None:
     ]
     assert explanation.steps[0].time.seconds > 0
     assert answer.state == "offline"
+
+
+async def test_a_plan_too_large_to_be_sent_is_refused_in_words(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fleet(api)
+    monkeypatch.setattr(changes, "MAX_ANSWER", 100)
+    async with refused(STATUS.FAILED_PRECONDITION, "one group after another"):
+        await api.plan(put("cluster", "c1", max_message_size=1_000))

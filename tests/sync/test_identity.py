@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import stat
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from tdc.manager.identity.peer import (
     peer_of,
 )
 from tdc.shared.edge import grpc_tls
+from tdc.shared.edge.clock import Clock
 from tdc.shared.sync.identity import NotAnIdentity, identity_uri, parse_identity
 
 from tests.fakes.listening import listening
@@ -124,6 +126,16 @@ async def test_a_certificate_says_which_machine_or_operator_calls(authority: Aut
         )
         operator = authority.issue_operator("anna")
         assert await ask(address, authority.ca_pem, operator) == str(Operator("anna"))
+
+
+@pytest.mark.parametrize("wrong", [lambda: time.time() + 86_400, lambda: 0.0], ids=["+1d", "1970"])
+async def test_a_manager_whose_clock_was_wrong_at_its_start_is_believed(
+    tmp_path: Path, wrong: Clock
+) -> None:
+    made = Authority.create(tmp_path / "ca")
+    started = Authority.load(tmp_path / "ca", clock=wrong)
+    async with serving(made, started.issue_server()) as address:
+        assert await ask(address, made.ca_pem, machine(made))
 
 
 async def test_nobody_without_a_certificate_of_our_ca_is_let_in(

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.counters import Counters
+from tdc.node_agent.deliver.options import DestinationFacts
 from tdc.node_agent.log_lines import TdcLog
 from tdc.node_agent.status import machine_status
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.sync.apply import ATTEMPT, InForce
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.stream_wire import MAX_DESTINATIONS, agent_event
+from tdc.shared.sync.stream_state import StatusSaid
 from tdc.shared.sync.values import NOTHING_RUNS
+from tdc.v1 import agents_pb2
 
 from tests.sync.fleet import SPOOL
 
@@ -91,3 +96,24 @@ def test_content_that_is_hardly_json_is_damage(content: bytes, tmp_path: Path) -
     in_force = asyncio.run(started(tmp_path))
     assert "copying is off" in in_force.warnings[0]
     assert in_force.last_attempt is None
+
+
+async def test_a_status_is_never_larger_than_the_manager_takes(tmp_path: Path) -> None:
+    """An intake may answer at any length; that must not cost the machine its stream."""
+    in_force = await InForce.open(tmp_path, TdcLog())
+    row = DestinationFacts(
+        "the.tdc.queue", "i.example", "up", "", 0, 0, 0, 0, 0, None, "x" * 50_000, "", "y" * 50_000
+    )
+    long = machine_status(in_force, SPOOL, [row] * 500, Counters())
+    many = machine_status(
+        in_force, SPOOL, [replace(row, last_reply="", held_reason="")] * 2_000, Counters()
+    )
+    in_force.close()
+    for status in (long, many):
+        assert isinstance(agent_event(agents_pb2.AgentMessage(status=status)), StatusSaid)
+        assert status.warnings == [
+            f"only {len(status.destinations)} of {2_000 if status is many else 500} destinations "
+            "are reported here: there is no room for more"
+        ]
+    assert len(long.destinations) > 50
+    assert len(many.destinations) == MAX_DESTINATIONS

@@ -15,6 +15,7 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.stream import StreamEnded, _Session
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.stream_wire import MAX_AGENT_MESSAGE, MAX_DESTINATIONS
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 from tests.sync.fleet import ManagerSide, agent, until
@@ -26,10 +27,11 @@ STATUS = grpc.StatusCode
 HELLO = agents_pb2.Hello(protocol=1)
 
 
-async def ending_of(call: Call, message: agents_pb2.AgentMessage) -> grpc.aio.AioRpcError:
-    """Say `message`, read to the end, and return the error that it ends with."""
+async def ending_of(call: Call, *messages: agents_pb2.AgentMessage) -> grpc.aio.AioRpcError:
+    """Say `messages`, read to the end, and return the error that it ends with."""
     try:
-        await call.write(message)
+        for message in messages:
+            await call.write(message)
         while await call.read() is not grpc.aio.EOF:
             pass
     except grpc.aio.AioRpcError as error:
@@ -40,8 +42,9 @@ async def ending_of(call: Call, message: agents_pb2.AgentMessage) -> grpc.aio.Ai
 async def session_refusal(manager: ManagerSide, certificate: bytes, key: bytes) -> grpc.StatusCode:
     pem = (manager.authority.ca_pem, certificate, key)
     async with grpc_tls.client_channel(manager.address, *pem) as channel:
-        call = agents_pb2_grpc.AgentsStub(channel).Session()
-        return (await ending_of(call, agents_pb2.AgentMessage(hello=HELLO))).code()
+        # Nothing is said: who is denied is so at once, and a write that crosses the manager's word
+        # fails in grpc.aio with an error of its own.
+        return (await ending_of(agents_pb2_grpc.AgentsStub(channel).Session())).code()
 
 
 async def test_an_operator_can_not_open_a_machines_stream(manager: ManagerSide) -> None:
@@ -161,3 +164,27 @@ async def test_what_is_not_the_protocol_ends_the_stream_with_a_reason(
         ending = await ending_of(call, message)
         assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert ending.details()
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        agents_pb2.MachineStatus(destinations=[agents_pb2.Destination()] * (MAX_DESTINATIONS + 1)),
+        agents_pb2.MachineStatus(warnings=["x" * MAX_AGENT_MESSAGE]),
+    ],
+    ids=["rows", "bytes"],
+)
+async def test_a_status_of_no_size_that_an_agent_sends_is_not_kept(
+    manager: ManagerSide, machine: Path, status: agents_pb2.MachineStatus
+) -> None:
+    """One machine's key must not be enough to hide the fleet's delivery, or to stop a manager."""
+    held = identities.load(machine / "identity")
+    pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
+    async with grpc_tls.client_channel(manager.address, *pem) as channel:
+        call = agents_pb2_grpc.AgentsStub(channel).Session()
+        await call.write(agents_pb2.AgentMessage(hello=HELLO))
+        await call.read()  # the Welcome: as an agent does, and nothing is under way to us then
+        ending = await ending_of(call, agents_pb2.AgentMessage(status=status))
+    assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "at most" in (ending.details() or "")
+    assert manager.presence.facts("c1", "mx1").status is None

@@ -9,7 +9,14 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DestinationFacts
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
-from tdc.shared.edge.stream_wire import attempt_to_wire, running_to_wire, timestamp
+from tdc.shared.edge.stream_wire import (
+    MAX_AGENT_MESSAGE,
+    MAX_DESTINATIONS,
+    MAX_TEXT,
+    attempt_to_wire,
+    running_to_wire,
+    timestamp,
+)
 from tdc.v1 import agents_pb2
 
 
@@ -28,12 +35,30 @@ def machine_status(
         queued=spool.queued + spool.held,
         spool_unhealthy=spool.unhealthy or "",
         counters=counters_to_wire(counters),
-        destinations=[destination_to_wire(each) for each in destinations],
         warnings=[*in_force.warnings, *([spool.warning] if spool.warning else []), *warnings],
     )
     if in_force.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(in_force.last_attempt))
+    _add_destinations(status, [destination_to_wire(each) for each in destinations])
     return status
+
+
+def _add_destinations(
+    status: agents_pb2.MachineStatus, rows: Sequence[agents_pb2.Destination]
+) -> None:
+    """Add the rows for which a message has room; what is left out is said in a warning."""
+    room = MAX_AGENT_MESSAGE - status.ByteSize() - 1_024  # the warning, and what frames a status
+    kept = 0
+    for row in rows[:MAX_DESTINATIONS]:
+        room -= row.ByteSize() + 8  # its tag and length
+        if room < 0:
+            break
+        kept += 1
+    status.destinations.extend(rows[:kept])
+    if kept < len(rows):
+        status.warnings.append(
+            f"only {kept} of {len(rows)} destinations are reported here: there is no room for more"
+        )
 
 
 def counters_to_wire(counters: Counters) -> agents_pb2.Counters:
@@ -55,9 +80,9 @@ def destination_to_wire(facts: DestinationFacts) -> agents_pb2.Destination:
         delivered=facts.delivered,
         soft_bounced=facts.soft_bounced,
         hard_bounced=facts.hard_bounced,
-        last_reply=facts.last_reply,
+        last_reply=facts.last_reply[:MAX_TEXT],
         last_tls_version=facts.last_tls_version,
-        held_reason=facts.held_reason,
+        held_reason=facts.held_reason[:MAX_TEXT],
     )
     if facts.oldest_queued is not None:
         message.oldest_queued.CopyFrom(timestamp(facts.oldest_queued))

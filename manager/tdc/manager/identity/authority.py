@@ -156,8 +156,11 @@ class Authority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         all_names = [_server_name(name) for name in dict.fromkeys((SERVER_NAME, *names))]
+        # It begins with the CA: a clock that was wrong when the manager started, or a gateway's
+        # that is behind, must not make a server that nobody believes.
+        begins = self._certificate.not_valid_before_utc.timestamp()
         certificate = self._sign(
-            self._builder(key.public_key(), SERVER_LIFETIME)
+            self._builder(key.public_key(), SERVER_LIFETIME, begins=begins)
             .subject_name(_common_name(SERVER_NAME))
             .add_extension(x509.SubjectAlternativeName(all_names), critical=False)
             .add_extension(_only(ExtendedKeyUsageOID.SERVER_AUTH), critical=True)
@@ -174,12 +177,15 @@ class Authority:
             .add_extension(_only(ExtendedKeyUsageOID.CLIENT_AUTH), critical=True)
         )
 
-    def _builder(self, key: _PublicKey, lifetime: float) -> x509.CertificateBuilder:
+    def _builder(
+        self, key: _PublicKey, lifetime: float, *, begins: float | None = None
+    ) -> x509.CertificateBuilder:
         now = self._clock()
-        end = min(now + lifetime, self._certificate.not_valid_after_utc.timestamp())
+        begins = now - BACKDATE if begins is None else begins
+        end = min(max(now, begins) + lifetime, self._certificate.not_valid_after_utc.timestamp())
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
-            _with_dates(x509.CertificateBuilder(), now, end)
+            _with_dates(x509.CertificateBuilder(), begins, end)
             .issuer_name(self._certificate.subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
@@ -221,7 +227,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificat
     name = _common_name("TDC manager CA")
     public = key.public_key()
     return (
-        _with_dates(x509.CertificateBuilder(), now, now + CA_LIFETIME)
+        _with_dates(x509.CertificateBuilder(), now - BACKDATE, now + CA_LIFETIME)
         .subject_name(name)
         .issuer_name(name)
         .public_key(public)
@@ -234,9 +240,9 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificat
 
 
 def _with_dates(
-    builder: x509.CertificateBuilder, now: float, end: float
+    builder: x509.CertificateBuilder, begin: float, end: float
 ) -> x509.CertificateBuilder:
-    return builder.not_valid_before(_moment(now - BACKDATE)).not_valid_after(_moment(end))
+    return builder.not_valid_before(_moment(begin)).not_valid_after(_moment(end))
 
 
 def _moment(seconds: float) -> datetime.datetime:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tdc.manager.levels.changes import Edit, Edited, LevelChange, TopologyChange
 from tdc.manager.levels.edit import apply_edits
@@ -98,6 +98,7 @@ def undo_values(
 def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ...]) -> str:
     """Return the hash of an outcome: values only, no revisions, origins or causes."""
     digest = hashlib.sha256()
+    shown = _Shown()
     for part in (
         [cluster],
         [
@@ -105,11 +106,27 @@ def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ..
             for change in edited.level_changes
         ],
         [[new.level, new.name, new.group] for new in edited.topology],
-        [[change.machine, change.setting, *_shown(change)] for change in machines],
+        [
+            [change.machine, change.setting, shown.of(change.before), shown.of(change.after)]
+            for change in machines
+        ],
     ):
         digest.update(json.dumps(part, separators=(",", ":"), ensure_ascii=False).encode())
     return digest.hexdigest()
 
 
-def _shown(change: LevelChange | MachineChange) -> tuple[Plain, Plain]:
+def _shown(change: LevelChange) -> tuple[Plain, Plain]:
     return plain(change.before), plain(change.after)
+
+
+@dataclass(slots=True)
+class _Shown:
+    """The hash of each value in force: ten thousand machines share one list of policies."""
+
+    known: dict[int, str] = field(default_factory=dict)  # by identity: the plan keeps them alive
+
+    def of(self, value: Value | None) -> str:
+        if id(value) not in self.known:
+            text = json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False)
+            self.known[id(value)] = hashlib.sha256(text.encode()).hexdigest()
+        return self.known[id(value)]

@@ -6,6 +6,8 @@ from tdc.manager.intent.commands import Commands, Made, Signature
 from tdc.manager.intent.reads import Reads
 from tdc.manager.rpc import wire
 from tdc.manager.rpc.guard import author
+from tdc.manager.store.errors import CommitTooLarge
+from tdc.shared.edge.grpc_tls import MAX_ANSWER
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
@@ -19,10 +21,17 @@ class Changes(operators_pb2_grpc.ChangesServicer):
     async def MakePlan(  # noqa: N802
         self, request: operators_pb2.PlanRequest, context: object
     ) -> fleet_pb2.Plan:
-        """Return what a commit of these edits would do."""
-        return wire.plan_to_wire(
+        """Return what a commit of these edits would do; raises CommitTooLarge."""
+        plan = wire.plan_to_wire(
             await self._commands.plan(wire.asked(request.cluster, request.edits))
         )
+        if plan.ByteSize() > MAX_ANSWER:
+            raise CommitTooLarge(
+                f"the plan takes {plan.ByteSize()} bytes, an answer holds {MAX_ANSWER}: it names "
+                f"{len(plan.machines)} changes on machines, with the values before and after; "
+                "nothing was changed; set it at one group after another"
+            )
+        return plan
 
     async def MakeCommit(  # noqa: N802
         self, request: operators_pb2.CommitRequest, context: object

@@ -6,6 +6,7 @@ No lookup and no decision: names are resolved by intent, values are checked by t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.intent.errors import BadRequest
@@ -30,8 +31,8 @@ from tdc.shared.edge.wire import (
     settings_to_wire,
     value_to_wire,
 )
-from tdc.shared.settings.values import Effective, Level, Origin
-from tdc.v1 import fleet_pb2, operators_pb2
+from tdc.shared.settings.values import Effective, Level, Origin, Value
+from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 
 # -- requests ------------------------------------------------------------------------------------
 
@@ -122,11 +123,12 @@ def effective_to_wire(effective: Effective) -> fleet_pb2.EffectiveSettings:
 
 def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
     """Return a plan, whole."""
+    values = _Values()
     return fleet_pb2.Plan(
         cluster=plan.cluster_name,
         base_revision=plan.base_revision,
         levels=[_level_change(change) for change in plan.levels],
-        machines=[_machine_change(change) for change in plan.machines],
+        machines=[_machine_change(change, values) for change in plan.machines],
         topology=[_topology_change(change) for change in plan.topology],
         stop_copying=plan.stop_copying,
         start_copying=plan.start_copying,
@@ -188,12 +190,25 @@ def _level_change(change: LevelChange) -> fleet_pb2.LevelChange:
     )
 
 
-def _machine_change(change: MachineChange) -> fleet_pb2.MachineChange:
+@dataclass(slots=True)
+class _Values:
+    """The message of each value: ten thousand machines share one list of policies."""
+
+    known: dict[tuple[str, int], settings_pb2.Settings] = field(default_factory=dict)
+
+    def of(self, setting: str, value: Value | None) -> settings_pb2.Settings:
+        key = (setting, id(value))  # by identity: the plan keeps them alive
+        if key not in self.known:
+            self.known[key] = value_to_wire(setting, value)
+        return self.known[key]
+
+
+def _machine_change(change: MachineChange, values: _Values) -> fleet_pb2.MachineChange:
     return fleet_pb2.MachineChange(
         machine=change.machine,
         setting=change.setting,
-        before=value_to_wire(change.setting, change.before),
-        after=value_to_wire(change.setting, change.after),
+        before=values.of(change.setting, change.before),
+        after=values.of(change.setting, change.after),
         origin=_origin(change.origin),
     )
 

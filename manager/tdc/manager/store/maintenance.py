@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
-from tdc.manager.store.errors import EtcdError
+from tdc.manager.store.errors import EtcdError, EtcdRefused, Reason
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
 from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS, parse_commit_key
-from tdc.manager.store.values import Delete, EtcdStatus, KeyValue, Put, Unchanged
+from tdc.manager.store.values import Delete, KeyValue, Put, Unchanged
 from tdc.shared.edge.clock import Clock, wall
 
 LOG = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class Maintenance:
         self._etcd = etcd
         self._own_member = own_member
         self._clock = clock
+        self._told_unseen = False
 
     async def run(self) -> None:
         """Do rounds for ever, each due one in one of the managers."""
@@ -90,33 +91,58 @@ class Maintenance:
 
         A last round in the future (a clock was wrong) does not hold the next one up.
         """
-        item = await self._etcd.get(MAINTENANCE)
+        read = await self._etcd.range(MAINTENANCE)
+        item = next((each for each in read.items if each.key == MAINTENANCE), None)
         last_at, last_revision = _last(item)
         if 0 <= now - last_at < EVERY:
             return None
-        status = await self._etcd.status()
-        claim = pack({"at": now, "revision": status.revision})
+        claim = pack({"at": now, "revision": read.revision})
         expected = item.mod_revision if item else 0
         result = await self._etcd.txn([Unchanged(MAINTENANCE, expected)], [Put(MAINTENANCE, claim)])
         if not result.succeeded:
             return None  # another manager was quicker
-        return await self._round(now, last_revision, status)
+        return await self._round(now, last_revision, read.revision)
 
-    async def _round(self, now: float, last_revision: int, status: EtcdStatus) -> Round:
+    async def _round(self, now: float, last_revision: int, revision: int) -> Round:
         commits, requests = await self._trim_history(now)
         tokens = await self._trim(JOIN_TOKENS, partial(_token_over, now=now))
         # A revision beyond the store's is of another store: an older backup was restored.
-        compacted = last_revision if 0 < last_revision < status.revision else None
-        if compacted is not None:
-            await self._etcd.compact(compacted)
+        compacted = last_revision if 0 < last_revision < revision else None
+        if compacted is not None and not await self._compacts(compacted):
+            compacted = None
         return Round(compacted, commits, requests, tokens)
+
+    async def _compacts(self, revision: int) -> bool:
+        """Compact; False where etcd keeps that to its owner, which is said."""
+        try:
+            await self._etcd.compact(revision)
+        except EtcdRefused as error:
+            if error.reason is not Reason.PERMISSION:
+                raise
+            LOG.warning(
+                "etcd does not let the manager's user compact: its owner must do so, by "
+                "--auto-compaction-retention, or its database grows until it is full"
+            )
+            return False
+        return True
 
     async def mend(self) -> None:
         """Say when the store is nearly full; an embedded member that is full is given space.
 
         Defragmenting stops a member for a moment, so an external etcd's is left to its owner.
         """
-        usage = await self.usage()
+        try:
+            usage = await self.usage()
+        except EtcdRefused as error:
+            if self._own_member or error.reason is not Reason.PERMISSION:
+                raise
+            if not self._told_unseen:
+                self._told_unseen = True
+                LOG.warning(
+                    "etcd does not tell the manager's user how full it is (from 3.5.28 on it tells "
+                    "root alone): its owner must watch that"
+                )
+            return
         if usage.nearly_full:
             LOG.error(
                 "the store is nearly full: %d bytes in use of a quota of %s; alarms: %s; compact "

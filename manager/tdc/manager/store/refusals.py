@@ -81,7 +81,8 @@ def refusal(code: grpc.StatusCode, text: str) -> EtcdRefused | None:
             Reason.LOGIN,
             f"etcd wants a login ({text}); give the manager's etcd user and password",
         )
-    if "too large" in text or "too many operations" in text:
+    # "larger than max" is gRPC's word, where etcd's --max-request-bytes is far below its default.
+    if any(word in text for word in ("too large", "larger than max", "too many operations")):
         return EtcdRefused(Reason.TOO_LARGE, f"etcd refused the request by size: {text}")
     if code in {
         grpc.StatusCode.INVALID_ARGUMENT,

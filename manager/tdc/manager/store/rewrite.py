@@ -35,6 +35,8 @@ class Touched:
     cluster: bool
     groups: frozenset[str]
     machines: frozenset[str]
+    created: frozenset[str] = frozenset()
+    """Those of `machines` that the change creates."""
 
     def keys(self, name: str) -> tuple[str, ...]:
         """Return the keys of the documents of cluster `name` that hold these, in order."""
@@ -46,12 +48,14 @@ class Touched:
 
 def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -> Touched:
     """Return the parts of a cluster that these changes are of."""
+    topology = tuple(topology)
     changed = {(change.key.level, change.key.name) for change in levels}
     changed |= {(change.level, change.name) for change in topology}
     return Touched(
         cluster=any(level is Level.CLUSTER for level, _ in changed),
         groups=frozenset(name for level, name in changed if level is Level.GROUP),
         machines=frozenset(name for level, name in changed if level is Level.MACHINE),
+        created=frozenset(change.name for change in topology if change.level is Level.MACHINE),
     )
 
 
@@ -92,3 +96,9 @@ def _check(document: Document, changed: Touched) -> None:
     for trouble in document.unreadable:
         if trouble.entry is None or trouble.entry in names:
             raise Untouchable(str(trouble))
+    # The plan did not know of it: its group can't be read. Its settings must not be written over.
+    for name in sorted(changed.created & document.machines.keys()):
+        raise Untouchable(
+            f"machine {name!r} is there already ({document.key}), in group "
+            f"{document.machines[name].group!r}, which can't be read or is missing"
+        )

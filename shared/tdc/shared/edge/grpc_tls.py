@@ -30,8 +30,10 @@ RETRY_AFTER = "tdc-retry-after"
 NOTHING_CHANGED = "tdc-nothing-changed"
 """Trailing metadata of UNAVAILABLE: the call was certainly not executed; absent: not known."""
 
+MAX_ANSWER = 64 * 1024 * 1024
+"""Most bytes of an answer of a manager: a plan names every change on every machine."""
+
 _KEEPALIVE_TIMEOUT = 10.0
-_MAX_MESSAGE = 64 * 1024 * 1024  # a plan names every change on every machine
 _MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024
 
 
@@ -72,7 +74,7 @@ def server_options() -> Sequence[tuple[str, Any]]:
         # Clients ask every KEEPALIVE seconds while a call is open; more often is a flood.
         ("grpc.http2.min_ping_interval_without_data_ms", int(KEEPALIVE * 500)),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_TO_MANAGER),
-        ("grpc.max_send_message_length", _MAX_MESSAGE),
+        ("grpc.max_send_message_length", MAX_ANSWER),
         # Two managers on one port would split the fleet between them unnoticed.
         ("grpc.so_reuseport", 0),
     ]
@@ -83,7 +85,7 @@ def _client_options() -> Sequence[tuple[str, Any]]:
         ("grpc.ssl_target_name_override", SERVER_NAME),
         ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
         ("grpc.keepalive_timeout_ms", int(_KEEPALIVE_TIMEOUT * 1000)),
-        ("grpc.max_receive_message_length", _MAX_MESSAGE),
+        ("grpc.max_receive_message_length", MAX_ANSWER),
         ("grpc.max_send_message_length", _MAX_MESSAGE_TO_MANAGER),
         # Backoff is ours, with jitter; a new channel must not wait for an old one's.
         ("grpc.use_local_subchannel_pool", 1),

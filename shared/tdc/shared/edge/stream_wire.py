@@ -18,6 +18,13 @@ _FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 (timestamp.p
 PROTOCOL = 1
 """Newest version of the stream's protocol that this software speaks."""
 
+MAX_AGENT_MESSAGE = 256 * 1024
+"""Most bytes of a message from an agent: the manager keeps the last of each machine in memory."""
+MAX_DESTINATIONS = 1_000
+"""Most destinations in a status: each becomes a row for operators, whatever its bytes."""
+MAX_TEXT = 2_000
+"""Most characters of a reason or a reply that an agent tells; a longer one is cut."""
+
 
 class BadMessage(Exception):
     """The peer sent a message that means nothing in this protocol; the text says what."""
@@ -25,6 +32,12 @@ class BadMessage(Exception):
 
 def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
     """Return what an agent's message tells the manager's half; raises BadMessage."""
+    size, rows = message.ByteSize(), len(message.status.destinations)
+    if size > MAX_AGENT_MESSAGE or rows > MAX_DESTINATIONS:
+        raise BadMessage(
+            f"a message of {size} bytes and {rows} destinations is none of an agent: at most "
+            f"{MAX_AGENT_MESSAGE} bytes and {MAX_DESTINATIONS} destinations"
+        )
     match message.WhichOneof("kind"):
         case "hello":
             hello = message.hello
@@ -87,7 +100,7 @@ def attempt_to_wire(attempt: Attempt) -> agents_pb2.Outcome:
         revision=attempt.revision,
         hash=attempt.hash,
         applied=attempt.applied,
-        reason=attempt.reason,
+        reason=attempt.reason[:MAX_TEXT],
         time=timestamp(attempt.time),
     )
 
