@@ -182,9 +182,9 @@ async def test_a_status_of_no_size_that_an_agent_sends_is_not_kept(
     pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
     async with grpc_tls.client_channel(manager.address, *pem) as channel:
         call = agents_pb2_grpc.AgentsStub(channel).Session()
-        await call.write(agents_pb2.AgentMessage(hello=HELLO))
-        await call.read()  # the Welcome: as an agent does, and nothing is under way to us then
-        ending = await ending_of(call, agents_pb2.AgentMessage(status=status))
+        # The Welcome is on its way when the second comes, and must not hide how the stream ends.
+        messages = agents_pb2.AgentMessage(hello=HELLO), agents_pb2.AgentMessage(status=status)
+        ending = await ending_of(call, *messages)
     assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "at most" in (ending.details() or "")
     assert manager.presence.facts("c1", "mx1").status is None

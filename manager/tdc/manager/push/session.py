@@ -29,6 +29,9 @@ Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
 
 Write = Callable[[agents_pb2.ManagerMessage], Awaitable[None]]
 
+LAST_MESSAGE = 1.0
+"""Seconds that a message under way is given when its stream ends."""
+
 
 class End(Enum):
     """Why a stream ended."""
@@ -70,6 +73,7 @@ class Session:
         self._clock = clock
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
+        self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
@@ -84,13 +88,13 @@ class Session:
     async def run(self, read: Read, write: Write) -> Ending:
         """Serve the stream to its end; what `read` or `write` raise is raised from here."""
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._reading(read), name="read"),
-                group.create_task(self._writing(write), name="write"),
-                group.create_task(self._keeping_time(), name="time"),
-            ]
+            reading = group.create_task(self._reading(read), name="read")
+            writing = group.create_task(self._writing(write), name="write")
+            timing = group.create_task(self._keeping_time(), name="time")
             ending = await self._ended
-            for task in tasks:
+            if self._under_way:  # cut off amid a message, gRPC could not tell the agent the reason
+                await asyncio.wait([writing], timeout=LAST_MESSAGE)
+            for task in (reading, writing, timing):
                 task.cancel()
         return ending
 
@@ -120,14 +124,15 @@ class Session:
         self.end(End.LEFT)
 
     async def _writing(self, write: Write) -> None:
-        while True:
+        while not self._ended.done():
             message = await self._outbox.get()
+            self._under_way = True
             try:
                 async with asyncio.timeout(self._half.intervals.deadline):
                     await write(message)
             except TimeoutError:
                 self.end(End.DEAD, "the agent takes no messages")
-                return
+            self._under_way = False
 
     async def _keeping_time(self) -> None:
         while True:
