@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import signal
 import stat
 import sys
@@ -69,6 +70,28 @@ def test_what_can_not_run_ends_with_a_sentence_and_its_code(
         main([each.format(folder=tmp_path) for each in arguments])
     assert ended.value.code == code
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lost", ["ca.pem", "ca-key.pem"])
+def test_a_part_of_a_ca_is_neither_used_nor_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lost: str
+) -> None:
+    """An init that was cut off, or a file lost since: both commands say the same of it."""
+    folder = tmp_path / "data"
+    assert init_command({"folder": str(folder)}) == 0
+    shutil.rmtree(folder / "operator")
+    (folder / "manager.toml").unlink()
+    (folder / "ca" / lost).unlink()
+    left = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+    capsys.readouterr()
+    assert init_command({"folder": str(folder)}) == 1
+    said = capsys.readouterr().err
+    assert "cut off" in said
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--folder", str(folder)])
+    assert ended.value.code == 1
+    assert "cut off" in capsys.readouterr().err
+    assert left == {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

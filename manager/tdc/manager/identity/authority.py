@@ -80,7 +80,7 @@ class Authority:
     @classmethod
     def create(cls, folder: Path, *, clock: Clock = wall) -> Authority:
         """Make a CA in `folder` (made 0700 if new); raises AuthorityExists, AuthorityUnusable."""
-        if (folder / _KEY).exists() or (folder / _CERTIFICATE).exists():
+        if _parts(folder):
             raise AuthorityExists(
                 f"{folder} has a CA already; making another would cut off every machine"
             )
@@ -98,6 +98,7 @@ class Authority:
     @classmethod
     def load(cls, folder: Path, *, clock: Clock = wall) -> Authority:
         """Read the CA of `folder`; raises AuthorityMissing or AuthorityUnusable."""
+        _parts(folder)
         try:
             key_pem = durable_file.read(folder / _KEY)
             ca_pem = durable_file.read(folder / _CERTIFICATE)
@@ -221,6 +222,18 @@ def _requested_key(csr_pem: bytes | str) -> _PublicKey:
         "the certificate request has a key of another kind than ECDSA P-256 or P-384, "
         f"or RSA of {_RSA_LOW} to {_RSA_HIGH} bits"
     )
+
+
+def _parts(folder: Path) -> bool:
+    """Say whether there is a CA in the folder; raises AuthorityUnusable for a part of one."""
+    there = {name for name in (_KEY, _CERTIFICATE) if (folder / name).exists()}
+    if len(there) == 1:
+        raise AuthorityUnusable(
+            f"{folder} has only {there.pop()} of a CA: `tdc manager init` was cut off, or a file "
+            f"was lost; restore it from a backup; if no machine has been enrolled, remove {folder} "
+            "and run `tdc manager init` again"
+        )
+    return bool(there)
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificate:
