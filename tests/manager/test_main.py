@@ -18,7 +18,7 @@ from tdc.manager.main import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
-from tests.fakes.etcd import free_port
+from tests.fakes.listening import free_port
 
 ON_ANY_PORT = {"listen_port": "0", "enrol_port": "0"}
 

@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.fakes.listening import free_port
+
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postfix"
 POSTFIX = Path("/usr/sbin/postfix")
 
@@ -139,13 +141,6 @@ def _children(pid: int) -> list[int]:
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         ]
     return []
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def filter_settings(filter_port: int, reinject_port: int) -> tuple[str, str]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.journal_reader import read_report
+from tests.fakes.listening import free_port
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.fleet import Stage
 from tests.system.conftest import needs_postfix
-from tests.system.postfix import filter_settings, free_port, private_postfix
+from tests.system.postfix import filter_settings, private_postfix
 
 pytestmark = [pytest.mark.system, needs_postfix]
 
