@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import subprocess
@@ -159,7 +160,7 @@ def test_what_speaks_no_tls_is_not_called_a_manager_with_a_wrong_certificate(
 
         def greet() -> None:
             caller, _ = plain.accept()
-            with caller:
+            with caller, contextlib.suppress(ConnectionError):
                 caller.sendall(b"220 mx1.example ESMTP\r\n")
                 caller.recv(65_536)
 
