@@ -6,6 +6,7 @@ ports replaced.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.demo.messages import HOME
 from tests.fakes.listening import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postfix"
@@ -141,6 +143,20 @@ def _children(pid: int) -> list[int]:
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         ]
     return []
+
+
+async def smtp_source(
+    port: int, *, messages: int, size: int, connections: int, reuse: bool = False
+) -> None:
+    """Send messages with Postfix's load generator; `reuse` keeps connections for many of them."""
+    process = await asyncio.create_subprocess_exec(
+        "/usr/sbin/smtp-source",
+        *(["-d"] if reuse else []),
+        *("-s", str(connections), "-l", str(size), "-m", str(messages)),
+        *("-f", "alice@partner.example", "-t", f"bob@{HOME}", f"127.0.0.1:{port}"),
+    )
+    if await process.wait():
+        raise RuntimeError("smtp-source failed")
 
 
 def filter_settings(filter_port: int, reinject_port: int) -> tuple[str, str]:
