@@ -55,6 +55,10 @@ def test_init_makes_private_folders_and_overwrites_nothing(
         (["run", "--folder", "{folder}"], 1, "no CA"),
         (["run", "--folder", "{folder}", "--listen-port", "x"], 2, "not a number"),
         (["run"], 2, "--folder"),
+        (["init", "--folder", "{folder}/new", "--operator", ""], 2, "empty"),
+        (["init", "--folder", "{folder}/new", "--operator", "x" * 3_000], 2, "too long"),
+        (["init", "--folder", "{folder}/new", "--operator", "a\nb"], 2, "control characters"),
+        (["init", "--folder", "{folder}/new", "--operator", "\udcff"], 2, "utf-8"),
         (["fly"], 2, "fly"),
     ],
 )
@@ -69,6 +73,7 @@ def test_what_can_not_run_ends_with_a_sentence_and_its_code(
         main([each.format(folder=tmp_path) for each in arguments])
     assert ended.value.code == code
     assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
