@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tests.demo.messages import HOME
 from tests.stage.fleet import INTAKE_ADDRESS, INTAKE_DOMAIN, INTAKE_HOST, stage, write_certificate
-from tests.system.postfix import PrivatePostfix, private_postfix
+from tests.system.postfix import PrivatePostfix, private_postfix, smtp_source
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -96,32 +96,9 @@ def _postfix_settings(sinks: Sinks) -> tuple[str, str]:
     return main, master
 
 
-async def _load(
-    port: int, *, messages: int, size: int, connections: int, reuse: bool = False
-) -> None:
-    command = [
-        "/usr/sbin/smtp-source",
-        *(["-d"] if reuse else []),
-        "-s",
-        str(connections),
-        "-l",
-        str(size),
-        "-m",
-        str(messages),
-        "-f",
-        "alice@partner.example",
-        "-t",
-        f"bob@{HOME}",
-        f"127.0.0.1:{port}",
-    ]
-    process = await asyncio.create_subprocess_exec(*command)
-    if await process.wait():
-        raise RuntimeError("smtp-source failed")
-
-
 async def _run(peer: Peer, sinks: Sinks, options: argparse.Namespace, messages: int) -> Run:
     cpu, began = peer.cpu_seconds(), time.monotonic()
-    await _load(
+    await smtp_source(
         peer.port,
         messages=messages,
         size=options.size,

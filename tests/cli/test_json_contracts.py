@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from tdc.v1 import operators_pb2
+from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.cli import samples
 from tests.cli.conftest import Tdc
@@ -183,12 +183,8 @@ def test_delivery_status_has_the_columns_of_the_queue(tdc: Tdc, manager: Scripte
 
 
 def test_history_and_commit_are_documents(tdc: Tdc, manager: ScriptedManager) -> None:
-    """The only cluster is meant where none is named."""
-    manager.answers.update(
-        ListClusters=samples.clusters(),
-        ListCommits=samples.history(),
-        GetCommit=samples.whole_commit(),
-    )
+    """The only cluster is meant where none is named; that is for the manager to say."""
+    manager.answers.update(ListCommits=samples.history(), GetCommit=samples.whole_commit())
     assert tdc("commit", "history", "-o", "json").json == [
         {
             "cluster": "emea",
@@ -203,9 +199,24 @@ def test_history_and_commit_are_documents(tdc: Tdc, manager: ScriptedManager) ->
     whole = tdc("commit", "show", "8", "-o", "json").json
     assert whole["topology"] == [{"level": "machine", "name": "mx9", "group": "g1"}]
     assert len(whole["levels"]) == 3
-    assert manager.asked("GetCommit")[0] == operators_pb2.GetCommitRequest(
-        cluster="emea", revision=8
-    )
+    assert manager.asked("GetCommit") == [operators_pb2.GetCommitRequest(revision=8)]
+
+
+def test_a_long_history_comes_in_pages(tdc: Tdc, manager: ScriptedManager) -> None:
+    """A manager gives 1000 commits at most in one answer; the operator gets what he asked for."""
+
+    def page(request: operators_pb2.ListCommitsRequest) -> operators_pb2.ListCommitsResponse:
+        newest = request.before - 1 if request.before else 2_500
+        kept = range(newest, 0, -1)[: min(request.limit, 1_000)]
+        commits = [fleet_pb2.Commit(cluster="emea", revision=each) for each in kept]
+        return operators_pb2.ListCommitsResponse(commits=commits)
+
+    manager.answers["ListCommits"] = page
+    for limit, oldest, pages in ((50, 2_451, 1), (1_200, 1_301, 2), (10_000, 1, 3)):
+        manager.requests.clear()
+        rows = tdc("commit", "history", "--limit", str(limit), "-o", "json").json
+        assert [row["revision"] for row in rows] == list(range(2_500, oldest - 1, -1))
+        assert len(manager.requests) == pages
 
 
 def test_fleet_lists_are_documents(tdc: Tdc, manager: ScriptedManager) -> None:

@@ -16,6 +16,7 @@ from tdc.manager.options import add_flags
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT.joinpath("docs", "cli.md").read_text(encoding="utf-8")
+ROOMS = ("manager", "node_agent", "shared")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -59,6 +60,19 @@ def test_the_reference_says_the_defaults_that_hold() -> None:
     assert f"--limit {defaults['history', 'limit']}]" in REFERENCE
     assert f"--lifetime {defaults['token', 'lifetime']}]" in REFERENCE
     assert f"deadline: {DEFAULT_TIMEOUT:g} s, or `--timeout SECONDS`" in REFERENCE
+
+
+def test_what_the_guide_says_that_one_sees_is_said() -> None:
+    """At 3 a.m. a message is searched for in the guide by its words."""
+    guide = (ROOT / "docs" / "operator-guide.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \|", guide.split("## 5.")[1], re.MULTILINE)[2:]
+    quoted = [
+        part for row in rows for text in re.findall("`([^`]+)`", row) for part in text.split("…")
+    ]
+    assert len(quoted) > 15
+    sources = [path.read_text("utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    said = re.sub(r'"\n\s*f?"', "", "\n".join(sources))  # texts in several pieces are one
+    assert [part for part in quoted if part.strip() not in said] == []
 
 
 def typed(page: Path, program: str) -> Iterator[tuple[list[str], set[str]]]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from tdc.manager.cli.layout import Piece
@@ -33,7 +34,7 @@ def test_an_escape_sequence_from_the_manager_reaches_no_table(
     """A comment and an error text are shown with their controls visible; JSON keeps the data."""
     history = samples.history()
     history.commits[0].comment = "\x1b]0;owned\x07\u202etxt"
-    manager.answers.update(ListClusters=samples.clusters(), ListCommits=history)
+    manager.answers["ListCommits"] = history
     shown = tdc("commit", "history").out
     assert "\x1b" not in shown
     assert r"\x1b]0;owned\x07\u202etxt" in "".join(shown.split())
@@ -78,6 +79,21 @@ def test_output_that_can_not_be_written_is_no_fault_of_tdc(
     assert words in done.stderr
     assert "fault of tdc" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("redirect", ["2> /dev/full", "2>&-", "2>&1 | true"])
+def test_an_error_that_nobody_can_be_told_keeps_its_exit_code(
+    tmp_path: Path, environment: dict[str, str], redirect: str
+) -> None:
+    """A job whose log is on a full disk still learns that the manager was not reached."""
+    script = f'{{ "$@"; echo $? > {tmp_path}/code; }} {redirect}'
+    subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *TDC, "status", "--config", tmp_path / "none.toml"],
+        check=False,
+        timeout=20,
+        env=environment,
+    )
+    assert (tmp_path / "code").read_text() == "3\n"
 
 
 def test_a_key_that_others_can_read_is_told_of_and_used(tdc: Tdc, manager: ScriptedManager) -> None:
@@ -254,7 +270,7 @@ def test_a_locale_without_the_letters_still_gets_its_answer(
     """The table shows what it can, and never a traceback."""
     history = samples.history()
     history.commits[0].comment = "Prüfung"
-    manager.answers.update(ListClusters=samples.clusters(), ListCommits=history)
+    manager.answers["ListCommits"] = history
     done = subprocess.run(
         [*TDC, "commit", "history"],
         env={**environment, **locale, "PYTHONCOERCECLOCALE": "0"},

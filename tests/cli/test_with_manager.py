@@ -263,6 +263,8 @@ def test_explain_names_who_set_what(tdc: Tdc, fleet: Fleet) -> None:
         ("machine", "create", "mx", "--group", "nobody"),
         ("group", "create", "g", "--cluster", "nobody"),
         ("cluster", "create", "no spaces please"),
+        ("cluster", "show", "nobody"),
+        ("group", "show", "nobody"),
         ("commit", "show", "7", "--cluster", "nobody"),
     ],
 )
@@ -280,11 +282,20 @@ def test_unknown_names_are_refused_in_a_sentence(
 def test_a_name_in_two_clusters_asks_for_the_cluster(tdc: Tdc, fleet: Fleet) -> None:
     """And is found where the cluster is said."""
     other = f"{fleet.cluster}-b"
+    assert done(tdc, "cluster", "create", other, "--dry-run")["committed"] is False
     done(tdc, "cluster", "create", other)
+    assert tdc("cluster", "create", other, "--dry-run").code == 1
     done(tdc, "machine", "create", fleet.one, "--group", "Main_Group", "--cluster", other)
-    run = tdc("settings", "show", "--effective", fleet.one)
-    assert run.code == 1
-    assert fleet.cluster in run.err
+    for words in (
+        ("settings", "show", "--effective", fleet.one),
+        ("machine", "create", "mx9", "--group", "Main_Group"),
+        ("group", "show", "Main_Group"),
+        ("group", "create", "g9"),
+        ("commit", "rollback", "1"),
+    ):
+        run = tdc(*words)
+        assert run.code == 1
+        assert "--cluster" in run.err
     shown = done(tdc, "settings", "show", "--effective", fleet.one, "--cluster", other)
     assert shown["machine"] == fleet.one
     assert shown["revision"] == 2  # the other cluster's: created, then one machine added

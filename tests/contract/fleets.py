@@ -10,6 +10,7 @@ from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore, Committed
 from tdc.manager.store.documents import Assembled, Document, assemble, read_document
 from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_prefix
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
@@ -57,6 +58,12 @@ async def commit(
     store = CommitStore(etcd, settle_within=within)
     signed = SIGNED | {"time": SIGNED["time"] + later}
     return await store.commit(plan, **signed, request_id=request_id)
+
+
+async def history_of(etcd: EtcdClient) -> list[int]:
+    """Return the revisions of the commits that history has, newest first."""
+    records = await History(etcd).commits("west")
+    return [record.revision for record in records if isinstance(record, CommitRecord)]
 
 
 async def assembled(etcd: EtcdClient, name: str = "west") -> Assembled:

@@ -33,6 +33,7 @@ from tests.contract.fleets import (
     SIGNED,
     assembled,
     commit,
+    history_of,
     machine,
     set_values,
     stored,
@@ -41,11 +42,6 @@ from tests.contract.fleets import (
 from tests.fakes.etcd_proxy import TXN, EtcdProxy
 
 pytestmark = shared_by_module
-
-
-async def history_of(etcd: EtcdClient) -> list[int]:
-    records = await History(etcd).commits("west")
-    return [record.revision for record in records if isinstance(record, CommitRecord)]
 
 
 async def test_what_the_plan_says_is_what_is_stored(etcd: EtcdClient) -> None:

@@ -13,7 +13,7 @@ from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import pack
 from tdc.manager.store.errors import Compacted, EtcdRefused, Reason, TokenUnknown, TokenUsed
 from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.history import MAX_AGE, CommitRecord, History
+from tdc.manager.store.history import MAX_AGE, History
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import STORE
 from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
@@ -21,16 +21,11 @@ from tdc.manager.store.store_id import UnreadableStore, store_id
 from tdc.manager.store.values import Delete, EtcdStatus, Put
 
 from tests.contract.conftest import shared_by_module
-from tests.contract.fleets import CLUSTER, SIGNED, commit, set_values, stored, west
+from tests.contract.fleets import CLUSTER, SIGNED, commit, history_of, set_values, stored, west
 
 pytestmark = shared_by_module
 
 MADE = float(SIGNED["time"])
-
-
-async def revisions(etcd: EtcdClient) -> list[int]:
-    records = await History(etcd).commits("west")
-    return [record.revision for record in records if isinstance(record, CommitRecord)]
 
 
 async def test_of_several_managers_one_does_the_round(etcd: EtcdClient) -> None:
@@ -110,7 +105,7 @@ async def test_old_commits_go_with_their_request_ids_but_never_the_newest(
     done = await maintenance.round_if_due(MADE + MAX_AGE + EVERY)
     assert done is not None
     assert (done.commits, done.requests) == (2, 2)
-    assert await revisions(small_etcd) == [newest.revision]
+    assert await history_of(small_etcd) == [newest.revision]
     assert await History(small_etcd).find_request("west", "newest") is not None
     assert (await stored(small_etcd)).revision == newest.revision
 
@@ -127,7 +122,7 @@ async def test_history_of_many_pages_is_trimmed_to_the_last_one(small_etcd: Etcd
     done = await maintenance.round_if_due(MADE + 2 * MAX_AGE)
     assert done is not None
     assert (done.commits, done.requests) == (60, 60)
-    assert await revisions(small_etcd) == [61]
+    assert await history_of(small_etcd) == [61]
 
 
 async def test_a_clock_far_ahead_makes_no_history_old(small_etcd: EtcdClient) -> None:
@@ -137,7 +132,7 @@ async def test_a_clock_far_ahead_makes_no_history_old(small_etcd: EtcdClient) ->
     done = await maintenance.round_if_due(MADE + 10 * MAX_AGE)
     assert done is not None
     assert (done.commits, done.requests) == (0, 0)
-    assert await revisions(small_etcd) == [2, 1]
+    assert await history_of(small_etcd) == [2, 1]
 
 
 async def test_a_commit_beyond_the_bound_drops_the_oldest(
@@ -148,7 +143,7 @@ async def test_a_commit_beyond_the_bound_drops_the_oldest(
     for number in range(4):
         edit = set_values(CLUSTER, max_message_size=number + 1)
         await commit(small_etcd, await stored(small_etcd), edit, request_id=f"r{number}")
-    assert await revisions(small_etcd) == [6, 5, 4]
+    assert await history_of(small_etcd) == [6, 5, 4]
 
 
 async def test_used_tokens_are_told_apart_for_a_day(small_etcd: EtcdClient) -> None:

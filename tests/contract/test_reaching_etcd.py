@@ -19,8 +19,9 @@ from tdc.manager.store.watch import Away, Snapshot
 
 from tests.contract.conftest import Server, shared_by_module
 from tests.contract.test_watch import following
-from tests.fakes.etcd import PASSWORD, external_etcd, free_port
+from tests.fakes.etcd import PASSWORD, external_etcd
 from tests.fakes.etcd_proxy import WATCH, etcd_proxy
+from tests.fakes.listening import free_port
 
 pytestmark = shared_by_module
 

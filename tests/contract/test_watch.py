@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tdc.manager.store.channel import EtcdOptions
 from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.values import Delete, Put
+from tdc.manager.store.values import Delete, Put, WatchMessage
 from tdc.manager.store.watch import Away, Changes, FollowOptions, News, Snapshot, follow
 from tdc.shared.edge.tasks import running
 
@@ -161,20 +162,36 @@ async def test_compaction_while_away_is_healed_by_reading_anew(
         await follower.has("/tdc/t/later", b"1")
 
 
+class Tampering(EtcdClient):
+    """A client whose watch hands on what `tamper` makes of each message."""
+
+    def __init__(
+        self, options: EtcdOptions, tamper: Callable[[WatchMessage], Awaitable[WatchMessage]]
+    ) -> None:
+        super().__init__(options)
+        self._tamper = tamper
+
+    async def watch(
+        self, prefix: str, start_revision: int, *, deadline: float
+    ) -> AsyncGenerator[WatchMessage, None]:
+        watched = super().watch(prefix, start_revision, deadline=deadline)
+        async with contextlib.aclosing(watched) as messages:
+            async for message in messages:
+                yield await self._tamper(message)
+
+
 async def test_an_event_that_never_came_is_healed_by_comparing(small_etcd: EtcdClient) -> None:
     """The watch is blind to one key; the comparison with etcd's keys finds it."""
 
-    class Blind(EtcdClient):
-        async def watch(self, prefix, start_revision, *, deadline):  # type: ignore[no-untyped-def]
-            async with contextlib.aclosing(
-                super().watch(prefix, start_revision, deadline=deadline)
-            ) as messages:
-                async for message in messages:
-                    events = tuple(e for e in message.events if not e.key.endswith("unseen"))
-                    yield replace(message, events=events)
+    async def blind(message: WatchMessage) -> WatchMessage:
+        events = tuple(event for event in message.events if not event.key.endswith("unseen"))
+        return replace(message, events=events)
 
     options = replace(QUICK, compare_every=0.3)
-    async with Blind(small_etcd.options) as blind, following(blind, options=options) as follower:
+    async with (
+        Tampering(small_etcd.options, blind) as etcd,
+        following(etcd, options=options) as follower,
+    ):
         await small_etcd.txn([], [Put("/tdc/t/unseen", b"1")])
         await follower.has("/tdc/t/unseen", b"1")
         snapshots = [item for item in follower.news if isinstance(item, Snapshot)]
@@ -182,14 +199,17 @@ async def test_an_event_that_never_came_is_healed_by_comparing(small_etcd: EtcdC
     assert "comparison" in snapshots[-1].why
 
 
+async def _busy(etcd: EtcdClient, follower: Follower) -> None:
+    for number in range(20):
+        await etcd.txn([], [Put("/tdc/t/busy", b"%d" % number)])
+        await asyncio.sleep(0.02)
+    await follower.has("/tdc/t/busy", b"19")
+
+
 async def test_the_comparison_is_silent_when_nothing_was_missed(small_etcd: EtcdClient) -> None:
-    options = replace(QUICK, compare_every=0.0, silence=0.3)
-    async with following(small_etcd, options=options) as follower:
-        for number in range(20):
-            await small_etcd.txn([], [Put("/tdc/t/busy", b"%d" % number)])
-            await asyncio.sleep(0.02)
-        await follower.has("/tdc/t/busy", b"19")
-        await asyncio.sleep(0.5)
+    async with following(small_etcd, options=replace(QUICK, compare_every=0.0)) as follower:
+        await _busy(small_etcd, follower)
+        await asyncio.sleep(QUICK.silence / 3 + 0.1)  # until a sign of life, and its comparison
     assert len(follower.of(Changes)) == 20
     assert len(follower.of(Snapshot)) == 1
 
@@ -199,21 +219,15 @@ async def test_events_that_are_still_on_their_way_are_not_taken_for_lost(
 ) -> None:
     """On a slow stream and a busy store every comparison finds some; but never the same twice."""
 
-    class Late(EtcdClient):
-        async def watch(self, prefix, start_revision, *, deadline):  # type: ignore[no-untyped-def]
-            async with contextlib.aclosing(
-                super().watch(prefix, start_revision, deadline=deadline)
-            ) as messages:
-                async for message in messages:
-                    await asyncio.sleep(0.05)
-                    yield message
+    async def late(message: WatchMessage) -> WatchMessage:
+        await asyncio.sleep(0.05)
+        return message
 
-    options = replace(QUICK, compare_every=0.0, silence=0.6)
-    async with Late(small_etcd.options) as late, following(late, options=options) as follower:
-        for number in range(20):
-            await small_etcd.txn([], [Put("/tdc/t/busy", b"%d" % number)])
-            await asyncio.sleep(0.02)
-        await follower.has("/tdc/t/busy", b"19")
+    async with (
+        Tampering(small_etcd.options, late) as etcd,
+        following(etcd, options=replace(QUICK, compare_every=0.0)) as follower,
+    ):
+        await _busy(small_etcd, follower)
     assert len(follower.of(Changes)) == 20
     assert len(follower.of(Snapshot)) == 1
 

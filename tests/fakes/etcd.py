@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +25,8 @@ from tdc.manager.store.channel import EtcdOptions
 from tdc.manager.store.errors import EtcdError, EtcdRefused
 from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.etcd_program import find_program
+
+from tests.fakes.listening import free_port
 
 USER, PASSWORD = "manager", "correct horse"
 
@@ -83,12 +84,6 @@ async def wait_until_serving(options: EtcdOptions) -> None:
                     await asyncio.sleep(0.02)
                 else:
                     return
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

@@ -1,10 +1,15 @@
-"""A scripted peer's listening socket that goes away at once, connections and all."""
+"""Ports of loopback: a free one, and a scripted peer's that goes away at once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+_GIVEN_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -28,3 +33,16 @@ async def listening(serve: Serve) -> AsyncIterator[int]:
         server.close()
         for writer in writers:
             writer.transport.abort()
+
+
+def free_port() -> int:
+    """Return a loopback port that is free, for a program that is to come back where it was.
+
+    It is not one of those that the system gives to connections and to port 0: another test's
+    would get it while the program is away.
+    """
+    given_from = max(20_000, int(_GIVEN_OUT.read_text().split()[0]))
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(10_100, given_from)))
+            return int(probe.getsockname()[1])

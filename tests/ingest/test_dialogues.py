@@ -11,6 +11,10 @@ from tests.ingest.dialogue import play
 SCRIPTS = sorted((Path(__file__).parents[1] / "dialogues").glob("filter_*.smtp"))
 
 
+def test_there_are_scripts() -> None:
+    assert len(SCRIPTS) >= 30
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 async def test_dialogue(script: Path, tmp_path: Path) -> None:
     await play(script, tmp_path)

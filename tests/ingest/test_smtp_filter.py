@@ -15,12 +15,11 @@ from tdc.node_agent.ingest import transaction
 
 from tests.demo.messages import demo_messages
 from tests.demo.send import SendRefused, send_all, stuffed
-from tests.fakes.listening import listening
+from tests.fakes.listening import free_port, listening
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
 from tests.ingest.conftest import Bench, running_filter
 from tests.ingest.dialogue import Side, connected
-from tests.system.postfix import free_port
 
 SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")
 SMTP_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin")

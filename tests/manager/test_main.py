@@ -19,7 +19,7 @@ from tdc.manager.main import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
-from tests.fakes.etcd import free_port
+from tests.fakes.listening import free_port
 
 ON_ANY_PORT = {"listen_port": "0", "enrol_port": "0"}
 
@@ -56,6 +56,10 @@ def test_init_makes_private_folders_and_overwrites_nothing(
         (["run", "--folder", "{folder}"], 1, "no CA"),
         (["run", "--folder", "{folder}", "--listen-port", "x"], 2, "not a number"),
         (["run"], 2, "--folder"),
+        (["init", "--folder", "{folder}/new", "--operator", ""], 2, "empty"),
+        (["init", "--folder", "{folder}/new", "--operator", "x" * 3_000], 2, "too long"),
+        (["init", "--folder", "{folder}/new", "--operator", "a\nb"], 2, "control characters"),
+        (["init", "--folder", "{folder}/new", "--operator", "\udcff"], 2, "utf-8"),
         (["fly"], 2, "fly"),
     ],
 )
@@ -70,6 +74,7 @@ def test_what_can_not_run_ends_with_a_sentence_and_its_code(
         main([each.format(folder=tmp_path) for each in arguments])
     assert ended.value.code == code
     assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("lost", ["ca.pem", "ca-key.pem"])

@@ -90,9 +90,11 @@ def test_a_mistyped_line_in_the_file_is_refused_not_ignored(tmp_path: Path) -> N
 
 
 def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    options = read_options({"folder": tmp_path, "etcd_password_file": "/nowhere"}, {})
-    with pytest.raises(OptionsError, match="etcd_password_file can't be read"):
-        options.etcd_password()
+    (tmp_path / "no-text").write_bytes(b"\xff\xfe")
+    for file in ("/nowhere", str(tmp_path / "no-text")):
+        options = read_options({"folder": tmp_path, "etcd_password_file": file}, {})
+        with pytest.raises(OptionsError, match="etcd_password_file can't be read"):
+            options.etcd_password()
 
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "manager-toml.md").read_text("utf-8")

@@ -209,7 +209,7 @@ def test_rolling_the_commit_back_restores_every_level(cluster: Cluster, name: st
 
 @given(fleets(), machine_names)
 def test_restoring_a_disabled_machine_sets_off_nothing(cluster: Cluster, name: str) -> None:
-    wanted = cluster.stored_at(machine(name)).settings.with_value("enabled", False)
+    wanted = Settings.of({**cluster.stored_at(machine(name)).settings, "enabled": False})
     edited = apply_edits(cluster, [RestoreLevels(1, {machine(name): wanted})])
     assert changed_levels(edited.level_changes) <= {machine(name)}
     assert not any(change.by_disable_rule for change in edited.level_changes)

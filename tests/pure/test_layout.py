@@ -29,8 +29,8 @@ def test_no_folder_called_tdc_has_an_init_file(tree: Path) -> None:
             "tdc.node_agent.main",
             {"aetcd", "typer", "rich", "yaml", "grpc_health", "grpc_reflection"},
         ),
-        ("tdc.manager.main", {"aiosmtpd", "dns", "typer", "rich", "yaml"}),
-        ("tdc.manager.cli.main", {"aetcd", "aiosmtpd", "dns", "sqlite3"}),
+        ("tdc.manager.main", {"aiosmtpd", "dns", "uvloop", "typer", "rich", "yaml"}),
+        ("tdc.manager.cli.main", {"aetcd", "aiosmtpd", "dns", "uvloop", "sqlite3"}),
     ],
 )
 def test_a_program_imports_without_the_libraries_of_the_others(

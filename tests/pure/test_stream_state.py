@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
@@ -254,6 +254,8 @@ parts = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
 
 
 @given(st.one_of(st.builds(Operator, parts), st.builds(MachinePeer, parts, parts, parts)))
+@example(Operator("a/b?c#d%2f é"))
+@example(MachinePeer("c/1", "../mx1", "%"))
 def test_an_identity_is_read_back_as_it_was_written(peer: Peer) -> None:
     assert parse_identity(identity_uri(peer)) == peer
 

@@ -29,13 +29,12 @@ from tdc.manager.identity.peer import (
     MachinePeer,
     NotIdentified,
     Operator,
-    Peer,
     identity_of,
     peer_of,
 )
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Clock
-from tdc.shared.sync.identity import NotAnIdentity, identity_uri, parse_identity
+from tdc.shared.sync.identity import NotAnIdentity, parse_identity
 
 from tests.fakes.listening import listening
 
@@ -253,19 +252,6 @@ def test_a_ca_whose_files_are_not_a_pair_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "two" / "ca.pem").write_bytes(b"torn")
     with pytest.raises(AuthorityUnusable):
         Authority.load(tmp_path / "two")
-
-
-@pytest.mark.parametrize(
-    "peer",
-    [
-        Operator("anna"),
-        Operator("a/b?c#d%2f é"),
-        MachinePeer("c1", "mx1.example.com", "e1"),
-        MachinePeer("c/1", "../mx1", "%"),
-    ],
-)
-def test_an_identity_is_read_back_as_written(peer: Peer) -> None:
-    assert parse_identity(identity_uri(peer)) == peer
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ ports replaced.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -16,6 +17,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tests.demo.messages import HOME
+from tests.fakes.listening import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "postfix"
 POSTFIX = Path("/usr/sbin/postfix")
@@ -141,11 +145,18 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+async def smtp_source(
+    port: int, *, messages: int, size: int, connections: int, reuse: bool = False
+) -> None:
+    """Send messages with Postfix's load generator; `reuse` keeps connections for many of them."""
+    process = await asyncio.create_subprocess_exec(
+        "/usr/sbin/smtp-source",
+        *(["-d"] if reuse else []),
+        *("-s", str(connections), "-l", str(size), "-m", str(messages)),
+        *("-f", "alice@partner.example", "-t", f"bob@{HOME}", f"127.0.0.1:{port}"),
+    )
+    if await process.wait():
+        raise RuntimeError("smtp-source failed")
 
 
 def filter_settings(filter_port: int, reinject_port: int) -> tuple[str, str]:

@@ -12,9 +12,9 @@ import pytest
 
 from tests.demo.messages import Message
 from tests.fakes.journal_reader import read_report
+from tests.fakes.listening import free_port
 from tests.stage.fleet import Gateway, Stage
 from tests.system.mta import Account, Mta
-from tests.system.postfix import free_port
 
 pytestmark = [pytest.mark.system, pytest.mark.crash, pytest.mark.timeout(240)]
 

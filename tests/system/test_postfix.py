@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.journal_reader import read_report
+from tests.fakes.listening import free_port
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.fleet import Stage
 from tests.system.conftest import needs_postfix
-from tests.system.postfix import filter_settings, free_port, private_postfix
+from tests.system.postfix import filter_settings, private_postfix, smtp_source
 
 pytestmark = [pytest.mark.system, needs_postfix]
 
@@ -35,7 +35,8 @@ async def test_a_thousand_messages_pass_postfix_and_the_filter_unharmed(copying:
     async with SmtpSink(folder=copying.folder / "out") as out:
         route = f"\nrelay_transport = smtp:[127.0.0.1]:{out.port}\n"
         with private_postfix(main=main + route, master=master) as postfix:
-            await _smtp_source(postfix.port)
+            async with asyncio.timeout(90):
+                await smtp_source(postfix.port, messages=MESSAGES, size=4_096, connections=20)
             await out.wait_for(MESSAGES, timeout=60)
             await copying.intake.wait_for(MESSAGES, timeout=60)
             assert postfix.queued() == 0
@@ -51,27 +52,6 @@ async def test_a_thousand_messages_pass_postfix_and_the_filter_unharmed(copying:
     )
     assert originals == Counter(dict.fromkeys(copies, 1))
     assert _envelopes(copying.folder / "out") == {("alice@partner.example", "bob@corp.example")}
-
-
-async def _smtp_source(port: int) -> None:
-    command = [
-        "/usr/sbin/smtp-source",
-        "-s",
-        "20",
-        "-l",
-        "4096",
-        "-m",
-        str(MESSAGES),
-        "-f",
-        "alice@partner.example",
-        "-t",
-        "bob@corp.example",
-        f"127.0.0.1:{port}",
-    ]
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, check=False, timeout=90
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def _envelopes(folder: Path) -> set[tuple[str, str]]:

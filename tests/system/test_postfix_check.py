@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.listening import free_port
 from tests.system.conftest import needs_postfix
-from tests.system.postfix import DEPLOY, PrivatePostfix, filter_settings, free_port, private_postfix
+from tests.system.postfix import DEPLOY, PrivatePostfix, filter_settings, private_postfix
 
 pytestmark = [pytest.mark.system, needs_postfix]
 

@@ -59,6 +59,7 @@ from tdc.manager.store.store_id import store_id
 from tdc.manager.view.fleet import FleetView, NotReady
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.tasks import running
+from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals, Intervals
 from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
 
@@ -94,10 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     init = verbs.add_parser("init", help="make the data folder, the CA and the first operator")
-    init.add_argument("--operator", default="admin", help="name of the first operator")
+    init.add_argument(
+        "--operator", default="admin", type=_operator_name, help="name of the first operator"
+    )
     run = verbs.add_parser("run", help="run until told to stop")
     operator = verbs.add_parser("operator", help="make the folder that another operator needs")
-    operator.add_argument("--operator", required=True, help="name of the operator")
+    operator.add_argument(
+        "--operator", required=True, type=_operator_name, help="name of the operator"
+    )
     operator.add_argument("--out", required=True, type=Path, help="folder to make")
     for verb in (init, run, operator):
         add_flags(verb)
@@ -109,6 +114,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
         code = 2
     raise SystemExit(code)
+
+
+def _operator_name(text: str) -> str:
+    """Return a name that a certificate can hold and a line can show; raises ArgumentTypeError."""
+    try:
+        identity_uri(Operator(text))
+    except (NotAnIdentity, UnicodeEncodeError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError("a name has no control characters")
+    return text
 
 
 def init_command(flags: Mapping[str, object]) -> int:

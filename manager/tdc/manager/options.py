@@ -68,7 +68,7 @@ class Options:
             return ""
         try:
             return self.etcd_password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise OptionsError(f"etcd_password_file can't be read: {error}") from None
 
 

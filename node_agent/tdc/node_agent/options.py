@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-DEFAULT_LOG_NAME = "Cisco Secure Email Threat Defense"
+from tdc.node_agent.log_lines import DEFAULT_INTAKE_NAME
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
@@ -105,7 +104,7 @@ class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Log lines: the scanner's display name, and a file instead of standard error."""
 
-    intake_name: str = DEFAULT_LOG_NAME
+    intake_name: str = DEFAULT_INTAKE_NAME
     file: Path | None = None
 
 

@@ -28,6 +28,8 @@ if _version_not_supported:
 
 class FleetStub:
     """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
+    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
+    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
     """
 
     def __init__(self, channel):
@@ -65,6 +67,8 @@ class FleetStub:
 
 class FleetServicer:
     """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
+    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
+    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
     """
 
     def CreateCluster(self, request, context):
@@ -140,6 +144,8 @@ def add_FleetServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Fleet:
     """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
+    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
+    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
     """
 
     @staticmethod

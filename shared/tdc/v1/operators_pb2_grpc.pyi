@@ -28,7 +28,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FleetStub:
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit."""
+    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
+    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
+    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,7 +50,10 @@ class FleetStub:
 
 @_typing.type_check_only
 class FleetAsyncStub(FleetStub):
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit."""
+    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
+    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
+    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCluster: _aio.UnaryUnaryMultiCallable[_operators_pb2.CreateClusterRequest, _operators_pb2.CommitResponse]  # type: ignore[assignment]
@@ -62,7 +68,10 @@ class FleetAsyncStub(FleetStub):
     """A one-use join token for an existing machine."""
 
 class FleetServicer(metaclass=_abc_1.ABCMeta):
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit."""
+    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
+    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
+    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """
 
     @_abc_1.abstractmethod
     def CreateCluster(

@@ -5,7 +5,7 @@ Raises WrongUsage, for all of it is judged by the schema without a manager.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from tdc.manager.cli.errors import WrongUsage, sentence
 from tdc.shared.settings import schema
@@ -41,10 +41,10 @@ def parse_names(names: Sequence[str]) -> list[str]:
     return list(known)
 
 
-def _known_once(name: str, seen: object) -> None:
+def _known_once(name: str, seen: Container[str]) -> None:
     try:
         schema.setting(name)
     except SettingError as error:
         raise WrongUsage(f"{sentence(str(error))} Nothing was changed.") from None
-    if isinstance(seen, dict) and name in seen:
+    if name in seen:
         raise WrongUsage(f"{name} is named twice; say it once. Nothing was changed.")

@@ -248,7 +248,5 @@ def _interrupted(attempt: CommitAttempt) -> Interrupted:
 
 def _end(session: Session, error: CliError) -> int:
     if not isinstance(error, OutputClosed):
-        # Nobody may be left to read standard error either.
-        with contextlib.suppress(BrokenPipeError):
-            session.out.tell([Line(f"tdc: {error}", "red")])
+        session.out.tell([Line(f"tdc: {error}", "red")])
     return error.exit_code

@@ -10,10 +10,12 @@ from tdc.manager.cli import change_tables, documents
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.command import Consent, Session, command
 from tdc.manager.cli.options import Cluster
-from tdc.manager.cli.places import only_cluster
 from tdc.v1 import fleet_pb2, operators_pb2
 
 app = typer.Typer(help="Commits: history, show, rollback.", no_args_is_help=True)
+
+_PAGE = 1_000
+"""The most commits that a manager gives in one answer (ListCommitsRequest)."""
 
 Revision = Annotated[
     int,
@@ -28,13 +30,17 @@ async def history(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Most commits.")] = 50,
 ) -> None:
     """List a cluster's commits, newest first."""
+    commits: list[fleet_pb2.Commit] = []
     async with session.manager() as manager:
-        cluster = await only_cluster(manager, cluster)
-        reply = await manager.ask(
-            manager.changes.ListCommits,
-            operators_pb2.ListCommitsRequest(cluster=cluster, limit=limit),
-        )
-    rows = [documents.commit_row(commit) for commit in reply.commits]
+        while len(commits) < limit:
+            before = commits[-1].revision if commits else 0
+            wanted = min(_PAGE, limit - len(commits))
+            request = operators_pb2.ListCommitsRequest(cluster=cluster, limit=wanted, before=before)
+            page = (await manager.ask(manager.changes.ListCommits, request)).commits
+            commits.extend(page)
+            if len(page) < wanted:
+                break
+    rows = [documents.commit_row(commit) for commit in commits]
     session.out.emit(rows, change_tables.history_pieces(rows))
 
 
@@ -42,7 +48,6 @@ async def history(
 async def show(session: Session, revision: Revision, cluster: Cluster = "") -> None:
     """Show one commit with its changes."""
     async with session.manager() as manager:
-        cluster = await only_cluster(manager, cluster)
         commit = await manager.ask(
             manager.changes.GetCommit,
             operators_pb2.GetCommitRequest(cluster=cluster, revision=revision),
@@ -63,5 +68,4 @@ async def rollback(
         consent = dataclasses.replace(consent, comment=f"rollback to revision {revision}")
     edit = fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=revision))
     async with session.manager() as manager:
-        cluster = await only_cluster(manager, cluster)
         await carry_out(session, manager, [edit], cluster, consent)

@@ -14,7 +14,6 @@ from tdc.manager.cli.command import Consent, Session, command
 from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster, Name, OfCluster, OfGroup
-from tdc.manager.cli.places import cluster_of_group, only_cluster, only_row
 from tdc.v1 import fleet_pb2, operators_pb2
 
 cluster_app = typer.Typer(help="Clusters: create, list, show.", no_args_is_help=True)
@@ -35,14 +34,18 @@ async def create_cluster(session: Session, name: Name, consent: Consent) -> None
     """Create a cluster with the group Main_Group, as its revision 1."""
     async with session.manager() as manager:
         if consent.dry_run:
-            found = await manager.ask(
-                manager.fleet.ListClusters, operators_pb2.ListClustersRequest(name=name)
+            known = await manager.ask(
+                manager.fleet.ListClusters, operators_pb2.ListClustersRequest()
             )
-            if found.clusters:
+            if any(row.name == name for row in known.clusters):
                 raise Refused(f"There is a cluster {name} already.")
             session.out.emit(
                 {"cluster": name, "revision": 0, "committed": False},
-                [Line(f"Would create the cluster {name} with the group Main_Group.")],
+                [
+                    Line(
+                        f"No cluster is called {name}: it would be made, with the group Main_Group."
+                    )
+                ],
             )
             return
         request_id = str(uuid.uuid4())
@@ -75,7 +78,6 @@ async def show_cluster(session: Session, name: Name) -> None:
         found = await manager.ask(
             manager.fleet.ListClusters, operators_pb2.ListClustersRequest(name=name)
         )
-        only_row(len(found.clusters), "cluster", name, "")
         groups = await manager.ask(
             manager.fleet.ListGroups, operators_pb2.ListGroupsRequest(cluster=name)
         )
@@ -93,7 +95,6 @@ async def create_group(
 ) -> None:
     """Create an empty group in a cluster."""
     async with session.manager() as manager:
-        cluster = await only_cluster(manager, cluster)
         edit = fleet_pb2.Edit(add_group=fleet_pb2.AddGroup(name=name))
         await carry_out(session, manager, [edit], cluster, consent, ask=False)
 
@@ -116,7 +117,6 @@ async def show_group(session: Session, name: Name, cluster: Cluster = "") -> Non
         reply = await manager.ask(
             manager.fleet.ListGroups, operators_pb2.ListGroupsRequest(cluster=cluster, name=name)
         )
-    only_row(len(reply.groups), "group", name, cluster)
     row = documents.group_row(reply.groups[0])
     session.out.emit(row, tables.group_pieces([row]))
 
@@ -133,7 +133,6 @@ async def create_machine(
 ) -> None:
     """Create a machine in a group; `tdc machine token` then lets it enrol."""
     async with session.manager() as manager:
-        cluster = await cluster_of_group(manager, group, cluster)
         edit = fleet_pb2.Edit(add_machine=fleet_pb2.AddMachine(name=name, group=group))
         await carry_out(session, manager, [edit], cluster, consent, ask=False)
 
@@ -158,7 +157,6 @@ async def show_machine(session: Session, name: Name, cluster: Cluster = "") -> N
             manager.fleet.ListMachines,
             operators_pb2.ListMachinesRequest(cluster=cluster, name=name),
         )
-        only_row(len(reply.machines), "machine", name, cluster)
         row = documents.machine_row(reply.machines[0])
         status = await manager.ask(
             manager.monitoring.GetStatus,

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TextIO
 
 import yaml
 from tdc.manager.cli.errors import OutputClosed, Refused
@@ -67,11 +68,17 @@ class Out:
         )
 
     def tell(self, pieces: Iterable[Piece]) -> None:
-        """Print pieces on standard error: what belongs to the operator, not to the data."""
+        """Print pieces on standard error: what belongs to the operator, not to the data.
+
+        Where that can't be written the exit code still says how the command ended.
+        """
         text = as_text(
             pieces, width=width_of(is_terminal(sys.stderr)), colour=colourful(sys.stderr)
         )
-        print(text, file=sys.stderr or io.StringIO(), flush=True)
+        try:
+            print(text, file=sys.stderr or io.StringIO(), flush=True)
+        except OSError:
+            _silence(sys.stderr)
 
 
 def write(text: str) -> None:
@@ -84,13 +91,17 @@ def write(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        # What is still buffered would fail again when the interpreter flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise OutputClosed("The output was closed before all of it was written.") from None
         raise Refused(
             f"The output can't be written: {error.strerror}. What the command did before is done."
         ) from None
+
+
+def _silence(stream: TextIO) -> None:
+    """Drop what is still buffered: it would fail again when the interpreter flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_terminal(stream: io.TextIOBase | object) -> bool:

@@ -111,10 +111,6 @@ class Settings(Mapping[str, Value]):
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.items())})"
 
-    def with_value(self, name: str, value: Value) -> Settings:
-        """Return a copy in which `name` is present with `value`."""
-        return Settings.of({**self._present, name: value})
-
     def without(self, name: str) -> Settings:
         """Return a copy in which `name` is absent (it may be so already)."""
         return Settings.of({key: value for key, value in self.items() if key != name})
