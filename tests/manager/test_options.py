@@ -71,6 +71,9 @@ def test_a_path_in_the_file_is_beside_the_file_and_one_given_to_init_lasts(
         ({"listen_host": "0.0.0.0"}, "--advertise"),
         ({"etcd_key": "key.pem"}, "both or neither"),
         ({"etcd_key": "key.pem", "etcd_certificate": "c.pem"}, "etcd_ca"),
+        ({"names": "mgr.example,bücher.example"}, "bücher.example"),
+        ({"advertise": "mgr.example:7443"}, "without port"),
+        ({"listen_host": "[::1]"}, "brackets"),
     ],
 )
 def test_an_option_that_can_not_be_is_refused_by_name(

@@ -8,7 +8,9 @@ refused: a mistyped line must not mean the default.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -96,7 +98,8 @@ _TUPLES = {"names", "etcd_endpoints"}
 _PORTS = {"listen_port", "enrol_port"}
 _SECONDS = {"status_interval", "ping_interval", "deadline"}
 _PATHS = {"folder", "etcd_ca", "etcd_certificate", "etcd_key", "etcd_password_file", "ports_file"}
-_WILDCARDS = {"0.0.0.0", "::", "[::]"}  # noqa: S104  # refused as an address, not listened on
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -190,9 +193,24 @@ def _checked(options: Options) -> Options:
         raise OptionsError("etcd_certificate and etcd_key go together: give both or neither")
     if options.etcd_certificate and not options.etcd_ca:
         raise OptionsError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
+    for host in (*options.names, options.advertised_host):
+        if not _is_host(host):
+            raise OptionsError(
+                f"{host!r} is no host name or address, as names, advertise and listen_host are: "
+                "without port or brackets, and a name in other letters as its A-label (xn--...)"
+            )
     if options.advertised_host in _WILDCARDS:
         raise OptionsError(
             f"listen_host {options.listen_host} is no address to connect to: say with --advertise "
             "or --names under which name machines and operators reach this manager"
         )
     return options
+
+
+def _is_host(text: str) -> bool:
+    """Say whether a certificate can hold it, and an address begin with it."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _HOST_NAME.fullmatch(text) is not None
+    return True
