@@ -15,6 +15,9 @@ from typing import Any
 
 BIN = Path(sys.executable).parent
 _PR_SET_PDEATHSIG = 1
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
+"""Becomes the program that follows. Not preexec_fn: that forks, and where gRPC is at work in this
+process (the tests of the manager use it) a fork's child may crash before it is the program."""
 
 
 class ProgramFailed(Exception):
@@ -61,13 +64,13 @@ class Program:
             self._ports_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *_DIES_WITH_US,
                 *self.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
             )
         if self._ports_file is not None:
             self.ports = await self._wait_for_ports(self._ports_file, timeout)
