@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -39,12 +41,27 @@ async def ending_of(call: Call, *messages: agents_pb2.AgentMessage) -> grpc.aio.
     raise AssertionError("the stream ended without an error")
 
 
-async def session_refusal(manager: ManagerSide, certificate: bytes, key: bytes) -> grpc.StatusCode:
+@asynccontextmanager
+async def opened(manager: ManagerSide, certificate: bytes, key: bytes) -> AsyncIterator[Call]:
+    """Open a stream, with nothing said on it."""
     pem = (manager.authority.ca_pem, certificate, key)
     async with grpc_tls.client_channel(manager.address, *pem) as channel:
-        # Nothing is said: who is denied is so at once, and a write that crosses the manager's word
-        # fails in grpc.aio with an error of its own.
-        return (await ending_of(agents_pb2_grpc.AgentsStub(channel).Session())).code()
+        yield agents_pb2_grpc.AgentsStub(channel).Session()
+
+
+@asynccontextmanager
+async def opened_by(manager: ManagerSide, machine: Path) -> AsyncIterator[Call]:
+    """Open a stream as the machine whose state folder this is."""
+    held = identities.load(machine / "identity")
+    async with opened(manager, held.certificate_pem, held.key_pem) as call:
+        yield call
+
+
+async def session_refusal(manager: ManagerSide, certificate: bytes, key: bytes) -> grpc.StatusCode:
+    # Nothing is said: who is denied is so at once, and a write that crosses the manager's word
+    # fails in grpc.aio with an error of its own.
+    async with opened(manager, certificate, key) as call:
+        return (await ending_of(call)).code()
 
 
 async def test_an_operator_can_not_open_a_machines_stream(manager: ManagerSide) -> None:
@@ -133,12 +150,9 @@ async def test_a_second_stream_of_the_same_machine_ends_the_first(
     manager: ManagerSide, machine: Path, tmp_path: Path
 ) -> None:
     manager.view.commit(1)
-    held = identities.load(machine / "identity")
     async with agent(machine, manager.address, retry_maximum=30) as first:
         await until(lambda: manager.state() == "in sync")
-        pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
-        async with grpc_tls.client_channel(manager.address, *pem) as channel:
-            call = agents_pb2_grpc.AgentsStub(channel).Session()
+        async with opened_by(manager, machine) as call:
             await call.write(agents_pb2.AgentMessage(hello=HELLO))
             await until(lambda: not first.stream.connected)
             assert len(manager.sessions) == 1
@@ -157,10 +171,7 @@ async def test_a_second_stream_of_the_same_machine_ends_the_first(
 async def test_what_is_not_the_protocol_ends_the_stream_with_a_reason(
     manager: ManagerSide, machine: Path, message: agents_pb2.AgentMessage
 ) -> None:
-    held = identities.load(machine / "identity")
-    pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
-    async with grpc_tls.client_channel(manager.address, *pem) as channel:
-        call = agents_pb2_grpc.AgentsStub(channel).Session()
+    async with opened_by(manager, machine) as call:
         ending = await ending_of(call, message)
         assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert ending.details()
@@ -178,10 +189,7 @@ async def test_a_status_of_no_size_that_an_agent_sends_is_not_kept(
     manager: ManagerSide, machine: Path, status: agents_pb2.MachineStatus
 ) -> None:
     """One machine's key must not be enough to hide the fleet's delivery, or to stop a manager."""
-    held = identities.load(machine / "identity")
-    pem = (manager.authority.ca_pem, held.certificate_pem, held.key_pem)
-    async with grpc_tls.client_channel(manager.address, *pem) as channel:
-        call = agents_pb2_grpc.AgentsStub(channel).Session()
+    async with opened_by(manager, machine) as call:
         # The Welcome is on its way when the second comes, and must not hide how the stream ends.
         messages = agents_pb2.AgentMessage(hello=HELLO), agents_pb2.AgentMessage(status=status)
         ending = await ending_of(call, *messages)
