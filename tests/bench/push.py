@@ -24,12 +24,12 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Operation, Put
 from tdc.manager.identity.authority import Authority
 from tdc.manager.rpc.server import Ports
 from tdc.manager.store.encoding import pack
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import enrolment_key
-from tdc.manager.store.values import Operation, Put
 from tdc.node_agent.sync.identity import new_key, request_for
 from tdc.shared.edge.clock import chance
 from tdc.shared.edge.grpc_tls import client_channel

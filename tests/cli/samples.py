@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from tdc.shared.edge.wire import settings_to_wire, value_to_wire
 from tdc.shared.settings.values import Value
+from tdc.shared.wire.settings import settings_to_wire, value_to_wire
 from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2
 
 MACHINE, GROUP, CLUSTER, DEFAULT = (

@@ -7,7 +7,7 @@ import uuid
 
 import grpc
 import pytest
-from tdc.shared.edge.wire import settings_to_wire
+from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.cli import samples

@@ -238,7 +238,7 @@ def test_running_a_manager_that_is_not_installed_is_1(
     tdc: Tdc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command line alone lacks the manager's dependencies; it says what to install."""
-    monkeypatch.setitem(sys.modules, "tdc.manager.main", None)
+    monkeypatch.setitem(sys.modules, "tdc.manager.program", None)
     run = tdc("manager", "run", "--folder", "x")
     assert run.code == 1
     assert "threat-defense-connector[manager,cli]" in run.err

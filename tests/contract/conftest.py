@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.embedded import EmbeddedEtcd
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.values import Delete, prefix_end
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.embedded import EmbeddedEtcd
+from tdc.manager.etcd.values import Delete, prefix_end
 
 from tests.fakes.etcd import external_etcd, wait_until_serving
 from tests.fakes.etcd_proxy import EtcdProxy, etcd_proxy

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.levels.edit import AddGroup, AddMachine, Edit, SetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore, Committed
 from tdc.manager.store.documents import Assembled, Document, assemble, read_document
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_prefix
 from tdc.shared.settings.check import checked

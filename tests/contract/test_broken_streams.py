@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from tdc.manager.store.errors import Compacted
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.values import Put
-from tdc.manager.store.watch import Away, Changes, Snapshot
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import Compacted
+from tdc.manager.etcd.follow import Away, Changes, Snapshot
+from tdc.manager.etcd.values import Put
 
 from tests.contract.conftest import shared_by_module
 from tests.contract.test_watch import following
@@ -85,7 +85,7 @@ async def test_one_process_holds_the_stubs_and_everything_else_that_speaks_grpc(
     """Defect 9: two packages that register etcd's messages can't live in one process."""
     script = (
         "import grpc_health.v1.health_pb2, grpc_reflection.v1alpha.reflection_pb2\n"
-        "import tdc.v1.agents_pb2, tdc.v1.operators_pb2, tdc.manager.store.etcd\n"
+        "import tdc.v1.agents_pb2, tdc.v1.operators_pb2, tdc.manager.etcd.client\n"
         "from google.protobuf import descriptor_pool\n"
         "pool = descriptor_pool.Default()\n"
         "print(pool.FindMessageTypeByName('mvccpb.KeyValue').file.name)\n"

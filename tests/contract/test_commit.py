@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Operation, Put, TxnResult, Unchanged
 from tdc.manager.levels.edit import AddMachine, RestoreLevels
 from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.levels.plan import make_plan, undo_values
@@ -21,10 +23,8 @@ from tdc.manager.store.errors import (
     UnknownCluster,
     UnreadableTouched,
 )
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
-from tdc.manager.store.values import Operation, Put, TxnResult, Unchanged
 
 from tests.contract.conftest import Server, shared_by_module
 from tests.contract.fleets import (

@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tdc.manager.store import embedded as embedded_module
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.embedded import EmbeddedEtcd
-from tdc.manager.store.errors import EmbeddedError
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.etcd_program import _wheel_program, find_program, is_safe
-from tdc.manager.store.values import Put
+from tdc.manager.etcd import embedded as embedded_module
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.embedded import EmbeddedEtcd
+from tdc.manager.etcd.errors import EmbeddedError
+from tdc.manager.etcd.program import _wheel_program, find_program, is_safe
+from tdc.manager.etcd.values import Put
 
 
 async def put_and_get(endpoint: str, value: bytes) -> bytes | None:
@@ -104,7 +104,7 @@ async def test_a_frozen_member_is_ended_too(tmp_path: Path) -> None:
 MANAGER = """
 import asyncio, sys
 from pathlib import Path
-from tdc.manager.store.embedded import EmbeddedEtcd
+from tdc.manager.etcd.embedded import EmbeddedEtcd
 
 async def main():
     member = EmbeddedEtcd(Path(sys.argv[1]))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Put
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import join_token_key
-from tdc.manager.store.values import Put
 
 from tests.contract.conftest import shared_by_module
 from tests.fakes.etcd_proxy import EtcdProxy

@@ -7,18 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import Compacted, EtcdRefused, Reason
+from tdc.manager.etcd.values import Delete, EtcdStatus, Put
 from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.store import commit as commit_module
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import pack
-from tdc.manager.store.errors import Compacted, EtcdRefused, Reason, TokenUnknown, TokenUsed
-from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.errors import TokenUnknown, TokenUsed
 from tdc.manager.store.history import MAX_AGE, History
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import STORE
 from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
 from tdc.manager.store.store_id import UnreadableStore, store_id
-from tdc.manager.store.values import Delete, EtcdStatus, Put
 
 from tests.contract.conftest import shared_by_module
 from tests.contract.fleets import CLUSTER, SIGNED, commit, history_of, set_values, stored, west

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.errors import EtcdRefused, EtcdUnavailable, OptionsError, Reason
-from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdOptionsError, EtcdRefused, EtcdUnavailable, Reason
+from tdc.manager.etcd.follow import Away, Snapshot
+from tdc.manager.etcd.values import Put, Unchanged
 from tdc.manager.store.maintenance import Maintenance
-from tdc.manager.store.values import Put, Unchanged
-from tdc.manager.store.watch import Away, Snapshot
 
 from tests.contract.conftest import Server, shared_by_module
 from tests.contract.test_watch import following
@@ -120,14 +120,14 @@ async def test_a_login_where_etcd_asks_for_none_is_no_hindrance(embedded: Server
     ],
 )
 async def test_options_that_can_not_work_are_refused(options: EtcdOptions, says: str) -> None:
-    with pytest.raises(OptionsError, match=says):
+    with pytest.raises(EtcdOptionsError, match=says):
         EtcdClient(options)
 
 
 async def test_unreadable_tls_files_are_named(tmp_path: Path) -> None:
     options = EtcdOptions(("127.0.0.1:1",), ca_file=tmp_path / "absent.pem")
     async with EtcdClient(options) as client:
-        with pytest.raises(OptionsError, match=r"absent\.pem"):
+        with pytest.raises(EtcdOptionsError, match=r"absent\.pem"):
             await client.get("/tdc/a")
 
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.errors import EtcdUnavailable
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.values import Put
-from tdc.manager.store.watch import Away
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdUnavailable
+from tdc.manager.etcd.follow import Away
+from tdc.manager.etcd.values import Put
 
 from tests.contract.fleets import CLUSTER, commit, set_values, stored, west
 from tests.contract.test_watch import following

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.values import Delete, Put, WatchMessage
-from tdc.manager.store.watch import Away, Changes, FollowOptions, News, Snapshot, follow
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.follow import Away, Changes, FollowOptions, News, Snapshot, follow
+from tdc.manager.etcd.values import Delete, Put, WatchMessage
 from tdc.shared.edge.tasks import running
 
 from tests.contract.conftest import Server, serving, shared_by_module

@@ -19,11 +19,11 @@ from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import new_report_id
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.tasks import running
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.settings.connector import ConnectorSettings
 
 from tests.fakes.dns import DnsServer
 from tests.fakes.smtp_faults import Faults

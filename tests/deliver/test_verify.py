@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.deliver.tls import NoTrust, intake_context
 from tdc.node_agent.deliver.verify import (
     TlsPolicy,
     TlsRefused,
@@ -18,7 +19,6 @@ from tdc.node_agent.deliver.verify import (
     handshake_fault,
     verify_peer,
 )
-from tdc.shared.edge.tls import NoTrust, intake_context
 
 from tests.deliver.stage import Authority, make_settings
 

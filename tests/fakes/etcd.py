@@ -21,10 +21,10 @@ from aetcd.rpc import (
     AuthUserGrantRoleRequest,
     Permission,
 )
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.errors import EtcdError, EtcdRefused
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.etcd_program import find_program
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdError, EtcdRefused
+from tdc.manager.etcd.program import find_program
 
 from tests.fakes.listening import free_port
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 from aetcd.rpc import TxnRequest
-from tdc.manager.store.channel import EtcdOptions
+from tdc.manager.etcd.channel import EtcdOptions
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 TXN = "/etcdserverpb.KV/Txn"

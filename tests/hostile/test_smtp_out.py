@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tdc.node_agent.deliver.mx import NoRoute
 from tdc.node_agent.deliver.resolver import Resolver
-from tdc.shared.settings.connector import ConnectorSettings
+from tdc.shared.connector.settings import ConnectorSettings
 
 from tests.deliver.stage import HOST, MESSAGE, staged
 from tests.fakes.dns import DnsServer

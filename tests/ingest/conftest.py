@@ -15,9 +15,9 @@ from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.ingest.smtp_filter import SmtpFilter
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
-from tdc.shared.settings.connector import ConnectorSettings
+from tdc.shared.connector.settings import ConnectorSettings
 
 INTAKE = "intake@scanner.example"
 REPORTER = Reporter("mx1", bytes(32))

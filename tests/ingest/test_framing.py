@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.ingest.framing import (
+from tdc.node_agent.smtp.framing import (
     MAX_COMMAND_LINE,
     BareLineFeed,
     BodyTooLarge,

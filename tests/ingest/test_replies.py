@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tdc.node_agent.ingest.replies import BadReply, ReplyReader
+from tdc.node_agent.smtp.raw_replies import BadReply, ReplyReader
 
 STREAM = b"250-first\r\n250 last\r\n354\r\n421 4.3.2 bye\r\n"
 

@@ -13,13 +13,13 @@ import grpc.aio
 import pytest
 from tdc.manager.first_setup import CA_FOLDER, set_up
 from tdc.manager.identity.authority import Authority
-from tdc.manager.main import served
 from tdc.manager.options import Options
+from tdc.manager.program import served
 from tdc.manager.rpc.server import Ports
 from tdc.shared.edge.grpc_tls import client_channel
-from tdc.shared.edge.wire import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
+from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.v1 import agents_pb2_grpc, fleet_pb2, operators_pb2, operators_pb2_grpc
 
 _numbers = itertools.count(1)

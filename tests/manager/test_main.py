@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tdc.manager.cli.config import read_config
-from tdc.manager.main import init_command, main, operator_command, run_command
+from tdc.manager.program import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
@@ -111,7 +111,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 async def _program(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """`tdc-manager run` as a process; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tdc.manager.main", "run", "--folder", str(folder),
+        sys.executable, "-m", "tdc.manager.program", "run", "--folder", str(folder),
         "--ports-file", str(folder / "ports.json"), stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -187,7 +187,7 @@ async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) ->
     folder = tmp_path / "manager"
     assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tdc.manager.main", "run", "--folder", str(folder),
+        sys.executable, "-m", "tdc.manager.program", "run", "--folder", str(folder),
         "--etcd-endpoints", f"127.0.0.1:{free_port()}", stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None

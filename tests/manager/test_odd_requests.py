@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
-from tdc.manager.rpc.permissions import PERMISSIONS, Who
+from tdc.manager.intent.permissions import PERMISSIONS, Who
 from tdc.v1 import operators_pb2
 
 from tests.manager.api import Api, add_machine

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tdc.manager.main import init_command
 from tdc.manager.options import Options, OptionsError, add_flags, read_options
+from tdc.manager.program import init_command
 
 
 def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:

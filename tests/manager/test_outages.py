@@ -10,8 +10,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Put
 from tdc.manager.store.encoding import pack
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import (
     CLUSTERS,
     ENROLMENTS,
@@ -22,7 +23,6 @@ from tdc.manager.store.keys import (
     head_key,
     machine_key,
 )
-from tdc.manager.store.values import Put
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.v1 import operators_pb2
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError, Who, check_table
 from tdc.manager.rpc.guard import Context, Guard, _admitted
-from tdc.manager.rpc.permissions import PERMISSIONS, PermissionTableError, Who, check_table
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues, UnsetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.store_id import store_id
 from tdc.manager.view.effective import SharedResolves
 from tdc.manager.view.fleet import FleetView, NotReady

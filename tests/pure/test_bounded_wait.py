@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tdc.shared.edge.bounded_wait import BoundedWait
+from tdc.node_agent.smtp.bounded_wait import BoundedWait
 
 
 async def test_a_wait_that_the_peer_ends_does_not_expire() -> None:

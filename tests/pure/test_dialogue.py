@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.deliver.dialogue import (
+from tdc.node_agent.smtp.dialogue import (
     Answered,
     Dialogue,
     Event,
@@ -22,7 +22,7 @@ from tdc.node_agent.deliver.dialogue import (
     Transaction,
     dot_stuffed,
 )
-from tdc.node_agent.deliver.replies import ProtocolFault, Reply, ReplyParser
+from tdc.node_agent.smtp.replies import ProtocolFault, Reply, ReplyParser
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "dialogues").glob("delivery_*.smtp"))
 CONTENTS = {

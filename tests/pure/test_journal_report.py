@@ -21,8 +21,8 @@ from tdc.node_agent.journal.report import (
     new_report_id,
 )
 from tdc.node_agent.spool.values import Copy
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.settings.connector import ConnectorSettings
 
 from tests.fakes.journal_reader import NotAReport, read_report
 

@@ -13,7 +13,7 @@ from tdc.manager.store.documents import (
     pack_machines,
 )
 from tdc.manager.store.keys import CLUSTERS, cluster_key, group_key, head_key, machine_key
-from tdc.manager.view.known import KnownClusters
+from tdc.manager.view.last_known import KnownClusters
 from tdc.shared.settings.check import checked
 
 GARBAGE = st.sampled_from([b"", b"\x01\xff", b"{}", b"null", b'{"schema":99}'])

@@ -26,10 +26,10 @@ def test_no_folder_called_tdc_has_an_init_file(tree: Path) -> None:
     ("program", "forbidden"),
     [
         (
-            "tdc.node_agent.main",
+            "tdc.node_agent.program",
             {"aetcd", "typer", "rich", "yaml", "grpc_health", "grpc_reflection"},
         ),
-        ("tdc.manager.main", {"aiosmtpd", "dns", "uvloop", "typer", "rich", "yaml"}),
+        ("tdc.manager.program", {"aiosmtpd", "dns", "uvloop", "typer", "rich", "yaml"}),
         ("tdc.manager.cli.main", {"aetcd", "aiosmtpd", "dns", "uvloop", "sqlite3"}),
     ],
 )
@@ -51,9 +51,9 @@ def test_a_program_imports_without_the_libraries_of_the_others(
 @pytest.mark.parametrize(
     ("entry", "library", "extra"),
     [
-        ("tdc.manager.programs:tdc", "typer", "cli"),
-        ("tdc.manager.programs:tdc_manager", "aetcd", "manager"),
-        ("tdc.node_agent.program:tdc_agent", "dns", "agent"),
+        ("tdc.shared.edge.entry_point:tdc", "typer", "cli"),
+        ("tdc.shared.edge.entry_point:tdc_manager", "aetcd", "manager"),
+        ("tdc.shared.edge.entry_point:tdc_agent", "dns", "agent"),
     ],
 )
 def test_a_program_without_its_extra_says_which_one_to_install(

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent import log_lines
-from tdc.node_agent.log_lines import TdcLog, escape, mail_log_stamp
+from tdc.node_agent.log import lines as log_lines
+from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

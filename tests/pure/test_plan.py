@@ -19,10 +19,10 @@ from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Problem, make_plan, undo_values
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.rpc import wire
-from tdc.shared.edge.wire import settings_from_wire, value_to_wire
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.validate import faults_of
 from tdc.shared.settings.values import Origin, Policy, PolicyAction, Value
+from tdc.shared.wire.settings import settings_from_wire, value_to_wire
 from tdc.v1 import settings_pb2
 
 from tests.pure.dumb_levels import Dumb

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tdc.node_agent.deliver.dialogue import Offers, Transaction
 from tdc.node_agent.deliver.prepare import prepare
 from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.smtp.dialogue import Offers, Transaction
 from tdc.node_agent.spool.values import Copy
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.settings.connector import ConnectorSettings
 
 ALL = Offers(eight_bit=True, smtputf8=True, chunking=True, binary=True)
 REPORTER = Reporter("mx1", bytes(32))

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.shared.connector.selection import Due, NotDue, Selection, select
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.mail.selection import Due, NotDue, Selection, select
-from tdc.shared.settings.connector import ConnectorSettings
 from tdc.shared.settings.values import Policy, PolicyAction
 
 INTAKE = "journal@intake.example"

@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.shared.edge.wire import settings_from_wire, settings_to_wire
 from tdc.shared.settings.canonical import canonical_bytes, content_hash, plain, plain_settings
 from tdc.shared.settings.check import check_value, checked
 from tdc.shared.settings.schema import SCHEMA, SettingError, default_values
 from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value, same_value
+from tdc.shared.wire.settings import settings_from_wire, settings_to_wire
 from tdc.v1 import settings_pb2
 
 from tests.pure.setting_values import any_settings, named_values, names

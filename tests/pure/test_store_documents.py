@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.manager.etcd.values import prefix_end
 from tdc.manager.levels.edit import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import make_plan
@@ -36,7 +37,6 @@ from tdc.manager.store.keys import (
     parse_enrolment_key,
 )
 from tdc.manager.store.rewrite import Untouchable, rewritten, touched
-from tdc.manager.store.values import prefix_end
 
 from tests.pure.fleets import edit_lists, enabled_fleet, fleets, machine, put
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.deliver.dialogue import Stage
-from tdc.node_agent.deliver.replies import Reply
 from tdc.node_agent.deliver.trouble import (
     GREYLIST_WAIT,
     MANY_IN_A_ROW,
@@ -19,6 +17,8 @@ from tdc.node_agent.deliver.trouble import (
     in_a_row,
     judge,
 )
+from tdc.node_agent.smtp.dialogue import Stage
+from tdc.node_agent.smtp.replies import Reply
 
 WHERE = "mx1.intake.example:25"
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool import writer
 from tdc.node_agent.spool.errors import SpoolLocked, SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder

@@ -11,16 +11,16 @@ from pathlib import Path
 import grpc.aio
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import NewToken, new_token
+from tdc.manager.intent.permissions import PERMISSIONS
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.push.presence import Presence
 from tdc.manager.rpc.agents import Agents
 from tdc.manager.rpc.enrolment import Enrolment
 from tdc.manager.rpc.guard import Guard
-from tdc.manager.rpc.permissions import PERMISSIONS
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.status import machine_status
 from tdc.node_agent.sync import identity as identities
@@ -29,12 +29,12 @@ from tdc.node_agent.sync.stream import Managers, SettingsStream
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
-from tdc.shared.edge.wire import settings_to_wire
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
 from tdc.shared.sync.acceptance import hash_of
 from tdc.shared.sync.values import Intervals
+from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 QUICK = Intervals(status=0.2, ping=0.15, deadline=0.6)

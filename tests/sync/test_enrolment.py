@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import token_hash
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.sync import renewal as renewals

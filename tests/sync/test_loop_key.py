@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent import loop_key
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge import durable_file
 
 

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DestinationFacts
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.status import machine_status
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.sync.apply import ATTEMPT, InForce
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import durable_file
-from tdc.shared.edge.stream_wire import MAX_DESTINATIONS, agent_event
 from tdc.shared.sync.stream_state import StatusSaid
 from tdc.shared.sync.values import NOTHING_RUNS
+from tdc.shared.wire.stream import MAX_DESTINATIONS, agent_event
 from tdc.v1 import agents_pb2
 
 from tests.sync.fleet import SPOOL

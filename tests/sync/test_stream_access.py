@@ -11,13 +11,13 @@ from typing import cast
 import grpc
 import grpc.aio
 import pytest
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.stream import StreamEnded, _Session
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
-from tdc.shared.edge.stream_wire import MAX_AGENT_MESSAGE, MAX_DESTINATIONS
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, MAX_DESTINATIONS
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 from tests.sync.fleet import ManagerSide, agent, until

@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from tdc.node_agent.journal.loop import KEY_BYTES
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge import durable_file
 
 FILE = "loop.key"

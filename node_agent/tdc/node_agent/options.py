@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tdc.node_agent.log_lines import DEFAULT_INTAKE_NAME
+from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 

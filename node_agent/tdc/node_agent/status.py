@@ -9,7 +9,7 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DestinationFacts
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
-from tdc.shared.edge.stream_wire import (
+from tdc.shared.wire.stream import (
     MAX_AGENT_MESSAGE,
     MAX_DESTINATIONS,
     MAX_TEXT,

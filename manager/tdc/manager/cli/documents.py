@@ -14,9 +14,9 @@ from typing import Any
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.cli.errors import Refused
-from tdc.shared.edge.wire import LEVEL_FROM_WIRE, settings_from_wire
 from tdc.shared.settings.canonical import Plain, plain, plain_settings
 from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
 from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 
 Document = dict[str, Any]

@@ -37,7 +37,7 @@ def operator(ctx: typer.Context) -> None:
 
 def _pass_on(verb: str, ctx: typer.Context) -> None:
     try:
-        from tdc.manager.main import main  # noqa: PLC0415  # heavy, and needs the manager extra
+        from tdc.manager.program import main  # noqa: PLC0415  # heavy, and needs the manager extra
     except ImportError as error:
         print(
             f"tdc: {error}. To run a manager here, install it: "

@@ -18,8 +18,8 @@ from tdc.manager.cli.options import (
     complete_assignment,
     complete_setting,
 )
-from tdc.shared.edge.wire import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.settings import values
+from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2
 
 app = typer.Typer(

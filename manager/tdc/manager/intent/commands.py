@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.intent.errors import (
     BadRequest,
     InvalidPlan,
@@ -24,7 +25,7 @@ from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan, undo_values
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.errors import EtcdUnavailable, LostRace
+from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.errors import BadRequest, UnknownRevision, UnreadableFleet
 from tdc.manager.intent.targets import level_of
 from tdc.manager.levels.fleet import Cluster, LevelKey, Machine, StoredSettings
 from tdc.manager.levels.resolve import Step, explain
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.errors import EtcdError
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.settings.schema import SCHEMA, setting

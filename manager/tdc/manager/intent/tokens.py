@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
 from tdc.manager.intent.errors import BadRequest
-from tdc.manager.store.errors import EtcdUnavailable
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall

@@ -17,11 +17,11 @@ from enum import Enum
 from tdc.manager.push.fleet import MachineKey, WantedFleet
 from tdc.manager.push.presence import Presence
 from tdc.shared.edge.clock import Clock
-from tdc.shared.edge.stream_wire import BadMessage, agent_event
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Target
+from tdc.shared.wire.stream import BadMessage, agent_event
 from tdc.v1 import agents_pb2
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]

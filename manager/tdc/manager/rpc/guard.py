@@ -20,10 +20,10 @@ from typing import Any, NoReturn, TypeAlias, cast
 import grpc
 import grpc.aio
 from google.protobuf import descriptor_pool
+from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.identity.peer import MachinePeer, NotIdentified, Operator, peer_of
-from tdc.manager.rpc.permissions import PERMISSIONS, PermissionTableError, Who, check_table
-from tdc.manager.rpc.statuses import status_of
-from tdc.manager.store.errors import EtcdUnavailable
+from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError, Who, check_table
+from tdc.manager.rpc.status_codes import status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from tdc.manager.intent.reads import Reads
 from tdc.manager.push.presence import Presence
 from tdc.manager.rpc import wire
 from tdc.manager.view.fleet import FleetView
-from tdc.shared.edge.wire import LEVEL_TO_WIRE, settings_to_wire
+from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 

@@ -24,14 +24,14 @@ from tdc.manager.levels.fleet import LevelKey
 from tdc.manager.levels.plan import MachineChange, Plan
 from tdc.manager.levels.resolve import Step
 from tdc.manager.store.history import CommitRecord
-from tdc.shared.edge.wire import (
+from tdc.shared.settings.values import Effective, Level, Origin, Value
+from tdc.shared.wire.settings import (
     LEVEL_FROM_WIRE,
     LEVEL_TO_WIRE,
     settings_from_wire,
     settings_to_wire,
     value_to_wire,
 )
-from tdc.shared.settings.values import Effective, Level, Origin, Value
 from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 
 # -- requests ------------------------------------------------------------------------------------

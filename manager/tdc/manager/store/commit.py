@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdRefused, Reason
+from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import Plan
 from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
@@ -18,22 +22,15 @@ from tdc.manager.store.errors import (
     ClusterExists,
     CommitTooLarge,
     CommitUnsettled,
-    EtcdAnswerLost,
-    EtcdError,
-    EtcdRefused,
     LostRace,
     NothingToCommit,
-    Reason,
     UnknownCluster,
     UnreadableTouched,
 )
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_COMMITS, CommitRecord, pack_record, topology_of
 from tdc.manager.store.keys import commit_key, head_key, request_key
-from tdc.manager.store.pause import Pause
 from tdc.manager.store.requests import MadeRequest, pack_request, read_request
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
-from tdc.manager.store.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.shared.edge.clock import monotonic
 
 MAX_TRANSACTION = 1_500_000

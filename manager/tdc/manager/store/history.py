@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import KeyValue, prefix_end
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.manager.store.documents import Unreadable
@@ -22,10 +24,8 @@ from tdc.manager.store.encoding import (
     text_of,
     unpack,
 )
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import commit_key, commits_prefix, parse_commit_key, request_key
 from tdc.manager.store.requests import MadeRequest, read_request
-from tdc.manager.store.values import KeyValue, prefix_end
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError

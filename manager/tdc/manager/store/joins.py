@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
+from tdc.manager.etcd.values import KeyValue, Put, Unchanged
 from tdc.manager.store.encoding import Damaged, moment_of, pack, text_of, unpack
-from tdc.manager.store.errors import (
-    EtcdAnswerLost,
-    EtcdUnavailable,
-    TokenExpired,
-    TokenUnknown,
-    TokenUsed,
-)
-from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.keys import enrolment_key, join_token_key
-from tdc.manager.store.values import KeyValue, Put, Unchanged
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,

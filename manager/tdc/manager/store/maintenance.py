@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdError, EtcdRefused, Reason
+from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
-from tdc.manager.store.errors import EtcdError, EtcdRefused, Reason
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
 from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS, parse_commit_key
-from tdc.manager.store.values import Delete, KeyValue, Put, Unchanged
 from tdc.shared.edge.clock import Clock, wall
 
 LOG = logging.getLogger(__name__)

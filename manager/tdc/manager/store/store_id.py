@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Put, Unchanged
 from tdc.manager.store.encoding import Damaged, pack, text_of, unpack
 from tdc.manager.store.errors import StoreError
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.keys import STORE
-from tdc.manager.store.values import Put, Unchanged
 
 
 class UnreadableStore(StoreError):

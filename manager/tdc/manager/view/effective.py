@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.resolve import resolve_values
-from tdc.shared.edge.wire import settings_to_wire
 from tdc.shared.settings.canonical import content_hash
 from tdc.shared.settings.values import Settings, Value
+from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2
 
 Inputs = tuple[Settings, Settings, Settings]

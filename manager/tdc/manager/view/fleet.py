@@ -16,20 +16,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.etcd.follow import Away, FollowOptions, News, Snapshot, follow
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.encoding import Damaged
-from tdc.manager.store.errors import EtcdError
-from tdc.manager.store.etcd import EtcdClient
 from tdc.manager.store.joins import read_enrolment
 from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, parse_enrolment_key
-from tdc.manager.store.pause import Pause
 from tdc.manager.store.store_id import store_id
-from tdc.manager.store.watch import Away, FollowOptions, News, Snapshot, follow
 from tdc.manager.view import names
 from tdc.manager.view.effective import InForce, SharedResolves
-from tdc.manager.view.known import ClusterChange, KnownClusters
+from tdc.manager.view.last_known import ClusterChange, KnownClusters
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.values import Effective
 from tdc.v1 import agents_pb2

@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from tdc.node_agent.deliver.dialogue import (
+from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.deliver.tls import NoTrust
+from tdc.node_agent.deliver.trouble import Error, Trouble
+from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
+from tdc.node_agent.smtp.bounded_wait import BoundedWait
+from tdc.node_agent.smtp.dialogue import (
     Answered,
     Dialogue,
     Event,
@@ -23,12 +28,7 @@ from tdc.node_agent.deliver.dialogue import (
     Stage,
     Transaction,
 )
-from tdc.node_agent.deliver.mx import Candidate
-from tdc.node_agent.deliver.replies import ProtocolFault, Reply
-from tdc.node_agent.deliver.trouble import Error, Trouble
-from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
-from tdc.shared.edge.bounded_wait import BoundedWait
-from tdc.shared.edge.tls import NoTrust
+from tdc.node_agent.smtp.replies import ProtocolFault, Reply
 
 _JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
 _WRITE_AT_ONCE = 256 * 1024  # octets of a large content handed to the transport at a time

@@ -11,9 +11,9 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
-from tdc.shared.settings.connector import ConnectorSettings
+from tdc.shared.connector.settings import ConnectorSettings
 
 
 @dataclass(slots=True, eq=False)

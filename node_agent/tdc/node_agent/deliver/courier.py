@@ -11,11 +11,11 @@ from tdc.node_agent.deliver.assign import ConnectionState, takes_another
 from tdc.node_agent.deliver.connection import Connection, Failed
 from tdc.node_agent.deliver.context import Context
 from tdc.node_agent.deliver.destination import Courier, DestinationState
-from tdc.node_agent.deliver.dialogue import Finished, Stage, Transaction
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
 from tdc.node_agent.deliver.prepare import prepare
 from tdc.node_agent.deliver.trouble import Outcome, Trouble, Verdict, judge
 from tdc.node_agent.deliver.verify import TlsPolicy
+from tdc.node_agent.smtp.dialogue import Finished, Stage, Transaction
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.edge.clock import monotonic
 

@@ -20,11 +20,11 @@ from tdc.node_agent.deliver.assign import (
     Limits,
 )
 from tdc.node_agent.deliver.connection import Connection
-from tdc.node_agent.deliver.dialogue import Transaction
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.smtp.dialogue import Transaction
 from tdc.node_agent.spool.values import Copy
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.address import domain_of
-from tdc.shared.settings.connector import ConnectorSettings
 
 BAD_HOST_WAIT = 60.0
 """Seconds for which a host that failed is tried after the others."""

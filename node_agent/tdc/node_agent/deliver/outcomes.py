@@ -10,8 +10,8 @@ from tdc.node_agent.deliver.destination import DestinationState, Hold
 from tdc.node_agent.deliver.retry import RetrySettings, next_attempt, wait_after
 from tdc.node_agent.deliver.trouble import Outcome, Verdict, in_a_row
 from tdc.node_agent.spool.values import Copy
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.clock import chance, monotonic, wall
-from tdc.shared.settings.connector import ConnectorSettings
 
 BUSY_WAIT = 30.0
 """Seconds without a further connection after the intake asked for fewer."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tdc.node_agent.deliver.dialogue import Offers, Transaction
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import Needs, build
+from tdc.node_agent.smtp.dialogue import Offers, Transaction
 from tdc.node_agent.spool.values import Copy
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import BodyType
-from tdc.shared.settings.connector import ConnectorSettings
 
 
 def prepare(

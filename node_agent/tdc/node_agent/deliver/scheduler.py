@@ -22,10 +22,10 @@ from tdc.node_agent.deliver.outcomes import tell
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.clock import monotonic, wall
-from tdc.shared.settings.connector import ConnectorSettings
 
 READY_AT_HAND = 64
 """Copies claimed ahead for one destination; more stay in the spool."""

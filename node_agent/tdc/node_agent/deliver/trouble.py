@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tdc.node_agent.deliver.dialogue import Stage
-from tdc.node_agent.deliver.replies import Reply
+from tdc.node_agent.smtp.dialogue import Stage
+from tdc.node_agent.smtp.replies import Reply
 
 MANY_IN_A_ROW = 20
 """More refusals of single messages than this without a success are the destination's fault."""

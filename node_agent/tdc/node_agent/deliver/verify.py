@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tdc.node_agent.deliver.mx import Candidate
-from tdc.shared.edge.tls import intake_context
-from tdc.shared.settings.connector import ConnectorSettings
+from tdc.node_agent.deliver.tls import intake_context
+from tdc.shared.connector.settings import ConnectorSettings
 
 # X509_V_ERR_*, as OpenSSL numbers them.
 _CHAIN_FAULTS = {
@@ -55,7 +55,7 @@ class TlsPolicy:
         )
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for the handshake; raises tdc.shared.edge.tls.NoTrust."""
+        """Return the context for the handshake; raises tdc.node_agent.deliver.tls.NoTrust."""
         return intake_context(self.minimum_version, self.ca_file, chain=self.pins is None)
 
 

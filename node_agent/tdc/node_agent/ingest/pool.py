@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, Capabilities, HopConnection, HopLost
-from tdc.node_agent.ingest.replies import Reply
+from tdc.node_agent.smtp.raw_replies import Reply
 
 CONNECT_TIMEOUT = 10.0  # seconds; to a neighbour, so it may be impatient
 GREETING_TIMEOUT = 300.0  # RFC 5321 4.5.3.2.1

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from tdc.node_agent.ingest.replies import BadReply, Reply, ReplyReader
-from tdc.shared.edge.bounded_wait import BoundedWait
+from tdc.node_agent.smtp.bounded_wait import BoundedWait
+from tdc.node_agent.smtp.raw_replies import BadReply, Reply, ReplyReader
 
 CHUNK = 256 * 1024
 RECEIVE_BUFFER = 4096  # replies are short

@@ -17,15 +17,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.ingest.commands import BadCommand, parse_xforward
 from tdc.node_agent.ingest.connection import MtaConnection, MtaGone
-from tdc.node_agent.ingest.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
-from tdc.node_agent.ingest.replies import Reply, reply
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.ingest.transaction import Transaction
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.smtp.commands import BadCommand, parse_xforward
+from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
+from tdc.node_agent.smtp.raw_replies import Reply, reply
 
 MAX_ERRORS = 20  # refusals of our own in one session
 MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between

@@ -11,7 +11,7 @@ from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHopPool
 from tdc.node_agent.ingest.session import FilterSession
 from tdc.node_agent.ingest.take import Taker
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 
 BACKLOG = 1024
 RECEIVE_BUFFER = 256 * 1024

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.journal.loop import Reporter, is_own_report
 from tdc.node_agent.journal.report import new_report_id
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.errors import SpoolError
 from tdc.node_agent.spool.spool import Spool
+from tdc.shared.connector.selection import NotDue, select
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.mail.selection import NotDue, select
-from tdc.shared.settings.connector import ConnectorSettings
 
 WHAT_TO_CHECK = "Check spool.max_messages, spool.max_bytes, max_message_size and the spool's disk."
 TOO_LARGE = "a message of {} bytes is larger than max_message_size"

@@ -10,14 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.ingest.commands import (
-    BadCommand,
-    Mail,
-    client_address,
-    parse_mail,
-    parse_recipient,
-)
-from tdc.node_agent.ingest.framing import unstuffed
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import (
@@ -27,9 +19,17 @@ from tdc.node_agent.ingest.relay import (
     HopConnection,
     HopLost,
 )
-from tdc.node_agent.ingest.replies import Reply, reply
 from tdc.node_agent.ingest.take import Taken, Taker, TakeRefused
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.smtp.commands import (
+    BadCommand,
+    Mail,
+    client_address,
+    parse_mail,
+    parse_recipient,
+)
+from tdc.node_agent.smtp.framing import unstuffed
+from tdc.node_agent.smtp.raw_replies import Reply, reply
 from tdc.shared.mail.envelope import Envelope
 
 NO_NEXT_HOP = reply("451 4.4.1 The next hop takes no connection, try again")

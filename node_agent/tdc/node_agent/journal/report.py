@@ -20,7 +20,7 @@ from email.utils import format_datetime
 from tdc.node_agent.journal.headers import LOOP_HEADER, HeaderFacts, read_headers
 from tdc.node_agent.journal.loop import Reporter, signed
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.settings.connector import ConnectorSettings
+from tdc.shared.connector.settings import ConnectorSettings
 
 ENCODED_HEADER = "X-TDC-Original-Encoded"
 """Header of a report whose original is in base64, because the intake could not take it as is."""

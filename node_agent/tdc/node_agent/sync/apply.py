@@ -14,19 +14,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.version import VERSION
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
-from tdc.shared.edge.stream_wire import attempt_to_wire
 from tdc.shared.edge.tasks import finished
-from tdc.shared.settings.connector import ConnectorSettings
 from tdc.shared.settings.schema import SCHEMA, default_values
 from tdc.shared.settings.validate import Fault, faults_of
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync.stream_state import Settled
 from tdc.shared.sync.values import Attempt, Running, Wanted
+from tdc.shared.wire.stream import attempt_to_wire
 
 ATTEMPT = "last-attempt"
 

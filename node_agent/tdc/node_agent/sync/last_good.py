@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tdc.shared.edge import durable_file
-from tdc.shared.edge.stream_wire import running_to_wire
 from tdc.shared.settings.canonical import plain_settings
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync.values import NOTHING_RUNS, Running
+from tdc.shared.wire.stream import running_to_wire
 
 NEWEST, BEFORE = "settings", "settings.before"
 _FORMAT = 1

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import grpc.aio
 import tenacity
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.stream import Managers

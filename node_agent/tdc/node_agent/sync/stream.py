@@ -17,21 +17,21 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 import tenacity
-from tdc.node_agent.log_lines import TdcLog
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
-from tdc.shared.edge.stream_wire import (
+from tdc.shared.sync import agent_half
+from tdc.shared.sync import stream_state as stream
+from tdc.shared.wire.stream import (
     PROTOCOL,
     BadMessage,
     attempt_to_wire,
     manager_event,
     running_to_wire,
 )
-from tdc.shared.sync import agent_half
-from tdc.shared.sync import stream_state as stream
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 RETRY_FIRST = 0.2

@@ -7,10 +7,10 @@ a `fault`) or raises `BadMessage`; it never becomes a default.
 from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from tdc.shared.edge.wire import settings_from_wire
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
+from tdc.shared.wire.settings import settings_from_wire
 from tdc.v1 import agents_pb2
 
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 (timestamp.proto)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdc.manager.store.errors import EmbeddedError
+from tdc.manager.etcd.errors import EmbeddedError
 
 _DEBIAN = Path("/usr/bin/etcd")
 

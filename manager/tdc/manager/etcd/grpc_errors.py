@@ -6,7 +6,7 @@ In: gRPC's error. Out: ours, with what happened and what to do.
 from __future__ import annotations
 
 import grpc
-from tdc.manager.store.errors import (
+from tdc.manager.etcd.errors import (
     Compacted,
     EtcdAnswerLost,
     EtcdError,

@@ -21,6 +21,10 @@ from pathlib import Path
 from shlex import quote
 
 import tenacity
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd
+from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.first_setup import (
     CA_FOLDER,
     ETCD_FOLDER,
@@ -34,6 +38,7 @@ from tdc.manager.first_setup import (
 )
 from tdc.manager.identity.authority import Authority, AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.commands import Commands
+from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.intent.reads import Reads
 from tdc.manager.intent.tokens import Tokens
 from tdc.manager.options import Options, OptionsError, add_flags, read_options
@@ -44,14 +49,10 @@ from tdc.manager.rpc.changes import Changes
 from tdc.manager.rpc.enrolment import Enrolment
 from tdc.manager.rpc.fleet import Fleet
 from tdc.manager.rpc.monitoring import Monitoring
-from tdc.manager.rpc.permissions import PermissionTableError
 from tdc.manager.rpc.server import Ports, PortTaken, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsReader
-from tdc.manager.store.channel import EtcdOptions
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.embedded import QUOTA, EmbeddedEtcd
-from tdc.manager.store.errors import EtcdError, StoreError
-from tdc.manager.store.etcd import EtcdClient
+from tdc.manager.store.errors import StoreError
 from tdc.manager.store.history import History
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.maintenance import Maintenance
@@ -83,6 +84,7 @@ _REFUSALS = (
     OptionsError,
     PermissionTableError,
     PortTaken,
+    EtcdError,
     StoreError,
     durable_file.NotWritten,
 )
@@ -211,7 +213,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     """Serve as one manager while the body runs; yields the ports once they serve.
 
     Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
-    BadIntervals or a StoreError, also within an ExceptionGroup.
+    BadIntervals an EtcdError or a StoreError, also within an ExceptionGroup.
     """
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:

@@ -34,8 +34,8 @@ from aetcd.rpc import (
     WatchRequest,
     WatchStub,
 )
-from tdc.manager.store.channel import Channels, EtcdOptions
-from tdc.manager.store.errors import (
+from tdc.manager.etcd.channel import Channels, EtcdOptions
+from tdc.manager.etcd.errors import (
     Compacted,
     EtcdError,
     EtcdRefused,
@@ -43,14 +43,14 @@ from tdc.manager.store.errors import (
     EtcdUnavailable,
     Reason,
 )
-from tdc.manager.store.refusals import (
+from tdc.manager.etcd.grpc_errors import (
     details_of,
     not_answered,
     refusal,
     token_refused,
     translated,
 )
-from tdc.manager.store.values import (
+from tdc.manager.etcd.values import (
     Delete,
     EtcdStatus,
     Event,

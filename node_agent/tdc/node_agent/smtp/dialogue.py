@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tdc.node_agent.deliver.replies import ProtocolFault, Reply, ReplyParser
+from tdc.node_agent.smtp.replies import ProtocolFault, Reply, ReplyParser
 from tdc.shared.mail.envelope import BodyType
 
 _DOT = b".\r\n"

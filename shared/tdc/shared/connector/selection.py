@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.address import domain_of, matching_form
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.settings.connector import ConnectorSettings
 from tdc.shared.settings.values import Policy, PolicyAction
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc
+from tdc.manager.etcd import errors as etcd
 from tdc.manager.intent import errors as intent
 from tdc.manager.levels.changes import EditRefused
 from tdc.manager.levels.fleet import FleetError
@@ -36,7 +37,7 @@ _CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.UnreadableTouched, grpc.StatusCode.FAILED_PRECONDITION),
     (store.CommitTooLarge, grpc.StatusCode.FAILED_PRECONDITION),
     (store.CommitUnsettled, grpc.StatusCode.UNAVAILABLE),
-    (store.EtcdError, grpc.StatusCode.UNAVAILABLE),
+    (etcd.EtcdError, grpc.StatusCode.UNAVAILABLE),
     # The health library does not serve Health.List; each RPC of ours is served.
     (NotImplementedError, grpc.StatusCode.UNIMPLEMENTED),
 )
@@ -44,6 +45,6 @@ _CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
 
 def status_of(error: Exception) -> tuple[grpc.StatusCode, str] | None:
     """Return the code and the details that tell `error` to a client; None if it is no one's."""
-    if isinstance(error, store.EtcdRefused) and error.reason is store.Reason.NO_SPACE:
+    if isinstance(error, etcd.EtcdRefused) and error.reason is etcd.Reason.NO_SPACE:
         return grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)
     return next(((code, str(error)) for kind, code in _CODES if isinstance(error, kind)), None)

@@ -17,11 +17,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tdc.manager.store.channel import EtcdOptions
-from tdc.manager.store.errors import EmbeddedError, EtcdError
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.etcd_program import EtcdProgram, find_program
-from tdc.manager.store.pause import Pause
+from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EmbeddedError, EtcdError
+from tdc.manager.etcd.program import EtcdProgram, find_program
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import grpc
 from grpc import ChannelConnectivity
-from tdc.manager.store.errors import EtcdUnavailable, OptionsError
+from tdc.manager.etcd.errors import EtcdOptionsError, EtcdUnavailable
 
 CONNECT_TIMEOUT = 3.0
 """Seconds that connecting to one endpoint may take before the next one is tried."""
@@ -62,13 +62,13 @@ class Channels:
     """The channels of one client: one for each endpoint, made when first needed."""
 
     def __init__(self, options: EtcdOptions) -> None:
-        """Check the options; raises OptionsError."""
+        """Check the options; raises EtcdOptionsError."""
         if not options.endpoints:
-            raise OptionsError("no etcd endpoint is given; name at least one host:port")
+            raise EtcdOptionsError("no etcd endpoint is given; name at least one host:port")
         if (options.cert_file is None) != (options.key_file is None):
-            raise OptionsError("a client certificate needs both its cert file and its key file")
+            raise EtcdOptionsError("a client certificate needs both its cert file and its key file")
         if options.cert_file is not None and options.ca_file is None:
-            raise OptionsError("a client certificate is given without the CA file of etcd")
+            raise EtcdOptionsError("a client certificate is given without the CA file of etcd")
         self._targets = tuple(_target(endpoint, options) for endpoint in options.endpoints)
         self._options = options
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -117,15 +117,17 @@ def _target(endpoint: str, options: EtcdOptions) -> str:
         return endpoint
     url = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
     if url.scheme == "https" and options.ca_file is None:
-        raise OptionsError(f"{endpoint} needs the CA file that etcd's certificate is checked by")
+        raise EtcdOptionsError(
+            f"{endpoint} needs the CA file that etcd's certificate is checked by"
+        )
     if url.scheme == "http" and options.ca_file is not None:
-        raise OptionsError(f"{endpoint} is without TLS, but a CA file is given; use https")
+        raise EtcdOptionsError(f"{endpoint} is without TLS, but a CA file is given; use https")
     try:
         port = url.port
     except ValueError:
         port = None
     if url.scheme not in {"", "http", "https"} or not url.hostname or port is None:
-        raise OptionsError(f"{endpoint!r} is not an etcd endpoint of the form host:port")
+        raise EtcdOptionsError(f"{endpoint!r} is not an etcd endpoint of the form host:port")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"dns:///{host}:{port}"
 
@@ -143,7 +145,7 @@ def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
             certificate_chain=options.cert_file.read_bytes() if options.cert_file else None,
         )
     except OSError as error:
-        raise OptionsError(f"can't read the TLS files for etcd: {error}") from error
+        raise EtcdOptionsError(f"can't read the TLS files for etcd: {error}") from error
     return grpc.aio.secure_channel(target, credentials, options=arguments)
 
 

@@ -11,19 +11,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import threading
-from collections import deque
 from datetime import UTC, datetime
 from typing import TextIO
 
+from tdc.node_agent.log.background import BackgroundHandler
 from tdc.shared.edge.clock import wall
 
 DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
 MAX_TEXT = 500  # characters of a foreign text that a line shows
-MAX_WAITING_LINES = 20_000
-LINGER = 0.02
-"""Seconds that the thread lets lines gather. Each time it wakes up it takes the interpreter lock
-from the event loop, so it should be for many lines at once."""
 
 # Not from strftime: the words of the log don't follow the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -256,62 +251,3 @@ class JsonFormatter(logging.Formatter):
             "text": record.getMessage(),
         }
         return json.dumps(line)
-
-
-class BackgroundHandler(logging.Handler):
-    """Hands lines to a thread, so that a full pipe or a slow disk never holds up mail.
-
-    At most MAX_WAITING_LINES wait; further ones are dropped and counted, and the count is a
-    line of its own once there is room.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self._out = stream
-        self._lines: deque[str] = deque()
-        self._dropped = 0
-        self._wake = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tdc-log", daemon=True)
-        self._thread.start()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Format the line here (the facts may change later), write it there."""
-        if len(self._lines) >= MAX_WAITING_LINES:
-            self._dropped += 1
-            return
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            text = f"TDC: {dropped} log lines dropped: they could not be written fast enough."
-            self._lines.append(
-                self.format(logging.LogRecord("tdc", logging.WARNING, "", 0, text, None, None))
-            )
-        self._lines.append(self.format(record))
-        if not self._wake.is_set():
-            self._wake.set()
-
-    def close(self) -> None:
-        """Write what is waiting, within 5 seconds."""
-        self._closing.set()
-        self._wake.set()
-        self._thread.join(5)
-        super().close()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._closing.wait(LINGER)
-            self._wake.clear()
-            self._write_waiting()
-            if self._closing.is_set() and not self._lines:
-                return
-
-    def _write_waiting(self) -> None:
-        lines = self._lines
-        while lines:
-            block = [lines.popleft() for _ in range(min(len(lines), 1_000))]
-            try:
-                self._out.write("\n".join(block) + "\n")
-                self._out.flush()
-            except (OSError, ValueError):  # the reader is gone or the stream is closed
-                self._dropped += len(block)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tdc.shared.connector.settings import field_name
 from tdc.shared.settings.check import check_value
-from tdc.shared.settings.connector import field_name
 from tdc.shared.settings.schema import SCHEMA, Kind, SettingError
 from tdc.shared.settings.values import Level, Policy, Settings, Value
 from tdc.v1 import fleet_pb2, settings_pb2

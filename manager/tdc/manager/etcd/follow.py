@@ -12,10 +12,10 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
-from tdc.manager.store.errors import EtcdError, EtcdUnavailable
-from tdc.manager.store.etcd import EtcdClient
-from tdc.manager.store.pause import Pause
-from tdc.manager.store.values import Event, Read, WatchMessage
+from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdError, EtcdUnavailable
+from tdc.manager.etcd.values import Event, Read, WatchMessage
 from tdc.shared.edge.clock import Clock, monotonic
 
 

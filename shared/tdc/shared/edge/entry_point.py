@@ -1,0 +1,43 @@
+"""Where `tdc`, `tdc-manager` and `tdc-agent` begin; nothing of a program is imported before.
+
+The distribution contains all three programs; an extra (``cli``, ``manager``, ``agent``) brings the
+libraries of one. A program started without its extra ends with a sentence that names the extra.
+gRPC's library is kept from writing lines of its own between ours, unless GRPC_VERBOSITY asks for
+them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+
+def tdc() -> None:
+    """Run the operators' command line; ends by SystemExit."""
+    start("tdc", "tdc.manager.cli.main", "cli")
+
+
+def tdc_manager() -> None:
+    """Run the manager; ends by SystemExit."""
+    start("tdc-manager", "tdc.manager.program", "manager")
+
+
+def tdc_agent() -> None:
+    """Run the agent; ends by SystemExit."""
+    start("tdc-agent", "tdc.node_agent.program", "agent")
+
+
+def start(program: str, module: str, extra: str) -> None:
+    """Run ``main()`` of `module`; ends by SystemExit, with 1 where a library is not installed."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is first imported
+    try:
+        main = importlib.import_module(module).main
+    except ModuleNotFoundError as error:
+        if (error.name or "tdc").partition(".")[0] == "tdc":
+            raise  # part of the distribution itself: a fault of ours, not a missing extra
+        sys.exit(
+            f"{program}: {error}: {program} is here without its libraries. Install them: "
+            f"pip install 'threat-defense-connector[{extra}]'"
+        )
+    main()
