@@ -177,7 +177,7 @@ def test_delivery_status_has_the_columns_of_the_queue(tdc: Tdc, manager: Scripte
     assert row["counters"]["copies_taken"] == 3469
     assert set(row) == {
         *("machine", "cluster", "time", "domain", "intake_domain", "host_status", "latest_host"),
-        *("active_recipients", "connections_out", "delivered", "soft_bounced", "hard_bounced"),
+        *("active_recipients", "connections_out", "delivered", "deferred", "dead"),
         *("oldest_queued", "last_reply", "last_tls_version", "held_reason", "counters"),
     }
 

@@ -144,7 +144,7 @@ async def test_the_second_mx_takes_over_when_the_first_is_dead(tmp_path: Path) -
             await stage.drained()
         assert len(stage.intake.messages) == 5
         assert not second.messages
-        assert stage.counters.soft_bounced == 0
+        assert stage.counters.deferred == 0
         assert "on hold" not in stage.log.getvalue()
 
 
@@ -192,7 +192,7 @@ async def test_a_drop_amid_the_content_is_tried_again(tmp_path: Path) -> None:
         await stage.queue(big)
         await stage.drained()
         assert len(stage.intake.messages) == 1
-        assert stage.counters.soft_bounced == 1
+        assert stage.counters.deferred == 1
         assert stage.counters.maybe_duplicate <= 1  # the kernel may have taken all of it
 
 
@@ -209,7 +209,7 @@ async def test_a_refusal_of_the_address_holds_everything_and_loses_nothing(tmp_p
         assert 1 <= probes <= 3
         assert stage.log.getvalue().count("on hold") == 1
         assert stage.spool.facts().queued == 30
-        assert stage.counters.hard_bounced == 0
+        assert stage.counters.dead == 0
         stage.intake.faults = Faults()
         stage.delivery.kick()
         await stage.drained()
@@ -228,7 +228,7 @@ async def test_a_refusal_of_the_content_sets_that_message_aside(tmp_path: Path, 
         assert dead.mid == first
         assert reply in dead.reason
         assert len(stage.intake.messages) == 1
-        assert stage.counters.hard_bounced == 1
+        assert stage.counters.dead == 1
 
 
 async def test_refusing_every_content_ends_as_a_hold(tmp_path: Path) -> None:
@@ -249,12 +249,12 @@ async def test_a_limit_of_messages_for_a_connection_is_learned(tmp_path: Path) -
         # All wait before the first is sent: a 421 to an idle connection says nothing of a limit.
         await asyncio.gather(*(stage.queue() for _ in range(20)))
         await stage.logged("on hold: TLS Error")
-        failed = stage.counters.soft_bounced
+        failed = stage.counters.deferred
         stage.intake.faults = Faults(too_many_after=3)
         stage.delivery.kick()
         await stage.drained()
         assert len(set(stage.report_ids())) == len(stage.intake.messages) == 20
-        assert stage.counters.soft_bounced == failed
+        assert stage.counters.deferred == failed
         # One envelope too many on each of the first two connections taught it.
         assert stage.intake.counts.mail_commands <= 22
 

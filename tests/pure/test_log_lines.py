@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.log import lines as log_lines
+from tdc.node_agent.log import background
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
@@ -195,7 +195,7 @@ class StuckStream(io.StringIO):
 
 
 def test_a_stuck_reader_does_not_hold_up_mail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_lines, "MAX_WAITING_LINES", 50)
+    monkeypatch.setattr(background, "MAX_WAITING_LINES", 50)
     stream = StuckStream()
     log = TdcLog(logger=logging.getLogger("tdc-test"), stream=stream)
     log.configure("info", "text")

@@ -15,6 +15,6 @@ class Counters:
     copies_missed: int = 0
     copies_not_due: int = 0
     delivered: int = 0
-    soft_bounced: int = 0
-    hard_bounced: int = 0
+    deferred: int = 0
+    dead: int = 0
     maybe_duplicate: int = 0

@@ -163,15 +163,15 @@ class MachineStatus(_message.Message):
     def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Counters(_message.Message):
-    __slots__ = ("originals_passed", "originals_refused", "copies_taken", "copies_missed", "copies_not_due", "delivered", "soft_bounced", "hard_bounced", "maybe_duplicate")
+    __slots__ = ("originals_passed", "originals_refused", "copies_taken", "copies_missed", "copies_not_due", "delivered", "deferred", "dead", "maybe_duplicate")
     ORIGINALS_PASSED_FIELD_NUMBER: _ClassVar[int]
     ORIGINALS_REFUSED_FIELD_NUMBER: _ClassVar[int]
     COPIES_TAKEN_FIELD_NUMBER: _ClassVar[int]
     COPIES_MISSED_FIELD_NUMBER: _ClassVar[int]
     COPIES_NOT_DUE_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
-    SOFT_BOUNCED_FIELD_NUMBER: _ClassVar[int]
-    HARD_BOUNCED_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
     MAYBE_DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     originals_passed: int
     originals_refused: int
@@ -179,13 +179,13 @@ class Counters(_message.Message):
     copies_missed: int
     copies_not_due: int
     delivered: int
-    soft_bounced: int
-    hard_bounced: int
+    deferred: int
+    dead: int
     maybe_duplicate: int
-    def __init__(self, originals_passed: _Optional[int] = ..., originals_refused: _Optional[int] = ..., copies_taken: _Optional[int] = ..., copies_missed: _Optional[int] = ..., copies_not_due: _Optional[int] = ..., delivered: _Optional[int] = ..., soft_bounced: _Optional[int] = ..., hard_bounced: _Optional[int] = ..., maybe_duplicate: _Optional[int] = ...) -> None: ...
+    def __init__(self, originals_passed: _Optional[int] = ..., originals_refused: _Optional[int] = ..., copies_taken: _Optional[int] = ..., copies_missed: _Optional[int] = ..., copies_not_due: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., maybe_duplicate: _Optional[int] = ...) -> None: ...
 
 class Destination(_message.Message):
-    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "soft_bounced", "hard_bounced", "oldest_queued", "last_reply", "last_tls_version", "held_reason")
+    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "deferred", "dead", "oldest_queued", "last_reply", "last_tls_version", "held_reason")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     INTAKE_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     HOST_STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -193,8 +193,8 @@ class Destination(_message.Message):
     ACTIVE_RECIPIENTS_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_OUT_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
-    SOFT_BOUNCED_FIELD_NUMBER: _ClassVar[int]
-    HARD_BOUNCED_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
     OLDEST_QUEUED_FIELD_NUMBER: _ClassVar[int]
     LAST_REPLY_FIELD_NUMBER: _ClassVar[int]
     LAST_TLS_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -206,10 +206,10 @@ class Destination(_message.Message):
     active_recipients: int
     connections_out: int
     delivered: int
-    soft_bounced: int
-    hard_bounced: int
+    deferred: int
+    dead: int
     oldest_queued: _timestamp_pb2.Timestamp
     last_reply: str
     last_tls_version: str
     held_reason: str
-    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., soft_bounced: _Optional[int] = ..., hard_bounced: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ...) -> None: ...

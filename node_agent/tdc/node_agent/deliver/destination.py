@@ -106,7 +106,7 @@ class DestinationState:
         self.latest_host = ""
         self.last_reply = ""
         self.last_tls_version = ""
-        self.delivered = self.soft_bounced = self.hard_bounced = 0
+        self.delivered = self.deferred = self.dead = 0
         self._learned: tuple[float, int] | None = None
         self._suspected: tuple[float, int, int] | None = None
         self._bad: dict[tuple[str, int], float] = {}

@@ -40,8 +40,8 @@ class DestinationFacts:
     active_recipients: int
     connections_out: int
     delivered: int
-    soft_bounced: int
-    hard_bounced: int
+    deferred: int
+    dead: int
     oldest_queued: float | None
     last_reply: str
     last_tls_version: str

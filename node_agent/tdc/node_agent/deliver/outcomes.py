@@ -167,12 +167,12 @@ def _over(context: Context, destination: DestinationState, copy: Copy, outcome: 
 def _dead(
     context: Context, destination: DestinationState, copy: Copy, reason: str, check: str
 ) -> Record:
-    destination.hard_bounced += 1
-    context.counters.hard_bounced += 1
+    destination.dead += 1
+    context.counters.dead += 1
     context.log.dead(copy.mid, f"{reason}: {check}")
     return context.record(context.spool.dead(copy.mid, reason=f"{reason}: {check}"))
 
 
 def _count_soft(context: Context, destination: DestinationState) -> None:
-    destination.soft_bounced += 1
-    context.counters.soft_bounced += 1
+    destination.deferred += 1
+    context.counters.deferred += 1
