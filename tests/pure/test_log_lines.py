@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.log import background
+from tdc.node_agent.log import background, lines
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
@@ -98,7 +98,7 @@ def test_each_line_is_documented(log: TdcLog, stream: io.StringIO) -> None:
 
 
 def test_each_method_has_an_example_and_each_event_is_documented() -> None:
-    source = Path(log_lines.__file__).read_text("utf-8")
+    source = Path(lines.__file__).read_text("utf-8")
     events = set(re.findall(r'_write\(logging\.\w+, "([a-z-]+)"', source))
     assert events == set(re.findall(r"^\| `([a-z-]+)` \|", DOCUMENT, flags=re.M))
 
