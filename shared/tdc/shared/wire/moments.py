@@ -14,7 +14,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp(seconds: float) -> Timestamp:
-    """Unix seconds as a message, to the nanosecond: `unix_seconds` reads them back unchanged."""
+    """Unix seconds as a message; raises ValueError outside of the years 1 to 9999.
+
+    To the nanosecond, so that `unix_seconds` reads back the same number.
+    """
+    if not _FIRST <= seconds <= _LAST:
+        raise ValueError(f"{seconds} s is outside of the years 1 to 9999")
     whole = math.floor(seconds)
     nanos = whole * _BILLION + round((seconds - whole) * _BILLION)
     return Timestamp(seconds=nanos // _BILLION, nanos=nanos % _BILLION)
