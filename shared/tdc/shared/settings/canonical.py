@@ -21,7 +21,7 @@ Plain = bool | int | str | list[str | PlainPolicy] | None
 
 
 def plain(value: Value | None) -> Plain:
-    """Return one value in its plain form; `check.check_value` reads it back."""
+    """A value in its plain form; `check.check_value` reads it back."""
     if not isinstance(value, tuple):
         return value
     if value == (USE_DNS,):
@@ -45,17 +45,17 @@ def _plain_policy(policy: Policy) -> PlainPolicy:
 
 
 def plain_settings(values: Mapping[str, Value | None]) -> dict[str, Plain]:
-    """Return settings in their plain form, in name order."""
+    """Settings in their plain form, in name order."""
     return {name: plain(values[name]) for name in sorted(values)}
 
 
 def canonical_bytes(values: Mapping[str, Value | None]) -> bytes:
-    """Return the one byte string that stands for these values (UTF-8 JSON, sorted, no spaces)."""
+    """The one byte string for these values: UTF-8 JSON, keys sorted, no spaces."""
     return json.dumps(
         plain_settings(values), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     ).encode()
 
 
 def content_hash(values: Mapping[str, Value | None]) -> str:
-    """Return the hash of settings: 64 hexadecimal digits of SHA-256 over the canonical bytes."""
+    """SHA-256 of the canonical bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_bytes(values)).hexdigest()
