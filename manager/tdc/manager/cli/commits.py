@@ -61,7 +61,7 @@ async def show(run: Run, revision: Revision, cluster: Cluster = "") -> None:
 
 @command(app, "rollback")
 async def rollback(run: Run, revision: Revision, consent: Consent, cluster: Cluster = "") -> None:
-    """Roll back to REVISION with a new commit; shows the plan and asks.
+    """Roll back with a new commit; shows the plan and asks.
 
     Restores every level's settings as of REVISION. The disable rule does not apply.
     """

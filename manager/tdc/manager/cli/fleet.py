@@ -33,7 +33,7 @@ _SECONDS = {"s": 1, None: 1, "m": 60, "h": 3_600, "d": 86_400}
 
 @command(cluster_app, "create")
 async def create_cluster(run: Run, name: Name, consent: Consent) -> None:
-    """Create a cluster with the group Main_Group, as its revision 1."""
+    """Create a cluster with the group Main_Group."""
     async with run.manager() as manager:
         if consent.dry_run:
             known = await manager.ask(
@@ -170,7 +170,7 @@ async def create_token(
         typer.Option("--lifetime", metavar="TIME", help="How long it is valid: 90s, 10m, 2h, 1d."),
     ] = "10m",
 ) -> None:
-    """Create a join token for a machine; it works once and is shown once."""
+    """Create a join token for a machine: works once, shown once."""
     seconds = parse_lifetime(lifetime)
     async with run.manager() as manager:
         reply = await manager.ask(
