@@ -35,7 +35,7 @@ def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name.", show_default=False)]
-Level = Annotated[
+AtLevel = Annotated[
     LevelWord,
     typer.Argument(metavar="LEVEL", help="cluster, group or machine.", show_default=False),
 ]

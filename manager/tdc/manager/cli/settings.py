@@ -11,14 +11,14 @@ from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.command import Consent, Run, command
 from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.options import (
+    AtLevel,
     Cluster,
-    Level,
     LevelName,
     LevelWord,
     complete_assignment,
     complete_setting,
 )
-from tdc.shared.settings import values
+from tdc.shared.settings.values import Level
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import setting_documents
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
@@ -120,7 +120,7 @@ async def explain(
 @command(app, "set")
 async def set_(
     run: Run,
-    level: Level,
+    level: AtLevel,
     name: LevelName,
     assignments: Annotated[
         list[str],
@@ -149,7 +149,7 @@ async def set_(
 @command(app, "unset")
 async def unset(
     run: Run,
-    level: Level,
+    level: AtLevel,
     name: LevelName,
     settings: Annotated[
         list[str],
@@ -176,5 +176,5 @@ async def unset(
 
 
 def _level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:
-    wire = LEVEL_TO_WIRE[values.Level(level.value)]
+    wire = LEVEL_TO_WIRE[Level(level.value)]
     return fleet_pb2.LevelRef(level=wire, name=name, cluster=cluster)
