@@ -15,7 +15,7 @@ from tests.cli.scripted import ScriptedManager, serving
 
 
 @dataclass(frozen=True)
-class Run:
+class Ended:
     """How one run ended."""
 
     code: int
@@ -34,14 +34,14 @@ class Tdc:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def __call__(self, *words: str) -> Run:
+    def __call__(self, *words: str) -> Ended:
         self._monkeypatch.setattr("sys.argv", ["tdc", *words])
         self._capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main()
         shown = self._capsys.readouterr()
         code = left.value.code
-        return Run(code if isinstance(code, int) else 0, shown.out, shown.err)
+        return Ended(code if isinstance(code, int) else 0, shown.out, shown.err)
 
 
 @pytest.fixture(scope="session")

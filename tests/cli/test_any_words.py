@@ -65,4 +65,4 @@ def test_no_words_end_in_a_traceback(tdc: Tdc, manager: ScriptedManager, words: 
     assert run.code in (0, 1, 2, 3)
     assert run.out if run.code == 0 else run.err
     assert "Traceback" not in run.out + run.err
-    assert "fault of tdc itself" not in run.err
+    assert "Internal error" not in run.err

@@ -1,9 +1,10 @@
-"""Exit codes 0, 1, 2, 3, and a sentence on standard error for each that is not 0."""
+"""Exit codes, and a sentence on standard error for each that needs one."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import socket
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
+from tdc.manager.cli.errors import ExitCode
 from tdc.v1 import operators_pb2
 
 from tests.cli import samples
 from tests.cli.conftest import Tdc
 from tests.cli.scripted import Refusal, ScriptedManager, write_operator
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
 @pytest.mark.parametrize(
@@ -60,8 +64,8 @@ def test_wrong_usage_is_judged_without_a_manager(
     [
         (grpc.StatusCode.NOT_FOUND, "tdc: no such machine"),
         (grpc.StatusCode.INVALID_ARGUMENT, "tdc: no such machine"),
-        (grpc.StatusCode.PERMISSION_DENIED, "tdc: The manager does not allow it: no such"),
-        (grpc.StatusCode.UNAVAILABLE, "tdc: The manager can't do it now: no such machine"),
+        (grpc.StatusCode.PERMISSION_DENIED, "tdc: Permission denied by the manager: no such"),
+        (grpc.StatusCode.UNAVAILABLE, "tdc: The manager can't do this now: no such machine"),
         (grpc.StatusCode.INTERNAL, "tdc: The manager failed: no such machine"),
         (grpc.StatusCode.UNIMPLEMENTED, "tdc: The manager at 127.0.0.1:"),
     ],
@@ -91,7 +95,7 @@ def test_a_list_of_nothing_is_an_answer(tdc: Tdc, manager: ScriptedManager) -> N
     for words in ("cluster list", "group list", "machine list", "commit history"):
         run = tdc(*words.split())
         assert run.code == 0
-        assert run.out.startswith("There is no ")
+        assert run.out.startswith("No ")
 
 
 def _not_connected(tdc: Tdc, config: Path, timeout: str = "5") -> str:
@@ -125,7 +129,7 @@ def test_an_operator_the_manager_does_not_know_is_3(
 ) -> None:
     """Our certificate is of another CA: the manager ends the handshake."""
     config = write_operator(tmp_path / "op", manager.address, manager.authority, trustme.CA())
-    assert "is not of the CA that it names" in _not_connected(tdc, config)
+    assert "was not issued by the CA" in _not_connected(tdc, config)
     assert not manager.requests
 
 
@@ -137,7 +141,7 @@ def test_an_operator_whose_certificate_ended_is_told_so(
     known = manager.authority
     config = write_operator(tmp_path / "op", manager.address, known, known, ends=ended)
     said = _not_connected(tdc, config)
-    assert "certificate ended 2026-01-02 00:00:00Z" in said
+    assert "certificate expired 2026-01-02 00:00:00Z" in said
     assert "tdc-manager operator" in said
     assert "Can't reach" not in said
 
@@ -149,7 +153,7 @@ def test_a_key_of_another_certificate_is_named(
     known = manager.authority
     config = write_operator(tmp_path / "op", manager.address, known, known)
     known.issue_cert("x.example").private_key_pem.write_to_path(tmp_path / "op" / "operator.key")
-    assert "is not the one of the certificate" in _not_connected(tdc, config)
+    assert "does not match the certificate" in _not_connected(tdc, config)
 
 
 def test_what_speaks_no_tls_is_not_called_a_manager_with_a_wrong_certificate(
@@ -167,7 +171,7 @@ def test_what_speaks_no_tls_is_not_called_a_manager_with_a_wrong_certificate(
         threading.Thread(target=greet, daemon=True).start()
         address = f"127.0.0.1:{plain.getsockname()[1]}"
         config = write_operator(tmp_path / "op", address, trustme.CA(), trustme.CA())
-        assert "does not speak TLS" in _not_connected(tdc, config)
+        assert "did not respond with TLS; check host and port." in _not_connected(tdc, config)
 
 
 def test_the_library_writes_no_lines_of_its_own(
@@ -198,11 +202,11 @@ def test_no_answer_in_time_is_3(tdc: Tdc, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "does not know a manager"),
-        ("manager = ", "is not TOML"),
-        ('manager = "h:1"', "does not say ca, certificate, key"),
+        (None, "has no manager to talk to"),
+        ("manager = ", "is not valid TOML"),
+        ('manager = "h:1"', "lacks ca, certificate, key"),
         ('manager = "h"\nca = "a"\ncertificate = "b"\nkey = "c"', "not of the form host:port"),
-        ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"\nport = 1', "has port"),
+        ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"\nport = 1', "unknown keys: port"),
         ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"', "Can't read"),
         ('manager = "h:1"\nca = "x"\ncertificate = "x"\nkey = "x"', "is not a PEM file"),
     ],
@@ -234,11 +238,25 @@ def test_a_setting_of_a_newer_manager_is_refused_in_words(
     assert "Update tdc" in " ".join(run.err.split())
 
 
-def test_running_a_manager_that_is_not_installed_is_1(
-    tdc: Tdc, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The command line alone lacks the manager's dependencies; it says what to install."""
-    monkeypatch.setitem(sys.modules, "tdc.manager.program", None)
-    run = tdc("manager", "run", "--folder", "x")
-    assert run.code == 1
-    assert "threat-defense-connector[manager,cli]" in run.err
+def test_a_level_of_a_newer_manager_is_refused_in_words(tdc: Tdc, manager: ScriptedManager) -> None:
+    """And so is a time that is not a time: nothing unreadable is shown as something else."""
+    level = samples.level_settings()
+    level.level.level = 9  # type: ignore[assignment]  # a level of a later version
+    manager.answers["GetLevel"] = level
+    status = samples.status()
+    status.machines[0].since.seconds = 2**62
+    manager.answers["GetStatus"] = status
+    for words, fault in (("settings show group g1", "level 9"), ("status", "invalid timestamp")):
+        run = tdc(*words.split())
+        assert run.code == 1
+        said = " ".join(run.err.split())
+        assert fault in said
+        assert "Update tdc" in said
+        assert run.out == ""
+
+
+def test_the_reference_has_the_exit_codes() -> None:
+    """docs/cli.md is their one home for operators, `ExitCode` for the code."""
+    table = REFERENCE.read_text(encoding="utf-8").split("## Exit codes")[1].split("## ")[0]
+    documented = [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)]
+    assert documented == sorted(ExitCode)

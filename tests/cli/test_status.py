@@ -90,6 +90,6 @@ def test_explain_and_status_do_not_contradict_each_other(
     explained.running.revision = 7
     manager.answers["Explain"] = explained
     shown = " ".join(tdc("settings", "explain", "mx1").out.split())
-    assert "in sync, runs what revision 7 brought, unchanged here since" in shown
+    assert "in sync, runs revision 7 (later ones change nothing here)" in shown
     explained.state = "out of sync"
     assert tdc("settings", "explain", "mx1").out.splitlines()[0].endswith("runs revision 7")

@@ -21,10 +21,11 @@ from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SCHEMA
 
 from tests.cli.conftest import Tdc
-from tests.cli.terminal import TDC, on_terminal
+from tests.cli.terminal import on_terminal
 
 pytestmark = pytest.mark.system
 
+TDC_MANAGER = Path(sys.executable).parent / "tdc-manager"
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
 _numbers = itertools.count(1)
@@ -52,12 +53,12 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A manager, made and run by `tdc manager` as by an operator."""
+    """A manager, set up and run by `tdc-manager` as by an operator."""
     folder = tmp_path_factory.mktemp("manager") / "data"
     ports = folder.parent / "ports.json"
     flags = ["--folder", str(folder), "--listen-port", "0", "--enrol-port", "0"]
     subprocess.run(
-        [*TDC, "manager", "init", *flags, "--ports-file", str(ports), "--operator", "ada"],
+        [TDC_MANAGER, "init", *flags, "--ports-file", str(ports), "--operator", "ada"],
         check=True,
         capture_output=True,
         timeout=30,
@@ -66,7 +67,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with (
         log.open("wb") as sink,
         subprocess.Popen(
-            [*TDC, "manager", "run", "--folder", str(folder)], stdout=sink, stderr=sink
+            [TDC_MANAGER, "run", "--folder", str(folder)], stdout=sink, stderr=sink
         ) as process,
     ):
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from tdc.shared.settings.schema import SCHEMA, USE_DNS, Kind, Setting
+from tdc.shared.settings.schema import SCHEMA, USE_DNS, Form, Kind, Setting
 from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
 
 _labels = st.from_regex(r"[a-z]([a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
@@ -31,15 +31,17 @@ def _policies(draw: st.DrawFn) -> tuple[Policy, ...]:
     return tuple(result)
 
 
-_LISTS = {
-    "incoming_domains": domains,
-    "tls.names": st.one_of(domains, domains.map(lambda name: f".{name}")),
-    "tls.pins": st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True),
+_FORMS = {
+    Form.DOMAIN: domains,
+    Form.CERTIFICATE_NAME: st.one_of(domains, domains.map(lambda name: f".{name}")),
+    Form.PIN: st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True),
+    Form.HEADER_NAME: st.from_regex(r"X-[A-Za-z0-9-]{1,20}", fullmatch=True),
 }
 
 
 def values_of(row: Setting) -> st.SearchStrategy[Value]:
     """Values that the row allows."""
+    texts = _FORMS[row.form or Form.DOMAIN]
     strategies: dict[Kind, st.SearchStrategy[Value]] = {
         Kind.FLAG: st.booleans(),
         Kind.COUNT: st.integers(row.low, row.high),
@@ -47,8 +49,8 @@ def values_of(row: Setting) -> st.SearchStrategy[Value]:
         Kind.BYTES: st.integers(row.low, row.high),
         Kind.CHOICE: st.sampled_from(row.choices or ("",)),
         Kind.ADDRESS: addresses,
-        Kind.TEXT: st.from_regex(r"X-[A-Za-z0-9-]{1,20}", fullmatch=True),
-        Kind.TEXT_LIST: st.lists(_LISTS.get(row.name, domains), max_size=4, unique=True).map(tuple),
+        Kind.TEXT: texts,
+        Kind.TEXT_LIST: st.lists(texts, max_size=4, unique=True).map(tuple),
         Kind.ROUTE: st.one_of(
             st.just((USE_DNS,)), st.lists(_hops, min_size=1, max_size=3, unique=True).map(tuple)
         ),

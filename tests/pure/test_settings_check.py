@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.shared.settings.canonical import canonical_bytes, content_hash, plain, plain_settings
 from tdc.shared.settings.check import check_value, checked
-from tdc.shared.settings.schema import SCHEMA, SettingError, default_values
+from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value, same_value
 from tdc.shared.wire.settings import settings_from_wire, settings_to_wire
 from tdc.v1 import settings_pb2
@@ -103,13 +103,8 @@ def test_a_field_from_a_newer_sender_inside_a_policy_is_refused_too() -> None:
 
 
 def test_values_on_the_wire_are_checked() -> None:
-    with pytest.raises(SettingError, match=r"tls.minimum_version: '1.1' is not one of 1.2, 1.3"):
+    with pytest.raises(SettingError, match=r"tls.minimum_version: '1.1' must be one of 1.2, 1.3"):
         settings_from_wire(settings_pb2.Settings(tls_minimum_version="1.1"))
-
-
-def test_every_default_is_allowed_by_its_own_row() -> None:
-    for name, value in default_values().items():
-        assert value is None or same_value(check_value(name, value), value)
 
 
 def policy(**fields: object) -> list[dict[str, object]]:
@@ -118,57 +113,65 @@ def policy(**fields: object) -> list[dict[str, object]]:
 
 REFUSED: list[tuple[str, object, str]] = [
     ("enable", True, "unknown setting 'enable'; did you mean enabled"),
-    ("", True, "unknown setting ''; known are enabled"),
-    ("enabled", "true", "neither true nor false"),
-    ("enabled", 1, "neither true nor false"),
-    ("enabled", 10**10_000, "this int is neither"),
-    ("enabled", None, "neither true nor false"),
+    ("", True, "unknown setting ''; valid names are enabled"),
+    ("enabled", "true", "not true or false"),
+    ("enabled", 1, "not true or false"),
+    ("enabled", 10**10_000, "this int is not true or false"),
+    ("enabled", None, "not true or false"),
     ("retry.initial", True, "not a whole number of seconds"),
     ("retry.initial", 60.0, "not a whole number of seconds"),
     ("retry.initial", float("nan"), "not a whole number of seconds"),
-    ("retry.initial", 0, "0 is not between 1 and 86400 seconds"),
-    ("retry.initial", 86_401, "not between"),
-    ("retry.initial", 10**10_000, "this number is not between"),
-    ("delivery.max_connections", 0, "not between 1 and 1000 items"),
-    ("max_message_size", -1, "not between"),
-    ("tls.minimum_version", "1.1", "not one of 1.2, 1.3"),
-    ("tls.minimum_version", "1.4", "not one of"),
-    ("tls.minimum_version", "", "not one of"),
-    ("tls.minimum_version", 1.2, "not one of"),
-    ("tls.verification", "none", "not one of webpki, pinned"),
+    ("retry.initial", 0, "0 is out of range: must be 1 to 86400 seconds"),
+    ("retry.initial", 86_401, "out of range"),
+    ("retry.initial", 10**10_000, "this number is out of range"),
+    ("delivery.max_connections", 0, "must be 1 to 1000 items"),
+    ("max_message_size", -1, "out of range"),
+    ("tls.minimum_version", "1.1", "must be one of 1.2, 1.3"),
+    ("tls.minimum_version", "1.4", "must be one of"),
+    ("tls.minimum_version", "", "must be one of"),
+    ("tls.minimum_version", 1.2, "must be one of"),
+    ("tls.verification", "none", "must be one of webpki, pinned"),
     ("intake_address", "journal", "not an address of the form"),
     ("intake_address", "x" * 10**6, "not an address"),
-    ("remote_ip_header", "Received", "not a header name"),
-    ("remote_ip_header", "X-A: b\r\nX-B", "not a header name"),
+    ("remote_ip_header", "Received", "not a valid header name"),
+    ("remote_ip_header", "X-A: b\r\nX-B", "not a valid header name"),
     ("incoming_domains", "corp.example", "not a list"),
     ("incoming_domains", ["corp.example", 7], "not text"),
     ("tls.pins", ["sha256:abc"], "64 hexadecimal digits"),
     ("tls.names", [".."], "not a domain name"),
-    ("smtp_route", [], "either usedns alone or a list"),
-    ("smtp_route", ["usedns", "mx.example"], "either usedns alone or a list"),
-    ("smtp_route", ["mx.example:0"], "no port between"),
-    ("smtp_route", ["mx.example:65536"], "no port between"),
-    ("smtp_route", ["mx.example:-1"], "not host or host:port"),
-    ("smtp_route", ["mx.example:25 "], "not host or host:port"),
-    ("smtp_route", ["mx.example:0x19"], "not host or host:port"),
-    ("smtp_route", ["mx.example:\u0662\u0665"], "not host or host:port"),
+    ("smtp_route", [], "must be either usedns alone or a list"),
+    ("smtp_route", ["usedns", "mx.example"], "must be either usedns alone or a list"),
+    ("smtp_route", ["mx.example:0"], "invalid port"),
+    ("smtp_route", ["mx.example:65536"], "invalid port"),
+    ("smtp_route", ["mx.example:-1"], "not a valid host or host:port"),
+    ("smtp_route", ["mx.example:25 "], "not a valid host or host:port"),
+    ("smtp_route", ["mx.example:0x19"], "not a valid host or host:port"),
+    ("smtp_route", ["mx.example:\u0662\u0665"], "not a valid host or host:port"),
     ("smtp_route", ["::1"], "brackets"),
-    ("smtp_route", ["[::g]:25"], "not host"),
-    ("smtp_route", ["1.2.3.256"], "not host"),
-    ("smtp_route", ["a..b"], "not host"),
-    ("smtp_route", ["-a"], "not host"),
-    ("smtp_route", [""], "not host"),
+    ("smtp_route", ["[::g]:25"], "not a valid host"),
+    ("smtp_route", ["1.2.3.256"], "not a valid host"),
+    ("smtp_route", ["a..b"], "not a valid host"),
+    ("smtp_route", ["-a"], "not a valid host"),
+    ("smtp_route", [""], "not a valid host"),
     ("policies", {}, "not a list of policies"),
     ("policies", ["no-scan"], "not a policy"),
-    ("policies", policy(action="scan"), "policy 'p': action 'scan' is not no-scan, default or"),
+    (
+        "policies",
+        policy(action="scan"),
+        "policy 'p': action 'scan' must be one of no-scan, default, c",
+    ),
     ("policies", policy(action=["no-scan"]), "action"),
-    ("policies", policy(name=""), "not a policy name"),
-    ("policies", policy(name="<b>"), "not a policy name"),
-    ("policies", policy(recipient="a.example"), "a policy has no field 'recipient'; it has name"),
+    ("policies", policy(name=""), "not a valid policy name"),
+    ("policies", policy(name="<b>"), "not a valid policy name"),
+    (
+        "policies",
+        policy(recipient="a.example"),
+        "unknown policy field 'recipient'; valid fields are",
+    ),
     ("policies", policy(recipients="a.example"), "not a list"),
     ("policies", policy(recipients=["@a.example"]), "policy 'p': '@a.example' is not an address"),
-    ("policies", policy(intake_address="a@b.example"), "only action custom"),
-    ("policies", policy(action="custom"), "action custom needs an intake_address"),
+    ("policies", policy(intake_address="a@b.example"), "allowed only with action custom"),
+    ("policies", policy(action="custom"), "action custom requires an intake_address"),
     ("policies", policy(action="custom", intake_address="a"), "policy 'p': 'a' is not an address"),
     ("policies", policy() + policy(), "two policies are named 'p'"),
 ]
@@ -221,9 +224,3 @@ def test_the_route_usedns_is_shown_as_a_text_and_an_empty_list_as_a_list() -> No
             "intake_address": "x@b.example",
         }
     ]
-
-
-def test_every_setting_has_a_sentence_of_help_and_a_rule() -> None:
-    for row in SCHEMA.values():
-        assert row.help.endswith(".")
-        assert row.low <= row.high

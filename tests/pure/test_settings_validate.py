@@ -27,7 +27,7 @@ BROKEN: list[tuple[dict[str, object], str, str]] = [
     (
         {"intake_address": "j@in.corp.example", "incoming_domains": ["corp.example"]},
         "intake_address",
-        "a domain of the organisation itself",
+        "one of the organisation's own domains",
     ),
     (
         ENABLED
@@ -38,20 +38,20 @@ BROKEN: list[tuple[dict[str, object], str, str]] = [
         "policies",
         "policy 'p': j@corp.example is in corp.example",
     ),
-    ({"policies": named()}, "policies", "policy 'p' names no address"),
-    ({"policies": named("default")}, "policies", "policy 'p' names no address"),
+    ({"policies": named()}, "policies", "policy 'p' has neither senders nor recipients"),
+    ({"policies": named("default")}, "policies", "policy 'p' has neither senders nor recipients"),
     ({"tls.verification": "pinned"}, "tls.pins", "tls.pins is empty"),
     ({"retry.initial": 3_601}, "retry.initial", "longer than retry.maximum (3600 s)"),
     ({"retry.maximum": 59}, "retry.initial", "retry.initial (60 s) is longer"),
     (
         {"retry.initial": 120, "retry.lifetime": 60},
         "retry.initial",
-        "no copy would be tried a second time",
+        "no copy would be retried",
     ),
     (
         {"spool.when_full": "tempfail", "spool.max_bytes": 1024},
         "spool.max_bytes",
-        "would be held up for ever",
+        "would wait for ever",
     ),
 ]
 SOUND: list[dict[str, object]] = [

@@ -1,5 +1,5 @@
-"""`tdc`, the operators' command line; speaks gRPC only.
+"""`tdc`, the operators' command line. Speaks gRPC; imports nothing of the manager.
 
-In: arguments. Out: tables, JSON, YAML; exit codes 0 done, 1 refused, 2 usage, 3 no connection.
-Promise: JSON is a contract; nothing changes before its blast radius was shown.
+In: arguments. Out: tables for people, JSON and YAML for programs, an exit code (`errors.ExitCode`).
+Promises: JSON is a contract; nothing changes before its blast radius was shown.
 """

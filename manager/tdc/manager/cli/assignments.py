@@ -1,6 +1,6 @@
-"""PURE. What is typed as settings: ``setting=value`` and setting names.
+"""PURE. What an operator types as settings: ``setting=value``, and setting names.
 
-Raises WrongUsage, for all of it is judged by the schema without a manager.
+The schema alone judges it, without a manager, so every fault is WrongUsage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
         name, equals, value = text.partition("=")
         if not equals:
             raise WrongUsage(
-                f"{text!r} is not of the form setting=value. To make a setting absent, "
+                f"{text!r} is not of the form setting=value. To remove a setting, "
                 f"use `tdc settings unset`."
             )
         _known_once(name, values)
@@ -33,7 +33,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
 
 
 def parse_names(names: Sequence[str]) -> list[str]:
-    """Read setting names; raises WrongUsage for one that does not exist or comes twice."""
+    """Read setting names; raises WrongUsage for an unknown or repeated name."""
     known: dict[str, None] = {}
     for name in names:
         _known_once(name, known)
@@ -47,4 +47,4 @@ def _known_once(name: str, seen: Container[str]) -> None:
     except SettingError as error:
         raise WrongUsage(f"{sentence(str(error))} Nothing was changed.") from None
     if name in seen:
-        raise WrongUsage(f"{name} is named twice; say it once. Nothing was changed.")
+        raise WrongUsage(f"{name} is given twice. Nothing was changed.")

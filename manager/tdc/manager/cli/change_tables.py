@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tdc.manager.cli.documents import Document
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.words import ABSENT, first_names, level_words, listed, shown, when
+from tdc.shared.wire.documents import (
+    CommitDocument,
+    LevelChangeDocument,
+    MachineChangeDocument,
+    PlanDocument,
+    ProblemDocument,
+    TopologyChangeDocument,
+    WholeCommitDocument,
+)
 
 
-def plan_pieces(plan: Document) -> list[Piece]:
+def plan_pieces(plan: PlanDocument) -> list[Piece]:
     """What a commit would do: levels, machines, and who stops or starts copying."""
     pieces: list[Piece] = [
-        Line(f"Plan for cluster {plan['cluster']} on revision {plan['base_revision']}", "bold")
+        Line(f"Plan for cluster {plan.cluster} on revision {plan.base_revision}", "bold")
     ]
-    pieces += _topology(plan["topology"])
-    pieces += _level_changes(plan["levels"])
-    if plan["levels"] or plan["machines"]:
-        pieces += _machine_changes(plan["machines"])
-    pieces += _copying("stop copying", plan["stop_copying"], "bold red")
-    pieces += _copying("start copying", plan["start_copying"], "green")
-    if plan["problems"]:
-        pieces += _problems(plan["problems"])
-    elif not plan["levels"] and not plan["topology"]:
+    pieces += _topology(plan.topology)
+    pieces += _level_changes(plan.levels)
+    if plan.levels or plan.machines:
+        pieces += _machine_changes(plan.machines)
+    pieces += _copying("stop copying", plan.stop_copying, "bold red")
+    pieces += _copying("start copying", plan.start_copying, "green")
+    if plan.problems:
+        pieces += _problems(plan.problems)
+    elif not plan.levels and not plan.topology:
         pieces.append(Line("Nothing would change."))
     return pieces
 
 
-def history_pieces(rows: Sequence[Document]) -> list[Piece]:
+def history_pieces(rows: Sequence[CommitDocument]) -> list[Piece]:
     """Commits, newest first."""
     columns = [
         Column("REVISION", right=True),
@@ -40,37 +48,36 @@ def history_pieces(rows: Sequence[Document]) -> list[Piece]:
         columns,
         [
             [
-                str(row["revision"]),
-                when(row["time"]),
-                row["author"],
-                str(row["machines_changed"]),
-                row["comment"] or ABSENT,
+                str(row.revision),
+                when(row.time),
+                row.author,
+                str(row.machines_changed),
+                row.comment or ABSENT,
             ]
             for row in rows
         ],
-        "There is no commit in this history.",
+        "No commits.",
     )
 
 
-def commit_pieces(commit: Document) -> list[Piece]:
+def commit_pieces(commit: WholeCommitDocument) -> list[Piece]:
     """One commit with its changes."""
     return [
-        Line(f"Revision {commit['revision']} of cluster {commit['cluster']}", "bold"),
-        Line(f"{when(commit['time'])} by {commit['author']}: {commit['comment'] or 'no comment'}"),
-        Line(f"Request {commit['request_id']}"),
-        *_topology(commit["topology"]),
-        *_level_changes(commit["levels"]),
-        Line(f"Machines on which something in force changed: {commit['machines_changed']}"),
+        Line(f"Revision {commit.revision} of cluster {commit.cluster}", "bold"),
+        Line(f"{when(commit.time)} by {commit.author}: {commit.comment or 'no comment'}"),
+        Line(f"Request {commit.request_id}"),
+        *_topology(commit.topology),
+        *_level_changes(commit.levels),
+        Line(f"Machines whose settings in force changed: {commit.machines_changed}"),
     ]
 
 
-def _topology(changes: Sequence[Document]) -> list[Piece]:
+def _topology(changes: Sequence[TopologyChangeDocument]) -> list[Piece]:
     if not changes:
         return []
     lines = [
         Line(
-            f"{change['level']} {change['name']}"
-            + (f" in group {change['group']}" if change["group"] else ""),
+            f"{change.level} {change.name}" + (f" in group {change.group}" if change.group else ""),
             indent=2,
         )
         for change in changes
@@ -78,16 +85,16 @@ def _topology(changes: Sequence[Document]) -> list[Piece]:
     return [Line("Created:", "bold"), *lines]
 
 
-def _level_changes(changes: Sequence[Document]) -> list[Piece]:
+def _level_changes(changes: Sequence[LevelChangeDocument]) -> list[Piece]:
     if not changes:
         return []
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
-            f"{change['level']} {change['name']}",
-            change["setting"],
-            shown(change["setting"], change["before"]),
-            shown(change["setting"], change["after"]),
-            Cell("by the disable rule" if change["by_disable_rule"] else "", "bold yellow"),
+            f"{change.level} {change.name}",
+            change.setting,
+            shown(change.setting, change.before),
+            shown(change.setting, change.after),
+            Cell("by the disable rule" if change.by_disable_rule else "", "bold yellow"),
         ]
         for change in changes
     ]
@@ -98,21 +105,21 @@ def _level_changes(changes: Sequence[Document]) -> list[Piece]:
         Column("AFTER", folds=True),
         Column("", folds=True),
     ]
-    if not any(change["by_disable_rule"] for change in changes):
+    if not any(change.by_disable_rule for change in changes):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return [Line("Changes at levels:", "bold"), Grid(columns, rows)]
 
 
-def _machine_changes(changes: Sequence[Document]) -> list[Piece]:
+def _machine_changes(changes: Sequence[MachineChangeDocument]) -> list[Piece]:
     if not changes:
         return [Line("In force on machines: no change.")]
-    # Machines with the same change share a row, so that a fleet's plan stays readable.
+    # Machines with the same change share a row: the plan of a large fleet must stay readable.
     alike: dict[tuple[str, ...], list[str]] = {}
     for change in changes:
-        name = change["setting"]
-        before, after = shown(name, change["before"]), shown(name, change["after"])
-        row = (name, before, after, level_words(change["origin"]))
-        alike.setdefault(row, []).append(change["name"])
+        name = change.setting
+        before, after = shown(name, change.before), shown(name, change.after)
+        row = (name, before, after, level_words(change.origin))
+        alike.setdefault(row, []).append(change.name)
     rows = [[first_names(machines), *row] for row, machines in alike.items()]
     columns = [
         Column("MACHINE", folds=True),
@@ -131,11 +138,11 @@ def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
     return [Line(f"{noun} {verb}: {first_names(machines)}", style)]
 
 
-def _problems(problems: Sequence[Document]) -> list[Piece]:
-    """Problems; machines with the same one share a line."""
+def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:
+    """Problems; machines with the same problem share a line."""
     alike: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
-        alike.setdefault((problem["setting"], problem["reason"]), []).append(problem["machine"])
+        alike.setdefault((problem.setting, problem.reason), []).append(problem.machine)
     lines = [
         Line(f"{' '.join(filter(None, [first_names(machines), setting]))}: {reason}", indent=2)
         for (setting, reason), machines in alike.items()

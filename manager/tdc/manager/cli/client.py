@@ -1,8 +1,8 @@
 """The connection to a manager: the one file of the command line that knows grpc.
 
 In: requests. Out: answers, or Refused and NoConnection in an operator's words.
-Promises: every call has a deadline; a commit whose answer is lost is asked for again under the
-same request id, and where that fails too the error says that it may have been made.
+Promises: every call has a deadline; a commit whose answer is lost is repeated with the same
+request id, and if that fails too the error says that the commit may have been made.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _Request = TypeVar("_Request", bound=Message)
 _Reply = TypeVar("_Reply", bound=Message)
 
 _PATIENCE = 1.0
-"""Seconds of silence after which a terminal is told what is being waited for."""
+"""Seconds before a terminal shows what `tdc` is waiting for."""
 
 _COMMIT_ATTEMPTS = 3
 
 
 class _AnswerLost(Exception):
-    """A commit was sent and no decision came back; `error` is what the operator is told."""
+    """A commit was sent and no decision came back; `error` is the text for the operator."""
 
     def __init__(self, error: CliError) -> None:
         super().__init__(str(error))
@@ -44,10 +44,10 @@ class _AnswerLost(Exception):
 
 @dataclass
 class CommitAttempt:
-    """The commit on its way, so that an interruption can say what may have happened.
+    """The commit under way, so that an interruption can say what may have happened.
 
-    `request_id` is empty while none was sent, and again once the manager refused it; `unsettled`
-    is True once an answer was lost; `revision` is 0 until the manager said that it is made.
+    `request_id` is empty before it is sent, and again once the manager refused it; `unsettled` is
+    True once an answer was lost; `revision` is 0 until the manager confirms the commit.
     """
 
     request_id: str = ""
@@ -56,7 +56,7 @@ class CommitAttempt:
 
 
 class Manager:
-    """A manager, asked in turn; made by `connected`."""
+    """A connected manager; made by `connected`."""
 
     def __init__(
         self, channel: aio.Channel, config: OperatorConfig, deadline: float, attempt: CommitAttempt
@@ -78,9 +78,9 @@ class Manager:
     async def ask(
         self, call: aio.UnaryUnaryMultiCallable[_Request, _Reply], request: _Request
     ) -> _Reply:
-        """Return the manager's answer; raises Refused or NoConnection."""
+        """The manager's answer; raises Refused or NoConnection."""
         try:
-            async with _told_to_wait(self._address):
+            async with _waiting_shown(self._address):
                 return await call(request, timeout=self._deadline)
         except aio.AioRpcError as error:
             raise self._in_words(error) from None
@@ -91,7 +91,7 @@ class Manager:
         request: _Request,
         request_id: str,
     ) -> operators_pb2.CommitResponse:
-        """Commit once, whatever happens to the answers; raises Refused or NoConnection."""
+        """Commit once, even if answers are lost; raises Refused or NoConnection."""
         self._attempt.request_id = request_id
         try:
             reply = await self._commit_until_answered(call, request)
@@ -121,7 +121,7 @@ class Manager:
         request: _Request,
     ) -> operators_pb2.CommitResponse:
         try:
-            async with _told_to_wait(self._address):
+            async with _waiting_shown(self._address):
                 return await call(request, timeout=self._deadline)
         except aio.AioRpcError as error:
             if error.code() in _UNKNOWN_OUTCOME:
@@ -135,19 +135,19 @@ class Manager:
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NoConnection(
                 f"The manager at {self._address} did not answer within {self._deadline:g} s. "
-                f"Try again, or with a longer --timeout."
+                f"Try again, or use a longer --timeout."
             )
         if code is grpc.StatusCode.UNAVAILABLE and not self._reached():
             return NoConnection(no_connection(self._config, details))
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Refused(
-                f"The manager at {self._address} does not know this request: its version is "
-                f"probably older than this tdc, or that is its port for enrolment."
+                f"The manager at {self._address} does not support this request: it is older than "
+                f"this tdc, or the address is that of its enrolment port."
             )
         return Refused(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
 
     def _reached(self) -> bool:
-        """Say whether UNAVAILABLE is the manager's own word (its store is away, say)."""
+        """Whether UNAVAILABLE is the manager's own answer: its store is away, say."""
         return self._channel.get_state() is grpc.ChannelConnectivity.READY
 
 
@@ -165,19 +165,19 @@ _REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT: "",
     grpc.StatusCode.FAILED_PRECONDITION: "",
     grpc.StatusCode.ABORTED: "",
-    grpc.StatusCode.UNAVAILABLE: "The manager can't do it now: ",
-    grpc.StatusCode.PERMISSION_DENIED: "The manager does not allow it: ",
-    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know you: ",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too much at once: ",
+    grpc.StatusCode.UNAVAILABLE: "The manager can't do this now: ",
+    grpc.StatusCode.PERMISSION_DENIED: "Permission denied by the manager: ",
+    grpc.StatusCode.UNAUTHENTICATED: "The manager does not know this operator: ",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "Too many requests or too large: ",
 }
-"""What stands before the manager's own words."""
+"""What is put before the manager's own words."""
 
 
 def may_be_made(request_id: str) -> str:
-    """Return the sentence for a commit whose answer was lost."""
+    """The sentence for a commit whose answer was lost."""
     return (
-        f"The commit may or may not have been made: look for request id {request_id} in "
-        f"`tdc commit history -o json` before you repeat it."
+        f"The commit may or may not have been made. Before you repeat it, look for request id "
+        f"{request_id} in `tdc commit history -o json`."
     )
 
 
@@ -185,11 +185,11 @@ def may_be_made(request_id: str) -> str:
 async def connected(
     config: OperatorConfig, deadline: float, attempt: CommitAttempt
 ) -> AsyncIterator[Manager]:
-    """Open a connection for the body; nothing is sent before the first call."""
+    """A connection for the body; nothing is sent before the first call."""
     try:
         channel = client_channel(config.manager, config.ca, config.certificate, config.key)
     except ValueError as error:
-        raise NoConnection(f"The files that {config.path} names don't fit: {error}.") from None
+        raise NoConnection(f"Can't use the certificates in {config.path}: {error}.") from None
     try:
         yield Manager(channel, config, deadline, attempt)
     finally:
@@ -197,8 +197,8 @@ async def connected(
 
 
 @contextlib.asynccontextmanager
-async def _told_to_wait(address: str) -> AsyncIterator[None]:
-    """Say on a terminal what is being waited for, once a wait is long enough to wonder."""
+async def _waiting_shown(address: str) -> AsyncIterator[None]:
+    """Show on a terminal what `tdc` is waiting for, once it takes long enough to wonder."""
     if not is_terminal(sys.stderr):
         yield
         return

@@ -1,7 +1,7 @@
 """How a command is run: options every command has, the connection, the exit code.
 
-A command is a coroutine function whose first parameter is its Session; parameters whose type is
-a frozen dataclass of options (Consent) become those options. Typer sees the whole signature.
+A command is a coroutine function whose first parameter is its Run. A parameter whose type is a
+frozen dataclass of options (Consent) stands for those options; typer sees them one by one.
 Promises: an error is a sentence on standard error and an exit code, never a traceback; Ctrl-C
 says whether anything may have been committed.
 """
@@ -22,10 +22,18 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from tdc.manager.cli.client import CommitAttempt, Manager, connected, may_be_made
 from tdc.manager.cli.config import find_config, read_config
-from tdc.manager.cli.errors import CliError, Interrupted, OutputClosed, Refused, WrongUsage
+from tdc.manager.cli.errors import (
+    CliError,
+    ExitCode,
+    Interrupted,
+    OutputClosed,
+    Refused,
+    WrongUsage,
+)
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import Out, OutputFormat, write
 from tdc.shared.settings.schema import SettingError
+from tdc.shared.wire.errors import BadMessage
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -34,17 +42,17 @@ _Options = TypeVar("_Options")
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """Options of every command; given before the noun they hold unless given again after it."""
+    """Options of every command; those after the verb win over those before the noun."""
 
     output: Annotated[
-        OutputFormat | None, typer.Option("--output", "-o", help="Form of the output.")
+        OutputFormat | None, typer.Option("--output", "-o", help="Output format (default table).")
     ] = None
     config: Annotated[
         Path | None,
         typer.Option(
             "--config",
             metavar="FILE",
-            help="operator.toml; else $TDC_CONFIG, else ~/.config/tdc/operator.toml.",
+            help="operator.toml (default $TDC_CONFIG, then ~/.config/tdc/operator.toml).",
         ),
     ] = None
     timeout: Annotated[
@@ -54,12 +62,12 @@ class Common:
             metavar="SECONDS",
             min=0.1,
             max=3600.0,
-            help=f"Longest wait for one answer of the manager; else {DEFAULT_TIMEOUT:g}.",
+            help=f"Seconds to wait for the manager (default {DEFAULT_TIMEOUT:g}).",
         ),
     ] = None
 
     def over(self, outer: Common) -> Common:
-        """Return these options with those of `outer` where one is not given here."""
+        """These options, with those of `outer` where not given here."""
         return Common(
             self.output or outer.output,
             self.config or outer.config,
@@ -72,17 +80,17 @@ class Consent:
     """Options of every command that changes something."""
 
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would change; change nothing.")
     ] = False
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Commit without asking.")] = False
     comment: Annotated[
-        str, typer.Option("--comment", "-m", metavar="TEXT", help="Why; kept in the history.")
+        str, typer.Option("--comment", "-m", metavar="TEXT", help="Reason, kept in the history.")
     ] = ""
 
 
 @dataclass
-class Session:
-    """What one run of a command has: its output and, once it asks for it, its manager."""
+class Run:
+    """One run of a command: its output and, once it asks, its manager."""
 
     out: Out
     common: Common
@@ -113,7 +121,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Body], Bo
 
 
 def global_options(app: typer.Typer) -> None:
-    """Let the options of every command also be given before the noun; adds --version."""
+    """Accept the options of every command before the noun too; adds --version."""
 
     def take_options(ctx: typer.Context, **given: Any) -> None:
         del given["version"]  # acted on by its callback
@@ -127,7 +135,7 @@ def global_options(app: typer.Typer) -> None:
     version = Annotated[
         bool,
         typer.Option(
-            "--version", help="Show the version and leave.", callback=show_version, is_eager=True
+            "--version", help="Show the version and exit.", callback=show_version, is_eager=True
         ),
     ]
     shown_to_typer = [
@@ -139,7 +147,7 @@ def global_options(app: typer.Typer) -> None:
 
 
 def _entry(body: Body) -> Callable[..., None]:
-    """Return the function that typer calls for `body`: flat parameters in, exit code out."""
+    """The function that typer calls for `body`: flat parameters in, exit code out."""
     hints = get_type_hints(body, include_extras=True)
     own = list(inspect.signature(body).parameters.values())[1:]
     groups = {part.name: hints[part.name] for part in own if _is_options(hints[part.name])}
@@ -148,15 +156,15 @@ def _entry(body: Body) -> Callable[..., None]:
         outer = ctx.obj if isinstance(ctx.obj, Common) else Common()
         common = _gather(Common, given).over(outer)
         options = {name: _gather(kind, given) for name, kind in groups.items()}
-        session = Session(Out(common.output or OutputFormat.TABLE), common)
+        run = Run(Out(common.output or OutputFormat.TABLE), common)
 
         async def checked_body() -> None:
             _check_text(given)
             for group in options.values():
                 _check_text(dataclasses.asdict(group))
-            await body(session, **given, **options)
+            await body(run, **given, **options)
 
-        code = perform(session, checked_body)
+        code = perform(run, checked_body)
         if code:
             raise typer.Exit(code)
 
@@ -171,17 +179,17 @@ def _entry(body: Body) -> Callable[..., None]:
 
 
 def _check_text(given: Mapping[str, Any]) -> None:
-    """Raise WrongUsage for an argument that was no UTF-8 (PEP 383), which no name can hold."""
+    """Raise WrongUsage for an argument that is not UTF-8 (PEP 383): no name can hold it."""
     for value in given.values():
         for text in value if isinstance(value, list | tuple) else [value]:
             if isinstance(text, str) and any("\udc80" <= char <= "\udcff" for char in text):
-                raise WrongUsage(f"{text!a} is not text in UTF-8. Nothing was changed.")
+                raise WrongUsage(f"{text!a} is not valid UTF-8. Nothing was changed.")
 
 
 def _with_signature(
     function: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
-    """Give `function` the signature that typer shall read (PEP 362)."""
+    """Give `function` the signature that typer reads (PEP 362)."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # PEP 362
     function.__annotations__ = {part.name: part.annotation for part in parameters}
     return function
@@ -192,7 +200,7 @@ def _is_options(hint: Any) -> bool:
 
 
 def _gather(options: type[_Options], given: dict[str, Any]) -> _Options:
-    """Take the fields of `options` out of what was given."""
+    """Take the fields of `options` out of `given`."""
     names = inspect.signature(options).parameters
     return options(**{name: given.pop(name) for name in names})
 
@@ -209,44 +217,44 @@ def _flattened(options: Any) -> list[inspect.Parameter]:
     ]
 
 
-def perform(session: Session, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
-    """Run a command to its end and return the exit code; says on standard error what went wrong."""
+def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a command to its end; an error goes to standard error. Returns the exit code."""
     try:
         asyncio.run(body())
     except CliError as error:
-        return _end(session, error)
-    except SettingError as error:
+        return _end(run, error)
+    except (BadMessage, SettingError) as error:
         return _end(
-            session,
+            run,
             Refused(
-                f"The manager's answer holds a setting that this tdc can't read: {error}. "
+                f"This tdc can't read the manager's answer: {error}. "
                 f"Update tdc to the manager's version."
             ),
         )
     except KeyboardInterrupt:
-        return _end(session, _interrupted(session.attempt))
+        return _end(run, _interrupted(run.attempt))
     except Exception as error:
         if os.environ.get("TDC_DEBUG"):
             raise
         return _end(
-            session,
+            run,
             Refused(
-                f"A fault of tdc itself: {type(error).__name__}: {error}. "
-                f"Run it again with TDC_DEBUG=1 and report what it prints."
+                f"Internal error in tdc: {type(error).__name__}: {error}. "
+                f"Run it again with TDC_DEBUG=1 and report the output."
             ),
         )
-    return 0
+    return ExitCode.DONE
 
 
 def _interrupted(attempt: CommitAttempt) -> Interrupted:
     if attempt.revision:
-        return Interrupted(f"Interrupted. Revision {attempt.revision} had been made already.")
+        return Interrupted(f"Interrupted, after revision {attempt.revision} was committed.")
     if attempt.request_id:
         return Interrupted(f"Interrupted. {may_be_made(attempt.request_id)}")
-    return Interrupted("Interrupted. Nothing was committed by this command.")
+    return Interrupted("Interrupted. Nothing was committed.")
 
 
-def _end(session: Session, error: CliError) -> int:
+def _end(run: Run, error: CliError) -> int:
     if not isinstance(error, OutputClosed):
-        session.out.tell([Line(f"tdc: {error}", "red")])
+        run.out.tell([Line(f"tdc: {error}", "red")])
     return error.exit_code

@@ -1,4 +1,4 @@
-"""`tdc commit`: the history of a cluster, and going back in it."""
+"""`tdc commit`: a cluster's history, and rolling back."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ import dataclasses
 from typing import Annotated
 
 import typer
-from tdc.manager.cli import change_tables, documents
+from tdc.manager.cli import change_tables
 from tdc.manager.cli.changes import carry_out
-from tdc.manager.cli.command import Consent, Session, command
+from tdc.manager.cli.command import Consent, Run, command
 from tdc.manager.cli.options import Cluster
+from tdc.shared.wire import answers
 from tdc.v1 import fleet_pb2, operators_pb2
 
-app = typer.Typer(help="Commits: history, show, rollback.", no_args_is_help=True)
+app = typer.Typer(help="Show history and roll back.", no_args_is_help=True)
 
 _PAGE = 1_000
-"""The most commits that a manager gives in one answer (ListCommitsRequest)."""
+"""Commits that a manager returns in one answer, at most (ListCommitsRequest)."""
 
 Revision = Annotated[
     int,
-    typer.Argument(metavar="REVISION", help="Revision of the commit.", min=1, show_default=False),
+    typer.Argument(metavar="REVISION", help="Revision to use.", min=1, show_default=False),
 ]
 
 
 @command(app, "history")
 async def history(
-    session: Session,
+    run: Run,
     cluster: Cluster = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Most commits.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=10_000, help="Maximum number of commits.")
+    ] = 50,
 ) -> None:
     """List a cluster's commits, newest first."""
     commits: list[fleet_pb2.Commit] = []
-    async with session.manager() as manager:
+    async with run.manager() as manager:
         while len(commits) < limit:
             before = commits[-1].revision if commits else 0
             wanted = min(_PAGE, limit - len(commits))
@@ -40,32 +43,30 @@ async def history(
             commits.extend(page)
             if len(page) < wanted:
                 break
-    rows = [documents.commit_row(commit) for commit in commits]
-    session.out.emit(rows, change_tables.history_pieces(rows))
+    rows = [answers.commit(commit) for commit in commits]
+    run.out.emit(rows, change_tables.history_pieces(rows))
 
 
 @command(app, "show")
-async def show(session: Session, revision: Revision, cluster: Cluster = "") -> None:
+async def show(run: Run, revision: Revision, cluster: Cluster = "") -> None:
     """Show one commit with its changes."""
-    async with session.manager() as manager:
+    async with run.manager() as manager:
         commit = await manager.ask(
             manager.changes.GetCommit,
             operators_pb2.GetCommitRequest(cluster=cluster, revision=revision),
         )
-    document = documents.whole_commit(commit)
-    session.out.emit(document, change_tables.commit_pieces(document))
+    document = answers.whole_commit(commit)
+    run.out.emit(document, change_tables.commit_pieces(document))
 
 
 @command(app, "rollback")
-async def rollback(
-    session: Session, revision: Revision, consent: Consent, cluster: Cluster = ""
-) -> None:
-    """Go back to REVISION by a new commit: shows the plan, asks.
+async def rollback(run: Run, revision: Revision, consent: Consent, cluster: Cluster = "") -> None:
+    """Roll back with a new commit; shows the plan and asks.
 
-    Every level's settings become what they were at REVISION; the disable rule is not applied.
+    Restores every level's settings as of REVISION. The disable rule does not apply.
     """
-    if not consent.comment:  # a history of dashes would say nothing in a year
+    if not consent.comment:  # an empty comment says nothing in a year
         consent = dataclasses.replace(consent, comment=f"rollback to revision {revision}")
     edit = fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=revision))
-    async with session.manager() as manager:
-        await carry_out(session, manager, [edit], cluster, consent)
+    async with run.manager() as manager:
+        await carry_out(run, manager, [edit], cluster, consent)

@@ -1,7 +1,7 @@
-"""operator.toml: which manager `tdc` talks to, and as whom.
+"""operator.toml: which manager `tdc` talks to, and as which operator.
 
 In: a path, from --config, TDC_CONFIG or the default place. Out: a frozen OperatorConfig.
-Failures: NoConnection with the file and what is wrong in it; no other exception.
+Errors: NoConnection, with the file and what is wrong in it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 class OperatorConfig:
     """Where the manager is (host:port), and the PEM bytes to trust it and be trusted by it.
 
-    `warnings` are sentences for the operator, about files that are used all the same.
+    `warnings` are sentences for the operator about files that are used nevertheless.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class OperatorConfig:
 
 
 def find_config(chosen: Path | None) -> Path:
-    """Return the operator.toml to use: the chosen one, else TDC_CONFIG, else the default."""
+    """The operator.toml to use: the chosen path, else TDC_CONFIG, else the default."""
     return (chosen or Path(os.environ.get("TDC_CONFIG") or DEFAULT_PLACE)).expanduser()
 
 
@@ -48,14 +48,13 @@ def read_config(path: Path) -> OperatorConfig:
     wrong = [name for name, value in fields.items() if not isinstance(value, str) or not value]
     if wrong:
         raise NoConnection(
-            f"{path} does not say {', '.join(wrong)}. It needs four texts: manager "
+            f"{path} lacks {', '.join(wrong)}. It needs four strings: manager "
             f'("host:port"), ca, certificate and key (PEM files, relative to {path.name}).'
         )
     unknown = sorted(table.keys() - set(_FIELDS))
     if unknown:
         raise NoConnection(
-            f"{path} has {', '.join(unknown)}, which operator.toml does not know; "
-            f"it knows {', '.join(_FIELDS)}."
+            f"{path} has unknown keys: {', '.join(unknown)}. Valid keys are {', '.join(_FIELDS)}."
         )
     manager = str(fields["manager"])
     match = _ADDRESS.fullmatch(manager)
@@ -67,13 +66,13 @@ def read_config(path: Path) -> OperatorConfig:
 
 
 def _exposed(key: Path) -> tuple[str, ...]:
-    """Return what is to be said if others than its owner can use a key."""
+    """A warning if users other than its owner can use a key."""
     mode = stat.S_IMODE(key.stat().st_mode)
     if not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return ()
     return (
-        f"Other users of this machine can reach {key} (mode {mode:04o}): whoever has it can change "
-        f"settings as you. Close it: chmod 600 {shlex.quote(str(key))}",
+        f"Other users can read {key} (mode {mode:04o}) and act as you. "
+        f"Run: chmod 600 {shlex.quote(str(key))}",
     )
 
 
@@ -82,13 +81,13 @@ def _read_toml(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NoConnection(
-            f"There is no {path}, so tdc does not know a manager. Name one with --config FILE "
-            f"or TDC_CONFIG, or copy the operator's folder that `tdc manager init` made."
+            f"{path} does not exist, so tdc has no manager to talk to. Use --config FILE or "
+            f"TDC_CONFIG, or copy the operator folder that `tdc-manager init` created."
         ) from None
     except OSError as error:
         raise NoConnection(f"Can't read {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NoConnection(f"{path} is not TOML: {error}.") from None
+        raise NoConnection(f"{path} is not valid TOML: {error}.") from None
 
 
 def _read_pem(config: Path, field: str, name: str) -> bytes:

@@ -1,47 +1,61 @@
-"""How a command ends when it is not done: one class for each exit code, flat.
+"""How a command ends: the exit codes, and one exception for each that is not 0.
 
-The text of each is for the operator: what happened, what it means, what to do.
+docs/cli.md has the same codes for operators; a test compares the two. The text of an exception is
+for the operator: what happened, what it means, what to do.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of `tdc`."""
+
+    DONE = 0
+    REFUSED = 1
+    WRONG_USAGE = 2  # what typer and click use too
+    NO_CONNECTION = 3
+    INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+    OUTPUT_CLOSED = 141  # 128 + SIGPIPE
+
 
 class CliError(Exception):
-    """A command that ends without being done. `exit_code` is the process's."""
+    """A command that ends without being done."""
 
-    exit_code = 1
+    exit_code = ExitCode.REFUSED
 
 
 class Refused(CliError):
-    """The manager, or the operator, said no; or the manager could not do it."""
+    """The manager or the operator said no, or the manager could not do it."""
 
-    exit_code = 1
+    exit_code = ExitCode.REFUSED
 
 
 class WrongUsage(CliError):
-    """What was typed is wrong whatever the manager holds: unknown setting, bad value."""
+    """What was typed is wrong, whatever the manager holds: unknown setting, bad value."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class NoConnection(CliError):
-    """No answer from a manager that is trusted: nothing configured, not reached, too late."""
+    """No answer from a trusted manager: not configured, not reached, or too late."""
 
-    exit_code = 3
+    exit_code = ExitCode.NO_CONNECTION
 
 
 class Interrupted(CliError):
     """Ctrl-C; the text says whether anything may have been committed."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED
 
 
 class OutputClosed(CliError):
-    """Whoever read our output went away (`tdc … | head`); nobody is left to be told."""
+    """The reader of our output went away (`tdc … | head`)."""
 
-    exit_code = 141
+    exit_code = ExitCode.OUTPUT_CLOSED
 
 
 def sentence(text: str) -> str:
-    """Return `text` with a full stop, unless it ends with a mark of its own."""
+    """`text` with a full stop, unless it already ends like a sentence."""
     return text if text.endswith((".", "?", "!")) else text + "."

@@ -1,7 +1,7 @@
 """PURE. Lines and grids for people, laid out for a width.
 
 In: pieces. Out: text. Promises: nothing that a terminal acts on but our own colours; no value is
-cut, only folded; no line is wider than asked for, but those that are there to be copied.
+cut, only folded; no line is wider than asked for, except `verbatim` ones.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from rich.text import Text
 
 _GAP = 2
 _LEAST_FOLDED = 12
-"""A column that may fold is never narrower than this; then rows become records instead."""
+"""A folding column is never narrower than this; rows become records instead."""
 
 _LEAST_VALUE = 8
-"""The least width of a record's values; its titles fold before that."""
+"""The minimum width of a record's values; its titles fold before that."""
 
 _BOLD = "bold"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text with a style that a terminal may show."""
+    """A text with a style for terminals."""
 
     text: str
     style: str = ""
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence; folded at the width of the terminal, unless it is `verbatim`, to be copied."""
+    """A sentence, folded at the width; `verbatim` is never folded, as it is to be copied."""
 
     text: str = ""
     style: str = ""
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a grid. One that does not fold keeps the width of its longest cell."""
+    """A column of a grid. Unless it folds, it is as wide as its longest cell."""
 
     title: str
     right: bool = False
@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Rows under titles; where they would not be readable, one record for each row."""
+    """Rows under titles; one record for each row where those would be unreadable."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell | str]]
@@ -81,7 +81,7 @@ def _visible(char: str) -> str:
 
 
 def as_text(pieces: Iterable[Piece], *, width: int, colour: bool) -> str:
-    """Return `pieces` as lines, the styles only with `colour`."""
+    """`pieces` as lines; styles only with `colour`."""
     layout = _Layout(width, colour)
     return "\n".join(line.rstrip() for piece in pieces for line in layout.lines(piece))
 
@@ -127,7 +127,7 @@ class _Layout:
             if number:
                 yield ""
             for column, cell in zip(columns, row, strict=True):
-                if not column.title and not cell.text:  # a remark that this row does not have
+                if not column.title and not cell.text:  # a remark that this row lacks
                     continue
                 yield from self._row([Cell(column.title, _BOLD), cell], widths, [False, False])
 
@@ -164,7 +164,7 @@ class _Layout:
 def _widths(
     columns: Sequence[Column], cells: Sequence[Sequence[Cell]], width: int
 ) -> list[int] | None:
-    """Return a width for each column, or None if the rows don't fit side by side."""
+    """A width for each column, or None if they don't fit side by side."""
     natural = [
         max([cell_len(column.title), *(cell_len(row[index].text) for row in cells)])
         for index, column in enumerate(columns)

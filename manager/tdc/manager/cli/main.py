@@ -1,8 +1,4 @@
-"""`tdc`: the tree of commands, and the process around them.
-
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection; 130 Ctrl-C, 141 the
-reader of the output went away.
-"""
+"""`tdc`: the tree of commands, and the process around them."""
 
 from __future__ import annotations
 
@@ -10,12 +6,12 @@ import io
 import sys
 
 import typer
-from tdc.manager.cli import commits, fleet, monitoring, serving, settings
+from tdc.manager.cli import commits, fleet, monitoring, settings
 from tdc.manager.cli.command import global_options
 
 app = typer.Typer(
     name="tdc",
-    help="Threat Defense Connector: settings of mail gateways, managed centrally.",
+    help="Manage Threat Defense Connector: settings and delivery of your mail gateways.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -29,13 +25,12 @@ app.add_typer(settings.app, name="settings")
 app.add_typer(commits.app, name="commit")
 monitoring.add_status(app)
 app.add_typer(monitoring.delivery_app, name="delivery")
-app.add_typer(serving.app, name="manager")
 
 
 def main() -> None:
-    """Run `tdc` on the process's arguments; leaves by SystemExit."""
+    """Run `tdc` with the process's arguments; ends by SystemExit."""
     for stream in (sys.stdout, sys.stderr):
-        # A locale that lacks a letter of a comment must not turn an answer into a traceback.
+        # A letter that the locale lacks must not turn an answer into a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app(prog_name="tdc")

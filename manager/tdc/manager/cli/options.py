@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, with the completion of their values."""
+"""Arguments and options that several commands share, and their completion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tdc.shared.settings.schema import SCHEMA, Kind
 
 
 class LevelWord(StrEnum):
-    """A level that settings can be stored at."""
+    """A level that can hold settings."""
 
     CLUSTER = "cluster"
     GROUP = "group"
@@ -18,12 +18,12 @@ class LevelWord(StrEnum):
 
 
 def complete_setting(incomplete: str) -> list[tuple[str, str]]:
-    """Return the setting names that begin with what was typed, each with its help."""
+    """Setting names that begin with what was typed, with their help."""
     return [(name, row.help) for name, row in SCHEMA.items() if name.startswith(incomplete)]
 
 
 def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
-    """Return ``setting=`` for what was typed; after the ``=``, the values of a choice."""
+    """``setting=`` for what was typed; after the ``=``, the values of a choice."""
     name, equals, value = incomplete.partition("=")
     if not equals:
         return [(f"{known}=", text) for known, text in complete_setting(name)]
@@ -34,8 +34,8 @@ def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
     return [(f"{name}={choice}", row.help) for choice in choices if choice.startswith(value)]
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
-Level = Annotated[
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name.", show_default=False)]
+AtLevel = Annotated[
     LevelWord,
     typer.Argument(metavar="LEVEL", help="cluster, group or machine.", show_default=False),
 ]
@@ -47,16 +47,16 @@ Cluster = Annotated[
     typer.Option(
         "--cluster",
         metavar="CLUSTER",
-        help="Its cluster; needed where the name is in more than one.",
+        help="Cluster name; required if the name exists in several clusters.",
         show_default=False,
     ),
 ]
 OfCluster = Annotated[
     str,
-    typer.Option("--cluster", metavar="CLUSTER", help="Only of this cluster.", show_default=False),
+    typer.Option("--cluster", metavar="CLUSTER", help="Only this cluster.", show_default=False),
 ]
 OfGroup = Annotated[
-    str, typer.Option("--group", metavar="GROUP", help="Only of this group.", show_default=False)
+    str, typer.Option("--group", metavar="GROUP", help="Only this group.", show_default=False)
 ]
 OfMachine = Annotated[
     str,

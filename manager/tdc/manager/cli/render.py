@@ -1,6 +1,6 @@
-"""What is printed: a document as JSON or YAML, or the same as lines and grids for people.
+"""What is printed: a document as JSON or YAML, or as lines and grids for people.
 
-In: plain data, and pieces made from it. Out: text on the two output streams.
+In: a document, and pieces made from it. Out: text on the two output streams.
 Promises: data is ASCII in every locale; colours only on a terminal, and not with NO_COLOR
 (https://no-color.org); a closed pipe is an error of its own, never a traceback.
 """
@@ -17,16 +17,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
+import msgspec
 import yaml
 from tdc.manager.cli.errors import OutputClosed, Refused
 from tdc.manager.cli.layout import Piece, as_text
 
 UNBOUNDED = 10_000
-"""Columns where output is no terminal: one row a line, for grep and awk."""
+"""Columns where output is not a terminal: one row a line, for grep and awk."""
 
 
 class OutputFormat(StrEnum):
-    """Form of the output."""
+    """Output format."""
 
     TABLE = "table"
     JSON = "json"
@@ -34,15 +35,17 @@ class OutputFormat(StrEnum):
 
 
 def as_json(document: object) -> str:
-    """Return JSON in ASCII: the same data in every locale, and nothing a terminal acts on."""
-    return json.dumps(document, indent=2, ensure_ascii=True)
+    """JSON in ASCII: the same data in every locale, and nothing that a terminal acts on."""
+    return json.dumps(msgspec.to_builtins(document), indent=2, ensure_ascii=True)
 
 
 def as_yaml(document: object) -> str:
-    """Return YAML in ASCII of the same data as `as_json`."""
-    # The same dumper over libyaml where PyYAML was built with it: ten times as fast.
+    """YAML in ASCII, of the same data as `as_json`."""
+    # The same dumper over libyaml, where PyYAML has it, is ten times as fast.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=False)
+    text = yaml.dump(
+        msgspec.to_builtins(document), Dumper=dumper, sort_keys=False, allow_unicode=False
+    )
     return str(text).rstrip("\n")
 
 
@@ -53,7 +56,7 @@ class Out:
     form: OutputFormat
 
     def emit(self, document: object, pieces: Iterable[Piece]) -> None:
-        """Print the document, or for people its pieces; raises OutputClosed."""
+        """Print the document, or its pieces for people; raises OutputClosed."""
         if self.form is OutputFormat.JSON:
             write(as_json(document))
         elif self.form is OutputFormat.YAML:
@@ -68,9 +71,9 @@ class Out:
         )
 
     def tell(self, pieces: Iterable[Piece]) -> None:
-        """Print pieces on standard error: what belongs to the operator, not to the data.
+        """Print pieces on standard error: what is for the operator and not part of the data.
 
-        Where that can't be written the exit code still says how the command ended.
+        If that fails, the exit code still tells how the command ended.
         """
         text = as_text(
             pieces, width=width_of(is_terminal(sys.stderr)), colour=colourful(sys.stderr)
@@ -82,42 +85,42 @@ class Out:
 
 
 def write(text: str) -> None:
-    """Print on standard output and flush; raises OutputClosed if nobody reads any more.
+    """Print on standard output and flush; raises OutputClosed once its reader went away.
 
-    Raises Refused if it can't be written for another reason: a full disk behind ``>``, say.
+    Raises Refused if writing fails otherwise, as on a full disk.
     """
     if sys.stdout is None:  # started with it closed, as by ``>&-``
-        raise OutputClosed("There is no standard output.")
+        raise OutputClosed("Standard output is closed.")
     try:
         print(text, flush=True)
     except OSError as error:
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
-            raise OutputClosed("The output was closed before all of it was written.") from None
+            raise OutputClosed("Standard output was closed early.") from None
         raise Refused(
-            f"The output can't be written: {error.strerror}. What the command did before is done."
+            f"Can't write the output: {error.strerror}. What the command did before stays done."
         ) from None
 
 
 def _silence(stream: TextIO) -> None:
-    """Drop what is still buffered: it would fail again when the interpreter flushes at its end."""
+    """Drop what is still buffered: the interpreter's own flush at exit would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_terminal(stream: io.TextIOBase | object) -> bool:
-    """Say whether a stream, which may have been closed from the start (None), is a terminal."""
+    """Whether a stream is a terminal; None is a stream closed from the start."""
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and bool(isatty())
 
 
 def width_of(terminal: bool) -> int:
-    """Return how many columns a line may have; COLUMNS wins, as everywhere."""
+    """Columns that a line may have; COLUMNS wins, as everywhere."""
     if terminal or os.environ.get("COLUMNS", "").isdigit():
         return max(20, shutil.get_terminal_size((80, 24)).columns)
     return UNBOUNDED
 
 
 def colourful(stream: io.TextIOBase | object) -> bool:
-    """Say whether `stream` is a terminal that may be sent colours."""
+    """Whether a stream is a terminal that takes colours."""
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
     return wanted and is_terminal(stream)

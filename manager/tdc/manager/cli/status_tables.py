@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tdc.manager.cli.documents import Document
 from tdc.manager.cli.layout import Cell, Column, Line, Piece
 from tdc.manager.cli.words import ABSENT, listed, when, yes_or_no
+from tdc.shared.wire.documents import DeliveryDocument, StatusDocument
 
 _STATE_STYLES = {
     "in sync": "green",
@@ -18,8 +18,8 @@ _STATE_STYLES = {
 _HOST_STYLES = {"up": "green", "down": "red"}
 
 
-def status_pieces(rows: Sequence[Document]) -> list[Piece]:
-    """Machines' sync state; what needs words stands under the table."""
+def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
+    """Machines' sync state; reasons and warnings go under the table."""
     columns = [
         Column("MACHINE", folds=True),
         Column("GROUP", folds=True),
@@ -29,44 +29,44 @@ def status_pieces(rows: Sequence[Document]) -> list[Piece]:
         Column("QUEUED", right=True),
         Column("SINCE", folds=True),
     ]
-    several = len({row["cluster"] for row in rows}) > 1
+    several = len({row.cluster for row in rows}) > 1
     if several:
         columns.insert(2, Column("CLUSTER", folds=True))
     cells: list[list[Cell | str]] = []
     for row in rows:
         line: list[Cell | str] = [
-            row["name"],
-            row["group"],
-            Cell(row["state"], _STATE_STYLES.get(row["state"], "")),
-            f"{row['applied_revision'] or ABSENT} of {row['wanted_revision']}",
+            row.name,
+            row.group,
+            Cell(row.state, _STATE_STYLES.get(row.state, "")),
+            f"{row.applied_revision or ABSENT} of {row.wanted_revision}",
             _copying(row),
-            str(row["queued"]),
-            when(row["since"]),
+            str(row.queued),
+            when(row.since),
         ]
         if several:
-            line.insert(2, row["cluster"])
+            line.insert(2, row.cluster)
         cells.append(line)
-    return [*listed(columns, cells, "There is no such machine."), *_remarks(rows)]
+    return [*listed(columns, cells, "No machines."), *_remarks(rows)]
 
 
-def _copying(row: Document) -> Cell:
-    """Whether it takes copies; of a machine that is not connected only what it last said."""
-    if row["state"] in ("offline", "stale"):
-        said = f"was {yes_or_no(row['copying'])}" if row["applied_revision"] else ABSENT
-        return Cell(said, "yellow")
-    return Cell(yes_or_no(row["copying"]), "" if row["copying"] else "yellow")
+def _copying(row: StatusDocument) -> Cell:
+    """Whether it takes copies; while it is not connected, what it last reported."""
+    if row.state in ("offline", "stale"):
+        last = f"was {yes_or_no(row.copying)}" if row.applied_revision else ABSENT
+        return Cell(last, "yellow")
+    return Cell(yes_or_no(row.copying), "" if row.copying else "yellow")
 
 
-def _remarks(rows: Iterable[Document]) -> list[Piece]:
+def _remarks(rows: Iterable[StatusDocument]) -> list[Piece]:
     remarks: list[Piece] = []
     for row in rows:
-        words = [row["reason"]] if row["reason"] else []
-        remarks += [Line(f"{row['name']}: {word}", "yellow") for word in [*words, *row["warnings"]]]
+        words = [row.reason] if row.reason else []
+        remarks += [Line(f"{row.name}: {word}", "yellow") for word in [*words, *row.warnings]]
     return [Line(), *remarks] if remarks else []
 
 
-def delivery_pieces(rows: Sequence[Document]) -> list[Piece]:
-    """Delivery Status (DESIGN section 8), one row for each machine and destination."""
+def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
+    """Delivery Status, one row for each machine and destination."""
     columns = [
         Column("MACHINE", folds=True),
         Column("DESTINATION DOMAIN", folds=True),
@@ -80,30 +80,26 @@ def delivery_pieces(rows: Sequence[Document]) -> list[Piece]:
         Column("LAST REPLY", folds=True),
         Column("LAST TLS VERSION"),
     ]
-    pieces = listed(
-        columns, [_delivery_cells(row) for row in rows], "No machine has told of a delivery yet."
-    )
+    pieces = listed(columns, [_delivery_cells(row) for row in rows], "No delivery reported yet.")
     held = [
-        Line(f"{row['machine']}: held: {row['held_reason']}", "red")
-        for row in rows
-        if row["held_reason"]
+        Line(f"{row.machine}: held: {row.held_reason}", "red") for row in rows if row.held_reason
     ]
     return [*pieces, Line(), *held] if held else pieces
 
 
-def _delivery_cells(row: Document) -> list[Cell | str]:
-    host = f"{row['host_status']} ({row['latest_host']})" if row["latest_host"] else None
-    intake = f" ({row['intake_domain']})" if row["intake_domain"] else ""
+def _delivery_cells(row: DeliveryDocument) -> list[Cell | str]:
+    host = f"{row.host_status} ({row.latest_host})" if row.latest_host else None
+    intake = f" ({row.intake_domain})" if row.intake_domain else ""
     return [
-        row["machine"],
-        f"{row['domain']}{intake}" if row["domain"] else ABSENT,
-        Cell(host or row["host_status"] or ABSENT, _HOST_STYLES.get(row["host_status"], "")),
-        str(row["active_recipients"]),
-        str(row["connections_out"]),
-        str(row["delivered"]),
-        str(row["deferred"]),
-        str(row["dead"]),
-        when(row["oldest_queued"]),
-        row["last_reply"] or ABSENT,
-        row["last_tls_version"] or ABSENT,
+        row.machine,
+        f"{row.domain}{intake}" if row.domain else ABSENT,
+        Cell(host or row.host_status or ABSENT, _HOST_STYLES.get(row.host_status, "")),
+        str(row.active_recipients),
+        str(row.connections_out),
+        str(row.delivered),
+        str(row.deferred),
+        str(row.dead),
+        when(row.oldest_queued),
+        row.last_reply or ABSENT,
+        row.last_tls_version or ABSENT,
     ]

@@ -1,19 +1,31 @@
 """PURE. Clusters, groups, machines and settings for people.
 
-In: the documents of `documents`. Out: pieces that `render` prints. Nothing here decides what is
-true, only what is said about it; every value is shown whole.
+In: documents of `tdc.shared.wire`. Out: pieces that `render` prints. Nothing here decides what is
+true, only how it reads; every value is shown whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tdc.manager.cli.documents import Document
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.words import ABSENT, listed, name_list, origin_words, shown, when, yes_or_no
+from tdc.shared.settings.values import Level
+from tdc.shared.wire.documents import (
+    ChainStepDocument,
+    ClusterDetailDocument,
+    ClusterDocument,
+    EffectiveDocument,
+    ExplanationDocument,
+    GroupDocument,
+    LevelDocument,
+    MachineDocument,
+    SettingDocument,
+    TokenDocument,
+)
 
 
-def cluster_pieces(rows: Sequence[Document]) -> list[Piece]:
+def cluster_pieces(rows: Sequence[ClusterDocument]) -> list[Piece]:
     """Clusters side by side."""
     columns = [
         Column("CLUSTER", folds=True),
@@ -23,24 +35,21 @@ def cluster_pieces(rows: Sequence[Document]) -> list[Piece]:
     ]
     return listed(
         columns,
-        [
-            [row["name"], str(row["revision"]), str(row["groups"]), str(row["machines"])]
-            for row in rows
-        ],
-        "There is no cluster. Make one with `tdc cluster create NAME`.",
+        [[row.name, str(row.revision), str(row.groups), str(row.machines)] for row in rows],
+        "No clusters. Create one with `tdc cluster create NAME`.",
     )
 
 
-def cluster_detail_pieces(cluster: Document) -> list[Piece]:
+def cluster_detail_pieces(cluster: ClusterDetailDocument) -> list[Piece]:
     """One cluster: its revision, its groups with their machines."""
-    rows = [[group["name"], name_list(group["machines"])] for group in cluster["groups"]]
+    rows = [[group.name, name_list(group.machines)] for group in cluster.groups]
     return [
-        Line(f"Cluster {cluster['name']}, revision {cluster['revision']}"),
+        Line(f"Cluster {cluster.name}, revision {cluster.revision}"),
         Grid([Column("GROUP", folds=True), Column("MACHINES", folds=True)], rows),
     ]
 
 
-def group_pieces(rows: Sequence[Document]) -> list[Piece]:
+def group_pieces(rows: Sequence[GroupDocument]) -> list[Piece]:
     """Groups side by side."""
     columns = [
         Column("GROUP", folds=True),
@@ -49,12 +58,12 @@ def group_pieces(rows: Sequence[Document]) -> list[Piece]:
     ]
     return listed(
         columns,
-        [[row["name"], row["cluster"], name_list(row["machines"])] for row in rows],
-        "There is no such group. Make one with `tdc group create NAME --cluster CLUSTER`.",
+        [[row.name, row.cluster, name_list(row.machines)] for row in rows],
+        "No groups. Create one with `tdc group create NAME --cluster CLUSTER`.",
     )
 
 
-def machine_pieces(rows: Sequence[Document]) -> list[Piece]:
+def machine_pieces(rows: Sequence[MachineDocument]) -> list[Piece]:
     """Machines side by side."""
     columns = [
         Column("MACHINE", folds=True),
@@ -67,71 +76,71 @@ def machine_pieces(rows: Sequence[Document]) -> list[Piece]:
         columns,
         [
             [
-                row["name"],
-                row["group"],
-                row["cluster"],
-                yes_or_no(row["enrolled"]),
-                name_list(row["overrides"]),
+                row.name,
+                row.group,
+                row.cluster,
+                yes_or_no(row.enrolled),
+                name_list(row.overrides),
             ]
             for row in rows
         ],
-        "There is no such machine. Make one with `tdc machine create NAME --group GROUP`.",
+        "No machines. Create one with `tdc machine create NAME --group GROUP`.",
     )
 
 
-def token_pieces(token: Document) -> list[Piece]:
-    """A join token and what to do with it."""
+def token_pieces(token: TokenDocument) -> list[Piece]:
+    """A join token and where to use it."""
     return [
-        Line(f"Join token for {token['machine']}, for one use until {when(token['expires'])}:"),
-        Line(token["token"], verbatim=True),
+        Line(f"Join token for {token.machine}, valid once, until {when(token.expires)}:"),
+        Line(token.token, verbatim=True),
         Line(),
-        Line(f"On {token['machine']}, run:"),
-        Line(token["command"], verbatim=True),
+        Line(f"On {token.machine}, run:"),
+        Line(token.command, verbatim=True),
     ]
 
 
-def schema_pieces(rows: Sequence[Document]) -> list[Piece]:
+def schema_pieces(rows: Sequence[SettingDocument]) -> list[Piece]:
     """The settings that exist."""
     columns = [Column("SETTING"), Column("DEFAULT", folds=True), Column("MEANING", folds=True)]
-    cells = [[row["name"], shown(row["name"], row["default"]), row["help"]] for row in rows]
+    cells = [[row.name, shown(row.name, row.default), row.help] for row in rows]
     return [Grid(columns, cells)]
 
 
-def level_pieces(level: Document) -> list[Piece]:
+def level_pieces(level: LevelDocument) -> list[Piece]:
     """What is present at one level."""
-    where = "" if level["level"] == "cluster" else f" in cluster {level['cluster']}"
-    head = f"Settings of {level['level']} {level['name']}{where}, revision {level['revision']}"
-    if not level["settings"]:
-        return [Line(head), Line("No setting is present at this level.")]
-    rows = [[name, shown(name, value)] for name, value in level["settings"].items()]
+    where = "" if level.level is Level.CLUSTER else f" in cluster {level.cluster}"
+    head = f"Settings of {level.level} {level.name}{where}, revision {level.revision}"
+    if not level.settings:
+        return [Line(head), Line("Nothing is set at this level.")]
+    rows = [[name, shown(name, value)] for name, value in level.settings.items()]
     return [Line(head), Grid([Column("SETTING"), Column("VALUE", folds=True)], rows)]
 
 
-def effective_pieces(effective: Document, *, group: str, cluster: str) -> list[Piece]:
-    """What is in force on a machine of `group` and `cluster`, with origins."""
+def effective_pieces(effective: EffectiveDocument, *, group: str, cluster: str) -> list[Piece]:
+    """What is in force on a machine of `group` in `cluster`, with origins."""
     rows = [
-        [name, shown(name, item["value"]), origin_words(item["origin"])]
-        for name, item in effective["settings"].items()
+        [name, shown(name, item.value), origin_words(item.origin)]
+        for name, item in effective.settings.items()
     ]
     columns = [Column("SETTING"), Column("VALUE", folds=True), Column("ORIGIN", folds=True)]
     return [
         Line(
-            f"Settings in force on {effective['machine']} (group {group}, cluster "
-            f"{cluster}), revision {effective['revision']}"
+            f"Settings in force on {effective.machine} (group {group}, cluster "
+            f"{cluster}), revision {effective.revision}"
         ),
-        Line(f"hash {effective['hash']}"),
+        Line(f"hash {effective.hash}"),
         Grid(columns, rows),
     ]
 
 
-def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
-    """The chain behind values; without `whole`, levels that say nothing are left out."""
-    running = explained["running"]
-    runs = _runs(running["revision"], explained) if running else "has not said what it runs"
+def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece]:
+    """The chain behind each value; without `whole`, levels with nothing set are left out."""
+    running = explained.running
+    runs = _runs(running.revision, explained) if running else "has not reported what it runs"
     pieces: list[Piece] = [
         Line(
-            f"{explained['machine']} in cluster {explained['cluster']}, revision "
-            f"{explained['revision']}: {explained['state']}, {runs}"
+            f"{explained.machine} in cluster {explained.cluster}, revision "
+            f"{explained.revision}: {explained.state}, {runs}"
         )
     ]
     columns = [
@@ -141,33 +150,39 @@ def explain_pieces(explained: Document, *, whole: bool) -> list[Piece]:
         Column("VALUE", folds=True),
         Column("SET BY", folds=True),
     ]
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
-            Cell("*" if step["wins"] else "", "green"),
+            Cell("*" if step.wins else "", "green"),
             name,
-            f"{step['level']} {step['name']}".strip(),
-            shown(name, step["value"]),
+            f"{step.level} {step.name}".strip(),
+            shown(name, step.value),
             _set_by(step, whole=whole),
         ]
-        for name, steps in explained["settings"].items()
+        for name, steps in explained.settings.items()
         for step in steps
-        if whole or step["present"] or step["wins"]
+        if whole or step.present or step.wins
     ]
-    more = f" `tdc settings explain {explained['machine']} SETTING` shows more of one."
-    return [*pieces, Grid(columns, rows), Line("* is in force." + ("" if whole else more))]
+    legend = "* marks the value in force."
+    if not whole:
+        legend += f" For details: `tdc settings explain {explained.machine} SETTING`."
+    return [
+        *pieces,
+        Grid(columns, rows),
+        Line(legend),
+    ]
 
 
-def _runs(revision: int, explained: Document) -> str:
-    if explained["state"] == "in sync" and revision < explained["revision"]:
-        return f"runs what revision {revision} brought, unchanged here since"
+def _runs(revision: int, explained: ExplanationDocument) -> str:
+    if explained.state == "in sync" and revision < explained.revision:
+        return f"runs revision {revision} (later ones change nothing here)"
     return f"runs revision {revision}"
 
 
-def _set_by(step: Document, *, whole: bool) -> str:
-    if not step["revision"]:
+def _set_by(step: ChainStepDocument, *, whole: bool) -> str:
+    if not step.revision:
         return ABSENT
-    author = step["author"] or "unknown"
+    author = step.author or "unknown"
     if not whole:
-        return f"revision {step['revision']}, {author}"
-    comment = f": {step['comment']}" if step["comment"] else ""
-    return f"revision {step['revision']}, {author}, {when(step['time'])}{comment}"
+        return f"revision {step.revision}, {author}"
+    comment = f": {step.comment}" if step.comment else ""
+    return f"revision {step.revision}, {author}, {when(step.time)}{comment}"

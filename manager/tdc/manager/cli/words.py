@@ -1,56 +1,53 @@
-"""PURE. The words that every table shares: values, times, origins, lists of names.
-
-In: plain data. Out: text for people; nothing is shortened.
-"""
+"""PURE. What every table shows alike: values, times, origins, lists of names."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from tdc.manager.cli.documents import Document
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.shared.settings.canonical import Plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import render
+from tdc.shared.wire.documents import OriginDocument
 
 ABSENT = "-"
 
 
 def shown(name: str, value: Plain) -> str:
-    """Return a value as `settings set` would take it; an absent one as a dash."""
+    """A value as `settings set` takes it; a dash if it is absent."""
     if value is None:
         return ABSENT
     try:
         return render(name, check_value(name, value)) or "(empty)"
-    except SettingError:  # of another version's schema: as data, rather than not at all
+    except SettingError:  # of another version's schema: better as data than not at all
         return json.dumps(value)
 
 
 def when(moment: str | None) -> str:
-    """Return an RFC 3339 time without fractions, `2026-11-23 09:15:02Z`; a dash for none."""
+    """An RFC 3339 time to the second, `2026-11-23 09:15:02Z`; a dash if there is none."""
     return ABSENT if moment is None else f"{moment[:19].replace('T', ' ')}Z"
 
 
-def level_words(origin: Document) -> str:
-    """Return the level a value comes from."""
-    return f"{origin['level']} {origin['name']}".strip()
+def level_words(origin: OriginDocument) -> str:
+    """The level that a value comes from: `group g1`."""
+    return f"{origin.level} {origin.name}".strip()
 
 
-def origin_words(origin: Document) -> str:
-    """Return where a value comes from: level, name and the revision that set it there."""
-    revision = f" (revision {origin['revision']})" if origin["revision"] else ""
+def origin_words(origin: OriginDocument) -> str:
+    """The level that a value comes from, and the revision that set it: `group g1 (revision 5)`."""
+    revision = f" (revision {origin.revision})" if origin.revision else ""
     return level_words(origin) + revision
 
 
 def yes_or_no(flag: bool) -> str:
-    """Return a flag in words."""
+    """A flag as people read it."""
     return "yes" if flag else "no"
 
 
 def name_list(names: Sequence[str]) -> str:
-    """Return names in one text; a dash for none."""
+    """All names, with commas; a dash if there are none."""
     return ", ".join(names) or ABSENT
 
 
@@ -59,7 +56,7 @@ MOST_NAMES = 20
 
 
 def first_names(names: Sequence[str]) -> str:
-    """Return names in one text; of very many the first, and how many more there are."""
+    """Names with commas; of more than `MOST_NAMES` the first, and how many more there are."""
     more = len(names) - MOST_NAMES
     shown = ", ".join(names[:MOST_NAMES])
     return f"{shown} and {more} more (--dry-run -o json names all)" if more > 0 else shown
@@ -68,5 +65,5 @@ def first_names(names: Sequence[str]) -> str:
 def listed(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], nothing: str
 ) -> list[Piece]:
-    """Return a grid of the rows, or the sentence `nothing` where there is no row."""
+    """A grid of the rows, or the sentence `nothing` if there are none."""
     return [Grid(columns, rows)] if rows else [Line(nothing)]

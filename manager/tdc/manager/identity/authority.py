@@ -1,4 +1,4 @@
-"""The certificate authority: made once by `tdc manager init`, then the source of every identity.
+"""The certificate authority: made once by `tdc-manager init`, then the source of every identity.
 
 In: public keys (from certificate requests) and names that the manager chose. Out: certificates.
 Promise: of a request only the public key is used; every name in a certificate is put there by
@@ -43,7 +43,7 @@ _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 class AuthorityMissing(Exception):
-    """There is no CA in the folder: `tdc manager init` makes it."""
+    """There is no CA in the folder: `tdc-manager init` makes it."""
 
 
 class AuthorityExists(Exception):
@@ -103,7 +103,7 @@ class Authority:
             key_pem = durable_file.read(folder / _KEY)
             ca_pem = durable_file.read(folder / _CERTIFICATE)
         except durable_file.Missing:
-            raise AuthorityMissing(f"{folder} has no CA: `tdc manager init` makes one") from None
+            raise AuthorityMissing(f"{folder} has no CA: `tdc-manager init` makes one") from None
         except durable_file.NotReadable as error:
             raise AuthorityUnusable(str(error)) from error
         try:
@@ -229,9 +229,9 @@ def _parts(folder: Path) -> bool:
     there = {name for name in (_KEY, _CERTIFICATE) if (folder / name).exists()}
     if len(there) == 1:
         raise AuthorityUnusable(
-            f"{folder} has only {there.pop()} of a CA: `tdc manager init` was cut off, or a file "
+            f"{folder} has only {there.pop()} of a CA: `tdc-manager init` was cut off, or a file "
             f"was lost; restore it from a backup; if no machine has been enrolled, remove {folder} "
-            "and run `tdc manager init` again"
+            "and run `tdc-manager init` again"
         )
     return bool(there)
 

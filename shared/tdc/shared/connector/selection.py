@@ -1,7 +1,16 @@
-"""PURE. Is a message copied, for which intake, and why not (DESIGN section 7, "Taking the copy").
+"""PURE. Is a message copied, to which intake, and if not, why?
 
-The agent asks before it spools a copy; the manager can ask the same about an imagined message.
-The decision is made recipient by recipient; the recipients of one intake share one copy.
+The agent asks before it spools a copy; a manager can ask the same about an imagined message.
+
+Each recipient is judged on its own, because policies differ between the recipients of one message;
+the recipients of one intake then share one copy. The order of the tests is the policy:
+
+1. Copying is off, or the message is one of our own journal reports (loop header): no copy at all.
+2. A recipient that is an intake gets none: the gateway may relay to the intake, and a copy of such
+   mail would be a copy of a copy.
+3. A recipient outside of `incoming_domains` gets none: only incoming mail is journaled.
+4. The first policy that matches sender and recipient decides; without one, `intake_address` does.
+5. Size comes last: only a message that would have been copied can be a missed copy.
 """
 
 from __future__ import annotations
@@ -24,12 +33,12 @@ class NotDue(StrEnum):
     TO_INTAKE = "to-intake"
     NOT_INCOMING = "not-incoming"
     NO_SCAN = "no-scan"
-    TOO_LARGE = "too-large"  # a copy was due: the only reason that counts as a missed copy
+    TOO_LARGE = "too-large"  # a copy was due: the one reason that counts as a missed copy
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One copy that is due: its intake, and the envelope recipients that it reports, in order."""
+    """A copy that is due: its intake, and the envelope recipients that it reports, in order."""
 
     intake: str
     recipients: tuple[str, ...]
@@ -37,10 +46,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The copies due of one message, one for each distinct intake; `reason` only if there is none.
+    """The copies due of one message, one for each intake; `reason` only if there are none.
 
-    Where the recipients have different reasons, the one that says most is given: no-scan before
-    to-intake before not-incoming.
+    If recipients have different reasons, the most telling is kept: no-scan before to-intake before
+    not-incoming.
     """
 
     copies: tuple[Due, ...]
@@ -51,10 +60,10 @@ _RECIPIENT_REASONS = (NotDue.NO_SCAN, NotDue.TO_INTAKE, NotDue.NOT_INCOMING)
 
 
 def select(envelope: Envelope, size: int, loop: bool, settings: ConnectorSettings) -> Selection:
-    """Decide what copies of a message are due.
+    """Decide which copies of a message are due.
 
-    `size` is the octets of the message as DATA gave it, dots unstuffed; `loop` says that it
-    carries our loop header. Size is judged last, so that "too large" means a copy was missed.
+    `size` is the message's octets as DATA gave them, dots unstuffed; `loop`: it carries our loop
+    header.
     """
     if not settings.enabled or settings.intake_address is None:
         return Selection((), NotDue.DISABLED)
@@ -88,10 +97,10 @@ def _all_intakes(default: str, policies: tuple[Policy, ...]) -> frozenset[str]:
 def _intake_for(
     sender: str, recipient: str, settings: ConnectorSettings, intakes: frozenset[str]
 ) -> str | NotDue:
-    """Return the intake that gets a copy for this recipient, or why none does."""
+    """The intake that gets a copy for this recipient, or why none does."""
     if matching_form(recipient) in intakes:
         return NotDue.TO_INTAKE
-    # A domain of the organisation is exactly what is listed: a subdomain is listed by itself.
+    # Only the listed domains themselves: a subdomain must be listed too.
     if settings.incoming_domains and domain_of(recipient) not in settings.incoming_domains:
         return NotDue.NOT_INCOMING
     policy = _first_match(sender, recipient, settings.policies)
@@ -113,9 +122,9 @@ def _first_match(sender: str, recipient: str, policies: tuple[Policy, ...]) -> P
 
 
 def _matches(patterns: tuple[str, ...], path: str) -> bool:
-    """Say whether a path is one of these addresses or in one of these domains; none match all.
+    """Whether a path is one of these addresses or in one of these domains; no patterns match all.
 
-    The null sender has no domain, so only "all" matches it.
+    The null sender has no domain, so only an empty list matches it.
     """
     if not patterns:
         return True
@@ -125,8 +134,8 @@ def _matches(patterns: tuple[str, ...], path: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _wanted(patterns: tuple[str, ...]) -> frozenset[str]:
-    """Return what paths are looked up in: long lists must not cost each message their length.
+    """The patterns as a set: a long list must not cost each message its length.
 
-    A domain stands there as ``@domain``, so that a bare local part is never taken for one.
+    Domains are kept as ``@domain``, so that a bare local part is never mistaken for a domain.
     """
     return frozenset(matching_form(text) if "@" in text else f"@{text}" for text in patterns)

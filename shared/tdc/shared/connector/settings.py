@@ -1,4 +1,4 @@
-"""PURE. The effective settings as the connector uses them: one typed field for each setting."""
+"""PURE. Effective settings as the connector uses them: one typed field for each setting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tdc.shared.settings.values import Policy, Value, VerificationMethod, WhenFu
 
 @dataclass(frozen=True, slots=True)
 class ConnectorSettings:
-    """What is in force on this machine. Field names are setting names with ``.`` as ``_``.
+    """What is in force on this machine; each field is `Setting.field` of its row.
 
     Durations are seconds, sizes bytes. `smtp_route` is ``("usedns",)`` or hops in order.
     """
@@ -43,22 +43,17 @@ class ConnectorSettings:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Value | None]) -> ConnectorSettings:
-        """Make them from effective values; raises KeyError if one of the schema is missing."""
-        return cls(**{field_name(name): _typed(values[name]) for name in SCHEMA})
+        """Typed settings from effective values; raises KeyError if a setting is missing."""
+        return cls(**{row.field: _typed(values[row.name]) for row in SCHEMA.values()})
 
     @classmethod
     def defaults(cls) -> ConnectorSettings:
-        """Return the built-in defaults: nothing is copied."""
+        """The built-in defaults: nothing is copied."""
         return cls.from_values(default_values())
 
 
-def field_name(setting_name: str) -> str:
-    """Return the field of ConnectorSettings that holds a setting."""
-    return setting_name.replace(".", "_")
-
-
-def _typed(value: Value | None) -> Any:  # the schema has checked each type
+def _typed(value: Value | None) -> Any:  # its type was checked by the schema
     return value
 
 
-assert {field_name(name) for name in SCHEMA} == {field.name for field in fields(ConnectorSettings)}
+assert {row.field for row in SCHEMA.values()} == {field.name for field in fields(ConnectorSettings)}

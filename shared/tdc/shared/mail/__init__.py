@@ -1,5 +1,5 @@
-"""PURE. Mail values: addresses, domains, envelopes, and which message is copied where.
+"""PURE. The vocabulary of mail: addresses, domains, envelopes.
 
-In: text from settings and SMTP. Out: frozen values and decisions with their reason.
-Promise: no I/O; the manager answers "what would happen to this message" with the same code.
+In: text from settings and SMTP. Out: frozen values. Decides nothing and imports nothing of ours;
+what is done with a message under given settings is `tdc.shared.connector`.
 """

@@ -15,7 +15,7 @@ class Envelope:
     `sender` is the reverse path without angle brackets, empty for the null sender;
     `recipients` are the accepted forward paths, in the order of their RCPT commands;
     `smtputf8` and `body` are what MAIL declared (RFC 6531, RFC 6152); `client_address` is the
-    address of the client as the MTA told us (XFORWARD), None if it did not.
+    address of the client as the MTA reported it (XFORWARD), None if it did not.
     """
 
     sender: str

@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from tdc.shared.settings.schema import USE_DNS
 from tdc.shared.settings.values import Policy, Value
 
-Plain = bool | int | str | list[str] | list[dict[str, object]] | None
+PlainPolicy = dict[str, str | list[str]]
+"""A policy as plain data: the fields that it has."""
+Plain = bool | int | str | list[str | PlainPolicy] | None
+"""A value as plain data; None is absent."""
 
 
 def plain(value: Value | None) -> Plain:
-    """Return one value in its plain form; `check.check_value` reads it back."""
+    """A value in its plain form; `check.check_value` reads it back."""
     if not isinstance(value, tuple):
         return value
     if value == (USE_DNS,):
@@ -29,8 +32,8 @@ def plain(value: Value | None) -> Plain:
     return [item for item in value if isinstance(item, str)]
 
 
-def _plain_policy(policy: Policy) -> dict[str, object]:
-    fields: dict[str, object] = {
+def _plain_policy(policy: Policy) -> PlainPolicy:
+    fields: PlainPolicy = {
         "name": policy.name,
         "action": str(policy.action),
         "senders": list(policy.senders),
@@ -42,17 +45,17 @@ def _plain_policy(policy: Policy) -> dict[str, object]:
 
 
 def plain_settings(values: Mapping[str, Value | None]) -> dict[str, Plain]:
-    """Return settings in their plain form, in name order."""
+    """Settings in their plain form, in name order."""
     return {name: plain(values[name]) for name in sorted(values)}
 
 
 def canonical_bytes(values: Mapping[str, Value | None]) -> bytes:
-    """Return the one byte string that stands for these values (UTF-8 JSON, sorted, no spaces)."""
+    """The one byte string for these values: UTF-8 JSON, keys sorted, no spaces."""
     return json.dumps(
         plain_settings(values), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     ).encode()
 
 
 def content_hash(values: Mapping[str, Value | None]) -> str:
-    """Return the hash of settings: 64 hexadecimal digits of SHA-256 over the canonical bytes."""
+    """SHA-256 of the canonical bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_bytes(values)).hexdigest()

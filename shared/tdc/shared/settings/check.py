@@ -1,21 +1,22 @@
-"""PURE. What a value of each kind may be: doubtful input -> a value in its normal form.
+"""PURE. What a value of each kind may be: untrusted input -> a value in its normal form.
 
-Whatever comes from outside (wire, store, file, command line) passes here once. A value is judged
-by itself only; what values may not be *together* is in `validate`.
+Everything from outside (wire, store, file, command line) passes here once. A value is judged by
+itself; what is wrong with values *together* is in `validate`. The row of the schema says what to
+check, so no setting is named here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from tdc.shared.mail.address import AddressError, parse_address, parse_domain
-from tdc.shared.settings.schema import USE_DNS, Kind, Setting, SettingError, setting
+from tdc.shared.settings.schema import USE_DNS, Form, Kind, Setting, SettingError, setting
 from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
 
-# RFC 5322 2.2: a field name is printable ASCII without a colon; we allow the usual subset.
+# RFC 5322 section 2.2: a field name is printable ASCII without a colon; this is a safe subset.
 _HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,70}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
@@ -25,15 +26,15 @@ _MAX_SHOWN = 80
 
 
 def checked(present: Mapping[str, object]) -> Settings:
-    """Make the settings of a level from doubtful input; raises SettingError at the first fault."""
+    """The settings of a level from untrusted input; raises SettingError at the first fault."""
     return Settings.of({name: check_value(name, value) for name, value in present.items()})
 
 
 def check_value(name: str, value: object) -> Value:
-    """Return `value` in its normal form if the row of `name` allows it; raises SettingError.
+    """`value` in its normal form, if the row of `name` allows it; raises SettingError.
 
-    Addresses keep their local part and get a lower-case domain; lists lose duplicates but keep
-    their order.
+    Domains become lower case, local parts stay as they are; lists lose duplicates and keep their
+    order.
     """
     row = setting(name)
     try:
@@ -52,7 +53,7 @@ def _shown(value: object) -> str:
 
 def _flag(_: Setting, value: object) -> Value:
     if not isinstance(value, bool):
-        raise SettingError(f"{_shown(value)} is neither true nor false")
+        raise SettingError(f"{_shown(value)} is not true or false")
     return value
 
 
@@ -61,7 +62,9 @@ def _number(row: Setting, value: object) -> Value:
         raise SettingError(f"{_shown(value)} is not a whole number of {_UNITS[row.kind]}")
     if not row.low <= value <= row.high:
         given = str(value) if abs(value) < 2**64 else "this number"
-        raise SettingError(f"{given} is not between {row.low} and {row.high} {_UNITS[row.kind]}")
+        raise SettingError(
+            f"{given} is out of range: must be {row.low} to {row.high} {_UNITS[row.kind]}"
+        )
     return value
 
 
@@ -70,7 +73,7 @@ _UNITS = {Kind.COUNT: "items", Kind.SECONDS: "seconds", Kind.BYTES: "bytes"}
 
 def _choice(row: Setting, value: object) -> Value:
     if not isinstance(value, str) or value not in row.choices:
-        raise SettingError(f"{_shown(value)} is not one of {', '.join(row.choices)}")
+        raise SettingError(f"{_shown(value)} must be one of {', '.join(row.choices)}")
     return value
 
 
@@ -79,10 +82,7 @@ def _address(_: Setting, value: object) -> Value:
 
 
 def _text(row: Setting, value: object) -> Value:
-    text = _text_of(value)
-    if row.name == "remote_ip_header" and not _HEADER_NAME.fullmatch(text):
-        raise SettingError(f"{_shown(text)} is not a header name of the form X-Name")
-    return text
+    return _in_form(row, _text_of(value))
 
 
 def _text_of(value: object) -> str:
@@ -98,8 +98,18 @@ def _list_of(value: object) -> list[str]:
 
 
 def _text_list(row: Setting, value: object) -> Value:
-    items = [_LIST_ITEMS[row.name](item) for item in _list_of(value)]
-    return tuple(dict.fromkeys(items))
+    return tuple(dict.fromkeys(_in_form(row, item) for item in _list_of(value)))
+
+
+def _in_form(row: Setting, text: str) -> str:
+    assert row.form is not None, f"free text needs a form: {row.name}"
+    return _FORMS[row.form](text)
+
+
+def _header_name(text: str) -> str:
+    if not _HEADER_NAME.fullmatch(text):
+        raise SettingError(f"{_shown(text)} is not a valid header name; use the form X-Name")
+    return text
 
 
 def _certificate_name(text: str) -> str:
@@ -110,18 +120,17 @@ def _certificate_name(text: str) -> str:
 def _pin(text: str) -> str:
     pin = text.lower()
     if not _PIN.fullmatch(pin):
-        raise SettingError(f"{_shown(text)} is not sha256: followed by 64 hexadecimal digits")
+        raise SettingError(
+            f"{_shown(text)} is not a valid pin: must be sha256: and 64 hexadecimal digits"
+        )
     return pin
 
 
-def _incoming_domain(text: str) -> str:
-    return parse_domain(text)
-
-
-_LIST_ITEMS = {
-    "incoming_domains": _incoming_domain,
-    "tls.names": _certificate_name,
-    "tls.pins": _pin,
+_FORMS: Mapping[Form, Callable[[str], str]] = {
+    Form.DOMAIN: parse_domain,
+    Form.CERTIFICATE_NAME: _certificate_name,
+    Form.PIN: _pin,
+    Form.HEADER_NAME: _header_name,
 }
 
 
@@ -130,7 +139,7 @@ def _route(_: Setting, value: object) -> Value:
     if items == [USE_DNS]:
         return (USE_DNS,)
     if not items or USE_DNS in items:
-        raise SettingError(f"a route is either {USE_DNS} alone or a list of host[:port]")
+        raise SettingError(f"a route must be either {USE_DNS} alone or a list of host[:port]")
     return tuple(dict.fromkeys(_hop(item) for item in items))
 
 
@@ -139,17 +148,18 @@ def _hop(text: str) -> str:
     host = _host(match[1].lower()) if match else None
     if match is None or host is None:
         raise SettingError(
-            f"{_shown(text)} is not host or host:port; an IPv6 address goes in brackets, [::1]:25"
+            f"{_shown(text)} is not a valid host or host:port; put an IPv6 address in brackets, "
+            "as in [::1]:25"
         )
     if match[2] is None:
         return host
     if not 1 <= int(match[2]) <= 65_535:
-        raise SettingError(f"{_shown(text)} has no port between 1 and 65535")
+        raise SettingError(f"{_shown(text)} has an invalid port: must be 1 to 65535")
     return f"{host}:{int(match[2])}"
 
 
 def _host(text: str) -> str | None:
-    """Return a host name, IPv4 address or bracketed IPv6 address in normal form, else None."""
+    """A host name, IPv4 address or bracketed IPv6 address in normal form; None if it is neither."""
     try:
         if text.startswith("["):
             return f"[{ipaddress.IPv6Address(text[1:-1])}]"
@@ -183,16 +193,18 @@ def _policy(item: object) -> Policy:
     unknown = [_shown(field) for field in fields if field not in _POLICY_FIELDS]
     if unknown:
         raise SettingError(
-            f"a policy has no field {', '.join(unknown)}; it has {', '.join(_POLICY_FIELDS)}"
+            f"unknown policy field {', '.join(unknown)}; valid fields are "
+            f"{', '.join(_POLICY_FIELDS)}"
         )
     name, action = fields.get("name"), fields.get("action")
     if not isinstance(name, str) or not _POLICY_NAME.fullmatch(name):
         raise SettingError(
-            f"{_shown(name)} is not a policy name: 1 to 63 letters, digits, spaces, '.', '_', '-'"
+            f"{_shown(name)} is not a valid policy name: use 1 to 63 letters, digits, spaces, "
+            "'.', '_', '-', and begin with a letter or digit"
         )
     try:
         if not isinstance(action, str) or action not in tuple(PolicyAction):
-            raise SettingError(f"action {_shown(action)} is not no-scan, default or custom")
+            raise SettingError(f"action {_shown(action)} must be one of no-scan, default, custom")
         return Policy(
             name=name,
             action=PolicyAction(action),
@@ -215,10 +227,10 @@ def _policy_fields(item: object) -> Mapping[str, object]:
 def _policy_intake(action: PolicyAction, intake: object) -> str | None:
     if action is not PolicyAction.CUSTOM:
         if intake is not None:
-            raise SettingError("only action custom has an intake_address")
+            raise SettingError("intake_address is allowed only with action custom")
         return None
     if intake is None:
-        raise SettingError("action custom needs an intake_address")
+        raise SettingError("action custom requires an intake_address")
     return str(parse_address(_text_of(intake)))
 
 

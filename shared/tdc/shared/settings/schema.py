@@ -1,7 +1,8 @@
-"""PURE. The one table of settings: name, kind, default, unit, rule and help.
+"""PURE. The one table of settings: name, kind, default, limits and help.
 
-The CLI's help, the reference in docs/, the wire codec and the validation all read this
-table; a setting exists if and only if it has a row here (DESIGN section 3).
+A setting exists if and only if it has a row here. A new setting is this row, a field of
+tdc.v1.Settings and a field of ConnectorSettings, and the behaviour it is for: parsing, wire, JSON,
+help, completion and docs/settings.md all follow from the row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import StrEnum
 from tdc.shared.settings.values import Value
 
 SCHEMA_VERSION = 1
-"""Grows when a value written by this version can't be read by the one before."""
+"""Raised when this version writes a value that the version before can't read."""
 
 USE_DNS = "usedns"
 
@@ -28,30 +29,48 @@ class Kind(StrEnum):
     BYTES = "size"  # int, bytes
     CHOICE = "choice"  # str, one of `choices`
     ADDRESS = "address"  # str, local@domain
-    TEXT = "text"  # str
-    TEXT_LIST = "list"  # tuple[str, ...]
+    TEXT = "text"  # str of a `form`
+    TEXT_LIST = "list"  # tuple[str, ...], each entry of a `form`
     ROUTE = "route"  # tuple[str, ...]: ("usedns",) or host[:port] entries
     POLICIES = "policies"  # tuple[Policy, ...]
+
+
+class Form(StrEnum):
+    """What a text, or each entry of a list, looks like; the value is an example."""
+
+    DOMAIN = "example.com"
+    CERTIFICATE_NAME = "mx.example.com or .example.com"
+    PIN = "sha256:HEX"
+    HEADER_NAME = "X-Name"
 
 
 class SettingError(ValueError):
     """A setting that does not exist, or a value that its row does not allow.
 
-    The text is one sentence for the operator: what was given, and what would be right.
+    The text is for the operator: what was given, and what would be right.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table. `low` and `high` bound numbers, inclusive."""
+    """One row. `low` and `high` are the limits of a number, both allowed.
+
+    `form` is for free text only, and free text always has one: no setting takes just any text.
+    """
 
     name: str
     kind: Kind
     default: Value | None
     help: str
     choices: tuple[str, ...] = ()
+    form: Form | None = None
     low: int = 0
     high: int = 2**53
+
+    @property
+    def field(self) -> str:
+        """The name of the setting's field in tdc.v1.Settings and in ConnectorSettings."""
+        return self.name.replace(".", "_")
 
 
 _DAY = 86_400
@@ -63,19 +82,20 @@ _ROWS = (
         "intake_address",
         Kind.ADDRESS,
         None,
-        "Message intake address that journal reports are sent to; required where enabled.",
+        "Address of the intake that journal reports are sent to; required where enabled.",
     ),
     Setting(
         "incoming_domains",
         Kind.TEXT_LIST,
         (),
-        "Domains of the organisation: only their recipients are journaled; empty means all.",
+        "Domains of the organisation: only mail to them is journaled; empty means all mail.",
+        form=Form.DOMAIN,
     ),
     Setting(
         "policies",
         Kind.POLICIES,
         (),
-        "Ordered rules on sender or recipient; the first that matches decides where a copy goes.",
+        "Ordered rules on sender and recipient; the first match decides where a copy goes.",
     ),
     Setting(
         "smtp_route",
@@ -87,34 +107,36 @@ _ROWS = (
         "tls.minimum_version",
         Kind.CHOICE,
         "1.2",
-        "Lowest TLS version towards the intake; there is no plaintext mode.",
+        "Minimum TLS version towards the intake; there is no plaintext mode.",
         choices=("1.2", "1.3"),
     ),
     Setting(
         "tls.verification",
         Kind.CHOICE,
         "webpki",
-        "webpki: a trusted certificate for the intake's name; pinned: only what tls.pins lists.",
+        "webpki: a trusted certificate for the intake's name; pinned: only those in tls.pins.",
         choices=("webpki", "pinned"),
     ),
     Setting(
         "tls.names",
         Kind.TEXT_LIST,
         (),
-        "Names the intake's certificate may carry; empty means the intake domain or, by its MX, "
-        "a name at or below the intake domain. A leading dot admits all names below.",
+        "Names accepted in the intake's certificate; empty means the intake domain or, through its "
+        "MX, a name at or below the intake domain. A leading dot accepts all names below.",
+        form=Form.CERTIFICATE_NAME,
     ),
     Setting(
         "tls.pins",
         Kind.TEXT_LIST,
         (),
-        "For pinned: sha256:HEX fingerprints of the intake's certificate.",
+        "With pinned: SHA-256 fingerprints of the intake's certificate.",
+        form=Form.PIN,
     ),
     Setting(
         "delivery.max_connections",
         Kind.COUNT,
         10,
-        "Most connections to one intake at a time, counted per machine.",
+        "Maximum concurrent connections per intake, for each machine.",
         low=1,
         high=1_000,
     ),
@@ -130,7 +152,7 @@ _ROWS = (
         "retry.initial",
         Kind.SECONDS,
         60,
-        "Wait after the first failed attempt; doubles from there.",
+        "Wait after the first failed attempt; doubles with each further one.",
         low=1,
         high=_DAY,
     ),
@@ -138,7 +160,7 @@ _ROWS = (
         "retry.maximum",
         Kind.SECONDS,
         3_600,
-        "Longest wait between two attempts.",
+        "Maximum wait between attempts.",
         low=1,
         high=_DAY,
     ),
@@ -154,7 +176,7 @@ _ROWS = (
         "spool.max_messages",
         Kind.COUNT,
         500_000,
-        "Most copies in the spool.",
+        "Maximum number of copies in the spool.",
         low=1,
         high=100_000_000,
     ),
@@ -162,21 +184,21 @@ _ROWS = (
         "spool.max_bytes",
         Kind.BYTES,
         10 * _GIB,
-        "Most bytes of copies in the spool.",
+        "Maximum size of all copies in the spool.",
         low=1,
     ),
     Setting(
         "spool.when_full",
         Kind.CHOICE,
         "pass",
-        "pass: the original goes on, the missed copy is counted; tempfail: the gateway gets 451.",
+        "pass: the original passes, the missed copy is counted; tempfail: the gateway gets 451.",
         choices=("pass", "tempfail"),
     ),
     Setting(
         "max_message_size",
         Kind.BYTES,
         100 * 1024**2,
-        "Larger originals go on uncopied, and are counted.",
+        "Larger originals pass uncopied, and are counted.",
         low=1,
         high=_GIB,
     ),
@@ -184,32 +206,33 @@ _ROWS = (
         "report_from",
         Kind.ADDRESS,
         None,
-        "From of journal reports; without it, tdc@ the machine's name.",
+        "From address of journal reports; by default tdc@ the machine's name.",
     ),
     Setting(
         "report_envelope_sender",
         Kind.ADDRESS,
         None,
-        "Envelope sender of journal reports; without it, the null sender.",
+        "Envelope sender of journal reports; by default the null sender.",
     ),
     Setting(
         "remote_ip_header",
         Kind.TEXT,
         None,
-        "Name of a header put on top of the copy with the client's address.",
+        "Header that is added on top of the copy, with the client's address.",
+        form=Form.HEADER_NAME,
     ),
     Setting(
         "log.level",
         Kind.CHOICE,
         "info",
-        "Least severe log line written.",
+        "Minimum severity to log.",
         choices=("debug", "info", "warning", "error"),
     ),
     Setting(
         "log.format",
         Kind.CHOICE,
         "text",
-        "text: mail-log style; json: one object a line.",
+        "text: mail-log style; json: one object per line.",
         choices=("text", "json"),
     ),
 )
@@ -218,7 +241,7 @@ SCHEMA: Mapping[str, Setting] = {row.name: row for row in _ROWS}
 
 
 def setting(name: str) -> Setting:
-    """Return the row of `name`; raises SettingError with the nearest names if there is none."""
+    """The row of `name`; raises SettingError with similar names if there is none."""
     try:
         return SCHEMA[name]
     except KeyError:
@@ -229,10 +252,12 @@ def _unknown(name: str) -> str:
     tail = name.rsplit(".", 1)[-1]
     near = sorted(known for known in SCHEMA if tail and (tail in known or known in name))
     near = near or difflib.get_close_matches(name[:80], SCHEMA, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else f"; known are {', '.join(SCHEMA)}"
+    hint = (
+        f"; did you mean {', '.join(near)}?" if near else f"; valid names are {', '.join(SCHEMA)}"
+    )
     return f"unknown setting {name!r}{hint}"
 
 
 def default_values() -> dict[str, Value | None]:
-    """Return every setting with its built-in default."""
+    """Every setting with its built-in default."""
     return {name: row.default for name, row in SCHEMA.items()}

@@ -1,7 +1,7 @@
-"""PURE. Settings as a person types and reads them: ``5m``, ``10GiB``, ``yes``, ``a,b``.
+"""PURE. Settings as people type and read them: ``5m``, ``10GiB``, ``yes``, ``a,b``.
 
-`parse_text` and `render` are the two directions; what `render` writes, `parse_text` reads back as
-the same value. The result of `parse_text` has passed `check`.
+`parse_text` reads, through `check`, and `render` writes; what `render` writes, `parse_text` reads
+back as the same value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tdc.shared.settings.schema import Kind, SettingError, setting
 from tdc.shared.settings.values import Value
 
 ABSENT = "-"
-"""What stands for a setting without a value."""
+"""Shown for a setting without a value."""
 
 _FLAGS = {
     "true": True, "yes": True, "on": True,
@@ -30,17 +30,18 @@ _BYTES = {"": 1, "b": 1} | {
     for spelling in (letter.lower(), f"{letter.lower()}b", f"{letter.lower()}ib")
 }
 _NUMBER = re.compile(r"([0-9]{1,18})([A-Za-z]*)", re.ASCII)
-# Unit, its size, and the least number shown in it: 60s and 72h are what people say.
+# Unit, its size, and the smallest number shown in it: people say 60s and 72h.
 _SECONDS_SHOWN = (("d", 86_400, 345_600), ("h", 3_600, 3_600), ("m", 60, 120))
 _BYTES_SHOWN = tuple((f"{letter}iB", 1024**power, 1024**power) for letter, power in _POWERS)
 
 
 def parse_text(name: str, text: str) -> Value:
-    """Read what was typed as the value of a setting; raises SettingError.
+    """The value that was typed for a setting; raises SettingError.
 
-    Flags: true, false, yes, no, on, off. Durations: whole numbers of s (also without unit), m, h
-    or d. Sizes: whole bytes or k, M, G, T, all powers of 1024, also written KiB or KB. Lists: comma
-    between the entries, an empty text for the empty list. Policies: a JSON list of objects.
+    Flags: true, false, yes, no, on, off. Durations: a whole number and s, m, h or d; seconds
+    without a unit. Sizes: a whole number and k, M, G or T, also as KiB or KB, always powers of
+    1024; bytes without a unit. Lists: commas between entries, empty text for an empty list.
+    Policies: a JSON list of objects.
     """
     row = setting(name)
     match row.kind:
@@ -63,9 +64,9 @@ def parse_text(name: str, text: str) -> Value:
 
 
 def render(name: str, value: Value | None) -> str:
-    """Return a value of setting `name` for a person; ``-`` if there is none.
+    """A value of setting `name` for people; ``-`` if it is None.
 
-    Durations and sizes are in a large unit that keeps them whole: 60s, 1h, 72h, 10GiB.
+    Durations and sizes are shown in a large unit that keeps them whole: 60s, 1h, 72h, 10GiB.
     """
     kind = setting(name).kind
     if value is None:
@@ -86,7 +87,7 @@ def _flag(name: str, text: str) -> bool:
         return _FLAGS[text.strip().lower()]
     except KeyError:
         words = ", ".join(_FLAGS)
-        raise SettingError(f"{name}: {_shown(text)} is none of {words}") from None
+        raise SettingError(f"{name}: {_shown(text)} must be one of {words}") from None
 
 
 def _quantity(name: str, text: str, units: Mapping[str, int], wanted: str) -> int:
@@ -94,8 +95,8 @@ def _quantity(name: str, text: str, units: Mapping[str, int], wanted: str) -> in
     unit = units.get(found[2].lower()) if found else None
     if found is None or unit is None:
         known = ", ".join(unit for unit in units if unit)
-        hint = f"; the units are {known}, without a space before them" if known else ""
-        raise SettingError(f"{name}: {_shown(text)} is not {wanted}{hint}")
+        hint = f"; units are {known}, without a space before the unit" if known else ""
+        raise SettingError(f"{name}: {_shown(text)} must be {wanted}{hint}")
     return int(found[1]) * unit
 
 
@@ -104,7 +105,7 @@ def _listed(name: str, text: str) -> list[str]:
     if items == [""]:
         return []
     if "" in items:
-        raise SettingError(f"{name}: {_shown(text)} has an empty entry between its commas")
+        raise SettingError(f"{name}: {_shown(text)} has an empty entry between commas")
     return items
 
 
@@ -113,7 +114,7 @@ def _json(name: str, text: str) -> object:
         return json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         raise SettingError(
-            f"{name}: not a JSON list of policies such as "
+            f"{name}: must be a JSON list of policies such as "
             f'[{{"name": "p1", "action": "no-scan", "recipients": ["a@b.example"]}}]: {error}'
         ) from None
 
@@ -121,7 +122,7 @@ def _json(name: str, text: str) -> object:
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("an object names one field twice")
+        raise ValueError("an object has a field twice")
     return fields
 
 

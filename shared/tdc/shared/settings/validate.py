@@ -1,8 +1,13 @@
-"""PURE. What is wrong with settings that are each allowed by themselves, but not together.
+"""PURE. Rules between settings: values that are allowed one by one, but not together.
 
-Manager and agent judge with the same rules: the manager before a commit, the agent before it
-applies. A single value's own rule is in `check`; here are the rules between values, and the
-rules that a commit must be able to blame on a machine (DESIGN section 3).
+Manager and agent use the same rules: the manager before it commits, the agent before it applies,
+so that an agent never has to reject what a manager of its version committed. A fault blames one
+setting, so that an operator knows where to begin. What a single value may be is in `check`.
+
+Three rules keep mail safe. Copies must not come back: an intake inside the organisation would
+journal its own reports. Copies must be retried: a first wait longer than the lifetime would turn
+one failure into a dead letter. And no original may wait for ever: with `spool.when_full = tempfail`
+a message that can never fit into the spool would never be delivered.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, blamed on one setting. `reason` says what is wrong and what would be right."""
+    """A broken rule, blamed on one setting. `reason` says what is wrong and what would be right."""
 
     setting: str
     reason: str
@@ -26,17 +31,17 @@ Values = Mapping[str, Value | None]
 
 
 def faults_of(values: Values) -> tuple[Fault, ...]:
-    """Return what is wrong with values in force on a machine; empty if they may run.
+    """What is wrong with values in force on a machine; empty if they may run.
 
-    `values` has at least every setting in `JUDGED`.
+    `values` must hold every setting in `JUDGED`.
     """
     return tuple(fault for rule in _RULES for fault in rule.judge(values))
 
 
 def own_faults_of(settings: Settings) -> tuple[Fault, ...]:
-    """Return what is wrong with one level's settings by themselves, whatever other levels say.
+    """What is wrong with one level's settings, whatever the other levels hold.
 
-    Only rules whose settings are all present are asked: what is absent may come from elsewhere.
+    Only rules whose settings are all present count: what is absent may come from another level.
     """
     return tuple(
         fault
@@ -50,19 +55,19 @@ def _enabled_has_intake(values: Values) -> Iterator[Fault]:
     if values["enabled"] is True and values["intake_address"] is None:
         yield Fault(
             "intake_address",
-            "enabled is true but there is no intake_address; set one in the same commit, "
-            "or leave enabled false",
+            "enabled is true but there is no intake_address; set intake_address in the same "
+            "commit, or leave enabled false",
         )
 
 
 def _intake_is_elsewhere(values: Values) -> Iterator[Fault]:
-    # A copy sent into the organisation comes back through the gateway as incoming mail.
+    # A copy sent into the organisation comes back through the gateway, as incoming mail.
     own = _own_domain(values["intake_address"], values["incoming_domains"])
     if own:
         yield Fault(
             "intake_address",
-            f"{values['intake_address']} is in {own}, a domain of the organisation itself "
-            "(incoming_domains); copies would come back as incoming mail",
+            f"{values['intake_address']} is in {own}, which is one of the organisation's own "
+            "domains (incoming_domains): copies would come back as incoming mail",
         )
 
 
@@ -72,8 +77,9 @@ def _policy_intake_is_elsewhere(values: Values) -> Iterator[Fault]:
         if policy.action is PolicyAction.CUSTOM and own:
             yield Fault(
                 "policies",
-                f"policy {policy.name!r}: {policy.intake_address} is in {own}, a domain of the "
-                "organisation itself (incoming_domains); copies would come back as incoming mail",
+                f"policy {policy.name!r}: {policy.intake_address} is in {own}, which is one of the "
+                "organisation's own domains (incoming_domains): copies would come back as "
+                "incoming mail",
             )
 
 
@@ -82,8 +88,8 @@ def _policy_names_an_address(values: Values) -> Iterator[Fault]:
         if not policy.senders and not policy.recipients:
             yield Fault(
                 "policies",
-                f"policy {policy.name!r} names no address; give it senders or recipients "
-                "(what no policy matches goes to intake_address anyway)",
+                f"policy {policy.name!r} has neither senders nor recipients; give it some "
+                "(mail that matches no policy goes to intake_address anyway)",
             )
 
 
@@ -91,7 +97,7 @@ def _pinned_has_pins(values: Values) -> Iterator[Fault]:
     if values["tls.verification"] == "pinned" and not values["tls.pins"]:
         yield Fault(
             "tls.pins",
-            "tls.verification is pinned but tls.pins is empty; list the fingerprint of the "
+            "tls.verification is pinned but tls.pins is empty; add the fingerprint of the "
             "intake's certificate, or use webpki",
         )
 
@@ -111,18 +117,18 @@ def _lifetime_allows_a_retry(values: Values) -> Iterator[Fault]:
         yield Fault(
             "retry.initial",
             f"retry.initial ({initial} s) is longer than retry.lifetime ({lifetime} s); "
-            "no copy would be tried a second time",
+            "no copy would be retried",
         )
 
 
 def _largest_copy_fits(values: Values) -> Iterator[Fault]:
-    # With `pass` such a message goes on uncopied; with `tempfail` it would never go on at all.
+    # With `pass` such a message passes uncopied; with `tempfail` it would never pass at all.
     largest, room = _number(values["max_message_size"]), _number(values["spool.max_bytes"])
     if values["spool.when_full"] == "tempfail" and largest > room:
         yield Fault(
             "spool.max_bytes",
             f"with spool.when_full = tempfail, a message of max_message_size ({largest} bytes) "
-            f"that can never fit into the spool ({room} bytes) would be held up for ever",
+            f"would wait for ever: it can never fit into the spool ({room} bytes)",
         )
 
 
@@ -146,7 +152,7 @@ _RULES = (
 )
 
 JUDGED = tuple(dict.fromkeys(name for rule in _RULES for name in rule.reads))
-"""The settings that any rule reads."""
+"""The settings that some rule reads."""
 
 
 def _own_domain(address: Value | None, domains: Value | None) -> str:
@@ -164,5 +170,5 @@ def _policies(values: Values) -> Iterator[Policy]:
 
 
 def _number(value: Value | None) -> int:
-    assert isinstance(value, int)  # the schema says so
+    assert isinstance(value, int)  # by the schema
     return value

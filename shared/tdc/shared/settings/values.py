@@ -16,7 +16,7 @@ from typing import Literal, Self, TypeVar, overload
 
 
 class Level(StrEnum):
-    """The three levels, and the built-in defaults that stand behind them."""
+    """The three levels, and the built-in defaults after them."""
 
     MACHINE = "machine"
     GROUP = "group"
@@ -51,22 +51,22 @@ class Policy:
 T = TypeVar("T")
 
 Value = bool | int | str | tuple[str, ...] | tuple[Policy, ...]
-"""One setting's value: durations are whole seconds, sizes whole bytes."""
+"""The value of a setting: durations in whole seconds, sizes in whole bytes."""
 
 
 @dataclass(frozen=True)
 class Settings(Mapping[str, Value]):
     """The settings present at one level: setting name -> value, in name order.
 
-    Invariant: every value has the type its row in `schema.SCHEMA` names; `check.checked`
-    is the way to make one from doubtful input.
+    Invariant: every value has the type of its row in `schema.SCHEMA`; `check.checked` makes
+    them from untrusted input.
     """
 
     _present: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(cls, present: Mapping[str, Value]) -> Self:
-        """Make settings from names and values; the mapping is copied and sorted by name."""
+        """Settings with these names and values, copied and sorted by name."""
         return cls(MappingProxyType(dict(sorted(present.items()))))
 
     def __getitem__(self, name: str) -> Value:
@@ -88,22 +88,22 @@ class Settings(Mapping[str, Value]):
     def get(self, name: str, /, default: Value | T) -> Value | T: ...
 
     def get(self, name: str, /, default: Value | T | None = None) -> Value | T | None:
-        """Return the value of `name`, `default` where it is absent."""
-        return self._present.get(name, default)  # not by KeyError: resolution asks for most
+        """The value of `name`, or `default` if it is absent."""
+        return self._present.get(name, default)  # no KeyError: most are absent
 
     @cached_property
     def _hashed(self) -> int:
         return hash(tuple(self._present.items()))
 
     def __hash__(self) -> int:
-        return self._hashed  # kept: a plan over many machines asks again and again
+        return self._hashed  # kept: a plan over many machines asks for it often
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         if not isinstance(other, Settings):
             return NotImplemented
-        # True == 1 in Python; a flag and a number are different values of a setting.
+        # True == 1 in Python, but a flag and a number are different values.
         return len(self) == len(other) and all(
             name in other and same_value(value, other[name]) for name, value in self.items()
         )
@@ -112,12 +112,12 @@ class Settings(Mapping[str, Value]):
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.items())})"
 
     def without(self, name: str) -> Settings:
-        """Return a copy in which `name` is absent (it may be so already)."""
+        """A copy in which `name` is absent."""
         return Settings.of({key: value for key, value in self.items() if key != name})
 
 
 def same_value(one: Value | None, other: Value | None) -> bool:
-    """Say whether two values of a setting are the same, ``True`` and ``1`` being different."""
+    """Whether two values are the same; ``True`` and ``1`` are not."""
     return type(one) is type(other) and one == other
 
 
@@ -136,7 +136,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """An effective value with its origin; None is the default of a setting without one."""
+    """An effective value with its origin; None if the setting has no default either."""
 
     value: Value | None
     origin: Origin
@@ -159,7 +159,7 @@ class Effective:
     content_hash: str
 
     def values(self) -> dict[str, Value | None]:
-        """Return setting name -> value, without the origins."""
+        """Setting name -> value, without the origins."""
         return {name: sourced.value for name, sourced in self.settings.items()}
 
 

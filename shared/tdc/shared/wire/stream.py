@@ -1,69 +1,65 @@
 """tdc.v1 messages of the settings stream <-> the pure values of `tdc.shared.sync`.
 
-The only place where the two meet. What can't be read becomes a value that says so (a Wanted with
-a `fault`) or raises `BadMessage`; it never becomes a default.
+The only place where the two meet. Wanted settings that can't be read become a Wanted with a
+`fault`, so that the agent refuses it and says why; any other message that can't be read raises
+BadMessage, which ends the stream. Nothing unreadable becomes a default.
 """
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
+from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.settings import settings_from_wire
 from tdc.v1 import agents_pb2
-
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 (timestamp.proto)
 
 PROTOCOL = 1
 """Newest version of the stream's protocol that this software speaks."""
 
 MAX_AGENT_MESSAGE = 256 * 1024
-"""Most bytes of a message from an agent: the manager keeps the last of each machine in memory."""
+"""Bytes: the manager keeps the last message of each machine in memory."""
 MAX_DESTINATIONS = 1_000
-"""Most destinations in a status: each becomes a row for operators, whatever its bytes."""
+"""Destinations in a status: each becomes a row for operators, whatever its bytes."""
 MAX_TEXT = 2_000
-"""Most characters of a reason or a reply that an agent tells; a longer one is cut."""
-
-
-class BadMessage(Exception):
-    """The peer sent a message that means nothing in this protocol; the text says what."""
+"""Characters of a reason or a reply that an agent reports; the rest is cut off."""
 
 
 def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
-    """Return what an agent's message tells the manager's half; raises BadMessage."""
+    """An agent's message as an event of the manager's half; raises BadMessage."""
     size, rows = message.ByteSize(), len(message.status.destinations)
     if size > MAX_AGENT_MESSAGE or rows > MAX_DESTINATIONS:
         raise BadMessage(
-            f"a message of {size} bytes and {rows} destinations is none of an agent: at most "
+            f"the agent sent {size} bytes with {rows} destinations; a message has at most "
             f"{MAX_AGENT_MESSAGE} bytes and {MAX_DESTINATIONS} destinations"
         )
     match message.WhichOneof("kind"):
         case "hello":
             hello = message.hello
             if hello.protocol < 1:
-                raise BadMessage(f"the agent speaks protocol {hello.protocol}, which is none")
+                raise BadMessage(f"unsupported protocol version {hello.protocol}")
             attempt = attempt_of(hello.last_attempt) if hello.HasField("last_attempt") else None
             return stream.HelloSaid(running_of(hello.running), attempt)
         case "outcome":
             return stream.OutcomeSaid(attempt_of(message.outcome))
         case "status":
             status = message.status
-            for destination in status.destinations:  # it is handed on to operators as it is
-                _moment(destination.oldest_queued)
+            for destination in status.destinations:  # operators get it as it is
+                unix_seconds(destination.oldest_queued)
             attempt = attempt_of(status.last_attempt) if status.HasField("last_attempt") else None
             return stream.StatusSaid(running_of(status.running), attempt)
         case "pong":
             return stream.PongSaid(message.pong.number)
-    raise BadMessage("the agent sent a message of a kind that is not known here")
+    raise BadMessage("the agent sent a message of an unknown kind")
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
-    """Return what a manager's message tells the agent's half; raises BadMessage."""
+    """A manager's message as an event of the agent's half; raises BadMessage."""
     match message.WhichOneof("kind"):
         case "welcome":
-            said = message.welcome
-            intervals = Intervals(said.status_interval, said.ping_interval, said.deadline)
+            welcome = message.welcome
+            intervals = Intervals(welcome.status_interval, welcome.ping_interval, welcome.deadline)
             try:
                 return stream.WelcomeSaid(intervals.checked())
             except BadIntervals as error:
@@ -72,30 +68,30 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
             return stream.WantedSaid(wanted_of(message.wanted))
         case "ping":
             return stream.PingSaid(message.ping.number)
-    raise BadMessage("the manager sent a message of a kind that is not known here")
+    raise BadMessage("the manager sent a message of an unknown kind")
 
 
 def running_of(message: agents_pb2.Running) -> Running:
-    """Read what an agent says it runs."""
+    """What an agent reports to run."""
     return Running(message.revision, message.hash, message.store_id)
 
 
 def running_to_wire(running: Running) -> agents_pb2.Running:
-    """Return the message that says what runs."""
+    """What runs, as a message."""
     return agents_pb2.Running(
         revision=running.revision, hash=running.hash, store_id=running.store_id
     )
 
 
 def attempt_of(message: agents_pb2.Outcome) -> Attempt:
-    """Read the outcome of an attempt; raises BadMessage."""
-    time = _moment(message.time)
+    """The outcome of an attempt; raises BadMessage."""
+    time = unix_seconds(message.time)
     reason = "" if message.applied else message.reason or "the agent gave no reason"
     return Attempt(message.revision, message.hash, message.applied, reason, time)
 
 
 def attempt_to_wire(attempt: Attempt) -> agents_pb2.Outcome:
-    """Return the message of an attempt's outcome."""
+    """The outcome of an attempt as a message; raises ValueError for a time that is none."""
     return agents_pb2.Outcome(
         revision=attempt.revision,
         hash=attempt.hash,
@@ -106,22 +102,9 @@ def attempt_to_wire(attempt: Attempt) -> agents_pb2.Outcome:
 
 
 def wanted_of(message: agents_pb2.Wanted) -> Wanted:
-    """Read wanted settings; what can't be read is their `fault`."""
+    """Wanted settings; why they can't be read is their `fault`."""
     try:
         settings = settings_from_wire(message.settings)
     except SettingError as error:
         return Wanted(message.revision, message.hash, message.store_id, fault=str(error))
     return Wanted(message.revision, message.hash, message.store_id, settings)
-
-
-def _moment(message: Timestamp) -> float:
-    """Read Unix seconds; raises BadMessage for a time outside of what a Timestamp may say."""
-    if not (_FIRST <= message.seconds <= _LAST and 0 <= message.nanos < 1_000_000_000):
-        raise BadMessage(f"a time of {message.seconds} s and {message.nanos} ns is none")
-    return message.seconds + message.nanos / 1e9
-
-
-def timestamp(seconds: float) -> Timestamp:
-    """Return Unix seconds as a message."""
-    whole = int(seconds // 1)
-    return Timestamp(seconds=whole, nanos=int((seconds - whole) * 1e9))
