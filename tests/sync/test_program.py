@@ -147,7 +147,7 @@ async def test_files_that_cannot_be_written_hold_up_no_original(tmp_path: Path) 
             process.send_signal(signal.SIGTERM)
             code, said = await ended(process)
     assert code == 0, said
-    assert "[log] file can't be written" in said
+    assert "can't write [log] file" in said
     assert "ports_file: " in said
     assert len(sink.messages) == 1
 

@@ -1,4 +1,4 @@
-"""agent.toml -> frozen Options: what only this machine can know (docs/agent-toml.md).
+"""agent.toml -> frozen AgentOptions: what only this machine can know (docs/agent-toml.md).
 
 An unknown key is an error, with the line it stands in: a mistyped key must never mean the
 default. Addresses are ``host:port``; an IPv6 address stands in brackets.
@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tdc.node_agent.deliver.options import DeliveryOptions
+from tdc.node_agent.ingest.options import FilterOptions
+from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
-class OptionsError(Exception):
+class AgentOptionsError(Exception):
     """agent.toml can't be used; the text names the file, the place and what would be right."""
 
 
-class ManagerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ManagerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where managers are.
 
     `addresses` are tried in turn; `retry_maximum` is the longest wait between two tries, seconds.
@@ -40,13 +43,13 @@ class ManagerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("retry_maximum: not between 0.1 and 3600 seconds")
 
 
-class IdentityOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the machine's key and certificates are; ``state_folder/identity`` if not given."""
 
     folder: Path | None = None
 
 
-class IngestOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The SMTP content filter.
 
     `listen` may have port 0: the system chooses. `next_hop` gets the originals, in order of
@@ -72,14 +75,25 @@ class IngestOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The next hops, also where only one was given."""
         return (self.next_hop,) if isinstance(self.next_hop, str) else self.next_hop
 
+    def filter_options(self, machine: str) -> FilterOptions:
+        """The content filter's options on the machine with this name."""
+        host, port = host_port(self.listen, zero=True)
+        return FilterOptions(
+            next_hops=tuple(NextHop(*host_port(each)) for each in self.next_hops),
+            host=host,
+            port=port,
+            hostname=self.helo_name or machine,
+            trusted_networks=tuple(map(ip_network, self.trusted)),
+        )
 
-class SpoolOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class SpoolSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the spool is; ``state_folder/spool`` if not given."""
 
     folder: Path | None = None
 
 
-class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the intake is reached from this machine.
 
     Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
@@ -100,25 +114,35 @@ class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for nameserver in self.nameservers:
             _check_nameserver(nameserver)
 
+    def delivery_options(self, machine: str) -> DeliveryOptions:
+        """Delivery's options on the machine with this name."""
+        return DeliveryOptions(
+            helo_name=self.helo_name or machine,
+            nameservers=self.nameservers,
+            mx_port=self.mx_port,
+            ca_file=self.ca_file,
+            allow_private_targets=self.allow_private_targets,
+        )
 
-class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Log lines: the scanner's display name, and a file instead of standard error."""
 
     intake_name: str = DEFAULT_INTAKE_NAME
     file: Path | None = None
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AgentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of agent.toml. `ports_file` is written at start: JSON with the ports in use."""
 
     state_folder: Path
-    manager: ManagerOptions
-    ingest: IngestOptions
+    manager: ManagerSection
+    ingest: IngestSection
     ports_file: Path | None = None
-    identity: IdentityOptions = IdentityOptions()
-    spool: SpoolOptions = SpoolOptions()
-    deliver: DeliverOptions = DeliverOptions()
-    log: LogOptions = LogOptions()
+    identity: IdentitySection = IdentitySection()
+    spool: SpoolSection = SpoolSection()
+    deliver: DeliverSection = DeliverSection()
+    log: LogSection = LogSection()
 
     @property
     def identity_folder(self) -> Path:
@@ -131,20 +155,20 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.spool.folder or self.state_folder / "spool"
 
 
-def read_options(path: Path) -> Options:
-    """Read agent.toml; raises OptionsError."""
+def read_options(path: Path) -> AgentOptions:
+    """Read agent.toml; raises AgentOptionsError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionsError(f"{path} can't be read: {error}") from None
+        raise AgentOptionsError(f"{path} can't be read: {error}") from None
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise OptionsError(f"{path} is not TOML: {error}") from None
+        raise AgentOptionsError(f"{path} is not TOML: {error}") from None
     try:
-        return msgspec.convert(content, Options, dec_hook=_path(path.parent))
+        return msgspec.convert(content, AgentOptions, dec_hook=_path(path.parent))
     except msgspec.ValidationError as error:
-        raise OptionsError(f"{path}{_line_of(text, str(error))}: {error}") from None
+        raise AgentOptionsError(f"{path}{_line_of(text, str(error))}: {error}") from None
 
 
 def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:

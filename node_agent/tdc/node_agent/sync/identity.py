@@ -9,12 +9,14 @@ make a machine forget who it is.
 from __future__ import annotations
 
 import datetime
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge import durable_file
 from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
 
@@ -91,6 +93,15 @@ def load(folder: Path) -> Identity:
         raise IdentityUnusable(
             f"{str(error).rstrip('.')} ({folder}): enrol this machine anew by `tdc-agent enrol`"
         ) from None
+
+
+def name_or_hostname(folder: Path, log: TdcLog) -> str:
+    """The machine's name in its certificate; without a usable one, logged, this host's name."""
+    try:
+        return load(folder).machine
+    except (NotEnrolled, IdentityUnusable) as error:
+        log.error(f"{error}; mail flow continues with current settings")
+        return socket.gethostname()
 
 
 def save(folder: Path, identity: Identity) -> None:
