@@ -39,9 +39,7 @@ from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 QUICK = Intervals(status=0.2, ping=0.15, deadline=0.6)
-SPOOL = SpoolFacts(
-    queued=7, held=0, dead=0, damaged=0, bytes=0, oldest=None, newest=None, unhealthy=None
-)
+SPOOL = SpoolFacts(queued=7, held=0, dead=0, bytes=0, oldest=None, newest=None, unhealthy=None)
 MX1 = ("c1", "mx1")
 
 

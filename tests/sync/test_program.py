@@ -115,17 +115,24 @@ async def test_a_spool_that_cannot_be_opened_holds_up_no_original(
         path.write_text(path.read_text() + f'[log]\nfile = "{log}"\n')
         async with program(path) as process:
             port = (await ports_of(path))["smtp"]
-            await until(lambda: "Spool unhealthy: the spool folder" in log.read_text())
+            await until(
+                lambda: "Spool is not writable: can't use the spool folder" in log.read_text()
+            )
             if when_full == "pass":
                 await asyncio.to_thread(send, port)
                 assert len(sink.messages) == 1
-                await until(lambda: "Copy missed: the spool can't be" in log.read_text())
+                await until(
+                    lambda: (
+                        "Copy missed: spool is not writable: can't use the spool folder"
+                        in log.read_text()
+                    )
+                )
             else:
                 with pytest.raises(smtplib.SMTPDataError, match="451"):
                     await asyncio.to_thread(send, port)
                 assert len(sink.messages) == 0
             (tmp_path / "state" / "spool").unlink()
-            await until(lambda: "Spool healthy again" in log.read_text())
+            await until(lambda: "Spool is writable again" in log.read_text())
             await asyncio.to_thread(send, port)
             await until(lambda: "Message 1 queued for delivery" in log.read_text())
             process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""PURE. What the spool holds, in memory: which copies are held, waiting, claimed or set aside.
+"""PURE. What the spool holds, in memory: which copies are held, queued, claimed or dead.
 
 The file is the truth; the ledger is read from it at open and follows it. A copy that waits costs
 one number (see due.py); only copies in somebody's hands have more here.
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.node_agent.spool.due import DueQueue
-from tdc.node_agent.spool.values import Copy, CopyState, Destination
+from tdc.node_agent.spool.values import Backlog, Copy
 from tdc.shared.mail.address import domain_of
 
 RECENT_BYTES = 32 * 1024**2
@@ -36,7 +36,7 @@ class Ledger:
         self.bytes = 0
         self.newest: float | None = None
         self.due = DueQueue()
-        self.aside: Counter[CopyState] = Counter()
+        self.dead = 0
         self._held: dict[int, Entry] = {}
         self._claimed: dict[int, Entry] = {}
         self._reading: Counter[str] = Counter()
@@ -58,11 +58,11 @@ class Ledger:
 
         self.due.fill(waiting())
 
-    def load_aside(self, state: CopyState, sizes: Iterable[int]) -> None:
-        """Add what is set aside."""
+    def load_dead(self, sizes: Iterable[int]) -> None:
+        """Add dead copies: they count against the bounds."""
         for size in sizes:
             self.add(size)
-            self.aside[state] += 1
+            self.dead += 1
 
     # Bounds count from the moment a hold is asked for
 
@@ -78,7 +78,7 @@ class Ledger:
 
     # The life of a copy
 
-    def hold(self, copy: Copy) -> None:
+    def add_held(self, copy: Copy) -> None:
         """A copy (already counted) is durable."""
         self._held[copy.mid] = Entry(copy.intake, len(copy.content), copy.taken_at)
         self.newest = copy.taken_at
@@ -115,18 +115,18 @@ class Ledger:
         entry = self._claimed.pop(mid)
         self.due.push(entry.intake, mid, min(entry.due_at, now))
 
-    def finish(self, mid: int) -> None:
-        """A claimed copy is delivered."""
+    def deliver(self, mid: int) -> None:
+        """A claimed copy is delivered, and gone."""
         self.remove(self._claimed.pop(mid).size)
 
-    def put_off(self, mid: int, next_at: float) -> None:
+    def defer(self, mid: int, next_at: float) -> None:
         """A claimed copy waits until `next_at`."""
         self.due.push(self._claimed.pop(mid).intake, mid, next_at)
 
-    def put_aside(self, mid: int, state: CopyState) -> None:
-        """A claimed copy is not tried any more; it still counts against the bounds."""
-        del self._claimed[mid]
-        self.aside[state] += 1
+    def bury(self, mid: int) -> None:
+        """A copy taken from `due`, or claimed, is dead; it still counts against the bounds."""
+        self._claimed.pop(mid, None)
+        self.dead += 1
 
     def is_recent(self, mid: int) -> bool:
         """Say whether `recall` will give the copy."""
@@ -147,7 +147,7 @@ class Ledger:
         """
         copies = list(self._recent.values())
         self.due.keep(self._recent)
-        self.aside.clear()
+        self.dead = 0
         in_hand = [*self._held.values(), *self._claimed.values()]
         self.messages = len(self._held) + self.queued
         self.bytes = sum(entry.size for entry in in_hand)
@@ -166,15 +166,15 @@ class Ledger:
         """Copies that wait or are in delivery's hands."""
         return len(self.due) + len(self._claimed) + self._reading.total()
 
-    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Destination]:
+    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Backlog]:
         """Return intake domain -> what waits; `oldest` is by intake."""
         waiting = Counter(self.due.waiting()) + self._reading
         waiting.update(entry.intake for entry in self._claimed.values())
-        found: dict[str, Destination] = {}
+        found: dict[str, Backlog] = {}
         for intake, copies in waiting.items():
             domain = domain_of(intake)
-            before = found.get(domain, Destination(0, None))
+            before = found.get(domain, Backlog(0, None))
             ages = [before.oldest, oldest.get(intake) if copies else None]
             known = [age for age in ages if age is not None]
-            found[domain] = Destination(before.waiting + copies, min(known, default=None))
+            found[domain] = Backlog(before.waiting + copies, min(known, default=None))
         return found
