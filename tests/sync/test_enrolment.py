@@ -268,5 +268,5 @@ def test_an_identity_that_does_not_fit_together_is_told_apart(
             (folder / identities.CERTIFICATE).write_bytes(b"-----BEGIN")
         case "other key":
             (folder / identities.KEY).write_bytes(identities.new_key())
-    with pytest.raises(identities.IdentityUnusable, match="enrol this machine anew"):
+    with pytest.raises(identities.IdentityUnusable, match="enrol this machine again"):
         identities.load(folder)
