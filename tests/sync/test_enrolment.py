@@ -58,7 +58,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
 ) -> None:
     """The likeliest slip; the connection only closes, and the token is still good."""
     token = manager.joins.make(manager.authority)
-    with pytest.raises(EnrolFailed, match="port for enrolment"):
+    with pytest.raises(EnrolFailed, match="use the enrolment port 7444"):
         await enrol(manager.address, token.text, tmp_path / "identity", tmp_path)
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 

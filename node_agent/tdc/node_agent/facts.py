@@ -1,6 +1,6 @@
 """What this machine knows of itself at one moment, gathered from the rooms that keep it.
 
-A frozen value between the rooms and whoever shows it: `status.py` turns it into the message for
+A frozen value between the rooms and those that show it: `status.py` turns it into the message for
 the manager.
 """
 

@@ -1,7 +1,7 @@
 """agent.toml -> frozen AgentOptions: what only this machine can know (docs/agent-toml.md).
 
-An unknown key is an error, with the line it stands in: a mistyped key must never mean the
-default. Addresses are ``host:port``; an IPv6 address stands in brackets.
+An unknown key is an error that names its line: a mistyped key must never mean the default.
+Addresses are ``host:port``, with an IPv6 address in brackets.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
 class AgentOptionsError(Exception):
-    """agent.toml can't be used; the text names the file, the place and what would be right."""
+    """agent.toml can't be used; the text names the file, the line and what would be right."""
 
 
 class ManagerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where managers are.
-
-    `addresses` are tried in turn; `retry_maximum` is the longest wait between two tries, seconds.
-    """
+    """Where managers are, tried in turn; `retry_maximum`: longest wait between tries, seconds."""
 
     addresses: tuple[str, ...]
     retry_maximum: float = 3.0
@@ -72,7 +69,7 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def next_hops(self) -> tuple[str, ...]:
-        """The next hops, also where only one was given."""
+        """The next hops as a list, even if agent.toml has a single address."""
         return (self.next_hop,) if isinstance(self.next_hop, str) else self.next_hop
 
     def filter_options(self, machine: str) -> FilterOptions:
@@ -97,9 +94,10 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the intake is reached from this machine.
 
     Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
-    `ca_file` the system's trusted CAs.
-    `allow_private_targets` lets copies go to loopback and private addresses. `helo_name` is
-    what we call ourselves; the machine's name if not given.
+    `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, an intake that
+    resolves to a loopback, link-local or cloud metadata address is refused; other private networks
+    (10.0.0.0/8 and the like) are allowed either way. `helo_name` is our name in EHLO; the machine's
+    name if not given.
     """
 
     nameservers: tuple[str, ...] = ()
@@ -160,7 +158,7 @@ def read_options(path: Path) -> AgentOptions:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise AgentOptionsError(f"{path} can't be read: {error}") from None
+        raise AgentOptionsError(f"can't read {path}: {error}") from None
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -175,12 +173,12 @@ def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
     """Split ``host:port``; raises ValueError. Port 0 only where the system may choose."""
     match = _HOST_PORT.fullmatch(text)
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
-        raise ValueError(f"{text!r} is not host:port")
+        raise ValueError(f"{text!r} is not a valid host:port")
     return match[1].strip("[]"), int(match[2])
 
 
 def _check_nameserver(text: str) -> None:
-    """Raise ValueError unless it is address or address:port: there is no DNS to find its name."""
+    """Raise ValueError unless it is address or address:port: no DNS could resolve its name."""
     has_port = ":" in text.rpartition("]")[2]
     try:
         ip_address(host_port(text if has_port else f"{text}:53")[0])
@@ -192,18 +190,18 @@ def _check_nameserver(text: str) -> None:
 
 
 def _path(folder: Path) -> Any:
-    """Return the hook that reads paths; relative ones start at the file's own folder."""
+    """The hook that reads paths, relative ones from the folder of agent.toml."""
 
     def read(kind: type, value: object) -> Path:
         if kind is not Path or not isinstance(value, str) or not value:
-            raise ValueError(f"{value!r} is not a path")
+            raise ValueError(f"{value!r} is not a valid path")
         return folder / value
 
     return read
 
 
 def _line_of(text: str, problem: str) -> str:
-    """Return the line that a problem is about, as far as its words lead there."""
+    """The line that a problem is about, as ``" line 7"``; empty if its words do not lead there."""
     lines = text.splitlines()
     keys = re.findall(r"`([A-Za-z_]+)`", problem) + re.findall(r"^([a-z_]+):", problem)
     path = re.search(r"`\$\.([a-z_.]+)", problem)

@@ -1,7 +1,16 @@
 """Opening the spool's file: read what waits, repair or set aside what can't be read.
 
-The same at the start and after each failure while the agent runs. What differs: at the start the
-queue is read from the file; later it is in memory, and the file only has to take marks again.
+It happens at the start and after each failure while the agent runs. At the start the queue is read
+from the file; later it is in memory, and the file only has to accept marks again.
+
+The order of the first opening matters. Nothing is trusted before a trial copy could be written and
+rolled back. Then impossible rows and poisonous copies are marked dead, so that the queue can be
+read without them; then held copies are queued; then the queue is read. Each step is durable before
+the next, and each may be repeated: a crash anywhere leaves a file that opens the same way.
+
+Damage is answered by the least that helps: a damaged row costs one copy, a damaged index is rebuilt
+and costs nothing, and only a file that can't be used at all is set aside, whole, for `sqlite3
+FILE .recover`.
 """
 
 from __future__ import annotations
@@ -52,7 +61,7 @@ class OpenedSpool:
 
 
 def open_file(folder: SpoolFolder, now: float) -> OpenedSpool:
-    """Open and read the file; one that can't be read is set aside, and the warning says where."""
+    """Open and read the file. If it can't be read it is set aside, and the warning says where."""
     try:
         try:
             return _read(folder, now)

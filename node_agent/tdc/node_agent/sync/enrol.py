@@ -60,8 +60,8 @@ def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
     details = error.details() or "no reason given"
     if error.code() is grpc.StatusCode.UNAVAILABLE and "socket closed" in details.lower():
         return (
-            f"the manager at {address} closed the connection. Port 7443 requires a certificate; "
-            "use the enrolment port 7444, unless the manager was given another"
+            f"the manager at {address} closed the connection: port 7443 requires a certificate; "
+            "use the enrolment port 7444 (unless enrol_port of the manager is another)"
         )
     return f"the manager at {address} refused: {details}"
 

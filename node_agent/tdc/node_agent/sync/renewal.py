@@ -157,8 +157,8 @@ class Renewal:
         if held.ends <= self._clock():
             self._log.error(
                 f"this machine's certificate expired {identity.day(held.ends)} and can't be "
-                f"renewed ({self.trouble}). Mail flow continues with current settings, but no manager can "
-                "change them. Enrol this machine with a new join token (tdc-agent enrol)"
+                f"renewed ({self.trouble}). Mail flow continues with current settings, but no "
+                "manager can change them. Enrol the machine with a new join token (tdc-agent enrol)"
             )
         elif failures == 0 or failures % 10 == 9:
             self._log.warning(self.warnings()[0])
