@@ -220,10 +220,10 @@ def _outer_subject(facts: HeaderFacts) -> str:
 
 
 def _text_part(copy: Copy, facts: HeaderFacts) -> bytes:
-    """Return one value a line, CRLF, never folded (DOMAIN section 3)."""
-    # Recipient and not To, Cc or Bcc: those say that the headers can be trusted, and these are
-    # of mail from outside. The null sender is written as SMTP writes it: a line without a value
-    # reads like a field that was forgotten.
+    """One value on each line, CRLF, never folded (DOMAIN section 3)."""
+    # Recipient, not To, Cc or Bcc: those would mean that the headers can be trusted, and this mail
+    # is from outside. The null sender is written as in SMTP: a line without a value looks like a
+    # field that was forgotten.
     lines = [
         f"Sender: {_one_line(copy.envelope.sender) or '<>'}",
         _cut(f"Subject: {_one_line(facts.subject)}", MAX_LINE),

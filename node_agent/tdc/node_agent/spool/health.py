@@ -42,12 +42,12 @@ class Bounds:
 
 @dataclass(slots=True)
 class Health:
-    """The latch: `fault` is set until the file is open, and from a failed write until a good one."""
+    """The latch: `fault` is set until the file is open, and from a failed write to recovery."""
 
     fault: str | None = None
 
     def reason(self, commit_takes: float) -> str | None:
-        """Why nothing may be taken or claimed now; the commit under way has taken so many seconds."""
+        """Why nothing may be taken or claimed now; `commit_takes` so many seconds by now."""
         if self.fault is not None:
             return self.fault
         if commit_takes > STALLED_AFTER:

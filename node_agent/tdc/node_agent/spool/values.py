@@ -1,4 +1,4 @@
-"""The spool's frozen values and errors, shared by ingest, deliver and status."""
+"""PURE. The spool's frozen values and errors, shared by ingest, deliver and status."""
 
 from __future__ import annotations
 
