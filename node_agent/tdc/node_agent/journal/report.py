@@ -75,7 +75,7 @@ def new_report_id(random: bytes | None = None) -> str:
 def build(
     copy: Copy, settings: ConnectorSettings, reporter: Reporter, *, fallback: bool = False
 ) -> Report:
-    """The report of `copy`.
+    """Return the report of `copy`.
 
     With `fallback` the original goes as base64, flagged by ENCODED_HEADER, for an intake that
     does not offer what `needs` of the report without it names; such a report needs nothing.
