@@ -80,7 +80,7 @@ async def test_mail_passes_without_a_manager_and_without_an_identity(tmp_path: P
             code, said = await ended(process)
     assert code == 0, said
     assert "not enrolled" in said
-    assert "the agent stops" in said
+    assert "the agent is stopping" in said
     assert not (tmp_path / "ports.json").exists()
     assert len(sink.messages) == 1
 
@@ -96,7 +96,7 @@ async def test_what_was_last_applied_runs_from_the_start(tmp_path: Path) -> None
         process.send_signal(signal.SIGINT)
         code, said = await ended(process)
     assert code == 0, said
-    assert any("takes mail" in json.loads(line)["text"] for line in said.splitlines())
+    assert any("accepts mail" in json.loads(line)["text"] for line in said.splitlines())
 
 
 @pytest.mark.parametrize("when_full", ["pass", "tempfail"])

@@ -44,7 +44,7 @@ async def serve_until_signal(options: AgentOptions, log: TdcLog) -> None:
         loop.add_signal_handler(each, stop.set)
     async with serving(options, log):
         await stop.wait()
-        log.info("the agent stops")
+        log.info("the agent is stopping")
 
 
 @contextlib.asynccontextmanager
@@ -95,5 +95,5 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         )
         stack.enter_context(announced(options.ports_file, smtp_filter.port, log))
         collector.calm()
-        log.info(f"agent {VERSION} of machine {machine} takes mail at port {smtp_filter.port}")
+        log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
         yield smtp_filter.port

@@ -130,7 +130,7 @@ class Ledger:
         """A claimed copy waits until `next_at`."""
         self.due.push(self._claimed.pop(mid).intake, mid, next_at)
 
-    def bury(self, mid: int) -> None:
+    def mark_dead(self, mid: int) -> None:
         """A copy taken from `due`, or claimed, is dead; it still counts against the bounds."""
         self._claimed.pop(mid, None)
         self.dead += 1

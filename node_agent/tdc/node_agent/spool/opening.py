@@ -55,7 +55,7 @@ class OpenedSpool:
     highest_mid: int
     were_held: int
     suspects: Suspects
-    died: Mapping[int, str] = field(default_factory=dict)
+    found_dead: Mapping[int, str] = field(default_factory=dict)
     """MID -> reason of each copy that was found damaged, or poisonous, now."""
     warning: str | None = None
 
@@ -93,8 +93,8 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> OpenedSp
             database.reindex()
         database.check_that_it_takes_copies()
         database.rename_damaged()
-        died = dict.fromkeys(database.mark_nonsense_dead(now), NONSENSE)
-        died |= _mark_poison_dead(database, folder.suspects, now)
+        found_dead = dict.fromkeys(database.mark_nonsense_dead(now), NONSENSE)
+        found_dead |= _mark_poison_dead(database, folder.suspects, now)
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED), now + LONGEST_WAIT)
@@ -108,7 +108,7 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> OpenedSp
         # Without a history, as after a try that made the file and no more, the bound goes on.
         highest_mid = database.highest_mid() or folder.reserved_mid
         folder.suspects.begin(highest_mid)
-        return OpenedSpool(database, ledger, highest_mid, were_held, folder.suspects, died)
+        return OpenedSpool(database, ledger, highest_mid, were_held, folder.suspects, found_dead)
     except BaseException:
         database.close()
         raise

@@ -219,7 +219,7 @@ class Spool:
             if copy is None:
                 ledger.due.push(intake, mid, due_at)
             elif isinstance(copy, DamagedCopy):
-                self._bury_damaged(copy)
+                self._mark_damaged_dead(copy)
             else:
                 ledger.claim(copy, due_at)
                 copies.append(copy)
@@ -262,7 +262,7 @@ class Spool:
 
     async def dead(self, mid: int, *, reason: str) -> None:
         """No more attempts: onto the dead-letter list, durably."""
-        self._ledger.bury(mid)
+        self._ledger.mark_dead(mid)
         self._unmarked.discard(mid)
         death = (mid, self._clock(), storable(reason))
         await self._writer.mark(lambda batch: batch.dead.append(death))
@@ -336,7 +336,7 @@ class Spool:
         self._suspects = opened.suspects
         if opened.warning is not None:
             self._log.error(opened.warning)
-        for mid, reason in opened.died.items():
+        for mid, reason in opened.found_dead.items():
             self._log.dead(mid, reason)
         if opened.were_held:
             self._log.warning(
@@ -388,9 +388,9 @@ class Spool:
         end = (mid, self._clock(), outcome, storable(text))
         return self._writer.mark(lambda batch: batch.finished.append(end))
 
-    def _bury_damaged(self, damaged: DamagedCopy) -> None:
+    def _mark_damaged_dead(self, damaged: DamagedCopy) -> None:
         self._log.dead(damaged.mid, damaged.reason)
         self._unmarked.discard(damaged.mid)
-        self._ledger.bury(damaged.mid)
+        self._ledger.mark_dead(damaged.mid)
         death = (damaged.mid, self._clock(), damaged.reason)
         self._writer.submit(lambda batch: batch.dead.append(death))
