@@ -55,17 +55,10 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
     """
     counters = Counters()
     async with contextlib.AsyncExitStack() as stack:
-        in_force = await InForce.open(options.state_folder, log)
-        stack.callback(in_force.close)
-        in_force.on_change(lambda new: log.configure(new.log_level, new.log_format))
+        in_force = await _settings(options, log, stack)
         machine = identity.name_or_hostname(options.identity_folder, log)
         reporter = Reporter(machine, loop_key.load(options.state_folder, log))
-
-        spool = await Spool.open(options.spool_folder, log=log)
-        stack.push_async_callback(spool.close)
-        in_force.on_change(
-            lambda new: spool.set_limits(new.spool_max_messages, new.spool_max_bytes)
-        )
+        spool = await _spool(options, in_force, log, stack)
 
         delivery_options = options.deliver.delivery_options(machine)
         delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
@@ -73,10 +66,8 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         renewal = Renewal(managers, options.identity_folder, log)
 
         def status() -> agents_pb2.MachineStatus:
-            rows = delivery.destinations()
-            return status_to_wire(
-                gather(in_force, spool.facts(), rows, counters, renewal.warnings())
-            )
+            rows, warnings = delivery.destinations(), renewal.warnings()
+            return status_to_wire(gather(in_force, spool.facts(), rows, counters, warnings))
 
         stream = SettingsStream(
             managers, lambda: identity.load(options.identity_folder), in_force, status, log
@@ -97,3 +88,21 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         collector.calm()
         log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
         yield smtp_filter.port
+
+
+async def _settings(
+    options: AgentOptions, log: TdcLog, stack: contextlib.AsyncExitStack
+) -> InForce:
+    in_force = await InForce.open(options.state_folder, log)
+    stack.callback(in_force.close)
+    in_force.on_change(lambda new: log.configure(new.log_level, new.log_format))
+    return in_force
+
+
+async def _spool(
+    options: AgentOptions, in_force: InForce, log: TdcLog, stack: contextlib.AsyncExitStack
+) -> Spool:
+    spool = await Spool.open(options.spool_folder, log=log)
+    stack.push_async_callback(spool.close)
+    in_force.on_change(lambda new: spool.set_limits(new.spool_max_messages, new.spool_max_bytes))
+    return spool
