@@ -50,8 +50,8 @@ def poison_building() -> None:
 async def main(folder: Path) -> None:
     async with staged(folder, delivery_max_connections=2) as stage:
         await stage.drained()
-        damaged = await stage.spool.damaged()
-        print([(one.mid, one.reason) for one in damaged], len(stage.intake.messages))
+        dead = await stage.spool.dead_letters()
+        print([(each.mid, each.reason) for each in dead], len(stage.intake.messages))
 
 
 if __name__ == "__main__":

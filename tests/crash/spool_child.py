@@ -13,8 +13,8 @@ import os
 import sys
 from pathlib import Path
 
-from tdc.node_agent.spool.errors import SpoolUnavailable
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import SpoolUnavailable
 from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
 

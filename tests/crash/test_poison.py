@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.suspects import Step, Suspects
+from tdc.node_agent.spool.suspects import Hazard, Suspects
 
 from tests.crash.poison_child import POISON
 from tests.deliver.stage import INTAKE, MESSAGE
@@ -56,20 +56,20 @@ async def test_a_copy_that_kills_the_agent_three_times_is_set_aside(
     assert f"{step}" in last.stdout
     spool = await Spool.open(tmp_path / "spool")
     facts = spool.facts()
-    assert (facts.queued, facts.damaged) == (0, 1)
+    assert (facts.queued, facts.dead) == (0, 1)
     await spool.close()
 
 
 def begun(path: Path) -> Suspects:
-    opened = Suspects.open(path)
+    opened = Suspects.at(path)
     opened.begin(10)
     return opened
 
 
-def die(path: Path, step: Step, mid: int) -> None:
+def die(path: Path, hazard: Hazard, mid: int) -> None:
     """Leave the file as a process does that dies with the copy in hand."""
     run = begun(path)
-    with run.marked(step, mid):
+    with run.marked(hazard, mid):
         left = path.read_bytes()
     run.close()
     path.write_bytes(left)
@@ -77,7 +77,7 @@ def die(path: Path, step: Step, mid: int) -> None:
 
 def poison(path: Path) -> dict[int, str]:
     """Return whom a start suspects that does not get to open the spool."""
-    opened = Suspects.open(path)
+    opened = Suspects.at(path)
     found = opened.poison()
     opened.close()
     return found
@@ -85,16 +85,16 @@ def poison(path: Path) -> dict[int, str]:
 
 def test_deaths_are_counted_for_each_copy_and_once_a_start(tmp_path: Path) -> None:
     path = tmp_path / "suspects"
-    die(path, Step.READING, 7)
-    die(path, Step.READING, 7)
-    die(path, Step.BUILDING, 7)
+    die(path, Hazard.READING, 7)
+    die(path, Hazard.READING, 7)
+    die(path, Hazard.BUILDING, 7)
     for _ in range(5):  # a start that can't open the spool tries again and again
         assert poison(path) == {}, "once at each step, and the first one was not seen"
-    die(path, Step.READING, 8)
-    die(path, Step.READING, 7)
+    die(path, Hazard.READING, 8)
+    die(path, Hazard.READING, 7)
     assert poison(path) == {}, "another copy came in between: it is not the copy"
-    die(path, Step.READING, 7)
-    opened = Suspects.open(path)
+    die(path, Hazard.READING, 7)
+    opened = Suspects.at(path)
     assert opened.poison() == {7: "the agent died again and again while it was read from the spool"}
     opened.forget()
     assert opened.poison() == {}
@@ -104,11 +104,11 @@ def test_deaths_are_counted_for_each_copy_and_once_a_start(tmp_path: Path) -> No
 
 def test_a_copy_that_passes_a_step_is_cleared_of_it(tmp_path: Path) -> None:
     path = tmp_path / "suspects"
-    die(path, Step.READING, 6)
+    die(path, Hazard.READING, 6)
     for _ in range(4):
-        die(path, Step.READING, 7)
+        die(path, Hazard.READING, 7)
         run = begun(path)
-        with run.marked(Step.READING, 7):
+        with run.marked(Hazard.READING, 7):
             pass
         left = path.read_bytes()
         run.close()
@@ -119,11 +119,11 @@ def test_a_copy_that_passes_a_step_is_cleared_of_it(tmp_path: Path) -> None:
 def test_nothing_is_noted_behind_an_end_in_order_nor_of_fresh_copies(tmp_path: Path) -> None:
     path = tmp_path / "suspects"
     for _ in range(4):
-        die(path, Step.BUILDING, 11)
+        die(path, Hazard.BUILDING, 11)
     assert poison(path) == {}, "fresh"
     for _ in range(4):
         begun(path).close()
-        die(path, Step.BUILDING, 7)
+        die(path, Hazard.BUILDING, 7)
     assert poison(path) == {}, "each was the first death"
 
 
@@ -138,5 +138,5 @@ async def test_a_damaged_file_of_suspects_harms_no_copy(
     path.mkdir() if content is None else path.write_bytes(content)
     spool = await Spool.open(folder)
     facts = spool.facts()
-    assert (facts.unhealthy, facts.queued, facts.damaged) == (None, 5, 0)
+    assert (facts.unhealthy, facts.queued, facts.dead) == (None, 5, 0)
     await spool.close()

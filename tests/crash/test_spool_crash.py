@@ -52,7 +52,7 @@ async def check(folder: Path, promises: Promises, *, complete: bool = False) -> 
         found: dict[int, str] = {}
         while copies := await spool.claim(FAR_FUTURE, 500):
             found |= {copy.mid: hashlib.sha256(copy.content).hexdigest() for copy in copies}
-        assert spool.facts().damaged == 0
+        assert spool.facts().dead == 0
         assert spool.facts().warning is None
         due = promises.held.keys() - promises.sent
         assert due - found.keys() == set(), "acknowledged copies are lost"

@@ -14,31 +14,40 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.node_agent.deliver.trouble import Error, Trouble, judge
+from tdc.node_agent.ingest.take import WHAT_TO_CHECK
 from tdc.node_agent.log import background, lines
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
+from tdc.node_agent.smtp.dialogue import Stage
+from tdc.node_agent.spool.health import Bounds
+from tdc.shared.settings.schema import default_values
+from tdc.shared.settings.validate import faults_of
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-# What docs/log-lines.md shows, by calling each method with the facts of its example.
+OVERSIZE = "too-large: mx1.intake.example:25 answered end of data with 552 5.3.4 Message too big"
+NO_STARTTLS = judge(Trouble("mx1.intake.example:25", Stage.STARTTLS, error=Error.NO_STARTTLS))
+FULL = Bounds(max_messages=500_000, max_bytes=10**10).refusal(500_000, 0, 0, free=10**12)
+[NO_INTAKE] = faults_of({**default_values(), "enabled": True})
+
+# What docs/log-lines.md shows, by calling each method with what its callers pass.
 EXAMPLES: list[Callable[[TdcLog], None]] = [
     lambda log: log.queued(3),
     lambda log: log.started(0, 3, "user@example.com"),
     lambda log: log.delivered(3, 0, "250 2.0.0 Ok: queued as 4F1", "TLSv1.3"),
-    lambda log: log.failed(
-        4, "TLS Error", "mx1.intake.example:25 offered no STARTTLS; held, next try in 60 s"
-    ),
-    lambda log: log.dead(5, "552 5.3.4 Message too big"),
-    lambda log: log.damaged(6, "its bytes don't match their checksum"),
-    lambda log: log.missed("the spool is full", "Check spool.max_messages."),
+    lambda log: log.failed(4, NO_STARTTLS.reason, f"{NO_STARTTLS.check}; held, next try in 60 s"),
+    lambda log: log.dead(5, OVERSIZE),
+    lambda log: log.dead(6, "its bytes don't match their checksum"),
+    lambda log: log.missed(f"the spool is full: {FULL}", WHAT_TO_CHECK),
     lambda log: log.connected(1, "mx1.intake.example", "192.0.2.25", "TLSv1.3"),
-    lambda log: log.held("intake.example", "TLS Error", "no STARTTLS offered", 60.4),
+    lambda log: log.held("intake.example", NO_STARTTLS.reason, NO_STARTTLS.check, 60.4),
     lambda log: log.released("intake.example"),
-    lambda log: log.spool_unhealthy("disk I/O error"),
+    lambda log: log.spool_unhealthy("disk I/O error (SQLITE_IOERR_FSYNC)"),
     lambda log: log.spool_healthy(),
     lambda log: log.settings_applied(42, HASH),
-    lambda log: log.settings_rejected(43, "enabled without an intake_address"),
-    lambda log: log.info("agent started"),
+    lambda log: log.settings_rejected(43, f"{NO_INTAKE.setting}: {NO_INTAKE.reason}"),
+    lambda log: log.info("connected to manager manager.example.org:7443"),
 ]
 
 
@@ -95,6 +104,17 @@ def test_each_line_is_documented(log: TdcLog, stream: io.StringIO) -> None:
         line for line in lines_of(log, stream) if line.split(") ", 1)[1] not in DOCUMENT
     ]
     assert undocumented == []
+
+
+def test_each_documented_example_is_what_a_method_writes(log: TdcLog, stream: io.StringIO) -> None:
+    log.configure("debug", "text")
+    for example in EXAMPLES:
+        example(log)
+    written = {line.split(") ", 1)[1] for line in lines_of(log, stream)}
+    rows = re.findall(r"^\| `[a-z-]+` \| [a-z, ]+ \| (.*) \|", DOCUMENT, flags=re.M)
+    shown = {text for row in rows for text in re.findall(r"`(TDC: [^`]+)`", row)}
+    assert len(shown) == len(EXAMPLES) + 1  # a failure is two lines
+    assert shown - written == set()
 
 
 def test_each_method_has_an_example_and_each_event_is_documented() -> None:

@@ -11,30 +11,18 @@ from pathlib import Path
 import pytest
 from tdc.node_agent.spool import health
 from tdc.node_agent.spool.database import Batch, Database
-from tdc.node_agent.spool.errors import SpoolFull, SpoolLocked
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import Copy
+from tdc.node_agent.spool.values import Copy, SpoolFull, SpoolLocked
 from tdc.shared.mail.envelope import Envelope
+
+from tests.spool.conftest import FakeClock
 
 INTAKE = "journal@intake.example"
 OTHER = "journal@other.example"
 ENVELOPE = Envelope(
     "ann@example.com", ("bob@example.org", "ü\udcff@x"), True, "8BITMIME", "192.0.2.7"
 )
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -382,7 +370,7 @@ async def test_large_content_is_kept_exactly_and_held_in_memory_once(
     spool = await Spool.open(folder, clock=clock)
     copies = await claim_all(spool, clock)
     assert sorted(copy.content for copy in copies) == sorted(contents)
-    assert spool.facts().damaged == 0
+    assert spool.facts().dead == 0
     await spool.close()
     assert held < 40 * 1024**2, "beside the caller's own, and SQLite's cache of 16 MiB"
 
@@ -399,7 +387,7 @@ async def test_holds_at_the_same_time_share_a_commit(
     write = Database.write
 
     def counted(database: Database, batch: Batch) -> None:
-        commits.append(len(batch.holds))
+        commits.append(len(batch.held))
         write(database, batch)
 
     monkeypatch.setattr(Database, "write", counted)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tdc.node_agent.spool.errors import SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import SpoolUnavailable
 from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
 
@@ -78,16 +78,16 @@ async def test_a_damaged_row_is_set_aside_and_the_others_flow(
     spool = await Spool.open(folder)
     copies = await spool.claim(wall(), 10)
     assert [copy.mid for copy in copies] == [first, third]
-    assert spool.facts().damaged == 1
+    assert spool.facts().dead == 1
     assert spool.facts().queued == 2
-    (damaged,) = await spool.damaged()
+    (damaged,) = await spool.dead_letters()
     assert damaged.mid == second
     assert damaged.reason
     assert 0 <= spool.facts().bytes < 100_000, "what it says of its size is not believed"
     assert await put(spool, b"and new ones are taken") > third
     await spool.close()
     spool = await Spool.open(folder)
-    assert spool.facts().damaged == 1, "it stays aside after a restart"
+    assert spool.facts().dead == 1, "it stays aside after a restart"
     await spool.close()
 
 
@@ -101,7 +101,7 @@ async def test_damaged_pages_of_one_copy_do_not_stop_the_others(folder: Path) ->
     spool = await Spool.open(folder)
     copies = await spool.claim(wall(), 100)
     assert len(copies) == 39
-    assert [damaged.mid for damaged in await spool.damaged()] == [mids[20]]
+    assert [damaged.mid for damaged in await spool.dead_letters()] == [mids[20]]
     await spool.close()
 
 
@@ -193,7 +193,7 @@ async def test_damage_met_while_running_is_left_behind_without_a_restart(folder:
     copies = {copy.mid: copy for copy in await spool.claim(wall(), 100)}
     assert copies.keys() == {held, fresh, new}
     assert facts.queued == 4
-    assert spool.facts().damaged == 1
+    assert spool.facts().dead == 1
     await spool.defer(held, next_at=wall(), reason="read it from the new file")
     [again] = await spool.claim(wall(), 10)
     assert again.content == copies[held].content
@@ -246,7 +246,7 @@ def test_a_file_and_its_log_stay_together_wherever_setting_them_aside_is_cut(
         return step
 
     for steps in range(6):
-        here = SpoolFolder.open(folder / str(steps))
+        here = SpoolFolder.locked(folder / str(steps))
         (folder / str(steps) / "spool.db").write_bytes(b"file")
         (folder / str(steps) / "spool.db-wal").write_bytes(b"log")
         steps_left = steps

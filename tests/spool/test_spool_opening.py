@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool import writer
-from tdc.node_agent.spool.errors import SpoolLocked, SpoolUnavailable
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import SpoolLocked, SpoolUnavailable
 from tdc.shared.edge.clock import wall
 
 from tests.spool.test_spool_damage import (  # noqa: F401
@@ -52,9 +52,9 @@ async def unopened(folder: Path, why: str) -> AsyncIterator[Spool]:
         await spool.close()
         log.close()
     said = out.getvalue()
-    assert said.count("Spool unhealthy") == 1, said
+    assert said.count("Spool is not writable") == 1, said
     assert why in said
-    assert said.count("Spool healthy again") == 1, said
+    assert said.count("Spool is writable again") == 1, said
 
 
 def something_else(kind: str) -> tuple[Callable[[Path], None], Callable[[Path], None]]:
@@ -129,13 +129,13 @@ async def test_a_disk_that_hangs_does_not_hold_up_the_start(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = threading.Event()
-    opens = SpoolFolder.open
+    opens = SpoolFolder.locked
 
     def hang(path: Path) -> SpoolFolder:
         assert answers.wait(20)
         return opens(path)
 
-    monkeypatch.setattr(SpoolFolder, "open", hang)
+    monkeypatch.setattr(SpoolFolder, "locked", hang)
     monkeypatch.setattr(writer, "OPEN_TIMEOUT", 0.1)
     async with unopened(folder, "its file is not open yet"):
         answers.set()

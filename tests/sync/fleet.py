@@ -20,9 +20,10 @@ from tdc.manager.rpc.guard import Guard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
 from tdc.node_agent.counters import Counters
+from tdc.node_agent.facts import gather
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.values import SpoolFacts
-from tdc.node_agent.status import machine_status
+from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.stream import Managers, SettingsStream
@@ -38,9 +39,7 @@ from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 QUICK = Intervals(status=0.2, ping=0.15, deadline=0.6)
-SPOOL = SpoolFacts(
-    queued=7, held=0, dead=0, damaged=0, bytes=0, oldest=None, newest=None, unhealthy=None
-)
+SPOOL = SpoolFacts(queued=7, held=0, dead=0, bytes=0, oldest=None, newest=None, unhealthy=None)
 MX1 = ("c1", "mx1")
 
 
@@ -212,7 +211,7 @@ async def agent(
 
     def status() -> agents_pb2.MachineStatus:
         side.statuses += 1
-        return machine_status(in_force, SPOOL, (), Counters())
+        return status_to_wire(gather(in_force, SPOOL, (), Counters()))
 
     stream = SettingsStream(
         Managers(addresses, retry_maximum),

@@ -58,7 +58,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
 ) -> None:
     """The likeliest slip; the connection only closes, and the token is still good."""
     token = manager.joins.make(manager.authority)
-    with pytest.raises(EnrolFailed, match="port for enrolment"):
+    with pytest.raises(EnrolFailed, match="use the enrolment port 7444"):
         await enrol(manager.address, token.text, tmp_path / "identity", tmp_path)
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
@@ -268,5 +268,5 @@ def test_an_identity_that_does_not_fit_together_is_told_apart(
             (folder / identities.CERTIFICATE).write_bytes(b"-----BEGIN")
         case "other key":
             (folder / identities.KEY).write_bytes(identities.new_key())
-    with pytest.raises(identities.IdentityUnusable, match="enrol this machine anew"):
+    with pytest.raises(identities.IdentityUnusable, match="enrol this machine again"):
         identities.load(folder)

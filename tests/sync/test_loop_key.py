@@ -47,9 +47,9 @@ def test_a_key_that_cannot_be_read_is_replaced_and_the_log_says_so(
     assert len(second) == 32
     assert second != first
     assert "loop.key" in said
-    assert "a new loop key is made" in said
+    assert "using a new loop key" in said
     if damage == "folder":  # stands in the way for good: the key can't be kept
-        assert "lasts until the agent ends" in said
+        assert "lasts until the agent stops" in said
     else:
         assert load(tmp_path) == (second, "")
 
@@ -58,4 +58,4 @@ def test_a_state_folder_that_cannot_be_made_does_not_stop_the_agent(tmp_path: Pa
     (tmp_path / "state").write_bytes(b"a file")
     key, said = load(tmp_path / "state")
     assert len(key) == 32
-    assert "lasts until the agent ends" in said
+    assert "lasts until the agent stops" in said

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DestinationFacts
+from tdc.node_agent.facts import gather
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.status import machine_status
+from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.sync.apply import ATTEMPT, InForce
 from tdc.node_agent.version import VERSION
@@ -42,7 +43,7 @@ async def started(folder: Path) -> InForce:
     """Start as the agent does, and say what it says at each connect."""
     in_force = await InForce.open(folder, TdcLog())
     try:
-        machine_status(in_force, SPOOL, (), Counters())
+        status_to_wire(gather(in_force, SPOOL, (), Counters()))
     finally:
         in_force.close()
     return in_force
@@ -104,16 +105,16 @@ async def test_a_status_is_never_larger_than_the_manager_takes(tmp_path: Path) -
     row = DestinationFacts(
         "the.tdc.queue", "i.example", "up", "", 0, 0, 0, 0, 0, None, "x" * 50_000, "", "y" * 50_000
     )
-    long = machine_status(in_force, SPOOL, [row] * 500, Counters())
-    many = machine_status(
-        in_force, SPOOL, [replace(row, last_reply="", held_reason="")] * 2_000, Counters()
+    long = status_to_wire(gather(in_force, SPOOL, [row] * 500, Counters()))
+    many = status_to_wire(
+        gather(in_force, SPOOL, [replace(row, last_reply="", held_reason="")] * 2_000, Counters())
     )
     in_force.close()
     for status in (long, many):
         assert isinstance(agent_event(agents_pb2.AgentMessage(status=status)), StatusSaid)
         assert status.warnings == [
             f"only {len(status.destinations)} of {2_000 if status is many else 500} destinations "
-            "are reported here: there is no room for more"
+            "fit into this status"
         ]
     assert len(long.destinations) > 50
     assert len(many.destinations) == MAX_DESTINATIONS

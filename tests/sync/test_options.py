@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tdc.node_agent.options import Options, OptionsError, host_port, read_options
+from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "agent-toml.md"
 LEAST = """\
@@ -68,7 +68,7 @@ def test_a_fault_is_refused_with_its_place(
     tmp_path: Path, change: tuple[str, str], line: int, said: str
 ) -> None:
     path = written(tmp_path, LEAST.replace(*change))
-    with pytest.raises(OptionsError) as caught:
+    with pytest.raises(AgentOptionsError) as caught:
         read_options(path)
     assert said in str(caught.value)
     assert f"{path} line {line}:" in str(caught.value)
@@ -86,9 +86,9 @@ def test_nameservers_are_addresses(tmp_path: Path) -> None:
 def test_what_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "agent.toml"
     path.write_bytes(content)
-    with pytest.raises(OptionsError, match=re.escape(str(path))):
+    with pytest.raises(AgentOptionsError, match=re.escape(str(path))):
         read_options(path)
-    with pytest.raises(OptionsError):
+    with pytest.raises(AgentOptionsError):
         read_options(tmp_path / "none.toml")
 
 
@@ -104,7 +104,7 @@ def test_the_reference_names_every_key_and_no_other() -> None:
     keys_part = REFERENCE.read_text().partition("\n## ")[0]
     described = set(re.findall(r"^\| `([a-z_.]+)` \|", keys_part, re.MULTILINE))
     keys: set[str] = set()
-    for field in msgspec.structs.fields(Options):
+    for field in msgspec.structs.fields(AgentOptions):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             inner = msgspec.structs.fields(field.type)
             keys |= {f"{field.name}.{each.name}" for each in inner}

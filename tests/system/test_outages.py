@@ -100,7 +100,7 @@ async def test_an_agent_starts_from_its_last_settings_without_a_manager(copying:
     await gateway.next_hop.wait_for(5)
     log = gateway.agent.log.read_text()
     assert "does not match its checksum" in log
-    assert "copying is off until a manager sends settings; mail passes" in log
+    assert "copying is off until a manager sends settings; mail flow continues" in log
     assert copying.intake.counts.messages == 0
 
     await copying.manager.start()

@@ -1,5 +1,6 @@
 """The agent of one gateway: sync | ingest -> spool -> journal -> deliver.
 
 In: wanted settings over gRPC, messages over SMTP. Out: originals to the next hop, journal
-reports to the intake. Promise: no original lost, altered or held up; no accepted copy lost.
+reports to the intake. Promise: no original is lost, altered or delayed; no accepted copy is
+lost.
 """

@@ -1,4 +1,4 @@
-"""Totals since the agent started; ingest and deliver count, status reports."""
+"""Totals since the agent started: ingest and deliver count, `facts` and `status` report."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The secret by which this machine knows its own reports, in the state folder.
 
-In: the folder. Out: 32 bytes that never leave the machine. Failures: none; a key that can't be
-read gives way to a new one, and one that can't be kept lasts until the agent ends. Either is said
-in the log: reports made with the lost key are no longer known and, if they come back, are copied
-once more.
+In: the folder. Out: 32 bytes that never leave the machine. Failures: none. A key that can't be read
+is replaced, and a key that can't be saved lasts until the agent stops. Both are logged: reports
+made with the lost key are no longer recognised and, if they come back, are copied once more.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ FILE = "loop.key"
 
 
 def load(folder: Path, log: TdcLog) -> bytes:
-    """Return the key kept in `folder`, made if there is none; never raises, for mail must flow."""
+    """The key in `folder`, made if it is missing; never raises, because mail must flow."""
     path = folder / FILE
     try:
         key = durable_file.read_checked(path)
         if len(key) == KEY_BYTES:
             return key
-        trouble = f"{path} has {len(key)} bytes and not {KEY_BYTES}"
+        trouble = f"{path} has {len(key)} bytes, not {KEY_BYTES}"
     except durable_file.Missing:
         trouble = None
     except durable_file.NotReadable as error:
         trouble = str(error)
     if trouble is not None:
-        log.warning(f"{trouble}: a new loop key is made; older reports that come back are copied")
+        log.warning(f"{trouble}: using a new loop key; older reports that come back will be copied")
     return _made(path, log)
 
 
@@ -41,5 +40,5 @@ def _made(path: Path, log: TdcLog) -> bytes:
         durable_file.make_folder(path.parent)
         durable_file.write_checked(path, key)
     except durable_file.NotWritten as error:
-        log.error(f"{error}: the loop key lasts until the agent ends; mend the state folder")
+        log.error(f"{error}: the loop key lasts until the agent stops; repair the state folder")
     return key

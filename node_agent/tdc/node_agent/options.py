@@ -1,7 +1,7 @@
-"""agent.toml -> frozen Options: what only this machine can know (docs/agent-toml.md).
+"""agent.toml -> frozen AgentOptions: what only this machine can know (docs/agent-toml.md).
 
-An unknown key is an error, with the line it stands in: a mistyped key must never mean the
-default. Addresses are ``host:port``; an IPv6 address stands in brackets.
+An unknown key is an error that names its line: a mistyped key must never mean the default.
+Addresses are ``host:port``, with an IPv6 address in brackets.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tdc.node_agent.deliver.options import DeliveryOptions
+from tdc.node_agent.ingest.options import FilterOptions
+from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
-class OptionsError(Exception):
-    """agent.toml can't be used; the text names the file, the place and what would be right."""
+class AgentOptionsError(Exception):
+    """agent.toml can't be used; the text names the file, the line and what would be right."""
 
 
-class ManagerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where managers are.
-
-    `addresses` are tried in turn; `retry_maximum` is the longest wait between two tries, seconds.
-    """
+class ManagerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where managers are, tried in turn; `retry_maximum`: longest wait between tries, seconds."""
 
     addresses: tuple[str, ...]
     retry_maximum: float = 3.0
@@ -40,13 +40,13 @@ class ManagerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("retry_maximum: not between 0.1 and 3600 seconds")
 
 
-class IdentityOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the machine's key and certificates are; ``state_folder/identity`` if not given."""
 
     folder: Path | None = None
 
 
-class IngestOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The SMTP content filter.
 
     `listen` may have port 0: the system chooses. `next_hop` gets the originals, in order of
@@ -69,23 +69,35 @@ class IngestOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def next_hops(self) -> tuple[str, ...]:
-        """The next hops, also where only one was given."""
+        """The next hops as a list, even if agent.toml has a single address."""
         return (self.next_hop,) if isinstance(self.next_hop, str) else self.next_hop
 
+    def filter_options(self, machine: str) -> FilterOptions:
+        """The content filter's options on the machine with this name."""
+        host, port = host_port(self.listen, zero=True)
+        return FilterOptions(
+            next_hops=tuple(NextHop(*host_port(each)) for each in self.next_hops),
+            host=host,
+            port=port,
+            hostname=self.helo_name or machine,
+            trusted_networks=tuple(map(ip_network, self.trusted)),
+        )
 
-class SpoolOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class SpoolSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the spool is; ``state_folder/spool`` if not given."""
 
     folder: Path | None = None
 
 
-class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the intake is reached from this machine.
 
     Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
-    `ca_file` the system's trusted CAs.
-    `allow_private_targets` lets copies go to loopback and private addresses. `helo_name` is
-    what we call ourselves; the machine's name if not given.
+    `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, an intake that
+    resolves to a loopback, link-local or cloud metadata address is refused; other private networks
+    (10.0.0.0/8 and the like) are allowed either way. `helo_name` is our name in EHLO; the machine's
+    name if not given.
     """
 
     nameservers: tuple[str, ...] = ()
@@ -100,25 +112,35 @@ class DeliverOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for nameserver in self.nameservers:
             _check_nameserver(nameserver)
 
+    def delivery_options(self, machine: str) -> DeliveryOptions:
+        """Delivery's options on the machine with this name."""
+        return DeliveryOptions(
+            helo_name=self.helo_name or machine,
+            nameservers=self.nameservers,
+            mx_port=self.mx_port,
+            ca_file=self.ca_file,
+            allow_private_targets=self.allow_private_targets,
+        )
 
-class LogOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Log lines: the scanner's display name, and a file instead of standard error."""
 
     intake_name: str = DEFAULT_INTAKE_NAME
     file: Path | None = None
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AgentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of agent.toml. `ports_file` is written at start: JSON with the ports in use."""
 
     state_folder: Path
-    manager: ManagerOptions
-    ingest: IngestOptions
+    manager: ManagerSection
+    ingest: IngestSection
     ports_file: Path | None = None
-    identity: IdentityOptions = IdentityOptions()
-    spool: SpoolOptions = SpoolOptions()
-    deliver: DeliverOptions = DeliverOptions()
-    log: LogOptions = LogOptions()
+    identity: IdentitySection = IdentitySection()
+    spool: SpoolSection = SpoolSection()
+    deliver: DeliverSection = DeliverSection()
+    log: LogSection = LogSection()
 
     @property
     def identity_folder(self) -> Path:
@@ -131,32 +153,32 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.spool.folder or self.state_folder / "spool"
 
 
-def read_options(path: Path) -> Options:
-    """Read agent.toml; raises OptionsError."""
+def read_options(path: Path) -> AgentOptions:
+    """Read agent.toml; raises AgentOptionsError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionsError(f"{path} can't be read: {error}") from None
+        raise AgentOptionsError(f"can't read {path}: {error}") from None
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise OptionsError(f"{path} is not TOML: {error}") from None
+        raise AgentOptionsError(f"{path} is not TOML: {error}") from None
     try:
-        return msgspec.convert(content, Options, dec_hook=_path(path.parent))
+        return msgspec.convert(content, AgentOptions, dec_hook=_path(path.parent))
     except msgspec.ValidationError as error:
-        raise OptionsError(f"{path}{_line_of(text, str(error))}: {error}") from None
+        raise AgentOptionsError(f"{path}{_line_of(text, str(error))}: {error}") from None
 
 
 def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
     """Split ``host:port``; raises ValueError. Port 0 only where the system may choose."""
     match = _HOST_PORT.fullmatch(text)
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
-        raise ValueError(f"{text!r} is not host:port")
+        raise ValueError(f"{text!r} is not a valid host:port")
     return match[1].strip("[]"), int(match[2])
 
 
 def _check_nameserver(text: str) -> None:
-    """Raise ValueError unless it is address or address:port: there is no DNS to find its name."""
+    """Raise ValueError unless it is address or address:port: no DNS could resolve its name."""
     has_port = ":" in text.rpartition("]")[2]
     try:
         ip_address(host_port(text if has_port else f"{text}:53")[0])
@@ -168,18 +190,18 @@ def _check_nameserver(text: str) -> None:
 
 
 def _path(folder: Path) -> Any:
-    """Return the hook that reads paths; relative ones start at the file's own folder."""
+    """The hook that reads paths, relative ones from the folder of agent.toml."""
 
     def read(kind: type, value: object) -> Path:
         if kind is not Path or not isinstance(value, str) or not value:
-            raise ValueError(f"{value!r} is not a path")
+            raise ValueError(f"{value!r} is not a valid path")
         return folder / value
 
     return read
 
 
 def _line_of(text: str, problem: str) -> str:
-    """Return the line that a problem is about, as far as its words lead there."""
+    """The line that a problem is about, as ``" line 7"``; empty if its words do not lead there."""
     lines = text.splitlines()
     keys = re.findall(r"`([A-Za-z_]+)`", problem) + re.findall(r"^([a-z_]+):", problem)
     path = re.search(r"`\$\.([a-z_.]+)", problem)

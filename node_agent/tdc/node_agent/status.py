@@ -1,14 +1,13 @@
-"""What this machine reports of itself: one message, from facts that other rooms keep."""
+"""AgentFacts -> the status message that the manager gets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DestinationFacts
-from tdc.node_agent.spool.values import SpoolFacts
-from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.facts import AgentFacts
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.stream import (
     MAX_AGENT_MESSAGE,
@@ -20,33 +19,26 @@ from tdc.shared.wire.stream import (
 from tdc.v1 import agents_pb2
 
 
-def machine_status(
-    in_force: InForce,
-    spool: SpoolFacts,
-    destinations: Iterable[DestinationFacts],
-    counters: Counters,
-    warnings: Sequence[str] = (),
-) -> agents_pb2.MachineStatus:
-    """Return the status; `warnings` are those of the agent beyond settings and spool."""
-    settings = in_force.current()
+def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
+    """The message, never longer than a manager accepts (MAX_AGENT_MESSAGE)."""
     status = agents_pb2.MachineStatus(
-        running=running_to_wire(in_force.running),
-        copying=settings.enabled and spool.unhealthy is None,
-        queued=spool.queued + spool.held,
-        spool_unhealthy=spool.unhealthy or "",
-        counters=counters_to_wire(counters),
-        warnings=[*in_force.warnings, *([spool.warning] if spool.warning else []), *warnings],
+        running=running_to_wire(facts.running),
+        copying=facts.copying,
+        queued=facts.spool.queued + facts.spool.held,
+        spool_unhealthy=facts.spool.unhealthy or "",
+        counters=counters_to_wire(facts.counters),
+        warnings=facts.warnings,
     )
-    if in_force.last_attempt is not None:
-        status.last_attempt.CopyFrom(attempt_to_wire(in_force.last_attempt))
-    _add_destinations(status, [destination_to_wire(each) for each in destinations])
+    if facts.last_attempt is not None:
+        status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))
+    _add_destinations(status, [destination_to_wire(each) for each in facts.destinations])
     return status
 
 
 def _add_destinations(
     status: agents_pb2.MachineStatus, rows: Sequence[agents_pb2.Destination]
 ) -> None:
-    """Add the rows for which a message has room; what is left out is said in a warning."""
+    """Add the rows that fit into the message; a warning counts those left out."""
     room = MAX_AGENT_MESSAGE - status.ByteSize() - 1_024  # the warning, and what frames a status
     kept = 0
     for row in rows[:MAX_DESTINATIONS]:
@@ -56,20 +48,18 @@ def _add_destinations(
         kept += 1
     status.destinations.extend(rows[:kept])
     if kept < len(rows):
-        status.warnings.append(
-            f"only {kept} of {len(rows)} destinations are reported here: there is no room for more"
-        )
+        status.warnings.append(f"only {kept} of {len(rows)} destinations fit into this status")
 
 
 def counters_to_wire(counters: Counters) -> agents_pb2.Counters:
-    """Return the totals as a message; the two have the same names."""
+    """The totals; both sides have the same names."""
     return agents_pb2.Counters(
         **{field.name: getattr(counters, field.name) for field in fields(Counters)}
     )
 
 
 def destination_to_wire(facts: DestinationFacts) -> agents_pb2.Destination:
-    """Return one destination's facts as a message."""
+    """One destination; texts from peers are cut at MAX_TEXT."""
     message = agents_pb2.Destination(
         domain=facts.domain,
         intake_domain=facts.intake_domain,

@@ -1,4 +1,4 @@
-"""The version of this software, as the manager is told it."""
+"""The version of this software, as reported to the manager."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.journal.loop import Reporter, is_own_report
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.spool.errors import SpoolError
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import SpoolError
 from tdc.shared.connector.selection import NotDue, select
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope

@@ -1,8 +1,8 @@
 """PURE. Header facts from a message's raw bytes, without parsing MIME.
 
-What passes a gateway may be anything: no header at all, no body, lines without a colon, ten
-thousand folded lines, bytes of no charset. So nothing here raises, and the work is bounded: only
-the first MAX_HEADER_BYTES are looked at, and a decoded value is cut at MAX_VALUE_BYTES.
+Anything may pass a gateway: no header at all, no body, lines without a colon, ten thousand folded
+lines, bytes of no charset. So nothing here raises, and the work is bounded: only the first
+MAX_HEADER_BYTES are read, and a decoded value is cut at MAX_VALUE_BYTES.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 1024**2
 MAX_VALUE_BYTES = 8 * 1024
 
 # RFC 5322 2.2 and 3.6.8: a field name is printable ASCII without a colon; obsolete syntax allows
-# white space before the colon. The first other line ends the header, as it does for most readers.
+# white space before the colon. Any other line ends the header, as most readers see it.
 _SECTION = re.compile(rb"(?:(?:[!-9;-~]+[ \t]*:|[ \t])[^\n]*+(?:\n|\Z))*+")
 _FIELD = re.compile(
     rb"^(subject|message-id|received)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.M
@@ -41,7 +41,7 @@ _LOOP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class LoopLine:
-    """A well-formed value of LOOP_HEADER; whether its proof holds is not said.
+    """A well-formed value of LOOP_HEADER, whose proof has not been checked.
 
     `report_id` is 32 hexadecimal digits, `proof` 64: HMAC-SHA256 (RFC 2104) over the report id.
     """
@@ -55,7 +55,7 @@ class HeaderFacts:
     """What the journal report and the loop check need of a header.
 
     `subject_raw` and `message_id_raw` are unfolded and stripped, empty if missing, of the first
-    field of that name; `subject` is decoded (RFC 2047). `end` is the offset behind the empty
+    field of that name; `subject` is decoded (RFC 2047). `end` is the offset after the empty
     line that ends the header (the header's end, if there is no such line). `hops` counts
     Received (RFC 5321 6.3). `loop_lines` are as `loop_lines` returns them.
     """
@@ -70,7 +70,7 @@ class HeaderFacts:
 
 
 def read_headers(content: bytes) -> HeaderFacts:
-    """Return the facts of `content`; never raises."""
+    """The facts of any bytes; never raises."""
     end = _header_length(content)
     header = content[:end]
     found: dict[bytes, bytes] = {}
@@ -86,7 +86,7 @@ def read_headers(content: bytes) -> HeaderFacts:
         subject_raw=subject_raw,
         subject=decode_value(subject_raw),
         message_id_raw=found.get(b"message-id", b""),
-        end=_behind_empty_line(content, end),
+        end=_after_empty_line(content, end),
         eight_bit=not header.isascii(),
         loop_lines=_loop_lines(content, end),
         hops=hops,
@@ -94,12 +94,12 @@ def read_headers(content: bytes) -> HeaderFacts:
 
 
 def loop_lines(content: bytes) -> tuple[LoopLine, ...]:
-    """Return the well-formed loop lines of the header, from the top, at most MAX_LOOP_LINES."""
+    """The well-formed loop lines of the header, from the top, at most MAX_LOOP_LINES."""
     return _loop_lines(content, _header_length(content))
 
 
 def decode_value(raw: bytes) -> str:
-    """Return a header's text: encoded words decoded (RFC 2047), else UTF-8, else Latin-1."""
+    """A header's text: encoded words decoded (RFC 2047), otherwise UTF-8, otherwise Latin-1."""
     text = _text(raw)
     if "=?" not in text:
         return text
@@ -115,7 +115,7 @@ def _decoded(part: bytes | str, charset: str | None) -> str:
         return part
     try:
         return part.decode(charset or "latin-1", "replace")
-    except (LookupError, ValueError):  # a charset that nobody knows, or none with a NUL in it
+    except (LookupError, ValueError):  # an unknown charset, or a name with a NUL in it
         return part.decode("latin-1")
 
 
@@ -138,7 +138,7 @@ def _loop_lines(content: bytes, end: int) -> tuple[LoopLine, ...]:
     )
 
 
-def _behind_empty_line(content: bytes, end: int) -> int:
+def _after_empty_line(content: bytes, end: int) -> int:
     for line in (b"\r\n", b"\n"):
         if content.startswith(line, end):
             return end + len(line)

@@ -1,8 +1,8 @@
 """PURE. The journal report: bytes around the untouched original (docs/journal-report.md).
 
-Promises: the original stands in the report byte for byte, because the report is made by putting
-bytes beside each other and nothing is parsed and written again; the same copy gives the same
-report each time; nothing in a message can add a header or a line to what we write.
+Promises: the report holds the original byte for byte, because it is made by joining bytes and
+nothing is parsed and written again; the same copy gives the same report each time; nothing in a
+message can add a header or a line to what we write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 
 ENCODED_HEADER = "X-TDC-Original-Encoded"
-"""Header of a report whose original is in base64, because the intake could not take it as is."""
+"""Header of a report whose original is in base64, because the intake can't accept it as it is."""
 
 MAX_LINE = 998
 """Octets of a line without its CRLF (RFC 5322 2.1.1, RFC 5321 4.5.3.1.6)."""
@@ -32,13 +32,13 @@ _MAX_OUTER_VALUE = 900
 _BOUNDARY_START = b"=_tdc_"
 _BLOCK = 57 * 1024  # octets of 1,024 lines in base64
 _ENCODED_WORD_BYTES = 45  # 60 in base64: an encoded word has at most 75 (RFC 2047 2)
-# C0, DEL, C1 and the two line separators of Unicode: nothing of these in a line of ours.
+# C0, DEL, C1 and the two line separators of Unicode: none of these in a line of ours.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the intake must offer to take the report as it is.
+    """What the intake must offer to accept the report as it is.
 
     `eight_bit`: 8BITMIME (RFC 6152). `binary`: CHUNKING and BINARYMIME (RFC 3030), for the
     content has lines over 998 octets, bare CR, bare LF or NUL. `smtputf8`: SMTPUTF8 (RFC 6531).
@@ -51,7 +51,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A journal report in three pieces, to be sent one behind the other.
+    """A journal report in three pieces, to be sent one after the other.
 
     `content` is the copy's own bytes object (no second one is made); `size` is the sum, before
     dot-stuffing.
@@ -65,7 +65,7 @@ class Report:
 
 
 def new_report_id(random: bytes | None = None) -> str:
-    """Return 32 hexadecimal digits: 128 bits of chance, given or from the system.
+    """32 hexadecimal digits: 128 random bits, given or from the system.
 
     Nobody outside can guess it, so nobody can write a message that holds its boundary.
     """
@@ -108,7 +108,7 @@ def build(
 
 
 def needs_binary(content: bytes) -> bool:
-    """Say whether `content` can't go by DATA: over-long line, bare CR, bare LF, NUL.
+    """Whether `content` can't go by DATA: a line too long, bare CR, bare LF, NUL.
 
     RFC 5321 2.3.8 allows CR and LF only together; RFC 3030 lifts that for BDAT.
     """
@@ -158,7 +158,7 @@ def _encoded(
 
 
 def _base64_lines(content: bytes) -> bytes:
-    """Return base64 in lines of 76 (RFC 2045 6.8), made in blocks: a line each is much memory."""
+    """Base64 in lines of 76 (RFC 2045 6.8), made in blocks: line by line costs much memory."""
     lines = bytearray()
     for start in range(0, len(content), _BLOCK):
         encoded = base64.b64encode(memoryview(content)[start : start + _BLOCK])
@@ -175,8 +175,8 @@ def _outer_headers(
 ) -> bytes:
     sender = settings.report_from or f"tdc@{reporter.machine}"
     parent = _ascii(_one_line(facts.message_id_raw.decode("latin-1")))[:_MAX_OUTER_VALUE]
-    # Those of the original go on below ours: a loop through several gateways comes back through a
-    # machine that made an inner report, and it must know its own line.
+    # The original's lines follow ours: a loop through several gateways comes back through a machine
+    # that made an inner report, and that machine must recognise its own line.
     loop = (signed(copy.report_id, reporter.loop_key), *facts.loop_lines)
     lines = (
         f"From: {_ascii(_one_line(sender))}",
@@ -184,7 +184,7 @@ def _outer_headers(
         f"Subject: {_outer_subject(facts)}",
         f"Message-ID: <{copy.report_id}@{_ascii(_one_line(reporter.machine))}>",
         f"Date: {_date(int(copy.taken_at))}",
-        # Readers look for exactly this spelling at the start of a line, with nothing behind it.
+        # Readers look for exactly this spelling at the start of a line, with nothing after it.
         "X-MS-Journal-Report:",
         f"X-MS-Exchange-Parent-Message-Id: {parent}",
         "Auto-Submitted: auto-generated",  # RFC 3834 5
@@ -204,7 +204,7 @@ def _multipart(boundary: bytes) -> bytes:
 
 
 def _outer_subject(facts: HeaderFacts) -> str:
-    """Return the subject as the original has it, or encoded anew where that is no header text."""
+    """The subject as the original has it; encoded again if that is not valid in a header."""
     if facts.subject_raw.isascii() and len(facts.subject_raw) <= _MAX_OUTER_VALUE:
         return _one_line(facts.subject_raw.decode("ascii"))
     text = _cut(_one_line(facts.subject), _MAX_OUTER_VALUE)
@@ -220,10 +220,10 @@ def _outer_subject(facts: HeaderFacts) -> str:
 
 
 def _text_part(copy: Copy, facts: HeaderFacts) -> bytes:
-    """Return one value a line, CRLF, never folded (DOMAIN section 3)."""
-    # Recipient and not To, Cc or Bcc: those say that the headers can be trusted, and these are
-    # of mail from outside. The null sender is written as SMTP writes it: a line without a value
-    # reads like a field that was forgotten.
+    """One value on each line, CRLF, never folded (DOMAIN section 3)."""
+    # Recipient, not To, Cc or Bcc: those would mean that the headers can be trusted, and this mail
+    # is from outside. The null sender is written as in SMTP: a line without a value looks like a
+    # field that was forgotten.
     lines = [
         f"Sender: {_one_line(copy.envelope.sender) or '<>'}",
         _cut(f"Subject: {_one_line(facts.subject)}", MAX_LINE),
@@ -257,7 +257,7 @@ _QUOTED_TEXT_HEADERS = (
 
 
 def _remote_ip_line(copy: Copy, settings: ConnectorSettings) -> bytes:
-    """Return the one permitted change to the copy: a header with the client's address on top."""
+    """The one permitted change to the copy: a header with the client's address on top."""
     address = copy.envelope.client_address
     if settings.remote_ip_header is None or address is None:
         return b""
@@ -265,14 +265,14 @@ def _remote_ip_line(copy: Copy, settings: ConnectorSettings) -> bytes:
 
 
 def _boundary(report_id: str, content: bytes) -> bytes:
-    """Return a boundary that does not occur in `content`, the same one each time.
+    """A boundary that does not occur in `content`, the same each time.
 
     It comes from the report id, which was drawn after the message had been received, so that
     no sender can aim at it; that it does not occur is checked all the same (RFC 2046 5.1.1).
     """
     number = 0
-    # Only behind two hyphens is it a boundary. The short search is quick whatever the content is,
-    # which the long one is not.
+    # It is a boundary only after two hyphens. The short search is fast whatever the content is; the
+    # long search is not.
     suspect = b"--" + _BOUNDARY_START in content
     while True:
         digest = hashlib.sha256(f"{report_id} {number}".encode()).hexdigest()
@@ -283,7 +283,7 @@ def _boundary(report_id: str, content: bytes) -> bytes:
 
 
 def _one_line(text: str) -> str:
-    """Return `text` without controls, each run of them one space, and without lone surrogates."""
+    """`text` with each run of controls as one space, and without lone surrogates."""
     if not text.isprintable():
         text = _CONTROLS.sub(" ", text).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     return text.strip()
@@ -294,6 +294,6 @@ def _ascii(text: str) -> str:
 
 
 def _cut(text: str, octets: int) -> str:
-    """Return the longest start of `text` that takes at most `octets` in UTF-8."""
+    """The longest start of `text` that takes at most `octets` in UTF-8."""
     raw = text.encode()
     return text if len(raw) <= octets else raw[:octets].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""The thread that writes log lines, so that a full pipe or a slow disk never holds up mail."""
+"""The thread that writes log lines, so that a full pipe or a slow disk never delays mail."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TextIO
 
 MAX_WAITING_LINES = 20_000
 LINGER = 0.02
-"""Seconds that the thread lets lines gather. Each time it wakes up it takes the interpreter lock
-from the event loop, so it should be for many lines at once."""
+"""Seconds for which lines gather. Each time the thread wakes up it takes the interpreter lock from
+the event loop, so it should write many lines at once."""
 
 
 class BackgroundHandler(logging.Handler):
-    """Hands lines to a thread, so that a full pipe or a slow disk never holds up mail.
+    """Hands lines to a thread.
 
-    At most MAX_WAITING_LINES wait; further ones are dropped and counted, and the count is a
-    line of its own once there is room.
+    At most MAX_WAITING_LINES wait; more are dropped and counted, and the count is a line of its
+    own once there is room.
     """
 
     def __init__(self, stream: TextIO) -> None:

@@ -1,9 +1,8 @@
 """The `TDC:` lines of the mail log, one method each (docs/log-lines.md has them all).
 
 In: facts of the connector. Out: lines in the mail-log style or JSON, on the logger ``tdc``.
-Promises: text from mail and from peers can't break a line or speak to a terminal; a line never
-makes mail wait: it is handed to a thread, and when that can't keep up lines are dropped and
-their number is logged.
+Promises: text from mail and from peers can't break a line or control a terminal. A line never
+makes mail wait: a thread writes it, and if that can't keep up lines are dropped and counted.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from tdc.node_agent.log.background import BackgroundHandler
 from tdc.shared.edge.clock import wall
 
 DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
-MAX_TEXT = 500  # characters of a foreign text that a line shows
+MAX_TEXT = 500  # characters shown of a text from mail or a peer
 
-# Not from strftime: the words of the log don't follow the locale.
+# Not from strftime: the log must not depend on the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -31,7 +30,7 @@ _LEVELS = {
 
 
 def escape(text: str) -> str:
-    r"""Return `text` on one line, without control and invisible characters, cut at MAX_TEXT.
+    r"""`text` on one line, without control and invisible characters, cut at MAX_TEXT.
 
     What `str.isprintable` refuses (C0, C1, line separators, bidirectional controls, lone
     surrogates) becomes ``\xNN`` or ``\uNNNN``; a backslash is doubled, so no two texts look
@@ -117,17 +116,12 @@ class TdcLog:
         self._write(logging.WARNING, "failed-check", text, mid=mid, reason=reason, check=check)
 
     def dead(self, mid: int, reason: str) -> None:
-        """The copy went to the dead-letter list."""
+        """The copy is not tried any more: refused, too old, damaged, or the agent dies of it."""
         text = f"Message {mid} moved to the dead-letter list: {escape(reason)}"
         self._write(logging.ERROR, "dead", text, mid=mid, reason=reason)
 
-    def damaged(self, mid: int, reason: str) -> None:
-        """The copy's row in the spool is damaged; it is set aside, others go on."""
-        text = f"Message {mid} set aside as damaged: {escape(reason)}"
-        self._write(logging.ERROR, "damaged", text, mid=mid, reason=reason)
-
     def missed(self, reason: str, check: str) -> None:
-        """An original went on without its copy."""
+        """An original was passed on without its copy."""
         text = f"Copy missed: {escape(reason)}. {escape(check)}"
         self._write(logging.ERROR, "missed", text, reason=reason, check=check)
 
@@ -142,7 +136,7 @@ class TdcLog:
         self._write(logging.INFO, "connected", text, **facts)
 
     def held(self, destination: str, reason: str, check: str, retry_in: float) -> None:
-        """All copies to a destination wait; one probe follows in `retry_in` seconds."""
+        """All copies to a destination wait; the next probe is in `retry_in` seconds."""
         text = (
             f"Delivery to {escape(destination)} on hold: {escape(reason)}: {escape(check)};"
             f" next try in {retry_in:.0f} s"
@@ -151,21 +145,21 @@ class TdcLog:
         self._write(logging.ERROR, "held", text, **facts, retry_in=round(retry_in))
 
     def released(self, destination: str) -> None:
-        """The destination takes reports again."""
+        """The destination accepts reports again."""
         text = f"Delivery to {escape(destination)} resumed."
         self._write(logging.INFO, "released", text, destination=destination)
 
     # Spool, settings, agent
 
     def spool_unhealthy(self, reason: str) -> None:
-        """The spool can't be written: no copies, no delivery."""
+        """The spool is not writable: no copies, no delivery."""
         consequence = "No copies are taken or delivered until it recovers."
-        text = f"Spool unhealthy: {escape(reason)}. {consequence}"
+        text = f"Spool is not writable: {escape(reason)}. {consequence}"
         self._write(logging.ERROR, "spool-unhealthy", text, reason=reason)
 
     def spool_healthy(self) -> None:
-        """The spool can be written again."""
-        self._write(logging.WARNING, "spool-healthy", "Spool healthy again.")
+        """The spool is writable again."""
+        self._write(logging.WARNING, "spool-healthy", "Spool is writable again.")
 
     def settings_applied(self, revision: int, content_hash: str) -> None:
         """New effective settings are in force."""
@@ -182,11 +176,11 @@ class TdcLog:
         self._write(logging.INFO, "agent", escape(text))
 
     def warning(self, text: str) -> None:
-        """Log trouble of the agent that heals by itself."""
+        """Log a problem of the agent that goes away by itself."""
         self._write(logging.WARNING, "agent", escape(text))
 
     def error(self, text: str) -> None:
-        """Log trouble of the agent that needs an operator."""
+        """Log a problem of the agent that needs an operator."""
         self._write(logging.ERROR, "agent", escape(text))
 
     def _write(self, level: int, event: str, text: str, **facts: object) -> None:
@@ -197,10 +191,10 @@ class TdcLog:
 
 
 class _Line(logging.LogRecord):
-    """A record made from a template, for there are three lines to a message.
+    """A record made from a template, because a message makes three of them.
 
-    That spares the walk up the stack that Logger.log does for its caller, and what LogRecord
-    asks anew each time of process and thread, which no line shows.
+    That saves the walk up the stack in which Logger.log looks for its caller, and what LogRecord
+    asks each time about process and thread, which no line shows.
     """
 
     _TEMPLATE = vars(logging.LogRecord("tdc", logging.INFO, "", 0, "", None, None))
@@ -222,7 +216,7 @@ class MailLogFormatter(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; the stamp is made once a second."""
+        """The line; the stamp is made once a second."""
         second = int(record.created)
         if second != self._second:
             self._stamp, self._second = mail_log_stamp(second), second
@@ -230,7 +224,7 @@ class MailLogFormatter(logging.Formatter):
 
 
 def mail_log_stamp(second: int) -> str:
-    """Return the time as the mail log writes it."""
+    """Unix time as the mail log writes it: ``23 Nov 2026 09:15:02 (GMT +00:00)``."""
     local = datetime.fromtimestamp(second, tz=UTC).astimezone()
     zone = local.strftime("%z")
     clock = local.strftime("%H:%M:%S")
@@ -242,7 +236,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (RFC 3339, UTC), level, event, its facts, text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the object; json.dumps escapes whatever came from mail."""
+        """The object; json.dumps escapes what came from mail."""
         line = {
             "time": datetime.fromtimestamp(record.created, tz=UTC).isoformat("T", "milliseconds"),
             "level": record.levelname.lower(),

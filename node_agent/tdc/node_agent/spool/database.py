@@ -19,18 +19,19 @@ from typing import cast
 from tdc.node_agent.spool.rows import (
     LATEST,
     copy_row,
+    dead_letter,
     decode_envelope,
     is_possible,
     is_same,
-    setaside,
 )
-from tdc.node_agent.spool.values import Copy, CopyState, Event, Setaside
+from tdc.node_agent.spool.suspects import Hazard, Suspects
+from tdc.node_agent.spool.values import Copy, CopyEvent, CopyState, DeadLetter
 from tdc.shared.mail.envelope import Envelope
 
 APPLICATION_ID = 0x54444353
 SCHEMA_VERSION = 1
 PAGE_SIZE = 8_192  # measured best for contents of 10 KiB (docs/decisions/0003-spool.md)
-# Small enough that a checkpoint holds up a commit by milliseconds (measured in the same place).
+# Small enough that a checkpoint delays a commit by milliseconds only (measured in the same place).
 CHECKPOINT_PAGES = 4 * 1024**2 // PAGE_SIZE
 KEEP_FINISHED = 100_000  # copies
 KEEP_EVENTS = 200_000
@@ -38,11 +39,11 @@ PRUNE_EVERY = 1_000  # finished copies
 # SQLITE_MAX_LENGTH is 10**9 bytes for a value together with its row.
 MAX_CONTENT = 999_000_000
 LARGE = 1024**2
-"""Bytes of content from which on it is streamed in and out of the file. SQLite would else hold two
-more copies of it, and one of them, bound to a cached statement, until the next such insert."""
+"""Bytes above which content is streamed in and out of the file. Otherwise SQLite would hold it
+twice more; one of the two, bound to a cached statement, until the next such insert."""
 MAX_MID = 2**44 - 1  # what the queue in memory has room for (due.py)
 
-NONSENSE = "its row holds values that can't be"
+NONSENSE = "its row holds impossible values"
 
 _ROWS_PER_STATEMENT = (64, *range(16, 0, -1))
 _FOLDER = Path(__file__).parent
@@ -62,8 +63,8 @@ class DatabaseTooNew(DatabaseFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
-    """A copy whose row can't be trusted."""
+class DamagedCopy:
+    """A copy whose row can't be trusted, in place of the copy."""
 
     mid: int
     reason: str
@@ -73,22 +74,22 @@ class Damage:
 class Batch:
     """What one transaction writes, in this order. Times are Unix seconds."""
 
-    holds: list[Copy] = field(default_factory=list)
-    releases: list[int] = field(default_factory=list)
-    defers: list[tuple[int, float, float, str, str]] = field(default_factory=list)
-    """mid, now, next_at, reason, 'deferred'"""
-    asides: list[tuple[int, float, str, str, str]] = field(default_factory=list)
-    """mid, now, state, reason, state"""
-    finishes: list[tuple[int, float, str, str]] = field(default_factory=list)
+    held: list[Copy] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+    deferred: list[tuple[int, float, str, float]] = field(default_factory=list)
+    """mid, now, reason, next_at"""
+    dead: list[tuple[int, float, str]] = field(default_factory=list)
+    """mid, now, reason"""
+    finished: list[tuple[int, float, str, str]] = field(default_factory=list)
     """mid, now, outcome, text"""
 
     def __bool__(self) -> bool:
-        return bool(self.holds or self.releases or self.defers or self.asides or self.finishes)
+        return bool(self.held or self.released or self.deferred or self.dead or self.finished)
 
 
 @functools.cache
 def queries() -> dict[str, str]:
-    """Return name -> text of queries.sql."""
+    """Name -> text, of queries.sql."""
     parts = re.split(r"^-- name: (\w+)$", (_FOLDER / "queries.sql").read_text("utf-8"), flags=re.M)
     return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
@@ -151,7 +152,7 @@ class Database:
             )
 
     def close(self) -> None:
-        """Close the file; trouble in doing so changes nothing that was committed."""
+        """Close the file; an error here changes nothing that was committed."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
@@ -170,24 +171,24 @@ class Database:
                 raise
 
     def _apply(self, batch: Batch) -> None:
-        if batch.holds:
-            self._insert("insert_copies", [copy_row(copy) for copy in batch.holds])
-            small = [copy for copy in batch.holds if len(copy.content) <= LARGE]
+        if batch.held:
+            self._insert("insert_copies", [copy_row(copy) for copy in batch.held])
+            small = [copy for copy in batch.held if len(copy.content) <= LARGE]
             self._insert("insert_contents", [(copy.mid, copy.content) for copy in small])
-            if len(small) < len(batch.holds):
-                self._insert_large(copy for copy in batch.holds if len(copy.content) > LARGE)
-        if batch.releases:
-            self._run("mark_released", batch.releases)
-        if batch.defers:
-            self._run("mark_deferred", batch.defers)
-            self._run("insert_events", batch.defers)
-        if batch.asides:
-            self._run("mark_aside", batch.asides)
-            self._run("insert_events", batch.asides)
-        if batch.finishes:
+            if len(small) < len(batch.held):
+                self._insert_large(copy for copy in batch.held if len(copy.content) > LARGE)
+        if batch.released:
+            self._run("mark_released", batch.released)
+        if batch.deferred:
+            self._run("mark_deferred", batch.deferred)
+            self._run("insert_events", batch.deferred, "deferred")
+        if batch.dead:
+            self._run("mark_dead", batch.dead)
+            self._run("insert_events", batch.dead, CopyState.DEAD)
+        if batch.finished:
             for name in ("insert_finished", "delete_copies", "delete_contents"):
-                self._run(name, batch.finishes)
-            self._prune(len(batch.finishes))
+                self._run(name, batch.finished)
+            self._prune(len(batch.finished))
 
     def _insert(self, name: str, rows: list[tuple[_Parameter, ...]]) -> None:
         # Many rows in one statement: each step into SQLite gives up the GIL, and getting it
@@ -205,8 +206,8 @@ class Database:
             with self._connection.blobopen("contents", "content", copy.mid) as blob:
                 blob.write(copy.content)
 
-    def _run(self, name: str, items: Sequence[object]) -> None:
-        self._connection.execute(queries()[name], (json.dumps(items),))
+    def _run(self, name: str, items: Sequence[object], *more: str) -> None:
+        self._connection.execute(queries()[name], (json.dumps(items), *more))
 
     def _prune(self, finished: int) -> None:
         self._finished_since_prune += finished
@@ -216,46 +217,48 @@ class Database:
             self._connection.execute(queries()["prune_events"], (KEEP_EVENTS,))
 
     def probe(self) -> None:
-        """Commit a change of nothing, durably; raises DatabaseFault."""
+        """Commit, durably, without changing anything; raises DatabaseFault."""
         with _faults():
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def reindex(self) -> None:
-        """Make the indexes anew from their tables; raises DatabaseFault.
+        """Rebuild the indexes from their tables; raises DatabaseFault.
 
-        An entry of an index that is damaged alone would refuse each mark of its copy, and of
-        all copies in the same group, for good.
+        A damaged entry in an index alone would refuse each mark of its copy, and of all copies in
+        the same group, for good.
         """
         with _faults():
             self._connection.execute("REINDEX")
 
     def check_that_it_takes_copies(self) -> None:
-        """Write a copy and take it back; raises DatabaseUnreadable where damage forbids it."""
+        """Write a copy and roll it back; raises DatabaseUnreadable where damage forbids it."""
         trial = Copy(MAX_MID, "", "", Envelope("", ()), b"trial", 0.0)
         with _faults():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._apply(Batch(holds=[trial]))
+                self._apply(Batch(held=[trial]))
             finally:
                 self._connection.execute("ROLLBACK")
 
-    def set_aside_nonsense(self, now: float) -> list[int]:
-        """Set aside, durably, each row with a type, time or size that can't be; return the MIDs."""
+    def rename_damaged(self) -> None:
+        """Call damaged copies of earlier agents dead; raises DatabaseFault."""
+        with _faults():
+            self._connection.execute(queries()["rename_damaged"])
+
+    def mark_nonsense_dead(self, now: float) -> list[int]:
+        """Mark each row with an impossible type, time or size dead, durably; return the MIDs."""
         with _faults():
             bounds = (MAX_CONTENT, MAX_MID, LATEST, LATEST)
             rows = self._connection.execute(queries()["nonsense"], bounds).fetchall()
         mids = [mid for (mid,) in rows]
         if mids:
-            damaged = CopyState.DAMAGED
-            batch = Batch()
-            batch.asides += [(mid, now, damaged, NONSENSE, damaged) for mid in mids]
-            self.write(batch)
+            self.write(Batch(dead=[(mid, now, NONSENSE) for mid in mids]))
             with _faults():
                 self._run("correct_sizes", mids)
         return mids
 
     def release_all_held(self) -> int:
-        """Make every held copy due (after a restart); return how many there were."""
+        """Queue every held copy (after a restart); return how many there were."""
         with _faults():
             return self._connection.execute(queries()["release_all_held"]).rowcount
 
@@ -267,19 +270,19 @@ class Database:
             yield from self._connection.execute(queries()["load_state"], (state,))
 
     def waits(self, mid: int) -> bool:
-        """Say whether a copy is there and not set aside."""
+        """Whether a copy is there and not dead."""
         with _faults():
             (count,) = self._connection.execute(queries()["waits"], (mid,)).fetchone()
         return bool(count)
 
     def highest_mid(self) -> int:
-        """Return the highest MID that is known, 0 if there is none."""
+        """The highest MID that the file knows, 0 if there is none."""
         with _faults():
             row = self._connection.execute(queries()["highest_mid"], (MAX_MID,) * 2).fetchone()
         return cast("int", row[0])
 
     def oldest(self, intake: str) -> float | None:
-        """Return when the oldest copy that waits for `intake` was taken."""
+        """When the oldest copy that waits for `intake` was taken."""
         with _faults():
             ages = [
                 self._connection.execute(queries()["oldest_of_state"], (state, intake)).fetchone()
@@ -287,48 +290,62 @@ class Database:
             ]
         return min((age[0] for age in ages if age is not None), default=None)
 
-    def read(self, mid: int) -> Copy | Damage:
-        """Return a copy with its content, checked; raises DatabaseFault when the disk fails."""
+    def read(self, mid: int) -> Copy | DamagedCopy:
+        """A copy with its content, checked; raises DatabaseFault when the disk fails."""
         try:
             row = self._connection.execute(queries()["read_copy"], (LARGE, LARGE, mid)).fetchone()
             streamed = self._read_large(mid) if row is not None and row[-1] else None
         except sqlite3.DatabaseError as error:
             if _code(error) == sqlite3.SQLITE_CORRUPT:
-                return Damage(mid, "its pages in the spool's file are damaged")
+                return DamagedCopy(mid, "its pages in the spool's file are damaged")
             raise DatabaseFault(_reason(error)) from error
         if row is None:
-            return Damage(mid, "its row is missing")
+            return DamagedCopy(mid, "its row is missing")
         report_id, intake, envelope, size, taken_at, attempts, checksum, content, _ = row
         content = content if streamed is None else streamed
         if not isinstance(content, bytes):
-            return Damage(mid, "its content is missing")
+            return DamagedCopy(mid, "its content is missing")
         if len(content) != size or not is_same(checksum, content, report_id, intake, envelope):
-            return Damage(mid, "its bytes don't match their checksum")
+            return DamagedCopy(mid, "its bytes don't match their checksum")
         if not is_possible(taken_at, attempts):
-            return Damage(mid, NONSENSE)
+            return DamagedCopy(mid, NONSENSE)
         return Copy(mid, report_id, intake, decode_envelope(envelope), content, taken_at, attempts)
+
+    def read_up_to(
+        self, max_bytes: int, mids: Iterable[int], suspects: Suspects
+    ) -> dict[int, Copy | DamagedCopy]:
+        """The copies up to that which reaches `max_bytes`; at least the first."""
+        found: dict[int, Copy | DamagedCopy] = {}
+        room = max_bytes
+        for mid in mids:
+            with suspects.marked(Hazard.READING, mid):
+                copy = found[mid] = self.read(mid)
+            room -= len(copy.content) if isinstance(copy, Copy) else 0
+            if room <= 0:
+                break
+        return found
 
     def _read_large(self, mid: int) -> bytes:
         with self._connection.blobopen("contents", "content", mid, readonly=True) as blob:
             return blob.read()
 
-    def listing(self, state: CopyState, limit: int) -> list[Setaside]:
-        """Return the copies in `state` without content."""
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """The dead copies, oldest first for each intake."""
         with _faults():
-            rows = self._connection.execute(queries()["list_state"], (state, limit)).fetchall()
-        return [setaside(row) for row in rows]
+            rows = self._connection.execute(queries()["list_dead"], (limit,)).fetchall()
+        return [dead_letter(row) for row in rows]
 
-    def history(self, mid: int) -> list[Event]:
-        """Return what happened to a copy, oldest first."""
+    def history(self, mid: int) -> list[CopyEvent]:
+        """What happened to a copy, oldest first."""
         with _faults():
             ask = self._connection.execute
             taken = ask(queries()["taken_of"], (mid,)).fetchone()
             finished = ask(queries()["finished_of"], (mid,)).fetchone()
-            events = [Event(*row) for row in ask(queries()["events_of"], (mid,))]
+            events = [CopyEvent(*row) for row in ask(queries()["events_of"], (mid,))]
         if finished is not None:
             taken_at, finished_at, outcome, text = finished
-            return [Event(taken_at, "taken"), *events, Event(finished_at, outcome, text)]
-        return [Event(taken[0], "taken"), *events] if taken is not None else events
+            return [CopyEvent(taken_at, "taken"), *events, CopyEvent(finished_at, outcome, text)]
+        return [CopyEvent(taken[0], "taken"), *events] if taken is not None else events
 
 
 def _text(raw: bytes) -> str:
@@ -349,7 +366,7 @@ def _faults() -> Iterator[None]:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """Return the primary result code (the low byte of the extended one)."""
+    """The primary result code: the low byte of the extended code."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

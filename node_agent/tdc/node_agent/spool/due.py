@@ -1,7 +1,8 @@
 """PURE. Which copies wait, in memory: one heap for each intake, one number for each copy.
 
-Half a million copies may wait, so a copy costs one packed integer here (about 45 bytes); what
-else is known of it stays in the file until it is claimed.
+Half a million copies may wait, so a copy costs one packed integer here (about 45 bytes): its time,
+then its MID. Everything else stays in the file until the copy is claimed. A heap for each intake
+means that an intake on hold costs nothing to skip, however many copies wait for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _TICKS = 1_000  # next_at is kept to the millisecond
 
 
 class DueQueue:
-    """Copies by the time of their next attempt, the oldest first where times are equal."""
+    """Copies by the time of their next attempt, the oldest first if times are equal."""
 
     def __init__(self) -> None:
         self._heaps: dict[str, list[int]] = {}
@@ -34,7 +35,7 @@ class DueQueue:
     def pop_due(
         self, now: float, limit: int, exclude: frozenset[str] = frozenset()
     ) -> list[tuple[str, int, float]]:
-        """Take out up to `limit` copies due at `now` as (intake, mid, next_at), in order."""
+        """Remove up to `limit` copies due at `now`; return (intake, mid, next_at), in order."""
         heaps = {
             intake: heap for intake, heap in self._heaps.items() if heap and intake not in exclude
         }
@@ -52,7 +53,7 @@ class DueQueue:
         return taken
 
     def next_at(self, exclude: frozenset[str] = frozenset()) -> float | None:
-        """Return when the first copy is due, or None."""
+        """When the first copy is due, or None."""
         first = min(
             (heap[0] for intake, heap in self._heaps.items() if heap and intake not in exclude),
             default=None,
@@ -60,24 +61,24 @@ class DueQueue:
         return None if first is None else (first >> _MID_BITS) / _TICKS
 
     def bring_forward(self, seconds: float) -> None:
-        """Make each copy due so much sooner: the clock by which they wait was set back."""
+        """Make each copy due this much sooner: the clock by which they wait was set back."""
         earlier = int(seconds * _TICKS) << _MID_BITS
         for heap in self._heaps.values():
             heap[:] = [max(packed - earlier, packed & _MID_MASK) for packed in heap]
             heapq.heapify(heap)
 
     def keep(self, mids: Container[int]) -> None:
-        """Let go of all copies but these."""
+        """Drop all copies but these."""
         for heap in self._heaps.values():
             heap[:] = [packed for packed in heap if packed & _MID_MASK in mids]
             heapq.heapify(heap)
 
     def mids(self) -> list[int]:
-        """Return the copies that wait, in no order."""
+        """The copies that wait, in no order."""
         return [packed & _MID_MASK for heap in self._heaps.values() for packed in heap]
 
     def waiting(self) -> Mapping[str, int]:
-        """Return intake -> copies that wait."""
+        """Intake -> number of copies that wait."""
         return {intake: len(heap) for intake, heap in self._heaps.items()}
 
     def __len__(self) -> int:

@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import Self
 
-from tdc.node_agent.spool.errors import SpoolError, SpoolLocked
 from tdc.node_agent.spool.suspects import Suspects
+from tdc.node_agent.spool.values import SpoolError, SpoolLocked
 
 DATABASE = "spool.db"
 LOCK = "spool.lock"
@@ -26,11 +26,11 @@ class SpoolFolder:
         self._path = path
         self._lock = lock
         self._reserved = reserved
-        self.suspects = Suspects.open(path / SUSPECTS)
+        self.suspects = Suspects.at(path / SUSPECTS)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Make the folder if need be and lock it; raises SpoolLocked, SpoolError."""
+    def locked(cls, path: Path) -> Self:
+        """Make the folder if it is missing, and lock it; raises SpoolLocked, SpoolError."""
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
@@ -38,31 +38,31 @@ class SpoolFolder:
             lock = _lock(path / LOCK)
         except OSError as error:
             raise SpoolError(
-                f"the spool folder {path} can't be used: {error.strerror}; "
+                f"can't use the spool folder {path}: {error.strerror}; "
                 "it must belong to the agent's user, be writable and have room"
             ) from error
         try:
             return cls(path, lock, _read_number(path / MIDS))
         except BaseException:
-            os.close(lock)  # or the next try would meet it
+            os.close(lock)  # or the next try would find it locked
             raise
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Unlock the folder."""
         self.suspects.close()
         os.close(self._lock)
 
     def database_path(self) -> Path:
-        """Return the path of the file, made empty and private if it is not there.
+        """The path of the file, created empty and private if it is missing.
 
-        Raises SpoolError if something that is no regular file stands in its place.
+        Raises SpoolError if something that is not a regular file has its name.
         """
         path = self._path / DATABASE
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             file = os.open(path, flags, 0o600)
         except OSError as error:
-            raise SpoolError(f"{path} can't be opened: {error.strerror}") from error
+            raise SpoolError(f"can't open {path}: {error.strerror}") from error
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise SpoolError(f"{path} is not a regular file; move it away")
@@ -72,7 +72,7 @@ class SpoolFolder:
         return path
 
     def set_aside(self, now: float) -> Path:
-        """Rename a file that can't be read, its write-ahead log with it; return the new name.
+        """Rename a file that can't be read, and its write-ahead log; return the new name.
 
         Wherever this is cut off, the two are together under one name: the log, without which the
         newest copies are gone, has both names until the file has the new one.
@@ -93,7 +93,7 @@ class SpoolFolder:
         return aside
 
     def free_bytes(self) -> int:
-        """Return what is free on the disk for the agent's user; raises OSError."""
+        """What is free on the disk for the agent's user; raises OSError."""
         disk = os.statvfs(self._path)
         return disk.f_bavail * disk.f_frsize
 
@@ -151,7 +151,7 @@ def _read_number(path: Path) -> int:
         return 0
     except (OSError, ValueError) as error:
         raise SpoolError(
-            f"{path} can't be read ({error}); it holds the highest message number given out: "
+            f"can't read {path} ({error}). It holds the highest message number given out: "
             "write a number above that of the last log line into it"
         ) from error
 

@@ -1,18 +1,22 @@
-"""PURE. When the spool takes no copy: its bounds, and the latch of a file that can't be written."""
+"""PURE. When the spool takes no copy: its bounds, and the latch of a file that is not writable.
+
+The bounds refuse one copy and leave delivery alone: delivery is what makes room. The latch stops
+both, because what is delivered and can't be marked would be delivered again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 STALLED_AFTER = 5.0
-"""Seconds after which a commit that has not returned counts as a spool that can't be written."""
+"""Seconds without an answer after which a commit counts as failed."""
 
 NOT_OPEN = "its file is not open yet: check its disk if this lasts"
 """The reason before the first try to open the file has ended."""
 
 FREE_RESERVE = 64 * 1024**2
-"""Bytes left free on the disk: marks of what was delivered must be written even when no copy is
-taken any more, and the gateway's own queue may be on the same disk."""
+"""Bytes left free on the disk: marks of what was delivered must be written even when no more copies
+are taken, and the gateway's own queue may be on the same disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Bounds:
     max_bytes: int
 
     def refusal(self, messages: int, size: int, another: int, free: int) -> str | None:
-        """Say why one more copy of `another` bytes does not fit beside what is there, or None.
+        """Why one more copy of `another` bytes does not fit beside what is there, or None.
 
         `free` is what the disk has left; a copy is written twice, to the log and to the file.
         """
@@ -38,16 +42,12 @@ class Bounds:
 
 @dataclass(slots=True)
 class Health:
-    """Closed until the file is open, and by each failed write until one succeeds again.
-
-    A broken spool stops delivery as well: what is delivered but can't be marked would be
-    delivered again and again.
-    """
+    """The latch: `fault` is set until the file is open, and from a failed write to recovery."""
 
     fault: str | None = None
 
     def reason(self, commit_takes: float) -> str | None:
-        """Say why nothing may be taken or claimed now; `commit_takes` seconds so far."""
+        """Why nothing may be taken or claimed now; `commit_takes` so many seconds by now."""
         if self.fault is not None:
             return self.fault
         if commit_takes > STALLED_AFTER:

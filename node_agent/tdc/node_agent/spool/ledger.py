@@ -1,7 +1,14 @@
-"""PURE. What the spool holds, in memory: which copies are held, waiting, claimed or set aside.
+"""PURE. What the spool holds, in memory: which copies are held, queued, claimed or dead.
 
-The file is the truth; the ledger is read from it at open and follows it. A copy that waits costs
-one number (see due.py); only copies in somebody's hands have more here.
+The file is the truth, and the ledger is read from it at open. After that it leads: a copy that was
+released, deferred or delivered is so here at once, and its mark follows into the file. That is safe
+in one direction only, so the ledger never shows a copy as held before its commit, and a mark that
+is lost in a crash makes a copy wait again, never vanish.
+
+A copy is in exactly one place: held (ingest has it), due (see due.py: one number each), being read,
+claimed (delivery has it) or dead. Only copies in somebody's hands have more than a number here. The
+bounds count a copy from the moment its hold is asked for, so that many holds at once can't pass
+them together.
 """
 
 from __future__ import annotations
@@ -12,11 +19,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.node_agent.spool.due import DueQueue
-from tdc.node_agent.spool.values import Copy, CopyState, Destination
+from tdc.node_agent.spool.values import Backlog, Copy
 from tdc.shared.mail.address import domain_of
 
 RECENT_BYTES = 32 * 1024**2
-"""Content kept in memory between hold and claim, so that a flowing queue is not read back."""
+"""Bytes of content kept in memory between hold and claim: a queue that flows is not read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +36,14 @@ class Entry:
 
 
 class Ledger:
-    """Counts and sets, changed by one thread without waiting."""
+    """Counts and sets. One thread changes them, and no method waits."""
 
     def __init__(self) -> None:
         self.messages = 0
         self.bytes = 0
         self.newest: float | None = None
         self.due = DueQueue()
-        self.aside: Counter[CopyState] = Counter()
+        self.dead = 0
         self._held: dict[int, Entry] = {}
         self._claimed: dict[int, Entry] = {}
         self._reading: Counter[str] = Counter()
@@ -48,7 +55,7 @@ class Ledger:
     def load_queued(self, rows: Iterable[tuple[str, int, float, int]], latest: float) -> None:
         """Add what waits: intake, mid, next_at, size.
 
-        A time behind `latest` was written while the clock was wrong: such a copy is due at once.
+        A time after `latest` was written while the clock was wrong: such a copy is due at once.
         """
 
         def waiting() -> Iterable[tuple[str, int, float]]:
@@ -58,11 +65,11 @@ class Ledger:
 
         self.due.fill(waiting())
 
-    def load_aside(self, state: CopyState, sizes: Iterable[int]) -> None:
-        """Add what is set aside."""
+    def load_dead(self, sizes: Iterable[int]) -> None:
+        """Add dead copies: they count against the bounds."""
         for size in sizes:
             self.add(size)
-            self.aside[state] += 1
+            self.dead += 1
 
     # Bounds count from the moment a hold is asked for
 
@@ -78,7 +85,7 @@ class Ledger:
 
     # The life of a copy
 
-    def hold(self, copy: Copy) -> None:
+    def add_held(self, copy: Copy) -> None:
         """A copy (already counted) is durable."""
         self._held[copy.mid] = Entry(copy.intake, len(copy.content), copy.taken_at)
         self.newest = copy.taken_at
@@ -92,7 +99,7 @@ class Ledger:
         self.due.push(entry.intake, mid, min(entry.due_at, now))
 
     def discard(self, mid: int) -> None:
-        """A held copy goes away."""
+        """A held copy leaves the spool."""
         self.remove(self._held.pop(mid).size)
         self.recall(mid)
 
@@ -115,39 +122,39 @@ class Ledger:
         entry = self._claimed.pop(mid)
         self.due.push(entry.intake, mid, min(entry.due_at, now))
 
-    def finish(self, mid: int) -> None:
-        """A claimed copy is delivered."""
+    def deliver(self, mid: int) -> None:
+        """A claimed copy is delivered, and gone."""
         self.remove(self._claimed.pop(mid).size)
 
-    def put_off(self, mid: int, next_at: float) -> None:
+    def defer(self, mid: int, next_at: float) -> None:
         """A claimed copy waits until `next_at`."""
         self.due.push(self._claimed.pop(mid).intake, mid, next_at)
 
-    def put_aside(self, mid: int, state: CopyState) -> None:
-        """A claimed copy is not tried any more; it still counts against the bounds."""
-        del self._claimed[mid]
-        self.aside[state] += 1
+    def mark_dead(self, mid: int) -> None:
+        """A copy taken from `due`, or claimed, is dead; it still counts against the bounds."""
+        self._claimed.pop(mid, None)
+        self.dead += 1
 
     def is_recent(self, mid: int) -> bool:
-        """Say whether `recall` will give the copy."""
+        """Whether `recall` would return the copy."""
         return mid in self._recent
 
     def recall(self, mid: int) -> Copy | None:
-        """Return the copy if it is still in memory, and let go of it."""
+        """Return the copy if it is still in memory, and forget it."""
         copy = self._recent.pop(mid, None)
         if copy is not None:
             self._recent_bytes -= len(copy.content)
         return copy
 
     def lose_file(self) -> tuple[list[Copy], list[int]]:
-        """Let go of what only the file knew; return what the new one can be given.
+        """Forget what only the lost file knew; return what the new file can be given.
 
-        That is the content that is still in memory, and which of it waits. A copy in somebody's
-        hands stays in their hands.
+        That is the copies whose content is still in memory, and which of them are queued. A copy
+        that somebody has in hand stays there.
         """
         copies = list(self._recent.values())
         self.due.keep(self._recent)
-        self.aside.clear()
+        self.dead = 0
         in_hand = [*self._held.values(), *self._claimed.values()]
         self.messages = len(self._held) + self.queued
         self.bytes = sum(entry.size for entry in in_hand)
@@ -158,23 +165,23 @@ class Ledger:
 
     @property
     def held(self) -> int:
-        """Copies whose original has not been answered."""
+        """Copies whose original the next hop has not answered."""
         return len(self._held)
 
     @property
     def queued(self) -> int:
-        """Copies that wait or are in delivery's hands."""
+        """Copies that wait, are being read, or are in delivery's hands."""
         return len(self.due) + len(self._claimed) + self._reading.total()
 
-    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Destination]:
-        """Return intake domain -> what waits; `oldest` is by intake."""
+    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Backlog]:
+        """Intake domain -> what waits; `oldest` is by intake."""
         waiting = Counter(self.due.waiting()) + self._reading
         waiting.update(entry.intake for entry in self._claimed.values())
-        found: dict[str, Destination] = {}
+        found: dict[str, Backlog] = {}
         for intake, copies in waiting.items():
             domain = domain_of(intake)
-            before = found.get(domain, Destination(0, None))
+            before = found.get(domain, Backlog(0, None))
             ages = [before.oldest, oldest.get(intake) if copies else None]
             known = [age for age in ages if age is not None]
-            found[domain] = Destination(before.waiting + copies, min(known, default=None))
+            found[domain] = Backlog(before.waiting + copies, min(known, default=None))
         return found

@@ -1,7 +1,16 @@
-"""Opening the spool's file: read what waits, mend or set aside what can't be read.
+"""Opening the spool's file: read what waits, repair or set aside what can't be read.
 
-The same at the start and after each failure while the agent runs. What differs: at the start the
-queue is read from the file; later it is in memory, and the file only has to take marks again.
+It happens at the start and after each failure while the agent runs. At the start the queue is read
+from the file; later it is in memory, and the file only has to accept marks again.
+
+The order of the first opening matters. Nothing is trusted before a trial copy could be written and
+rolled back. Then impossible rows and poisonous copies are marked dead, so that the queue can be
+read without them; then held copies are queued; then the queue is read. Each step is durable before
+the next, and each may be repeated: a crash anywhere leaves a file that opens the same way.
+
+Damage is answered by the least that helps: a damaged row costs one copy, a damaged index is rebuilt
+and costs nothing, and only a file that can't be used at all is set aside, whole, for `sqlite3
+FILE .recover`.
 """
 
 from __future__ import annotations
@@ -18,28 +27,27 @@ from tdc.node_agent.spool.database import (
     DatabaseTooNew,
     DatabaseUnreadable,
 )
-from tdc.node_agent.spool.errors import SpoolError
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.suspects import Suspects
-from tdc.node_agent.spool.values import CopyState
+from tdc.node_agent.spool.values import CopyState, SpoolError
 from tdc.shared.edge.clock import Clock
 
 LONGEST_WAIT = 86_400.0
 """Seconds that no copy waits for its next attempt: the most that `retry.maximum` may be."""
 
 DAMAGED_TRIES = 3
-"""Failures in a row that met damage, with the indexes made anew in between, after which the file
-is set aside while the agent runs: it would take no copy and no mark any more."""
+"""Failures in a row that met damage, with the indexes rebuilt in between, after which the file is
+set aside while the agent runs: it would take no copy and no mark any more."""
 
 VANISHED = (
-    "the spool's file was missing or empty; the copies it held are lost to us, unless it was set "
-    "aside just before: look for spool.damaged-* in its folder"
+    "the spool's file was missing or empty; the copies in it are lost, unless it was set aside "
+    "just before: look for spool.damaged-* in its folder"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedSpool:
     """A file that was opened and read."""
 
     database: Database
@@ -47,17 +55,17 @@ class Opened:
     highest_mid: int
     were_held: int
     suspects: Suspects
-    damaged: Mapping[int, str] = field(default_factory=dict)
-    """MID -> reason of each copy that was set aside now."""
+    found_dead: Mapping[int, str] = field(default_factory=dict)
+    """MID -> reason of each copy that was found damaged, or poisonous, now."""
     warning: str | None = None
 
 
-def open_file(folder: SpoolFolder, now: float) -> Opened:
-    """Open and read the file; one that can't be read is set aside, and the warning says where."""
+def open_file(folder: SpoolFolder, now: float) -> OpenedSpool:
+    """Open and read the file. If it can't be read it is set aside, and the warning says where."""
     try:
         try:
             return _read(folder, now)
-        except DatabaseUnreadable:  # damage in an index alone is mended, and loses nothing
+        except DatabaseUnreadable:  # damage in an index alone can be repaired, and loses nothing
             return _read(folder, now, reindex=True)
     except DatabaseTooNew as error:
         raise SpoolError(
@@ -73,46 +81,44 @@ def _set_aside(folder: SpoolFolder, now: float, reason: str) -> str:
     """Set the file aside; return the alarm."""
     aside = folder.set_aside(now)
     return (
-        f"the spool's file could not be read ({reason}); it is kept as {aside}, the copies in "
-        "it were not delivered, and a new one was begun"
+        f"the spool's file could not be read ({reason}). It is kept as {aside}; the copies in it "
+        "were not delivered. A new file is in use"
     )
 
 
-def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> Opened:
+def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> OpenedSpool:
     database = Database(folder.database_path())
     try:
         if reindex:
             database.reindex()
         database.check_that_it_takes_copies()
-        damaged = dict.fromkeys(database.set_aside_nonsense(now), NONSENSE)
-        damaged |= _set_aside_poison(database, folder.suspects, now)
+        database.rename_damaged()
+        found_dead = dict.fromkeys(database.mark_nonsense_dead(now), NONSENSE)
+        found_dead |= _mark_poison_dead(database, folder.suspects, now)
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED), now + LONGEST_WAIT)
-        for state in (CopyState.DEAD, CopyState.DAMAGED):
-            ledger.load_aside(state, (size for _, _, _, size in database.load(state)))
+        ledger.load_dead(size for _, _, _, size in database.load(CopyState.DEAD))
         if database.is_new and folder.reserved_mid:
             highest_mid = folder.reserved_mid
             folder.suspects.begin(highest_mid)
-            return Opened(
+            return OpenedSpool(
                 database, ledger, highest_mid, were_held, folder.suspects, warning=VANISHED
             )
         # Without a history, as after a try that made the file and no more, the bound goes on.
         highest_mid = database.highest_mid() or folder.reserved_mid
         folder.suspects.begin(highest_mid)
-        return Opened(database, ledger, highest_mid, were_held, folder.suspects, damaged)
+        return OpenedSpool(database, ledger, highest_mid, were_held, folder.suspects, found_dead)
     except BaseException:
         database.close()
         raise
 
 
-def _set_aside_poison(database: Database, suspects: Suspects, now: float) -> dict[int, str]:
-    """Set aside each copy that the agent died of again and again."""
+def _mark_poison_dead(database: Database, suspects: Suspects, now: float) -> dict[int, str]:
+    """Mark dead each copy that the agent died of again and again."""
     waiting = {mid: why for mid, why in suspects.poison().items() if database.waits(mid)}
-    damaged = CopyState.DAMAGED
     if waiting:
-        asides = [(mid, now, str(damaged), why, str(damaged)) for mid, why in waiting.items()]
-        database.write(Batch(asides=asides))
+        database.write(Batch(dead=[(mid, now, why) for mid, why in waiting.items()]))
     suspects.forget()
     return waiting
 
@@ -120,15 +126,15 @@ def _set_aside_poison(database: Database, suspects: Suspects, now: float) -> dic
 class SpoolFile:
     """The file as the writer's thread has it. Not open at first: opening is the first recovery.
 
-    `on_opened` is told what was read when the file is open for the first time; `on_lost` is told
-    an alarm when a new file was begun while the agent runs. Both are called by that thread.
+    Called by that thread: `on_opened` with what was read, when the file is open for the first time;
+    `on_lost` with an alarm, when a new file had to be begun while the agent runs.
     """
 
     def __init__(
         self,
         path: Path,
         clock: Clock,
-        on_opened: Callable[[Opened], None],
+        on_opened: Callable[[OpenedSpool], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._path = path
@@ -153,32 +159,32 @@ class SpoolFile:
         assert self._database is not None
         return self._database
 
-    def open(self, kept: Batch) -> set[str]:
-        """Open the file, the first time or anew, and write `kept`.
+    def open_or_reopen(self, kept: Batch) -> set[str]:
+        """Open the file, or open it again, and write `kept`.
 
-        Returns the intakes that copies in it wait for, if it is the first time. Raises
+        Returns, the first time, the intakes that copies in it wait for. Raises
         SpoolLocked, SpoolError, DatabaseFault, OSError; then it may be called again.
         """
         if self._folder is None:
             return self._open_first()
-        self._open_anew(self._folder, kept)
+        self._reopen(self._folder, kept)
         self._damaged = 0
         return set()
 
     def failed(self, error: Exception) -> str:
-        """Note that a use of the file, or its opening, failed; return the reason in words."""
+        """Note that opening or using the file failed; return the reason in words."""
         self._damaged = self._damaged + 1 if isinstance(error, DatabaseUnreadable) else 0
         self._reason = _in_words(error)
         return self._reason
 
     def close(self) -> None:
-        """Close the file, let go of the folder."""
+        """Close the file, unlock the folder."""
         self._close_database()
         if self._folder is not None:
             self._folder.close()
 
     def _open_first(self) -> set[str]:
-        folder = SpoolFolder.open(self._path)
+        folder = SpoolFolder.locked(self._path)
         try:
             opened = open_file(folder, self._clock())
         except (DatabaseFault, OSError) as error:
@@ -194,7 +200,7 @@ class SpoolFile:
         self._on_opened(opened)
         return set(opened.ledger.due.waiting())
 
-    def _open_anew(self, folder: SpoolFolder, kept: Batch) -> None:
+    def _reopen(self, folder: SpoolFolder, kept: Batch) -> None:
         self._close_database()
         if self._damaged >= DAMAGED_TRIES:
             self._aside = _set_aside(folder, self._clock(), self._reason)

@@ -1,6 +1,6 @@
 -- Every query of the spool. A line "-- name: NAME" starts one; the parser is in database.py.
--- Lists are handed over as one JSON text, so that a group takes one call into SQLite.
--- The database's rows after VALUES are repeated by database.py.
+-- A list is passed as one JSON text, so that a group takes one call into SQLite.
+-- database.py repeats the row after VALUES to insert several at once.
 
 -- name: insert_copies
 INSERT INTO copies (mid, state, report_id, intake, envelope, size, taken_at, next_at, attempts, checksum, reason)
@@ -19,22 +19,22 @@ WHERE state = 'held' AND mid IN (SELECT value FROM json_each(?))
 
 -- name: mark_deferred
 UPDATE copies
-SET state = 'queued', attempts = attempts + 1, next_at = json_extract(j.value, '$[2]'),
-    reason = json_extract(j.value, '$[3]')
+SET state = 'queued', attempts = attempts + 1, reason = json_extract(j.value, '$[2]'),
+    next_at = json_extract(j.value, '$[3]')
 FROM json_each(?) AS j
 WHERE mid = json_extract(j.value, '$[0]')
 
--- name: mark_aside
+-- name: mark_dead
 UPDATE copies
-SET state = json_extract(j.value, '$[2]'), reason = json_extract(j.value, '$[3]')
+SET state = 'dead', reason = json_extract(j.value, '$[2]')
 FROM json_each(?) AS j
 WHERE mid = json_extract(j.value, '$[0]')
 
 -- name: insert_events
 INSERT INTO events (mid, at, what, text)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
-       json_extract(value, '$[4]'), json_extract(value, '$[3]')
-FROM json_each(?)
+SELECT json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), ?2,
+       json_extract(j.value, '$[2]')
+FROM json_each(?1) AS j
 
 -- name: insert_finished
 INSERT OR REPLACE INTO finished (mid, report_id, intake, taken_at, finished_at, outcome, text)
@@ -54,6 +54,10 @@ DELETE FROM finished WHERE mid <= (SELECT max(mid) FROM finished) - ?
 -- name: prune_events
 DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?
 
+-- Earlier agents gave a damaged copy a state, and an event, of its own.
+-- name: rename_damaged
+UPDATE copies SET state = 'dead' WHERE state = 'damaged'
+
 -- name: release_all_held
 UPDATE copies SET state = 'queued' WHERE state = 'held'
 
@@ -61,8 +65,8 @@ UPDATE copies SET state = 'queued' WHERE state = 'held'
 -- name: nonsense
 SELECT mid FROM copies
 WHERE typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ?
-   OR state <> 'damaged' AND (
-         state NOT IN ('held', 'queued', 'dead')
+   OR state <> 'dead' AND (
+         state NOT IN ('held', 'queued')
       OR mid NOT BETWEEN 1 AND ?
       OR typeof(intake) <> 'text' OR intake GLOB '*[^!-~]*'
       OR typeof(taken_at) <> 'real' OR taken_at NOT BETWEEN 0 AND ?
@@ -90,12 +94,12 @@ SELECT c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.attempts, c.chec
 FROM copies AS c LEFT JOIN contents AS b ON b.mid = c.mid
 WHERE c.mid = ?
 
--- name: list_state
+-- name: list_dead
 SELECT mid, report_id, intake, envelope, size, taken_at, attempts, reason
-FROM copies WHERE state = ? ORDER BY intake, taken_at LIMIT ?
+FROM copies WHERE state = 'dead' ORDER BY intake, taken_at LIMIT ?
 
 -- name: events_of
-SELECT at, what, text FROM events WHERE mid = ? ORDER BY id
+SELECT at, CASE what WHEN 'damaged' THEN 'dead' ELSE what END, text FROM events WHERE mid = ? ORDER BY id
 
 -- name: finished_of
 SELECT taken_at, finished_at, outcome, text FROM finished WHERE mid = ?

@@ -1,4 +1,4 @@
-"""Frozen values of the spool, shared by ingest, deliver and status."""
+"""PURE. The spool's frozen values and errors, shared by ingest, deliver and status."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from tdc.shared.mail.envelope import Envelope
 
 
 class CopyState(StrEnum):
-    """Where a copy is in its life."""
+    """What a copy in the spool waits for; the file stores these words.
 
-    HELD = "held"  # durable; the next hop has not answered for the original yet
-    QUEUED = "queued"  # to be delivered at `next_at`
-    DEAD = "dead"  # on the dead-letter list, with a reason
-    DAMAGED = "damaged"  # its row can't be trusted, or kills the agent; set aside
+    Two more words complete a copy's life. *Deferred* is queued after a failed attempt: `attempts`
+    counts them and `next_at` is later. *Delivered* copies leave the spool.
+    """
+
+    HELD = "held"  # for the next hop's answer to the original
+    QUEUED = "queued"  # for `next_at`, then for delivery
+    DEAD = "dead"  # for an operator: refused, too old, damaged, or the agent dies of it
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy, as delivery gets it.
+    """A copy, as delivery gets it.
 
     `mid` is its number at this agent; `report_id` the stable left part of the report's
     Message-ID, the same in each attempt; `intake` the message intake address it is due to;
@@ -40,14 +43,13 @@ class Copy:
 class SpoolFacts:
     """What status shows of the spool. Times are Unix seconds, sizes bytes.
 
-    `unhealthy` is the reason why the spool can't write now, None when it can; `warning` is
+    `unhealthy` is the reason why the spool is not writable now, None if it is; `warning` is
     something an operator must look at (a damaged file was set aside).
     """
 
     queued: int
     held: int
     dead: int
-    damaged: int
     bytes: int
     oldest: float | None
     newest: float | None
@@ -56,7 +58,7 @@ class SpoolFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class Backlog:
     """What waits for one intake domain.
 
     `waiting` counts recipients; a report has one, the intake, so it equals the copies waiting.
@@ -68,8 +70,8 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One step in the history of a copy: `at` Unix seconds; `text` is a reply or a reason."""
+class CopyEvent:
+    """A step in the history of a copy: `at` Unix seconds; `text` is a reply or a reason."""
 
     at: float
     what: str
@@ -77,8 +79,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Setaside:
-    """A copy that is not tried any more (dead or damaged), without its content."""
+class DeadLetter:
+    """A copy that is not tried any more, without its content; `reason` says why."""
 
     mid: int
     report_id: str
@@ -89,3 +91,23 @@ class Setaside:
     taken_at: float
     attempts: int
     reason: str
+
+
+class SpoolError(Exception):
+    """The spool can't be opened or used; the text says why and what to do."""
+
+
+class SpoolLocked(SpoolError):
+    """Another process has this spool open; the text names its pid."""
+
+
+class SpoolFull(SpoolError):
+    """A bound (`spool.max_messages`, `spool.max_bytes`) is reached; the copy was not taken."""
+
+
+class SpoolUnavailable(SpoolError):
+    """The spool is not writable now (disk error, disk full, closed); the copy was not taken."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"spool is not writable: {reason}")
+        self.reason = reason

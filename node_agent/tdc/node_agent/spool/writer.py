@@ -1,11 +1,26 @@
-"""The one thread that writes the spool's file: group commit.
+"""The thread that owns the spool's file: group commit.
 
-What is to be written gathers in the event loop and is handed over as one group, which is one
-transaction: the cost of an fsync is shared by all who wait for it, and the thread takes the
-interpreter lock from the loop once for all of them. Promises: a future is resolved after its
-commit, never before; no copy is taken before the file is open, nor after a failed write until a
-write on a freshly opened file succeeds; marks of copies that left the spool (delivered, deferred,
-dead) are kept meanwhile and written first.
+Why groups. An fsync costs about a millisecond, whatever it syncs. So writes gather in the event
+loop and are handed over as one group, which is one transaction and one fsync for all who wait. It
+also saves the interpreter lock: the thread takes it from the busy loop once for each group, not
+once for each copy. A lone caller never waits for company: a group lingers only after one that was
+shared, for 1 ms, or 4 ms if it holds nothing but marks.
+
+Order. Within a group new copies come first, then marks, so that a copy may be held and delivered
+in one transaction. Groups are committed in the order in which they were handed over; while one is
+under way the next gathers. A future is resolved after its group's commit has returned, never
+before: that is what "acknowledged" means here.
+
+The latch. A failed write or fsync closes it. The kernel reports a failed fsync once and then
+forgets the lost pages, so trying again on the same file would succeed and acknowledge what is not
+there. Instead the file is closed and opened again, about every RETRY seconds, and the latch opens
+when a real commit has returned on the fresh connection. While it is closed
+- holds fail, with the reason: the front end then passes or refuses the original;
+- marks (deferred, dead, delivered, discarded) are kept, for they say what has already happened,
+  and are the first transaction after recovery;
+- copies whose hold failed are marked as finished as well: their commit may be found in the log
+  after all, and a copy that was refused must not appear.
+The file is not open at first: opening it is simply the first recovery.
 """
 
 from __future__ import annotations
@@ -14,22 +29,19 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tdc.node_agent.spool.database import MAX_CONTENT, Batch, Database, Read
-from tdc.node_agent.spool.errors import SpoolLocked, SpoolUnavailable
+from tdc.node_agent.spool.database import MAX_CONTENT, Batch, Database
+from tdc.node_agent.spool.group import Ask, Group, Result, resolve, set_done
 from tdc.node_agent.spool.health import FREE_RESERVE, NOT_OPEN
-from tdc.node_agent.spool.opening import Opened, SpoolFile
-from tdc.node_agent.spool.values import Copy
+from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
+from tdc.node_agent.spool.values import Copy, SpoolLocked, SpoolUnavailable
 from tdc.shared.edge.clock import Clock, chance, monotonic
 
-GROUP_OPERATIONS = 1_000
-GROUP_BYTES = 32 * 1024**2
 LINGER = 0.001
 """Seconds that a group gathers while there are others to share its commit with. A lone caller
-does not wait: what follows a group of one goes at once."""
+does not wait: after a group of one the next goes at once."""
 LINGER_MARKS = 0.004
 """The same for marks alone: only the connection that made one waits for it, and not for each."""
 RETRY = 2.0
@@ -44,49 +56,20 @@ REFUSED = "refused"
 """Outcome of a copy that was refused because the file failed."""
 
 REFRESH = 0.5
-"""Seconds that the age of the oldest copy and the free space may lag behind under load."""
+"""Seconds by which the age of the oldest copy and the free space may lag under load."""
 LOW_DISK = FREE_RESERVE + 2 * MAX_CONTENT
 """Free bytes below which a copy may be refused. Then nothing may be written any more, so the free
-space is looked at again without a write, or a disk that was made room on would stay full to us."""
+space is read again without a write; otherwise we would never see that it grew."""
 
-_Future = asyncio.Future[object]
-_Settled = list[tuple[_Future, object, Exception | None]]
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Something to read between two commits."""
-
-    read: Read
-    future: _Future
-
-
-@dataclass(slots=True)
-class _Group:
-    """One transaction, and what is to be read behind it."""
-
-    batch: Batch = field(default_factory=Batch)
-    futures: list[_Future] = field(default_factory=list)
-    marks: list[asyncio.Future[None]] = field(default_factory=list)
-    asks: list[Ask] = field(default_factory=list)
-    intakes: set[str] = field(default_factory=set)
-    highest_mid: int = 0
-    operations: int = 0
-    held_bytes: int = 0
-    expiry: asyncio.TimerHandle | None = None
-
-    @property
-    def full(self) -> bool:
-        return self.operations >= GROUP_OPERATIONS or self.held_bytes >= GROUP_BYTES
 
 
 class Writer:
     """Owns the file. Public methods belong to the event loop, `_run` and below to the thread.
 
     Called in the event loop: `on_opened` once, when the file is open for the first time;
-    `on_lost(alarm)` when it had to be begun anew; `on_fault(reason or None)` when it can't be
-    used, and when it can (again).
+    `on_lost(alarm)` when a new file had to be begun; `on_fault(reason)` when the file can't be
+    used, `on_fault(None)` when it can (again).
     """
 
     oldest: dict[str, float | None]
@@ -102,7 +85,7 @@ class Writer:
         self,
         path: Path,
         clock: Clock,
-        on_opened: Callable[[Opened], None],
+        on_opened: Callable[[OpenedSpool], None],
         on_lost: Callable[[str], None],
         on_fault: Callable[[str | None], None],
     ) -> None:
@@ -110,8 +93,8 @@ class Writer:
         self._file = SpoolFile(path, clock, self._in_loop(on_opened), self._in_loop(on_lost))
         self._intakes: set[str] = set()
         self._on_fault = self._in_loop(on_fault)
-        self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
-        self._gathering = _Group()
+        self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
+        self._gathering = Group()
         self._under_way = 0  # groups handed over and not finished
         self._shared = False  # the last group was for more than one caller
         self._lingering: asyncio.Handle | None = None
@@ -128,7 +111,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
 
     def _in_loop(self, call: Callable[[_T], None]) -> Callable[[_T], None]:
-        """Return what the thread calls to have `call` called in the event loop."""
+        """What the thread calls to have `call` called in the event loop."""
 
         def post(value: _T) -> None:
             self._loop.call_soon_threadsafe(call, value)
@@ -138,7 +121,7 @@ class Writer:
     async def start(self) -> None:
         """Start the thread and wait for the first try to open the file; raises SpoolLocked.
 
-        Any other trouble is told by `on_fault`, and the thread goes on trying.
+        Any other error is reported by `on_fault`, and the thread keeps trying.
         """
         self._thread.start()
         await asyncio.wait({self._begun}, timeout=OPEN_TIMEOUT)
@@ -147,10 +130,10 @@ class Writer:
             raise refusal
 
     async def close(self) -> None:
-        """Write what was submitted, end the thread, close the file, let go of its folder.
+        """Write what was submitted, end the thread, close the file, unlock its folder.
 
-        A disk that does not answer is left behind after CLOSE_TIMEOUT; what is in the file then
-        is what was acknowledged.
+        A disk that does not answer is abandoned after CLOSE_TIMEOUT; the file then holds what was
+        acknowledged.
         """
         self._closing = True
         if self._lingering is not None:
@@ -162,15 +145,15 @@ class Writer:
             self._file.close()
 
     def submit(self, add: Callable[[Batch], None]) -> None:
-        """Have it written with the next group, without waiting."""
+        """Write what `add` adds with the next group; nobody waits for it."""
         add(self._gathering.batch)
         self._gathered(LINGER_MARKS)
 
     def mark(self, add: Callable[[Batch], None]) -> asyncio.Future[None]:
-        """Have a mark written; the future is done when it is durable.
+        """Write a mark; the future is done when it is durable.
 
-        It never ends in an error: if the file fails, or after WRITE_TIMEOUT, it is done as well;
-        the mark is kept then, and is the first thing written when the file is back.
+        It never ends in an error: if the file fails, or after WRITE_TIMEOUT, it is done as well.
+        The mark is kept then, and is the first thing written when the file is back.
         """
         future: asyncio.Future[None] = self._loop.create_future()
         add(self._gathering.batch)
@@ -178,8 +161,8 @@ class Writer:
         self._gathered(LINGER_MARKS)
         return future
 
-    def hold(self, copy: Copy) -> _Future:
-        """Have a new copy written; the future is done when it is durable.
+    def write_copy(self, copy: Copy) -> asyncio.Future[object]:
+        """Write a new copy; the future is done when it is durable.
 
         It ends in SpoolUnavailable if the file fails, in TimeoutError after WRITE_TIMEOUT.
         """
@@ -187,8 +170,8 @@ class Writer:
         group.highest_mid = max(group.highest_mid, copy.mid)
         group.intakes.add(copy.intake)
         group.held_bytes += len(copy.content)
-        group.batch.holds.append(copy)
-        future: _Future = self._loop.create_future()
+        group.batch.held.append(copy)
+        future: asyncio.Future[object] = self._loop.create_future()
         group.futures.append(future)
         self._gathered()
         return future
@@ -211,14 +194,14 @@ class Writer:
         group = self._gathering
         group.operations += 1
         if group.expiry is None:  # one timer for all that share the commit
-            group.expiry = self._loop.call_later(WRITE_TIMEOUT, _expire, group)
-        if group.full or self._closing:
+            group.expiry = self._loop.call_later(WRITE_TIMEOUT, group.expire)
+        if group.is_full or self._closing:
             self._hand_over()
         elif not self._under_way:
             self._linger(linger)
 
     def _linger(self, seconds: float) -> None:
-        """Hand the group over soon: behind what the loop does now, or in `seconds` if shared."""
+        """Hand the group over soon: after what the loop does now, or in `seconds` if shared."""
         if not self._shared:
             seconds = 0.0
         end = self._loop.time() + seconds
@@ -235,13 +218,13 @@ class Writer:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        group, self._gathering = self._gathering, _Group()
+        group, self._gathering = self._gathering, Group()
         if group.operations:
             self._shared = group.operations > 1
             self._under_way += 1
             self._queue.put(group)
 
-    def _finished(self, group: _Group, settled: _Settled) -> None:
+    def _finished(self, group: Group, settled: list[Result]) -> None:
         if group.expiry is None:  # made by the thread itself
             return
         group.expiry.cancel()
@@ -249,8 +232,8 @@ class Writer:
         if self._gathering.operations and not self._under_way:
             urgent = self._gathering.futures or self._gathering.asks
             self._linger(LINGER if urgent else LINGER_MARKS)
-        _resolve(settled)
-        _set_done(group.marks)
+        resolve(settled)
+        set_done(group.marks)
 
     # The thread
 
@@ -270,7 +253,7 @@ class Writer:
             self._recover()  # a last try: what is not marked now is delivered again
 
     def _begin(self) -> None:
-        """Open the file for the first time; who started us is told if another agent has it."""
+        """Open the file for the first time; `start` raises if another agent has it."""
         refusal = None
         self.busy_since = monotonic()
         try:
@@ -284,8 +267,8 @@ class Writer:
         self.busy_since = None
         self._loop.call_soon_threadsafe(self._begun.set_result, refusal)
 
-    def _next_group(self) -> _Group | None:
-        """Wait for the next group; an empty one where there is work without one. None ends."""
+    def _next_group(self) -> Group | None:
+        """Wait for the next group; an empty one if there is work without any. None ends."""
         if self._fault is not None:
             timeout: float | None = RETRY / 2
         else:
@@ -293,20 +276,20 @@ class Writer:
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
-            return _Group()
+            return Group()
 
-    def _work(self, group: _Group) -> _Settled:
+    def _work(self, group: Group) -> list[Result]:
         """Commit and read for a group; return how each future ends."""
         if self._fault is not None and monotonic() >= self._retry_at:
             self._recover()
         if self._fault is None:
-            self._try(lambda: self._commit(group))
+            self._try(lambda: self._write_group(group))
         if self._fault is not None:
             return self._refuse(group)
-        settled: _Settled = [(future, None, None) for future in group.futures]
+        settled: list[Result] = [(future, None, None) for future in group.futures]
         return settled + [self._answer(ask) for ask in group.asks]
 
-    def _commit(self, group: _Group) -> None:
+    def _write_group(self, group: Group) -> None:
         self._intakes |= group.intakes
         self._file.folder.reserve(group.highest_mid)
         if group.batch:
@@ -320,27 +303,27 @@ class Writer:
         self.free_bytes = self._file.folder.free_bytes()
         self.oldest = {intake: self._file.database.oldest(intake) for intake in self._intakes}
 
-    def _refuse(self, group: _Group) -> _Settled:
-        """Fail whoever waits; keep the marks of what has already happened."""
+    def _refuse(self, group: Group) -> list[Result]:
+        """Fail all who wait; keep the marks of what has already happened."""
         batch, kept = group.batch, self._unwritten
-        kept.releases += batch.releases
-        kept.defers += batch.defers
-        kept.asides += batch.asides
-        kept.finishes += batch.finishes
+        kept.released += batch.released
+        kept.deferred += batch.deferred
+        kept.dead += batch.dead
+        kept.finished += batch.finished
         # A commit whose fsync failed may still be found in the log when the file is opened
         # again; these copies were refused, so they must not appear then.
-        kept.finishes += [(copy.mid, copy.taken_at, REFUSED, "") for copy in batch.holds]
+        kept.finished += [(copy.mid, copy.taken_at, REFUSED, "") for copy in batch.held]
         refused = SpoolUnavailable(self._fault or "")
         waiting = group.futures + [ask.future for ask in group.asks]
         return [(future, None, refused) for future in waiting]
 
     def _recover(self) -> None:
-        """Open the file, anew if it was open, and write what was kept; then the latch opens."""
+        """Open the file (again) and write what was kept; then the latch opens."""
         if self._try(self._open):
             self._set_fault(None)
 
     def _open(self) -> None:
-        self._intakes |= self._file.open(self._unwritten)
+        self._intakes |= self._file.open_or_reopen(self._unwritten)
         self._unwritten = Batch()
         self._refresh()
 
@@ -362,31 +345,8 @@ class Writer:
             self._fault = fault
             self._on_fault(fault)
 
-    def _answer(self, ask: Ask) -> tuple[_Future, object, Exception | None]:
+    def _answer(self, ask: Ask) -> Result:
         try:
             return ask.future, ask.read(self._file.database), None
         except Exception as error:  # whatever a damaged row may cause, the thread must live
             return ask.future, None, SpoolUnavailable(str(error) or repr(error))
-
-
-def _expire(group: _Group) -> None:
-    for future in group.futures:
-        if not future.done():
-            future.set_exception(TimeoutError())
-    _set_done(group.marks)
-
-
-def _set_done(marks: list[asyncio.Future[None]]) -> None:
-    for mark in marks:
-        if not mark.done():
-            mark.set_result(None)
-
-
-def _resolve(settled: _Settled) -> None:
-    for future, value, error in settled:
-        if future.done():  # the caller went away
-            continue
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(value)

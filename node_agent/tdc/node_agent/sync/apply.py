@@ -1,9 +1,9 @@
-"""What is in force on this machine, and how that changes: persist, then swap, then acknowledge.
+"""The settings in force on this machine, and how they change: persist, swap, then acknowledge.
 
-In: wanted settings that fit their hash. Out: the settings that every room asks for with
-`current`, an outcome for the manager.
-Promise: settings that do not fit this machine never run; what was acknowledged is on disk; a
-room sees either the old settings or the new ones.
+In: wanted settings that fit their hash. Out: the settings that every room reads with `current`, an
+outcome for the manager.
+Promise: settings that do not fit this machine never run; what was acknowledged is on disk; a room
+sees either the old settings or the new, never a mixture.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ Listener = Callable[[ConnectorSettings], None]
 
 
 class InForce:
-    """The settings in force. One event loop; `open` is the way to make one."""
+    """The settings in force. One event loop; use `open` to make it."""
 
     def __init__(self, folder: Path, start: last_good.LastGood, log: TdcLog, clock: Clock) -> None:
         self._folder = folder
         self._log = log
         self._clock = clock
         self._listeners: list[Listener] = []
-        # One thread, so that two writes never overtake each other, whoever stopped waiting.
+        # One thread, so that no write overtakes another, even if its caller stopped waiting.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="settings")
         self._current = _in_use(start.settings)
         self.running: Running = start.running
         self.last_attempt: Attempt | None = None
         self.passing = False
-        """True if the last attempt failed for a reason that may pass: offer it again."""
+        """True if the last attempt failed for a temporary reason: it should be offered again."""
         self.warnings: tuple[str, ...] = start.warnings
 
     @classmethod
@@ -61,23 +61,23 @@ class InForce:
         return in_force
 
     def close(self) -> None:
-        """Finish what is being written."""
+        """Wait for writes under way."""
         self._disk.shutdown()
 
     def current(self) -> ConnectorSettings:
-        """Return the settings in force now; a message uses one such value from end to end."""
+        """The settings in force now; a message uses one such value from end to end."""
         return self._current
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with the settings now and after each change. It must not block."""
         self._listeners.append(listener)
-        self._tell(listener)
+        self._notify(listener)
 
     async def apply(self, wanted: Wanted) -> Settled:
-        """Put `wanted` in force, or say why not; never raises.
+        """Put `wanted` in force, or report why not; never raises.
 
-        Once begun it is finished, though the stream may end meanwhile: what is on disk, and would
-        run after a restart, is what runs.
+        Once begun it is finished, even if the stream ends meanwhile: what is on disk, and would run
+        after a restart, is what runs.
         """
         return await finished(self._apply(wanted), name="apply settings")
 
@@ -90,12 +90,12 @@ class InForce:
         try:
             await self._on_disk(last_good.save, self._folder, running, wanted.settings)
         except durable_file.NotWritten as error:
-            reason = f"the settings can't be kept on disk: {error}; it is tried again"
+            reason = f"can't save the settings: {error}; trying again"
             return await self.refuse(wanted, reason, again=True)
         self.running, self.warnings = running, ()
         self._current = _in_use(wanted.settings)
         for listener in self._listeners:
-            self._tell(listener)
+            self._notify(listener)
         self._log.settings_applied(wanted.revision, wanted.hash)
         return await self._settle(wanted, "", again=False)
 
@@ -107,26 +107,26 @@ class InForce:
     async def _settle(self, wanted: Wanted, reason: str, *, again: bool) -> Settled:
         attempt = Attempt(wanted.revision, wanted.hash, not reason, reason, self._clock())
         self.last_attempt, self.passing = attempt, again
-        # A passing failure is not kept: after a restart the settings are to be offered again.
+        # A temporary failure is not kept: after a restart the settings should be offered again.
         if not again:
             try:
                 await self._on_disk(_save_attempt, self._folder, attempt)
             except durable_file.NotWritten as error:
-                self._log.warning(f"the outcome of the last attempt can't be kept: {error}")
+                self._log.warning(f"can't save the outcome of the last attempt: {error}")
         return Settled(attempt, self.running, again)
 
     async def _on_disk(self, work: Callable[..., None], *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
 
-    def _tell(self, listener: Listener) -> None:
+    def _notify(self, listener: Listener) -> None:
         try:
             listener(self._current)
-        except Exception as error:  # one room's fault must not keep the others on old settings
-            self._log.error(f"a part of the agent could not take the settings: {error!r}")
+        except Exception as error:  # the other rooms must get the settings all the same
+            self._log.error(f"part of the agent could not apply the settings: {error!r}")
 
 
 def _in_use(settings: Settings) -> ConnectorSettings:
-    # Only a file written before a setting existed lacks it; `objection` lets nothing else lack.
+    # Only a file written before a setting existed lacks it: `objection` refuses any other gap.
     return ConnectorSettings.from_values(default_values() | dict(settings))
 
 
@@ -152,7 +152,7 @@ def _save_attempt(folder: Path, attempt: Attempt) -> None:
 
 
 def _load_attempt(folder: Path) -> Attempt | None:
-    """Return the last attempt; None if it is not known, or another version made it.
+    """The last attempt; None if it is unknown, or another version made it.
 
     Another version may accept what its predecessor refused.
     """
@@ -161,7 +161,7 @@ def _load_attempt(folder: Path) -> Attempt | None:
         if document.pop("agent_version") != VERSION:
             return None
         attempt = Attempt(**document)
-        attempt_to_wire(attempt)  # it is told to the manager at each connect: it must fit
+        attempt_to_wire(attempt)  # it is reported at each connect, so it must fit the message
         return attempt
     except (
         durable_file.NotReadable,

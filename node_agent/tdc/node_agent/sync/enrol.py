@@ -1,7 +1,7 @@
 """Enrolment: a join token and a key made here -> this machine's certificate.
 
-The manager is believed only if the CA it presents is the one that the token names; the token
-is not sent before. Until the certificate has come and fits, what was there stays untouched.
+The manager is trusted only if it presents the CA that the token names; the token is not sent
+before that is certain. Until a valid certificate has arrived, an earlier identity stays untouched.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tdc.shared.sync.join_token import NotAToken, authority_of
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 TIMEOUT = 20.0
-"""Seconds that the manager may take."""
+"""Seconds for each of the manager's answers."""
 
 
 class EnrolFailed(Exception):
-    """No certificate; the text says why and what to do. What was there before still is."""
+    """No certificate; the text says why and what to do. An earlier identity is untouched."""
 
 
 async def enrol(address: str, token: str, identity_folder: Path, state_folder: Path) -> Identity:
@@ -41,7 +41,7 @@ async def enrol(address: str, token: str, identity_folder: Path, state_folder: P
         await asyncio.to_thread(_save, made, identity_folder, state_folder)
     except (IdentityUnusable, durable_file.NotWritten) as error:
         raise EnrolFailed(
-            f"{error}; the token is used up now, so make a new one for the next try"
+            f"{error}; the token is used up, so make a new one before you try again"
         ) from None
     return made
 
@@ -53,17 +53,17 @@ async def _ask(address: str, ca_pem: bytes, token: str, key_pem: bytes) -> agent
         try:
             return await stub.Enrol(request, timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            raise EnrolFailed(_said(address, error)) from None
+            raise EnrolFailed(_reason(address, error)) from None
 
 
-def _said(address: str, error: grpc.aio.AioRpcError) -> str:
+def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
     details = error.details() or "no reason given"
     if error.code() is grpc.StatusCode.UNAVAILABLE and "socket closed" in details.lower():
         return (
-            f"the manager at {address} ended the connection: is that its port for enrolment? "
-            "(7444 unless told otherwise; 7443 wants a certificate, which this machine has not yet)"
+            f"the manager at {address} closed the connection: port 7443 requires a certificate; "
+            "use the enrolment port 7444 (unless enrol_port of the manager is another)"
         )
-    return f"the manager at {address} said: {details}"
+    return f"the manager at {address} refused: {details}"
 
 
 def _save(made: Identity, identity_folder: Path, state_folder: Path) -> None:
@@ -72,6 +72,6 @@ def _save(made: Identity, identity_folder: Path, state_folder: Path) -> None:
     except (NotEnrolled, IdentityUnusable):
         before = None
     if before is not None and before.cluster != made.cluster:
-        # Another cluster counts its own revisions; its first one must not look too old.
+        # Another cluster counts its own revisions; its first must not look out of date.
         last_good.forget_history(state_folder)
     identity.save(identity_folder, made)

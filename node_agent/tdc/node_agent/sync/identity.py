@@ -1,20 +1,21 @@
-"""This machine's identity on disk: key, certificate, the CA it believes.
+"""This machine's identity on disk: key, certificate, and the CA it trusts.
 
-``machine.key`` (0600), ``machine.pem``, ``ca.pem``. A certificate is replaced by an atomic
-rename and keeps its key, so there is no moment at which key and certificate do not belong
-together. Nothing here ever deletes an identity: a manager that is confused must not be able to
-make a machine forget who it is.
+``machine.key`` (0600), ``machine.pem``, ``ca.pem``. A certificate is replaced by an atomic rename
+and keeps its key, so key and certificate match at every moment. Nothing here ever deletes an
+identity: a manager with a fault must not be able to make a machine forget who it is.
 """
 
 from __future__ import annotations
 
 import datetime
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge import durable_file
 from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
 
@@ -22,11 +23,11 @@ KEY, CERTIFICATE, AUTHORITY = "machine.key", "machine.pem", "ca.pem"
 
 
 class NotEnrolled(Exception):
-    """There is no identity in the folder: `tdc-agent enrol` makes one."""
+    """There is no identity in the folder: run `tdc-agent enrol`."""
 
 
 class IdentityUnusable(Exception):
-    """The identity's files can't be read or do not belong together; enrol anew."""
+    """The identity's files can't be read or do not match; enrol again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ class Identity:
     ends: float
 
     def renew_at(self, jitter: float) -> float:
-        """Return when to renew: at half life, give or take a tenth of it by `jitter` in [0, 1)."""
+        """When to renew: at 45 to 55 % of the life, by `jitter` in [0, 1)."""
         life = self.ends - self.begins
         return self.begins + life * (0.45 + 0.1 * jitter)
 
 
 def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Identity:
-    """Check that the parts belong together; raises IdentityUnusable."""
+    """Check that the parts match; raises IdentityUnusable."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         authority = x509.load_pem_x509_certificate(ca_pem)
@@ -59,11 +60,11 @@ def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Iden
         peer = parse_identity(uri)
         same_key = certificate.public_key() == key.public_key()
     except (NotAnIdentity, ValueError, TypeError, x509.ExtensionNotFound) as error:
-        raise IdentityUnusable(f"the machine's certificate can't be used: {error}") from None
+        raise IdentityUnusable(f"can't use the machine's certificate: {error}") from None
     except Exception as error:  # a signature that does not verify, an algorithm not known
-        raise IdentityUnusable(f"the machine's certificate is not the CA's: {error!r}") from None
+        raise IdentityUnusable(f"the machine's certificate is not from its CA: {error!r}") from None
     if not isinstance(peer, MachinePeer) or not same_key:
-        raise IdentityUnusable("the machine's key and certificate do not belong together")
+        raise IdentityUnusable("the machine's key and certificate do not match")
     return Identity(
         key_pem,
         certificate_pem,
@@ -89,8 +90,17 @@ def load(folder: Path) -> Identity:
         return make_identity(*parts)
     except IdentityUnusable as error:
         raise IdentityUnusable(
-            f"{str(error).rstrip('.')} ({folder}): enrol this machine anew by `tdc-agent enrol`"
+            f"{str(error).rstrip('.')} ({folder}): enrol this machine again with `tdc-agent enrol`"
         ) from None
+
+
+def name_or_hostname(folder: Path, log: TdcLog) -> str:
+    """The machine's name in its certificate; without a usable one, logged, this host's name."""
+    try:
+        return load(folder).machine
+    except (NotEnrolled, IdentityUnusable) as error:
+        log.error(f"{error}; mail flow continues with current settings")
+        return socket.gethostname()
 
 
 def save(folder: Path, identity: Identity) -> None:
@@ -116,7 +126,7 @@ def new_key() -> bytes:
 
 
 def request_for(key_pem: bytes) -> str:
-    """Return a certificate request, PEM: it says nothing but the public key."""
+    """A certificate request, PEM: it holds nothing but the public key."""
     key = serialization.load_pem_private_key(key_pem, password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey), "new_key makes no other kind"
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
@@ -124,5 +134,5 @@ def request_for(key_pem: bytes) -> str:
 
 
 def day(seconds: float) -> str:
-    """Return a moment as words for a log line."""
+    """Unix time in words, for a log line."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%d %b %Y %H:%M UTC")

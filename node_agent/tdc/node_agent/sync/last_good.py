@@ -2,10 +2,10 @@
 
 Two files, ``settings`` and ``settings.before``, each with a checksum in its first line. A save
 first copies what runs to ``settings.before``, then replaces ``settings``; each step is durable
-before the next begins, so at any moment at least one of them is whole.
+before the next begins, so at any moment at least one of the files is whole.
 
-Reading: the newest that is whole; else the built-in defaults, which copy nothing and let all
-mail pass. Whatever is not as it should be is in `warnings`, for the log and for status.
+Reading: the newest file that is whole; otherwise the built-in defaults, which copy nothing and let
+all mail pass. Damage is reported in `warnings`, for the log and for status.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def save(folder: Path, running: Running, settings: Mapping[str, Any]) -> None:
 
 
 def load(folder: Path) -> LastGood:
-    """Return what to start from; never raises, for mail must flow."""
+    """What to start from; never raises, because mail must flow."""
     try:
         return _read(folder / NEWEST)
     except durable_file.Missing:
@@ -64,12 +64,12 @@ def load(folder: Path) -> LastGood:
     except durable_file.NotReadable as error:
         nothing = (
             f"the last applied settings are lost ({trouble}; {error}): copying is off until a "
-            "manager sends settings; mail passes"
+            "manager sends settings; mail flow continues"
         )
         return LastGood(warnings=(nothing,))
     older = (
-        f"the last applied settings are lost ({trouble}): those of revision "
-        f"{before.running.revision} run until a manager sends settings"
+        f"the last applied settings are lost ({trouble}): running revision "
+        f"{before.running.revision} until a manager sends settings"
     )
     return replace(before, warnings=(older,))
 
@@ -102,10 +102,10 @@ def _read(path: Path) -> LastGood:
         document = json.loads(content)
         if document["format"] != _FORMAT:
             raise durable_file.NotReadable(
-                f"{path} is of format {document['format']}, this agent knows {_FORMAT}"
+                f"{path} has format {document['format']}; this agent reads {_FORMAT}"
             )
         running = Running(document["revision"], document["hash"], document["store_id"])
-        running_to_wire(running)  # it is told to the manager at each connect: it must fit
+        running_to_wire(running)  # it is reported at each connect, so it must fit the message
         return LastGood(running, checked(document["settings"]))
     except (ValueError, KeyError, TypeError, AttributeError, SettingError, RecursionError) as error:
         raise durable_file.Damaged(f"{path} can't be understood: {error}") from None

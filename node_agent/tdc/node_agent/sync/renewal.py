@@ -1,11 +1,11 @@
 """Renewal of the machine's certificate, by itself, at half life.
 
-A certificate that runs out never stops mail: the agent goes on with what is in force, says so
-loudly, and keeps trying, slowly and with jitter, so that a fleet does not try all at once.
+A certificate that expires never stops mail: the agent continues with the settings in force, logs
+an error, and keeps trying, slowly and with jitter, so that a fleet does not try all at once.
 
-The dates in a certificate are the manager's; this machine's clock may be hours or years off. So a
-certificate is also renewed at half life by the count of seconds since it was seen here, and by that
-count alone where the clock did not fit the dates of a certificate that had just been made.
+The dates in a certificate come from the manager; this machine's clock may be hours or years off.
+So a certificate is also renewed at half life by the seconds counted since it was first seen here,
+and by that count alone if the clock did not fit the dates of a certificate that had just been made.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import asyncio
 from pathlib import Path
 
 import grpc.aio
-import tenacity
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
@@ -24,9 +23,10 @@ from tdc.shared.edge.clock import Chance, Clock, chance, monotonic, wall
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 TIMEOUT = 15.0
+RETRY_FIRST = 1.0
 RETRY_MAXIMUM = 600.0
 LOOK_AGAIN = 60.0
-"""Seconds after which the clock is looked at again: an administrator may have set it."""
+"""Seconds after which the clock is read again: an administrator may have set it."""
 CLOCK_SLACK = 3_600.0
 """Seconds that a certificate may be old, by this machine's clock, when it has just been made."""
 
@@ -67,11 +67,11 @@ class Renewal:
         self.trouble = ""
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what an operator should know of the certificate; empty if all is well."""
+        """What an operator should know of the certificate; empty if all is well."""
         clock = (self._clock_trouble,) if self._clock_trouble else ()
         if not self.trouble:
             return clock
-        when = f"; it ends {identity.day(self.ends)}" if self.ends is not None else ""
+        when = f"; it expires {identity.day(self.ends)}" if self.ends is not None else ""
         return (f"the certificate could not be renewed: {self.trouble}{when}", *clock)
 
     async def run(self) -> None:
@@ -80,7 +80,7 @@ class Renewal:
             try:
                 held = await self._held()
             except (NotEnrolled, IdentityUnusable):
-                await asyncio.sleep(LOOK_AGAIN)  # the stream says so, at each try
+                await asyncio.sleep(LOOK_AGAIN)  # the stream logs it
                 continue
             wait = self._due_in(held)
             if wait > 0:
@@ -89,7 +89,7 @@ class Renewal:
                 await self._until_renewed()
 
     def _due_in(self, held: Identity) -> float:
-        """Return in how many seconds `held` is to be renewed; not above 0 if it is due."""
+        """Seconds until `held` is to be renewed; 0 or less if it is due."""
         if held.certificate_pem != self._seen[0]:
             self._seen = (held.certificate_pem, self._steady())
             self._clock_trouble = ""
@@ -100,11 +100,11 @@ class Renewal:
         if self._clock_trouble:
             return by_count
         if self._clock() < held.begins:
-            return 0.0  # the clock is behind, nobody knows how far: half life may be over
+            return 0.0  # the clock is slow, nobody knows how much: half life may be over
         return min(by_count, held.renew_at(self._jitter) - self._clock())
 
     def _fits(self, held: Identity, age: float) -> bool:
-        """Say whether the clock fits a certificate that was made `age` seconds ago."""
+        """Whether the clock fits a certificate that was made `age` seconds ago."""
         return 0.0 <= self._clock() - held.begins - age <= CLOCK_SLACK
 
     def _note_clock(self, made: Identity) -> None:
@@ -113,53 +113,54 @@ class Renewal:
         self._clock_trouble = ""
         if not self._fits(made, 0.0):
             self._clock_trouble = (
-                f"this machine's clock says {identity.day(self._clock())}, but the manager has "
-                f"just made a certificate that begins {identity.day(made.begins)}: one of the two "
-                "clocks is wrong; times in the log and of retries are too, until it is set"
+                f"this machine's clock reads {identity.day(self._clock())}, but the manager has "
+                f"just issued a certificate valid from {identity.day(made.begins)}: one of the two "
+                "clocks is wrong. Until it is set, times in the log and of retries may be wrong too"
             )
             self._log.warning(self._clock_trouble)
 
     async def _until_renewed(self) -> None:
-        async for attempt in tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(RenewalFailed),
-            wait=tenacity.wait_random_exponential(multiplier=1.0, max=self._retry_maximum),
-        ):
-            with attempt:
-                await self._once(attempt.retry_state.attempt_number)
+        """Try each manager in turn, with full jitter under a doubling bound."""
+        failures = 0
+        while not await self._renewed(failures):
+            bound = min(self._retry_maximum, RETRY_FIRST * 2.0 ** min(failures, 16))
+            failures += 1
+            await asyncio.sleep(self._chance() * bound)
         self._jitter = self._chance()
 
-    async def _once(self, number: int) -> None:
-        """Renew what is on disk now: the machine may have been enrolled anew meanwhile."""
+    async def _renewed(self, failures: int) -> bool:
+        """Renew what is on disk now: the machine may have been enrolled again meanwhile."""
         address = self._managers.addresses[self._next % len(self._managers.addresses)]
         self._next += 1
         try:
             held = await self._held()
-        except (NotEnrolled, IdentityUnusable) as error:
-            raise RenewalFailed(str(error)) from None
+        except (NotEnrolled, IdentityUnusable):
+            return False  # the stream logs it
         try:
             renewed = await _renew(address, held)
             await asyncio.to_thread(identity.save_certificate, self._folder, renewed)
         except (RenewalFailed, IdentityUnusable, durable_file.NotWritten) as error:
             self.trouble = str(error)
-            self._complain(held, number)
-            raise RenewalFailed(str(error)) from None
+            self._complain(held, failures)
+            return False
         self.ends, self.trouble = renewed.ends, ""
         self._note_clock(renewed)
-        self._log.info(f"certificate renewed; it ends {identity.day(renewed.ends)}")
+        self._log.info(f"certificate renewed; it expires {identity.day(renewed.ends)}")
+        return True
 
     async def _held(self) -> Identity:
         held = await asyncio.to_thread(identity.load, self._folder)
         self.ends = held.ends
         return held
 
-    def _complain(self, held: Identity, number: int) -> None:
+    def _complain(self, held: Identity, failures: int) -> None:
         if held.ends <= self._clock():
             self._log.error(
-                f"this machine's certificate ended {identity.day(held.ends)} and can't be "
-                f"renewed ({self.trouble}). Mail goes on with the settings in force; no manager "
-                "is heard until the machine is enrolled with a new join token (tdc-agent enrol)"
+                f"this machine's certificate expired {identity.day(held.ends)} and can't be "
+                f"renewed ({self.trouble}). Mail flow continues with current settings, but no "
+                "manager can change them. Enrol the machine with a new join token (tdc-agent enrol)"
             )
-        elif number == 1 or number % 10 == 0:
+        elif failures == 0 or failures % 10 == 9:
             self._log.warning(self.warnings()[0])
 
 
@@ -174,5 +175,5 @@ async def _renew(address: str, held: Identity) -> Identity:
             raise RenewalFailed(f"{address}: {error.details()}") from None
     renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), held.ca_pem)
     if (renewed.cluster, renewed.machine) != (held.cluster, held.machine):
-        raise RenewalFailed(f"{address} sent the certificate of another machine")
+        raise RenewalFailed(f"{address} sent another machine's certificate")
     return renewed

@@ -1,9 +1,9 @@
-"""The settings stream, agent's side: connect over mTLS, drive the pure half, come back for ever.
+"""The settings stream, agent's side: connect over mTLS, drive the pure half, reconnect for ever.
 
-In: manager addresses, this machine's identity, what is in force. Out: settings applied, status
-told.
+In: manager addresses, this machine's identity, settings in force. Out: settings applied, status
+reported.
 Promise: never gives up and never stops mail; both ends notice a dead stream by its deadline;
-returns are spread by jitter, and by the manager's hint where it gave one.
+reconnects are spread by jitter, and by the manager's hint if there is one.
 Shape: reading, writing, keeping time and applying are tasks of one group; each event is one
 synchronous step of `agent_half`. Every grpc error ends in this file.
 """
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import grpc
 import grpc.aio
-import tenacity
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
@@ -34,22 +33,22 @@ RETRY_DENIED = 15.0
 """Seconds, at most, between tries while the manager denies this machine."""
 
 STEADY = 10.0
-"""Seconds after which a stream counts as one that worked, so that backoff begins anew."""
+"""Seconds after which a stream counts as steady: the backoff starts over."""
 
 _REPEAT_LOG = 600.0
 
 _LATE_STATUS = (0.01, 0.04, 0.15)
-"""Seconds to wait, in turn, for a manager's own status to replace that of a crossing write."""
+"""Seconds to wait, in turn, for the manager's own status to replace that of a crossing write."""
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 Status = Callable[[], agents_pb2.MachineStatus]
 
 
 class StreamEnded(Exception):
-    """A stream ended, or none came about.
+    """A stream ended, or could not be opened.
 
     `served` says whether a Welcome came; `denied` that the manager does not accept this machine;
-    `spread` are the seconds over which the manager wants returns to be spread, if it said so.
+    `spread` are the seconds over which the manager wants reconnects to be spread, if it asked.
     """
 
     def __init__(self, reason: str, *, denied: bool = False, spread: float | None = None) -> None:
@@ -65,6 +64,23 @@ class Managers:
 
     addresses: tuple[str, ...]
     retry_maximum: float = 3.0
+
+
+def seconds_to_next_try(
+    ended: StreamEnded, failures: int, retry_maximum: float, jitter: float
+) -> float:
+    """The wait after a stream ended; `failures` in a row, 0 if it was steady; `jitter` in [0, 1).
+
+    A manager that asks for it spreads its machines over some seconds. Otherwise a steady stream is
+    replaced almost at once, and failures wait under a doubling bound, at least a quarter of it.
+    """
+    if ended.spread is not None:
+        return jitter * ended.spread
+    if not failures:
+        return jitter * RETRY_FIRST
+    longest = RETRY_DENIED if ended.denied else retry_maximum
+    bound = min(longest, RETRY_FIRST * 2.0 ** min(failures, 16))
+    return bound * (0.25 + 0.75 * jitter)
 
 
 class SettingsStream:
@@ -98,43 +114,25 @@ class SettingsStream:
         return self._session is not None and self._session.welcomed
 
     def status_due(self) -> None:
-        """Tell the manager soon how the machine does; for changes that should not wait."""
+        """Report the machine's status soon; for changes that should not wait."""
         if self._session is not None:
             self._session.step(stream.StatusDue())
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
+        failures = 0
         while True:
-            ended = await self._until_served()
-            await asyncio.sleep(self._chance() * (ended.spread or RETRY_FIRST))
-
-    async def _until_served(self) -> StreamEnded:
-        """Try managers in turn until one has served a stream; return how that ended."""
-        async for attempt in tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(StreamEnded), wait=self._wait
-        ):
-            with attempt:
-                began = self._clock()
-                try:
-                    await self._once()
-                except StreamEnded as ended:
-                    self._say(str(ended))
-                    # One that ends at once, again and again, is trouble too: two machines with
-                    # one certificate end each other's streams.
-                    if ended.served and self._clock() - began > STEADY:
-                        return ended
-                    raise
-        raise AssertionError("unreachable: it is tried until a stream was served")
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Return a wait with jitter under a doubling bound."""
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, StreamEnded) and error.spread is not None:
-            return self._chance() * error.spread
-        denied = isinstance(error, StreamEnded) and error.denied
-        most = RETRY_DENIED if denied else self._managers.retry_maximum
-        bound = min(most, RETRY_FIRST * 2.0 ** min(state.attempt_number, 16))
-        return float(bound * (0.25 + 0.75 * self._chance()))
+            began = self._clock()
+            try:
+                await self._once()
+            except StreamEnded as ended:
+                self._log_reason(str(ended))
+                # A stream that ends at once, again and again, is a failure too: two machines with
+                # one certificate end each other's streams.
+                steady = ended.served and self._clock() - began > STEADY
+                failures = 0 if steady else failures + 1
+                longest = self._managers.retry_maximum
+                await asyncio.sleep(seconds_to_next_try(ended, failures, longest, self._chance()))
 
     async def _once(self) -> None:
         addresses = self._managers.addresses
@@ -159,16 +157,18 @@ class SettingsStream:
                 self._session = None
                 call.cancel()
 
-    def _say(self, reason: str) -> None:
+    def _log_reason(self, reason: str) -> None:
         """Log a reason once, and again only after a while: a manager may be away for days."""
-        said, at = self._logged
-        if reason != said or self._clock() - at > _REPEAT_LOG:
+        logged, at = self._logged
+        if reason != logged or self._clock() - at > _REPEAT_LOG:
             self._logged = (reason, self._clock())
-            self._log.warning(f"no settings stream: {reason}; mail goes on with what is in force")
+            self._log.warning(
+                f"Not connected to a manager: {reason}; mail flow continues with current settings"
+            )
 
 
 class _Session:
-    """One stream, from Hello to its end; `run` raises StreamEnded, whatever ends it."""
+    """One stream, from Hello to its end; `run` always ends by raising StreamEnded."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class _Session:
         raise ended
 
     def step(self, event: stream.Event) -> None:
-        """Let the pure half decide about an event, and pass its effects on."""
+        """Let the pure half decide about an event, and pass on its effects."""
         self._half, effects = agent_half.agent_step(self._half, event, self._clock())
         for effect in effects:
             match effect:
@@ -240,11 +240,11 @@ class _Session:
                 async with asyncio.timeout(self._half.intervals.deadline):
                     await self._call.write(message)
         except TimeoutError:
-            self._end(StreamEnded(f"{self._address} takes no messages"))
+            self._end(StreamEnded(f"{self._address} is not reading"))
         except grpc.aio.AioRpcError:
             await self._broke()
         except asyncio.InvalidStateError:
-            pass  # the call is over; reading says why
+            pass  # the call is over; reading finds out why
 
     async def _applying(self) -> None:
         while True:
@@ -265,7 +265,7 @@ class _Session:
             self._changed.clear()
 
     def _message(self, effect: stream.Effect) -> agents_pb2.AgentMessage:
-        """Return what an effect says; facts are read as late as possible, when it is sent."""
+        """The message of an effect; facts are read as late as possible, when it is sent."""
         match effect:
             case stream.SayHello():
                 return agents_pb2.AgentMessage(hello=self._hello())
@@ -275,7 +275,7 @@ class _Session:
                 return agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=number))
             case stream.SayStatus():
                 return agents_pb2.AgentMessage(status=self._status())
-        raise AssertionError(f"{effect} is no message of an agent")
+        raise AssertionError(f"{effect} is not a message of an agent")
 
     def _hello(self) -> agents_pb2.Hello:
         hello = agents_pb2.Hello(
@@ -288,10 +288,10 @@ class _Session:
         return hello
 
     async def _broke(self) -> None:
-        """End with what the manager said, which a write that crossed it may hide for a moment.
+        """End with the manager's status, which a write that crossed it may hide for a moment.
 
-        grpc.aio calls a write on a call that has just ended INTERNAL, for reader and writer; the
-        manager's own status (denied, or when to come back) follows as soon as it is read.
+        If a write meets a call that has just ended, grpc.aio reports INTERNAL to reader and
+        writer; the manager's own status (denied, or when to reconnect) follows once it is read.
         """
         for pause in _LATE_STATUS:
             if await self._call.code() is not grpc.StatusCode.INTERNAL:
@@ -305,15 +305,15 @@ class _Session:
 
 
 async def _ended(address: str, call: Call) -> StreamEnded:
-    """Return what the status of a call that is over means for the next try."""
+    """What the status of a call that is over means for the next try."""
     code = await call.code()
     denied = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     spread = None
     for key, value in await call.trailing_metadata() or ():
         if key == grpc_tls.RETRY_AFTER:
             spread = _seconds(value)
-    said = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
-    return StreamEnded(f"{address}: {said}", denied=denied, spread=spread)
+    reason = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
+    return StreamEnded(f"{address}: {reason}", denied=denied, spread=spread)
 
 
 def _seconds(text: str | bytes) -> float | None:

@@ -1,0 +1,108 @@
+"""The agent's rooms, put together in start order; they stop in the reverse order.
+
+Start: settings in force (from disk, no manager needed), spool (a spool that can't be opened is
+tried again while mail passes), settings stream, delivery, content filter. A stop drains the filter
+first, so that nothing arrives any more, then delivery, stream and spool; each step is bounded.
+If a room fails, `serving` ends the others and raises: a supervisor starts the agent again, and the
+gateway retries a short refusal, where a part that is silently dead would lose copies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+
+from tdc.node_agent import collector, loop_key
+from tdc.node_agent.counters import Counters
+from tdc.node_agent.deliver.scheduler import Delivery
+from tdc.node_agent.facts import gather
+from tdc.node_agent.ingest.smtp_filter import SmtpFilter
+from tdc.node_agent.ingest.take import Taker
+from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.options import AgentOptions
+from tdc.node_agent.ports_file import announced
+from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.status import status_to_wire
+from tdc.node_agent.sync import identity
+from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.renewal import Renewal
+from tdc.node_agent.sync.report_changes import report_changes
+from tdc.node_agent.sync.stream import Managers, SettingsStream
+from tdc.node_agent.version import VERSION
+from tdc.shared.edge.tasks import running
+from tdc.v1 import agents_pb2
+
+
+async def serve_until_signal(options: AgentOptions, log: TdcLog) -> None:
+    """Serve until SIGTERM or SIGINT; raises what ended a room before that."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    async with serving(options, log):
+        await stop.wait()
+        log.info("the agent is stopping")
+
+
+@contextlib.asynccontextmanager
+async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
+    """Serve while the body runs; yields the content filter's port.
+
+    If a room fails meanwhile, the body is cancelled and the failure is raised from here.
+    """
+    counters = Counters()
+    async with contextlib.AsyncExitStack() as stack:
+        in_force = await _settings(options, log, stack)
+        machine = identity.name_or_hostname(options.identity_folder, log)
+        reporter = Reporter(machine, loop_key.load(options.state_folder, log))
+        spool = await _spool(options, in_force, log, stack)
+
+        delivery_options = options.deliver.delivery_options(machine)
+        delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
+        managers = Managers(options.manager.addresses, options.manager.retry_maximum)
+        renewal = Renewal(managers, options.identity_folder, log)
+
+        def status() -> agents_pb2.MachineStatus:
+            rows, warnings = delivery.destinations(), renewal.warnings()
+            return status_to_wire(gather(in_force, spool.facts(), rows, counters, warnings))
+
+        stream = SettingsStream(
+            managers, lambda: identity.load(options.identity_folder), in_force, status, log
+        )
+        health = report_changes(lambda: spool.facts().unhealthy, stream.status_due)
+        await stack.enter_async_context(running(renewal.run(), name="renewal"))
+        await stack.enter_async_context(running(stream.run(), name="settings stream"))
+        await stack.enter_async_context(running(health, name="health"))
+        await stack.enter_async_context(running(delivery.run(), name="delivery"))
+        in_force.on_change(lambda _: delivery.kick())
+
+        taker = Taker(spool, in_force.current, counters, log, reporter)
+        filter_options = options.ingest.filter_options(machine)
+        smtp_filter = await stack.enter_async_context(
+            SmtpFilter(filter_options, taker, counters, log)
+        )
+        stack.enter_context(announced(options.ports_file, smtp_filter.port, log))
+        collector.calm()
+        log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
+        yield smtp_filter.port
+
+
+async def _settings(
+    options: AgentOptions, log: TdcLog, stack: contextlib.AsyncExitStack
+) -> InForce:
+    in_force = await InForce.open(options.state_folder, log)
+    stack.callback(in_force.close)
+    in_force.on_change(lambda new: log.configure(new.log_level, new.log_format))
+    return in_force
+
+
+async def _spool(
+    options: AgentOptions, in_force: InForce, log: TdcLog, stack: contextlib.AsyncExitStack
+) -> Spool:
+    spool = await Spool.open(options.spool_folder, log=log)
+    stack.push_async_callback(spool.close)
+    in_force.on_change(lambda new: spool.set_limits(new.spool_max_messages, new.spool_max_bytes))
+    return spool

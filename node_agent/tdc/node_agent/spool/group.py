@@ -1,0 +1,68 @@
+"""A group of writes that share a transaction, the reads after it, and who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tdc.node_agent.spool.database import Batch, Read
+
+GROUP_OPERATIONS = 1_000
+GROUP_BYTES = 32 * 1024**2
+
+Result = tuple[asyncio.Future[object], object, Exception | None]
+"""How a future ends: with a value, or with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Something to read between two commits."""
+
+    read: Read
+    future: asyncio.Future[object]
+
+
+@dataclass(slots=True)
+class Group:
+    """One transaction, and what is to be read after it. `futures` belong to new copies."""
+
+    batch: Batch = field(default_factory=Batch)
+    futures: list[asyncio.Future[object]] = field(default_factory=list)
+    marks: list[asyncio.Future[None]] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    intakes: set[str] = field(default_factory=set)
+    highest_mid: int = 0
+    operations: int = 0
+    held_bytes: int = 0
+    expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it should be committed without waiting for more."""
+        return self.operations >= GROUP_OPERATIONS or self.held_bytes >= GROUP_BYTES
+
+    def expire(self) -> None:
+        """Nobody waits any longer for its writes, though they may still happen."""
+        for future in self.futures:
+            if not future.done():
+                future.set_exception(TimeoutError())
+        set_done(self.marks)
+
+
+def set_done(marks: Iterable[asyncio.Future[None]]) -> None:
+    """End the futures of marks, which never end in an error."""
+    for mark in marks:
+        if not mark.done():
+            mark.set_result(None)
+
+
+def resolve(results: Iterable[Result]) -> None:
+    """End each future as its result says."""
+    for future, value, error in results:
+        if future.done():  # the caller went away
+            continue
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(value)
