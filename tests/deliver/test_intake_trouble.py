@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from tdc.node_agent.deliver import scheduler
+from tdc.node_agent.deliver.assign import Lane
 from tdc.node_agent.deliver.connection import Timeouts
-from tdc.node_agent.deliver.destination import Courier, DestinationState
+from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.spool import ledger
 from tdc.shared.edge.tasks import running
 
@@ -281,7 +282,7 @@ def test_connections_that_end_together_teach_no_limit() -> None:
     """All that were open when an intake restarted may end behind the same count."""
     one = DestinationState(INTAKE)
     for number in (1, 2):
-        one.couriers[number] = Courier(number, generation=0)
+        one.lanes[number] = Lane(number)
     for number in (1, 2):
         one.learn_messages(number, 5, now=0.0)
     assert messages_for_each(one) == 100
@@ -393,8 +394,7 @@ async def test_a_backlog_of_large_messages_does_not_fill_the_memory(
 
         def drained() -> bool:
             nonlocal most
-            held = stage.delivery._destinations.values()
-            most = max(most, sum(one.bytes_at_hand for one in held))
+            most = max(most, sum(stage.delivery.bytes_at_hand().values()))
             return stage.spool.facts().queued == 0
 
         async with _running(stage):
