@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -90,9 +91,8 @@ STEPS = st.lists(
 @given(STEPS, st.integers(0, 90_000))
 def test_no_story_of_outcomes_loses_a_claim(steps: list[tuple[str, bool]], age: int) -> None:
     book, log, destination = Book(), Lines(), DestinationState(INTAKE)
-    performer = Performer(
-        cast(Spool, book), log, Counters(), lambda _: cast("asyncio.Future[None]", None), int
-    )
+    write = cast("Callable[[Any], asyncio.Future[None]]", lambda mark: mark)
+    performer = Performer(cast(Spool, book), log, Counters(), write, lambda: None)
     clock = 0.0
     for step, stopping in steps:
         clock += 10.0
