@@ -99,9 +99,9 @@ def test_a_limit_for_a_connection_is_nobodys_fault() -> None:
 
 @pytest.mark.parametrize("code", [501, 504, 555])
 def test_a_parameter_that_we_added_is_left_out_once(code: int) -> None:
-    told = f"{code} 5.5.4 no"
-    assert reply(Stage.MAIL, told, declared_size=True).verdict is Verdict.WITHOUT_SIZE
-    assert reply(Stage.MAIL, told).verdict is Verdict.HOLD
+    answer = f"{code} 5.5.4 no"
+    assert reply(Stage.MAIL, answer, declared_size=True).verdict is Verdict.WITHOUT_SIZE
+    assert reply(Stage.MAIL, answer).verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("kind", [Fault.DROPPED, Fault.TIMEOUT, Fault.GARBAGE])

@@ -1,7 +1,7 @@
 """One connection to an intake: a socket, TLS and timeouts around a Dialogue.
 
-Promises: no message byte before TLS is up and the peer verified; every wait is bounded; what is
-raised is a Trouble, with the stage it happened at. The owner closes the connection.
+Promises: no message byte before TLS is up and the peer verified; every wait is bounded; a failure
+is raised as a Trouble with the stage at which it happened. The owner closes the connection.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Timeouts:
     idle: float = 20.0  # an unused connection is closed
 
     def of(self, stage: Stage | None) -> float:
-        """Return how long to wait for the reply at a stage."""
+        """How long to wait for the reply at a stage."""
         if stage is Stage.BANNER:
             return self.banner
         if stage is Stage.DATA:
@@ -122,14 +122,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """True if another message may be sent: open, in step, and not told to go."""
+        """True if another message may be sent: open, in step, and not ended by the intake."""
         return self._fault is None and self._dialogue.over is None
 
     async def deliver(self, transaction: Transaction, following: Following) -> Finished:
-        """Send one report and return the intake's answer; raises Failed when there is none.
+        """Send one report and wait for the intake's answer; raises Failed if none comes.
 
         `following` is asked for the next transaction when this one's content goes out, so that
-        the next is announced in the same write; whoever gives one delivers it next.
+        both travel in one write; what it returns must be delivered next.
         """
         self._end = self._loop.time() + self._timeouts.message
         try:
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
             self._note_fault()
 
     async def say_goodbye(self, *, timeout: float = 2.0) -> None:
-        """QUIT, unless a reply is due; then close. Never raises for the peer's sake."""
+        """QUIT, unless a reply is due; then close. What the peer does is ignored."""
         if self.usable and self._dialogue.waiting_for is None:
             self._dialogue.quit()
             try:
@@ -238,7 +238,7 @@ class Connection(asyncio.Protocol):
             raise Failed(self._tls_trouble(str(error))) from error
 
     async def _next_event(self, timeout: float) -> Event:
-        """Return the next event; raises Failed on loss, garbage and silence."""
+        """Wait for the next event; raises Failed on loss, garbage and silence."""
         while not self._events:
             if self._fault is not None:
                 raise Failed(self._trouble(self._stage(), *self._fault))
@@ -248,8 +248,10 @@ class Connection(asyncio.Protocol):
         return self._events.pop(0)
 
     def _wait_expired(self) -> None:
-        limit = "in all" if self._wait.deadline == self._end else f"within {self._wait.allowed:g} s"
-        self._fault = self._fault or (Fault.TIMEOUT, f"gave no reply {limit}")
+        limit = f"{self._wait.allowed:g} s"
+        if self._wait.deadline == self._end:
+            limit = f"{self._timeouts.message:g} s for one message"
+        self._fault = self._fault or (Fault.TIMEOUT, f"did not reply within {limit}")
         self._wait.end()
 
     # Bytes
@@ -278,7 +280,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(min(self._timeouts.block, self._end - self._loop.time())):
                 await self._room
         except TimeoutError:
-            self._fault = (Fault.TIMEOUT, f"took nothing for {self._timeouts.block:g} s")
+            self._fault = (Fault.TIMEOUT, f"accepted no data for {self._timeouts.block:g} s")
         finally:
             self._room = None
 
@@ -292,7 +294,7 @@ class Connection(asyncio.Protocol):
         if self._amid_content and any(
             isinstance(one, Finished) and one.succeeded for one in events
         ):
-            # It answers something else: taken for the answer, it would lose the message.
+            # It answers something else; counted as the answer, it would lose the message.
             self._fault = self._fault or (Fault.GARBAGE, "accepted a message before its end")
         else:
             self._events += events
@@ -328,7 +330,7 @@ class Connection(asyncio.Protocol):
 
     def _note_fault(self) -> None:
         if self._dialogue.fault is not None and self._fault is None:
-            self._fault = (Fault.GARBAGE, f"broke the protocol: {self._dialogue.fault}")
+            self._fault = (Fault.GARBAGE, f"violated the protocol: {self._dialogue.fault}")
 
     # Trouble
 

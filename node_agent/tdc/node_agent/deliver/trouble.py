@@ -317,5 +317,5 @@ def report_not_built(error: str) -> Outcome:
 
 def too_large(size: int, limit: int) -> Outcome:
     """The report has more octets than the intake says it accepts (RFC 1870 6.1)."""
-    check = f"the report has {size} octets, the intake takes {limit}"
+    check = f"the report has {size} octets, the intake accepts at most {limit}"
     return Outcome(Verdict.DEAD, "too-large", check)
