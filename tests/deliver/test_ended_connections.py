@@ -8,10 +8,10 @@ from tests.deliver.stage import staged
 from tests.fakes.smtp_faults import Faults
 
 
-async def test_a_connection_that_ends_behind_a_refused_message_holds_nothing_up(
+async def test_a_connection_that_ends_after_a_refused_message_delays_nothing(
     tmp_path: Path,
 ) -> None:
-    """It took commands before: its end says as little as behind a message that was accepted."""
+    """It took commands before: its end says as little as after a message that was accepted."""
     refused_once = Faults(replies={"dot": ["554 5.7.1 no"]})
     async with staged(tmp_path, faults=refused_once) as stage:
         await stage.queue()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from tdc.node_agent.deliver import scheduler
+from tdc.node_agent.deliver.assign import Lane
 from tdc.node_agent.deliver.connection import Timeouts
-from tdc.node_agent.deliver.destination import Courier, DestinationState
+from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.spool import ledger
 from tdc.shared.edge.tasks import running
 
@@ -78,7 +79,7 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
     [
         (_no_starttls, "offered no STARTTLS"),
         (_starttls_454, "answered STARTTLS with 454 4.7.0 TLS not available"),
-        (_old_tls, "broke off the TLS handshake (connection closed); may offer no TLS 1.2"),
+        (_old_tls, "ended the TLS handshake (connection closed); it may not support TLS 1.2"),
         (_unknown_ca, "presents a certificate of an unknown CA"),
         (_wrong_name, "presents a certificate for mail.attacker.example, not for intake.example"),
         (_expired, "presents an expired certificate"),
@@ -89,7 +90,7 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
 async def test_no_byte_of_a_message_leaves_without_verified_tls(
     tmp_path: Path, fault: Callable[[Authority], Faults], check: str
 ) -> None:
-    """The copy stays queued, the log says TLS Error and what to check; mended, it arrives."""
+    """The copy stays queued, the log says TLS Error and what to check; once fixed, it arrives."""
     async with staged(tmp_path) as stage:
         stage.intake.faults = fault(stage.authority)
         first, second = await stage.queue(), await stage.queue()
@@ -126,7 +127,7 @@ async def test_tls_1_2_is_refused_where_1_3_is_the_minimum(tmp_path: Path) -> No
     async with staged(tmp_path, faults=faults, tls_minimum_version="1.3") as stage:
         mid = await stage.queue()
         await stage.logged(f"Message {mid} TLS Error: {HOST}:{stage.intake.port}")
-        await stage.logged("may offer no TLS 1.3")
+        await stage.logged("it may not support TLS 1.3")
         assert stage.intake.counts.mail_commands == 0
         stage.settings = replace(stage.settings, tls_minimum_version="1.2")
         stage.delivery.kick()
@@ -197,7 +198,7 @@ async def test_a_drop_amid_the_content_is_tried_again(tmp_path: Path) -> None:
 
 
 async def test_a_refusal_of_the_address_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
-    """One alarm, one probe for each interval, and all is delivered when the intake is mended."""
+    """One alarm, one probe for each interval, and all is delivered once the intake is fixed."""
     faults = Faults(replies={"rcpt": "550 5.1.1 No such user"})
     async with staged(tmp_path, faults=faults, retry_initial=1, retry_maximum=1) as stage:
         for _ in range(30):
@@ -278,10 +279,10 @@ async def test_an_intake_that_restarts_teaches_no_limit(tmp_path: Path, restart:
 
 
 def test_connections_that_end_together_teach_no_limit() -> None:
-    """All that were open when an intake restarted may end behind the same count."""
+    """All that were open when an intake restarted may end after the same count."""
     one = DestinationState(INTAKE)
     for number in (1, 2):
-        one.couriers[number] = Courier(number, generation=0)
+        one.lanes[number] = Lane(number)
     for number in (1, 2):
         one.learn_messages(number, 5, now=0.0)
     assert messages_for_each(one) == 100
@@ -363,7 +364,7 @@ async def test_a_silent_intake_costs_a_timeout_and_no_message(tmp_path: Path) ->
     faults = Faults(delays={"banner": 30})
     async with staged(tmp_path, faults=faults, options={"timeouts": short}) as stage:
         mid = await stage.queue()
-        await stage.logged(f"Message {mid} Timeout: {HOST}:{stage.intake.port} gave no reply")
+        await stage.logged(f"Message {mid} Timeout: {HOST}:{stage.intake.port} did not reply")
         assert stage.spool.facts().queued == 1
 
 
@@ -393,8 +394,7 @@ async def test_a_backlog_of_large_messages_does_not_fill_the_memory(
 
         def drained() -> bool:
             nonlocal most
-            held = stage.delivery._destinations.values()
-            most = max(most, sum(one.bytes_at_hand for one in held))
+            most = max(most, sum(stage.delivery.bytes_at_hand().values()))
             return stage.spool.facts().queued == 0
 
         async with _running(stage):
@@ -414,14 +414,14 @@ async def test_a_null_mx_is_a_configuration_error(tmp_path: Path) -> None:
         stage.dns.zone["intake.example"] = {"MX": [[0, "."]]}
         async with _running(stage):
             mid = await stage.queue()
-            await stage.logged(f"Message {mid} DNS Error: intake.example takes no mail (null MX)")
+            await stage.logged(f"Message {mid} DNS Error: intake.example does not accept mail")
         assert stage.intake.counts.connections == 0
 
 
 async def test_loopback_targets_are_refused_unless_allowed(tmp_path: Path) -> None:
     async with staged(tmp_path, options={"allow_private_targets": False}) as stage:
         await stage.queue()
-        await stage.logged("has only addresses that mail may not go to")
+        await stage.logged("has only forbidden addresses")
         assert stage.intake.counts.connections == 0
 
 

@@ -121,7 +121,7 @@ def test_the_alert_of_a_peer_without_tls_1_2_is_explained(authority: Authority) 
     files = authority.issue("intake.example")
     with pytest.raises(ssl.SSLError) as caught:
         handshake(rules.context(), files, newest=ssl.TLSVersion.TLSv1_1)
-    assert "offers no TLS 1.2 or newer" in handshake_fault(caught.value, rules)
+    assert "does not support TLS 1.2 or newer" in handshake_fault(caught.value, rules)
 
 
 def test_chain_trouble_says_what_to_check(authority: Authority, tmp_path: Path) -> None:

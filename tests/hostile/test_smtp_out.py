@@ -41,7 +41,7 @@ def _raw(name: str, stage: str, raw: str, log: str, *without: str) -> Case:
     return Case(name, Faults(garbage={stage: raw}), log, without)
 
 
-def _told(name: str, stage: str, reply: str, log: str, *, held: bool = True) -> Case:
+def _reply(name: str, stage: str, reply: str, log: str, *, held: bool = True) -> Case:
     return Case(name, Faults(replies={stage: reply}), log, held=held)
 
 
@@ -57,27 +57,27 @@ TROUBLE = [
     _raw("banner-6yz", "banner", "620 x\r\n", "is not an SMTP reply"),
     _raw("banner-nul", "banner", "220 \0\r\n", "is not an SMTP reply"),
     _raw("banner-two", "banner", "220 a\r\n250 b\r\n", "a reply to nothing"),
-    _told("banner-554", "banner", "554 5.7.1 go away", "answered banner with 554"),
-    _told("banner-421", "banner", "421 4.3.2 busy", "answered banner with 421"),
+    _reply("banner-554", "banner", "554 5.7.1 go away", "answered banner with 554"),
+    _reply("banner-421", "banner", "421 4.3.2 busy", "answered banner with 421"),
     _raw("ehlo-10000-keywords", "ehlo", HELLO * 10_000 + "250 X\r\n", "more than 100 lines"),
     _raw("ehlo-two-codes", "ehlo", "250-x\r\n550 y\r\n", "one reply with the codes 250 and 550"),
     _raw("ehlo-starttls-within-a-word", "ehlo", "250 XSTARTTLS\r\n", "offered no STARTTLS"),
-    _told("starttls-250-is-not-tls", "starttls", "250 2.0.0 Ok", "TLS Error"),
-    _told("starttls-501", "starttls", "501 5.5.4 no", "answered STARTTLS with 501"),
-    _told("mail-530", "mail", "530 5.7.0 Must issue STARTTLS", "TLS Error"),
+    _reply("starttls-250-is-not-tls", "starttls", "250 2.0.0 Ok", "TLS Error"),
+    _reply("starttls-501", "starttls", "501 5.5.4 no", "answered STARTTLS with 501"),
+    _reply("mail-530", "mail", "530 5.7.0 Must issue STARTTLS", "TLS Error"),
     _raw("mail-early-250s", "mail", "250 ok\r\n" * 5, "a reply to nothing"),
     _raw("mail-354", "mail", "354 go\r\n", "354 in reply to MAIL"),
     _raw("rcpt-two-codes", "rcpt", "250-a\r\n550 b\r\n", "one reply with the codes"),
-    _told("rcpt-550", "rcpt", "550 5.1.1 no", "answered RCPT with 550"),
-    _told("rcpt-terminal-escape", "rcpt", "450 \x1b[2J%s{0}<script>", "450 \\x1b[2J%s{0}<script>"),
+    _reply("rcpt-550", "rcpt", "550 5.1.1 no", "answered RCPT with 550"),
+    _reply("rcpt-terminal-escape", "rcpt", "450 \x1b[2J%s{0}<script>", "450 \\x1b[2J%s{0}<script>"),
     _raw("data-354-twice", "data", "354 a\r\n354 b\r\n", "a reply to nothing", *DATA_ONLY),
     _raw("data-250", "data", "250 a\r\n", "250 in reply to DATA", *DATA_ONLY),
     _raw("dot-354", "bdat", "354 a\r\n", "354 in reply to end of data"),
     _raw("dot-1yz", "bdat", "150 a\r\n", "is not an SMTP reply"),
     _raw("dot-2", "bdat", "2\r\n", "is not an SMTP reply"),
     _raw("dot-garbage", "bdat", "\0\xff\r\n", "is not an SMTP reply"),
-    _told("dot-421", "dot", "421 4.3.2 bye", "answered end of data with 421"),
-    _told("dot-refused", "dot", "554 5.6.0 \x1b[31m<b>%n", "554 5.6.0 \\x1b[31m<b>%n", held=False),
+    _reply("dot-421", "dot", "421 4.3.2 bye", "answered end of data with 421"),
+    _reply("dot-refused", "dot", "554 5.6.0 \x1b[31m<b>%n", "554 5.6.0 \\x1b[31m<b>%n", held=False),
     *(
         _dropped(stage, "closed the connection")
         for stage in ("banner", "ehlo", "starttls", "mail", "rcpt", "bdat", "before-dot")
@@ -85,7 +85,7 @@ TROUBLE = [
     _dropped("data", "closed the connection", *DATA_ONLY),
     _dropped("dot", "closed the connection", *DATA_ONLY),
     _dropped("after-dot", "closed the connection"),
-    Case("size-1", Faults(extra_keywords=("SIZE 1",)), "the intake takes 1", held=False),
+    Case("size-1", Faults(extra_keywords=("SIZE 1",)), "the intake accepts at most 1", held=False),
 ]
 
 
@@ -93,7 +93,7 @@ TROUBLE = [
 async def test_an_intake_in_trouble_gets_nothing_in_the_clear_and_the_copy_is_kept(
     tmp_path: Path, case: Case
 ) -> None:
-    """It is never taken for delivered; a copy that waits arrives once the intake is mended."""
+    """It never counts as delivered; a copy that waits arrives once the intake is fixed."""
     async with staged(
         tmp_path,
         faults=case.faults,
@@ -135,8 +135,8 @@ async def test_an_odd_but_lawful_intake_is_served(tmp_path: Path, faults: Faults
         assert MESSAGE in stage.intake.messages[0].content
 
 
-async def test_a_success_before_the_end_of_the_content_is_none(tmp_path: Path) -> None:
-    """A stray 250 amid a large content must not be taken for the reply to its end."""
+async def test_a_success_before_the_end_of_the_content_is_not_a_success(tmp_path: Path) -> None:
+    """A stray 250 amid a large content must not count as the reply to its end."""
     async with staged(tmp_path, run=False) as stage:
         chain, key = stage.intake.certificate or ("", "")
         taken = 0
@@ -216,24 +216,25 @@ def _one_host(kind: str, address: str) -> Zone:
     return {"i.example": {"MX": [(0, "m.e")]}, "m.e": {kind: [address]}}
 
 
+NO_HOST = "no MX of i.example is a valid host name"
 ROUTES: list[tuple[str, Zone, str]] = [
-    ("null", {"i.example": {"MX": [(0, ".")]}}, "takes no mail (null MX)"),
-    ("address", {"i.example": {"MX": [(0, "192.0.2.1")]}}, "no MX of i.example is a host name"),
-    ("short-address", {"i.example": {"MX": [(0, "127.1")]}}, "no MX of i.example is a host name"),
-    ("number", {"i.example": {"MX": [(0, "2130706433")]}}, "no MX of i.example is a host name"),
-    ("long-number", {"i.example": {"MX": [(0, "1.2.3.4.5")]}}, "no MX of i.example is a host name"),
-    ("colon", {"i.example": {"MX": [(0, "a:b")]}}, "no MX of i.example is a host name"),
-    ("ipv6", {"i.example": {"MX": [(0, "::1")]}}, "no MX of i.example is a host name"),
-    ("space", {"i.example": {"MX": [(0, "a b.example")]}}, "no MX of i.example is a host name"),
-    ("escape", {"i.example": {"MX": [(0, "\x1b[1m.example")]}}, "no MX of i.example is a host"),
-    ("missing", {"i.example": {"MX": [(0, "m.example")]}}, "m.example for i.example has no addr"),
+    ("null", {"i.example": {"MX": [(0, ".")]}}, "does not accept mail (null MX)"),
+    ("address", {"i.example": {"MX": [(0, "192.0.2.1")]}}, NO_HOST),
+    ("short-address", {"i.example": {"MX": [(0, "127.1")]}}, NO_HOST),
+    ("number", {"i.example": {"MX": [(0, "2130706433")]}}, NO_HOST),
+    ("long-number", {"i.example": {"MX": [(0, "1.2.3.4.5")]}}, NO_HOST),
+    ("colon", {"i.example": {"MX": [(0, "a:b")]}}, NO_HOST),
+    ("ipv6", {"i.example": {"MX": [(0, "::1")]}}, NO_HOST),
+    ("space", {"i.example": {"MX": [(0, "a b.example")]}}, NO_HOST),
+    ("escape", {"i.example": {"MX": [(0, "\x1b[1m.example")]}}, NO_HOST),
+    ("missing", {"i.example": {"MX": [(0, "m.example")]}}, "m.example (host of i.example) has no"),
     ("loop", {"i.example": {"MX": [(0, "a.e")]}, "a.e": {"CNAME": "b.e"}, "b.e": {"CNAME": "a.e"}},
      "DNS Error"),
     ("apex-loop", {"i.example": {"CNAME": "i.example"}}, "DNS Error"),
-    ("servfail", {"i.example": {"fault": "servfail"}}, "gave SERVFAIL"),
-    ("refused", {"i.example": {"fault": "refused"}}, "gave SERVFAIL"),
+    ("servfail", {"i.example": {"fault": "servfail"}}, "failed: SERVFAIL"),
+    ("refused", {"i.example": {"fault": "refused"}}, "failed: SERVFAIL"),
     *(
-        (address, _one_host(kind, address), "may not go to")
+        (address, _one_host(kind, address), "only forbidden addresses")
         for kind, address in (
             ("A", "127.0.0.1"),
             ("A", "127.8.8.8"),

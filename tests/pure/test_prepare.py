@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from tdc.node_agent.deliver.prepare import prepare
+from tdc.node_agent.journal import report
+from tdc.node_agent.journal.headers import HeaderFacts, read_headers
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.smtp.dialogue import Offers, Transaction
 from tdc.node_agent.spool.values import Copy
@@ -37,3 +39,20 @@ def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
     assert isinstance(sent, Transaction)
     assert (b"X-TDC-Original-Encoded: base64" in sent.parts[0]) == encoded
     assert not sent.smtputf8 or offers.smtputf8
+
+
+@pytest.mark.parametrize("offers", [ALL, Offers()], ids=["plain", "encoded"])
+def test_a_copy_is_read_once_whatever_form_its_report_takes(
+    offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[bytes] = []
+
+    def counting(content: bytes) -> HeaderFacts:
+        reads.append(content)
+        return read_headers(content)
+
+    monkeypatch.setattr(report, "read_headers", counting)
+    envelope = Envelope("a@b.example", ("c@d.example",))
+    copy = Copy(1, "0" * 32, "copies@intake.example", envelope, "\r\né".encode(), 0.0)
+    prepare(copy, ConnectorSettings.defaults(), REPORTER, offers)
+    assert len(reads) == 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tdc.node_agent.deliver.trouble import (
     GREYLIST_WAIT,
     MANY_IN_A_ROW,
-    Error,
+    Fault,
     Outcome,
     Trouble,
     Verdict,
@@ -28,8 +28,8 @@ def reply(stage: Stage, text: str, **facts: Any) -> Outcome:
     return judge(Trouble(WHERE, stage, reply=Reply(int(code), (rest,)), **facts))
 
 
-def error(stage: Stage, kind: Error, **facts: Any) -> Outcome:
-    return judge(Trouble(WHERE, stage, error=kind, text="broke", **facts))
+def fault(stage: Stage, kind: Fault, **facts: Any) -> Outcome:
+    return judge(Trouble(WHERE, stage, fault=kind, text="broke", **facts))
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_trouble_of_a_host_is_tried_at_the_next(stage: Stage) -> None:
     assert reply(stage, "421 4.3.2 no", more_hosts=True).verdict is Verdict.NEXT_HOST
 
 
-@pytest.mark.parametrize("kind", [Error.NO_STARTTLS, Error.TLS])
-def test_tls_trouble_says_tls_error_and_what_to_check(kind: Error) -> None:
-    outcome = error(Stage.TLS, kind)
+@pytest.mark.parametrize("kind", [Fault.NO_STARTTLS, Fault.TLS])
+def test_tls_trouble_says_tls_error_and_what_to_check(kind: Fault) -> None:
+    outcome = fault(Stage.TLS, kind)
     assert (outcome.verdict, outcome.reason) == (Verdict.HOLD, "TLS Error")
     assert outcome.check.startswith(f"{WHERE} ")
-    assert error(Stage.TLS, kind, more_hosts=True).verdict is Verdict.NEXT_HOST
+    assert fault(Stage.TLS, kind, more_hosts=True).verdict is Verdict.NEXT_HOST
 
 
 def test_no_starttls_reads_as_documented() -> None:
-    assert error(Stage.STARTTLS, Error.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
+    assert fault(Stage.STARTTLS, Fault.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
 
 
 def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
@@ -93,22 +93,22 @@ def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
 
 def test_a_limit_for_a_connection_is_nobodys_fault() -> None:
     assert reply(Stage.MAIL, "421 enough", answered_before=10).verdict is Verdict.AGAIN
-    assert error(Stage.MAIL, Error.DROPPED, answered_before=1).verdict is Verdict.AGAIN
-    assert error(Stage.MAIL, Error.DROPPED).verdict is Verdict.HOLD
+    assert fault(Stage.MAIL, Fault.DROPPED, answered_before=1).verdict is Verdict.AGAIN
+    assert fault(Stage.MAIL, Fault.DROPPED).verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("code", [501, 504, 555])
 def test_a_parameter_that_we_added_is_left_out_once(code: int) -> None:
-    told = f"{code} 5.5.4 no"
-    assert reply(Stage.MAIL, told, declared_size=True).verdict is Verdict.WITHOUT_SIZE
-    assert reply(Stage.MAIL, told).verdict is Verdict.HOLD
+    answer = f"{code} 5.5.4 no"
+    assert reply(Stage.MAIL, answer, declared_size=True).verdict is Verdict.WITHOUT_SIZE
+    assert reply(Stage.MAIL, answer).verdict is Verdict.HOLD
 
 
-@pytest.mark.parametrize("kind", [Error.DROPPED, Error.TIMEOUT, Error.GARBAGE])
-def test_no_reply_to_the_dot_may_repeat_the_message(kind: Error) -> None:
-    outcome = error(Stage.DOT, kind, may_be_taken=True, more_hosts=True)
+@pytest.mark.parametrize("kind", [Fault.DROPPED, Fault.TIMEOUT, Fault.GARBAGE])
+def test_no_reply_to_the_dot_may_repeat_the_message(kind: Fault) -> None:
+    outcome = fault(Stage.DOT, kind, may_be_taken=True, more_hosts=True)
     assert (outcome.verdict, outcome.maybe_duplicate) == (Verdict.DEFER, True)
-    assert not error(Stage.CONTENT, kind).maybe_duplicate
+    assert not fault(Stage.CONTENT, kind).maybe_duplicate
 
 
 TROUBLES = st.builds(
@@ -116,7 +116,7 @@ TROUBLES = st.builds(
     where=st.just(WHERE),
     stage=st.sampled_from(Stage),
     reply=st.none() | st.builds(Reply, st.integers(200, 559), st.tuples(st.text(max_size=30))),
-    error=st.sampled_from(Error),
+    fault=st.sampled_from(Fault),
     text=st.text(max_size=10),
     more_hosts=st.booleans(),
     answered_before=st.integers(0, 3),

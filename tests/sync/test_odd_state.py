@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.deliver.options import DestinationFacts
+from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.facts import gather
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.status import status_to_wire

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.deliver.options import DestinationFacts
+from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
 from tdc.shared.sync.values import Attempt, Running

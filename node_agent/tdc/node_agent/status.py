@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.deliver.options import DestinationFacts
+from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.facts import AgentFacts
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.stream import (

@@ -1,7 +1,7 @@
 """One connection to an intake: a socket, TLS and timeouts around a Dialogue.
 
-Promises: no message byte before TLS is up and the peer verified; every wait is bounded; what is
-raised is a Trouble, with the stage it happened at. The owner closes the connection.
+Promises: no message byte before TLS is up and the peer verified; every wait is bounded; a failure
+is raised as a Trouble with the stage at which it happened. The owner closes the connection.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import cast
 
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.tls import NoTrust
-from tdc.node_agent.deliver.trouble import Error, Trouble
+from tdc.node_agent.deliver.trouble import Fault, Trouble
 from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
 from tdc.node_agent.smtp.bounded_wait import BoundedWait
 from tdc.node_agent.smtp.dialogue import (
@@ -49,7 +49,7 @@ class Timeouts:
     idle: float = 20.0  # an unused connection is closed
 
     def of(self, stage: Stage | None) -> float:
-        """Return how long to wait for the reply at a stage."""
+        """How long to wait for the reply at a stage."""
         if stage is Stage.BANNER:
             return self.banner
         if stage is Stage.DATA:
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._dialogue = Dialogue(helo_name)
         self._transport: asyncio.Transport | None = None
         self._events: list[Event] = []
-        self._fault: tuple[Error, str] | None = None
+        self._fault: tuple[Fault, str] | None = None
         self._room: asyncio.Future[None] | None = None
         self._full = False
         self._amid_content = False  # a write of a large content has not ended
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
             await connection._session(Stage.BANNER)
             await connection._greet()
             if not connection.offers.starttls:
-                raise Failed(connection._trouble(Stage.STARTTLS, Error.NO_STARTTLS))
+                raise Failed(connection._trouble(Stage.STARTTLS, Fault.NO_STARTTLS))
             connection._dialogue.starttls()
             await connection._session(Stage.STARTTLS)
             await connection._start_tls(policy)
@@ -122,14 +122,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """True if another message may be sent: open, in step, and not told to go."""
+        """True if another message may be sent: open, in step, and not ended by the intake."""
         return self._fault is None and self._dialogue.over is None
 
     async def deliver(self, transaction: Transaction, following: Following) -> Finished:
-        """Send one report and return the intake's answer; raises Failed when there is none.
+        """Send one report and wait for the intake's answer; raises Failed if none comes.
 
         `following` is asked for the next transaction when this one's content goes out, so that
-        the next is announced in the same write; whoever gives one delivers it next.
+        both travel in one write; what it returns must be delivered next.
         """
         self._end = self._loop.time() + self._timeouts.message
         try:
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
             self._note_fault()
 
     async def say_goodbye(self, *, timeout: float = 2.0) -> None:
-        """QUIT, unless a reply is due; then close. Never raises for the peer's sake."""
+        """QUIT, unless a reply is due; then close. What the peer does is ignored."""
         if self.usable and self._dialogue.waiting_for is None:
             self._dialogue.quit()
             try:
@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Cut the connection now."""
-        self._fault = self._fault or (Error.DROPPED, "was closed by us")
+        self._fault = self._fault or (Fault.DROPPED, "was closed by us")
         self._wait.cancel_timer()
         if self._transport is not None:
             self._transport.abort()
@@ -192,10 +192,10 @@ class Connection(asyncio.Protocol):
                 )
         except TimeoutError:
             text = f"[{candidate.address}] did not answer within {self._timeouts.connect:g} s"
-            raise Failed(self._trouble(Stage.CONNECT, Error.TIMEOUT, text)) from None
+            raise Failed(self._trouble(Stage.CONNECT, Fault.TIMEOUT, text)) from None
         except OSError as error:
             text = f"[{candidate.address}] can't be reached: {error.strerror or error}"
-            raise Failed(self._trouble(Stage.CONNECT, Error.REFUSED, text)) from error
+            raise Failed(self._trouble(Stage.CONNECT, Fault.REFUSED, text)) from error
 
     async def _greet(self) -> None:
         self._dialogue.ehlo()
@@ -238,7 +238,7 @@ class Connection(asyncio.Protocol):
             raise Failed(self._tls_trouble(str(error))) from error
 
     async def _next_event(self, timeout: float) -> Event:
-        """Return the next event; raises Failed on loss, garbage and silence."""
+        """Wait for the next event; raises Failed on loss, garbage and silence."""
         while not self._events:
             if self._fault is not None:
                 raise Failed(self._trouble(self._stage(), *self._fault))
@@ -248,8 +248,10 @@ class Connection(asyncio.Protocol):
         return self._events.pop(0)
 
     def _wait_expired(self) -> None:
-        limit = "in all" if self._wait.deadline == self._end else f"within {self._wait.allowed:g} s"
-        self._fault = self._fault or (Error.TIMEOUT, f"gave no reply {limit}")
+        limit = f"{self._wait.allowed:g} s"
+        if self._wait.deadline == self._end:
+            limit = f"{self._timeouts.message:g} s for one message"
+        self._fault = self._fault or (Fault.TIMEOUT, f"did not reply within {limit}")
         self._wait.end()
 
     # Bytes
@@ -278,7 +280,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(min(self._timeouts.block, self._end - self._loop.time())):
                 await self._room
         except TimeoutError:
-            self._fault = (Error.TIMEOUT, f"took nothing for {self._timeouts.block:g} s")
+            self._fault = (Fault.TIMEOUT, f"accepted no data for {self._timeouts.block:g} s")
         finally:
             self._room = None
 
@@ -292,8 +294,8 @@ class Connection(asyncio.Protocol):
         if self._amid_content and any(
             isinstance(one, Finished) and one.succeeded for one in events
         ):
-            # It answers something else: taken for the answer, it would lose the message.
-            self._fault = self._fault or (Error.GARBAGE, "accepted a message before its end")
+            # It answers something else; counted as the answer, it would lose the message.
+            self._fault = self._fault or (Fault.GARBAGE, "accepted a message before its end")
         else:
             self._events += events
         self._note_fault()
@@ -303,13 +305,13 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note the end of the peer's bytes (called by asyncio)."""
-        self._fault = self._fault or (Error.DROPPED, "closed the connection")
+        self._fault = self._fault or (Fault.DROPPED, "closed the connection")
         self._wait.end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (called by asyncio)."""
-        self._fault = self._fault or (Error.DROPPED, f"closed the connection{_why(exc)}")
+        self._fault = self._fault or (Fault.DROPPED, f"closed the connection{_why(exc)}")
         self._wait.end()
         self.resume_writing()
 
@@ -328,36 +330,36 @@ class Connection(asyncio.Protocol):
 
     def _note_fault(self) -> None:
         if self._dialogue.fault is not None and self._fault is None:
-            self._fault = (Error.GARBAGE, f"broke the protocol: {self._dialogue.fault}")
+            self._fault = (Fault.GARBAGE, f"violated the protocol: {self._dialogue.fault}")
 
     # Trouble
 
     def _stage(self) -> Stage:
         return self._dialogue.waiting_for or Stage.MAIL
 
-    def _trouble(self, stage: Stage, error: Error, text: str = "") -> Trouble:
+    def _trouble(self, stage: Stage, fault: Fault, text: str = "") -> Trouble:
         return Trouble(
             where=str(self.candidate),
             stage=stage,
-            error=error,
+            fault=fault,
             text=text,
             answered_before=self.answered,
         )
 
     def _tls_trouble(self, text: str) -> Trouble:
-        return self._trouble(Stage.TLS, Error.TLS, text)
+        return self._trouble(Stage.TLS, Fault.TLS, text)
 
     def _refused(self, stage: Stage, reply: Reply) -> Trouble:
         return Trouble(str(self.candidate), stage, reply=reply)
 
     def _failed(self, transaction: Transaction) -> Failed:
-        error, text = self._fault or (Error.DROPPED, "closed the connection")
+        fault, text = self._fault or (Fault.DROPPED, "closed the connection")
         stage = Stage.CONTENT if self._amid_content else self._stage()
         return Failed(
             Trouble(
                 where=str(self.candidate),
                 stage=stage,
-                error=error,
+                fault=fault,
                 text=text,
                 answered_before=self.answered,
                 may_be_taken=self.may_be_taken(transaction),

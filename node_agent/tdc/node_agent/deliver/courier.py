@@ -1,31 +1,72 @@
-"""One connection's task: opens it on the first host that works, sends reports, leaves."""
+"""One connection's task: opens it on the first host that works, sends reports, leaves.
+
+It connects, sends, waits for the disk and has settlements performed. What a failure means is
+decided in `trouble`, what follows from it in `settle`, who gets the next report in `assign`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from tdc.node_agent.deliver import outcomes
-from tdc.node_agent.deliver.assign import ConnectionState, takes_another
+from tdc.node_agent.deliver.assign import LaneState, takes_another
 from tdc.node_agent.deliver.connection import Connection, Failed
-from tdc.node_agent.deliver.context import Context
-from tdc.node_agent.deliver.destination import Courier, DestinationState
+from tdc.node_agent.deliver.destination import DestinationState
+from tdc.node_agent.deliver.effects import Effect, SendAgain
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
+from tdc.node_agent.deliver.options import DeliveryOptions
+from tdc.node_agent.deliver.perform import Mark, Performer
 from tdc.node_agent.deliver.prepare import prepare
-from tdc.node_agent.deliver.trouble import Outcome, Trouble, Verdict, judge
+from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.deliver.settle import (
+    Attempt,
+    Moment,
+    cut_off,
+    ended,
+    returns_to_spool,
+    settle,
+    settle_unopened,
+)
+from tdc.node_agent.deliver.trouble import (
+    Outcome,
+    Trouble,
+    Verdict,
+    accepted,
+    internal_error,
+    judge,
+    no_route,
+    report_not_built,
+    worth_next_host,
+)
 from tdc.node_agent.deliver.verify import TlsPolicy
+from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.dialogue import Finished, Stage, Transaction
+from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.edge.clock import monotonic
-
-MAX_SESSIONS = 2
-"""Hosts that answered and were no good, after which this attempt ends."""
-
+from tdc.shared.connector.settings import ConnectorSettings
+from tdc.shared.edge.clock import chance, monotonic, wall
 
 UNRECORDED = 4
 """Outcomes of a connection that may wait for the spool while it goes on: what a crash repeats
 is bounded by this, and the disk's latency does not bound the rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every courier works with. `working` counts a destination's good connections."""
+
+    spool: Spool
+    settings: Callable[[], ConnectorSettings]
+    options: DeliveryOptions
+    resolver: Resolver
+    reporter: Reporter
+    log: TdcLog
+    performer: Performer
+    wake: Callable[[], None]
+    working: Callable[[DestinationState], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,87 +75,133 @@ class _Job:
     transaction: Transaction
 
 
-async def run_courier(context: Context, destination: DestinationState, courier: Courier) -> None:
-    """Open, serve, close. What was not settled goes back where it came from."""
-    task = _CourierTask(context, destination, courier)
-    try:
-        if await task.open():
-            await task.serve()
-    except Exception as error:  # what an intake or its DNS may cause must not end the agent
-        task.failed(error)
-    finally:
-        task.leave()
+class Courier:
+    """Carries reports to one destination; `run` is its task.
 
+    `in_hand` are the copies that it was given and that are not settled, in their order.
+    """
 
-class _CourierTask:
-    def __init__(self, context: Context, destination: DestinationState, courier: Courier) -> None:
-        self._context, self._destination, self._courier = context, destination, courier
+    def __init__(self, number: int, destination: DestinationState, parts: Parts) -> None:
+        self.number, self.destination = number, destination
+        self.in_hand: list[Copy] = []
+        self._parts = parts
+        self._opened: Connection | None = None
         self._candidates: tuple[Candidate, ...] = ()
-        self._records: deque[asyncio.Future[None]] = deque()
+        self._inbox: asyncio.Future[Copy | None] | None = None  # set while it waits for a copy
+        self._current: Transaction | None = None
+        self._marks: deque[Mark] = deque()
+        self._leaving = False
+        self._stopping = False
+
+    # What the scheduler asks and says
+
+    @property
+    def works(self) -> bool:
+        """True if the connection has delivered and is still good."""
+        connection = self._opened
+        return connection is not None and connection.usable and connection.delivered > 0
+
+    @property
+    def awaits_reply(self) -> bool:
+        """True while a whole report is sent and its reply is due: to go now may repeat it."""
+        current, connection = self._current, self._opened
+        return current is not None and connection is not None and connection.may_be_taken(current)
+
+    def give(self, copy: Copy | None) -> None:
+        """Wake the waiting courier with a copy, or with None to say goodbye."""
+        if self._inbox is not None and not self._inbox.done():
+            self._inbox.set_result(copy)
+        lanes = self.destination.lanes
+        lanes[self.number] = lanes[self.number].busy()
+        if copy is not None:
+            self.in_hand.append(copy)
+
+    def stop(self) -> None:
+        """Take no further report; a report under way may finish."""
+        self._stopping = True
+        if self.destination.lanes[self.number].state is LaneState.IDLE:
+            self.give(None)
+
+    async def run(self) -> None:
+        """Open, serve, close. What was not settled goes back where it came from."""
+        try:
+            if await self._open():
+                await self._serve()
+        except Exception as error:  # what an intake or its DNS may cause must not end the agent
+            self._parts.log.error(f"Delivery to {self.destination.domain} failed: {error!r}")
+            self._settle_unopened(None, internal_error(repr(error)))
+        finally:
+            self._leave()
 
     # Opening
 
-    async def open(self) -> bool:
+    async def _open(self) -> bool:
         """Connect to the first host that works; False if none does, which is then settled."""
-        context, destination = self._context, self._destination
-        settings, options = context.settings(), context.options
+        parts, destination = self._parts, self.destination
+        settings, options = parts.settings(), parts.options
         try:
-            self._candidates = await context.resolver.find(
+            self._candidates = await parts.resolver.find(
                 destination.domain,
                 settings.smtp_route,
                 options.mx_port,
                 allow_local=options.allow_private_targets,
             )
         except NoRoute as error:
-            outcome = Outcome(Verdict.HOLD, error.reason, error.check)
-            self._no_connection(outcome)
+            self._settle_unopened(None, no_route(error.reason, error.check))
             return False
         policy = TlsPolicy.of(settings, destination.domain, options.ca_file)
+        hosts = deque(destination.ordered(self._candidates, monotonic()))
         sessions = 0
-        ordered = destination.ordered(self._candidates, monotonic())
-        for number, candidate in enumerate(ordered, start=1):
+        while hosts:
+            candidate = hosts.popleft()
             destination.latest_host = str(candidate)
             try:
                 connection = await self._connect(candidate, policy)
             except Failed as error:
-                destination.mark_bad(candidate, monotonic())
                 sessions += error.trouble.stage is not Stage.CONNECT
-                more = number < len(ordered) and sessions < MAX_SESSIONS
+                more = worth_next_host(len(hosts), sessions)
                 outcome = judge(replace(error.trouble, more_hosts=more))
-                if outcome.verdict is Verdict.NEXT_HOST:
-                    context.log.warning(f"{outcome.reason}: {outcome.check}; trying the next host")
-                    continue
-                self._no_connection(outcome)
-                return False
-            self._opened(connection, candidate)
-            return True
+                self._settle_unopened(candidate, outcome)
+                if outcome.verdict is not Verdict.NEXT_HOST:
+                    return False
+            else:
+                self._connected(connection)
+                return True
         return False
 
     async def _connect(self, candidate: Candidate, policy: TlsPolicy) -> Connection:
-        options = self._context.options
+        options = self._parts.options
         source = (options.source_address, 0) if options.source_address else None
         return await Connection.open(candidate, options.helo_name, policy, options.timeouts, source)
 
-    def _opened(self, connection: Connection, candidate: Candidate) -> None:
-        self._courier.connection = connection
-        self._destination.last_tls_version = connection.tls_version
-        self._context.log.connected(
-            self._courier.number, candidate.host, candidate.address, connection.tls_version
+    def _connected(self, connection: Connection) -> None:
+        candidate, version = connection.candidate, connection.tls_version
+        self._opened = connection
+        self.destination.last_tls_version = version
+        self._parts.log.connected(self.number, candidate.host, candidate.address, version)
+
+    def _settle_unopened(self, candidate: Candidate | None, outcome: Outcome) -> None:
+        destination = self.destination
+        self._perform(
+            settle_unopened(
+                candidate,
+                outcome,
+                destination.standing(stopping=self._stopping),
+                self._parts.working(destination),
+                self._parts.settings(),
+                _now(),
+            )
         )
-
-    def failed(self, error: Exception) -> None:
-        """Hold the destination after a fault of ours, so that it is not met again at once."""
-        self._context.log.error(f"Delivery to {self._destination.domain} failed: {error!r}")
-        self._no_connection(Outcome(Verdict.HOLD, "Internal Error", repr(error)))
-
-    def _no_connection(self, outcome: Outcome) -> None:
-        if not self._context.stopping:
-            outcomes.no_connection(self._context, self._destination, outcome)
 
     # Serving
 
-    async def serve(self) -> None:
-        """Send reports until told to go, or until the connection is no good any more."""
+    @property
+    def _connection(self) -> Connection:
+        assert self._opened is not None
+        return self._opened
+
+    async def _serve(self) -> None:
+        """Send reports until there is reason to leave, or the connection is of no more use."""
         connection = self._connection
         job, was_idle = self._reserve(), False
         while True:
@@ -128,8 +215,9 @@ class _CourierTask:
                     continue
             job = await self._send(job, was_idle=was_idle)
             was_idle = False
-            if not connection.usable and not self._leaving and connection.delivered:
-                self._learn_messages()  # ended behind a reply: perhaps a limit for a connection
+            if not connection.usable and not self._leaving:
+                # It ended after a reply: perhaps a limit of messages per connection.
+                self._perform(ended(self.number, connection.delivered))
             if not connection.usable or self._leaving:
                 break
             job = job or self._reserve()
@@ -137,41 +225,29 @@ class _CourierTask:
         await self._recorded()
         await connection.say_goodbye()
 
-    _leaving = False
-
-    @property
-    def _connection(self) -> Connection:
-        connection = self._courier.connection
-        assert connection is not None
-        return connection
-
     async def _wait_for_copy(self) -> Copy | None:
-        courier = self._courier
         await self._recorded()
-        if self._context.stopping:
+        if self._stopping:
             return None
-        courier.inbox = asyncio.get_running_loop().create_future()
-        courier.state, courier.idle_since = ConnectionState.IDLE, monotonic()
-        self._context.wake.set()
+        self._inbox = asyncio.get_running_loop().create_future()
+        lanes = self.destination.lanes
+        lanes[self.number] = lanes[self.number].idle(monotonic())
+        self._parts.wake()
         try:
-            return await courier.inbox
+            return await self._inbox
         finally:
-            courier.inbox = None
+            self._inbox = None
 
     def _reserve(self) -> _Job | None:
         """Take the next report without waiting, if the rules allow this connection another."""
-        context, destination, courier = self._context, self._destination, self._courier
-        while destination.ready and not context.stopping:
-            limits = destination.limits(
-                context.settings(), context.options.timeouts.idle, monotonic()
-            )
-            view = courier.view(context.generation)
-            if courier.sent and not takes_another(
-                view, limits, destination.hold_view(), len(destination.couriers)
-            ):
+        destination, parts = self.destination, self._parts
+        while destination.ready and not self._stopping:
+            limits = destination.limits(parts.settings(), parts.options.timeouts.idle, monotonic())
+            lane = destination.lanes[self.number]
+            if lane.sent and not takes_another(lane, limits, len(destination.lanes)):
                 return None
             copy = destination.ready.popleft()
-            courier.in_hand.append(copy)
+            self.in_hand.append(copy)
             job = self._job(copy)
             if job is not None:
                 return job
@@ -179,28 +255,27 @@ class _CourierTask:
 
     def _job(self, copy: Copy) -> _Job | None:
         """Make the report; what this intake can't have is settled here."""
-        context, destination = self._context, self._destination
+        destination, parts = self.destination, self._parts
         try:
-            with context.spool.building(copy.mid):
+            with parts.spool.building(copy.mid):
                 prepared = prepare(
                     copy,
-                    context.settings(),
-                    context.reporter,
+                    parts.settings(),
+                    parts.reporter,
                     self._connection.offers,
                     declare_size=destination.declare_size,
                 )
         except Exception as error:  # one message that can't be built must not stop the others
-            context.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
-            prepared = Outcome(Verdict.DEFER, "Report Error", repr(error))
+            parts.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
+            prepared = report_not_built(repr(error))
         if isinstance(prepared, Outcome):
-            self._settle(copy, prepared)
+            self._settle(Attempt(copy), prepared)
             return None
-        self._courier.sent += 1
-        self._courier.state = ConnectionState.BUSY
+        destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
 
     async def _send(self, job: _Job, *, was_idle: bool) -> _Job | None:
-        """Send one report, settle it, and return the one that was announced behind it."""
+        """Send one report, settle it, and return the one that was announced after it."""
         following: _Job | None = None
 
         def announce_next() -> Transaction | None:
@@ -208,102 +283,92 @@ class _CourierTask:
             following = self._reserve()
             return following.transaction if following is not None else None
 
-        context, connection = self._context, self._connection
-        context.log.started(self._courier.number, job.copy.mid, job.transaction.recipient)
-        self._courier.current = job.transaction
+        connection = self._connection
+        self._parts.log.started(self.number, job.copy.mid, job.transaction.recipient)
+        self._current = job.transaction
         try:
             finished = await connection.deliver(job.transaction, announce_next)
         except Failed as error:
-            trouble: Trouble | None = error.trouble
+            outcome = self._judge(job, error.trouble)
         else:
-            trouble = None if finished.succeeded else self._answered(job, finished)
-        self._courier.current = None
+            outcome = self._judge_answer(job, finished)
+        self._current = None
         # Nothing waits between the reply and its mark: a stop in between would send it again.
-        if trouble is None:
-            self._delivered(job, finished.reply.text)
-        else:
-            self._act_on(job, trouble, was_idle=was_idle)
+        self._settle(self._attempt(job, was_idle), outcome)
         await self._recorded(UNRECORDED)
         return following
 
-    def _delivered(self, job: _Job, reply: str) -> None:
-        self._courier.in_hand.remove(job.copy)
-        self._note(
-            outcomes.delivered(
-                self._context, self._destination, job.copy, self._courier.number, reply
-            )
-        )
-
-    def _answered(self, job: _Job, finished: Finished) -> Trouble:
-        return Trouble(
+    def _judge_answer(self, job: _Job, finished: Finished) -> Outcome:
+        if finished.succeeded:
+            return accepted(finished.reply)
+        trouble = Trouble(
             where=str(self._connection.candidate),
             stage=finished.stage,
             reply=finished.reply,
             answered_before=self._connection.answered - 1,
             declared_size=job.transaction.declare_size,
         )
+        return self._judge(job, trouble)
 
-    def _act_on(self, job: _Job, trouble: Trouble, *, was_idle: bool) -> None:
-        context, destination, now = self._context, self._destination, monotonic()
-        candidate = self._connection.candidate
-        more = destination.others_left(candidate, self._candidates, now)
-        outcome = judge(replace(trouble, more_hosts=more))
-        if outcome.verdict is Verdict.AGAIN and not destination.may_go_again(job.copy):
-            outcome = judge(replace(trouble, more_hosts=more, answered_before=0))
-        match outcome.verdict:
-            case Verdict.AGAIN:
-                self._leaving = True
-                if not was_idle and self._connection.delivered:
-                    self._learn_messages()
-            case Verdict.WITHOUT_SIZE:
-                destination.declare_size = False
-                self._leaving = True
-            case Verdict.NEXT_HOST:
-                self._leaving = True
-                destination.mark_bad(candidate, now)
-                context.log.warning(f"{outcome.reason}: {outcome.check}; trying the next host")
-            case Verdict.HOLD | Verdict.DEFER | Verdict.DEAD:
-                self._leaving = outcome.verdict is Verdict.HOLD
-                self._settle(job.copy, outcome)
+    def _judge(self, job: _Job, trouble: Trouble) -> Outcome:
+        destination, candidate = self.destination, self._connection.candidate
+        more = destination.others_left(candidate, self._candidates, monotonic())
+        again = destination.sent_again(job.copy.mid)
+        return judge(replace(trouble, more_hosts=more, sent_again=again))
 
-    def _learn_messages(self) -> None:
-        self._destination.learn_messages(
-            self._courier.number, self._connection.delivered, monotonic()
+    def _attempt(self, job: _Job, was_idle: bool) -> Attempt:
+        connection = self._connection
+        return Attempt(
+            job.copy,
+            self.number,
+            connection.candidate,
+            connection.tls_version,
+            connection.delivered,
+            was_idle,
         )
 
-    def _settle(self, copy: Copy, outcome: Outcome) -> None:
-        self._courier.in_hand.remove(copy)
-        self._note(outcomes.failed(self._context, self._destination, copy, outcome))
+    def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
+        destination = self.destination
+        standing = destination.standing(stopping=self._stopping)
+        settlement = settle(attempt, outcome, standing, self._parts.settings(), _now())
+        self._leaving = self._leaving or settlement.leaves
+        if not isinstance(settlement.fate, SendAgain):
+            self.in_hand.remove(attempt.copy)
+        mark = self._parts.performer.settle(settlement, destination)
+        if mark is not None:
+            self._marks.append(mark)
 
-    def _note(self, record: outcomes.Record) -> None:
-        if record is not None:
-            self._records.append(record)
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        self._parts.performer.perform(effects, self.destination)
 
     async def _recorded(self, at_most: int = 0) -> None:
         """Wait until at most so many outcomes of this connection are not durable yet."""
-        while len(self._records) > at_most:
-            record = self._records.popleft()
-            if not record.done():
-                await asyncio.shield(record)
+        while len(self._marks) > at_most:
+            mark = self._marks.popleft()
+            if not mark.done():
+                await asyncio.shield(mark)
 
     # Leaving
 
     def _give_back(self) -> None:
         """Give back what is in hand and not settled: no attempt is counted."""
-        courier, destination = self._courier, self._destination
-        copies, courier.in_hand = courier.in_hand, []
-        if self._context.stopping or destination.hold is not None:
-            self._context.spool.unclaim([copy.mid for copy in copies])
+        copies, self.in_hand = self.in_hand, []
+        if not copies:
+            return
+        if returns_to_spool(self.destination.standing(stopping=self._stopping)):
+            self._parts.spool.unclaim([copy.mid for copy in copies])
         else:
-            destination.put_back(copies)
+            self.destination.put_first(copies)
 
-    def leave(self) -> None:
-        """Cut the connection and forget the courier, whatever happened."""
-        connection = self._courier.connection
-        if connection is not None:
-            if self._courier.awaits_verdict:
-                self._context.counters.maybe_duplicate += 1
-            connection.close()
+    def _leave(self) -> None:
+        """Cut the connection, whatever happened, and leave the destination."""
+        if self._opened is not None:
+            self._perform(cut_off(self.awaits_reply))
+            self._opened.close()
         self._give_back()
-        self._destination.couriers.pop(self._courier.number, None)
-        self._context.wake.set()
+        self.destination.lanes.pop(self.number, None)
+        self._parts.wake()
+
+
+def _now() -> Moment:
+    return Moment(monotonic(), wall(), chance(), chance())

@@ -1,7 +1,13 @@
 """PURE. From DNS answers to the hosts and addresses to try, in order (RFC 5321 5.1, RFC 7505).
 
-The DNS answer is not trusted: what it may make us connect to is bounded here (`forbidden`),
-and what it may make us believe is bounded by the certificate (`verify`).
+The DNS answer is not trusted. What it can make us connect to is limited here (`forbidden`); what
+it can make us believe is limited by the certificate (`verify`).
+
+*No MX* means that the domain itself is the host. *MX records without a usable host* are an error:
+falling back to the domain's own address would send mail where its owner does not want it. *No
+answer* is not "no record": SERVFAIL and timeouts are errors that pass, never a fallback.
+*MAX_ADDRESSES* bounds one attempt, and hosts share it: a first host with many dead addresses must
+not keep us from the second.
 """
 
 from __future__ import annotations
@@ -18,7 +24,7 @@ MAX_ADDRESSES = 5
 """Addresses tried in one go."""
 
 ADDRESSES_FIRST = 2
-"""Addresses of one host that go before the cut: a host with many must not hide its stand-in."""
+"""Addresses of one host that go before the cut: a host with many must not hide the next host."""
 
 MAX_HOST_NAME = 253  # RFC 1035 2.3.4, as text
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -58,7 +64,7 @@ class MxRecord:
 
 @dataclass(frozen=True, slots=True)
 class MxAnswer:
-    """What the MX lookup gave; `records` is empty unless `status` is FOUND."""
+    """The result of the MX lookup; `records` is empty unless `status` is FOUND."""
 
     status: DnsStatus
     records: tuple[MxRecord, ...] = ()
@@ -66,9 +72,9 @@ class MxAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """A host with the addresses that its A and AAAA lookups gave.
+    """A host with the addresses that its A and AAAA lookups found.
 
-    `failed` is True if one of the lookups had no answer: no addresses is then no fact.
+    `failed` is True if one of the lookups got no answer: then having no addresses proves nothing.
     """
 
     host: str
@@ -96,7 +102,7 @@ class Candidate:
 
 
 class NoRoute(Exception):
-    """There is nowhere to connect to; `reason` and `check` as in the log."""
+    """No host can be connected to; `reason` and `check` as in trouble.Outcome."""
 
     def __init__(self, reason: str, check: str) -> None:
         super().__init__(f"{reason}: {check}")
@@ -104,23 +110,24 @@ class NoRoute(Exception):
 
 
 def hosts_by_mx(domain: str, answer: MxAnswer, chance: Callable[[], float]) -> tuple[str, ...]:
-    """Return the hosts for a domain in the order to try them; raises NoRoute.
+    """List the hosts for a domain in the order to try them; raises NoRoute.
 
     Lowest preference first, equals in random order. Without any MX the domain itself is the
-    host (RFC 5321 5.1); a null MX says that the domain takes no mail (RFC 7505), unless it
+    host (RFC 5321 5.1); a null MX says that the domain accepts no mail (RFC 7505), unless it
     stands among others, where it means nothing.
     """
     if answer.status is DnsStatus.NO_NAME:
         raise NoRoute("DNS Error", f"{domain} does not exist (NXDOMAIN): check intake_address")
     if answer.status in (DnsStatus.FAILED, DnsStatus.TIMEOUT):
-        raise NoRoute("DNS Error", f"the MX lookup of {domain} gave {answer.status}")
+        raise NoRoute("DNS Error", f"the MX lookup for {domain} failed: {answer.status}")
     if answer.status is DnsStatus.NO_DATA or not answer.records:
         return (domain,)
     usable = [record for record in answer.records if _is_host_name(record.host)]
     if not usable:
         if all(not record.host for record in answer.records):
-            raise NoRoute("DNS Error", f"{domain} takes no mail (null MX): check intake_address")
-        raise NoRoute("DNS Error", f"no MX of {domain} is a host name")
+            check = f"{domain} does not accept mail (null MX): check intake_address"
+            raise NoRoute("DNS Error", check)
+        raise NoRoute("DNS Error", f"no MX of {domain} is a valid host name")
     ordered = sorted(usable, key=lambda record: (record.preference, chance()))
     return tuple(dict.fromkeys(record.host for record in ordered))
 
@@ -141,7 +148,7 @@ def candidates(
     allow_local: bool,
     by_mx: bool = True,
 ) -> tuple[Candidate, ...]:
-    """Return at most MAX_ADDRESSES addresses in the order to try them; raises NoRoute.
+    """List at most MAX_ADDRESSES addresses in the order to try them; raises NoRoute.
 
     Hosts stay in order; within a host IPv6 and IPv4 alternate, so that a broken one of the two
     costs one timeout. An MX host without addresses is left out; if all are, that is an error,
@@ -156,15 +163,16 @@ def candidates(
     if allowed:
         return _cut(allowed)
     names = ", ".join(host.host for host in hosts)
+    check = f"{names} (host of {domain}) has no address"
     if found:
-        raise NoRoute("DNS Error", f"{names} has only addresses that mail may not go to")
-    if any(host.failed for host in hosts):
-        raise NoRoute("DNS Error", f"the address lookup of {names} for {domain} had no answer")
-    raise NoRoute("DNS Error", f"{names} for {domain} has no address")
+        check = f"{names} has only forbidden addresses: see deliver.allow_private_targets"
+    elif any(host.failed for host in hosts):
+        check = f"the address lookup for {names} (host of {domain}) got no answer"
+    raise NoRoute("DNS Error", check)
 
 
 def _cut(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return at most MAX_ADDRESSES of the candidates, in their order, of as many hosts as fit."""
+    """Keep MAX_ADDRESSES candidates in their order, from as many hosts as fit."""
     seen: Counter[str] = Counter()
     first: list[Candidate] = []
     later: list[Candidate] = []
@@ -183,7 +191,7 @@ def _alternating(v6: Iterable[str], v4: Iterable[str]) -> list[str]:
 def forbidden(address: str, *, allow_local: bool) -> bool:
     """Say whether an address may not be connected to.
 
-    Loopback, link-local and cloud metadata addresses would let whoever writes the DNS zone
+    Loopback, link-local and cloud metadata addresses would let the owner of the DNS zone
     reach services of this machine; `allow_local` admits them. Unspecified, multicast and
     broadcast addresses are never a mail host.
     """

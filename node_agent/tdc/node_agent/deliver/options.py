@@ -1,4 +1,4 @@
-"""What delivery is told by agent.toml, and what it tells status."""
+"""What agent.toml says about delivery: facts of this machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tdc.node_agent.deliver.connection import Timeouts
-
-PSEUDO_DOMAIN = "the.tdc.queue"
-"""The destination domain under which operators know the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +24,3 @@ class DeliveryOptions:
     allow_private_targets: bool = False
     source_address: str | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationFacts:
-    """One row of `delivery status`; fields as in tdc.v1.Destination, times Unix seconds."""
-
-    domain: str
-    intake_domain: str
-    host_status: str
-    latest_host: str
-    active_recipients: int
-    connections_out: int
-    delivered: int
-    deferred: int
-    dead: int
-    oldest_queued: float | None
-    last_reply: str
-    last_tls_version: str
-    held_reason: str

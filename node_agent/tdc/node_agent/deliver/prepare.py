@@ -1,10 +1,10 @@
-"""From a copy to what is sent on this connection: the report, as the intake can take it."""
+"""PURE. From a copy to what is sent on this connection: the report as the intake can take it."""
 
 from __future__ import annotations
 
-from tdc.node_agent.deliver.trouble import Outcome, Verdict
+from tdc.node_agent.deliver.trouble import Outcome, too_large
 from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.journal.report import Needs, build
+from tdc.node_agent.journal.report import Needs, draft
 from tdc.node_agent.smtp.dialogue import Offers, Transaction
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
@@ -19,21 +19,16 @@ def prepare(
     *,
     declare_size: bool = True,
 ) -> Transaction | Outcome:
-    """Return the transaction that sends a copy's report, or why this intake can't have it.
+    """Make the transaction that sends a copy's report, or say why this intake can't have it.
 
     A `message/rfc822` part may not be encoded (RFC 2046 5.2.1): where the intake can't take the
     octets as they are, the report is built in its other form, with the original as base64.
     """
-    report = build(copy, settings, reporter)
-    if not _carries(offers, report.needs):
-        report = build(copy, settings, reporter, fallback=True)
+    drafted = draft(copy, settings, reporter)
+    report = drafted.report(encoded=not _carries(offers, drafted.needs))
     needs = report.needs
-    if offers.size and report.size > offers.size:  # RFC 1870 section 6.1
-        return Outcome(
-            Verdict.DEAD,
-            "too-large",
-            f"the report has {report.size} octets, the intake takes {offers.size}",
-        )
+    if offers.size and report.size > offers.size:
+        return too_large(report.size, offers.size)
     return Transaction(
         sender=settings.report_envelope_sender or "",
         recipient=copy.intake,

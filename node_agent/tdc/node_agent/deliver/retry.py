@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tdc.shared.connector.settings import ConnectorSettings
+
 _SPREAD = 0.25  # of a wait, either way
 _MAX_DOUBLINGS = 40  # 2**40 s are longer than any lifetime
 
@@ -16,9 +18,14 @@ class RetrySettings:
     maximum: int
     lifetime: int
 
+    @classmethod
+    def of(cls, settings: ConnectorSettings) -> RetrySettings:
+        """Take them out of the settings in force."""
+        return cls(settings.retry_initial, settings.retry_maximum, settings.retry_lifetime)
+
 
 def wait_after(failures: int, settings: RetrySettings, jitter: float) -> float:
-    """Return the seconds to wait after the `failures`-th failure in a row (1, 2, ...).
+    """Give the seconds to wait after the `failures`-th failure in a row (1, 2, ...).
 
     Doubles from `initial` to `maximum`, spread by a quarter so that copies that failed together
     don't come back together, and never leaves these two bounds. `jitter` is in [0, 1).
@@ -34,7 +41,7 @@ def wait_after(failures: int, settings: RetrySettings, jitter: float) -> float:
 def next_attempt(
     now: float, taken_at: float, attempts: int, settings: RetrySettings, jitter: float
 ) -> float | None:
-    """Return when a copy is due again after one more failure, None if its lifetime is over.
+    """Give the time when a copy is due after one more failure, None if its lifetime is over.
 
     `attempts` counts failures before this one. The last attempt is made at the very end of
     the lifetime. A `taken_at` in the future (the clock was set back) counts as now.

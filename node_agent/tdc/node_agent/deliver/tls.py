@@ -1,8 +1,8 @@
 """TLS contexts towards an intake: nothing below TLS 1.2 can be built, nothing in plain text.
 
 In: a minimum version and where trust comes from. Out: contexts, made once and shared.
-The name in the certificate is judged by the caller after the handshake: which names are right
-is a matter of settings, not of the host that the DNS named.
+The caller checks the name in the certificate after the handshake: which names are right depends
+on settings, not on the host that the DNS named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class NoTrust(Exception):
 
 
 def intake_context(minimum_version: str, ca_file: Path | None, *, chain: bool) -> ssl.SSLContext:
-    """Return a client context for TLS `minimum_version` ("1.2" or "1.3") and newer.
+    """Make a client context for TLS `minimum_version` ("1.2" or "1.3") and newer.
 
     With `chain` the peer needs a certificate that chains to `ca_file`, or to the system's
     trust store without one. Without it any certificate passes, and the caller must compare it
@@ -50,5 +50,5 @@ def _context(version: str, ca_file: Path | None, chain: bool, changed: int) -> s
         else:
             context.load_verify_locations(cafile=ca_file)
     except OSError as error:  # ssl.SSLError among them
-        raise NoTrust(f"{ca_file} holds no certificates: {error}") from error
+        raise NoTrust(f"{ca_file} contains no certificates: {error}") from error
     return context

@@ -29,7 +29,7 @@ _CHAIN_FAULTS = {
 
 
 class TlsRefused(Exception):
-    """We don't go on with this peer; the text says what it did and what to check."""
+    """We leave this peer; the text says what it did and what to check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class TlsPolicy:
 
     @classmethod
     def of(cls, settings: ConnectorSettings, domain: str, ca_file: Path | None) -> TlsPolicy:
-        """Take the policy out of the settings in force."""
+        """Take them out of the settings in force."""
         pinned = settings.tls_verification == "pinned"
         return cls(
             domain=domain,
@@ -55,23 +55,23 @@ class TlsPolicy:
         )
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for the handshake; raises tdc.node_agent.deliver.tls.NoTrust."""
+        """The context for the handshake; raises tls.NoTrust."""
         return intake_context(self.minimum_version, self.ca_file, chain=self.pins is None)
 
 
 def handshake_fault(error: Exception, policy: TlsPolicy) -> str:
-    """Say what a failed handshake means, as the rest of a sentence about the host."""
+    """Explain a failed handshake, as the rest of a sentence that begins with the host."""
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CHAIN_FAULTS.get(error.verify_code)
-        return known or f"presents a certificate that is not accepted: {error.verify_message}"
+        return known or f"presents a certificate that is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         if error.reason in _VERSION_REASONS:
-            return f"offers no TLS {policy.minimum_version} or newer ({error.reason})"
+            return f"does not support TLS {policy.minimum_version} or newer ({error.reason})"
         if error.reason == "WRONG_VERSION_NUMBER":
-            return "sent plain text where TLS was due"
+            return "sent plain text instead of TLS"
         return f"failed the TLS handshake: {error.reason or error}"
     why = str(error) or "connection closed"
-    return f"broke off the TLS handshake ({why}); may offer no TLS {policy.minimum_version}"
+    return f"ended the TLS handshake ({why}); it may not support TLS {policy.minimum_version}"
 
 
 _VERSION_REASONS = {
@@ -85,7 +85,7 @@ _VERSION_REASONS = {
 def verify_peer(peer: ssl.SSLObject, candidate: Candidate, policy: TlsPolicy) -> None:
     """Judge the certificate of a finished handshake; raises TlsRefused."""
     if peer.version() not in ("TLSv1.2", "TLSv1.3"):
-        raise TlsRefused(f"speaks {peer.version()}, which is older than TLS 1.2")
+        raise TlsRefused(f"uses {peer.version()}, which is older than TLS 1.2")
     der = peer.getpeercert(binary_form=True)
     if not der:
         raise TlsRefused("presents no certificate")
@@ -133,7 +133,7 @@ def _name_matches(
 
 
 def _is_same_address(one: str, other: str) -> bool:
-    """Compare as addresses: OpenSSL writes an IPv6 address in full, an operator hardly."""
+    """Compare as addresses: OpenSSL writes an IPv6 address in full, an operator rarely."""
     try:
         return ip_address(one.strip()) == ip_address(other)
     except ValueError:

@@ -72,39 +72,65 @@ def new_report_id(random: bytes | None = None) -> str:
     return (secrets.token_bytes(16) if random is None else random).hex()
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What both forms of a copy's report are made of; `needs` is what the plain form needs."""
+
+    copy: Copy
+    outer: bytes
+    text: bytes
+    top: bytes
+    as_global: bool
+    needs: Needs
+
+    def report(self, *, encoded: bool = False) -> Report:
+        """Build the report in one of its forms.
+
+        With `encoded` the original goes as base64, flagged by ENCODED_HEADER, for an intake that
+        does not offer what `needs` names; such a report needs nothing.
+        """
+        return _encoded(self) if encoded else _plain(self)
+
+
+def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
+    """Read the copy's header once, and find out what its report would need."""
+    facts = read_headers(copy.content)
+    outer = _outer_headers(copy, settings, reporter, facts)
+    text = _text_part(copy, facts)
+    top = _remote_ip_line(copy, settings)
+    as_global = copy.envelope.smtputf8 and facts.eight_bit
+    ours = outer + text + top  # whole lines each; what else stands in the head needs nothing
+    needs = Needs(
+        eight_bit=not (copy.content.isascii() and ours.isascii()),
+        binary=needs_binary(copy.content) or needs_binary(ours),
+        smtputf8=as_global,
+    )
+    return Draft(copy, outer, text, top, as_global, needs)
+
+
 def build(
     copy: Copy, settings: ConnectorSettings, reporter: Reporter, *, fallback: bool = False
 ) -> Report:
-    """Return the report of `copy`.
+    """Build the report of `copy`, plain or with `fallback` encoded (see Draft.report)."""
+    return draft(copy, settings, reporter).report(encoded=fallback)
 
-    With `fallback` the original goes as base64, flagged by ENCODED_HEADER, for an intake that
-    does not offer what `needs` of the report without it names; such a report needs nothing.
-    """
-    facts = read_headers(copy.content)
-    top = _remote_ip_line(copy, settings)
-    text = _text_part(copy, facts)
-    if fallback:
-        return _encoded(copy, settings, reporter, facts, text, top)
+
+def _plain(draft: Draft) -> Report:
+    copy = draft.copy
     boundary = _boundary(copy.report_id, copy.content)
-    as_global = copy.envelope.smtputf8 and facts.eight_bit
     head = b"".join(
         (
-            _outer_headers(copy, settings, reporter, facts),
+            draft.outer,
             _multipart(boundary),
             b"--", boundary, b"\r\n",
-            _text_headers(text),
-            text,
+            _text_headers(draft.text),
+            draft.text,
             b"\r\n--", boundary, b"\r\n",
-            b"Content-Type: message/", b"global" if as_global else b"rfc822", b"\r\n\r\n",
-            top,
+            b"Content-Type: message/", b"global" if draft.as_global else b"rfc822", b"\r\n\r\n",
+            draft.top,
         )
     )  # fmt: skip
-    needs = Needs(
-        eight_bit=not (copy.content.isascii() and head.isascii()),
-        binary=needs_binary(copy.content) or needs_binary(head),
-        smtputf8=as_global,
-    )
-    return _report(head, copy.content, boundary, needs)
+    return _report(head, copy.content, boundary, draft.needs)
 
 
 def needs_binary(content: bytes) -> bool:
@@ -130,20 +156,14 @@ def _report(head: bytes, content: bytes, boundary: bytes, needs: Needs) -> Repor
     return Report(head, content, tail, needs, len(head) + len(content) + len(tail))
 
 
-def _encoded(
-    copy: Copy,
-    settings: ConnectorSettings,
-    reporter: Reporter,
-    facts: HeaderFacts,
-    text: bytes,
-    top: bytes,
-) -> Report:
-    content = _base64_lines(top + copy.content if top else copy.content)
+def _encoded(draft: Draft) -> Report:
+    copy, text = draft.copy, draft.text
+    content = _base64_lines(draft.top + copy.content if draft.top else copy.content)
     boundary = _boundary(copy.report_id, content)
     quoted = not text.isascii() or needs_binary(text)
     head = b"".join(
         (
-            _outer_headers(copy, settings, reporter, facts),
+            draft.outer,
             ENCODED_HEADER.encode(), b": base64\r\n",
             _multipart(boundary),
             b"--", boundary, b"\r\n",

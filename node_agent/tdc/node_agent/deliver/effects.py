@@ -1,0 +1,214 @@
+"""PURE. What delivery can do when an attempt ends, as values: `settle` returns, `perform` acts.
+
+A copy gets exactly one `Fate`. An `Effect` is about its destination, the counters or the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tdc.node_agent.deliver.mx import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a destination is on hold. Times are of the monotonic clock, seconds."""
+
+    reason: str
+    check: str
+    since: float
+    next_probe: float
+    failures: int = 1
+
+
+# The fates of a copy
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDelivered:
+    """The intake has it: remove it from the spool."""
+
+    mid: int
+    reply: str
+    tls_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """Count an attempt; due again at `next_at`, Unix seconds."""
+
+    mid: int
+    next_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDead:
+    """Move it to the dead-letter list."""
+
+    mid: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackToQueue:
+    """Return it to the spool, due as before; no attempt is counted."""
+
+    mid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """It stays in hand, to go first on another connection; no attempt is counted."""
+
+    mid: int
+
+
+Fate = MarkDelivered | Defer | MarkDead | BackToQueue | SendAgain
+
+
+# Effects on the destination, the counters and the log
+
+
+@dataclass(frozen=True, slots=True)
+class CountFailure:
+    """An attempt failed; `refused`: it was this message that was refused."""
+
+    check: str
+    deferred: bool = False
+    refused: bool = False
+    maybe_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountMaybeDuplicate:
+    """A whole report was sent and its reply will not be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountSentAgain:
+    """The copy goes again without an attempt being counted."""
+
+    mid: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDestination:
+    """Begin a hold, with the alarm; the probe is `wait` seconds away."""
+
+    hold: Hold
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class LengthenHold:
+    """A probe failed: the hold goes on with a later one."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    """The destination takes reports again."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBackWaiting:
+    """What is claimed for the destination and not in hand goes back, each logged as held."""
+
+    reason: str
+    check: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class LimitConnections:
+    """Have at most so many, and open none before `open_after` if that is given (monotonic)."""
+
+    connections: int
+    open_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearnLimit:
+    """Connection `number` ended by itself after so many messages."""
+
+    number: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkHostBad:
+    """Try the other hosts first until then (monotonic)."""
+
+    candidate: Candidate
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOutSize:
+    """Send MAIL without SIZE from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogDelivered:
+    """The intake accepted the report on connection `number`."""
+
+    mid: int
+    number: int
+    reply: str
+    tls_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogFailed:
+    """The attempt failed."""
+
+    mid: int
+    reason: str
+    check: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogHeld:
+    """The copy waits because its destination is on hold; logged once in a hold."""
+
+    mid: int
+    reason: str
+    check: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogNextHost:
+    """A host failed and the next one is tried."""
+
+    reason: str
+    check: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogNoFurther:
+    """A further connection could not be opened; those that work go on."""
+
+    check: str
+
+
+Effect = (
+    CountFailure
+    | CountMaybeDuplicate
+    | CountSentAgain
+    | HoldDestination
+    | LengthenHold
+    | ReleaseHold
+    | GiveBackWaiting
+    | LimitConnections
+    | LearnLimit
+    | MarkHostBad
+    | LeaveOutSize
+    | LogDelivered
+    | LogFailed
+    | LogHeld
+    | LogNextHost
+    | LogNoFurther
+)

@@ -1,0 +1,68 @@
+"""PURE. What status shows of delivery: one row for each intake domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tdc.node_agent.deliver.assign import LaneState
+from tdc.node_agent.deliver.destination import DestinationState
+from tdc.node_agent.spool.values import Backlog
+
+PSEUDO_DOMAIN = "the.tdc.queue"
+"""The destination domain under which operators know the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """One row of `delivery status`; fields as in tdc.v1.Destination, times Unix seconds."""
+
+    domain: str
+    intake_domain: str
+    host_status: str
+    latest_host: str
+    active_recipients: int
+    connections_out: int
+    delivered: int
+    deferred: int
+    dead: int
+    oldest_queued: float | None
+    last_reply: str
+    last_tls_version: str
+    held_reason: str
+
+
+def destination_facts(
+    destinations: Iterable[DestinationState], waiting: Mapping[str, Backlog]
+) -> list[DestinationFacts]:
+    """Make a row for each intake domain that was delivered to or has copies waiting."""
+    rows = {domain: _empty_row(domain) for domain in waiting}
+    for one in destinations:
+        rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one)
+    return [
+        replace(row, active_recipients=item.waiting, oldest_queued=item.oldest)
+        if (item := waiting.get(domain)) is not None
+        else row
+        for domain, row in sorted(rows.items())
+    ]
+
+
+def _empty_row(domain: str) -> DestinationFacts:
+    return DestinationFacts(PSEUDO_DOMAIN, domain, "unknown", "", 0, 0, 0, 0, 0, None, "", "", "")
+
+
+def _merged(row: DestinationFacts, one: DestinationState) -> DestinationFacts:
+    held = f"{one.hold.reason}: {one.hold.check}" if one.hold is not None else ""
+    connected = sum(lane.state is not LaneState.OPENING for lane in one.lanes.values())
+    return replace(
+        row,
+        host_status="down" if one.hold is not None else one.host_status,
+        latest_host=one.latest_host or row.latest_host,
+        connections_out=row.connections_out + connected,
+        delivered=row.delivered + one.delivered,
+        deferred=row.deferred + one.deferred,
+        dead=row.dead + one.dead,
+        last_reply=one.last_reply or row.last_reply,
+        last_tls_version=one.last_tls_version or row.last_tls_version,
+        held_reason=held or row.held_reason,
+    )
