@@ -123,7 +123,7 @@ async def _reach_etcd(
 
 
 async def _store_id(etcd: EtcdClient) -> str:
-    """Return the store's id; waits up to START_TIMEOUT for etcd.
+    """Read the store's id; waits up to START_TIMEOUT for etcd.
 
     What it waits for is logged, the same reason once, however often it is tried.
     """
@@ -154,7 +154,7 @@ def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
 def _for_operators(
     etcd: EtcdClient, view: FleetView, presence: Presence, tokens: Tokens, enrol_address: str
 ) -> list[Registration]:
-    """Return the services that operators use."""
+    """The services that operators use."""
     history = History(etcd)
     commands = Commands(view, CommitStore(etcd), history)
     reads = Reads(view, history)
@@ -181,7 +181,7 @@ def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Reg
 
 
 def last_ports(options: Options) -> Ports | None:
-    """Return the ports of the last start: machines that know them should find us there again."""
+    """The ports of the last start: machines that know them should find us there again."""
     try:
         content = json.loads(durable_file.read(options.folder / LAST_PORTS))
         return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
