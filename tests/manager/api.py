@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -14,8 +14,8 @@ import pytest
 from tdc.manager.first_setup import CA_FOLDER, set_up
 from tdc.manager.identity.authority import Authority
 from tdc.manager.options import Options
-from tdc.manager.program import served
 from tdc.manager.rpc.server import Ports
+from tdc.manager.serve import served
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 def options_for(folder: Path, **given: object) -> Options:
     """Options of a manager on ports chosen by the system."""
-    return replace(Options(folder, listen_port=0, enrol_port=0), **given)  # type: ignore[arg-type]
+    return Options(folder, **{"listen_port": 0, "enrol_port": 0, **given})  # type: ignore[arg-type]
 
 
 def level(kind: str, name: str, cluster: str = "") -> fleet_pb2.LevelRef:

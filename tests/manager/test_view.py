@@ -7,7 +7,6 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +17,8 @@ from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.store_id import store_id
+from tdc.manager.store.history import Signature
+from tdc.manager.store.identity import store_id
 from tdc.manager.view.effective import SharedResolves
 from tdc.manager.view.fleet import FleetView, NotReady
 from tdc.manager.view.names import AmbiguousName, UnknownName
@@ -38,28 +38,27 @@ def sets(level: Level, name: str, **values: object) -> SetValues:
 class Fleet:
     """A view over a real etcd, and a way to commit to it."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
-        self.view = FleetView(etcd)
+    def __init__(self, etcd: EtcdClient, store_id: str) -> None:
+        self.view = FleetView(etcd, store_id)
         self.store = CommitStore(etcd)
         self.told: list[frozenset[tuple[str, str]]] = []
         self.view.on_change(self.told.append)
         self._requests = 0
 
     async def create(self, name: str) -> None:
-        await self.store.create_cluster(new_cluster(name), **self._signed())
+        await self.store.create_cluster(new_cluster(name), self._signed(), 1.0)
         assert await self.view.at_least(name, 1, 5)
 
     async def commit(self, *edits: Edit, cluster: str = "c1") -> None:
         """Commit and wait until the view has it; `told` is what that commit told."""
         self.told.clear()
         plan = make_plan(self.view.cluster(cluster), edits)
-        made = await self.store.commit(plan, **self._signed())
+        made = await self.store.commit(plan, self._signed(), 1.0)
         assert await self.view.at_least(cluster, made.revision, 5)
 
-    def _signed(self) -> dict[str, Any]:
+    def _signed(self) -> Signature:
         self._requests += 1
-        request_id = f"r{self._requests}"
-        return {"author": "ana", "time": 1.0, "comment": "", "request_id": request_id}
+        return Signature("ana", "", f"r{self._requests}")
 
 
 @pytest.fixture
@@ -71,8 +70,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ExternalEtcd]:
 @contextlib.asynccontextmanager
 async def followed(server: ExternalEtcd) -> AsyncIterator[Fleet]:
     async with EtcdClient(server.options) as client:
-        fleet = Fleet(client)
-        fleet.view.store_id = await store_id(client)
+        fleet = Fleet(client, await store_id(client))
         async with running(fleet.view.run(), name="view"):
             await fleet.view.ready(10)
             yield fleet
@@ -201,7 +199,7 @@ async def test_a_view_that_starts_later_sees_the_same(fleet: Fleet, server: Exte
 async def test_without_etcd_the_view_is_not_ready_and_says_why(server: ExternalEtcd) -> None:
     await server.stop()
     async with EtcdClient(server.options) as client:
-        view = FleetView(client, clock=lambda: 1e9)
+        view = FleetView(client, "store", clock=lambda: 1e9)
         async with running(view.run(), name="view"):
             with pytest.raises(NotReady, match="etcd within 1 s"):
                 await view.ready(1)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from tdc.manager.intent.commands import Commands, Signature
+from tdc.manager.intent.commands import Commands
 from tdc.manager.intent.tokens import Tokens
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.rpc.changes import made_to_wire
 from tdc.manager.rpc.guard import author
+from tdc.manager.store.history import Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.wire.moments import timestamp
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 
 class Fleet(operators_pb2_grpc.FleetServicer):
-    """The service; `enrol_address` gives host:port of the enrolment port."""
+    """The service; `enrol_address` is host:port of the enrolment port."""
 
     def __init__(
         self,
         view: FleetView,
         commands: Commands,
         tokens: Tokens,
-        enrol_address: Callable[[], str],
+        enrol_address: str,
     ) -> None:
         self._view = view
         self._commands = commands
@@ -97,7 +98,7 @@ class Fleet(operators_pb2_grpc.FleetServicer):
         return operators_pb2.CreateJoinTokenResponse(
             token=made.text,
             expires=timestamp(made.expires),
-            enrol_address=self._enrol_address(),
+            enrol_address=self._enrol_address,
         )
 
 

@@ -15,23 +15,22 @@ SCHEMA = 1
 COMPRESS_ABOVE = 512
 """Bytes of JSON above which a value is stored compressed."""
 MAX_UNPACKED = 64 * 1024**2
-"""Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is no value of ours."""
+"""Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is not ours."""
 
 MAX_COUNT = 2**53
-"""Largest whole number that is a value of ours: JSON readers agree up to here, and a revision
-above it would be none that etcd or a message can carry."""
+"""Largest whole number that we store: JSON readers agree on numbers up to here."""
 MAX_MOMENT = 253_402_300_800
-"""Unix seconds of the end of the year 9999; no message can carry a later time."""
+"""Unix seconds at the end of the year 9999; no message can carry a later time."""
 
-_ZLIB = b"\x01"  # no JSON text begins with it
+_ZLIB = b"\x01"  # a JSON text never begins with it
 
 
 class Damaged(Exception):
-    """Bytes that are no value of ours, or one of a newer schema; says which."""
+    """Bytes that are not a value of ours, or a value of a newer schema; says which."""
 
 
 def pack(document: Mapping[str, object]) -> bytes:
-    """Return the bytes of a document; its schema version is added."""
+    """The bytes of a document; its schema version is added."""
     # Entries that can't be read are written back as they are, half a surrogate pair included.
     text = json.dumps(
         {"schema": SCHEMA, **document}, separators=(",", ":"), ensure_ascii=False
@@ -40,7 +39,7 @@ def pack(document: Mapping[str, object]) -> bytes:
 
 
 def unpack(raw: bytes) -> dict[str, object]:
-    """Return the document of some bytes; raises Damaged."""
+    """The document of some bytes; raises Damaged."""
     try:
         document = json.loads(_unfolded(raw))
     except (ValueError, RecursionError) as error:
@@ -52,7 +51,7 @@ def unpack(raw: bytes) -> dict[str, object]:
         raise Damaged("it carries no schema version")
     if schema > SCHEMA:
         raise Damaged(
-            f"it has schema {_shown(schema)}, this version reads up to {SCHEMA}; upgrade it"
+            f"it has schema {_shown(schema)}, but this version reads up to {SCHEMA}; upgrade it"
         )
     return document
 
@@ -66,12 +65,12 @@ def _unfolded(raw: bytes) -> bytes:
     except zlib.error as error:
         raise Damaged(f"its compression is damaged ({error})") from None
     if not unfolding.eof:
-        raise Damaged("it is cut off or unfolds to more than any value of ours")
+        raise Damaged("it is cut off, or unfolds to more than any value of ours")
     return text
 
 
 def text_of(document: Mapping[str, object], name: str) -> str:
-    """Return a field that must be text, fit for a message; raises Damaged."""
+    """A field that must be text, fit for a message; raises Damaged."""
     value = document.get(name)
     if not isinstance(value, str) or not is_text(value):
         raise Damaged(f"{name} is {_shown(value)}, not text")
@@ -79,7 +78,7 @@ def text_of(document: Mapping[str, object], name: str) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Say whether a string is text: JSON and foreign keys can hold halves of surrogate pairs."""
+    """Whether a string is text: JSON and foreign keys can hold halves of surrogate pairs."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -88,7 +87,7 @@ def is_text(value: str) -> bool:
 
 
 def count_of(document: Mapping[str, object], name: str) -> int:
-    """Return a field that must be a whole number from 0 to MAX_COUNT; raises Damaged."""
+    """A field that must be a whole number from 0 to MAX_COUNT; raises Damaged."""
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise Damaged(f"{name} is {_shown(value)}, not a whole number")
@@ -96,7 +95,7 @@ def count_of(document: Mapping[str, object], name: str) -> int:
 
 
 def moment_of(document: Mapping[str, object], name: str) -> float:
-    """Return a field that must be a Unix time in seconds; raises Damaged."""
+    """A field that must be a Unix time in seconds; raises Damaged."""
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Damaged(f"{name} is {_shown(value)}, not a time")
@@ -106,7 +105,7 @@ def moment_of(document: Mapping[str, object], name: str) -> float:
 
 
 def object_of(document: Mapping[str, object], name: str) -> dict[str, object]:
-    """Return a field that must be a JSON object; raises Damaged."""
+    """A field that must be a JSON object; raises Damaged."""
     value = document.get(name)
     if not isinstance(value, dict):
         raise Damaged(f"{name} is {_shown(value)}, not an object")
@@ -114,7 +113,7 @@ def object_of(document: Mapping[str, object], name: str) -> dict[str, object]:
 
 
 def list_of(document: Mapping[str, object], name: str) -> list[object]:
-    """Return a field that must be a JSON list; raises Damaged."""
+    """A field that must be a JSON list; raises Damaged."""
     value = document.get(name)
     if not isinstance(value, list):
         raise Damaged(f"{name} is {_shown(value)}, not a list")

@@ -1,7 +1,11 @@
 """The history of a cluster: commit records, newest first, bounded by count and age.
 
 A record is written in its commit's own transaction. The bounds: MAX_COMMITS a cluster (kept by
-each commit) and MAX_AGE (kept by maintenance). A request id is remembered as long as its record.
+each commit) and MAX_AGE (kept by maintenance).
+
+Beside each record is what its request id made, kept as long. A request id belongs to one commit:
+sent again with the same plan it is a repeated question, and gets the first answer; with another
+plan it is a mistake of the caller, and must not pass for done.
 """
 
 from __future__ import annotations
@@ -24,8 +28,8 @@ from tdc.manager.store.encoding import (
     text_of,
     unpack,
 )
+from tdc.manager.store.errors import RequestIdReused
 from tdc.manager.store.keys import commit_key, commits_prefix, parse_commit_key, request_key
-from tdc.manager.store.requests import MadeRequest, read_request
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError
@@ -39,21 +43,49 @@ _PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """Who makes a commit, why, and the request id under which it is made once."""
+
+    author: str
+    comment: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRecord:
     """One commit as history keeps it. `time` is Unix seconds by its manager's clock."""
 
     revision: int
-    author: str
+    signature: Signature
     time: float
-    comment: str
-    request_id: str
     levels: tuple[LevelChange, ...]
     topology: tuple[TopologyChange, ...]
     machines_changed: int
 
 
+@dataclass(frozen=True, slots=True)
+class MadeRequest:
+    """The revision that a request id made, when (Unix seconds), and its plan's fingerprint.
+
+    The fingerprint is empty for the creation of a cluster, None where it was not kept.
+    """
+
+    revision: int
+    time: float
+    fingerprint: str | None
+
+    def revision_of(self, fingerprint: str) -> int:
+        """The revision, if it was made of that plan; raises RequestIdReused."""
+        if self.fingerprint is None or self.fingerprint == fingerprint:
+            return self.revision
+        raise RequestIdReused(
+            f"this request id already made revision {self.revision}, with another plan; nothing "
+            "was changed now; send each commit with a request id of its own"
+        )
+
+
 class History:
-    """Reads commit records."""
+    """Reads commit records, and what request ids made."""
 
     def __init__(self, etcd: EtcdClient) -> None:
         self._etcd = etcd
@@ -61,7 +93,7 @@ class History:
     async def commits(
         self, cluster: str, *, before: int | None = None, limit: int = 50
     ) -> tuple[CommitRecord | Unreadable, ...]:
-        """Return up to `limit` records newest first, of revisions below `before` if given."""
+        """Read up to `limit` records, newest first, of revisions below `before` if given."""
         start = commits_prefix(cluster)
         end = commit_key(cluster, before) if before is not None else prefix_end(start)
         found: list[KeyValue] = []
@@ -75,16 +107,16 @@ class History:
         return tuple(_read(item) for item in found)
 
     async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
-        """Return one record, None if it was never made or is out of history's bounds."""
+        """Read one record; None if it was never made or history no longer has it."""
         item = await self._etcd.get(commit_key(cluster, revision))
         return _read(item) if item else None
 
     async def records_between(
         self, cluster: str, low: int, high: int
     ) -> tuple[CommitRecord | Unreadable, ...]:
-        """Return the records of revisions above `low` up to `high`, newest first.
+        """Read the records of revisions above `low` up to `high`, newest first.
 
-        What is missing of them is out of history's bounds: compare their number.
+        Fewer than high - low means that history no longer has the rest.
         """
         below = await self.commits(cluster, before=high + 1, limit=max(0, high - low))
         first = commit_key(cluster, low)
@@ -100,7 +132,7 @@ class History:
         )
 
     async def find_request(self, cluster: str, request_id: str) -> MadeRequest | None:
-        """Return what a request id made, None if it made nothing within history."""
+        """What a request id made, None if it made nothing within history."""
         item = await self._etcd.get(request_key(cluster, request_id))
         try:
             return read_request(item.value) if item else None
@@ -119,14 +151,14 @@ def _read(item: KeyValue) -> CommitRecord | Unreadable:
 
 
 def pack_record(record: CommitRecord) -> bytes:
-    """Return the bytes of a record."""
+    """The bytes of a record."""
     return pack(
         {
             "revision": record.revision,
-            "author": record.author,
+            "author": record.signature.author,
             "time": record.time,
-            "comment": record.comment,
-            "request_id": record.request_id,
+            "comment": record.signature.comment,
+            "request_id": record.signature.request_id,
             "levels": [_plain_change(change) for change in record.levels],
             "topology": [_plain_topology(change) for change in record.topology],
             "machines_changed": record.machines_changed,
@@ -139,13 +171,33 @@ def read_record(raw: bytes) -> CommitRecord:
     document = unpack(raw)
     return CommitRecord(
         revision=count_of(document, "revision"),
-        author=text_of(document, "author"),
+        signature=Signature(
+            author=text_of(document, "author"),
+            comment=text_of(document, "comment"),
+            request_id=text_of(document, "request_id"),
+        ),
         time=moment_of(document, "time"),
-        comment=text_of(document, "comment"),
-        request_id=text_of(document, "request_id"),
         levels=tuple(_change_from(_object(item)) for item in list_of(document, "levels")),
         topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
         machines_changed=count_of(document, "machines_changed"),
+    )
+
+
+def pack_request(made: MadeRequest) -> bytes:
+    """The bytes of what a request id made."""
+    fields: dict[str, object] = {"revision": made.revision, "time": made.time}
+    if made.fingerprint is not None:
+        fields["fingerprint"] = made.fingerprint
+    return pack(fields)
+
+
+def read_request(raw: bytes) -> MadeRequest:
+    """Read what a request id made; raises Damaged."""
+    document = unpack(raw)
+    return MadeRequest(
+        revision=count_of(document, "revision"),
+        time=moment_of(document, "time"),
+        fingerprint=text_of(document, "fingerprint") if "fingerprint" in document else None,
     )
 
 
@@ -184,7 +236,7 @@ def _key_from(item: Mapping[str, object]) -> LevelKey:
     try:
         return LevelKey(Level(text_of(item, "level")), text_of(item, "name"))
     except ValueError:
-        raise Damaged(f"{item.get('level')!r} is no level") from None
+        raise Damaged(f"{item.get('level')!r} is not a level") from None
 
 
 def _plain_topology(change: TopologyChange) -> dict[str, object]:
@@ -197,7 +249,7 @@ def _topology_from(item: Mapping[str, object]) -> TopologyChange:
 
 
 def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:
-    """Return what the creation of a cluster creates: itself, its groups, its machines."""
+    """What the creation of a cluster creates: itself, its groups, its machines."""
     return (
         TopologyChange(Level.CLUSTER, cluster.name),
         *(TopologyChange(Level.GROUP, name) for name in cluster.groups),

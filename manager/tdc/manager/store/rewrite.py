@@ -25,7 +25,7 @@ T = TypeVar("T", Group, Machine)
 
 
 class Untouchable(Exception):
-    """A touched value is stored in a form that can't be read; says which."""
+    """A touched value is stored in a form that can't be read; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Touched:
     """Those of `machines` that the change creates."""
 
     def keys(self, name: str) -> tuple[str, ...]:
-        """Return the keys of the documents of cluster `name` that hold these, in order."""
+        """The keys of the documents of cluster `name` that hold these, in order."""
         own = {cluster_key(name)} if self.cluster else set()
         groups = {group_key(name, group) for group in self.groups}
         machines = {machine_key(name, machine) for machine in self.machines}
@@ -47,7 +47,7 @@ class Touched:
 
 
 def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -> Touched:
-    """Return the parts of a cluster that these changes are of."""
+    """The parts of a cluster that these changes are of."""
     topology = tuple(topology)
     changed = {(change.key.level, change.key.name) for change in levels}
     changed |= {(change.level, change.name) for change in topology}
@@ -60,7 +60,7 @@ def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -
 
 
 def rewritten(stored: Mapping[str, Document], after: Cluster, changed: Touched) -> dict[str, bytes]:
-    """Return key -> new bytes of the touched documents; `stored` has those that exist.
+    """Key -> new bytes of the touched documents; `stored` has those that exist.
 
     Raises Untouchable if a document, or a touched entry of one, is stored unreadable.
     """
@@ -86,7 +86,7 @@ def _by_key(names: Iterable[str], key_of: Callable[[str], str]) -> dict[str, set
 
 
 def _updated(stored: Mapping[str, T], after: Mapping[str, T], names: set[str]) -> list[T]:
-    """Return what is stored with the named entries as in `after`, or gone."""
+    """What is stored with the named entries as in `after`, or gone."""
     beside = [value for name, value in stored.items() if name not in names]
     return beside + [after[name] for name in names if name in after]
 
@@ -96,9 +96,9 @@ def _check(document: Document, changed: Touched) -> None:
     for trouble in document.unreadable:
         if trouble.entry is None or trouble.entry in names:
             raise Untouchable(str(trouble))
-    # The plan did not know of it: its group can't be read. Its settings must not be written over.
+    # The plan did not know of it: its group can't be read. Its settings must not be overwritten.
     for name in sorted(changed.created & document.machines.keys()):
         raise Untouchable(
-            f"machine {name!r} is there already ({document.key}), in group "
+            f"machine {name!r} already exists ({document.key}), in group "
             f"{document.machines[name].group!r}, which can't be read or is missing"
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.follow import Away, FollowOptions, News, Snapshot, follow
@@ -24,9 +24,9 @@ from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import read_enrolment
 from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, parse_enrolment_key
-from tdc.manager.store.store_id import store_id
 from tdc.manager.view import names
 from tdc.manager.view.effective import InForce, SharedResolves
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
@@ -51,9 +51,16 @@ class FleetView:
     """One manager's view. `run` keeps it; reads are plain calls that never wait."""
 
     def __init__(
-        self, etcd: EtcdClient, options: FollowOptions | None = None, clock: Clock = wall
+        self,
+        etcd: EtcdClient,
+        store_id: str,
+        notes: tuple[str, ...] = (),
+        options: FollowOptions | None = None,
+        clock: Clock = wall,
     ) -> None:
-        """`clock` gives Unix seconds, for people to read."""
+        """`store_id` is the id that the store has now; `notes` are problems of the store itself,
+        in sentences; `clock` gives Unix seconds, for people to read.
+        """
         self._etcd = etcd
         self._options = options
         self._clock = clock
@@ -66,10 +73,8 @@ class FleetView:
         self._read: set[str] = set()
         self._listeners: list[Listener] = []
         self._moved = asyncio.Event()
-        self.store_id = ""
-        """Identity of the store; set before the view runs, and kept from then on."""
-        self.notes: tuple[str, ...] = ()
-        """What is to be said of the store itself, in sentences; set before the view runs."""
+        self.store_id = store_id
+        self._notes = notes
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -144,7 +149,7 @@ class FleetView:
             for trouble in self._known.unreadable()
         ]
         return tuple(
-            dict.fromkeys([*self.notes, *away, *settings, *self._strange_enrolments.values()])
+            dict.fromkeys([*self._notes, *away, *settings, *self._strange_enrolments.values()])
         )
 
     @property
@@ -210,13 +215,13 @@ class FleetView:
         Revisions of another store can't be compared with those that agents run, so it must not
         go out under the old id. Ends with UnreadableStore where this manager must not write.
         """
-        pause = Pause(longest=3.0)
+        backoff = Backoff(longest=3.0)
         while True:
             try:
                 found = await store_id(self._etcd)
             except EtcdError as error:
                 log.warning("the store's id can't be read: %s", error)
-                await pause()
+                await backoff.wait()
                 continue
             if found != self.store_id:
                 log.error("etcd holds another store than before: %s, not %s", found, self.store_id)

@@ -1,0 +1,213 @@
+"""A manager's parts, made in start order and ended in the opposite order. Wiring only.
+
+Start: etcd (where it is ours), client, store id, view, push, servers, maintenance, and last the
+announcement of where it serves. Stop: servers (streams are asked to come back), maintenance,
+view, client, etcd; each step is bounded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+from tdc.manager.etcd.backoff import Backoff
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd
+from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.first_setup import (
+    CA_FOLDER,
+    ETCD_FOLDER,
+    OPERATOR_FILE,
+    OPERATOR_FOLDER,
+    address,
+    write_operator_file,
+)
+from tdc.manager.identity.authority import Authority
+from tdc.manager.intent.commands import Commands
+from tdc.manager.intent.reads import Reads
+from tdc.manager.intent.tokens import Tokens
+from tdc.manager.options import Options
+from tdc.manager.push.agents import AgentSessions
+from tdc.manager.push.presence import Presence
+from tdc.manager.rpc.agents import Agents
+from tdc.manager.rpc.changes import Changes
+from tdc.manager.rpc.enrolment import Enrolment
+from tdc.manager.rpc.fleet import Fleet
+from tdc.manager.rpc.monitoring import Monitoring
+from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
+from tdc.manager.rpc.settings import SettingsReader
+from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.history import History
+from tdc.manager.store.identity import store_id
+from tdc.manager.store.joins import JoinStore
+from tdc.manager.store.keys import ROOT
+from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.view.fleet import FleetView
+from tdc.shared.edge import durable_file
+from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.tasks import running
+from tdc.shared.sync.values import Intervals
+from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 30.0
+"""Seconds that etcd may take to answer at the start; later it may be away for any time."""
+
+LAST_PORTS = "last-ports.json"
+"""In the data folder: where this manager served at its last start."""
+
+STOP_GRACE = 2.0
+"""Seconds that calls in progress get when the manager stops."""
+
+
+@contextlib.asynccontextmanager
+async def served(options: Options) -> AsyncIterator[Ports]:
+    """Serve as one manager while the body runs; yields the ports once they serve.
+
+    Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
+    BadIntervals, an EtcdError or a StoreError, also within an ExceptionGroup.
+    """
+    authority = Authority.load(options.folder / CA_FOLDER)
+    async with contextlib.AsyncExitStack() as stack:
+        etcd_options, notes = await _reach_etcd(stack, options)
+        etcd = await stack.enter_async_context(EtcdClient(etcd_options))
+        view = FleetView(etcd, await _store_id(etcd), notes)
+        await stack.enter_async_context(running(view.run(), name="view"))
+        await view.ready(START_TIMEOUT)
+        presence = Presence(view, shared=not options.embedded)
+        sessions = AgentSessions(view, presence, intervals=_intervals(options))
+        servers = Servers(_server_identity(options, authority))
+        wanted = Ports(main=options.listen_port, enrol=options.enrol_port)
+        ports = servers.bind(options.listen_host, wanted, last_ports(options))
+        stack.push_async_callback(servers.stop, STOP_GRACE)
+        stack.callback(sessions.stop)
+        tokens = Tokens(view, JoinStore(etcd), authority.fingerprint)
+        await servers.start(
+            main=[
+                *_for_operators(etcd, view, presence, tokens, address(options, ports.enrol)),
+                _for_agents(sessions, authority),
+            ],
+            enrol=[_for_joining(etcd, authority, view)],
+        )
+        maintenance = Maintenance(etcd, own_member=options.embedded)
+        await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
+        stack.enter_context(_announced(options, ports))
+        yield ports
+
+
+async def _reach_etcd(
+    stack: contextlib.AsyncExitStack, options: Options
+) -> tuple[EtcdOptions, tuple[str, ...]]:
+    """Return how to reach etcd, and warnings about it; starts it where it is ours."""
+    if options.embedded:
+        member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
+        endpoint = await stack.enter_async_context(member)
+        notes = (member.warning,) if member.warning else ()
+        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA, prefix=ROOT), notes
+    external = EtcdOptions(
+        endpoints=options.etcd_endpoints,
+        ca_file=options.etcd_ca,
+        cert_file=options.etcd_certificate,
+        key_file=options.etcd_key,
+        user=options.etcd_user or None,
+        password=options.etcd_password() or None,
+        prefix=ROOT,
+    )
+    return external, ()
+
+
+async def _store_id(etcd: EtcdClient) -> str:
+    """Read the store's id; waits up to START_TIMEOUT for etcd.
+
+    What it waits for is logged, the same reason once, however often it is tried.
+    """
+    give_up, backoff, logged = monotonic() + START_TIMEOUT, Backoff(longest=2.0), ""
+    while True:
+        try:
+            return await store_id(etcd)
+        except EtcdError as error:
+            if monotonic() > give_up:
+                raise
+            if str(error) != logged:
+                logged = str(error)
+                log.warning("waiting for etcd, up to %g s: %s", START_TIMEOUT, logged)
+        await backoff.wait()
+
+
+def _intervals(options: Options) -> Intervals:
+    return Intervals(
+        status=options.status_interval, ping=options.ping_interval, deadline=options.deadline
+    )
+
+
+def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
+    issued = authority.issue_server((*options.names, options.advertised_host))
+    return ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem)
+
+
+def _for_operators(
+    etcd: EtcdClient, view: FleetView, presence: Presence, tokens: Tokens, enrol_address: str
+) -> list[Registration]:
+    """The services that operators use."""
+    history = History(etcd)
+    commands = Commands(view, CommitStore(etcd), history)
+    reads = Reads(view, history)
+    fleet = Fleet(view, commands, tokens, enrol_address)
+    settings = SettingsReader(view, reads, presence)
+    changes = Changes(commands, reads)
+    monitoring = Monitoring(view, presence)
+    return [
+        partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
+        partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
+        partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
+        partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
+    ]
+
+
+def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
+    service = Agents(sessions, authority)
+    return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
+
+
+def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:
+    service = Enrolment(JoinStore(etcd), authority, view)
+    return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
+
+
+def last_ports(options: Options) -> Ports | None:
+    """The ports of the last start: machines that know them should find us there again."""
+    try:
+        content = json.loads(durable_file.read(options.folder / LAST_PORTS))
+        return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
+    except (durable_file.NotReadable, ValueError, LookupError, TypeError):
+        return None
+
+
+@contextlib.contextmanager
+def _announced(options: Options, ports: Ports) -> Iterator[None]:
+    """Announce where this manager serves, in its log and, if asked, in a file, until the end."""
+    log.info(
+        "serving at %s, enrolment at %s",
+        address(options, ports.main),
+        address(options, ports.enrol),
+    )
+    operator_file = options.folder / OPERATOR_FOLDER / OPERATOR_FILE
+    if options.listen_port == 0 and operator_file.exists():
+        # The system chose the port at this start: the local operator's file must follow it.
+        write_operator_file(operator_file.parent, address(options, ports.main))
+    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
+    durable_file.write(options.folder / LAST_PORTS, content.encode() + b"\n")
+    if options.ports_file is None:
+        yield
+        return
+    durable_file.write(options.ports_file, content.encode() + b"\n", mode=durable_file.READABLE)
+    try:
+        yield
+    finally:
+        options.ports_file.unlink(missing_ok=True)
