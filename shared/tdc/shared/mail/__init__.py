@@ -1,5 +1,5 @@
-"""PURE. Mail values: addresses, domains, envelopes. Vocabulary only; nothing is decided here.
+"""PURE. The vocabulary of mail: addresses, domains, envelopes.
 
-In: text from settings and SMTP. Out: frozen values.
-Promise: settings are read strictly; envelope addresses of passing mail are never judged.
+In: text from settings and SMTP. Out: frozen values. Decides nothing and imports nothing of ours;
+what is done with a message under given settings is `tdc.shared.connector`.
 """
