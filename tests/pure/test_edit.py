@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tdc.manager.levels.edit import (
+from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
@@ -12,8 +12,8 @@ from tdc.manager.levels.edit import (
     RestoreLevels,
     SetValues,
     UnsetValues,
-    apply_edits,
 )
+from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import (
     Cluster,
     FleetError,
@@ -149,10 +149,10 @@ REFUSED: list[tuple[Edit, str]] = [
     (AddMachine("mx6", "g77"), "cluster c1 has no group g77"),
     (AddMachine("mx1", "g2"), "cluster c1 already has a machine mx1"),
     (AddMachine("MX1", "g2"), "already has a machine mx1, and MX1 differs only in case"),
-    (AddMachine("-mx", "g1"), "'-mx' can't be the name of a machine"),
+    (AddMachine("-mx", "g1"), "'-mx' is not a valid machine name"),
     (AddGroup("G1"), "already has a group g1"),
     (AddGroup("main_group"), "already has a group Main_Group"),
-    (AddGroup("C1"), r"a group may not carry the name of its cluster \(c1\)"),
+    (AddGroup("C1"), r"a group must not have the name of its cluster \(c1\)"),
     (AddGroup("all"), "'all' is a reserved word"),
 ]
 

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class EnrolmentStub:
-    """Enrolment, on a port of its own: TLS with the manager's certificate, none of the client's.
+    """A machine's first certificate. It has a port of its own, on which only the manager shows a
+    certificate; the join token is the machine's proof.
     """
 
     def __init__(self, channel):
@@ -43,12 +44,14 @@ class EnrolmentStub:
 
 
 class EnrolmentServicer:
-    """Enrolment, on a port of its own: TLS with the manager's certificate, none of the client's.
+    """A machine's first certificate. It has a port of its own, on which only the manager shows a
+    certificate; the join token is the machine's proof.
     """
 
     def Enrol(self, request, context):
-        """Turns a one-use join token and a key made on the machine into a certificate.
-        PERMISSION_DENIED if the token is unknown, used, expired or for another machine.
+        """Turns a one-use join token and a key made on the machine into a certificate. A new enrolment
+        ends the machine's earlier one at once.
+        PERMISSION_DENIED if the token is unknown, used or expired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +74,8 @@ def add_EnrolmentServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Enrolment:
-    """Enrolment, on a port of its own: TLS with the manager's certificate, none of the client's.
+    """A machine's first certificate. It has a port of its own, on which only the manager shows a
+    certificate; the join token is the machine's proof.
     """
 
     @staticmethod
@@ -103,7 +107,8 @@ class Enrolment:
 
 
 class AgentsStub:
-    """What a machine may ask, over mTLS; which machine it is, its certificate says.
+    """What a machine may call, over mutual TLS. Which machine it is comes from its certificate, never
+    from a request.
     """
 
     def __init__(self, channel):
@@ -125,19 +130,21 @@ class AgentsStub:
 
 
 class AgentsServicer:
-    """What a machine may ask, over mTLS; which machine it is, its certificate says.
+    """What a machine may call, over mutual TLS. Which machine it is comes from its certificate, never
+    from a request.
     """
 
     def Session(self, request_iterator, context):
-        """The settings stream: opened by the agent, kept open. The agent's first message is Hello,
-        the manager's first is Welcome.
+        """The settings stream. The agent opens it and keeps it open. The first messages are the agent's
+        Hello and the manager's Welcome; how it goes on: shared/tdc/shared/sync/stream_state.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Renew(self, request, context):
-        """A new certificate for the same machine. PERMISSION_DENIED if the machine is gone.
+        """A new certificate for the same enrolment; the agent asks at half the life of the old one.
+        PERMISSION_DENIED if the machine was removed or enrolled again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,7 +172,8 @@ def add_AgentsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Agents:
-    """What a machine may ask, over mTLS; which machine it is, its certificate says.
+    """What a machine may call, over mutual TLS. Which machine it is comes from its certificate, never
+    from a request.
     """
 
     @staticmethod

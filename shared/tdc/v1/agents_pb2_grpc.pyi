@@ -27,29 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EnrolmentStub:
-    """Enrolment, on a port of its own: TLS with the manager's certificate, none of the client's."""
+    """A machine's first certificate. It has a port of its own, on which only the manager shows a
+    certificate; the join token is the machine's proof.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EnrolmentAsyncStub: ...
     Enrol: _grpc.UnaryUnaryMultiCallable[_agents_pb2.EnrolRequest, _agents_pb2.EnrolResponse]
-    """Turns a one-use join token and a key made on the machine into a certificate.
-    PERMISSION_DENIED if the token is unknown, used, expired or for another machine.
+    """Turns a one-use join token and a key made on the machine into a certificate. A new enrolment
+    ends the machine's earlier one at once.
+    PERMISSION_DENIED if the token is unknown, used or expired.
     """
 
 @_typing.type_check_only
 class EnrolmentAsyncStub(EnrolmentStub):
-    """Enrolment, on a port of its own: TLS with the manager's certificate, none of the client's."""
+    """A machine's first certificate. It has a port of its own, on which only the manager shows a
+    certificate; the join token is the machine's proof.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enrol: _aio.UnaryUnaryMultiCallable[_agents_pb2.EnrolRequest, _agents_pb2.EnrolResponse]  # type: ignore[assignment]
-    """Turns a one-use join token and a key made on the machine into a certificate.
-    PERMISSION_DENIED if the token is unknown, used, expired or for another machine.
+    """Turns a one-use join token and a key made on the machine into a certificate. A new enrolment
+    ends the machine's earlier one at once.
+    PERMISSION_DENIED if the token is unknown, used or expired.
     """
 
 class EnrolmentServicer(metaclass=_abc_1.ABCMeta):
-    """Enrolment, on a port of its own: TLS with the manager's certificate, none of the client's."""
+    """A machine's first certificate. It has a port of its own, on which only the manager shows a
+    certificate; the join token is the machine's proof.
+    """
 
     @_abc_1.abstractmethod
     def Enrol(
@@ -57,40 +65,51 @@ class EnrolmentServicer(metaclass=_abc_1.ABCMeta):
         request: _agents_pb2.EnrolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agents_pb2.EnrolResponse, _abc.Awaitable[_agents_pb2.EnrolResponse]]:
-        """Turns a one-use join token and a key made on the machine into a certificate.
-        PERMISSION_DENIED if the token is unknown, used, expired or for another machine.
+        """Turns a one-use join token and a key made on the machine into a certificate. A new enrolment
+        ends the machine's earlier one at once.
+        PERMISSION_DENIED if the token is unknown, used or expired.
         """
 
 def add_EnrolmentServicer_to_server(servicer: EnrolmentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class AgentsStub:
-    """What a machine may ask, over mTLS; which machine it is, its certificate says."""
+    """What a machine may call, over mutual TLS. Which machine it is comes from its certificate, never
+    from a request.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AgentsAsyncStub: ...
     Session: _grpc.StreamStreamMultiCallable[_agents_pb2.AgentMessage, _agents_pb2.ManagerMessage]
-    """The settings stream: opened by the agent, kept open. The agent's first message is Hello,
-    the manager's first is Welcome.
+    """The settings stream. The agent opens it and keeps it open. The first messages are the agent's
+    Hello and the manager's Welcome; how it goes on: shared/tdc/shared/sync/stream_state.py.
     """
     Renew: _grpc.UnaryUnaryMultiCallable[_agents_pb2.RenewRequest, _agents_pb2.RenewResponse]
-    """A new certificate for the same machine. PERMISSION_DENIED if the machine is gone."""
+    """A new certificate for the same enrolment; the agent asks at half the life of the old one.
+    PERMISSION_DENIED if the machine was removed or enrolled again.
+    """
 
 @_typing.type_check_only
 class AgentsAsyncStub(AgentsStub):
-    """What a machine may ask, over mTLS; which machine it is, its certificate says."""
+    """What a machine may call, over mutual TLS. Which machine it is comes from its certificate, never
+    from a request.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Session: _aio.StreamStreamMultiCallable[_agents_pb2.AgentMessage, _agents_pb2.ManagerMessage]  # type: ignore[assignment]
-    """The settings stream: opened by the agent, kept open. The agent's first message is Hello,
-    the manager's first is Welcome.
+    """The settings stream. The agent opens it and keeps it open. The first messages are the agent's
+    Hello and the manager's Welcome; how it goes on: shared/tdc/shared/sync/stream_state.py.
     """
     Renew: _aio.UnaryUnaryMultiCallable[_agents_pb2.RenewRequest, _agents_pb2.RenewResponse]  # type: ignore[assignment]
-    """A new certificate for the same machine. PERMISSION_DENIED if the machine is gone."""
+    """A new certificate for the same enrolment; the agent asks at half the life of the old one.
+    PERMISSION_DENIED if the machine was removed or enrolled again.
+    """
 
 class AgentsServicer(metaclass=_abc_1.ABCMeta):
-    """What a machine may ask, over mTLS; which machine it is, its certificate says."""
+    """What a machine may call, over mutual TLS. Which machine it is comes from its certificate, never
+    from a request.
+    """
 
     @_abc_1.abstractmethod
     def Session(
@@ -98,8 +117,8 @@ class AgentsServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_agents_pb2.AgentMessage],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agents_pb2.ManagerMessage], _abc.AsyncIterator[_agents_pb2.ManagerMessage]]:
-        """The settings stream: opened by the agent, kept open. The agent's first message is Hello,
-        the manager's first is Welcome.
+        """The settings stream. The agent opens it and keeps it open. The first messages are the agent's
+        Hello and the manager's Welcome; how it goes on: shared/tdc/shared/sync/stream_state.py.
         """
 
     @_abc_1.abstractmethod
@@ -108,6 +127,8 @@ class AgentsServicer(metaclass=_abc_1.ABCMeta):
         request: _agents_pb2.RenewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agents_pb2.RenewResponse, _abc.Awaitable[_agents_pb2.RenewResponse]]:
-        """A new certificate for the same machine. PERMISSION_DENIED if the machine is gone."""
+        """A new certificate for the same enrolment; the agent asks at half the life of the old one.
+        PERMISSION_DENIED if the machine was removed or enrolled again.
+        """
 
 def add_AgentsServicer_to_server(servicer: AgentsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

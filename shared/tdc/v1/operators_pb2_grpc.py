@@ -27,9 +27,15 @@ if _version_not_supported:
 
 
 class FleetStub:
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
-    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
-    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """What operators call, over mutual TLS; the certificate says who the operator is.
+
+    In every request `cluster` may be empty if the other names are unique in all clusters.
+    NOT_FOUND: no such cluster, group, machine or revision. INVALID_ARGUMENT: a name that is in
+    several clusters without its cluster, an unknown setting, a bad value. UNAVAILABLE: etcd is
+    unreachable, so nothing can be changed; reads go on from the last known state. Every status has
+    a sentence for the operator as its details.
+
+    Clusters, groups and machines. Groups and machines are created by an Edit of a commit.
     """
 
     def __init__(self, channel):
@@ -66,9 +72,15 @@ class FleetStub:
 
 
 class FleetServicer:
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
-    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
-    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """What operators call, over mutual TLS; the certificate says who the operator is.
+
+    In every request `cluster` may be empty if the other names are unique in all clusters.
+    NOT_FOUND: no such cluster, group, machine or revision. INVALID_ARGUMENT: a name that is in
+    several clusters without its cluster, an unknown setting, a bad value. UNAVAILABLE: etcd is
+    unreachable, so nothing can be changed; reads go on from the last known state. Every status has
+    a sentence for the operator as its details.
+
+    Clusters, groups and machines. Groups and machines are created by an Edit of a commit.
     """
 
     def CreateCluster(self, request, context):
@@ -79,28 +91,25 @@ class FleetServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListClusters(self, request, context):
-        """All clusters, or the named one.
-        """
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGroups(self, request, context):
-        """Groups, of all clusters or of one.
-        """
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListMachines(self, request, context):
-        """Machines, of all clusters, of one, or of one group.
-        """
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateJoinToken(self, request, context):
-        """A one-use join token for an existing machine.
+        """Makes a one-use join token for an existing machine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,9 +152,15 @@ def add_FleetServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Fleet:
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
-    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
-    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """What operators call, over mutual TLS; the certificate says who the operator is.
+
+    In every request `cluster` may be empty if the other names are unique in all clusters.
+    NOT_FOUND: no such cluster, group, machine or revision. INVALID_ARGUMENT: a name that is in
+    several clusters without its cluster, an unknown setting, a bad value. UNAVAILABLE: etcd is
+    unreachable, so nothing can be changed; reads go on from the last known state. Every status has
+    a sentence for the operator as its details.
+
+    Clusters, groups and machines. Groups and machines are created by an Edit of a commit.
     """
 
     @staticmethod
@@ -285,7 +300,7 @@ class Fleet:
 
 
 class SettingsReaderStub:
-    """Reading settings. NOT_FOUND for an unknown level.
+    """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable.
     """
 
     def __init__(self, channel):
@@ -312,11 +327,11 @@ class SettingsReaderStub:
 
 
 class SettingsReaderServicer:
-    """Reading settings. NOT_FOUND for an unknown level.
+    """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable.
     """
 
     def GetLevel(self, request, context):
-        """What is present at one level.
+        """What is present at one level, and only that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -330,7 +345,7 @@ class SettingsReaderServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """The whole chain behind effective values.
+        """Why: the value at each level, who set it and when, which one wins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -363,7 +378,7 @@ def add_SettingsReaderServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SettingsReader:
-    """Reading settings. NOT_FOUND for an unknown level.
+    """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable.
     """
 
     @staticmethod
@@ -449,7 +464,7 @@ class SettingsReader:
 
 
 class ChangesStub:
-    """Changing settings: plan, then commit with the plan's fingerprint.
+    """Changes settings: plan, look, then commit with the plan's fingerprint.
     """
 
     def __init__(self, channel):
@@ -481,19 +496,20 @@ class ChangesStub:
 
 
 class ChangesServicer:
-    """Changing settings: plan, then commit with the plan's fingerprint.
+    """Changes settings: plan, look, then commit with the plan's fingerprint.
     """
 
     def MakePlan(self, request, context):
-        """What a commit of these edits would do; a refused one comes back with problems.
+        """Computes what a commit would do. An invalid result is not an error: the plan has problems.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MakeCommit(self, request, context):
-        """Commits. ABORTED if the outcome is no longer the plan's; FAILED_PRECONDITION if the result
-        is invalid; the same request id never commits twice.
+        """Plans again and commits, all or nothing.
+        ABORTED: the outcome is no longer the plan's; make a new plan. FAILED_PRECONDITION: the result
+        would be invalid, or the stored state can't be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -507,7 +523,7 @@ class ChangesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCommit(self, request, context):
-        """One commit, whole.
+        """One commit with its changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -545,7 +561,7 @@ def add_ChangesServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Changes:
-    """Changing settings: plan, then commit with the plan's fingerprint.
+    """Changes settings: plan, look, then commit with the plan's fingerprint.
     """
 
     @staticmethod
@@ -658,7 +674,7 @@ class Changes:
 
 
 class MonitoringStub:
-    """How machines do.
+    """What machines report. Kept in memory: this is the view of the manager that is asked.
     """
 
     def __init__(self, channel):
@@ -680,18 +696,17 @@ class MonitoringStub:
 
 
 class MonitoringServicer:
-    """How machines do.
+    """What machines report. Kept in memory: this is the view of the manager that is asked.
     """
 
     def GetStatus(self, request, context):
-        """Sync state of machines.
-        """
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDelivery(self, request, context):
-        """Delivery by destination.
+        """By machine and destination, from each machine's last status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -719,7 +734,7 @@ def add_MonitoringServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Monitoring:
-    """How machines do.
+    """What machines report. Kept in memory: this is the view of the manager that is asked.
     """
 
     @staticmethod

@@ -28,9 +28,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FleetStub:
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
-    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
-    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """What operators call, over mutual TLS; the certificate says who the operator is.
+
+    In every request `cluster` may be empty if the other names are unique in all clusters.
+    NOT_FOUND: no such cluster, group, machine or revision. INVALID_ARGUMENT: a name that is in
+    several clusters without its cluster, an unknown setting, a bad value. UNAVAILABLE: etcd is
+    unreachable, so nothing can be changed; reads go on from the last known state. Every status has
+    a sentence for the operator as its details.
+
+    Clusters, groups and machines. Groups and machines are created by an Edit of a commit.
     """
 
     @_typing.overload
@@ -40,37 +46,43 @@ class FleetStub:
     CreateCluster: _grpc.UnaryUnaryMultiCallable[_operators_pb2.CreateClusterRequest, _operators_pb2.CommitResponse]
     """Creates a cluster with the group Main_Group, as its revision 1. ALREADY_EXISTS."""
     ListClusters: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListClustersRequest, _operators_pb2.ListClustersResponse]
-    """All clusters, or the named one."""
     ListGroups: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListGroupsRequest, _operators_pb2.ListGroupsResponse]
-    """Groups, of all clusters or of one."""
     ListMachines: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListMachinesRequest, _operators_pb2.ListMachinesResponse]
-    """Machines, of all clusters, of one, or of one group."""
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_operators_pb2.CreateJoinTokenRequest, _operators_pb2.CreateJoinTokenResponse]
-    """A one-use join token for an existing machine."""
+    """Makes a one-use join token for an existing machine."""
 
 @_typing.type_check_only
 class FleetAsyncStub(FleetStub):
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
-    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
-    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """What operators call, over mutual TLS; the certificate says who the operator is.
+
+    In every request `cluster` may be empty if the other names are unique in all clusters.
+    NOT_FOUND: no such cluster, group, machine or revision. INVALID_ARGUMENT: a name that is in
+    several clusters without its cluster, an unknown setting, a bad value. UNAVAILABLE: etcd is
+    unreachable, so nothing can be changed; reads go on from the last known state. Every status has
+    a sentence for the operator as its details.
+
+    Clusters, groups and machines. Groups and machines are created by an Edit of a commit.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCluster: _aio.UnaryUnaryMultiCallable[_operators_pb2.CreateClusterRequest, _operators_pb2.CommitResponse]  # type: ignore[assignment]
     """Creates a cluster with the group Main_Group, as its revision 1. ALREADY_EXISTS."""
     ListClusters: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListClustersRequest, _operators_pb2.ListClustersResponse]  # type: ignore[assignment]
-    """All clusters, or the named one."""
     ListGroups: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListGroupsRequest, _operators_pb2.ListGroupsResponse]  # type: ignore[assignment]
-    """Groups, of all clusters or of one."""
     ListMachines: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListMachinesRequest, _operators_pb2.ListMachinesResponse]  # type: ignore[assignment]
-    """Machines, of all clusters, of one, or of one group."""
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_operators_pb2.CreateJoinTokenRequest, _operators_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
-    """A one-use join token for an existing machine."""
+    """Makes a one-use join token for an existing machine."""
 
 class FleetServicer(metaclass=_abc_1.ABCMeta):
-    """Clusters, groups and machines. Creating a group or a machine is an Edit of a commit.
-    Lists: a cluster, group or machine that a request names must exist: else NOT_FOUND; a group or
-    machine of that name in several clusters, and no cluster named: INVALID_ARGUMENT.
+    """What operators call, over mutual TLS; the certificate says who the operator is.
+
+    In every request `cluster` may be empty if the other names are unique in all clusters.
+    NOT_FOUND: no such cluster, group, machine or revision. INVALID_ARGUMENT: a name that is in
+    several clusters without its cluster, an unknown setting, a bad value. UNAVAILABLE: etcd is
+    unreachable, so nothing can be changed; reads go on from the last known state. Every status has
+    a sentence for the operator as its details.
+
+    Clusters, groups and machines. Groups and machines are created by an Edit of a commit.
     """
 
     @_abc_1.abstractmethod
@@ -86,24 +98,21 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _operators_pb2.ListClustersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operators_pb2.ListClustersResponse, _abc.Awaitable[_operators_pb2.ListClustersResponse]]:
-        """All clusters, or the named one."""
+    ) -> _typing.Union[_operators_pb2.ListClustersResponse, _abc.Awaitable[_operators_pb2.ListClustersResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListGroups(
         self,
         request: _operators_pb2.ListGroupsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operators_pb2.ListGroupsResponse, _abc.Awaitable[_operators_pb2.ListGroupsResponse]]:
-        """Groups, of all clusters or of one."""
+    ) -> _typing.Union[_operators_pb2.ListGroupsResponse, _abc.Awaitable[_operators_pb2.ListGroupsResponse]]: ...
 
     @_abc_1.abstractmethod
     def ListMachines(
         self,
         request: _operators_pb2.ListMachinesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operators_pb2.ListMachinesResponse, _abc.Awaitable[_operators_pb2.ListMachinesResponse]]:
-        """Machines, of all clusters, of one, or of one group."""
+    ) -> _typing.Union[_operators_pb2.ListMachinesResponse, _abc.Awaitable[_operators_pb2.ListMachinesResponse]]: ...
 
     @_abc_1.abstractmethod
     def CreateJoinToken(
@@ -111,38 +120,38 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.CreateJoinTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.CreateJoinTokenResponse, _abc.Awaitable[_operators_pb2.CreateJoinTokenResponse]]:
-        """A one-use join token for an existing machine."""
+        """Makes a one-use join token for an existing machine."""
 
 def add_FleetServicer_to_server(servicer: FleetServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class SettingsReaderStub:
-    """Reading settings. NOT_FOUND for an unknown level."""
+    """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SettingsReaderAsyncStub: ...
     GetLevel: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetLevelRequest, _operators_pb2.LevelSettings]
-    """What is present at one level."""
+    """What is present at one level, and only that."""
     GetEffective: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetEffectiveRequest, _fleet_pb2.EffectiveSettings]
     """What is in force on one machine."""
     Explain: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ExplainRequest, _operators_pb2.ExplainResponse]
-    """The whole chain behind effective values."""
+    """Why: the value at each level, who set it and when, which one wins."""
 
 @_typing.type_check_only
 class SettingsReaderAsyncStub(SettingsReaderStub):
-    """Reading settings. NOT_FOUND for an unknown level."""
+    """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLevel: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetLevelRequest, _operators_pb2.LevelSettings]  # type: ignore[assignment]
-    """What is present at one level."""
+    """What is present at one level, and only that."""
     GetEffective: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetEffectiveRequest, _fleet_pb2.EffectiveSettings]  # type: ignore[assignment]
     """What is in force on one machine."""
     Explain: _aio.UnaryUnaryMultiCallable[_operators_pb2.ExplainRequest, _operators_pb2.ExplainResponse]  # type: ignore[assignment]
-    """The whole chain behind effective values."""
+    """Why: the value at each level, who set it and when, which one wins."""
 
 class SettingsReaderServicer(metaclass=_abc_1.ABCMeta):
-    """Reading settings. NOT_FOUND for an unknown level."""
+    """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable."""
 
     @_abc_1.abstractmethod
     def GetLevel(
@@ -150,7 +159,7 @@ class SettingsReaderServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.GetLevelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.LevelSettings, _abc.Awaitable[_operators_pb2.LevelSettings]]:
-        """What is present at one level."""
+        """What is present at one level, and only that."""
 
     @_abc_1.abstractmethod
     def GetEffective(
@@ -166,46 +175,48 @@ class SettingsReaderServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.ExplainResponse, _abc.Awaitable[_operators_pb2.ExplainResponse]]:
-        """The whole chain behind effective values."""
+        """Why: the value at each level, who set it and when, which one wins."""
 
 def add_SettingsReaderServicer_to_server(servicer: SettingsReaderServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class ChangesStub:
-    """Changing settings: plan, then commit with the plan's fingerprint."""
+    """Changes settings: plan, look, then commit with the plan's fingerprint."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChangesAsyncStub: ...
     MakePlan: _grpc.UnaryUnaryMultiCallable[_operators_pb2.PlanRequest, _fleet_pb2.Plan]
-    """What a commit of these edits would do; a refused one comes back with problems."""
+    """Computes what a commit would do. An invalid result is not an error: the plan has problems."""
     MakeCommit: _grpc.UnaryUnaryMultiCallable[_operators_pb2.CommitRequest, _operators_pb2.CommitResponse]
-    """Commits. ABORTED if the outcome is no longer the plan's; FAILED_PRECONDITION if the result
-    is invalid; the same request id never commits twice.
+    """Plans again and commits, all or nothing.
+    ABORTED: the outcome is no longer the plan's; make a new plan. FAILED_PRECONDITION: the result
+    would be invalid, or the stored state can't be read.
     """
     ListCommits: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListCommitsRequest, _operators_pb2.ListCommitsResponse]
     """History, newest first."""
     GetCommit: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetCommitRequest, _fleet_pb2.Commit]
-    """One commit, whole."""
+    """One commit with its changes."""
 
 @_typing.type_check_only
 class ChangesAsyncStub(ChangesStub):
-    """Changing settings: plan, then commit with the plan's fingerprint."""
+    """Changes settings: plan, look, then commit with the plan's fingerprint."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     MakePlan: _aio.UnaryUnaryMultiCallable[_operators_pb2.PlanRequest, _fleet_pb2.Plan]  # type: ignore[assignment]
-    """What a commit of these edits would do; a refused one comes back with problems."""
+    """Computes what a commit would do. An invalid result is not an error: the plan has problems."""
     MakeCommit: _aio.UnaryUnaryMultiCallable[_operators_pb2.CommitRequest, _operators_pb2.CommitResponse]  # type: ignore[assignment]
-    """Commits. ABORTED if the outcome is no longer the plan's; FAILED_PRECONDITION if the result
-    is invalid; the same request id never commits twice.
+    """Plans again and commits, all or nothing.
+    ABORTED: the outcome is no longer the plan's; make a new plan. FAILED_PRECONDITION: the result
+    would be invalid, or the stored state can't be read.
     """
     ListCommits: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListCommitsRequest, _operators_pb2.ListCommitsResponse]  # type: ignore[assignment]
     """History, newest first."""
     GetCommit: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetCommitRequest, _fleet_pb2.Commit]  # type: ignore[assignment]
-    """One commit, whole."""
+    """One commit with its changes."""
 
 class ChangesServicer(metaclass=_abc_1.ABCMeta):
-    """Changing settings: plan, then commit with the plan's fingerprint."""
+    """Changes settings: plan, look, then commit with the plan's fingerprint."""
 
     @_abc_1.abstractmethod
     def MakePlan(
@@ -213,7 +224,7 @@ class ChangesServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.PlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.Plan, _abc.Awaitable[_fleet_pb2.Plan]]:
-        """What a commit of these edits would do; a refused one comes back with problems."""
+        """Computes what a commit would do. An invalid result is not an error: the plan has problems."""
 
     @_abc_1.abstractmethod
     def MakeCommit(
@@ -221,8 +232,9 @@ class ChangesServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.CommitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.CommitResponse, _abc.Awaitable[_operators_pb2.CommitResponse]]:
-        """Commits. ABORTED if the outcome is no longer the plan's; FAILED_PRECONDITION if the result
-        is invalid; the same request id never commits twice.
+        """Plans again and commits, all or nothing.
+        ABORTED: the outcome is no longer the plan's; make a new plan. FAILED_PRECONDITION: the result
+        would be invalid, or the stored state can't be read.
         """
 
     @_abc_1.abstractmethod
@@ -239,42 +251,39 @@ class ChangesServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.GetCommitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.Commit, _abc.Awaitable[_fleet_pb2.Commit]]:
-        """One commit, whole."""
+        """One commit with its changes."""
 
 def add_ChangesServicer_to_server(servicer: ChangesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class MonitoringStub:
-    """How machines do."""
+    """What machines report. Kept in memory: this is the view of the manager that is asked."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MonitoringAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_operators_pb2.StatusRequest, _operators_pb2.StatusResponse]
-    """Sync state of machines."""
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_operators_pb2.DeliveryRequest, _operators_pb2.DeliveryResponse]
-    """Delivery by destination."""
+    """By machine and destination, from each machine's last status."""
 
 @_typing.type_check_only
 class MonitoringAsyncStub(MonitoringStub):
-    """How machines do."""
+    """What machines report. Kept in memory: this is the view of the manager that is asked."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_operators_pb2.StatusRequest, _operators_pb2.StatusResponse]  # type: ignore[assignment]
-    """Sync state of machines."""
     GetDelivery: _aio.UnaryUnaryMultiCallable[_operators_pb2.DeliveryRequest, _operators_pb2.DeliveryResponse]  # type: ignore[assignment]
-    """Delivery by destination."""
+    """By machine and destination, from each machine's last status."""
 
 class MonitoringServicer(metaclass=_abc_1.ABCMeta):
-    """How machines do."""
+    """What machines report. Kept in memory: this is the view of the manager that is asked."""
 
     @_abc_1.abstractmethod
     def GetStatus(
         self,
         request: _operators_pb2.StatusRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operators_pb2.StatusResponse, _abc.Awaitable[_operators_pb2.StatusResponse]]:
-        """Sync state of machines."""
+    ) -> _typing.Union[_operators_pb2.StatusResponse, _abc.Awaitable[_operators_pb2.StatusResponse]]: ...
 
     @_abc_1.abstractmethod
     def GetDelivery(
@@ -282,6 +291,6 @@ class MonitoringServicer(metaclass=_abc_1.ABCMeta):
         request: _operators_pb2.DeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.DeliveryResponse, _abc.Awaitable[_operators_pb2.DeliveryResponse]]:
-        """Delivery by destination."""
+        """By machine and destination, from each machine's last status."""
 
 def add_MonitoringServicer_to_server(servicer: MonitoringServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,7 +1,8 @@
-"""PURE. Edits applied to a cluster, in order: what comes out, and what that changed, net.
+"""PURE. Applies the edits of a commit to a cluster, in order, and works out the net changes.
 
-The disable rule acts at each edit. Changes are net: a setting that the edits of one commit change
-and change back is no change, and keeps the revision that set it.
+Order matters: the disable rule acts at each edit, and a later edit may override what it stored.
+Changes are net: a setting that one commit changes and changes back is no change, and keeps the
+revision that set it, so history never blames a commit that left a value as it was.
 """
 
 from __future__ import annotations
@@ -35,27 +36,13 @@ from tdc.manager.levels.fleet import (
 from tdc.shared.settings.schema import SettingError, setting
 from tdc.shared.settings.values import Level, Settings, same_value
 
-__all__ = [
-    "AddGroup",
-    "AddMachine",
-    "Edit",
-    "EditRefused",
-    "Edited",
-    "LevelChange",
-    "RestoreLevels",
-    "SetValues",
-    "TopologyChange",
-    "UnsetValues",
-    "apply_edits",
-]
-
 _LEVEL_ORDER = {Level.MACHINE: 0, Level.GROUP: 1, Level.CLUSTER: 2}
 
 
 def apply_edits(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
-    """Apply `edits` in order; raises EditRefused at the first that can't be.
+    """Apply `edits` in order; raises EditRefused at the first that can't be applied.
 
-    The cluster comes out with the next revision, or as it was if there is no net change.
+    The resulting cluster has the next revision, or is unchanged if there is no net change.
     """
     draft = _Draft(cluster)
     for edit in edits:
@@ -68,7 +55,7 @@ def apply_edits(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
 
 @dataclass(slots=True)
 class _Draft:
-    """A cluster under edit: only what the edits touched is held, so that many edits are cheap."""
+    """A cluster under edit. It keeps only what the edits touch, so that many edits are cheap."""
 
     before: Cluster
     groups: dict[str, Group] = field(default_factory=dict)  # added
@@ -98,33 +85,33 @@ class _Draft:
                 self._restore(edit)
 
     def _set_and_follow_rule(self, edit: SetValues) -> None:
-        enabled_before = self._at(edit.level).get("enabled")
+        enabled_before = self._at(edit.key).get("enabled")
         self._set(edit, by_rule=False)
         for further in disable_rule.after_edit(
             edit,
             enabled_before=enabled_before,
-            group=self._group_of(edit.level),
+            group=self._group_of(edit.key),
             cluster=self.before.name,
         ):
             self._set(further, by_rule=True)
 
     def _set(self, edit: SetValues, *, by_rule: bool) -> None:
-        present = dict(self._at(edit.level))
+        present = dict(self._at(edit.key))
         for name, value in edit.settings.items():
             setting(name)
             if same_value(present.get(name), value):
-                continue  # it is there: no edit
+                continue  # it has this value already: no edit
             present[name] = value
-            self._wrote(edit.level, name, by_rule=by_rule)
-        self.settings[edit.level] = Settings.of(present)
+            self._wrote(edit.key, name, by_rule=by_rule)
+        self.settings[edit.key] = Settings.of(present)
 
     def _unset(self, edit: UnsetValues) -> None:
-        present = dict(self._at(edit.level))
+        present = dict(self._at(edit.key))
         for name in edit.names:
             setting(name)
             if present.pop(name, None) is not None:
-                self._wrote(edit.level, name, by_rule=False)
-        self.settings[edit.level] = Settings.of(present)
+                self._wrote(edit.key, name, by_rule=False)
+        self.settings[edit.key] = Settings.of(present)
 
     def _restore(self, edit: RestoreLevels) -> None:
         for key, settings in edit.levels.items():

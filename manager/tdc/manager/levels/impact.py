@@ -1,8 +1,15 @@
-"""PURE. What a change of a cluster changes in force on its machines, and what is then invalid.
+"""PURE. What a commit changes in force on machines, and what would then be invalid.
 
-A setting can only change in force where it changed at one of the machine's levels, so only those
-are compared. Machines of one group whose own settings are equal share that work: a change that
-reaches 10 000 machines is resolved once for each different input, not once for each machine.
+Cost decides the shape of this file: one edit of a cluster reaches all of its machines, and a plan
+for 10 000 of them has to be made while an operator waits. So
+- only settings that changed at one of a machine's levels are compared, as no other can change;
+- machines of one group whose own settings are equal share one comparison;
+- faults are judged once for each combination of the values that the rules read.
+The result is the same as resolving every machine before and after, which is what the tests
+compare it with.
+
+Faults are those of machines, as it is there that they do harm. A level that no machine shows yet
+(an empty group, a cluster without machines) is judged as if a machine without settings joined it.
 """
 
 from __future__ import annotations
@@ -20,10 +27,10 @@ from tdc.shared.settings.values import Level, Origin, Settings, Value, same_valu
 
 @dataclass(frozen=True, slots=True)
 class MachineChange:
-    """What changes in force in one setting on one machine; `origin` is of the value after.
+    """A setting that changes in force on one machine; `origin` is that of the value after.
 
-    A None is a setting without a value. On a machine that the commit creates, nothing was in
-    force before: each setting that a level gives it is a change, from None.
+    None means that the setting has no value. On a machine that the commit creates nothing was
+    in force before: each setting that a level gives it is a change from None.
     """
 
     machine: str
@@ -35,7 +42,7 @@ class MachineChange:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a commit would be refused. `machine` is empty where the fault is a level's own."""
+    """Why a commit would be refused. `machine` is empty if a level itself is at fault."""
 
     machine: str
     setting: str
@@ -60,8 +67,8 @@ _Inputs = tuple[str, Settings | None, Settings]
 
 
 @dataclass(slots=True)
-class Effects:
-    """The effect of one change on machines. `resolves` counts the inputs that were compared."""
+class Impact:
+    """What one commit does to machines. `resolves` counts the comparisons that were made."""
 
     machines: list[MachineChange] = field(default_factory=list)
     stop_copying: list[str] = field(default_factory=list)
@@ -70,16 +77,16 @@ class Effects:
     resolves: int = 0
 
 
-def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Effects:
-    """Return what `changes`, the net changes from `before` to `after`, do on machines."""
+def impact_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Impact:
+    """Work out what the net changes from `before` to `after` do on machines."""
     changed: dict[LevelKey, list[str]] = {}
     for change in changes:
         changed.setdefault(change.key, []).append(change.setting)
-    effects = Effects()
+    impact = Impact()
     shifts: dict[_Inputs, _Shift] = {}
     judge = _Judge()
     compared = _Compared.of(after, changed)
-    _judge_levels(after, changed, judge, effects)
+    _judge_levels(after, changed, judge, impact)
     for name in sorted(after.machines):
         machine = after.machines[name]
         names = compared.names(machine)
@@ -89,19 +96,17 @@ def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) 
         shift = shifts.get(inputs)
         if shift is None:
             shift = shifts[inputs] = _compare(before, after, inputs, names, judge)
-            effects.resolves += 1
+            impact.resolves += 1
         if not shift.changes and name in before.machines:
             continue
-        _spread(shift, after, machine, effects)
-        effects.problems.extend(
-            Problem(name, fault.setting, fault.reason) for fault in shift.faults
-        )
-    return effects
+        _spread(shift, after, machine, impact)
+        impact.problems.extend(Problem(name, fault.setting, fault.reason) for fault in shift.faults)
+    return impact
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Which settings have to be compared on a machine: those that changed at a level of its own."""
+    """Which settings to compare on a machine: those that changed at one of its levels."""
 
     on_group: Mapping[str, frozenset[str]]
     on_machine: Mapping[str, frozenset[str]]
@@ -159,20 +164,20 @@ def _compare_new(new: tuple[Settings, ...], judge: _Judge) -> _Shift:
     return _Shift(changes, stops=False, starts=starts, faults=judge.faults(*new))
 
 
-def _spread(shift: _Shift, after: Cluster, machine: Machine, effects: Effects) -> None:
+def _spread(shift: _Shift, after: Cluster, machine: Machine, impact: Impact) -> None:
     levels = (
         (LevelKey(Level.MACHINE, machine.name), machine.stored),
         (LevelKey(Level.GROUP, machine.group), after.groups[machine.group].stored),
         (LevelKey(Level.CLUSTER, after.name), after.stored),
     )
-    effects.machines.extend(
+    impact.machines.extend(
         MachineChange(machine.name, name, was, now, winning_level(name, *levels))
         for name, was, now in shift.changes
     )
     if shift.stops:
-        effects.stop_copying.append(machine.name)
+        impact.stop_copying.append(machine.name)
     if shift.starts:
-        effects.start_copying.append(machine.name)
+        impact.start_copying.append(machine.name)
 
 
 @dataclass(slots=True)
@@ -189,9 +194,9 @@ class _Judge:
 
 
 def _judge_levels(
-    after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, effects: Effects
+    after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, impact: Impact
 ) -> None:
-    """Name the faults of changed levels that no machine shows: their own, or of empty levels."""
+    """Find faults that no machine would show: of a changed level itself, or of an empty one."""
     inhabited = {machine.group for machine in after.machines.values()}
     for key in changed:
         faults = dict.fromkeys(own_faults_of(after.stored_at(key).settings))
@@ -201,7 +206,7 @@ def _judge_levels(
             faults.update(
                 dict.fromkeys(_faults_of_any_machine_in(after, sorted(after.groups), judge))
             )
-        effects.problems.extend(
+        impact.problems.extend(
             Problem("", fault.setting, f"{key}: {fault.reason}") for fault in faults
         )
 
@@ -209,10 +214,10 @@ def _judge_levels(
 def _faults_of_any_machine_in(
     after: Cluster, groups: Iterable[str], judge: _Judge
 ) -> Iterator[Fault]:
-    """Yield what would be wrong with a machine without own settings, whichever group it joined.
+    """Yield what would be wrong on a machine without settings of its own, in any of these groups.
 
-    If there is one group in which nothing is wrong, nothing is: an empty Main_Group must not
-    stand in the way of groups that have an intake of their own.
+    One group without faults is enough to pass: an empty Main_Group must not get in the way of
+    groups that have an intake of their own.
     """
     found = [
         judge.faults(after.groups[group].stored.settings, after.stored.settings) for group in groups
