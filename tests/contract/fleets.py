@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.levels.edit import AddGroup, AddMachine, Edit, SetValues
+from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore, Committed

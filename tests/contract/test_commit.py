@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Operation, Put, TxnResult, Unchanged
-from tdc.manager.levels.edit import AddMachine, RestoreLevels
+from tdc.manager.levels.changes import AddMachine, RestoreLevels
 from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.levels.plan import make_plan, undo_values
 from tdc.manager.store.commit import CommitStore, Committed

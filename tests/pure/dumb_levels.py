@@ -9,7 +9,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from tdc.manager.levels.edit import (
+from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
@@ -65,17 +65,17 @@ class Dumb:
             self.group_of[edit.name] = edit.group
         elif isinstance(edit, UnsetValues):
             for name in edit.names:
-                self.levels[str(edit.level.level), edit.level.name].pop(name, None)
+                self.levels[str(edit.key.level), edit.key.name].pop(name, None)
         elif isinstance(edit, RestoreLevels):
             for key, settings in edit.levels.items():
                 if (str(key.level), key.name) in self.levels:
                     self.levels[str(key.level), key.name] = dict(settings)
         elif isinstance(edit, SetValues):
-            level = self.levels[str(edit.level.level), edit.level.name]
+            level = self.levels[str(edit.key.level), edit.key.name]
             was = level.get("enabled", ABSENT)
             level.update(edit.settings)
-            if edit.level.level == "machine" and was is not False and level.get("enabled") is False:
-                self.levels["group", self.group_of[edit.level.name]]["enabled"] = False
+            if edit.key.level == "machine" and was is not False and level.get("enabled") is False:
+                self.levels["group", self.group_of[edit.key.name]]["enabled"] = False
                 self.levels["cluster", self.cluster]["enabled"] = False
 
     def level_changes(self, after: Dumb) -> set[tuple[str, str, str, Any, Any]]:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hypothesis import strategies as st
-from tdc.manager.levels.edit import (
-    AddGroup,
-    AddMachine,
-    Edit,
-    SetValues,
-    UnsetValues,
-    apply_edits,
-)
+from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues, UnsetValues
+from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.shared.settings.values import Level, Policy, PolicyAction, Settings, Value
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tdc.manager.levels.edit import Edit, LevelChange, RestoreLevels, UnsetValues, apply_edits
+from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, UnsetValues
+from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.manager.levels.plan import make_plan, undo_values
 from tdc.manager.levels.resolve import resolve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tdc.manager.levels.edit import (
+from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
@@ -12,8 +12,8 @@ from tdc.manager.levels.edit import (
     RestoreLevels,
     SetValues,
     UnsetValues,
-    apply_edits,
 )
+from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import (
     Cluster,
     FleetError,

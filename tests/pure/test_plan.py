@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given
 from tdc.manager.levels import plan as plan_module
-from tdc.manager.levels.edit import (
+from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
     LevelChange,
     RestoreLevels,
     UnsetValues,
-    apply_edits,
 )
-from tdc.manager.levels.effect import effects_of
+from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, new_cluster
-from tdc.manager.levels.plan import Problem, make_plan, undo_values
+from tdc.manager.levels.impact import Problem, impact_of
+from tdc.manager.levels.plan import make_plan, undo_values
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.rpc import wire
 from tdc.shared.settings.canonical import Plain, plain
@@ -265,15 +265,15 @@ def test_machines_with_equal_inputs_share_one_resolve(machines: int) -> None:
     edits += [put(machine("m0"), retry__initial=30), put(machine("m2"), retry__initial=30)]
     cluster = after(enabled_fleet(), *edits)
     edited = apply_edits(cluster, [put(CLUSTER, enabled=False)])
-    effects = effects_of(cluster, edited.cluster, edited.level_changes)
-    assert len(effects.machines) == machines + len(MACHINES)
-    assert effects.resolves == len(["g1", "g1 with retry", "g2", "Main_Group"])
+    impact = impact_of(cluster, edited.cluster, edited.level_changes)
+    assert len(impact.machines) == machines + len(MACHINES)
+    assert impact.resolves == len(["g1", "g1 with retry", "g2", "Main_Group"])
 
 
 def test_machines_that_no_changed_level_reaches_are_not_resolved() -> None:
     edited = apply_edits(enabled_fleet(), [put(group("g1"), enabled=False)])
-    effects = effects_of(enabled_fleet(), edited.cluster, edited.level_changes)
-    assert effects.resolves == 1
+    impact = impact_of(enabled_fleet(), edited.cluster, edited.level_changes)
+    assert impact.resolves == 1
 
 
 def test_a_value_that_many_machines_share_is_written_down_once(

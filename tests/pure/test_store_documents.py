@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.etcd.values import prefix_end
-from tdc.manager.levels.edit import Edit, LevelChange, TopologyChange
+from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.documents import (

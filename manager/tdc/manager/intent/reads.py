@@ -15,7 +15,7 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.errors import BadRequest, UnknownRevision, UnreadableFleet
 from tdc.manager.intent.targets import level_of
 from tdc.manager.levels.fleet import Cluster, LevelKey, Machine, StoredSettings
-from tdc.manager.levels.resolve import Step, explain
+from tdc.manager.levels.resolve import ChainStep, explain
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.view.fleet import FleetView
@@ -33,7 +33,7 @@ class Explained:
 
     cluster: Cluster
     machine: Machine
-    chains: Mapping[str, tuple[Step, ...]]
+    chains: Mapping[str, tuple[ChainStep, ...]]
     commits: Mapping[int, CommitRecord]
 
 

@@ -76,7 +76,7 @@ def _homes(view: FleetView, asked: Asked, named: str) -> list[Cluster]:
     created: set[LevelKey] = set()
     for edit in asked.edits:
         match edit:
-            case SetValues(level=key) | UnsetValues(level=key) if key not in created:
+            case SetValues(key=key) | UnsetValues(key=key) if key not in created:
                 homes.append(level_of(view, key, named)[0])
             case AddGroup(name=name):
                 created.add(LevelKey(Level.GROUP, name))

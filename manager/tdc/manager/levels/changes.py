@@ -17,7 +17,7 @@ class EditRefused(ValueError):
 class SetValues:
     """Set each of `settings` at a level; those that are there with this value are no edit."""
 
-    level: LevelKey
+    key: LevelKey
     settings: Settings
 
 
@@ -25,7 +25,7 @@ class SetValues:
 class UnsetValues:
     """Make settings absent at a level; those that are absent are no edit."""
 
-    level: LevelKey
+    key: LevelKey
     names: tuple[str, ...]
 
 

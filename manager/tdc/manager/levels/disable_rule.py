@@ -30,7 +30,7 @@ def after_edit(
     `enabled_before` is what the edited level stored before the edit (None: absent); `group` and
     `cluster` are the machine's, and of no meaning where `edit` is not at the machine level.
     """
-    if edit.level.level is not Level.MACHINE:
+    if edit.key.level is not Level.MACHINE:
         return ()
     if edit.settings.get("enabled") is not False or enabled_before is False:
         return ()

@@ -35,20 +35,6 @@ from tdc.manager.levels.fleet import (
 from tdc.shared.settings.schema import SettingError, setting
 from tdc.shared.settings.values import Level, Settings, same_value
 
-__all__ = [
-    "AddGroup",
-    "AddMachine",
-    "Edit",
-    "EditRefused",
-    "Edited",
-    "LevelChange",
-    "RestoreLevels",
-    "SetValues",
-    "TopologyChange",
-    "UnsetValues",
-    "apply_edits",
-]
-
 _LEVEL_ORDER = {Level.MACHINE: 0, Level.GROUP: 1, Level.CLUSTER: 2}
 
 
@@ -98,33 +84,33 @@ class _Draft:
                 self._restore(edit)
 
     def _set_and_follow_rule(self, edit: SetValues) -> None:
-        enabled_before = self._at(edit.level).get("enabled")
+        enabled_before = self._at(edit.key).get("enabled")
         self._set(edit, by_rule=False)
         for further in disable_rule.after_edit(
             edit,
             enabled_before=enabled_before,
-            group=self._group_of(edit.level),
+            group=self._group_of(edit.key),
             cluster=self.before.name,
         ):
             self._set(further, by_rule=True)
 
     def _set(self, edit: SetValues, *, by_rule: bool) -> None:
-        present = dict(self._at(edit.level))
+        present = dict(self._at(edit.key))
         for name, value in edit.settings.items():
             setting(name)
             if same_value(present.get(name), value):
                 continue  # it is there: no edit
             present[name] = value
-            self._wrote(edit.level, name, by_rule=by_rule)
-        self.settings[edit.level] = Settings.of(present)
+            self._wrote(edit.key, name, by_rule=by_rule)
+        self.settings[edit.key] = Settings.of(present)
 
     def _unset(self, edit: UnsetValues) -> None:
-        present = dict(self._at(edit.level))
+        present = dict(self._at(edit.key))
         for name in edit.names:
             setting(name)
             if present.pop(name, None) is not None:
-                self._wrote(edit.level, name, by_rule=False)
-        self.settings[edit.level] = Settings.of(present)
+                self._wrote(edit.key, name, by_rule=False)
+        self.settings[edit.key] = Settings.of(present)
 
     def _restore(self, edit: RestoreLevels) -> None:
         for key, settings in edit.levels.items():

@@ -15,12 +15,10 @@ from dataclasses import dataclass, field
 
 from tdc.manager.levels.changes import Edit, Edited, LevelChange, TopologyChange
 from tdc.manager.levels.edit import apply_edits
-from tdc.manager.levels.effect import MachineChange, Problem, effects_of
 from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.impact import MachineChange, Problem, impact_of
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.values import Settings, Value
-
-__all__ = ["MachineChange", "Plan", "Problem", "make_plan", "plan_of", "undo_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,8 @@ def make_plan(before: Cluster, edits: Iterable[Edit]) -> Plan:
 
 def plan_of(before: Cluster, edited: Edited) -> Plan:
     """Return what it would do to turn `before` into what `edited` holds."""
-    effects = effects_of(before, edited.cluster, edited.level_changes)
-    machines = tuple(effects.machines)
+    impact = impact_of(before, edited.cluster, edited.level_changes)
+    machines = tuple(impact.machines)
     return Plan(
         cluster_name=before.name,
         base_revision=before.revision,
@@ -66,9 +64,9 @@ def plan_of(before: Cluster, edited: Edited) -> Plan:
         levels=edited.level_changes,
         machines=machines,
         topology=edited.topology,
-        stop_copying=tuple(effects.stop_copying),
-        start_copying=tuple(effects.start_copying),
-        problems=tuple(effects.problems),
+        stop_copying=tuple(impact.stop_copying),
+        start_copying=tuple(impact.start_copying),
+        problems=tuple(impact.problems),
         fingerprint=_fingerprint(before.name, edited, machines),
     )
 

@@ -25,7 +25,7 @@ _DEFAULT = Origin(Level.DEFAULT, "", 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChainStep:
     """One step of the chain behind an effective value; exactly one step of a chain wins.
 
     `value` is None where nothing is present (or where the default is none); `revision` is the
@@ -77,18 +77,18 @@ def winning_level(name: str, *nearest_first: tuple[LevelKey, StoredSettings]) ->
     return _DEFAULT
 
 
-def explain(cluster: Cluster, machine_name: str, setting_name: str) -> tuple[Step, ...]:
+def explain(cluster: Cluster, machine_name: str, setting_name: str) -> tuple[ChainStep, ...]:
     """Return the whole chain of one setting on a machine: machine, group, cluster, default.
 
     Raises UnknownLevel for the machine, SettingError for the setting.
     """
     row = setting(setting_name)
-    steps: list[Step] = []
+    steps: list[ChainStep] = []
     won = False
     for key, stored in _chain(cluster, machine_name):
         present = setting_name in stored.settings
         steps.append(
-            Step(
+            ChainStep(
                 level=key.level,
                 name=key.name,
                 value=stored.settings.get(setting_name),
@@ -98,7 +98,10 @@ def explain(cluster: Cluster, machine_name: str, setting_name: str) -> tuple[Ste
             )
         )
         won = won or present
-    return (*steps, Step(Level.DEFAULT, "", row.default, present=True, wins=not won, revision=0))
+    return (
+        *steps,
+        ChainStep(Level.DEFAULT, "", row.default, present=True, wins=not won, revision=0),
+    )
 
 
 Chain = tuple[tuple[LevelKey, StoredSettings], ...]

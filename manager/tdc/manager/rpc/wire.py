@@ -21,8 +21,9 @@ from tdc.manager.levels.changes import (
     UnsetValues,
 )
 from tdc.manager.levels.fleet import LevelKey
-from tdc.manager.levels.plan import MachineChange, Plan
-from tdc.manager.levels.resolve import Step
+from tdc.manager.levels.impact import MachineChange
+from tdc.manager.levels.plan import Plan
+from tdc.manager.levels.resolve import ChainStep
 from tdc.manager.store.history import CommitRecord
 from tdc.shared.settings.values import Effective, Level, Origin, Value
 from tdc.shared.wire.settings import (
@@ -156,7 +157,7 @@ def commit_to_wire(cluster: str, record: CommitRecord, *, whole: bool) -> fleet_
 
 
 def step_to_wire(
-    setting: str, step: Step, commit: CommitRecord | None
+    setting: str, step: ChainStep, commit: CommitRecord | None
 ) -> operators_pb2.ExplanationStep:
     """Return one level's part in a chain; `commit` is the one that set the value, if known."""
     message = operators_pb2.ExplanationStep(

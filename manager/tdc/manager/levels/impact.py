@@ -60,7 +60,7 @@ _Inputs = tuple[str, Settings | None, Settings]
 
 
 @dataclass(slots=True)
-class Effects:
+class Impact:
     """The effect of one change on machines. `resolves` counts the inputs that were compared."""
 
     machines: list[MachineChange] = field(default_factory=list)
@@ -70,16 +70,16 @@ class Effects:
     resolves: int = 0
 
 
-def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Effects:
+def impact_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Impact:
     """Return what `changes`, the net changes from `before` to `after`, do on machines."""
     changed: dict[LevelKey, list[str]] = {}
     for change in changes:
         changed.setdefault(change.key, []).append(change.setting)
-    effects = Effects()
+    impact = Impact()
     shifts: dict[_Inputs, _Shift] = {}
     judge = _Judge()
     compared = _Compared.of(after, changed)
-    _judge_levels(after, changed, judge, effects)
+    _judge_levels(after, changed, judge, impact)
     for name in sorted(after.machines):
         machine = after.machines[name]
         names = compared.names(machine)
@@ -89,14 +89,12 @@ def effects_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) 
         shift = shifts.get(inputs)
         if shift is None:
             shift = shifts[inputs] = _compare(before, after, inputs, names, judge)
-            effects.resolves += 1
+            impact.resolves += 1
         if not shift.changes and name in before.machines:
             continue
-        _spread(shift, after, machine, effects)
-        effects.problems.extend(
-            Problem(name, fault.setting, fault.reason) for fault in shift.faults
-        )
-    return effects
+        _spread(shift, after, machine, impact)
+        impact.problems.extend(Problem(name, fault.setting, fault.reason) for fault in shift.faults)
+    return impact
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +157,20 @@ def _compare_new(new: tuple[Settings, ...], judge: _Judge) -> _Shift:
     return _Shift(changes, stops=False, starts=starts, faults=judge.faults(*new))
 
 
-def _spread(shift: _Shift, after: Cluster, machine: Machine, effects: Effects) -> None:
+def _spread(shift: _Shift, after: Cluster, machine: Machine, impact: Impact) -> None:
     levels = (
         (LevelKey(Level.MACHINE, machine.name), machine.stored),
         (LevelKey(Level.GROUP, machine.group), after.groups[machine.group].stored),
         (LevelKey(Level.CLUSTER, after.name), after.stored),
     )
-    effects.machines.extend(
+    impact.machines.extend(
         MachineChange(machine.name, name, was, now, winning_level(name, *levels))
         for name, was, now in shift.changes
     )
     if shift.stops:
-        effects.stop_copying.append(machine.name)
+        impact.stop_copying.append(machine.name)
     if shift.starts:
-        effects.start_copying.append(machine.name)
+        impact.start_copying.append(machine.name)
 
 
 @dataclass(slots=True)
@@ -189,7 +187,7 @@ class _Judge:
 
 
 def _judge_levels(
-    after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, effects: Effects
+    after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, impact: Impact
 ) -> None:
     """Name the faults of changed levels that no machine shows: their own, or of empty levels."""
     inhabited = {machine.group for machine in after.machines.values()}
@@ -201,7 +199,7 @@ def _judge_levels(
             faults.update(
                 dict.fromkeys(_faults_of_any_machine_in(after, sorted(after.groups), judge))
             )
-        effects.problems.extend(
+        impact.problems.extend(
             Problem("", fault.setting, f"{key}: {fault.reason}") for fault in faults
         )
 
