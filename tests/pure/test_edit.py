@@ -149,10 +149,10 @@ REFUSED: list[tuple[Edit, str]] = [
     (AddMachine("mx6", "g77"), "cluster c1 has no group g77"),
     (AddMachine("mx1", "g2"), "cluster c1 already has a machine mx1"),
     (AddMachine("MX1", "g2"), "already has a machine mx1, and MX1 differs only in case"),
-    (AddMachine("-mx", "g1"), "'-mx' can't be the name of a machine"),
+    (AddMachine("-mx", "g1"), "'-mx' is not a valid machine name"),
     (AddGroup("G1"), "already has a group g1"),
     (AddGroup("main_group"), "already has a group Main_Group"),
-    (AddGroup("C1"), r"a group may not carry the name of its cluster \(c1\)"),
+    (AddGroup("C1"), r"a group must not have the name of its cluster \(c1\)"),
     (AddGroup("all"), "'all' is a reserved word"),
 ]
 

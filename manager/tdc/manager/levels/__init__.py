@@ -1,5 +1,5 @@
-"""PURE. The heart: what a fleet stores at its levels, and what follows from it.
+"""PURE. The heart of the manager: what a fleet stores at its levels, and what follows from it.
 
-In: frozen Fleet and edits. Out: a new Fleet, effective settings, plans with fingerprints.
+In: a frozen Cluster and edits. Out: a new Cluster, effective settings, plans with fingerprints.
 Promise: levels are compared in `resolve` only; the disable rule lives in `disable_rule` only.
 """

@@ -1,4 +1,7 @@
-"""PURE. The edits a commit is made of, and what they turn out to change. Values only."""
+"""PURE. The kinds of edit that a commit is made of, and the net changes they result in.
+
+A new kind of edit begins here; `edit` applies it, and `tdc.v1.Edit` carries it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from tdc.shared.settings.values import Level, Settings, Value
 
 
 class EditRefused(ValueError):
-    """An edit that can't be applied; one sentence for the operator. Nothing was changed."""
+    """An edit that can't be applied. One sentence for the operator; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetValues:
-    """Set each of `settings` at a level; those that are there with this value are no edit."""
+    """Set each of `settings` at a level. A setting that already has its value there is no edit."""
 
     key: LevelKey
     settings: Settings
@@ -23,7 +26,7 @@ class SetValues:
 
 @dataclass(frozen=True, slots=True)
 class UnsetValues:
-    """Make settings absent at a level; those that are absent are no edit."""
+    """Make settings absent at a level. A setting that is already absent there is no edit."""
 
     key: LevelKey
     names: tuple[str, ...]
@@ -31,14 +34,14 @@ class UnsetValues:
 
 @dataclass(frozen=True, slots=True)
 class AddGroup:
-    """Create an empty group."""
+    """Create a group without machines and without settings."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class AddMachine:
-    """Create a machine without settings of its own, in a group that exists."""
+    """Create a machine without settings of its own, in an existing group."""
 
     name: str
     group: str
@@ -46,10 +49,10 @@ class AddMachine:
 
 @dataclass(frozen=True, slots=True)
 class RestoreLevels:
-    """Set each named level's settings to exactly these, as `revision` had them.
+    """Replace the settings of the named levels by what they were at `revision`.
 
-    It sets what was recorded and triggers nothing, the disable rule included. Levels that do
-    not exist any more are skipped; levels that are not named stay as they are.
+    This sets what was recorded and sets off no rule. Levels that no longer exist are skipped;
+    levels that are not named stay as they are.
     """
 
     revision: int
@@ -61,9 +64,9 @@ Edit = SetValues | UnsetValues | AddGroup | AddMachine | RestoreLevels
 
 @dataclass(frozen=True, slots=True)
 class LevelChange:
-    """What a commit changes in one setting at one level; None stands for absent.
+    """What a commit changes in one setting at one level; None means absent.
 
-    `by_disable_rule`: the disable rule wrote the value, not an edit of the commit.
+    `by_disable_rule`: the disable rule stored the value, not an edit of the operator's.
     """
 
     key: LevelKey
@@ -75,7 +78,7 @@ class LevelChange:
 
 @dataclass(frozen=True, slots=True)
 class TopologyChange:
-    """Something that a commit creates; `group` is empty except for a machine."""
+    """A group or machine that a commit creates. `group` is set for a machine only."""
 
     level: Level
     name: str
@@ -84,9 +87,9 @@ class TopologyChange:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What edits make of a cluster: the net changes, nearest level first, then by name.
+    """A cluster after its edits, with the net changes in order: nearest level first, then name.
 
-    Without a net change the cluster is the one before, its revision included.
+    Without a net change, `cluster` is the one before, revision included.
     """
 
     cluster: Cluster

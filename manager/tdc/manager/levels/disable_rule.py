@@ -1,16 +1,32 @@
-"""PURE. The disable rule: a machine-level disable also disables the machine's group and cluster.
+"""PURE. The disable rule: disabling a machine also disables its group and its cluster.
 
-The specified behaviour, always on (DESIGN section 3, docs/decisions/0005). It acts at the edit,
-so a later edit of the same commit may enable a level again. What it does not do matters as much:
+The policy
+----------
+When an edit sets ``enabled = false`` at a machine, ``enabled = false`` is stored at the machine's
+group and at its cluster too, in the same commit, right after that edit. This is specified
+behaviour and always on (docs/decisions/0005). One edit of one machine can so stop a whole cluster
+from copying, which is why every plan shows the blast radius and every commit carries the plan's
+fingerprint (`plan`).
 
-- ``enabled = true`` does not propagate, nor does unset;
-- a disable at group or cluster level does not propagate;
-- setting ``enabled = false`` where it is already so is no edit and does not propagate;
-- restoring what was recorded is not a *set* and does not propagate;
-- what the rule sets is not an edit of the operator's and does not set off the rule again.
+*It acts at the edit, not at the end of the commit.* The edits of a commit apply in order, so a
+later edit may enable the group or the cluster again, and the plan shows that. Only so can an
+exported fleet be applied to an empty manager and come out the same: machines first, then groups,
+then clusters, the upper levels having the last word.
 
-A machine or group with its own ``enabled = true`` stays enabled, for its own setting is nearer:
-that follows from resolution and needs nothing here.
+*It stores ordinary values.* Resolution knows nothing of the rule. `explain` shows the values it
+stored with commit and author, and rolling the commit back removes them. Removing only the
+machine's override later restores nothing above.
+
+*A nearer decision survives.* A group or machine with its own ``enabled = true`` goes on copying,
+because its setting is nearer. That follows from resolution and needs nothing here.
+
+What does not set it off
+------------------------
+- ``enabled = true``, and unset: there is no rule in that direction;
+- disabling a group (its cluster stays as it is) or a cluster;
+- ``enabled = false`` where it is already false: that is no edit;
+- restoring a revision or a backup, and moving a machine: they store what was recorded;
+- what the rule itself stored.
 """
 
 from __future__ import annotations
@@ -25,10 +41,10 @@ _DISABLED = Settings.of({"enabled": False})
 def after_edit(
     edit: SetValues, *, enabled_before: Value | None, group: str, cluster: str
 ) -> tuple[SetValues, ...]:
-    """Return the edits that must follow `edit` at once.
+    """Name the edits that must follow `edit` at once; usually none.
 
-    `enabled_before` is what the edited level stored before the edit (None: absent); `group` and
-    `cluster` are the machine's, and of no meaning where `edit` is not at the machine level.
+    `enabled_before` is what the edited level stored before the edit, None if absent. `group` and
+    `cluster` are the machine's; they are not looked at if the edit is at another level.
     """
     if edit.key.level is not Level.MACHINE:
         return ()

@@ -1,7 +1,8 @@
-"""PURE. Edits applied to a cluster, in order: what comes out, and what that changed, net.
+"""PURE. Applies the edits of a commit to a cluster, in order, and works out the net changes.
 
-The disable rule acts at each edit. Changes are net: a setting that the edits of one commit change
-and change back is no change, and keeps the revision that set it.
+Order matters: the disable rule acts at each edit, and a later edit may override what it stored.
+Changes are net: a setting that one commit changes and changes back is no change, and keeps the
+revision that set it, so history never blames a commit that left a value as it was.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ _LEVEL_ORDER = {Level.MACHINE: 0, Level.GROUP: 1, Level.CLUSTER: 2}
 
 
 def apply_edits(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
-    """Apply `edits` in order; raises EditRefused at the first that can't be.
+    """Apply `edits` in order; raises EditRefused at the first that can't be applied.
 
-    The cluster comes out with the next revision, or as it was if there is no net change.
+    The resulting cluster has the next revision, or is unchanged if there is no net change.
     """
     draft = _Draft(cluster)
     for edit in edits:
@@ -54,7 +55,7 @@ def apply_edits(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
 
 @dataclass(slots=True)
 class _Draft:
-    """A cluster under edit: only what the edits touched is held, so that many edits are cheap."""
+    """A cluster under edit. It keeps only what the edits touch, so that many edits are cheap."""
 
     before: Cluster
     groups: dict[str, Group] = field(default_factory=dict)  # added
@@ -99,7 +100,7 @@ class _Draft:
         for name, value in edit.settings.items():
             setting(name)
             if same_value(present.get(name), value):
-                continue  # it is there: no edit
+                continue  # it has this value already: no edit
             present[name] = value
             self._wrote(edit.key, name, by_rule=by_rule)
         self.settings[edit.key] = Settings.of(present)

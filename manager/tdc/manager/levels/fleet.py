@@ -1,7 +1,7 @@
-"""PURE. Frozen values of a cluster: what is stored at each level, and which machine is where.
+"""PURE. A cluster as frozen values: what each level stores, and which machine is in which group.
 
-Nothing here compares levels (`resolve`) or changes them (`edit`); this file knows only what a
-cluster is made of, and what its parts may be called.
+Nothing here compares levels (`resolve`) or changes them (`edit`). Names are judged here, because
+what may be called what depends on nothing else.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TypeVar
 from tdc.shared.settings.values import Level, Settings
 
 FIRST_GROUP = "Main_Group"
-"""The group that every new cluster has (DESIGN section 2)."""
+"""The group that every new cluster has."""
 
 MAX_NAME = 63
-"""Longest name, in characters; the length of a DNS label (RFC 1035 2.3.4)."""
+"""Longest name, in characters: the length of a DNS label (RFC 1035 2.3.4)."""
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _RESERVED = frozenset({"all", "default"})
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class FleetError(ValueError):
-    """A cluster, group or machine that can't be; one sentence for the operator."""
+    """A name or level that is not valid. One sentence for the operator."""
 
 
 class UnknownLevel(FleetError):
@@ -36,7 +36,7 @@ class UnknownLevel(FleetError):
 
 @dataclass(frozen=True, slots=True)
 class LevelKey:
-    """One level of one cluster: which kind, and the name of the cluster, group or machine."""
+    """One level of one cluster: its kind, and the name of the cluster, group or machine."""
 
     level: Level
     name: str
@@ -47,7 +47,7 @@ class LevelKey:
 
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
-    """What one level stores. `set_by` has, for each present setting, the revision that set it."""
+    """The settings present at one level, and for each the revision that set it there."""
 
     settings: Settings = field(default_factory=Settings)
     set_by: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -58,7 +58,7 @@ class StoredSettings:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of machines."""
+    """A group, without its machines: each machine names its group."""
 
     name: str
     stored: StoredSettings = field(default_factory=StoredSettings)
@@ -66,7 +66,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine (gateway) and the name of the one group that it is in."""
+    """A machine (gateway) and the one group it is in."""
 
     name: str
     group: str
@@ -88,7 +88,7 @@ class Cluster:
         object.__setattr__(self, "machines", _frozen(self.machines))
 
     def stored_at(self, key: LevelKey) -> StoredSettings:
-        """Return what the level `key` stores; raises UnknownLevel."""
+        """Look up what a level stores; raises UnknownLevel."""
         match key.level:
             case Level.MACHINE if key.name in self.machines:
                 return self.machines[key.name].stored
@@ -99,20 +99,20 @@ class Cluster:
         raise UnknownLevel(f"cluster {self.name} has no {key}")
 
     def machines_of(self, group: str) -> tuple[Machine, ...]:
-        """Return the machines of a group, in name order; raises UnknownLevel."""
+        """List the machines of a group in name order; raises UnknownLevel."""
         if group not in self.groups:
             raise UnknownLevel(f"cluster {self.name} has no group {group}")
         members = (machine for machine in self.machines.values() if machine.group == group)
         return tuple(sorted(members, key=lambda machine: machine.name))
 
     def level_keys(self) -> Iterable[LevelKey]:
-        """Yield the key of every level: the machines, the groups, the cluster."""
+        """Yield the key of every level: machines, then groups, then the cluster."""
         yield from (LevelKey(Level.MACHINE, name) for name in self.machines)
         yield from (LevelKey(Level.GROUP, name) for name in self.groups)
         yield LevelKey(Level.CLUSTER, self.name)
 
     def with_stored(self, stored: Mapping[LevelKey, StoredSettings]) -> Cluster:
-        """Return a copy in which these levels store this; raises UnknownLevel."""
+        """Copy the cluster with these levels replaced; raises UnknownLevel."""
         machines, groups, own = dict(self.machines), dict(self.groups), self.stored
         for key, settings in stored.items():
             self.stored_at(key)
@@ -126,7 +126,7 @@ class Cluster:
 
 
 def new_cluster(name: str) -> Cluster:
-    """Return a cluster at revision 1, with the group `Main_Group`; raises FleetError."""
+    """Make a cluster at revision 1 with the group `Main_Group`; raises FleetError."""
     check_group_name(FIRST_GROUP, cluster=check_name(Level.CLUSTER, name))
     return Cluster(
         name=name,
@@ -138,30 +138,30 @@ def new_cluster(name: str) -> Cluster:
 
 
 def check_name(kind: str, text: str) -> str:
-    """Return `text` if a cluster, group or machine (`kind`) may carry it; raises FleetError."""
+    """Return `text` if it is valid as the name of a cluster, group or machine; raises FleetError."""
     if not _NAME.fullmatch(text):
         raise FleetError(
-            f"{_shown(text)} can't be the name of a {kind}: use 1 to {MAX_NAME} letters, digits, "
-            "'.', '_' and '-', beginning and ending with a letter or digit"
+            f"{_shown(text)} is not a valid {kind} name: use 1 to {MAX_NAME} letters, digits, "
+            "'.', '_' or '-', with a letter or digit at both ends"
         )
     if text.lower() in _RESERVED:
-        raise FleetError(f"{text!r} is a reserved word and can't be the name of a {kind}")
+        raise FleetError(f"{text!r} is a reserved word and can't be a {kind} name")
     return text
 
 
 def check_group_name(text: str, *, cluster: str) -> str:
-    """Return `text` if a group of `cluster` may carry it; raises FleetError.
+    """Return `text` if it is a valid name for a group of `cluster`; raises FleetError.
 
-    A group with its cluster's name makes people edit the one and mean the other.
+    A group named like its cluster invites people to edit the one and mean the other.
     """
     check_name(Level.GROUP, text)
     if same_name(text, cluster):
-        raise FleetError(f"a group may not carry the name of its cluster ({cluster})")
+        raise FleetError(f"a group must not have the name of its cluster ({cluster})")
     return text
 
 
 def same_name(one: str, other: str) -> bool:
-    """Say whether two names clash: names that differ only in case are too easily mixed up."""
+    """Names that differ only in case count as the same: people mix them up."""
     return one.lower() == other.lower()
 
 

@@ -1,8 +1,15 @@
-"""PURE. What a change of a cluster changes in force on its machines, and what is then invalid.
+"""PURE. What a commit changes in force on machines, and what would then be invalid.
 
-A setting can only change in force where it changed at one of the machine's levels, so only those
-are compared. Machines of one group whose own settings are equal share that work: a change that
-reaches 10 000 machines is resolved once for each different input, not once for each machine.
+Cost decides the shape of this file: one edit of a cluster reaches all of its machines, and a plan
+for 10 000 of them has to be made while an operator waits. So
+- only settings that changed at one of a machine's levels are compared, as no other can change;
+- machines of one group whose own settings are equal share one comparison;
+- faults are judged once for each combination of the values that the rules read.
+The result is the same as resolving every machine before and after, which is what the tests
+compare it with.
+
+Faults are those of machines, as it is there that they do harm. A level that no machine shows yet
+(an empty group, a cluster without machines) is judged as if a machine without settings joined it.
 """
 
 from __future__ import annotations
@@ -20,10 +27,10 @@ from tdc.shared.settings.values import Level, Origin, Settings, Value, same_valu
 
 @dataclass(frozen=True, slots=True)
 class MachineChange:
-    """What changes in force in one setting on one machine; `origin` is of the value after.
+    """A setting that changes in force on one machine; `origin` is that of the value after.
 
-    A None is a setting without a value. On a machine that the commit creates, nothing was in
-    force before: each setting that a level gives it is a change, from None.
+    None means that the setting has no value. On a machine that the commit creates nothing was
+    in force before: each setting that a level gives it is a change from None.
     """
 
     machine: str
@@ -35,7 +42,7 @@ class MachineChange:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a commit would be refused. `machine` is empty where the fault is a level's own."""
+    """Why a commit would be refused. `machine` is empty if a level itself is at fault."""
 
     machine: str
     setting: str
@@ -61,7 +68,7 @@ _Inputs = tuple[str, Settings | None, Settings]
 
 @dataclass(slots=True)
 class Impact:
-    """The effect of one change on machines. `resolves` counts the inputs that were compared."""
+    """What one commit does to machines. `resolves` counts the comparisons that were made."""
 
     machines: list[MachineChange] = field(default_factory=list)
     stop_copying: list[str] = field(default_factory=list)
@@ -71,7 +78,7 @@ class Impact:
 
 
 def impact_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Impact:
-    """Return what `changes`, the net changes from `before` to `after`, do on machines."""
+    """Work out what the net changes from `before` to `after` do on machines."""
     changed: dict[LevelKey, list[str]] = {}
     for change in changes:
         changed.setdefault(change.key, []).append(change.setting)
@@ -99,7 +106,7 @@ def impact_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Which settings have to be compared on a machine: those that changed at a level of its own."""
+    """Which settings to compare on a machine: those that changed at one of its levels."""
 
     on_group: Mapping[str, frozenset[str]]
     on_machine: Mapping[str, frozenset[str]]
@@ -189,7 +196,7 @@ class _Judge:
 def _judge_levels(
     after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, impact: Impact
 ) -> None:
-    """Name the faults of changed levels that no machine shows: their own, or of empty levels."""
+    """Find faults that no machine would show: of a changed level itself, or of an empty one."""
     inhabited = {machine.group for machine in after.machines.values()}
     for key in changed:
         faults = dict.fromkeys(own_faults_of(after.stored_at(key).settings))
@@ -207,10 +214,10 @@ def _judge_levels(
 def _faults_of_any_machine_in(
     after: Cluster, groups: Iterable[str], judge: _Judge
 ) -> Iterator[Fault]:
-    """Yield what would be wrong with a machine without own settings, whichever group it joined.
+    """Yield what would be wrong on a machine without settings of its own, in any of these groups.
 
-    If there is one group in which nothing is wrong, nothing is: an empty Main_Group must not
-    stand in the way of groups that have an intake of their own.
+    One group without faults is enough to pass: an empty Main_Group must not get in the way of
+    groups that have an intake of their own.
     """
     found = [
         judge.faults(after.groups[group].stored.settings, after.stored.settings) for group in groups

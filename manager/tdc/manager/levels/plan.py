@@ -1,9 +1,23 @@
-"""PURE. What a commit would do, computed without doing it; and what undoing commits would set.
+"""PURE. What a commit would do, computed without doing it; and what a rollback has to set.
 
-A plan is the whole outcome: the changes at each level, what changes in force on every machine,
-which machines stop or start copying, and why the commit would be refused, if so. Its fingerprint
-is the hash of that outcome and of nothing else: an unrelated commit in between leaves it as it
-is, anything that alters an affected result does not.
+The policy
+----------
+Nothing changes in the fleet before its whole outcome was computed and could be seen. A plan is
+that outcome: the net changes at each level, every change in force on every machine, which
+machines stop or start copying (the blast radius), and the problems for which the commit would be
+refused. One problem refuses all of it, because half a commit is a state that nobody reviewed.
+
+*The fingerprint* is the hash of the outcome and of nothing else: no revision, no author, no
+origin, no edit. The commit makes the plan again, on the fleet as it is by then, and goes on only
+under the fingerprint that the operator saw. So
+- a commit in between that does not touch this outcome does not get in the way;
+- one that changes who stops copying does, even if the edits still apply: with the disable rule a
+  single edit can reach a whole cluster, and consent to one machine is not consent to fifty;
+- two different lists of edits with the same outcome are the same commit.
+
+*Rollback* sets what was recorded (`undo_values`) and sets off no rule. It undoes the level changes
+of each commit since, newest first, which gives what each level held, whatever the defaults were.
+Topology is not undone: a machine created since stays, with the settings it has of its own.
 """
 
 from __future__ import annotations
@@ -23,10 +37,10 @@ from tdc.shared.settings.values import Settings, Value
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a commit on `before` would do. Not to be committed if it has `problems`.
+    """What a commit on `before` would do. It can't be committed while it has `problems`.
 
     `levels` are net changes, nearest level first; `machines` are in name order. `stop_copying`
-    and `start_copying` name machines on which `enabled` changes in force.
+    and `start_copying` name the machines on which `enabled` changes in force.
     """
 
     cluster_name: str
@@ -43,17 +57,17 @@ class Plan:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether there is nothing to commit."""
+        """True if there is nothing to commit. Then `after` is `before`, revision included."""
         return not self.levels and not self.topology
 
 
 def make_plan(before: Cluster, edits: Iterable[Edit]) -> Plan:
-    """Return what these edits, applied in order, would do; raises EditRefused."""
+    """Plan these edits, applied in order; raises EditRefused if one can't be applied at all."""
     return plan_of(before, apply_edits(before, edits))
 
 
 def plan_of(before: Cluster, edited: Edited) -> Plan:
-    """Return what it would do to turn `before` into what `edited` holds."""
+    """Plan the step from `before` to what the edits made of it."""
     impact = impact_of(before, edited.cluster, edited.level_changes)
     machines = tuple(impact.machines)
     return Plan(
@@ -74,10 +88,10 @@ def plan_of(before: Cluster, edited: Edited) -> Plan:
 def undo_values(
     cluster: Cluster, newest_first: Iterable[Iterable[LevelChange]]
 ) -> Mapping[LevelKey, Settings]:
-    """Return what each changed level held before these commits, given their level changes.
+    """Work out what each changed level held before these commits, from their level changes.
 
-    The commits are those that lead from the wanted revision to `cluster`, the newest first.
-    Levels that none of them changed, or that `cluster` does not have any more, are left out.
+    The commits are those between the wanted revision and `cluster`, newest first. Levels that
+    none of them changed are left out, and so are levels that `cluster` no longer has.
     """
     there = set(cluster.level_keys())
     present: dict[LevelKey, dict[str, Value]] = {}
@@ -94,7 +108,7 @@ def undo_values(
 
 
 def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ...]) -> str:
-    """Return the hash of an outcome: values only, no revisions, origins or causes."""
+    """Hash an outcome: values only, no revisions, origins or causes (why: see above)."""
     digest = hashlib.sha256()
     shown = _Shown()
     for part in (
@@ -119,7 +133,7 @@ def _shown(change: LevelChange) -> tuple[Plain, Plain]:
 
 @dataclass(slots=True)
 class _Shown:
-    """The hash of each value in force: ten thousand machines share one list of policies."""
+    """The hash of each value, computed once: ten thousand machines share one list of policies."""
 
     known: dict[int, str] = field(default_factory=dict)  # by identity: the plan keeps them alive
 
