@@ -9,13 +9,13 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.options import DestinationFacts
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
+from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.stream import (
     MAX_AGENT_MESSAGE,
     MAX_DESTINATIONS,
     MAX_TEXT,
     attempt_to_wire,
     running_to_wire,
-    timestamp,
 )
 from tdc.v1 import agents_pb2
 

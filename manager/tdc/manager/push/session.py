@@ -21,7 +21,8 @@ from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Target
-from tdc.shared.wire.stream import BadMessage, agent_event
+from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.stream import agent_event
 from tdc.v1 import agents_pb2
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]

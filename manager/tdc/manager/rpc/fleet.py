@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from tdc.manager.intent.commands import Commands, Signature
 from tdc.manager.intent.tokens import Tokens
 from tdc.manager.levels.fleet import Cluster, Machine
-from tdc.manager.rpc import wire
 from tdc.manager.rpc.changes import made_to_wire
 from tdc.manager.rpc.guard import author
 from tdc.manager.view.fleet import FleetView
+from tdc.shared.wire.moments import timestamp
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 
@@ -96,7 +96,7 @@ class Fleet(operators_pb2_grpc.FleetServicer):
         made = await self._tokens.make(request.machine, request.cluster, request.lifetime, author())
         return operators_pb2.CreateJoinTokenResponse(
             token=made.text,
-            expires=wire.timestamp(made.expires),
+            expires=timestamp(made.expires),
             enrol_address=self._enrol_address(),
         )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.push.presence import Presence
-from tdc.manager.rpc import wire
 from tdc.manager.rpc.fleet import machines_in
 from tdc.manager.view.fleet import FleetView
+from tdc.shared.wire.moments import timestamp
 from tdc.v1 import agents_pb2, operators_pb2, operators_pb2_grpc
 
 _OUTDATED = "its settings in the store can't be read; the last known ones are used"
@@ -57,7 +57,7 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
             state=facts.state,
             wanted_revision=facts.wanted_revision,
             applied_revision=facts.applied_revision,
-            since=None if facts.since is None else wire.timestamp(facts.since),
+            since=None if facts.since is None else timestamp(facts.since),
             copying=status is not None and status.copying,
             queued=status.queued if status is not None else 0,
             reason=facts.reason,
@@ -73,7 +73,7 @@ class Monitoring(operators_pb2_grpc.MonitoringServicer):
             operators_pb2.DeliveryRow(
                 machine=machine.name,
                 cluster=cluster.name,
-                time=wire.timestamp(facts.status_time or 0.0),
+                time=timestamp(facts.status_time or 0.0),
                 destination=destination,
                 counters=facts.status.counters,
             )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.targets import Asked, RestoreTo
 from tdc.manager.levels.changes import (
@@ -26,6 +25,7 @@ from tdc.manager.levels.plan import Plan
 from tdc.manager.levels.resolve import ChainStep
 from tdc.manager.store.history import CommitRecord
 from tdc.shared.settings.values import Effective, Level, Origin, Value
+from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import (
     LEVEL_FROM_WIRE,
     LEVEL_TO_WIRE,
@@ -100,13 +100,6 @@ def _cluster_of(message: fleet_pb2.Edit) -> str:
 
 
 # -- answers -------------------------------------------------------------------------------------
-
-
-def timestamp(seconds: float) -> Timestamp:
-    """Return Unix seconds as a message."""
-    message = Timestamp()
-    message.FromMilliseconds(round(seconds * 1000))
-    return message
 
 
 def effective_to_wire(effective: Effective) -> fleet_pb2.EffectiveSettings:

@@ -25,13 +25,8 @@ from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
 from tdc.shared.sync import stream_state as stream
-from tdc.shared.wire.stream import (
-    PROTOCOL,
-    BadMessage,
-    attempt_to_wire,
-    manager_event,
-    running_to_wire,
-)
+from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, manager_event, running_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 RETRY_FIRST = 0.2

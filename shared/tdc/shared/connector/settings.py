@@ -44,7 +44,7 @@ class ConnectorSettings:
     @classmethod
     def from_values(cls, values: Mapping[str, Value | None]) -> ConnectorSettings:
         """Make them from effective values; raises KeyError if one of the schema is missing."""
-        return cls(**{field_name(name): _typed(values[name]) for name in SCHEMA})
+        return cls(**{row.field: _typed(values[row.name]) for row in SCHEMA.values()})
 
     @classmethod
     def defaults(cls) -> ConnectorSettings:
@@ -52,13 +52,8 @@ class ConnectorSettings:
         return cls.from_values(default_values())
 
 
-def field_name(setting_name: str) -> str:
-    """Return the field of ConnectorSettings that holds a setting."""
-    return setting_name.replace(".", "_")
-
-
 def _typed(value: Value | None) -> Any:  # the schema has checked each type
     return value
 
 
-assert {field_name(name) for name in SCHEMA} == {field.name for field in fields(ConnectorSettings)}
+assert {row.field for row in SCHEMA.values()} == {field.name for field in fields(ConnectorSettings)}

@@ -14,7 +14,10 @@ from collections.abc import Mapping
 from tdc.shared.settings.schema import USE_DNS
 from tdc.shared.settings.values import Policy, Value
 
-Plain = bool | int | str | list[str] | list[dict[str, object]] | None
+PlainPolicy = dict[str, str | list[str]]
+"""A policy as plain data: the fields that it has."""
+Plain = bool | int | str | list[str | PlainPolicy] | None
+"""A value as plain data; None is absent."""
 
 
 def plain(value: Value | None) -> Plain:
@@ -29,8 +32,8 @@ def plain(value: Value | None) -> Plain:
     return [item for item in value if isinstance(item, str)]
 
 
-def _plain_policy(policy: Policy) -> dict[str, object]:
-    fields: dict[str, object] = {
+def _plain_policy(policy: Policy) -> PlainPolicy:
+    fields: PlainPolicy = {
         "name": policy.name,
         "action": str(policy.action),
         "senders": list(policy.senders),

@@ -53,6 +53,11 @@ class Setting:
     low: int = 0
     high: int = 2**53
 
+    @property
+    def field(self) -> str:
+        """What the setting is called where a name can't hold a dot: in tdc.v1, in Python."""
+        return self.name.replace(".", "_")
+
 
 _DAY = 86_400
 _GIB = 1024**3

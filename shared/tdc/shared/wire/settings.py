@@ -1,16 +1,16 @@
-"""tdc.v1 settings <-> frozen values; refuses what can't be represented.
+"""tdc.v1 settings and levels <-> frozen values; what can't be represented is refused.
 
-The only place where a setting's name becomes a protobuf field and back.
+A setting's protobuf field is `Setting.field` of its row, so a new setting changes nothing here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tdc.shared.connector.settings import field_name
 from tdc.shared.settings.check import check_value
-from tdc.shared.settings.schema import SCHEMA, Kind, SettingError
+from tdc.shared.settings.schema import SCHEMA, Kind, Setting, SettingError
 from tdc.shared.settings.values import Level, Policy, Settings, Value
+from tdc.shared.wire.errors import BadMessage
 from tdc.v1 import fleet_pb2, settings_pb2
 
 _LIST_KINDS = {Kind.TEXT_LIST, Kind.ROUTE}
@@ -24,57 +24,61 @@ LEVEL_TO_WIRE: Mapping[Level, fleet_pb2.Level] = {
 LEVEL_FROM_WIRE: Mapping[int, Level] = {wire: level for level, wire in LEVEL_TO_WIRE.items()}
 
 
+def level_from_wire(number: int) -> Level:
+    """Read a level; raises BadMessage for one that this version does not know."""
+    try:
+        return LEVEL_FROM_WIRE[number]
+    except KeyError:
+        raise BadMessage(f"level {number} is not one that this version knows") from None
+
+
 def settings_to_wire(values: Mapping[str, Value | None]) -> settings_pb2.Settings:
-    """Return the message in which each setting with a value is present."""
+    """The message in which each setting that has a value is present."""
     message = settings_pb2.Settings()
     for name, value in values.items():
         if value is not None:
-            _put(message, name, value)
+            _write(message, SCHEMA[name], value)
     return message
 
 
 def value_to_wire(name: str, value: Value | None) -> settings_pb2.Settings:
-    """Return a message with this one setting, or with none if the value is None."""
+    """A message with this one setting; empty if the value is None."""
     return settings_to_wire({name: value})
 
 
 def settings_from_wire(message: settings_pb2.Settings) -> Settings:
-    """Return the settings present in `message`, each checked; raises SettingError.
+    """The settings present in a message, each checked; raises SettingError.
 
-    A field that this version does not know means a newer sender: refused, never ignored.
+    An unknown field means that the sender is newer. It is refused: to ignore it would be to run
+    settings that nobody wanted.
     """
     if _has_unknown_fields(message):
-        raise SettingError("the settings have fields that this version does not know")
+        raise SettingError("these settings have fields that this version does not know")
     return Settings.of(
         {
-            name: check_value(name, _take(message, name))
-            for name in SCHEMA
-            if message.HasField(field_name(name))
+            row.name: check_value(row.name, _read(message, row))
+            for row in SCHEMA.values()
+            if message.HasField(row.field)
         }
     )
 
 
-def _put(message: settings_pb2.Settings, name: str, value: Value) -> None:
-    kind = SCHEMA[name].kind
-    if kind is Kind.POLICIES and isinstance(value, tuple):
-        message.policies.SetInParent()
-        message.policies.items.extend(
-            _policy_to_wire(policy) for policy in value if isinstance(policy, Policy)
-        )
-    elif kind in _LIST_KINDS and isinstance(value, tuple):
-        field = getattr(message, field_name(name))
-        field.SetInParent()
-        field.items.extend(value)
-    else:
-        setattr(message, field_name(name), value)
+def _write(message: settings_pb2.Settings, row: Setting, value: Value) -> None:
+    if not isinstance(value, tuple):
+        setattr(message, row.field, value)
+        return
+    listed = getattr(message, row.field)
+    listed.SetInParent()  # an empty list is present too
+    listed.items.extend(
+        _policy_to_wire(item) if isinstance(item, Policy) else item for item in value
+    )
 
 
-def _take(message: settings_pb2.Settings, name: str) -> object:
-    field = getattr(message, field_name(name))
-    kind = SCHEMA[name].kind
-    if kind is Kind.POLICIES:
-        return tuple(_policy_from_wire(policy) for policy in field.items)
-    return tuple(field.items) if kind in _LIST_KINDS else field
+def _read(message: settings_pb2.Settings, row: Setting) -> object:
+    value = getattr(message, row.field)
+    if row.kind is Kind.POLICIES:
+        return tuple(_policy_from_wire(policy) for policy in value.items)
+    return tuple(value.items) if row.kind in _LIST_KINDS else value
 
 
 def _policy_to_wire(policy: Policy) -> settings_pb2.Policy:

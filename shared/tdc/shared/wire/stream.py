@@ -6,14 +6,13 @@ a `fault`) or raises `BadMessage`; it never becomes a default.
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
+from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.settings import settings_from_wire
 from tdc.v1 import agents_pb2
-
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 (timestamp.proto)
 
 PROTOCOL = 1
 """Newest version of the stream's protocol that this software speaks."""
@@ -24,10 +23,6 @@ MAX_DESTINATIONS = 1_000
 """Most destinations in a status: each becomes a row for operators, whatever its bytes."""
 MAX_TEXT = 2_000
 """Most characters of a reason or a reply that an agent tells; a longer one is cut."""
-
-
-class BadMessage(Exception):
-    """The peer sent a message that means nothing in this protocol; the text says what."""
 
 
 def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
@@ -50,7 +45,7 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
         case "status":
             status = message.status
             for destination in status.destinations:  # it is handed on to operators as it is
-                _moment(destination.oldest_queued)
+                unix_seconds(destination.oldest_queued)
             attempt = attempt_of(status.last_attempt) if status.HasField("last_attempt") else None
             return stream.StatusSaid(running_of(status.running), attempt)
         case "pong":
@@ -89,7 +84,7 @@ def running_to_wire(running: Running) -> agents_pb2.Running:
 
 def attempt_of(message: agents_pb2.Outcome) -> Attempt:
     """Read the outcome of an attempt; raises BadMessage."""
-    time = _moment(message.time)
+    time = unix_seconds(message.time)
     reason = "" if message.applied else message.reason or "the agent gave no reason"
     return Attempt(message.revision, message.hash, message.applied, reason, time)
 
@@ -112,16 +107,3 @@ def wanted_of(message: agents_pb2.Wanted) -> Wanted:
     except SettingError as error:
         return Wanted(message.revision, message.hash, message.store_id, fault=str(error))
     return Wanted(message.revision, message.hash, message.store_id, settings)
-
-
-def _moment(message: Timestamp) -> float:
-    """Read Unix seconds; raises BadMessage for a time outside of what a Timestamp may say."""
-    if not (_FIRST <= message.seconds <= _LAST and 0 <= message.nanos < 1_000_000_000):
-        raise BadMessage(f"a time of {message.seconds} s and {message.nanos} ns is none")
-    return message.seconds + message.nanos / 1e9
-
-
-def timestamp(seconds: float) -> Timestamp:
-    """Return Unix seconds as a message."""
-    whole = int(seconds // 1)
-    return Timestamp(seconds=whole, nanos=int((seconds - whole) * 1e9))

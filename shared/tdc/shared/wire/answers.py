@@ -1,0 +1,291 @@
+"""A manager's answers (tdc.v1) -> the documents of the JSON contract.
+
+Raises BadMessage for what this version can't make sense of (a level that it does not know, a time
+that is none), SettingError for a value that it can't read; nothing is guessed or left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.message import Message
+from tdc.shared.settings.canonical import Plain, plain, plain_settings
+from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.wire import documents
+from tdc.shared.wire.moments import rfc3339
+from tdc.shared.wire.settings import level_from_wire, settings_from_wire
+from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2, settings_pb2
+
+
+def cluster(row: operators_pb2.ClusterRow) -> documents.ClusterDocument:
+    """A cluster in a list."""
+    return documents.ClusterDocument(
+        name=row.name, revision=row.revision, groups=row.groups, machines=row.machines
+    )
+
+
+def cluster_detail(
+    row: operators_pb2.ClusterRow, groups: Iterable[operators_pb2.GroupRow]
+) -> documents.ClusterDetailDocument:
+    """One cluster with the groups that are in it."""
+    members = (
+        documents.GroupMembersDocument(name=group.name, machines=tuple(group.machines))
+        for group in groups
+    )
+    return documents.ClusterDetailDocument(
+        name=row.name, revision=row.revision, groups=tuple(members)
+    )
+
+
+def group(row: operators_pb2.GroupRow) -> documents.GroupDocument:
+    """A group with its machines."""
+    return documents.GroupDocument(name=row.name, cluster=row.cluster, machines=tuple(row.machines))
+
+
+def machine(row: operators_pb2.MachineRow) -> documents.MachineDocument:
+    """A machine in a list."""
+    return documents.MachineDocument(
+        name=row.name,
+        group=row.group,
+        cluster=row.cluster,
+        enrolled=row.enrolled,
+        overrides=tuple(row.overrides),
+    )
+
+
+def machine_detail(
+    row: operators_pb2.MachineRow, status: documents.StatusDocument | None
+) -> documents.MachineDetailDocument:
+    """One machine with its status, if there is one."""
+    return documents.MachineDetailDocument(
+        name=row.name,
+        group=row.group,
+        cluster=row.cluster,
+        enrolled=row.enrolled,
+        overrides=tuple(row.overrides),
+        status=status,
+    )
+
+
+def token(
+    machine: str, reply: operators_pb2.CreateJoinTokenResponse, command: str
+) -> documents.TokenDocument:
+    """A join token; `command` is the line to paste on the machine."""
+    return documents.TokenDocument(
+        machine=machine,
+        token=reply.token,
+        expires=_time(reply, "expires"),
+        enrol_address=reply.enrol_address,
+        command=command,
+    )
+
+
+def level(reply: operators_pb2.LevelSettings) -> documents.LevelDocument:
+    """What is present at one level."""
+    return documents.LevelDocument(
+        level=level_from_wire(reply.level.level),
+        name=reply.level.name,
+        cluster=reply.level.cluster,
+        revision=reply.revision,
+        settings=plain_settings(settings_from_wire(reply.settings)),
+    )
+
+
+def effective(reply: fleet_pb2.EffectiveSettings) -> documents.EffectiveDocument:
+    """What is in force on a machine, in the order of the schema."""
+    values = settings_from_wire(reply.settings)
+    return documents.EffectiveDocument(
+        machine=reply.machine,
+        revision=reply.revision,
+        hash=reply.hash,
+        settings={
+            name: documents.SourcedDocument(plain(values.get(name)), _origin(reply.origins[name]))
+            for name in _in_order(reply.origins)
+        },
+    )
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Setting names in the order of the schema; those of another version come last."""
+    given = set(names)
+    return [name for name in SCHEMA if name in given] + sorted(given - SCHEMA.keys())
+
+
+def explanation(reply: operators_pb2.ExplainResponse) -> documents.ExplanationDocument:
+    """The chain behind each value, nearest level first."""
+    running = None
+    if reply.HasField("running"):
+        running = documents.RunningDocument(reply.running.revision, reply.running.hash)
+    return documents.ExplanationDocument(
+        machine=reply.machine,
+        cluster=reply.cluster,
+        revision=reply.revision,
+        state=reply.state,
+        running=running,
+        settings={
+            chain.setting: tuple(_chain_step(chain.setting, step) for step in chain.steps)
+            for chain in reply.settings
+        },
+    )
+
+
+def _chain_step(setting: str, step: operators_pb2.ExplanationStep) -> documents.ChainStepDocument:
+    values = settings_from_wire(step.value)
+    return documents.ChainStepDocument(
+        level=level_from_wire(step.level),
+        name=step.name,
+        present=setting in values,
+        value=plain(values.get(setting)),
+        wins=step.wins,
+        revision=step.revision,
+        author=step.author,
+        time=_time(step, "time"),
+        comment=step.comment,
+    )
+
+
+def plan(reply: fleet_pb2.Plan) -> documents.PlanDocument:
+    """What a commit would do."""
+    return documents.PlanDocument(
+        cluster=reply.cluster,
+        base_revision=reply.base_revision,
+        fingerprint=reply.fingerprint,
+        levels=_level_changes(reply.levels),
+        machines=tuple(map(_machine_change, reply.machines)),
+        topology=_topology_changes(reply.topology),
+        stop_copying=tuple(reply.stop_copying),
+        start_copying=tuple(reply.start_copying),
+        problems=tuple(
+            documents.ProblemDocument(each.machine, each.setting, each.reason)
+            for each in reply.problems
+        ),
+    )
+
+
+def committed(reply: operators_pb2.CommitResponse) -> documents.CommittedDocument:
+    """The end of a change."""
+    return documents.CommittedDocument(reply.cluster, reply.revision, reply.committed)
+
+
+def commit(message: fleet_pb2.Commit) -> documents.CommitDocument:
+    """A commit in a history."""
+    return documents.CommitDocument(
+        cluster=message.cluster,
+        revision=message.revision,
+        author=message.author,
+        time=_time(message, "time"),
+        comment=message.comment,
+        request_id=message.request_id,
+        machines_changed=message.machines_changed,
+    )
+
+
+def whole_commit(message: fleet_pb2.Commit) -> documents.WholeCommitDocument:
+    """One commit with its changes."""
+    return documents.WholeCommitDocument(
+        cluster=message.cluster,
+        revision=message.revision,
+        author=message.author,
+        time=_time(message, "time"),
+        comment=message.comment,
+        request_id=message.request_id,
+        machines_changed=message.machines_changed,
+        levels=_level_changes(message.levels),
+        topology=_topology_changes(message.topology),
+    )
+
+
+def _level_changes(
+    changes: Iterable[fleet_pb2.LevelChange],
+) -> tuple[documents.LevelChangeDocument, ...]:
+    return tuple(
+        documents.LevelChangeDocument(
+            level=level_from_wire(change.level),
+            name=change.name,
+            setting=change.setting,
+            before=_one_value(change.before, change.setting),
+            after=_one_value(change.after, change.setting),
+            by_disable_rule=change.by_disable_rule,
+        )
+        for change in changes
+    )
+
+
+def _machine_change(change: fleet_pb2.MachineChange) -> documents.MachineChangeDocument:
+    return documents.MachineChangeDocument(
+        name=change.machine,
+        setting=change.setting,
+        before=_one_value(change.before, change.setting),
+        after=_one_value(change.after, change.setting),
+        origin=_origin(change.origin),
+    )
+
+
+def _topology_changes(
+    changes: Iterable[fleet_pb2.TopologyChange],
+) -> tuple[documents.TopologyChangeDocument, ...]:
+    return tuple(
+        documents.TopologyChangeDocument(level_from_wire(change.level), change.name, change.group)
+        for change in changes
+    )
+
+
+def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
+    """How a machine does."""
+    return documents.StatusDocument(
+        name=row.name,
+        group=row.group,
+        cluster=row.cluster,
+        state=row.state,
+        wanted_revision=row.wanted_revision,
+        applied_revision=row.applied_revision,
+        since=_time(row, "since"),
+        copying=row.copying,
+        queued=row.queued,
+        reason=row.reason,
+        warnings=tuple(row.warnings),
+        agent_version=row.agent_version,
+    )
+
+
+def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
+    """A machine's delivery to one destination."""
+    there = row.destination
+    return documents.DeliveryDocument(
+        machine=row.machine,
+        cluster=row.cluster,
+        time=_time(row, "time"),
+        domain=there.domain,
+        intake_domain=there.intake_domain,
+        host_status=there.host_status,
+        latest_host=there.latest_host,
+        active_recipients=there.active_recipients,
+        connections_out=there.connections_out,
+        delivered=there.delivered,
+        deferred=there.deferred,
+        dead=there.dead,
+        oldest_queued=_time(there, "oldest_queued"),
+        last_reply=there.last_reply,
+        last_tls_version=there.last_tls_version,
+        held_reason=there.held_reason,
+        counters=_counters(row.counters),
+    )
+
+
+def _counters(message: agents_pb2.Counters) -> documents.CountersDocument:
+    return documents.CountersDocument(
+        **{name: getattr(message, name) for name in documents.CountersDocument.__struct_fields__}
+    )
+
+
+def _origin(message: fleet_pb2.Origin) -> documents.OriginDocument:
+    return documents.OriginDocument(level_from_wire(message.level), message.name, message.revision)
+
+
+def _one_value(message: settings_pb2.Settings, name: str) -> Plain:
+    """The value of one setting in a message that holds it or nothing."""
+    return plain(settings_from_wire(message).get(name))
+
+
+def _time(message: Message, field: str) -> str | None:
+    return rfc3339(getattr(message, field)) if message.HasField(field) else None

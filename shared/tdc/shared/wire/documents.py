@@ -1,0 +1,317 @@
+"""PURE. The JSON contract: what `tdc -o json` prints, as frozen types (docs/cli.md).
+
+One class for each document, one field for each key, in the order in which keys are printed. A field
+may be added; none is renamed or removed. `answers` makes them from tdc.v1 messages; whatever else
+shows the same facts as JSON uses these types too, so that there is one contract and not two.
+
+Absent is None. A setting's value is in its plain form (`settings.canonical`). A time is RFC 3339 in
+UTC with milliseconds. A revision counts the commits of one cluster, from 1.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from tdc.shared.settings.canonical import Plain, plain
+from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.settings.values import Level
+
+
+class _Document(msgspec.Struct, frozen=True):
+    """What all documents have in common: they don't change."""
+
+
+# -- what settings are and where their values come from -------------------------------------------
+
+
+class SettingDocument(_Document, frozen=True):
+    """A setting that exists; `choices` is empty unless its kind is choice."""
+
+    name: str
+    kind: str
+    default: Plain
+    choices: tuple[str, ...]
+    help: str
+
+
+class OriginDocument(_Document, frozen=True):
+    """The level that a value in force comes from; a default has no name, and revision 0."""
+
+    level: Level
+    name: str
+    revision: int
+
+
+class SourcedDocument(_Document, frozen=True):
+    """A value in force with its origin."""
+
+    value: Plain
+    origin: OriginDocument
+
+
+class EffectiveDocument(_Document, frozen=True):
+    """What is in force on a machine: every setting of the schema."""
+
+    machine: str
+    revision: int
+    hash: str
+    settings: dict[str, SourcedDocument]
+
+
+class LevelDocument(_Document, frozen=True):
+    """What is present at one level, and only that."""
+
+    level: Level
+    name: str
+    cluster: str
+    revision: int
+    settings: dict[str, Plain]
+
+
+class RunningDocument(_Document, frozen=True):
+    """The settings that a machine reported to run."""
+
+    revision: int
+    hash: str
+
+
+class ChainStepDocument(_Document, frozen=True):
+    """One level's part in a chain; `revision` to `comment` are of the commit that set the value."""
+
+    level: Level
+    name: str
+    present: bool
+    value: Plain
+    wins: bool
+    revision: int
+    author: str
+    time: str | None
+    comment: str
+
+
+class ExplanationDocument(_Document, frozen=True):
+    """The chain behind each value, nearest level first."""
+
+    machine: str
+    cluster: str
+    revision: int
+    state: str
+    running: RunningDocument | None
+    settings: dict[str, tuple[ChainStepDocument, ...]]
+
+
+# -- changes --------------------------------------------------------------------------------------
+
+
+class LevelChangeDocument(_Document, frozen=True):
+    """A setting changed at a level."""
+
+    level: Level
+    name: str
+    setting: str
+    before: Plain
+    after: Plain
+    by_disable_rule: bool
+
+
+class MachineChangeDocument(_Document, frozen=True):
+    """A setting changed in force on a machine; `origin` is that of the value after."""
+
+    name: str
+    setting: str
+    before: Plain
+    after: Plain
+    origin: OriginDocument
+
+
+class TopologyChangeDocument(_Document, frozen=True):
+    """A cluster, group or machine created; `group` is empty unless it is a machine."""
+
+    level: Level
+    name: str
+    group: str
+
+
+class ProblemDocument(_Document, frozen=True):
+    """Why a commit would be refused; `machine` is empty where the fault is of a level."""
+
+    machine: str
+    setting: str
+    reason: str
+
+
+class PlanDocument(_Document, frozen=True):
+    """What a commit would do; it would be refused if there are `problems`."""
+
+    cluster: str
+    base_revision: int
+    fingerprint: str
+    levels: tuple[LevelChangeDocument, ...]
+    machines: tuple[MachineChangeDocument, ...]
+    topology: tuple[TopologyChangeDocument, ...]
+    stop_copying: tuple[str, ...]
+    start_copying: tuple[str, ...]
+    problems: tuple[ProblemDocument, ...]
+
+
+class CommittedDocument(_Document, frozen=True):
+    """The end of a change; where nothing was committed, `revision` is what the cluster is at."""
+
+    cluster: str
+    revision: int
+    committed: bool
+
+
+class ChangeDocument(CommittedDocument, frozen=True):
+    """The end of a change that was planned."""
+
+    plan: PlanDocument
+
+
+class CommitDocument(_Document, frozen=True):
+    """A commit in a history; `machines_changed` counts those where something in force changed."""
+
+    cluster: str
+    revision: int
+    author: str
+    time: str | None
+    comment: str
+    request_id: str
+    machines_changed: int
+
+
+class WholeCommitDocument(CommitDocument, frozen=True):
+    """One commit with its changes."""
+
+    levels: tuple[LevelChangeDocument, ...]
+    topology: tuple[TopologyChangeDocument, ...]
+
+
+# -- the fleet ------------------------------------------------------------------------------------
+
+
+class ClusterDocument(_Document, frozen=True):
+    """A cluster in a list; groups and machines are counts."""
+
+    name: str
+    revision: int
+    groups: int
+    machines: int
+
+
+class GroupMembersDocument(_Document, frozen=True):
+    """A group within its cluster."""
+
+    name: str
+    machines: tuple[str, ...]
+
+
+class ClusterDetailDocument(_Document, frozen=True):
+    """One cluster with its groups and their machines."""
+
+    name: str
+    revision: int
+    groups: tuple[GroupMembersDocument, ...]
+
+
+class GroupDocument(_Document, frozen=True):
+    """A group with its machines."""
+
+    name: str
+    cluster: str
+    machines: tuple[str, ...]
+
+
+class MachineDocument(_Document, frozen=True):
+    """A machine; `overrides` names the settings present at the machine itself."""
+
+    name: str
+    group: str
+    cluster: str
+    enrolled: bool
+    overrides: tuple[str, ...]
+
+
+class StatusDocument(_Document, frozen=True):
+    """How a machine does; `copying` and `queued` are from its last report.
+
+    `applied_revision` is 0 while the machine has reported nothing, `since` None until it enrols.
+    """
+
+    name: str
+    group: str
+    cluster: str
+    state: str
+    wanted_revision: int
+    applied_revision: int
+    since: str | None
+    copying: bool
+    queued: int
+    reason: str
+    warnings: tuple[str, ...]
+    agent_version: str
+
+
+class MachineDetailDocument(MachineDocument, frozen=True):
+    """A machine with its status."""
+
+    status: StatusDocument | None
+
+
+class TokenDocument(_Document, frozen=True):
+    """A join token, with the line to paste on the machine."""
+
+    machine: str
+    token: str
+    expires: str | None
+    enrol_address: str
+    command: str
+
+
+class CountersDocument(_Document, frozen=True):
+    """A machine's totals since its agent started (tdc.v1.Counters)."""
+
+    originals_passed: int
+    originals_refused: int
+    copies_taken: int
+    copies_missed: int
+    copies_not_due: int
+    delivered: int
+    deferred: int
+    dead: int
+    maybe_duplicate: int
+
+
+class DeliveryDocument(_Document, frozen=True):
+    """A machine's delivery to one destination, as of its last report (tdc.v1.Destination)."""
+
+    machine: str
+    cluster: str
+    time: str | None
+    domain: str
+    intake_domain: str
+    host_status: str
+    latest_host: str
+    active_recipients: int
+    connections_out: int
+    delivered: int
+    deferred: int
+    dead: int
+    oldest_queued: str | None
+    last_reply: str
+    last_tls_version: str
+    held_reason: str
+    counters: CountersDocument
+
+
+def setting_documents() -> tuple[SettingDocument, ...]:
+    """The settings that exist, in the order of the schema."""
+    return tuple(
+        SettingDocument(
+            name=row.name,
+            kind=str(row.kind),
+            default=plain(row.default),
+            choices=row.choices,
+            help=row.help,
+        )
+        for row in SCHEMA.values()
+    )
