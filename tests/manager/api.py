@@ -14,8 +14,8 @@ import pytest
 from tdc.manager.first_setup import CA_FOLDER, set_up
 from tdc.manager.identity.authority import Authority
 from tdc.manager.options import Options
-from tdc.manager.program import served
 from tdc.manager.rpc.server import Ports
+from tdc.manager.serve import served
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level

@@ -1,79 +1,35 @@
-"""The manager: wiring, in start order, and the order of its stop. No decision is made here.
+"""`tdc-manager`: the verbs init, run and operator, their flags, what they print, their exit codes.
 
-Start: embedded etcd (if it is ours), client, store id, view, push, servers, maintenance.
-Stop, on SIGTERM or SIGINT: streams are told to come back, servers, view, client, etcd; each step
-is bounded. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
-import json
 import logging
-import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
-import tenacity
-from tdc.manager.etcd.channel import EtcdOptions
-from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd
 from tdc.manager.etcd.errors import EtcdError
-from tdc.manager.first_setup import (
-    CA_FOLDER,
-    ETCD_FOLDER,
-    OPERATOR_FILE,
-    OPERATOR_FOLDER,
-    AlreadySetUp,
-    add_operator,
-    address,
-    set_up,
-    write_operator_file,
-)
-from tdc.manager.identity.authority import Authority, AuthorityMissing, AuthorityUnusable
-from tdc.manager.intent.commands import Commands
+from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
+from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
-from tdc.manager.intent.reads import Reads
-from tdc.manager.intent.tokens import Tokens
 from tdc.manager.options import Options, OptionsError, add_flags, read_options
-from tdc.manager.push.agents import AgentSessions
-from tdc.manager.push.presence import Presence
-from tdc.manager.rpc.agents import Agents
-from tdc.manager.rpc.changes import Changes
-from tdc.manager.rpc.enrolment import Enrolment
-from tdc.manager.rpc.fleet import Fleet
-from tdc.manager.rpc.monitoring import Monitoring
-from tdc.manager.rpc.server import Ports, PortTaken, ServerIdentity, Servers
-from tdc.manager.rpc.settings import SettingsReader
-from tdc.manager.store.commit import CommitStore
+from tdc.manager.rpc.server import PortTaken
+from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
-from tdc.manager.store.history import History
-from tdc.manager.store.joins import JoinStore
-from tdc.manager.store.maintenance import Maintenance
-from tdc.manager.store.store_id import store_id
-from tdc.manager.view.fleet import FleetView, NotReady
+from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
-from tdc.shared.sync.values import BadIntervals, Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+from tdc.shared.sync.values import BadIntervals
 
 log = logging.getLogger(__name__)
-
-START_TIMEOUT = 30.0
-"""Seconds that etcd may take to answer at the start; later it may be away for any time."""
-
-LAST_PORTS = "last-ports.json"
-"""In the data folder: where this manager served at its last start."""
-
-STOP_GRACE = 2.0
-"""Seconds that calls in progress get when the manager stops."""
 
 _REFUSALS = (
     AlreadySetUp,
@@ -152,7 +108,7 @@ def init_command(flags: Mapping[str, object]) -> int:
 def operator_command(flags: Mapping[str, object]) -> int:
     """Make the bundle of ``operator`` in the folder ``out``; exit code."""
     options = read_options(flags)
-    last = _last_ports(options)
+    last = last_ports(options)
     port = options.listen_port or (last.main if last else 0)
     try:
         operator_file = add_operator(
@@ -206,162 +162,6 @@ async def _until_signal(options: Options) -> None:
 async def _serve(options: Options) -> None:
     async with served(options):
         await asyncio.get_running_loop().create_future()  # until cancelled
-
-
-@contextlib.asynccontextmanager
-async def served(options: Options) -> AsyncIterator[Ports]:
-    """Serve as one manager while the body runs; yields the ports once they serve.
-
-    Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
-    BadIntervals an EtcdError or a StoreError, also within an ExceptionGroup.
-    """
-    authority = Authority.load(options.folder / CA_FOLDER)
-    async with contextlib.AsyncExitStack() as stack:
-        etcd_options, notes = await _reach_etcd(stack, options)
-        etcd = await stack.enter_async_context(EtcdClient(etcd_options))
-        view = FleetView(etcd)
-        view.notes = notes
-        view.store_id = await _store_id(etcd)
-        await stack.enter_async_context(running(view.run(), name="view"))
-        await view.ready(START_TIMEOUT)
-        presence = Presence(view, shared=not options.embedded)
-        sessions = AgentSessions(view, presence, intervals=_intervals(options))
-        ports: list[Ports] = []
-        servers = _servers(
-            options, authority, etcd, view, presence, sessions, lambda: ports[0].enrol
-        )
-        ports.append(
-            await servers.start(
-                options.listen_host, options.listen_port, options.enrol_port, _last_ports(options)
-            )
-        )
-        stack.push_async_callback(servers.stop, STOP_GRACE)
-        stack.callback(sessions.stop)
-        maintenance = Maintenance(etcd, own_member=options.embedded)
-        await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
-        stack.enter_context(_announced(options, ports[0]))
-        yield ports[0]
-
-
-async def _reach_etcd(
-    stack: contextlib.AsyncExitStack, options: Options
-) -> tuple[EtcdOptions, tuple[str, ...]]:
-    """Return how to reach etcd, and what is to be said of it; starts it where it is ours."""
-    if options.embedded:
-        member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
-        endpoint = await stack.enter_async_context(member)
-        notes = (member.warning,) if member.warning else ()
-        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA), notes
-    external = EtcdOptions(
-        endpoints=options.etcd_endpoints,
-        ca_file=options.etcd_ca,
-        cert_file=options.etcd_certificate,
-        key_file=options.etcd_key,
-        user=options.etcd_user or None,
-        password=options.etcd_password() or None,
-    )
-    return external, ()
-
-
-async def _store_id(etcd: EtcdClient) -> str:
-    async for attempt in tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(EtcdError),
-        stop=tenacity.stop_after_delay(START_TIMEOUT),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-        before_sleep=_TellOnce(),
-        reraise=True,
-    ):
-        with attempt:
-            return await store_id(etcd)
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-class _TellOnce:
-    """Says in the log what is being waited for; the same reason once, however often it is tried."""
-
-    def __init__(self) -> None:
-        self._told = ""
-
-    def __call__(self, state: tenacity.RetryCallState) -> None:
-        reason = str(state.outcome.exception()) if state.outcome is not None else ""
-        if reason != self._told:
-            self._told = reason
-            log.warning("waiting for etcd, up to %g s: %s", START_TIMEOUT, reason)
-
-
-def _intervals(options: Options) -> Intervals:
-    return Intervals(
-        status=options.status_interval, ping=options.ping_interval, deadline=options.deadline
-    )
-
-
-def _servers(  # the one place where all rooms meet
-    options: Options,
-    authority: Authority,
-    etcd: EtcdClient,
-    view: FleetView,
-    presence: Presence,
-    sessions: AgentSessions,
-    enrol_port: Callable[[], int],
-) -> Servers:
-    history = History(etcd)
-    joins = JoinStore(etcd)
-    commands = Commands(view, CommitStore(etcd), history)
-    reads = Reads(view, history)
-    tokens = Tokens(view, joins, authority.fingerprint)
-    fleet = Fleet(view, commands, tokens, lambda: address(options, enrol_port()))
-    settings = SettingsReader(view, reads, presence)
-    changes = Changes(commands, reads)
-    monitoring = Monitoring(view, presence)
-    agents = Agents(sessions, authority)
-    enrolment = Enrolment(joins, authority, view)
-    certified = authority.issue_server((*options.names, options.advertised_host))
-    return Servers(
-        ServerIdentity(certified.certificate_pem, certified.key_pem, authority.ca_pem),
-        main=[
-            lambda server: operators_pb2_grpc.add_FleetServicer_to_server(fleet, server),
-            lambda server: operators_pb2_grpc.add_SettingsReaderServicer_to_server(
-                settings, server
-            ),
-            lambda server: operators_pb2_grpc.add_ChangesServicer_to_server(changes, server),
-            lambda server: operators_pb2_grpc.add_MonitoringServicer_to_server(monitoring, server),
-            lambda server: agents_pb2_grpc.add_AgentsServicer_to_server(agents, server),
-        ],
-        enrol=[lambda server: agents_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)],
-    )
-
-
-def _last_ports(options: Options) -> Ports | None:
-    """Return the ports of the last start; machines that know them should find us there again."""
-    try:
-        content = json.loads(durable_file.read(options.folder / LAST_PORTS))
-        return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
-    except (durable_file.NotReadable, ValueError, LookupError, TypeError):
-        return None
-
-
-@contextlib.contextmanager
-def _announced(options: Options, ports: Ports) -> Iterator[None]:
-    """Say where this manager serves, in its log and, if asked, in a file; until the end."""
-    log.info(
-        "serving at %s, enrolment at %s",
-        address(options, ports.main),
-        address(options, ports.enrol),
-    )
-    operator_file = options.folder / OPERATOR_FOLDER / OPERATOR_FILE
-    if options.listen_port == 0 and operator_file.exists():
-        # The system chose the port at this start: the local operator's file must follow it.
-        write_operator_file(operator_file.parent, address(options, ports.main))
-    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
-    durable_file.write(options.folder / LAST_PORTS, content.encode() + b"\n")
-    if options.ports_file is None:
-        yield
-        return
-    durable_file.write(options.ports_file, content.encode() + b"\n", mode=durable_file.READABLE)
-    try:
-        yield
-    finally:
-        options.ports_file.unlink(missing_ok=True)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
