@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore, Committed
 from tdc.manager.store.documents import Assembled, Document, assemble, read_document
-from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.history import CommitRecord, History, Signature
 from tdc.manager.store.keys import cluster_prefix
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
 
 CLUSTER = LevelKey(Level.CLUSTER, "west")
 GROUP = LevelKey(Level.GROUP, "Main_Group")
-SIGNED: dict[str, Any] = {"author": "ann", "time": 1_795_000_000.5, "comment": "as ordered"}
+MADE = 1_795_000_000.5
+"""When commits are made."""
+
+
+def signed(request_id: str) -> Signature:
+    return Signature("ann", "as ordered", request_id)
 
 
 def machine(name: str) -> LevelKey:
@@ -31,7 +34,7 @@ def set_values(key: LevelKey, **values: object) -> SetValues:
 async def west(etcd: EtcdClient) -> Cluster:
     """Create the cluster with two groups, three machines and an intake: revision 2."""
     store = CommitStore(etcd)
-    await store.create_cluster(new_cluster("west"), **SIGNED, request_id="create")
+    await store.create_cluster(new_cluster("west"), signed("create"), MADE)
     await commit(
         etcd,
         await stored(etcd),
@@ -56,8 +59,7 @@ async def commit(
     """Commit; `later` is how many seconds after the others it is made."""
     plan = make_plan(cluster, edits)
     store = CommitStore(etcd, settle_within=within)
-    signed = SIGNED | {"time": SIGNED["time"] + later}
-    return await store.commit(plan, **signed, request_id=request_id)
+    return await store.commit(plan, signed(request_id), MADE + later)
 
 
 async def history_of(etcd: EtcdClient) -> list[int]:

@@ -30,12 +30,13 @@ from tests.contract.conftest import Server, shared_by_module
 from tests.contract.fleets import (
     CLUSTER,
     GROUP,
-    SIGNED,
+    MADE,
     assembled,
     commit,
     history_of,
     machine,
     set_values,
+    signed,
     stored,
     west,
 )
@@ -47,13 +48,14 @@ pytestmark = shared_by_module
 async def test_what_the_plan_says_is_what_is_stored(etcd: EtcdClient) -> None:
     before = await west(etcd)
     plan = make_plan(before, [set_values(machine("mx1"), enabled=False)])
-    committed = await CommitStore(etcd).commit(plan, **SIGNED, request_id="off")
+    committed = await CommitStore(etcd).commit(plan, signed("off"), MADE)
     assert committed == Committed(3, already=False)
     assert await stored(etcd) == plan.after
     record = await History(etcd).commit_record("west", 3)
     assert isinstance(record, CommitRecord)
     assert record.levels == plan.levels
-    assert (record.author, record.time, record.comment) == ("ann", 1_795_000_000.5, "as ordered")
+    assert record.signature == signed("off")
+    assert record.time == 1_795_000_000.5
     assert record.machines_changed == 3
 
 
@@ -213,7 +215,7 @@ async def test_ten_thousand_machines_are_created_and_changed_in_one_transaction_
         for number, name in enumerate(names)
     ]
     plan = make_plan(added, edits)
-    await CommitStore(small_etcd).commit(plan, **SIGNED, request_id="set")
+    await CommitStore(small_etcd).commit(plan, signed("set"), MADE)
     assert await stored(small_etcd) == plan.after
     record = await History(small_etcd).commit_record("west", 4)
     assert isinstance(record, CommitRecord)
@@ -233,11 +235,11 @@ async def test_a_commit_beyond_one_transaction_is_refused_as_a_whole(
 
 async def test_a_cluster_is_created_once(etcd: EtcdClient) -> None:
     store = CommitStore(etcd)
-    first = await store.create_cluster(new_cluster("west"), **SIGNED, request_id="a")
-    again = await store.create_cluster(new_cluster("west"), **SIGNED, request_id="a")
+    first = await store.create_cluster(new_cluster("west"), signed("a"), MADE)
+    again = await store.create_cluster(new_cluster("west"), signed("a"), MADE)
     assert (first, again) == (Committed(1, already=False), Committed(1, already=True))
     with pytest.raises(ClusterExists):
-        await store.create_cluster(new_cluster("west"), **SIGNED, request_id="b")
+        await store.create_cluster(new_cluster("west"), signed("b"), MADE)
     assert await stored(etcd) == new_cluster("west")
 
 

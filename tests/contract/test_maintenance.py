@@ -22,11 +22,18 @@ from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
 from tdc.manager.store.store_id import UnreadableStore, store_id
 
 from tests.contract.conftest import shared_by_module
-from tests.contract.fleets import CLUSTER, SIGNED, commit, history_of, set_values, stored, west
+from tests.contract.fleets import (
+    CLUSTER,
+    MADE,
+    commit,
+    history_of,
+    set_values,
+    signed,
+    stored,
+    west,
+)
 
 pytestmark = shared_by_module
-
-MADE = float(SIGNED["time"])
 
 
 async def test_of_several_managers_one_does_the_round(etcd: EtcdClient) -> None:
@@ -179,7 +186,7 @@ async def test_a_store_of_a_newer_version_is_not_touched(small_etcd: EtcdClient)
 
 
 async def test_size_and_quota_are_shown(small_etcd: EtcdClient) -> None:
-    await CommitStore(small_etcd).create_cluster(new_cluster("west"), **SIGNED, request_id="a")
+    await CommitStore(small_etcd).create_cluster(new_cluster("west"), signed("a"), MADE)
     usage = await Maintenance(small_etcd, own_member=True).usage()
     assert 0 < usage.size_in_use <= usage.size
     assert not usage.nearly_full

@@ -23,7 +23,7 @@ from tdc.manager.store.documents import (
     read_document,
 )
 from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, moment_of, pack, unpack
-from tdc.manager.store.history import CommitRecord, pack_record, read_record, topology_of
+from tdc.manager.store.history import CommitRecord, Signature, pack_record, read_record, topology_of
 from tdc.manager.store.keys import (
     CLUSTERS,
     DocumentKey,
@@ -263,10 +263,8 @@ def test_a_commit_record_comes_out_as_it_went_in(
     plan = make_plan(before, edits)
     record = CommitRecord(
         revision=plan.after.revision,
-        author=author,
+        signature=Signature(author, comment, request_id),
         time=1_795_000_000.25,
-        comment=comment,
-        request_id=request_id,
         levels=plan.levels,
         topology=plan.topology,
         machines_changed=3,

@@ -26,7 +26,7 @@ from tdc.manager.levels.plan import Plan, make_plan, undo_values
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
-from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.history import CommitRecord, History, Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
 from tenacity import (
@@ -63,28 +63,6 @@ class Made:
     committed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """Who makes a commit, why, and under which request id."""
-
-    author: str
-    comment: str
-    request_id: str
-
-    def checked(self) -> Signature:
-        """Return it; raises BadRequest if the comment or the request id can't be stored."""
-        if not 0 < len(self.request_id) <= REQUEST_ID_LIMIT:
-            raise BadRequest(
-                f"a commit needs a request id of 1 to {REQUEST_ID_LIMIT} characters, so that it "
-                f"is made once even if it is sent twice; this one has {len(self.request_id)}"
-            )
-        if len(self.comment) > COMMENT_LIMIT:
-            raise BadRequest(
-                f"the comment has {len(self.comment)} characters; at most {COMMENT_LIMIT} are kept"
-            )
-        return self
-
-
 class Commands:
     """What operators can change. Reads the view, writes the store."""
 
@@ -102,7 +80,7 @@ class Commands:
 
     async def commit(self, asked: Asked, fingerprint: str, signature: Signature) -> Made:
         """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …"""
-        signature.checked()
+        _check(signature)
         if not fingerprint:
             raise BadRequest("a commit carries the fingerprint of its plan: plan first")
         self._refuse_while_away()
@@ -122,16 +100,10 @@ class Commands:
 
     async def create_cluster(self, name: str, signature: Signature) -> Made:
         """Create a cluster with its first group, as its revision 1; raises ClusterExists."""
-        signature.checked()
+        _check(signature)
         cluster = new_cluster(name)
         self._refuse_while_away()
-        committed = await self._commits.create_cluster(
-            cluster,
-            author=signature.author,
-            time=self._clock(),
-            comment=signature.comment,
-            request_id=signature.request_id,
-        )
+        committed = await self._commits.create_cluster(cluster, signature, self._clock())
         log.info("%s created cluster %s: %r", signature.author, name, signature.comment)
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
@@ -147,13 +119,7 @@ class Commands:
         if plan.problems:
             raise InvalidPlan(_faults(plan))
         try:
-            committed = await self._commits.commit(
-                plan,
-                author=signature.author,
-                time=self._clock(),
-                comment=signature.comment,
-                request_id=signature.request_id,
-            )
+            committed = await self._commits.commit(plan, signature, self._clock())
         except LostRace:
             await self._view.at_least(name, plan.base_revision + 1, CATCH_UP)
             raise
@@ -208,12 +174,26 @@ class Commands:
         told = (
             ""
             if last is None or isinstance(last, Unreadable)
-            else f", by {last.author} ({last.comment or 'no comment'})"
+            else f", by {last.signature.author} ({last.signature.comment or 'no comment'})"
         )
         return (
             "the outcome is no longer the one that was planned: "
             f"cluster {plan.cluster_name!r} is at "
             f"revision {plan.base_revision}{told}; nothing was changed; plan again and look at it"
+        )
+
+
+def _check(signature: Signature) -> None:
+    """Raise BadRequest if the comment or the request id can't be stored."""
+    length = len(signature.request_id)
+    if not 0 < length <= REQUEST_ID_LIMIT:
+        raise BadRequest(
+            f"a commit needs a request id of 1 to {REQUEST_ID_LIMIT} characters, so that it "
+            f"is made once even if it is sent twice; this one has {length}"
+        )
+    if len(signature.comment) > COMMENT_LIMIT:
+        raise BadRequest(
+            f"the comment has {len(signature.comment)} characters; at most {COMMENT_LIMIT} are kept"
         )
 
 

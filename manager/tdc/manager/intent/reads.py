@@ -17,7 +17,7 @@ from tdc.manager.intent.targets import level_of
 from tdc.manager.levels.fleet import Cluster, LevelKey, Machine, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.history import CommitRecord, History, Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.settings.schema import SCHEMA, setting
 
@@ -105,10 +105,8 @@ def _shown(record: CommitRecord | Unreadable) -> CommitRecord:
         return record
     return CommitRecord(
         revision=int(record.key.rsplit("/", 1)[-1]),
-        author="",
+        signature=Signature(author="", comment=str(record), request_id=""),
         time=0.0,
-        comment=str(record),
-        request_id="",
         levels=(),
         topology=(),
         machines_changed=0,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tdc.manager.intent.commands import Commands, Made, Signature
+from tdc.manager.intent.commands import Commands, Made
 from tdc.manager.intent.reads import Reads
 from tdc.manager.rpc import wire
 from tdc.manager.rpc.guard import author
 from tdc.manager.store.errors import CommitTooLarge
+from tdc.manager.store.history import Signature
 from tdc.shared.edge.grpc_tls import MAX_ANSWER
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 

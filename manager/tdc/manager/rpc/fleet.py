@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tdc.manager.intent.commands import Commands, Signature
+from tdc.manager.intent.commands import Commands
 from tdc.manager.intent.tokens import Tokens
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.rpc.changes import made_to_wire
 from tdc.manager.rpc.guard import author
+from tdc.manager.store.history import Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.wire.moments import timestamp
 from tdc.v1 import operators_pb2, operators_pb2_grpc

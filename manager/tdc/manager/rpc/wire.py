@@ -139,10 +139,10 @@ def commit_to_wire(cluster: str, record: CommitRecord, *, whole: bool) -> fleet_
     return fleet_pb2.Commit(
         cluster=cluster,
         revision=record.revision,
-        author=record.author,
+        author=record.signature.author,
         time=timestamp(record.time),
-        comment=record.comment,
-        request_id=record.request_id,
+        comment=record.signature.comment,
+        request_id=record.signature.request_id,
         levels=[_level_change(change) for change in record.levels] if whole else [],
         topology=[_topology_change(change) for change in record.topology] if whole else [],
         machines_changed=record.machines_changed,
@@ -161,8 +161,8 @@ def step_to_wire(
         revision=step.revision,
     )
     if commit is not None:
-        message.author = commit.author
-        message.comment = commit.comment
+        message.author = commit.signature.author
+        message.comment = commit.signature.comment
         message.time.CopyFrom(timestamp(commit.time))
     return message
 

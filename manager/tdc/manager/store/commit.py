@@ -27,7 +27,7 @@ from tdc.manager.store.errors import (
     UnknownCluster,
     UnreadableTouched,
 )
-from tdc.manager.store.history import MAX_COMMITS, CommitRecord, pack_record, topology_of
+from tdc.manager.store.history import MAX_COMMITS, CommitRecord, Signature, pack_record, topology_of
 from tdc.manager.store.keys import commit_key, head_key, request_key
 from tdc.manager.store.requests import MadeRequest, pack_request, read_request
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
@@ -79,10 +79,8 @@ class CommitStore:
         self._etcd = etcd
         self._settle_within = settle_within
 
-    async def commit(
-        self, plan: Plan, *, author: str, time: float, comment: str, request_id: str
-    ) -> Committed:
-        """Make the plan's commit, once per `request_id` whatever happens to the answers.
+    async def commit(self, plan: Plan, signature: Signature, time: float) -> Committed:
+        """Make the plan's commit, once per request id whatever happens to the answers.
 
         `time` is Unix seconds by the manager's clock. Raises LostRace, UnknownCluster,
         UnreadableTouched, CommitTooLarge, RequestIdReused, EtcdRefused, EtcdUnavailable (nothing
@@ -92,10 +90,8 @@ class CommitStore:
             raise NothingToCommit("the plan changes nothing; there is nothing to commit")
         record = CommitRecord(
             revision=plan.after.revision,
-            author=author,
+            signature=signature,
             time=time,
-            comment=comment,
-            request_id=request_id,
             levels=tuple(plan.levels),
             topology=tuple(plan.topology),
             machines_changed=len({change.machine for change in plan.machines}),
@@ -104,7 +100,7 @@ class CommitStore:
         return await self._apply(_Change(base, plan.after, record, plan.fingerprint))
 
     async def create_cluster(
-        self, cluster: Cluster, *, author: str, time: float, comment: str, request_id: str
+        self, cluster: Cluster, signature: Signature, time: float
     ) -> Committed:
         """Store a new cluster as its first revision, with what it holds (its first group).
 
@@ -112,10 +108,8 @@ class CommitStore:
         """
         record = CommitRecord(
             revision=cluster.revision,
-            author=author,
+            signature=signature,
             time=time,
-            comment=comment,
-            request_id=request_id,
             levels=(),
             topology=topology_of(cluster),
             machines_changed=len(cluster.machines),
@@ -154,7 +148,7 @@ class CommitStore:
         """Read all that the change is concerned with, at one etcd revision."""
         name = change.after.name
         keys = (
-            request_key(name, change.record.request_id),
+            request_key(name, change.record.signature.request_id),
             head_key(name),
             *change.touched.keys(name),
         )
@@ -183,7 +177,7 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
             f"{error}; the commit touches it, so nothing was changed; upgrade this manager, or "
             "mend the stored value"
         ) from None
-    request_id = change.record.request_id
+    request_id = change.record.signature.request_id
     values[head_key(name)] = pack_head(Head(revision, request_id))
     values[commit_key(name, revision)] = pack_record(change.record)
     made = MadeRequest(revision, change.record.time, change.fingerprint)

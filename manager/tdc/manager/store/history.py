@@ -39,14 +39,21 @@ _PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """Who makes a commit, why, and the request id under which it is made once."""
+
+    author: str
+    comment: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRecord:
     """One commit as history keeps it. `time` is Unix seconds by its manager's clock."""
 
     revision: int
-    author: str
+    signature: Signature
     time: float
-    comment: str
-    request_id: str
     levels: tuple[LevelChange, ...]
     topology: tuple[TopologyChange, ...]
     machines_changed: int
@@ -123,10 +130,10 @@ def pack_record(record: CommitRecord) -> bytes:
     return pack(
         {
             "revision": record.revision,
-            "author": record.author,
+            "author": record.signature.author,
             "time": record.time,
-            "comment": record.comment,
-            "request_id": record.request_id,
+            "comment": record.signature.comment,
+            "request_id": record.signature.request_id,
             "levels": [_plain_change(change) for change in record.levels],
             "topology": [_plain_topology(change) for change in record.topology],
             "machines_changed": record.machines_changed,
@@ -139,10 +146,12 @@ def read_record(raw: bytes) -> CommitRecord:
     document = unpack(raw)
     return CommitRecord(
         revision=count_of(document, "revision"),
-        author=text_of(document, "author"),
+        signature=Signature(
+            author=text_of(document, "author"),
+            comment=text_of(document, "comment"),
+            request_id=text_of(document, "request_id"),
+        ),
         time=moment_of(document, "time"),
-        comment=text_of(document, "comment"),
-        request_id=text_of(document, "request_id"),
         levels=tuple(_change_from(_object(item)) for item in list_of(document, "levels")),
         topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
         machines_changed=count_of(document, "machines_changed"),
