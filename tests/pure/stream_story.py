@@ -69,7 +69,7 @@ class World:
         machine.to_agent, machine.applying = [], []
         machine.agent = agent_half.agent_opened(machine.running, self.now)
         machine.manager = manager_half.manager_opened(self.target, INTERVALS, self.now)
-        self._agent(name, machine, stream.Opened())
+        self._agent(name, machine, stream.StreamOpened())
 
     def disconnect(self, name: str) -> None:
         self.machines[name].agent = self.machines[name].manager = None
@@ -155,7 +155,7 @@ class World:
                     )
                 case stream.SayPing(number):
                     machine.to_agent.append(stream.PingSaid(number))
-                case stream.Close(reason):
+                case stream.EndStream(reason):
                     self._say(name, f"manager closes: {reason}")
         if machine.cut:
             machine.to_agent.clear()
@@ -189,7 +189,7 @@ class World:
                     self._heard(name, stream.StatusSaid(machine.running, machine.last_attempt))
                 case stream.SayPong(number):
                     self._heard(name, stream.PongSaid(number))
-                case stream.Close(reason):
+                case stream.EndStream(reason):
                     self._say(name, f"agent closes: {reason}")
 
     def _settle(self, name: str, machine: Machine, effect: stream.Apply) -> None:

@@ -143,7 +143,7 @@ def test_an_agent_never_goes_back_by_itself(
 
 def test_an_empty_wanted_never_means_the_defaults() -> None:
     empty = Settings.of({})
-    assert "not whole" in objection(Wanted(1, hash_of(empty), STORE, empty), NOTHING_RUNS)
+    assert "incomplete" in objection(Wanted(1, hash_of(empty), STORE, empty), NOTHING_RUNS)
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_a_revision_that_no_commit_has_is_refused(revision: int) -> None:
 def test_intervals_that_no_stream_can_live_by_end_it(intervals: Intervals) -> None:
     with pytest.raises(BadIntervals):
         intervals.checked()
-    state, _ = agent_step(agent_opened(NOTHING_RUNS, 0), stream.Opened(), 0)
+    state, _ = agent_step(agent_opened(NOTHING_RUNS, 0), stream.StreamOpened(), 0)
     state, effects = agent_step(state, stream.WelcomeSaid(intervals), 0)
     assert state.phase is stream.Phase.CLOSED
-    assert isinstance(effects[0], stream.Close)
+    assert isinstance(effects[0], stream.EndStream)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_intervals_that_no_stream_can_live_by_end_it(intervals: Intervals) -> No
 def test_what_comes_before_hello_ends_the_stream(event: stream.Event) -> None:
     state = manager_opened(Target(1, BY_LETTER["a"], STORE), INTERVALS, 0)
     state, effects = manager_step(state, event, 0)
-    assert effects == (stream.Close(f"the agent sent {_word(event)} in phase new"),)
+    assert effects == (stream.EndStream(f"the agent sent {_word(event)} in phase new"),)
     assert manager_step(state, stream.HelloSaid(NOTHING_RUNS, None), 0) == (state, ())
 
 
@@ -208,7 +208,7 @@ def _word(event: stream.Event) -> str:
 def test_an_agent_that_never_says_hello_is_not_waited_for() -> None:
     state = manager_opened(None, INTERVALS, 0)
     state, effects = manager_step(state, stream.Tick(), INTERVALS.deadline)
-    assert effects == (stream.Close("nothing heard for 15 s", dead=True),)
+    assert effects == (stream.EndStream("nothing heard for 15 s", dead=True),)
 
 
 def test_an_agent_that_answers_pings_but_not_a_wanted_is_not_waited_for_for_ever() -> None:
@@ -217,7 +217,7 @@ def test_an_agent_that_answers_pings_but_not_a_wanted_is_not_waited_for_for_ever
     for second in range(0, 60, 5):
         state, _ = manager_step(state, stream.PongSaid(1), second)
     state, effects = manager_step(state, stream.Tick(), 60)
-    assert effects == (stream.Close("no outcome of a Wanted within 60 s"),)
+    assert effects == (stream.EndStream("no outcome of a Wanted within 60 s"),)
 
 
 def test_an_agent_that_says_applied_and_runs_something_else_is_not_flooded() -> None:

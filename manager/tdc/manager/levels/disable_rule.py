@@ -4,9 +4,9 @@ The policy
 ----------
 When an edit sets ``enabled = false`` at a machine, ``enabled = false`` is stored at the machine's
 group and at its cluster too, in the same commit, right after that edit. This is specified
-behaviour and always on (docs/decisions/0005). One edit of one machine can so stop a whole cluster
-from copying, which is why every plan shows the blast radius and every commit carries the plan's
-fingerprint (`plan`).
+behaviour and always on (docs/decisions/0005). One edit of one machine can therefore stop a whole
+cluster from copying, which is why every plan shows the blast radius and every commit carries the
+plan's fingerprint (`plan`).
 
 *It acts at the edit, not at the end of the commit.* The edits of a commit apply in order, so a
 later edit may enable the group or the cluster again, and the plan shows that. Only so can an

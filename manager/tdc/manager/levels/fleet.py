@@ -138,7 +138,7 @@ def new_cluster(name: str) -> Cluster:
 
 
 def check_name(kind: str, text: str) -> str:
-    """Return `text` if it is valid as the name of a cluster, group or machine; raises FleetError."""
+    """Return `text` if a cluster, group or machine may have this name; raises FleetError."""
     if not _NAME.fullmatch(text):
         raise FleetError(
             f"{_shown(text)} is not a valid {kind} name: use 1 to {MAX_NAME} letters, digits, "

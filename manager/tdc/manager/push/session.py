@@ -170,7 +170,7 @@ class Session:
             case stream.SayPing(number):
                 ping = agents_pb2.Ping(number=number)
                 self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
-            case stream.Close(reason, dead):
+            case stream.EndStream(reason, dead):
                 self.end(End.DEAD if dead else End.FAULT, reason)
 
     def _welcome(self, intervals: Intervals, wanted_hash: str) -> agents_pb2.ManagerMessage:

@@ -200,7 +200,7 @@ class _Session:
                 group.create_task(self._applying(), name="stream: apply"),
                 group.create_task(self._keeping_time(), name="stream: time"),
             ]
-            self.step(stream.Opened())
+            self.step(stream.StreamOpened())
             ended = await self._ended
             for task in tasks:
                 task.cancel()
@@ -213,7 +213,7 @@ class _Session:
             match effect:
                 case stream.Apply() | stream.Refuse():
                     self._work.put_nowait(effect)
-                case stream.Close(reason):
+                case stream.EndStream(reason):
                     self._end(StreamEnded(f"{self._address}: {reason}"))
                 case _:
                     self._outbox.put_nowait(effect)

@@ -1,5 +1,5 @@
-"""PURE. Mail values: addresses, domains, envelopes, and which message is copied where.
+"""PURE. Mail values: addresses, domains, envelopes. Vocabulary only; nothing is decided here.
 
-In: text from settings and SMTP. Out: frozen values and decisions with their reason.
-Promise: no I/O; the manager answers "what would happen to this message" with the same code.
+In: text from settings and SMTP. Out: frozen values.
+Promise: settings are read strictly; envelope addresses of passing mail are never judged.
 """

@@ -1,9 +1,9 @@
 """PURE. Addresses and domains as settings name them (RFC 5321 sections 2.3.11 and 4.1.2).
 
-Settings are written by people, so this is the strict form: a dot-atom local part, a fully
-qualified domain name, no quoted strings, no address literals, no source routes. Envelope
-addresses of passing mail are never judged here; they pass as they are, and `domain_of` and
-`matching_form` only say what they are compared by.
+People write settings, so this is the strict form: a dot-atom local part, a fully qualified domain
+name, no quoted strings, no address literals, no source routes. Envelope addresses of passing mail
+are never judged here and never changed; `domain_of` and `matching_form` only give the form in
+which they are compared.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MAX_SHOWN = 60
 
 
 class AddressError(ValueError):
-    """A text that is not an address or a domain; says why in one sentence."""
+    """The text is not a valid address or domain; one sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address; the local part keeps its case (RFC 5321 2.4), the domain is normal."""
+    """An address. The local part keeps its case (RFC 5321 2.4); the domain is in normal form."""
 
     local: str
     domain: Domain
@@ -44,16 +44,16 @@ class Address:
 
 
 def parse_domain(text: str) -> Domain:
-    """Read a domain name, an internationalised one included; raises AddressError."""
+    """Read a domain name, also an internationalised one; raises AddressError."""
     name = _a_labels(text) if len(text) <= MAX_DOMAIN else ""
     labels = name.split(".")
     if len(name) > MAX_DOMAIN or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
         raise AddressError(f"{_shown(text)} is not a domain name such as example.com")
-    if _NUMBER.fullmatch(labels[-1]):  # also the forms that old resolver libraries take for one
+    if _NUMBER.fullmatch(labels[-1]):  # also what old resolver libraries read as an address
         raise AddressError(f"{_shown(text)} is an IP address, not a domain name")
     if not all(map(_decodes, labels)):
         raise AddressError(
-            f"{_shown(text)} has a label beginning with xn-- that stands for no text"
+            f"{_shown(text)} has a label that begins with xn-- but is not valid (RFC 5890)"
         )
     return Domain(name)
 
@@ -65,11 +65,11 @@ def parse_address(text: str) -> Address:
         raise AddressError(f"{_shown(text)} is not an address of the form user@example.com")
     if not _DOT_ATOM.fullmatch(local):
         raise AddressError(
-            f"{_shown(text)} has a local part that is not plain: ASCII letters, digits, single "
-            "dots, and none of the characters that need quoting"
+            f"{_shown(text)} must have a plain part before the @: ASCII letters, digits, single "
+            "dots, and no characters that need quoting"
         )
     if len(local) > MAX_LOCAL_PART:
-        raise AddressError(f"{_shown(text)} has a local part of over {MAX_LOCAL_PART} characters")
+        raise AddressError(f"{_shown(text)} has more than {MAX_LOCAL_PART} characters before the @")
     address = Address(local, parse_domain(domain))
     if len(str(address)) > MAX_ADDRESS:
         raise AddressError(f"{_shown(text)} is longer than {MAX_ADDRESS} characters")
@@ -77,9 +77,9 @@ def parse_address(text: str) -> Address:
 
 
 def domain_of(path: str) -> str:
-    """Return the domain of an envelope path, normal where it is one; empty for the null sender.
+    """The domain of an envelope path, in normal form if it is one; empty for the null sender.
 
-    What is no domain (an address literal, say) comes back in lower case, and matches nothing.
+    Anything else (an address literal, say) comes back in lower case and matches no setting.
     """
     text = path.rpartition("@")[2].removesuffix(".") if "@" in path else ""
     name = _a_labels(text) if len(text) <= MAX_DOMAIN else ""
@@ -87,12 +87,12 @@ def domain_of(path: str) -> str:
 
 
 def matching_form(path: str) -> str:
-    """Return what an envelope path or a pattern is compared by: without case and quotes.
+    """The form in which envelope paths and patterns are compared: without case and quotes.
 
-    The local part's case is the receiving host's affair (RFC 5321 2.4), but hardly any host tells
-    ``User`` from ``user``. An operator who writes one means the mailbox, and a sender must not
-    get past a policy by writing the other; nor by quoting what needs no quotes (RFC 5321 4.1.2).
-    A source route (RFC 5321 appendix C) is left out, as it says nothing about the mailbox.
+    Only the receiving host may interpret the local part's case (RFC 5321 2.4), but hardly any host
+    distinguishes ``User`` from ``user``. An operator who writes one means the mailbox, and a sender
+    must not get past a policy by writing the other, nor by quoting what needs no quotes (RFC 5321
+    4.1.2). A source route (RFC 5321 appendix C) is dropped: it says nothing about the mailbox.
     """
     local, at, _ = path.rpartition("@")
     if not at:
@@ -105,16 +105,16 @@ def matching_form(path: str) -> str:
 
 
 def is_at_or_below(domain: str, above: str) -> bool:
-    """Say whether `domain` is `above` or a subdomain of it; both in normal form."""
+    """True if `domain` is `above` or a subdomain of it; both in normal form."""
     return domain == above or domain.endswith("." + above)
 
 
 def _a_labels(text: str) -> str:
-    """Return a domain in lower-case A-label form; empty if it has none, or not surely this one.
+    """A domain in lower-case A-label form; empty if it has none or the mapping is not certain.
 
-    The codec knows the mapping of IDNA 2003, which turns some texts into *another* domain
-    (sharp s into ss, full-width into plain letters). Mail must not go astray by that: only what
-    comes back from its A-labels as it was is taken; the rest can be given in its xn-- form.
+    Python's codec follows IDNA 2003, which maps some texts to *another* domain (sharp s to ss,
+    full-width to plain letters). That must not send mail astray: only a name that comes back
+    unchanged from its A-labels is accepted; others can be given in their xn-- form.
     """
     if text.isascii():
         return text.lower()
@@ -127,7 +127,7 @@ def _a_labels(text: str) -> str:
 
 
 def _decodes(label: str) -> bool:
-    """Say whether a label that claims to be an A-label stands for a text that is not ASCII."""
+    """False for an xn-- label that decodes to nothing, to plain ASCII, or to unprintable signs."""
     if not label.startswith("xn--"):
         return True
     try:

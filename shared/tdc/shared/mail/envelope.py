@@ -1,4 +1,4 @@
-"""PURE. The envelope of a message, as SMTP gave it (RFC 5321 section 2.3.1)."""
+"""PURE. The envelope of a message, as SMTP transferred it (RFC 5321 section 2.3.1)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ BodyType = Literal["7BIT", "8BITMIME", "BINARYMIME"]
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Envelope facts of one message.
+    """The envelope of one message.
 
     `sender` is the reverse path without angle brackets, empty for the null sender;
     `recipients` are the accepted forward paths, in the order of their RCPT commands;
     `smtputf8` and `body` are what MAIL declared (RFC 6531, RFC 6152); `client_address` is the
-    address of the client as the MTA told us (XFORWARD), None if it did not.
+    client's address as the MTA forwarded it by XFORWARD, None if it did not.
     """
 
     sender: str

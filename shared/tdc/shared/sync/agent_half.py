@@ -1,4 +1,4 @@
-"""PURE. The agent's half of one settings stream; how it works is told in `stream_state`."""
+"""PURE. The agent's half of one settings stream; `stream_state` explains how it works."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from tdc.shared.sync.acceptance import objection
 from tdc.shared.sync.stream_state import (
     Apply,
-    Close,
     Effect,
+    EndStream,
     Event,
-    Opened,
     Phase,
     PingSaid,
     Refuse,
@@ -21,6 +20,7 @@ from tdc.shared.sync.stream_state import (
     SayStatus,
     Settled,
     StatusDue,
+    StreamOpened,
     Tick,
     WantedSaid,
     WelcomeSaid,
@@ -30,15 +30,15 @@ from tdc.shared.sync.stream_state import (
 from tdc.shared.sync.values import DEFAULT_INTERVALS, BadIntervals, Intervals, Running, Wanted
 
 RETRY_APPLY = 10.0
-"""Seconds after which an agent applies again what failed for a reason that may pass."""
+"""Seconds until an agent retries settings that failed for a reason that may pass by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentHalf:
     """What an agent knows of its stream. Times are monotonic seconds.
 
-    Invariant: `applying` is set exactly in phase BUSY; `next` only there; `again` (what is to
-    be tried once more at `again_at`) only in phase IDLE.
+    Invariant: `applying` is set in phase BUSY and only there, `next` only there too; `again` (what
+    is to be retried at `again_at`) only in phase IDLE.
     """
 
     running: Running
@@ -56,12 +56,12 @@ AgentStep = tuple[AgentHalf, tuple[Effect, ...]]
 
 
 def agent_opened(running: Running, now: float) -> AgentHalf:
-    """Return the agent's half of a stream that is being opened."""
+    """Begin the agent's half, on a stream that is being opened."""
     return AgentHalf(running, heard_at=now)
 
 
 def agent_step(state: AgentHalf, event: Event, now: float) -> AgentStep:
-    """Return the agent's next state and what is to be done, in order."""
+    """Take one event: the next state, and the effects to perform in order."""
     if state.phase is Phase.CLOSED:
         return state, ()
     act = _AGENT.get((state.phase, type(event)))
@@ -73,7 +73,7 @@ def agent_step(state: AgentHalf, event: Event, now: float) -> AgentStep:
 
 
 def agent_wake_at(state: AgentHalf) -> float:
-    """Return when the agent's half needs its next Tick."""
+    """When this half needs its next Tick, as a reading of the monotonic clock."""
     due = [state.heard_at + state.intervals.deadline]
     if state.phase in (Phase.IDLE, Phase.BUSY):
         due.append(state.status_at)
@@ -82,7 +82,7 @@ def agent_wake_at(state: AgentHalf) -> float:
     return min(due)
 
 
-def _agent_open(state: AgentHalf, _: Opened, now: float) -> AgentStep:
+def _agent_open(state: AgentHalf, _: StreamOpened, now: float) -> AgentStep:
     return replace(state, phase=Phase.GREETED), (SayHello(),)
 
 
@@ -145,11 +145,11 @@ def _agent_tick(state: AgentHalf, _: Tick, now: float) -> AgentStep:
 
 
 def _agent_close(state: AgentHalf, reason: str, *, dead: bool = False) -> AgentStep:
-    return replace(state, phase=Phase.CLOSED), (Close(reason, dead),)
+    return replace(state, phase=Phase.CLOSED), (EndStream(reason, dead),)
 
 
 _AGENT: Mapping[tuple[Phase, type], Callable[..., AgentStep]] = {
-    (Phase.NEW, Opened): _agent_open,
+    (Phase.NEW, StreamOpened): _agent_open,
     (Phase.NEW, StatusDue): _agent_nothing,
     (Phase.GREETED, WelcomeSaid): _agent_welcome,
     (Phase.GREETED, StatusDue): _agent_nothing,

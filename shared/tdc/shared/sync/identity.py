@@ -1,8 +1,8 @@
-"""PURE. Who a certificate is, as one URI: how it is written and how, strictly, it is read.
+"""PURE. The identity in a certificate, as one URI: how it is written and how strictly it is read.
 
-``tdc://machine/CLUSTER/MACHINE/ENROLMENT`` or ``tdc://operator/NAME``; each part is
-percent-encoded, so that no name can hold a separator. A URI that the writer would not have
-written in exactly this way is no identity.
+``tdc://machine/CLUSTER/MACHINE/ENROLMENT`` or ``tdc://operator/NAME``. Each part is
+percent-encoded, so no name can contain a separator. A URI that is not spelled exactly as the
+writer spells it is refused, so that one identity never has two spellings.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class MachinePeer:
-    """A machine; `enrolment` is the id of the enrolment that its certificate came from."""
+    """A machine, and the id of the enrolment that issued its certificate."""
 
     cluster: str
     machine: str
@@ -40,11 +40,11 @@ Peer = Operator | MachinePeer
 
 
 class NotAnIdentity(ValueError):
-    """A URI that names neither a machine nor an operator."""
+    """The URI names neither a machine nor an operator."""
 
 
 def identity_uri(peer: Peer) -> str:
-    """Return the URI that stands for `peer`; raises NotAnIdentity for an empty or endless name."""
+    """Write the URI of a peer; raises NotAnIdentity if a name is empty or too long."""
     if isinstance(peer, Operator):
         parts = ["operator", peer.name]
     else:
@@ -58,9 +58,9 @@ def identity_uri(peer: Peer) -> str:
 
 
 def parse_identity(uri: str) -> Peer:
-    """Return who `uri` is; raises NotAnIdentity unless it is exactly as `identity_uri` writes."""
+    """Read a peer's URI; raises NotAnIdentity unless `identity_uri` would write it the same."""
     if not uri.startswith(_SCHEME) or len(uri) > _MAX_LENGTH:
-        raise NotAnIdentity("the certificate's URI is not one of this product")
+        raise NotAnIdentity("the certificate's URI is not one that a manager writes")
     match [unquote(part) for part in uri.removeprefix(_SCHEME).split("/")]:
         case ["operator", name]:
             peer: Peer = Operator(name)
@@ -69,5 +69,5 @@ def parse_identity(uri: str) -> Peer:
         case _:
             raise NotAnIdentity("the certificate's URI names neither a machine nor an operator")
     if identity_uri(peer) != uri:
-        raise NotAnIdentity("the certificate's URI is not in its one allowed spelling")
+        raise NotAnIdentity("the certificate's URI is not spelled as the manager spells it")
     return peer

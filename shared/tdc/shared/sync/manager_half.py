@@ -1,4 +1,7 @@
-"""PURE. The manager's half of one settings stream; how it works is told in `stream_state`."""
+"""PURE. The manager's half of one settings stream; `stream_state` explains how it works.
+
+What a machine is sent, and when, is decided in one function: `_offer_if_due`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from tdc.shared.sync.stream_state import (
-    Close,
     Effect,
+    EndStream,
     Event,
     HelloSaid,
     Offer,
@@ -25,14 +28,14 @@ from tdc.shared.sync.stream_state import (
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Intervals, Running, Target
 
 OUTCOME_WAIT = 60.0
-"""Seconds that a manager waits for the outcome of a Wanted before it closes the stream."""
+"""Seconds to wait for the outcome of a Wanted before the manager ends the stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagerHalf:
     """What a manager knows of one stream. Times are monotonic seconds.
 
-    Invariant: `offered` is set exactly in phase BUSY.
+    Invariant: `offered` is set in phase BUSY and only there.
     """
 
     intervals: Intervals
@@ -58,12 +61,12 @@ ManagerStep = tuple[ManagerHalf, tuple[Effect, ...]]
 
 
 def manager_opened(target: Target | None, intervals: Intervals, now: float) -> ManagerHalf:
-    """Return the manager's half of a stream that was just opened."""
+    """Begin the manager's half, on a stream that was just opened."""
     return ManagerHalf(intervals, target, heard_at=now, ping_at=now + intervals.ping)
 
 
 def manager_step(state: ManagerHalf, event: Event, now: float) -> ManagerStep:
-    """Return the manager's next state and what is to be done, in order."""
+    """Take one event: the next state, and the effects to perform in order."""
     if state.phase is Phase.CLOSED:
         return state, ()
     act = _MANAGER.get((state.phase, type(event)))
@@ -75,7 +78,7 @@ def manager_step(state: ManagerHalf, event: Event, now: float) -> ManagerStep:
 
 
 def manager_wake_at(state: ManagerHalf) -> float:
-    """Return when the manager's half needs its next Tick."""
+    """When this half needs its next Tick, as a reading of the monotonic clock."""
     due = [state.heard_at + state.intervals.deadline]
     if state.phase is not Phase.NEW:
         due.append(state.ping_at)
@@ -99,14 +102,14 @@ def _manager_outcome(state: ManagerHalf, event: OutcomeSaid, now: float) -> Mana
     attempt, offered = event.attempt, state.offered
     state = replace(state, last_attempt=attempt)
     if offered is None or attempt.hash != offered.hash:
-        return state, ()  # about something older: an agent's own second try
+        return state, ()  # the outcome of older settings, which the agent retried by itself
     if attempt.applied:
         state = replace(state, running=Running(offered.revision, offered.hash, offered.store_id))
     return _offer_if_due(replace(state, phase=Phase.IDLE, offered=None), now)
 
 
 def _manager_own_try(state: ManagerHalf, event: OutcomeSaid, now: float) -> ManagerStep:
-    """Handle an outcome while none is awaited: the agent tried again by itself."""
+    """Handle an outcome that was not awaited: the agent retried by itself."""
     attempt = event.attempt
     state = replace(state, last_attempt=attempt)
     if attempt.applied and state.target and attempt.hash == state.target.hash:
@@ -116,7 +119,7 @@ def _manager_own_try(state: ManagerHalf, event: OutcomeSaid, now: float) -> Mana
 
 
 def _manager_status(state: ManagerHalf, event: StatusSaid, now: float) -> ManagerStep:
-    # A status that forgot the last attempt does not undo a refusal that was heard.
+    # A status without its last attempt does not undo a refusal that was received.
     attempt = event.last_attempt or state.last_attempt
     return _offer_if_due(replace(state, running=event.running, last_attempt=attempt), now)
 
@@ -137,14 +140,14 @@ def _manager_tick(state: ManagerHalf, _: Tick, now: float) -> ManagerStep:
 
 
 def _offer_if_due(state: ManagerHalf, now: float) -> ManagerStep:
-    """Send what is wanted if it neither runs nor is under way nor was refused."""
+    """Offer what is wanted unless it runs already, is under way, or was refused."""
     target = state.target
     if state.phase is not Phase.IDLE or target is None:
         return state, ()
     if state.running.hash == target.hash or _was_refused(state, target):
         return state, ()
     if target == state.last_offer and now < state.offer_again_at:
-        return state, ()  # it says "applied" and runs something else: once an interval is enough
+        return state, ()  # it reports "applied" but runs something else: retry once an interval
     busy = replace(
         state,
         phase=Phase.BUSY,
@@ -157,10 +160,11 @@ def _offer_if_due(state: ManagerHalf, now: float) -> ManagerStep:
 
 
 def _was_refused(state: ManagerHalf, target: Target) -> bool:
-    """Say whether the agent refused this hash, for a reason that still holds.
+    """True if the agent refused this hash for a reason that still holds.
 
-    A refusal because the revision was older than what runs is cured by a newer revision
-    with the same content: a rollback made above the agent's revision must reach it.
+    One refusal passes with time: if the revision was older than the one that runs, a newer
+    revision with the same content is welcome. After a restored backup, a commit above the agent's
+    revision must reach it.
     """
     attempt, running = state.last_attempt, state.running
     if attempt is None or attempt.applied or attempt.hash != target.hash:
@@ -170,10 +174,10 @@ def _was_refused(state: ManagerHalf, target: Target) -> bool:
 
 
 def _manager_close(state: ManagerHalf, reason: str, *, dead: bool = False) -> ManagerStep:
-    return replace(state, phase=Phase.CLOSED, offered=None), (Close(reason, dead),)
+    return replace(state, phase=Phase.CLOSED, offered=None), (EndStream(reason, dead),)
 
 
-# The functions take the event's own class, as their key in the table says.
+# Each function takes the class of event that its key in the table names.
 _MANAGER: Mapping[tuple[Phase, type], Callable[..., ManagerStep]] = {
     (Phase.NEW, HelloSaid): _manager_hello,
     (Phase.NEW, TargetSet): _manager_target,

@@ -2,33 +2,34 @@
 
 How the stream works
 --------------------
-The agent opens it and says Hello: what it *runs* and its *last attempt*, two facts. The manager
-answers Welcome, and from then on knows three things: what is wanted, what runs, what was refused.
-All it ever does follows from comparing them, in `manager_half._offer_if_due`:
+The agent opens it and sends Hello with two facts: what it *runs*, and its *last attempt* to apply.
+The manager answers Welcome. From then on it knows three things: what is wanted, what runs, what
+was refused. All it ever does follows from comparing them, in `manager_half._offer_if_due`:
 
-- what runs has the wanted hash: nothing is sent, whatever the revisions say;
-- the wanted hash was refused: nothing is sent, for the same answer would come back (but see
-  `_was_refused` for the one refusal that time cures);
-- else one Wanted goes out, and none after it until its outcome is known. What is wanted by then
-  may be something else again: only the newest is offered, so a slow agent gets no backlog.
+- what runs has the wanted hash: nothing is sent, whatever the revisions are;
+- the wanted hash was refused: nothing is sent, because the same answer would come back (but see
+  `_was_refused` for the one refusal that passes with time);
+- otherwise one Wanted goes out, and no other until its outcome is known. Then only the newest is
+  offered, so a slow agent never gets a backlog.
 
-Belief is renewed, not stored: each Hello and each status says again what runs, so an agent that
-was restored from a snapshot shows as out of sync and is repaired.
+What an agent runs is reported again in each Hello and each status, never remembered from old
+acknowledgements. So an agent that was restored from a snapshot shows as out of sync and is
+repaired.
 
-The agent judges a Wanted (`acceptance.objection`), then has it applied, and persists *before* it
-answers. A failure that may pass by itself (a full disk) is answered as rejected and tried again
-here every `RETRY_APPLY` seconds; the manager need not offer it again.
+The agent judges a Wanted (`acceptance.objection`), applies it, and persists it *before* it
+answers. A failure that may pass by itself (a full disk) is answered as rejected, and the agent
+retries every `RETRY_APPLY` seconds; the manager need not offer the settings again.
 
-Life: the manager pings, the agent answers. Either end that hears nothing for `deadline` seconds
-closes the stream; the manager sets the interval, so it can slow a whole fleet down.
+The manager pings and the agent answers. Either end ends the stream if it receives nothing for
+`deadline` seconds. The manager sets the intervals, so it can slow a whole fleet down.
 
 How this file works
 -------------------
 A half (`manager_half`, `agent_half`) is a frozen state and one literal table: (phase, kind of
-event) -> function. This file has what both speak of: events, effects, phases. A pair that
-is not in the table is a fault of the peer: the stream is closed with a reason. `now` is seconds
-of a monotonic clock. Nothing here sends, waits or reads a clock; `wake_at` says when the next
-`Tick` is due.
+event) -> function. This file has what both need: events, effects, phases. A pair that is not in
+the table is a fault of the peer: the stream is ended with a reason. `now` is a reading of a
+monotonic clock, in seconds. Nothing here sends, waits or reads a clock; `…_wake_at` is when the
+next `Tick` is due.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class HelloSaid:
 
 @dataclass(frozen=True, slots=True)
 class TargetSet:
-    """Manager: this is wanted now; None while the view can't say."""
+    """Manager: these settings are wanted now; None while the view does not know."""
 
     target: Target | None
 
@@ -70,7 +71,7 @@ class OutcomeSaid:
 
 @dataclass(frozen=True, slots=True)
 class StatusSaid:
-    """Manager: the agent's status, of which the stream needs two facts."""
+    """Manager: a status came; the stream needs these two facts of it."""
 
     running: Running
     last_attempt: Attempt | None
@@ -84,13 +85,13 @@ class PongSaid:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class StreamOpened:
     """Agent: the stream is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class WelcomeSaid:
-    """Agent: the manager answered Hello."""
+    """Agent: the manager answered Hello and set the intervals."""
 
     intervals: Intervals
 
@@ -113,7 +114,7 @@ class PingSaid:
 class Settled:
     """Agent: an Apply or Refuse was performed and recorded; `running` is what runs now.
 
-    `again` means that it failed for a reason that may pass by itself.
+    `again`: it failed for a reason that may pass by itself.
     """
 
     attempt: Attempt
@@ -123,7 +124,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class StatusDue:
-    """Agent: something changed that the manager should hear of before the next interval."""
+    """Agent: something changed that the manager should know before the next interval."""
 
 
 Event = (
@@ -133,7 +134,7 @@ Event = (
     | OutcomeSaid
     | StatusSaid
     | PongSaid
-    | Opened
+    | StreamOpened
     | WelcomeSaid
     | WantedSaid
     | PingSaid
@@ -174,14 +175,14 @@ class SayHello:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Agent: validate for this machine, persist, put in force; then report Settled."""
+    """Agent: validate for this machine, persist, put in force; then hand back Settled."""
 
     wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Agent: record the refusal; then report Settled."""
+    """Agent: record the refusal; then hand back Settled."""
 
     wanted: Wanted
     reason: str
@@ -189,14 +190,14 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class SayOutcome:
-    """Agent: tell the manager."""
+    """Agent: report the outcome to the manager."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class SayStatus:
-    """Agent: tell the manager how the machine does."""
+    """Agent: report the machine's status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +208,8 @@ class SayPong:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """Both: end the stream. `dead` means silence past the deadline, else the peer's fault."""
+class EndStream:
+    """Both: end the stream. `dead`: silence past the deadline; otherwise a fault of the peer."""
 
     reason: str
     dead: bool = False
@@ -224,7 +225,7 @@ Effect = (
     | SayOutcome
     | SayStatus
     | SayPong
-    | Close
+    | EndStream
 )
 
 
@@ -232,17 +233,17 @@ class Phase(StrEnum):
     """Where a stream is in its life."""
 
     NEW = "new"  # the first message has not passed
-    GREETED = "greeted"  # agent only: Hello said, no Welcome yet
+    GREETED = "greeted"  # agent only: Hello sent, no Welcome yet
     IDLE = "idle"  # nothing under way
     BUSY = "busy"  # manager: a Wanted is out; agent: one is being applied
     CLOSED = "closed"
 
 
 def name_of(event: Event) -> str:
-    """Return what an event is called in a reason."""
+    """The name of a message in a reason: Hello for HelloSaid."""
     return type(event).__name__.removesuffix("Said")
 
 
 def silence(intervals: Intervals) -> str:
-    """Return the reason of a stream that died."""
+    """The reason given for a dead stream."""
     return f"nothing heard for {intervals.deadline:g} s"

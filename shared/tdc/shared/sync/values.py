@@ -1,6 +1,6 @@
-"""PURE. What the settings stream is about: frozen values, before they are messages.
+"""PURE. Frozen values of the settings stream, before they are messages.
 
-Times called `time` are Unix seconds by the clock of whoever states them; durations are seconds.
+A `time` is Unix seconds by the clock of the end that reports it; durations are seconds.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from tdc.shared.settings.values import Settings
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What an agent runs. Revision 0 with an empty hash are the built-in defaults.
+    """What an agent runs. Revision 0 with an empty hash means the built-in defaults.
 
-    `store_id` names the history that the revision counts in; revisions of different
-    histories can't be compared.
+    `store_id` names the history that the revision counts in; revisions of different stores
+    can't be compared.
     """
 
     revision: int = 0
@@ -30,7 +30,7 @@ NOTHING_RUNS = Running()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a machine should run, without the settings themselves."""
+    """What a machine should run, by hash: the settings themselves stay in the view."""
 
     revision: int
     hash: str
@@ -41,8 +41,8 @@ class Target:
 class Wanted:
     """Settings that the manager wants in force.
 
-    `fault` says why the message could not be read; empty if it could. Then, and only then,
-    `settings` are what it carried.
+    `fault` says why the message could not be read. Only while it is empty do `settings` mean
+    anything.
     """
 
     revision: int
@@ -54,7 +54,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Outcome of an attempt to apply; `reason` is empty if and only if it was applied."""
+    """The outcome of an attempt to apply settings. `reason` is empty exactly if `applied`."""
 
     revision: int
     hash: str
@@ -64,26 +64,26 @@ class Attempt:
 
 
 class BadIntervals(ValueError):
-    """Intervals that no stream can live by."""
+    """Intervals with which a stream can't work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often each end speaks, and after which silence the stream is dead. Seconds."""
+    """How often each end sends, and how long a silence means a dead stream. Seconds."""
 
     status: float = 10.0
     ping: float = 5.0
     deadline: float = 15.0
 
     def checked(self) -> Intervals:
-        """Return them; raises BadIntervals (a NaN, a negative, a deadline below the ping)."""
+        """Return them if a stream can work with them; raises BadIntervals (say, for a NaN)."""
         numbers = (self.status, self.ping, self.deadline)
         if not all(math.isfinite(number) and 0.01 <= number <= 86_400 for number in numbers):
-            raise BadIntervals(f"intervals are not between 0.01 s and a day: {numbers}")
+            raise BadIntervals(f"intervals must be between 0.01 s and a day, not {numbers}")
         if self.deadline <= self.ping:
-            raise BadIntervals("the deadline is not longer than the time between pings")
+            raise BadIntervals("the deadline must be longer than the time between pings")
         return self
 
 
 DEFAULT_INTERVALS = Intervals()
-"""What an agent goes by until the Welcome says otherwise."""
+"""What an agent uses until the Welcome sets its own."""
