@@ -124,7 +124,7 @@ async def test_a_stale_plan_is_refused_and_says_who_changed_what_it_rests_on(api
     disable = put("machine", "mx1", enabled=False)
     plan = await api.plan(disable)
     await api.commit(put("machine", "mx2", enabled=True), comment="keep mx2 on")
-    async with refused(STATUS.ABORTED, "no longer", "revision 3", "ana", "keep mx2 on"):
+    async with refused(STATUS.ABORTED, "out of date", "revision 3", "ana", "keep mx2 on"):
         await api.commit_as_planned(plan, disable)
     assert await api.own("machine", "mx1") is None
 

@@ -27,25 +27,28 @@ from tdc.manager.first_setup import (
     write_operator_file,
 )
 from tdc.manager.identity.authority import Authority
-from tdc.manager.intent.commands import Commands
-from tdc.manager.intent.reads import Reads
-from tdc.manager.intent.tokens import Tokens
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.monitoring import MonitoringOperations
+from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
-from tdc.manager.push.presence import Presence
-from tdc.manager.rpc.agents import Agents
-from tdc.manager.rpc.changes import Changes
-from tdc.manager.rpc.enrolment import Enrolment
-from tdc.manager.rpc.fleet import Fleet
-from tdc.manager.rpc.monitoring import Monitoring
+from tdc.manager.rpc.agents import AgentsService
+from tdc.manager.rpc.changes import ChangesService
+from tdc.manager.rpc.enrolment import EnrolmentService
+from tdc.manager.rpc.fleet import FleetService
+from tdc.manager.rpc.monitoring import MonitoringService
 from tdc.manager.rpc.server import Ports, ServerIdentity, Servers
-from tdc.manager.rpc.settings import SettingsReader
+from tdc.manager.rpc.settings import SettingsService
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import History
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.store_id import store_id
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
@@ -74,9 +77,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     async with contextlib.AsyncExitStack() as stack:
         etcd_options, notes = await _reach_etcd(stack, options)
         etcd = await stack.enter_async_context(EtcdClient(etcd_options))
-        view = FleetView(etcd)
-        view.notes = notes
-        view.store_id = await _store_id(etcd)
+        view = FleetView(etcd, await _store_id(etcd), notes)
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
         presence = Presence(view, shared=not options.embedded)
@@ -161,15 +162,19 @@ def _servers(  # the one place where all rooms meet
 ) -> Servers:
     history = History(etcd)
     joins = JoinStore(etcd)
-    commands = Commands(view, CommitStore(etcd), history)
-    reads = Reads(view, history)
-    tokens = Tokens(view, joins, authority.fingerprint)
-    fleet = Fleet(view, commands, tokens, lambda: address(options, enrol_port()))
-    settings = SettingsReader(view, reads, presence)
-    changes = Changes(commands, reads)
-    monitoring = Monitoring(view, presence)
-    agents = Agents(sessions, authority)
-    enrolment = Enrolment(joins, authority, view)
+    does = Operations(
+        ChangeOperations(view, CommitStore(etcd), history),
+        SettingsOperations(view, presence, history),
+        FleetOperations(view),
+        MonitoringOperations(view, presence),
+        TokenOperations(view, joins, authority.fingerprint, lambda: address(options, enrol_port())),
+    )
+    fleet = FleetService(does.fleet, does.changes, does.tokens)
+    settings = SettingsService(does.settings)
+    changes = ChangesService(does.changes)
+    monitoring = MonitoringService(does.monitoring)
+    agents = AgentsService(sessions, authority)
+    enrolment = EnrolmentService(joins, authority, view)
     certified = authority.issue_server((*options.names, options.advertised_host))
     return Servers(
         ServerIdentity(certified.certificate_pem, certified.key_pem, authority.ca_pem),

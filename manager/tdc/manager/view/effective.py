@@ -23,7 +23,7 @@ Inputs = tuple[Settings, Settings, Settings]
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class InForce:
+class Resolved:
     """Values in force on one or more machines, with their hash and their messages."""
 
     content_hash: str
@@ -52,11 +52,11 @@ class SharedResolves:
     """Resolves each combination of inputs once, for as long as something holds its result."""
 
     def __init__(self) -> None:
-        self._known: weakref.WeakValueDictionary[Inputs, InForce] = weakref.WeakValueDictionary()
+        self._known: weakref.WeakValueDictionary[Inputs, Resolved] = weakref.WeakValueDictionary()
         self.resolved = 0
         """How often a combination had to be resolved."""
 
-    def in_force(self, cluster: Cluster, machine_name: str) -> InForce:
+    def in_force(self, cluster: Cluster, machine_name: str) -> Resolved:
         """Return what is in force on a machine of `cluster`."""
         machine = cluster.machines[machine_name]
         inputs = (
@@ -68,5 +68,5 @@ class SharedResolves:
         if known is None:
             self.resolved += 1
             values = resolve_values(*inputs)
-            known = self._known[inputs] = InForce(content_hash(values), values)
+            known = self._known[inputs] = Resolved(content_hash(values), values)
         return known

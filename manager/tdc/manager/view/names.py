@@ -1,7 +1,4 @@
-"""Which cluster, group or machine a name means; and what to say when it means none, or several.
-
-Pure: takes the clusters of a view and a name.
-"""
+"""PURE. Which cluster, group or machine a name means, and the sentence if none or several fit."""
 
 from __future__ import annotations
 
@@ -11,8 +8,10 @@ from typing import TypeVar
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 
-Member = TypeVar("Member", Group, Machine)
+Entry = TypeVar("Entry", Group, Machine)
 
+MachineKey = tuple[str, str]
+"""A machine of the installation: the name of its cluster, and its own."""
 
 SAY_WHICH = "say which one (tdc: --cluster NAME)"
 LONGEST_SHOWN = 80
@@ -24,7 +23,7 @@ class UnknownName(LookupError):
 
 
 class AmbiguousName(LookupError):
-    """The name exists in several clusters, and the request says none of them."""
+    """The name exists in several clusters, and the request names no cluster."""
 
 
 def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
@@ -62,16 +61,16 @@ def _find(
     kind: str,
     name: str,
     cluster: str,
-    members: Callable[[Cluster], Mapping[str, Member]],
-) -> tuple[Cluster, Member]:
+    entries: Callable[[Cluster], Mapping[str, Entry]],
+) -> tuple[Cluster, Entry]:
     searched = [find_cluster(clusters, cluster)] if cluster else list(clusters.values())
-    found = [(each, members(each)[name]) for each in searched if name in members(each)]
+    found = [(each, entries(each)[name]) for each in searched if name in entries(each)]
     if len(found) == 1:
         return found[0]
     if found:
         homes = _listed(each.name for each, _ in found)
         raise AmbiguousName(f"{kind} {name!r} is in clusters {homes}: {SAY_WHICH}")
-    known = {each_name for each in searched for each_name in members(each)}
+    known = {each_name for each in searched for each_name in entries(each)}
     raise UnknownName(_unknown(kind, name, known) + (f" (cluster {cluster})" if cluster else ""))
 
 
