@@ -49,16 +49,16 @@ class FleetStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """One machine's delivery to one destination, and the machine's totals; `time` is Unix seconds,
-    when the machine reported them.
+class MachineDelivery:
+    """One machine's delivery: its totals, and by destination. `time` is when it reported them,
+    Unix seconds.
     """
 
     machine: str
     cluster: str
     time: float
-    destination: ReportedDestination
     counters: ReportedCounters
+    destinations: tuple[ReportedDestination, ...]
 
 
 class MonitoringOperations:
@@ -89,23 +89,19 @@ class MonitoringOperations:
     @operation("monitoring.read_delivery")
     async def read_delivery(
         self, actor: Actor, cluster: str, machine: str
-    ) -> Sequence[DeliveryRow]:
-        """Read delivery by machine and destination, from each machine's last status."""
-        return [
-            row
-            for found, known in machines_in(self._view, cluster, name=machine)
-            for row in self._delivery(found.name, known.name)
-        ]
-
-    def _delivery(self, cluster: str, machine: str) -> list[DeliveryRow]:
-        facts = self._presence.facts(cluster, machine)
-        if facts.status is None:
-            return []
-        time, counters = facts.status_time or 0.0, facts.status.counters
-        return [
-            DeliveryRow(machine, cluster, time, each, counters)
-            for each in facts.status.destinations
-        ]
+    ) -> Sequence[MachineDelivery]:
+        """Read delivery by machine, of each that has reported; raises UnknownName, …"""
+        deliveries: list[MachineDelivery] = []
+        for found, known in machines_in(self._view, cluster, name=machine):
+            facts = self._presence.facts(found.name, known.name)
+            if facts.status is not None:
+                time, status = facts.status_time or 0.0, facts.status
+                deliveries.append(
+                    MachineDelivery(
+                        known.name, found.name, time, status.counters, status.destinations
+                    )
+                )
+        return deliveries
 
 
 def _status_row(

@@ -115,10 +115,8 @@ def _require(actor: Actor, name: str) -> None:
     needed = PERMISSIONS.get(name)
     if needed is not None and needed.allows(actor):
         return
-    log.warning("refused: %s by %s, which needs %s", name, actor, needed or "a row in the table")
+    what = f"the role {needed.role} for {needed.scope}" if needed else "a row in the table"
+    log.warning("refused: %s by %s, which needs %s", name, actor, what)
     raise NotPermitted(
-        f"{name} needs the role {needed.role} for {needed.scope}; {actor.name} has the role "
-        f"{actor.role} for {actor.scope}"
-        if needed is not None
-        else f"{name} is not permitted to anyone: it has no row in the permission table"
+        f"{name} needs {what}; {actor.name} has the role {actor.role} for {actor.scope}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tdc.manager.intent.monitoring import DeliveryRow, MachineStatusRow, MonitoringOperations
+from tdc.manager.intent.monitoring import MachineDelivery, MachineStatusRow, MonitoringOperations
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.report import counters_to_wire, destination_to_wire
@@ -30,10 +30,12 @@ class MonitoringService(operators_pb2_grpc.MonitoringServicer):
         self, request: operators_pb2.DeliveryRequest, context: Context
     ) -> operators_pb2.DeliveryResponse:
         """Read delivery by machine and destination, from each machine's last status."""
-        rows = await self._monitoring.read_delivery(
+        deliveries = await self._monitoring.read_delivery(
             actor_of(context), request.cluster, request.machine
         )
-        return operators_pb2.DeliveryResponse(rows=[_delivery_row(row) for row in rows])
+        return operators_pb2.DeliveryResponse(
+            rows=[row for delivery in deliveries for row in _delivery_rows(delivery)]
+        )
 
 
 def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
@@ -53,11 +55,15 @@ def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
     )
 
 
-def _delivery_row(row: DeliveryRow) -> operators_pb2.DeliveryRow:
-    return operators_pb2.DeliveryRow(
-        machine=row.machine,
-        cluster=row.cluster,
-        time=timestamp(row.time),
-        destination=destination_to_wire(row.destination),
-        counters=counters_to_wire(row.counters),
-    )
+def _delivery_rows(delivery: MachineDelivery) -> list[operators_pb2.DeliveryRow]:
+    time, counters = timestamp(delivery.time), counters_to_wire(delivery.counters)
+    return [
+        operators_pb2.DeliveryRow(
+            machine=delivery.machine,
+            cluster=delivery.cluster,
+            time=time,
+            destination=destination_to_wire(each),
+            counters=counters,
+        )
+        for each in delivery.destinations
+    ]
