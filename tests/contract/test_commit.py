@@ -26,7 +26,6 @@ from tdc.manager.store.errors import (
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
 
-from tests.contract.conftest import Server, shared_by_module
 from tests.contract.fleets import (
     CLUSTER,
     GROUP,
@@ -41,6 +40,7 @@ from tests.contract.fleets import (
     west,
 )
 from tests.fakes.etcd_proxy import TXN, EtcdProxy
+from tests.stage.etcds import Server, shared_by_module
 
 pytestmark = shared_by_module
 
@@ -293,7 +293,7 @@ async def test_a_machine_whose_group_can_not_be_read_is_not_created_anew(
     assert found is not None
     assert "mx3" not in found.machines
     before = await small_etcd.get(machine_key("west", "mx3"))
-    with pytest.raises(UnreadableTouched, match="'mx3' is there already"):
+    with pytest.raises(UnreadableTouched, match="'mx3' already exists"):
         await commit(small_etcd, found, AddMachine("mx3", "Main_Group"), request_id="anew")
     assert await small_etcd.get(machine_key("west", "mx3")) == before
 

@@ -11,8 +11,8 @@ from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import join_token_key
 
-from tests.contract.conftest import shared_by_module
 from tests.fakes.etcd_proxy import EtcdProxy
+from tests.stage.etcds import shared_by_module
 
 pytestmark = shared_by_module
 

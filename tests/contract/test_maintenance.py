@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +15,13 @@ from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.store import commit as commit_module
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import pack
-from tdc.manager.store.errors import TokenUnknown, TokenUsed
+from tdc.manager.store.errors import TokenUnknown, TokenUsed, UnreadableStore
 from tdc.manager.store.history import MAX_AGE, History
+from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import STORE
 from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
-from tdc.manager.store.store_id import UnreadableStore, store_id
 
-from tests.contract.conftest import shared_by_module
 from tests.contract.fleets import (
     CLUSTER,
     MADE,
@@ -32,6 +32,8 @@ from tests.contract.fleets import (
     stored,
     west,
 )
+from tests.fakes.etcd import full_etcd
+from tests.stage.etcds import shared_by_module
 
 pytestmark = shared_by_module
 
@@ -92,10 +94,10 @@ async def test_history_and_tokens_are_trimmed_where_etcd_keeps_the_rest_to_root(
         done = await maintenance.round_if_due(MADE + TOKENS_KEPT + 1)
         assert done is not None
         assert (done.compacted, done.tokens) == (None, 1)
-        assert "its owner must do so" in caplog.text
+        assert "The etcd user may not compact" in caplog.text
         for _ in range(2):
-            await maintenance.mend()
-    assert caplog.text.count("its owner must watch that") == 1
+            await maintenance.repair()
+    assert caplog.text.count("The etcd user may not read how full") == 1
 
 
 async def test_old_commits_go_with_their_request_ids_but_never_the_newest(
@@ -190,3 +192,12 @@ async def test_size_and_quota_are_shown(small_etcd: EtcdClient) -> None:
     usage = await Maintenance(small_etcd, own_member=True).usage()
     assert 0 < usage.size_in_use <= usage.size
     assert not usage.nearly_full
+
+
+async def test_an_embedded_member_that_is_full_repairs_itself(tmp_path: Path) -> None:
+    async with full_etcd(tmp_path / "etcd") as client:
+        maintenance = Maintenance(client, own_member=True)
+        assert (await maintenance.usage()).nearly_full
+        await maintenance.repair()
+        await client.txn([], [Put("/tdc/t/a", b"1")])
+        assert (await maintenance.usage()).alarms == ()

@@ -11,24 +11,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
+import pytest
 import trustme
-from aetcd.rpc import (
-    AuthEnableRequest,
-    AuthRoleAddRequest,
-    AuthRoleGrantPermissionRequest,
-    AuthStub,
-    AuthUserAddRequest,
-    AuthUserGrantRoleRequest,
-    Permission,
-)
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError, EtcdRefused
 from tdc.manager.etcd.program import find_program
+from tdc.manager.etcd.stubs.auth_pb2 import Permission
+from tdc.manager.etcd.stubs.rpc_pb2 import (
+    AuthEnableRequest,
+    AuthRoleAddRequest,
+    AuthRoleGrantPermissionRequest,
+    AuthUserAddRequest,
+    AuthUserGrantRoleRequest,
+)
+from tdc.manager.etcd.stubs.rpc_pb2_grpc import AuthStub
+from tdc.manager.etcd.values import Put
 
 from tests.fakes.listening import free_port
 
 USER, PASSWORD = "manager", "correct horse"
+
+FULL_QUOTA = 2 * 1024 * 1024
+"""Bytes that the database of a `full_etcd` may take."""
 
 
 @dataclass
@@ -128,10 +133,33 @@ async def external_etcd(
         await etcd.start()
         if login:
             await _enable_login(etcd.options.endpoints[0])
-            etcd.options = replace(options, user=USER, password=PASSWORD)
+            etcd.options = replace(options, user=USER, password=PASSWORD, prefix="/tdc/")
         yield etcd
     finally:
         await etcd.stop()
+
+
+@contextlib.asynccontextmanager
+async def full_etcd(folder: Path) -> AsyncIterator[EtcdClient]:
+    """Run an etcd that has reached its quota: it accepts no more writes (NOSPACE)."""
+    arguments = (f"--quota-backend-bytes={FULL_QUOTA}",)
+    async with (
+        external_etcd(folder, arguments=arguments) as etcd,
+        EtcdClient(replace(etcd.options, quota=FULL_QUOTA)) as client,
+    ):
+        with pytest.raises(EtcdRefused, match="NOSPACE"):
+            await _fill(client)
+        yield client
+
+
+async def _fill(client: EtcdClient) -> None:
+    for _ in range(200):  # etcd looks at its size some time after a write
+        await client.txn([], [Put("/tdc/t/big", os.urandom(400_000))])
+
+
+def of_all(members: list[ExternalEtcd]) -> EtcdOptions:
+    """Options that reach all members of an etcd, the first one first."""
+    return EtcdOptions(tuple(each.options.endpoints[0] for each in members), timeout=3.0)
 
 
 @contextlib.asynccontextmanager

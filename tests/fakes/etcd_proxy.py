@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from aetcd.rpc import TxnRequest
 from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.stubs.rpc_pb2 import TxnRequest
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 TXN = "/etcdserverpb.KV/Txn"

@@ -28,8 +28,8 @@ from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import History
+from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
-from tdc.manager.store.store_id import store_id
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.tasks import running
@@ -87,7 +87,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             SettingsOperations(view, presence, history),
             FleetOperations(view),
             MonitoringOperations(view, presence),
-            TokenOperations(view, JoinStore(client), "f" * 64, lambda: "manager:7444"),
+            TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)

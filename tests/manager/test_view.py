@@ -18,7 +18,7 @@ from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import Signature
-from tdc.manager.store.store_id import store_id
+from tdc.manager.store.identity import store_id
 from tdc.manager.view.effective import SharedResolves
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.following import NotReady

@@ -11,9 +11,10 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
-import tenacity
+from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd
@@ -40,16 +41,18 @@ from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.monitoring import MonitoringService
-from tdc.manager.rpc.server import Ports, ServerIdentity, Servers
+from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import History
+from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
+from tdc.manager.store.keys import ROOT
 from tdc.manager.store.maintenance import Maintenance
-from tdc.manager.store.store_id import store_id
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
 from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
@@ -71,7 +74,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     """Serve as one manager while the body runs; yields the ports once they serve.
 
     Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
-    BadIntervals an EtcdError or a StoreError, also within an ExceptionGroup.
+    BadIntervals, an EtcdError or a StoreError, also within an ExceptionGroup.
     """
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
@@ -82,32 +85,34 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await view.ready(START_TIMEOUT)
         presence = Presence(view, shared=not options.embedded)
         sessions = AgentSessions(view, presence, intervals=_intervals(options))
-        ports: list[Ports] = []
-        servers = _servers(
-            options, authority, etcd, view, presence, sessions, lambda: ports[0].enrol
-        )
-        ports.append(
-            await servers.start(
-                options.listen_host, options.listen_port, options.enrol_port, last_ports(options)
-            )
-        )
+        servers = Servers(_server_identity(options, authority))
+        wanted = Ports(main=options.listen_port, enrol=options.enrol_port)
+        ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
+        tokens = TokenOperations(
+            view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
+        )
+        operations = _operations(etcd, view, presence, tokens)
+        await servers.start(
+            main=[*_for_operators(operations), _for_agents(sessions, authority)],
+            enrol=[_for_joining(etcd, authority, view)],
+        )
         maintenance = Maintenance(etcd, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
-        stack.enter_context(_announced(options, ports[0]))
-        yield ports[0]
+        stack.enter_context(_announced(options, ports))
+        yield ports
 
 
 async def _reach_etcd(
     stack: contextlib.AsyncExitStack, options: Options
 ) -> tuple[EtcdOptions, tuple[str, ...]]:
-    """Return how to reach etcd, and what is to be said of it; starts it where it is ours."""
+    """Return how to reach etcd, and warnings about it; starts it where it is ours."""
     if options.embedded:
         member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
         endpoint = await stack.enter_async_context(member)
         notes = (member.warning,) if member.warning else ()
-        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA), notes
+        return EtcdOptions(endpoints=(endpoint,), quota=QUOTA, prefix=ROOT), notes
     external = EtcdOptions(
         endpoints=options.etcd_endpoints,
         ca_file=options.etcd_ca,
@@ -115,34 +120,27 @@ async def _reach_etcd(
         key_file=options.etcd_key,
         user=options.etcd_user or None,
         password=options.etcd_password() or None,
+        prefix=ROOT,
     )
     return external, ()
 
 
 async def _store_id(etcd: EtcdClient) -> str:
-    async for attempt in tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type(EtcdError),
-        stop=tenacity.stop_after_delay(START_TIMEOUT),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-        before_sleep=_TellOnce(),
-        reraise=True,
-    ):
-        with attempt:
+    """Return the store's id; waits up to START_TIMEOUT for etcd.
+
+    What it waits for is logged, the same reason once, however often it is tried.
+    """
+    give_up, backoff, logged = monotonic() + START_TIMEOUT, Backoff(longest=2.0), ""
+    while True:
+        try:
             return await store_id(etcd)
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-class _TellOnce:
-    """Says in the log what is being waited for; the same reason once, however often it is tried."""
-
-    def __init__(self) -> None:
-        self._told = ""
-
-    def __call__(self, state: tenacity.RetryCallState) -> None:
-        reason = str(state.outcome.exception()) if state.outcome is not None else ""
-        if reason != self._told:
-            self._told = reason
-            log.warning("waiting for etcd, up to %g s: %s", START_TIMEOUT, reason)
+        except EtcdError as error:
+            if monotonic() > give_up:
+                raise
+            if str(error) != logged:
+                logged = str(error)
+                log.warning("waiting for etcd, up to %g s: %s", START_TIMEOUT, logged)
+        await backoff.wait()
 
 
 def _intervals(options: Options) -> Intervals:
@@ -151,48 +149,51 @@ def _intervals(options: Options) -> Intervals:
     )
 
 
-def _servers(  # the one place where all rooms meet
-    options: Options,
-    authority: Authority,
-    etcd: EtcdClient,
-    view: FleetView,
-    presence: Presence,
-    sessions: AgentSessions,
-    enrol_port: Callable[[], int],
-) -> Servers:
+def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
+    issued = authority.issue_server((*options.names, options.advertised_host))
+    return ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem)
+
+
+def _operations(
+    etcd: EtcdClient, view: FleetView, presence: Presence, tokens: TokenOperations
+) -> Operations:
+    """Make every operation; raises PermissionTableError."""
     history = History(etcd)
-    joins = JoinStore(etcd)
-    does = Operations(
-        ChangeOperations(view, CommitStore(etcd), history),
-        SettingsOperations(view, presence, history),
-        FleetOperations(view),
-        MonitoringOperations(view, presence),
-        TokenOperations(view, joins, authority.fingerprint, lambda: address(options, enrol_port())),
+    return Operations(
+        changes=ChangeOperations(view, CommitStore(etcd), history),
+        settings=SettingsOperations(view, presence, history),
+        fleet=FleetOperations(view),
+        monitoring=MonitoringOperations(view, presence),
+        tokens=tokens,
     )
-    fleet = FleetService(does.fleet, does.changes, does.tokens)
-    settings = SettingsService(does.settings)
-    changes = ChangesService(does.changes)
-    monitoring = MonitoringService(does.monitoring)
-    agents = AgentsService(sessions, authority)
-    enrolment = EnrolmentService(joins, authority, view)
-    certified = authority.issue_server((*options.names, options.advertised_host))
-    return Servers(
-        ServerIdentity(certified.certificate_pem, certified.key_pem, authority.ca_pem),
-        main=[
-            lambda server: operators_pb2_grpc.add_FleetServicer_to_server(fleet, server),
-            lambda server: operators_pb2_grpc.add_SettingsReaderServicer_to_server(
-                settings, server
-            ),
-            lambda server: operators_pb2_grpc.add_ChangesServicer_to_server(changes, server),
-            lambda server: operators_pb2_grpc.add_MonitoringServicer_to_server(monitoring, server),
-            lambda server: agents_pb2_grpc.add_AgentsServicer_to_server(agents, server),
-        ],
-        enrol=[lambda server: agents_pb2_grpc.add_EnrolmentServicer_to_server(enrolment, server)],
-    )
+
+
+def _for_operators(operations: Operations) -> list[Registration]:
+    """Carry the operations over gRPC."""
+    fleet = FleetService(operations.fleet, operations.changes, operations.tokens)
+    settings = SettingsService(operations.settings)
+    changes = ChangesService(operations.changes)
+    monitoring = MonitoringService(operations.monitoring)
+    return [
+        partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
+        partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
+        partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
+        partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
+    ]
+
+
+def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
+    service = AgentsService(sessions, authority)
+    return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
+
+
+def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:
+    service = EnrolmentService(JoinStore(etcd), authority, view)
+    return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
 
 
 def last_ports(options: Options) -> Ports | None:
-    """Return the ports of the last start; machines that know them should find us there again."""
+    """Return the ports of the last start: machines that know them should find us there again."""
     try:
         content = json.loads(durable_file.read(options.folder / LAST_PORTS))
         return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
@@ -202,7 +203,7 @@ def last_ports(options: Options) -> Ports | None:
 
 @contextlib.contextmanager
 def _announced(options: Options, ports: Ports) -> Iterator[None]:
-    """Say where this manager serves, in its log and, if asked, in a file; until the end."""
+    """Announce where this manager serves, in its log and, if asked, in a file, until the end."""
     log.info(
         "serving at %s, enrolment at %s",
         address(options, ports.main),

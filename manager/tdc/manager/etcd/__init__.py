@@ -1,5 +1,7 @@
-"""An etcd v3 client that knows nothing of this product: channel, login, calls, watch, own member.
+"""An etcd v3 client for asyncio: channel, login, calls, watch, and a member of one's own.
 
-In: endpoints and keys. Out: typed values, and changes under a prefix that survive any outage.
-Promise: every call has a deadline; a transaction is sent once; etcd's errors end here as ours.
+It knows nothing of the product and imports nothing of it but the clock and the owner of tasks.
+In: endpoints, keys, bytes. Out: typed values, and changes under a prefix that survive any outage.
+Promise: every call has a deadline; a transaction is sent once; gRPC's errors end here and become
+the few in `errors`.
 """

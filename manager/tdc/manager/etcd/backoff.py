@@ -1,30 +1,33 @@
-"""Waits between attempts that never end: growing, jittered, from the one clock of asyncio."""
+"""Waits between attempts that never end: growing, jittered, bounded."""
 
 from __future__ import annotations
 
 import asyncio
 
-from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
+from tdc.shared.edge.clock import Chance, chance
 
 
-class Pause:
-    """Await it after each failed attempt; `reset` after one that went well for a while.
+class Backoff:
+    """Wait after each failed attempt; `reset` after one that went well for a while.
 
-    For loops that hand on results in between, which a retrying call can't; the law is
-    tenacity's full jitter: a random wait up to 0.1 s, 0.2 s, 0.4 s ... up to `longest`.
+    Full jitter: a random wait of up to `first` seconds, then up to twice that, and so on, but
+    never more than `longest`. Random from zero, so that many who lost the same etcd in the same
+    moment do not come back in the same moment.
     """
 
-    def __init__(self, *, longest: float, first: float = 0.1) -> None:
-        """Take the bounds of the wait in seconds."""
-        self._wait = wait_random_exponential(multiplier=first, max=longest)
-        self._state = RetryCallState(AsyncRetrying(), None, (), {})
+    def __init__(self, *, longest: float, first: float = 0.1, chance: Chance = chance) -> None:
+        """Take the bounds of a wait in seconds."""
+        self._first = first
+        self._longest = longest
+        self._bound = first
+        self._chance = chance
 
-    async def __call__(self) -> None:
-        """Wait."""
-        seconds = self._wait(self._state)
-        self._state.attempt_number += 1
+    async def wait(self) -> None:
+        """Wait, and double the bound of the next wait."""
+        seconds = self._chance() * min(self._bound, self._longest)
+        self._bound = min(2 * self._bound, self._longest)
         await asyncio.sleep(seconds)
 
     def reset(self) -> None:
         """Begin with short waits again."""
-        self._state.attempt_number = 1
+        self._bound = self._first

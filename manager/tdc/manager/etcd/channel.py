@@ -46,6 +46,7 @@ class EtcdOptions:
     `ca_file` turns TLS on; `cert_file` and `key_file` are a client certificate (PEM).
     `user` and `password` log in where etcd has authentication enabled. `timeout` is the deadline
     of each call in seconds. `quota` is the server's ``--quota-backend-bytes`` where known.
+    `prefix` is where the caller's keys are: the error of a missing permission names it.
     """
 
     endpoints: tuple[str, ...]
@@ -56,15 +57,16 @@ class EtcdOptions:
     password: str | None = None
     timeout: float = 5.0
     quota: int | None = None
+    prefix: str = ""
 
 
 class Channels:
-    """The channels of one client: one for each endpoint, made when first needed."""
+    """The channels of one client, one for each endpoint, made when first needed."""
 
     def __init__(self, options: EtcdOptions) -> None:
         """Check the options; raises EtcdOptionsError."""
         if not options.endpoints:
-            raise EtcdOptionsError("no etcd endpoint is given; name at least one host:port")
+            raise EtcdOptionsError("no etcd endpoint is given; give at least one host:port")
         if (options.cert_file is None) != (options.key_file is None):
             raise EtcdOptionsError("a client certificate needs both its cert file and its key file")
         if options.cert_file is not None and options.ca_file is None:
@@ -117,9 +119,7 @@ def _target(endpoint: str, options: EtcdOptions) -> str:
         return endpoint
     url = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
     if url.scheme == "https" and options.ca_file is None:
-        raise EtcdOptionsError(
-            f"{endpoint} needs the CA file that etcd's certificate is checked by"
-        )
+        raise EtcdOptionsError(f"{endpoint} needs the CA file to check etcd's certificate against")
     if url.scheme == "http" and options.ca_file is not None:
         raise EtcdOptionsError(f"{endpoint} is without TLS, but a CA file is given; use https")
     try:
@@ -133,7 +133,7 @@ def _target(endpoint: str, options: EtcdOptions) -> str:
 
 
 def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
-    # A socket's path makes no valid HTTP/2 authority.
+    # A socket's path is not a valid HTTP/2 authority.
     authority = (("grpc.default_authority", "localhost"),) if target.startswith("unix:") else ()
     arguments: Sequence[tuple[str, int | str]] = (*_CHANNEL_OPTIONS, *authority)
     if options.ca_file is None or target.startswith("unix:"):
@@ -150,7 +150,7 @@ def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
 
 
 async def _is_ready(channel: grpc.aio.Channel) -> bool:
-    """Connect if needed; False once the attempt has failed or took longer than the deadline."""
+    """Connect if needed; False if that fails or takes longer than CONNECT_TIMEOUT."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             state = channel.get_state(try_to_connect=True)

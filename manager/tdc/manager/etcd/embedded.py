@@ -1,8 +1,8 @@
-"""A single etcd member of the manager's own: no server to set up, all data in one folder.
+"""A single etcd member of one's own: no server to set up, all data in one folder.
 
 The member listens on two sockets in a private folder, so it takes no port and is closed to other
-users of the machine (docs/decisions/0002-embedded-etcd.md). It is started and stopped with the
-manager; when it dies it is started again.
+users of the machine (docs/decisions/0002-embedded-etcd.md). It starts and stops with this process;
+when it dies it is started again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EmbeddedError, EtcdError
@@ -30,12 +30,13 @@ LOG = logging.getLogger(__name__)
 QUOTA = 4 * 1024**3
 """Bytes that the embedded member's database may take."""
 MAX_LOG = 8 * 1024**2
-"""Bytes at which etcd's own log begins anew; one older part is kept."""
+"""Bytes at which etcd's own log is rotated; one older part is kept."""
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 LOCK_TIMEOUT = 5.0
-"""Seconds to wait for an etcd of a manager that was killed a moment ago."""
+"""Seconds to wait for the etcd of a process that was killed a moment ago."""
 
+_NAME = "embedded"
 _SOCKET = "localhost:1"  # unix://HOST:PORT makes etcd create a socket of the name HOST:PORT
 _PEER_SOCKET = "localhost:2"
 _MAX_SOCKET_PATH = 107  # sun_path is 108 bytes with its NUL (unix(7))
@@ -45,7 +46,7 @@ _LOG_CHECK = 60.0
 class EmbeddedEtcd:
     """A supervised member. ``async with EmbeddedEtcd(folder) as endpoint:``.
 
-    `warning` says, once started, what is wrong with the etcd program in use; None if nothing is.
+    Once started, `warning` says what is wrong with the etcd program in use; None if nothing is.
     """
 
     def __init__(self, folder: Path, binary: Path | None = None, *, quota: int = QUOTA) -> None:
@@ -82,8 +83,8 @@ class EmbeddedEtcd:
     @property
     def pid(self) -> int | None:
         """The member's process, None while it is not running."""
-        running_one = self._process is not None and self._process.returncode is None
-        return self._process.pid if self._process is not None and running_one else None
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
 
     @property
     def _log_path(self) -> Path:
@@ -103,12 +104,12 @@ class EmbeddedEtcd:
             if owner != os.geteuid():
                 raise EmbeddedError(
                     f"{self.folder} belongs to another user (uid {owner}); "
-                    "run the manager as that user or choose another folder"
+                    "run as that user or choose another folder"
                 )
             self.folder.chmod(0o700)
         except OSError as error:
             raise EmbeddedError(
-                f"can't keep the embedded etcd in {self.folder}: {error}"
+                f"can't use {self.folder} for the embedded etcd: {error}"
             ) from error
 
     async def _take_lock(self, stack: contextlib.AsyncExitStack) -> int:
@@ -131,22 +132,21 @@ class EmbeddedEtcd:
     # -- the process -----------------------------------------------------------------------------
 
     async def _supervise(self, program: EtcdProgram) -> None:
-        """Start the member again whenever it ends; sooner if it ran for a while."""
-        pause = Pause(longest=10.0, first=0.2)
+        """Start the member again whenever it ends; sooner if it had run for a while."""
+        backoff = Backoff(longest=10.0, first=0.2)
         while True:
             began = monotonic()
             if self._process is not None:
                 code = await self._ended(self._process)
                 LOG.error(
-                    "the embedded etcd ended (%s); starting it again; its last words: %s (all of "
-                    "them in %s)",
+                    "the embedded etcd ended (%s), restarting it; last words: %s (full log: %s)",
                     f"signal {-code}" if code < 0 else f"exit code {code}",
                     self._last_words(),
                     self._log_path,
                 )
             if monotonic() - began > 60:
-                pause.reset()
-            await pause()
+                backoff.reset()
+            await backoff.wait()
             try:
                 await self._start(program)
             except EmbeddedError as error:
@@ -163,7 +163,7 @@ class EmbeddedEtcd:
     async def _start(self, program: EtcdProgram) -> None:
         self._process = None
         try:
-            for name in (_SOCKET, _PEER_SOCKET):  # left behind by a kill; the lock is ours
+            for name in (_SOCKET, _PEER_SOCKET):  # left over from a kill; the lock is ours
                 (self.folder / name).unlink(missing_ok=True)
             self._bound_log()
             with self._log_path.open("ab") as log:
@@ -175,7 +175,7 @@ class EmbeddedEtcd:
                     stdout=log,
                     stderr=log,
                     pass_fds=(self._lock,),
-                    start_new_session=True,  # Ctrl-C in the manager's terminal is for the manager
+                    start_new_session=True,  # Ctrl-C in our terminal is for us, not for etcd
                 )
         except OSError as error:
             raise EmbeddedError(f"can't start {program.path}: {error}") from error
@@ -205,19 +205,19 @@ class EmbeddedEtcd:
         async with EtcdClient(EtcdOptions((endpoint,), timeout=1.0)) as etcd:
             while process.returncode is None and monotonic() < give_up:
                 with contextlib.suppress(EtcdError):
-                    await etcd.get("/tdc/")
+                    await etcd.get("any key")
                     return
                 await asyncio.sleep(0.02)
         ended = "is not serving" if process.returncode is None else "ended"
         raise EmbeddedError(
-            f"the embedded etcd {ended} at its start; its last words: {self._last_words()} "
-            f"(all of them in {self._log_path})"
+            f"the embedded etcd {ended} at its start; last words: {self._last_words()} "
+            f"(full log: {self._log_path})"
         )
 
     # -- its log ---------------------------------------------------------------------------------
 
     def _bound_log(self) -> None:
-        """Begin the log anew when it is too long; etcd appends, so truncating is safe."""
+        """Rotate the log when it is too long; etcd appends, so truncating is safe."""
         with contextlib.suppress(FileNotFoundError):
             if self._log_path.stat().st_size > MAX_LOG:
                 (self.folder / "etcd.log.1").write_bytes(self._log_path.read_bytes()[-MAX_LOG:])
@@ -232,29 +232,29 @@ class EmbeddedEtcd:
 
 
 def _who_holds(lock: int, folder: Path) -> str:
-    """Return what to do about a lock that is held: by a manager, or by what one left behind."""
-    manager = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-    if manager.isdecimal() and not Path(f"/proc/{manager}").exists():
+    """Return what to do about a lock that another process holds, or the etcd that it left."""
+    owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+    if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
         return (
-            f"the etcd of a manager that has ended (process {manager}) still runs in {folder} and "
-            "does not stop: is its disk stuck, or was it frozen? End it with SIGKILL (it is the "
-            f"etcd whose working directory is {folder}), then start this manager again"
+            f"process {owner} has ended, but its etcd still runs in {folder} and does not stop: "
+            "is its disk stuck, or was it frozen? Kill it with SIGKILL (it is the etcd whose "
+            f"working directory is {folder}), then start again"
         )
     return (
-        f"another manager (process {manager or 'unknown'}) uses {folder}; stop it, or give this "
-        "one a folder of its own"
+        f"process {owner or '(unknown)'} is using {folder} for its etcd; stop it, or use another "
+        "folder"
     )
 
 
 def _arguments(quota: int) -> list[str]:
     return [
-        "--name=tdc",
+        f"--name={_NAME}",
         "--data-dir=data",
         f"--listen-client-urls=unix://{_SOCKET}",
         f"--advertise-client-urls=unix://{_SOCKET}",
         f"--listen-peer-urls=unix://{_PEER_SOCKET}",
         f"--initial-advertise-peer-urls=unix://{_PEER_SOCKET}",
-        f"--initial-cluster=tdc=unix://{_PEER_SOCKET}",
+        f"--initial-cluster={_NAME}=unix://{_PEER_SOCKET}",
         f"--quota-backend-bytes={quota}",
         "--logger=zap",
         "--log-level=warn",
@@ -262,7 +262,7 @@ def _arguments(quota: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return ours without the variables that etcd would take for flags."""
+    """Return our environment without the variables that etcd would take for flags."""
     kept = {"ETCD_UNSUPPORTED_ARCH"}
     return {
         name: value
@@ -277,7 +277,7 @@ def _reachable(folder: Path) -> Iterator[str]:
     if len(os.fsencode(folder / _SOCKET)) <= _MAX_SOCKET_PATH:
         yield f"unix:{folder / _SOCKET}"
         return
-    with tempfile.TemporaryDirectory(prefix="tdc-") as private:
+    with tempfile.TemporaryDirectory(prefix="etcd-") as private:
         link = Path(private) / "etcd"
         link.symlink_to(folder, target_is_directory=True)
         if len(os.fsencode(link / _SOCKET)) > _MAX_SOCKET_PATH:

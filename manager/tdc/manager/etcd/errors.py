@@ -1,4 +1,4 @@
-"""What can go wrong with etcd, one class for each thing a caller can do about it.
+"""PURE. What can go wrong with etcd, one class for each thing a caller can do about it.
 
 Foreign exceptions (grpc, OSError) end in this folder and become these.
 """
@@ -43,7 +43,7 @@ class EtcdRefused(EtcdError):
 
 
 class Compacted(EtcdError):
-    """The wanted revision is older than etcd's last compaction; read everything anew."""
+    """The wanted revision is older than etcd's last compaction; read everything again."""
 
     def __init__(self, revision: int) -> None:
         super().__init__(f"etcd has compacted its history up to revision {revision}")

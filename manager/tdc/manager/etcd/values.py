@@ -19,7 +19,7 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a range read gave. `revision` is etcd's revision at which all of it was true."""
+    """The answer to a range read. `revision` is etcd's revision at which all of it was true."""
 
     revision: int
     cluster_id: int
@@ -71,8 +71,8 @@ class TxnResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One change seen by a watch; `value` is None for a deletion."""
+class KeyEvent:
+    """One change of one key, seen by a watch; `value` is None for a deletion."""
 
     key: str
     value: bytes | None
@@ -88,7 +88,7 @@ class WatchMessage:
 
     revision: int
     cluster_id: int
-    events: tuple[Event, ...]
+    events: tuple[KeyEvent, ...]
     more: bool
 
 
@@ -108,5 +108,5 @@ class EtcdStatus:
 
 
 def prefix_end(prefix: str) -> str:
-    """Return the first key behind all keys that start with `prefix` (ASCII, not empty)."""
+    """Return the first key after all keys that start with `prefix` (ASCII, not empty)."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)

@@ -1,8 +1,8 @@
-"""The certificate authority: made once by `tdc manager init`, then the source of every identity.
+"""The certificate authority: made once by `tdc-manager init`, then the source of every identity.
 
 In: public keys (from certificate requests) and names that the manager chose. Out: certificates.
-Promise: of a request only the public key is used; every name in a certificate is put there by
-us. A certificate is good for a client or for the server, never for both. The key file is 0600.
+Promise: only the public key of a request is used; every name in a certificate is ours. A
+certificate is good for a client or for a server, never for both. The key file is 0600.
 Failures: AuthorityMissing, AuthorityExists, AuthorityUnusable, RequestRefused.
 """
 
@@ -27,11 +27,11 @@ DAY = 86_400.0
 CA_LIFETIME = 3_653 * DAY
 SERVER_LIFETIME = 800 * DAY  # a new one is made at every start of a manager
 OPERATOR_LIFETIME = 365 * DAY
-# Renewed by the machine itself at half life. No shorter than this: while no manager answers nobody
-# can renew, and an outage over a long weekend must not cost every machine a new join token. It need
-# not be shorter: a certificate is denied at once by its enrolment, not by its end.
+# Renewed by the machine itself at half life. Not shorter: without a manager nobody can renew, and
+# an outage over a long weekend must not cost every machine a new join token. A shorter life would
+# not help either: what ends a certificate at once is its enrolment, not its expiry.
 MACHINE_LIFETIME = 14 * DAY
-BACKDATE = 300.0  # a machine's clock may be late by this many seconds
+BACKDATE = 300.0  # seconds that a machine's clock may be slow
 
 _CERTIFICATE = "ca.pem"
 _KEY = "ca-key.pem"
@@ -43,11 +43,11 @@ _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 class AuthorityMissing(Exception):
-    """There is no CA in the folder: `tdc manager init` makes it."""
+    """The folder has no CA yet: `tdc-manager init` makes it."""
 
 
 class AuthorityExists(Exception):
-    """There is a CA in the folder already; a new one would cut off every machine."""
+    """The folder already has a CA; a new one would cut off every machine."""
 
 
 class AuthorityUnusable(Exception):
@@ -82,7 +82,7 @@ class Authority:
         """Make a CA in `folder` (made 0700 if new); raises AuthorityExists, AuthorityUnusable."""
         if _parts(folder):
             raise AuthorityExists(
-                f"{folder} has a CA already; making another would cut off every machine"
+                f"{folder} already has a CA; a new one would cut off every machine"
             )
         key = ec.generate_private_key(ec.SECP256R1())
         authority = cls(_self_signed(key, clock()), key, clock)
@@ -103,7 +103,7 @@ class Authority:
             key_pem = durable_file.read(folder / _KEY)
             ca_pem = durable_file.read(folder / _CERTIFICATE)
         except durable_file.Missing:
-            raise AuthorityMissing(f"{folder} has no CA: `tdc manager init` makes one") from None
+            raise AuthorityMissing(f"{folder} has no CA: run `tdc-manager init` first") from None
         except durable_file.NotReadable as error:
             raise AuthorityUnusable(str(error)) from error
         try:
@@ -113,7 +113,7 @@ class Authority:
             raise AuthorityUnusable(f"the CA in {folder} can't be read: {error}") from None
         same = _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not same:
-            raise AuthorityUnusable(f"key and certificate of the CA in {folder} are not a pair")
+            raise AuthorityUnusable(f"key and certificate of the CA in {folder} do not match")
         return cls(certificate, key, clock)
 
     @property
@@ -157,8 +157,8 @@ class Authority:
         """
         key = ec.generate_private_key(ec.SECP256R1())
         all_names = [_server_name(name) for name in dict.fromkeys((SERVER_NAME, *names))]
-        # It begins with the CA: a clock that was wrong when the manager started, or a gateway's
-        # that is behind, must not make a server that nobody believes.
+        # It begins with the CA: a clock that was wrong when the manager started, or a slow clock of
+        # a gateway, must not make a server that nobody trusts.
         begins = self._certificate.not_valid_before_utc.timestamp()
         certificate = self._sign(
             self._builder(key.public_key(), SERVER_LIFETIME, begins=begins)
@@ -202,7 +202,7 @@ class Authority:
 
 
 def _requested_key(csr_pem: bytes | str) -> _PublicKey:
-    """Return the public key of a request that proves to hold its private half."""
+    """Return the public key of a request that proves to have its private key."""
     content = csr_pem.encode() if isinstance(csr_pem, str) else csr_pem
     if len(content) > _MAX_REQUEST:
         raise RequestRefused("the certificate request is too long")
@@ -219,19 +219,19 @@ def _requested_key(csr_pem: bytes | str) -> _PublicKey:
     if isinstance(key, rsa.RSAPublicKey) and _RSA_LOW <= key.key_size <= _RSA_HIGH:
         return key
     raise RequestRefused(
-        "the certificate request has a key of another kind than ECDSA P-256 or P-384, "
+        "the certificate request's key must be ECDSA P-256 or P-384, "
         f"or RSA of {_RSA_LOW} to {_RSA_HIGH} bits"
     )
 
 
 def _parts(folder: Path) -> bool:
-    """Say whether there is a CA in the folder; raises AuthorityUnusable for a part of one."""
+    """Whether the folder has a CA; raises AuthorityUnusable if it has only a part of one."""
     there = {name for name in (_KEY, _CERTIFICATE) if (folder / name).exists()}
     if len(there) == 1:
         raise AuthorityUnusable(
-            f"{folder} has only {there.pop()} of a CA: `tdc manager init` was cut off, or a file "
-            f"was lost; restore it from a backup; if no machine has been enrolled, remove {folder} "
-            "and run `tdc manager init` again"
+            f"{folder} has only {there.pop()} of a CA: `tdc-manager init` was cut off, or a file "
+            "was lost. Restore it from a backup; or, if no machine has been enrolled, remove "
+            f"{folder} and run `tdc-manager init` again"
         )
     return bool(there)
 

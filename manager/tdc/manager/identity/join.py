@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tdc.shared.sync.join_token import token_text
 
 DEFAULT_LIFETIME = 600
-"""Seconds that a join token is good for, if the operator says nothing else."""
+"""Seconds that a join token is good for, by default."""
 
 MAX_LIFETIME = 7 * 86_400
 
@@ -37,8 +37,8 @@ def new_token(ca_fingerprint: str) -> NewToken:
 
 
 def token_hash(text: str) -> str:
-    """Return what is stored of a token: 64 hexadecimal digits of SHA-256 over its text.
+    """What is stored of a token: SHA-256 of its text, 64 hexadecimal digits.
 
-    A slow hash is not needed: the secret is random and too long to be guessed.
+    A slow hash is not needed: the secret is random and too long to guess.
     """
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()

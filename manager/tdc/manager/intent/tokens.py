@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tdc.manager.etcd.errors import EtcdUnavailable
@@ -28,14 +27,14 @@ class TokenMade:
 
 
 class TokenOperations:
-    """Makes join tokens. `fingerprint` is that of the CA, which each token carries."""
+    """Makes join tokens, each with the CA's `fingerprint`. `enrol_address` is host:port."""
 
     def __init__(
         self,
         view: FleetView,
         joins: JoinStore,
         fingerprint: str,
-        enrol_address: Callable[[], str],
+        enrol_address: str,
         clock: Clock = wall,
     ) -> None:
         self._view = view
@@ -68,4 +67,4 @@ class TokenOperations:
         log.info(
             "%s made a join token for machine %s of cluster %s", actor.name, machine, found.name
         )
-        return TokenMade(token.text, expires, self._enrol_address())
+        return TokenMade(token.text, expires, self._enrol_address)

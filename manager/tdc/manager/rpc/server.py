@@ -1,8 +1,8 @@
 """Two gRPC servers: the main port asks for a client certificate, the enrolment port can't.
 
-In: services and the server's certificate. Out: ports that serve until `stop`.
-Promise: every service goes through the permission table; a request above its limit, a client
-that pings too often and calls without end are cut off.
+In: the server's certificate, then services. Out: ports, known before services are made, that serve
+until `stop`. Promise: every service goes through the permission table; a request above its limit, a
+client that pings too often and calls without end are cut off.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ STREAMS_PER_CONNECTION = 128
 """Most calls at a time on one connection; an agent needs two, a console a few dozen."""
 
 Registration = Callable[[grpc.aio.Server], None]
-"""Adds one service, as the generated ``add_…Servicer_to_server`` does."""
+"""Adds a service, as the generated ``add_…Servicer_to_server`` does."""
 
 
 class PortTaken(Exception):
-    """A port can't be listened on: another program has it, or the address is not ours."""
+    """A port can't be opened: another program has it, or the address is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +55,38 @@ class Ports:
 
 
 class Servers:
-    """The manager's gRPC servers. `start` once; `stop` is bounded by its grace period."""
+    """The manager's gRPC servers: `bind`, then `start`, once; `stop` is bounded by its grace."""
 
-    def __init__(
-        self,
-        identity: ServerIdentity,
-        main: Sequence[Registration],
-        enrol: Sequence[Registration],
-        guard: Guard | None = None,
-    ) -> None:
-        """Register the services; raises PermissionTableError."""
+    def __init__(self, identity: ServerIdentity) -> None:
         self._identity = identity
         self._health = health.aio.HealthServicer()
         self._main = grpc.aio.server(options=_options(REQUEST_LIMIT))
         self._enrol = grpc.aio.server(options=_options(ENROL_REQUEST_LIMIT))
-        guard = guard or Guard()
+
+    def bind(self, host: str, wanted: Ports, last: Ports | None = None) -> Ports:
+        """Take the ports; a wanted port 0 is the `last` one if it is free, else any.
+
+        Callers connect from now on and wait until `start`. Raises PortTaken.
+        """
+        own = self._identity
+        mutual = grpc_tls.server_credentials(own.certificate, own.key, own.ca)
+        one_way = grpc_tls.server_credentials(own.certificate, own.key, None)
+        last = last or Ports(0, 0)
+        return Ports(
+            main=_listen(self._main, host, (wanted.main, last.main), mutual),
+            enrol=_listen(self._enrol, host, (wanted.enrol, last.enrol), one_way),
+        )
+
+    async def start(self, main: Sequence[Registration], enrol: Sequence[Registration]) -> None:
+        """Serve these services on the ports; raises PermissionTableError."""
+        guard = Guard()
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
             add(guard.on(self._enrol))
         guard.check()
-
-    async def start(
-        self, host: str, main_port: int, enrol_port: int, last: Ports | None = None
-    ) -> Ports:
-        """Listen; port 0 lets the system choose, but `last` is taken again where it is free.
-
-        Raises PortTaken.
-        """
-        own = self._identity
-        mutual = grpc_tls.server_credentials(own.certificate, own.key, own.ca)
-        one_way = grpc_tls.server_credentials(own.certificate, own.key, None)
-        ports = Ports(
-            main=_listen(self._main, host, (main_port, last.main if last else 0), mutual),
-            enrol=_listen(self._enrol, host, (enrol_port, last.enrol if last else 0), one_way),
-        )
         await self._main.start()
         await self._enrol.start()
-        return ports
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, take no new calls, and cut the open ones after `grace` seconds."""
@@ -129,7 +123,7 @@ def _options(request_limit: int) -> list[tuple[str, Any]]:
 def _listen(
     server: grpc.aio.Server, host: str, ports: tuple[int, int], credentials: grpc.ServerCredentials
 ) -> int:
-    """Listen on the first of `ports` or, if that is 0, on the second or on any."""
+    """Listen on the first of `ports`; if that is 0, on the second if it is free, else on any."""
     wanted, last = ports
     if wanted == 0 and last:
         with contextlib.suppress(PortTaken):
@@ -139,6 +133,6 @@ def _listen(
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise PortTaken(
-            f"can't listen on {address}: is another program on that port, or is the address "
-            f"not this machine's? ({error})"
+            f"can't listen on {address}: another program has that port, or the address is not "
+            f"this machine's ({error})"
         ) from None

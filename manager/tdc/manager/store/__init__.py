@@ -1,5 +1,6 @@
-"""The store over etcd v3: key layout, channel, watch, commits, join tokens, embedded member.
+"""The store over etcd: keys, documents, commits, history, join tokens, maintenance.
 
-In: plans and requests of this manager; other managers' writes. Out: snapshots and changes.
-Promise: one commit is one transaction, applied once; a watch never hides that it lost something.
+In: plans and requests of this manager; other managers' writes. Out: documents, records, tokens.
+Promise: one commit is one transaction, applied once; a value that can't be read is named, never
+dropped and never overwritten.
 """

@@ -1,16 +1,23 @@
 """One plan, one transaction; a lost answer is settled by request id, never applied twice.
 
-Each attempt reads the head and the documents that the plan touches at one etcd revision, and
-writes them on condition that none of them changed since and that the request id is not yet known.
-Sending such a transaction again is safe: of several copies at most one can succeed. The client
-below never sends one twice by itself.
+Each attempt reads, at one etcd revision, the head, the documents that the plan touches and the
+request id, and writes them on condition that none of them changed since. Sending such a
+transaction again is safe: of several copies at most one can succeed. The client below never sends
+one twice by itself, so an attempt ends in one of four ways:
+
+- succeeded: done;
+- a compare failed: something was written in between. The next read says what: our own earlier
+  copy (done), another commit (LostRace), or a write that is not a commit (try again);
+- refused, or certainly not sent: the error as it is, nothing was changed;
+- the answer was lost: read again, for as long as `settle_within` allows. After that the caller
+  hears that it is not known, and may send the same request id again at any time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdRefused, Reason
 from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
@@ -27,9 +34,17 @@ from tdc.manager.store.errors import (
     UnknownCluster,
     UnreadableTouched,
 )
-from tdc.manager.store.history import MAX_COMMITS, CommitRecord, Signature, pack_record, topology_of
+from tdc.manager.store.history import (
+    MAX_COMMITS,
+    CommitRecord,
+    MadeRequest,
+    Signature,
+    pack_record,
+    pack_request,
+    read_request,
+    topology_of,
+)
 from tdc.manager.store.keys import commit_key, head_key, request_key
-from tdc.manager.store.requests import MadeRequest, pack_request, read_request
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.shared.edge.clock import monotonic
 
@@ -48,7 +63,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What one commit wants: from revision `base` (0: there is no such cluster yet) to `after`.
+    """What a commit is to do: bring a cluster from revision `base` (0: not there yet) to `after`.
 
     `fingerprint` is the plan's; empty where a cluster is created.
     """
@@ -65,17 +80,17 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is stored: `made` is the revision that our request id has made, if it has."""
+    """What is stored: `made` is the revision that our request id made, None if it made none."""
 
     made: int | None
     items: dict[str, KeyValue]
 
 
 class CommitStore:
-    """Writes commits. Any number of managers may do so at a time."""
+    """Writes commits. Any number of managers may do so at the same time."""
 
     def __init__(self, etcd: EtcdClient, *, settle_within: float = 15.0) -> None:
-        """Take the client, and for how many seconds a lost answer is looked into."""
+        """`settle_within`: seconds to find out what became of a transaction without an answer."""
         self._etcd = etcd
         self._settle_within = settle_within
 
@@ -119,7 +134,7 @@ class CommitStore:
     async def _apply(self, change: _Change) -> Committed:
         """Read, check and write until it is settled."""
         sent, races, give_up = False, 0, monotonic() + self._settle_within
-        pause = Pause(longest=2.0)
+        backoff = Backoff(longest=2.0)
         while True:
             try:
                 found = await self._find(change)
@@ -128,7 +143,7 @@ class CommitStore:
                 writing = _transaction(change, found)
                 if (await self._etcd.txn(*writing)).succeeded:
                     return Committed(change.after.revision, already=False)
-                races += 1  # something changed between read and write: the next read says what
+                races += 1  # written in between: the next read says what
                 if races >= _RACES:
                     raise LostRace("the stored cluster keeps changing; nothing was changed")
             except EtcdError as error:
@@ -137,15 +152,14 @@ class CommitStore:
                     raise _plainer(error) from error
                 if monotonic() > give_up:
                     raise CommitUnsettled(
-                        f"etcd was lost while committing revision {change.after.revision} of "
-                        f"cluster {change.after.name!r} ({error}); it is not known whether the "
-                        "commit was made; the same request may be sent again and is never applied "
-                        "twice"
+                        f"lost contact with etcd while committing revision {change.after.revision} "
+                        f"of cluster {change.after.name!r} ({error}); the commit may or may not "
+                        "have been made. Send the same request again: it is never applied twice"
                     ) from error
-            await pause()
+            await backoff.wait()
 
     async def _find(self, change: _Change) -> _Found:
-        """Read all that the change is concerned with, at one etcd revision."""
+        """Read what the change compares and writes, at one etcd revision."""
         name = change.after.name
         keys = (
             request_key(name, change.record.signature.request_id),
@@ -175,7 +189,7 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     except Untouchable as error:
         raise UnreadableTouched(
             f"{error}; the commit touches it, so nothing was changed; upgrade this manager, or "
-            "mend the stored value"
+            "repair the stored value"
         ) from None
     request_id = change.record.signature.request_id
     values[head_key(name)] = pack_head(Head(revision, request_id))
@@ -185,8 +199,8 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     size = sum(len(key) + len(value) for key, value in values.items())
     if size > MAX_TRANSACTION:
         raise CommitTooLarge(
-            f"the commit needs {size} bytes in one transaction, {MAX_TRANSACTION} are possible; "
-            "nothing was changed; make it in several commits"
+            f"the commit needs {size} bytes in one transaction, more than the limit of "
+            f"{MAX_TRANSACTION}; nothing was changed; split it into several commits"
         )
     compares = [
         Unchanged(key, found.items[key].mod_revision if key in found.items else 0) for key in values
@@ -205,7 +219,7 @@ def _document(item: KeyValue) -> Document:
 
 
 def _check_base(change: _Change, head: Document | None) -> None:
-    """Refuse a change whose base is not what is stored."""
+    """Raise what refuses a change whose base is not what is stored."""
     name = change.after.name
     if head is not None and head.head is None:
         raise UnreadableTouched(f"{head.unreadable[0]}; nothing was changed")
@@ -213,17 +227,17 @@ def _check_base(change: _Change, head: Document | None) -> None:
     if stored == change.base:
         return
     if change.base == 0:
-        raise ClusterExists(f"there is a cluster {name!r} already, at revision {stored}")
+        raise ClusterExists(f"cluster {name!r} already exists, at revision {stored}")
     if stored == 0:
-        raise UnknownCluster(f"there is no cluster {name!r} in the store")
+        raise UnknownCluster(f"cluster {name!r} does not exist in the store")
     raise LostRace(
         f"another commit came first: cluster {name!r} is at revision {stored}, the plan was made "
-        f"on {change.base}; nothing was changed; plan anew"
+        f"on {change.base}; nothing was changed; make a new plan"
     )
 
 
 def _plainer(error: EtcdError) -> Exception:
     """Return what the caller should see of an error after which nothing was changed."""
     if isinstance(error, EtcdRefused) and error.reason is Reason.TOO_LARGE:
-        return CommitTooLarge(f"{error}; nothing was changed; make it in several commits")
+        return CommitTooLarge(f"{error}; nothing was changed; split it into several commits")
     return error

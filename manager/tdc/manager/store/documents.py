@@ -46,7 +46,7 @@ class Unreadable:
 
     def __str__(self) -> str:
         where = f"entry {self.entry!r} of {self.key}" if self.entry is not None else self.key
-        # A foreign key or entry may hold bytes that are no text; what is said of it must be.
+        # A foreign key or entry may hold bytes that are not text; this sentence must be text.
         words = f"{where} can't be read: {self.reason}"
         return words.encode("utf-8", "backslashreplace").decode()
 
@@ -96,7 +96,7 @@ def read_document(key: str, raw: bytes) -> Document | Unreadable:
     """Read one value under `keys.CLUSTERS`; an Unreadable alone for a key of no known form."""
     document_key = parse_document_key(key)
     if document_key is None or not _may_be_called(Level.CLUSTER, document_key.cluster):
-        return Unreadable(key, None, "no value of this layout has such a key")
+        return Unreadable(key, None, "this layout has no such key")
     try:
         return _READ[document_key.part](document_key, unpack(raw))
     except Damaged as error:
@@ -147,7 +147,7 @@ def _entries(
     for name, entry in entries.items():
         try:
             if not _may_be_called(level, name):
-                raise Damaged(f"no {level} can have that name")
+                raise Damaged(f"that is not a valid name of a {level}")
             if shard_of(name, shards) != key.shard:
                 raise Damaged("it is in the wrong shard")
             if not isinstance(entry, dict):
@@ -183,7 +183,7 @@ def stored_from(entry: Mapping[str, object]) -> StoredSettings:
     except SettingError as error:
         raise Damaged(str(error)) from None
     if set_by.keys() != present.keys():
-        raise Damaged("the revisions in set_by are not those of its settings")
+        raise Damaged("set_by does not name the same settings as settings")
     return StoredSettings(settings, {name: count_of(set_by, name) for name in settings})
 
 

@@ -15,19 +15,18 @@ SCHEMA = 1
 COMPRESS_ABOVE = 512
 """Bytes of JSON above which a value is stored compressed."""
 MAX_UNPACKED = 64 * 1024**2
-"""Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is no value of ours."""
+"""Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is not ours."""
 
 MAX_COUNT = 2**53
-"""Largest whole number that is a value of ours: JSON readers agree up to here, and a revision
-above it would be none that etcd or a message can carry."""
+"""Largest whole number that we store: JSON readers agree on numbers up to here."""
 MAX_MOMENT = 253_402_300_800
-"""Unix seconds of the end of the year 9999; no message can carry a later time."""
+"""Unix seconds at the end of the year 9999; no message can carry a later time."""
 
-_ZLIB = b"\x01"  # no JSON text begins with it
+_ZLIB = b"\x01"  # a JSON text never begins with it
 
 
 class Damaged(Exception):
-    """Bytes that are no value of ours, or one of a newer schema; says which."""
+    """Bytes that are not a value of ours, or a value of a newer schema; says which."""
 
 
 def pack(document: Mapping[str, object]) -> bytes:
@@ -52,7 +51,7 @@ def unpack(raw: bytes) -> dict[str, object]:
         raise Damaged("it carries no schema version")
     if schema > SCHEMA:
         raise Damaged(
-            f"it has schema {_shown(schema)}, this version reads up to {SCHEMA}; upgrade it"
+            f"it has schema {_shown(schema)}, but this version reads up to {SCHEMA}; upgrade it"
         )
     return document
 
@@ -66,7 +65,7 @@ def _unfolded(raw: bytes) -> bytes:
     except zlib.error as error:
         raise Damaged(f"its compression is damaged ({error})") from None
     if not unfolding.eof:
-        raise Damaged("it is cut off or unfolds to more than any value of ours")
+        raise Damaged("it is cut off, or unfolds to more than any value of ours")
     return text
 
 
@@ -79,7 +78,7 @@ def text_of(document: Mapping[str, object], name: str) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Say whether a string is text: JSON and foreign keys can hold halves of surrogate pairs."""
+    """Whether a string is text: JSON and foreign keys can hold halves of surrogate pairs."""
     try:
         value.encode()
     except UnicodeEncodeError:

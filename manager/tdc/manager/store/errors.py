@@ -1,7 +1,7 @@
 """What can go wrong in the store, one class for each thing a caller can do about it.
 
-What etcd itself can do wrong is in `tdc.manager.etcd.errors`.
-The text says what happened, what it means and what to do.
+What can go wrong with etcd itself is in `tdc.manager.etcd.errors`. The texts say what happened,
+what it means and what to do.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ class StoreError(Exception):
 
 
 class LostRace(StoreError):
-    """Another commit came first; nothing was changed. Plan anew on the cluster as it is now."""
+    """Another commit came first; nothing was changed. Make a new plan."""
 
 
 class ClusterExists(StoreError):
-    """There is a cluster of that name already; nothing was changed."""
+    """A cluster of that name already exists; nothing was changed."""
 
 
 class UnknownCluster(StoreError):
-    """There is no cluster of that name in the store."""
+    """No cluster of that name exists in the store."""
 
 
 class UnreadableTouched(StoreError):
@@ -36,7 +36,7 @@ class NothingToCommit(StoreError):
 
 
 class CommitUnsettled(StoreError):
-    """etcd was lost while committing and it is not known whether the commit was made.
+    """Contact with etcd was lost while committing: the commit may or may not have been made.
 
     Asking again with the same request id is safe: it is never made twice.
     """
@@ -46,8 +46,12 @@ class RequestIdReused(StoreError):
     """The request id has made another commit already; this one was not made."""
 
 
+class UnreadableStore(StoreError):
+    """The store was written by a newer version, or its first key is damaged."""
+
+
 class TokenUnknown(StoreError):
-    """The join token is not known: mistyped, made by another manager's store, or long gone."""
+    """The join token is not known: mistyped, of another store, or long expired."""
 
 
 class TokenUsed(StoreError):

@@ -1,7 +1,11 @@
 """The history of a cluster: commit records, newest first, bounded by count and age.
 
 A record is written in its commit's own transaction. The bounds: MAX_COMMITS a cluster (kept by
-each commit) and MAX_AGE (kept by maintenance). A request id is remembered as long as its record.
+each commit) and MAX_AGE (kept by maintenance).
+
+Beside each record is what its request id made, kept as long. A request id belongs to one commit:
+sent again with the same plan it is a repeated question, and gets the first answer; with another
+plan it is a mistake of the caller, and must not pass for done.
 """
 
 from __future__ import annotations
@@ -24,8 +28,8 @@ from tdc.manager.store.encoding import (
     text_of,
     unpack,
 )
+from tdc.manager.store.errors import RequestIdReused
 from tdc.manager.store.keys import commit_key, commits_prefix, parse_commit_key, request_key
-from tdc.manager.store.requests import MadeRequest, read_request
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError
@@ -59,8 +63,29 @@ class CommitRecord:
     machines_changed: int
 
 
+@dataclass(frozen=True, slots=True)
+class MadeRequest:
+    """The revision that a request id made, when (Unix seconds), and its plan's fingerprint.
+
+    The fingerprint is empty for the creation of a cluster, None where it was not kept.
+    """
+
+    revision: int
+    time: float
+    fingerprint: str | None
+
+    def revision_of(self, fingerprint: str) -> int:
+        """Return the revision, if it was made of that plan; raises RequestIdReused."""
+        if self.fingerprint is None or self.fingerprint == fingerprint:
+            return self.revision
+        raise RequestIdReused(
+            f"this request id already made revision {self.revision}, with another plan; nothing "
+            "was changed now; use a new request id for each commit"
+        )
+
+
 class History:
-    """Reads commit records."""
+    """Reads commit records, and what request ids made."""
 
     def __init__(self, etcd: EtcdClient) -> None:
         self._etcd = etcd
@@ -82,7 +107,7 @@ class History:
         return tuple(_read(item) for item in found)
 
     async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
-        """Return one record, None if it was never made or is out of history's bounds."""
+        """Return one record; None if it was never made or history no longer has it."""
         item = await self._etcd.get(commit_key(cluster, revision))
         return _read(item) if item else None
 
@@ -91,7 +116,7 @@ class History:
     ) -> tuple[CommitRecord | Unreadable, ...]:
         """Return the records of revisions above `low` up to `high`, newest first.
 
-        What is missing of them is out of history's bounds: compare their number.
+        Fewer than high - low means that history no longer has the rest.
         """
         below = await self.commits(cluster, before=high + 1, limit=max(0, high - low))
         first = commit_key(cluster, low)
@@ -158,6 +183,24 @@ def read_record(raw: bytes) -> CommitRecord:
     )
 
 
+def pack_request(made: MadeRequest) -> bytes:
+    """Return the bytes of it."""
+    fields: dict[str, object] = {"revision": made.revision, "time": made.time}
+    if made.fingerprint is not None:
+        fields["fingerprint"] = made.fingerprint
+    return pack(fields)
+
+
+def read_request(raw: bytes) -> MadeRequest:
+    """Read it; raises Damaged."""
+    document = unpack(raw)
+    return MadeRequest(
+        revision=count_of(document, "revision"),
+        time=moment_of(document, "time"),
+        fingerprint=text_of(document, "fingerprint") if "fingerprint" in document else None,
+    )
+
+
 def _plain_change(change: LevelChange) -> dict[str, object]:
     fields: dict[str, object] = {
         "level": str(change.key.level),
@@ -193,7 +236,7 @@ def _key_from(item: Mapping[str, object]) -> LevelKey:
     try:
         return LevelKey(Level(text_of(item, "level")), text_of(item, "name"))
     except ValueError:
-        raise Damaged(f"{item.get('level')!r} is no level") from None
+        raise Damaged(f"{item.get('level')!r} is not a level") from None
 
 
 def _plain_topology(change: TopologyChange) -> dict[str, object]:

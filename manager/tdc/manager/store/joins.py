@@ -1,4 +1,4 @@
-"""Join tokens and enrolments: a token lets one machine enrol once, whoever asks how often.
+"""Join tokens and enrolments: a token lets one machine enrol once, however often it is sent.
 
 A token is known by its hash only. Redeeming is one transaction: the token is marked used and the
 machine's enrolment is written, or neither. Of two racing calls exactly one wins.
@@ -33,8 +33,11 @@ class JoinToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
-    """The valid enrolment of a machine: certificates of another id are denied."""
+class ValidEnrolment:
+    """The one enrolment of a machine that is good: certificates of any other id are denied.
+
+    `at` is Unix seconds.
+    """
 
     id: str
     at: float
@@ -58,7 +61,7 @@ class JoinStore:
     async def add(self, token_hash: str, token: JoinToken) -> None:
         """Store a new token by its hash; raises an EtcdError, then the token may not be valid.
 
-        Writing the same token again is harmless until it is used; used, it stays used.
+        Writing the same token again is harmless: a used token stays used.
         """
         key = join_token_key(token_hash)
         await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_token(StoredToken(token)))])
@@ -99,10 +102,10 @@ class JoinStore:
             raise _Raced("the join token changed meanwhile")
         return token
 
-    async def enrolment(self, cluster: str, machine: str) -> Enrolment | None:
+    async def enrolment(self, cluster: str, machine: str) -> ValidEnrolment | None:
         """Return the valid enrolment of a machine, None if it never enrolled.
 
-        Raises Damaged if it can't be read: then nobody may be let in by it.
+        Raises Damaged if it can't be read: then nobody may be let in.
         """
         item = await self._etcd.get(enrolment_key(cluster, machine))
         return read_enrolment(item.value) if item else None
@@ -115,7 +118,7 @@ class _Raced(EtcdUnavailable):
 def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken:
     if item is None:
         raise TokenUnknown(
-            "the join token is not known; check that it was copied whole, or make a new one with "
+            "unknown join token; check that it was copied whole, or make a new one with "
             "`tdc machine token`"
         )
     try:
@@ -166,7 +169,7 @@ def read_token(raw: bytes) -> StoredToken:
     return StoredToken(token, text_of(document, "used_by"), moment_of(document, "used_at"))
 
 
-def read_enrolment(raw: bytes) -> Enrolment:
+def read_enrolment(raw: bytes) -> ValidEnrolment:
     """Read an enrolment; raises Damaged."""
     document = unpack(raw)
-    return Enrolment(text_of(document, "id"), moment_of(document, "at"))
+    return ValidEnrolment(text_of(document, "id"), moment_of(document, "at"))

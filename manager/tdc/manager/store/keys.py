@@ -1,4 +1,4 @@
-"""PURE. Every key of the store, in one place (docs/store.md says what is behind each).
+"""PURE. Every key of the store, in one place (docs/store.md says what each holds).
 
 A cluster is spread over a fixed number of documents, so that a commit that touches ten thousand
 machines is still far below etcd's 128 operations a transaction. Keys are ASCII; names are
@@ -81,12 +81,12 @@ def machine_key(cluster: str, machine: str) -> str:
 
 
 def shard_of(name: str, shards: int) -> int:
-    """Return the shard of a name: the first 4 bytes of its SHA-256, modulo the number."""
+    """The shard of a name: the first 4 bytes of its SHA-256, modulo the number of shards."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % shards
 
 
 def parse_document_key(key: str) -> DocumentKey | None:
-    """Return which document a key is; None for a key that this layout does not have."""
+    """Return which document a key holds; None for a key that this layout does not have."""
     if not key.startswith(CLUSTERS) or not key.isascii():
         return None
     cluster, *rest = key.removeprefix(CLUSTERS).split("/")

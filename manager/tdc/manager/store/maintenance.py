@@ -1,7 +1,9 @@
 """What keeps the store small: compaction, old history, used tokens; and how full it is.
 
-One manager at a time does it, by a key with a time and a compare, without a lease (a store that
-is full grants none). Two that do it at once do no harm: each step only removes what is due.
+One manager at a time does a round: it claims the round by a compare-and-set of one key that holds
+the time of the last. There is no lease, because a full store grants none, and full is when this
+matters most. Two managers in the same round do no harm: each step removes only what is due, and
+only as it was read.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ EVERY = 3_600.0
 """Seconds between two rounds; a round compacts to where the round before it found the store, so
 that at least this much of etcd's own history stays."""
 TOKENS_KEPT = 86_400.0
-"""Seconds that a used or expired token is told apart from an unknown one."""
+"""Seconds that a used or expired token is kept, so that its use is refused by that name."""
 NEARLY_FULL = 0.8
-"""Share of the quota above which it is said loudly."""
+"""Share of the quota above which every look logs an error."""
 _LOOK_EVERY = 60.0
 _PAGE = 50  # entries read at a time, and deleted in one transaction; etcd takes 128 operations
 
@@ -46,7 +48,7 @@ class Usage:
 
     @property
     def nearly_full(self) -> bool:
-        """Whether an operator must do something before etcd takes no more writes."""
+        """Whether an operator must act before etcd accepts no more writes."""
         full = self.quota is not None and self.size_in_use > NEARLY_FULL * self.quota
         return full or "NOSPACE" in self.alarms
 
@@ -62,23 +64,23 @@ class Round:
 
 
 class Maintenance:
-    """Maintains one store. `own_member` says that the etcd is embedded, ours alone."""
+    """Maintains one store. `own_member`: the etcd is embedded, so it is ours alone."""
 
     def __init__(self, etcd: EtcdClient, *, own_member: bool, clock: Clock = wall) -> None:
         """Take the client and a clock that gives Unix seconds."""
         self._etcd = etcd
         self._own_member = own_member
         self._clock = clock
-        self._told_unseen = False
+        self._unseen_logged = False
 
     async def run(self) -> None:
-        """Do rounds for ever, each due one in one of the managers."""
+        """Look for ever: do a round if it is due, repair the member if it is ours."""
         while True:
             try:
                 await self.round_if_due(self._clock())
-                await self.mend()
+                await self.repair()
             except EtcdError as error:
-                LOG.warning("maintenance of the store waits for etcd: %s", error)
+                LOG.warning("store maintenance is waiting for etcd: %s", error)
             await asyncio.sleep(_LOOK_EVERY)
 
     async def usage(self) -> Usage:
@@ -87,9 +89,9 @@ class Maintenance:
         return Usage(status.size, status.size_in_use, status.quota, status.alarms)
 
     async def round_if_due(self, now: float) -> Round | None:
-        """Do a round if the last one of any manager is long enough ago; None if it is not.
+        """Do a round if the last, by any manager, is EVERY seconds ago; None if it is not.
 
-        A last round in the future (a clock was wrong) does not hold the next one up.
+        A last round in the future (a clock was wrong) does not delay the next.
         """
         read = await self._etcd.range(MAINTENANCE)
         item = next((each for each in read.items if each.key == MAINTENANCE), None)
@@ -100,47 +102,47 @@ class Maintenance:
         expected = item.mod_revision if item else 0
         result = await self._etcd.txn([Unchanged(MAINTENANCE, expected)], [Put(MAINTENANCE, claim)])
         if not result.succeeded:
-            return None  # another manager was quicker
+            return None  # another manager came first
         return await self._round(now, last_revision, read.revision)
 
     async def _round(self, now: float, last_revision: int, revision: int) -> Round:
         commits, requests = await self._trim_history(now)
         tokens = await self._trim(JOIN_TOKENS, partial(_token_over, now=now))
-        # A revision beyond the store's is of another store: an older backup was restored.
+        # A revision beyond the store's is from before an older backup was restored.
         compacted = last_revision if 0 < last_revision < revision else None
         if compacted is not None and not await self._compacts(compacted):
             compacted = None
         return Round(compacted, commits, requests, tokens)
 
     async def _compacts(self, revision: int) -> bool:
-        """Compact; False where etcd keeps that to its owner, which is said."""
+        """Compact; False, with a warning, where etcd does not let our user do that."""
         try:
             await self._etcd.compact(revision)
         except EtcdRefused as error:
             if error.reason is not Reason.PERMISSION:
                 raise
             LOG.warning(
-                "etcd does not let the manager's user compact: its owner must do so, by "
-                "--auto-compaction-retention, or its database grows until it is full"
+                "The etcd user may not compact. Ask the etcd administrator to set "
+                "--auto-compaction-retention; without it the database grows until it is full."
             )
             return False
         return True
 
-    async def mend(self) -> None:
-        """Say when the store is nearly full; an embedded member that is full is given space.
+    async def repair(self) -> None:
+        """Log an error when the store is nearly full; make space in an embedded member.
 
-        Defragmenting stops a member for a moment, so an external etcd's is left to its owner.
+        Defragmenting stops a member for a moment, so an external etcd is left to its administrator.
         """
         try:
             usage = await self.usage()
         except EtcdRefused as error:
             if self._own_member or error.reason is not Reason.PERMISSION:
                 raise
-            if not self._told_unseen:
-                self._told_unseen = True
+            if not self._unseen_logged:
+                self._unseen_logged = True
                 LOG.warning(
-                    "etcd does not tell the manager's user how full it is (from 3.5.28 on it tells "
-                    "root alone): its owner must watch that"
+                    "The etcd user may not read how full etcd is (from 3.5.28 on only root may). "
+                    "Ask the etcd administrator to monitor its size and quota."
                 )
             return
         if usage.nearly_full:
@@ -167,7 +169,7 @@ class Maintenance:
         """Delete old records and request ids, but of each cluster never the newest record.
 
         Age counts from the newest record where that is older than this manager's clock: a clock
-        that is far ahead must not make all of history old. Returns how many went of each.
+        that is far ahead must not make all of history old. Returns how many of each were deleted.
         """
         newest: dict[str, str] = {}
         for item in (await self._etcd.range(COMMITS, keys_only=True)).items:
@@ -184,7 +186,7 @@ class Maintenance:
         return commits, requests
 
     async def _time_of(self, key: str) -> float | None:
-        """Return a record's time, None if it can't be read."""
+        """Return a record's time (Unix seconds), None if it can't be read."""
         item = await self._etcd.get(key)
         try:
             return moment_of(unpack(item.value), "time") if item else None
@@ -194,10 +196,10 @@ class Maintenance:
     async def _trim(
         self, prefix: str, due: Callable[[KeyValue], bool], *, oldest_first: bool = False
     ) -> int:
-        """Delete what is due, each only as it was read; returns how many that were.
+        """Delete what is due, each only as it was read; returns how many were deleted.
 
-        A page at a time, for history may be larger than memory. With `oldest_first` the keys are
-        in order of age, and nothing is due behind a page without anything due.
+        A page at a time: history may be larger than memory. With `oldest_first` the keys are in
+        order of age, so that a page with nothing due is the last.
         """
         deleted = 0
         async with contextlib.aclosing(self._etcd.pages(prefix, limit=_PAGE)) as pages:
@@ -224,7 +226,7 @@ def _last(item: KeyValue | None) -> tuple[float, int]:
 
 
 def _older(item: KeyValue, *, before: float, kept: str) -> bool:
-    """Say whether an entry's time is before; what can't be read is kept, for a newer version."""
+    """Whether an entry is from before; what can't be read is kept, for a newer version."""
     try:
         return item.key != kept and moment_of(unpack(item.value), "time") < before
     except Damaged:

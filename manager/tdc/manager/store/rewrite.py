@@ -25,7 +25,7 @@ T = TypeVar("T", Group, Machine)
 
 
 class Untouchable(Exception):
-    """A touched value is stored in a form that can't be read; says which."""
+    """A touched value is stored in a form that can't be read; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ def _check(document: Document, changed: Touched) -> None:
     for trouble in document.unreadable:
         if trouble.entry is None or trouble.entry in names:
             raise Untouchable(str(trouble))
-    # The plan did not know of it: its group can't be read. Its settings must not be written over.
+    # The plan did not know of it: its group can't be read. Its settings must not be overwritten.
     for name in sorted(changed.created & document.machines.keys()):
         raise Untouchable(
-            f"machine {name!r} is there already ({document.key}), in group "
+            f"machine {name!r} already exists ({document.key}), in group "
             f"{document.machines[name].group!r}, which can't be read or is missing"
         )

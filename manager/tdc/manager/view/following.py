@@ -14,11 +14,11 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from tdc.manager.etcd.backoff import Pause
+from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.follow import Away, FollowOptions, News, Snapshot, follow
-from tdc.manager.store.store_id import store_id
+from tdc.manager.store.identity import store_id
 from tdc.shared.edge.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -91,13 +91,13 @@ class Following:
 
         Ends with UnreadableStore where this manager must not write.
         """
-        pause = Pause(longest=3.0)
+        backoff = Backoff(longest=3.0)
         while True:
             try:
                 found = await store_id(self._etcd)
             except EtcdError as error:
                 log.warning("the store's id can't be read: %s", error)
-                await pause()
+                await backoff.wait()
                 continue
             if found != self.store_id:
                 log.error("etcd holds another store than before: %s, not %s", found, self.store_id)

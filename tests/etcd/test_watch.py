@@ -4,70 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.follow import Away, Changes, FollowOptions, News, Snapshot, follow
+from tdc.manager.etcd.follow import Away, NewValues, Snapshot
 from tdc.manager.etcd.values import Delete, Put, WatchMessage
-from tdc.shared.edge.tasks import running
 
-from tests.contract.conftest import Server, serving, shared_by_module
 from tests.fakes.etcd import external_etcd
+from tests.fakes.follower import QUICK, Follower, following
+from tests.stage.etcds import Server, serving, shared_by_module
 
 pytestmark = shared_by_module
-
-QUICK = FollowOptions(silence=1.5, compare_every=600, pause=0.3)
-
-
-@dataclass
-class Follower:
-    """A consumer: keeps all news, and the values as they stand after them."""
-
-    news: list[News] = field(default_factory=list)
-    values: dict[str, bytes] = field(default_factory=dict)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def run(self, etcd: EtcdClient, prefix: str, options: FollowOptions) -> None:
-        async with contextlib.aclosing(follow(etcd, prefix, options)) as stream:
-            async for item in stream:
-                async with self.changed:
-                    self._take(item)
-                    self.changed.notify_all()
-
-    def _take(self, item: News) -> None:
-        self.news.append(item)
-        match item:
-            case Snapshot():
-                self.values = dict(item.values)
-            case Changes():
-                for key, value in item.values.items():
-                    if value is None:
-                        self.values.pop(key, None)
-                    else:
-                        self.values[key] = value
-
-    def of(self, kind: type[News]) -> list[News]:
-        return [item for item in self.news if isinstance(item, kind)]
-
-    async def until(self, condition: object, timeout: float = 10.0) -> None:
-        async with asyncio.timeout(timeout), self.changed:
-            await self.changed.wait_for(condition)  # type: ignore[arg-type]  # any predicate
-
-    async def has(self, key: str, value: bytes | None, timeout: float = 10.0) -> None:
-        await self.until(lambda: self.values.get(key) == value, timeout)
-
-
-@contextlib.asynccontextmanager
-async def following(
-    etcd: EtcdClient, prefix: str = "/tdc/t/", options: FollowOptions = QUICK
-) -> AsyncIterator[Follower]:
-    follower = Follower()
-    async with running(follower.run(etcd, prefix, options), name="follower"):
-        await follower.until(lambda: bool(follower.news))
-        yield follower
 
 
 async def test_a_snapshot_comes_first_and_then_every_change(etcd: EtcdClient) -> None:
@@ -78,7 +28,7 @@ async def test_a_snapshot_comes_first_and_then_every_change(etcd: EtcdClient) ->
         await etcd.txn([], [Delete("/tdc/t/old")])
         await follower.has("/tdc/t/old", None)
     assert follower.values == {"/tdc/t/new": b"2"}
-    assert [type(item) for item in follower.news] == [Snapshot, Changes, Changes]
+    assert [type(item) for item in follower.news] == [Snapshot, NewValues, NewValues]
 
 
 async def test_a_transaction_arrives_whole(etcd: EtcdClient) -> None:
@@ -89,7 +39,7 @@ async def test_a_transaction_arrives_whole(etcd: EtcdClient) -> None:
         await etcd.txn([], [Put(keys[0], b"2"), Delete(keys[1])])
         await follower.has(keys[1], None)
         await follower.has(keys[0], b"2")
-    first, second = [item for item in follower.news if isinstance(item, Changes)]
+    first, second = [item for item in follower.news if isinstance(item, NewValues)]
     assert set(first.values) == set(keys)
     assert dict(second.values) == {keys[0]: b"2", keys[1]: None}
     assert second.revision == first.revision + 1
@@ -196,7 +146,7 @@ async def test_an_event_that_never_came_is_healed_by_comparing(small_etcd: EtcdC
         await follower.has("/tdc/t/unseen", b"1")
         snapshots = [item for item in follower.news if isinstance(item, Snapshot)]
     assert not follower.of(Away)
-    assert "comparison" in snapshots[-1].why
+    assert "periodic check" in snapshots[-1].why
 
 
 async def _busy(etcd: EtcdClient, follower: Follower) -> None:
@@ -210,7 +160,7 @@ async def test_the_comparison_is_silent_when_nothing_was_missed(small_etcd: Etcd
     async with following(small_etcd, options=replace(QUICK, compare_every=0.0)) as follower:
         await _busy(small_etcd, follower)
         await asyncio.sleep(QUICK.silence / 3 + 0.1)  # until a sign of life, and its comparison
-    assert len(follower.of(Changes)) == 20
+    assert len(follower.of(NewValues)) == 20
     assert len(follower.of(Snapshot)) == 1
 
 
@@ -228,7 +178,7 @@ async def test_events_that_are_still_on_their_way_are_not_taken_for_lost(
         following(etcd, options=replace(QUICK, compare_every=0.0)) as follower,
     ):
         await _busy(small_etcd, follower)
-    assert len(follower.of(Changes)) == 20
+    assert len(follower.of(NewValues)) == 20
     assert len(follower.of(Snapshot)) == 1
 
 

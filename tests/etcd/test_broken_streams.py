@@ -8,12 +8,12 @@ import sys
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import Compacted
-from tdc.manager.etcd.follow import Away, Changes, Snapshot
+from tdc.manager.etcd.follow import Away, NewValues, Snapshot
 from tdc.manager.etcd.values import Put
 
-from tests.contract.conftest import shared_by_module
-from tests.contract.test_watch import following
 from tests.fakes.etcd_proxy import WATCH, EtcdProxy
+from tests.fakes.follower import following
+from tests.stage.etcds import shared_by_module
 
 pytestmark = shared_by_module
 
@@ -63,8 +63,8 @@ async def test_revisions_split_into_fragments_arrive_whole_and_in_order(
 
     proxy.before_watch = many_megabytes
     async with EtcdClient(proxy.options) as client, following(client) as follower:
-        await follower.until(lambda: len(follower.of(Changes)) == 8)
-    changes = [item for item in follower.news if isinstance(item, Changes)]
+        await follower.until(lambda: len(follower.of(NewValues)) == 8)
+    changes = [item for item in follower.news if isinstance(item, NewValues)]
     assert [change.revision for change in changes] == written
     assert {len(change.values) for change in changes} == {3}
     assert not follower.of(Away)
@@ -93,4 +93,4 @@ async def test_one_process_holds_the_stubs_and_everything_else_that_speaks_grpc(
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout == "kv.proto\n"
+    assert done.stdout == "tdc/manager/etcd/stubs/kv.proto\n"

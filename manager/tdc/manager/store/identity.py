@@ -1,4 +1,4 @@
-"""The store's own id: made once, read by every manager, so that another store is recognised."""
+"""The store's own id: made once, read by every manager, so that a different store is recognised."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import uuid
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Put, Unchanged
 from tdc.manager.store.encoding import Damaged, pack, text_of, unpack
-from tdc.manager.store.errors import StoreError
+from tdc.manager.store.errors import UnreadableStore
 from tdc.manager.store.keys import STORE
 
 
-class UnreadableStore(StoreError):
-    """The store was written by a newer version, or its first key is damaged."""
-
-
 async def store_id(etcd: EtcdClient) -> str:
-    """Return the store's id; the first manager that asks makes it.
+    """Return the store's id; the first manager to ask makes it.
 
     Raises UnreadableStore, or an EtcdError; after EtcdAnswerLost asking again is safe.
     """
@@ -24,7 +20,7 @@ async def store_id(etcd: EtcdClient) -> str:
     if item is None:
         made = pack({"id": uuid.uuid4().hex})
         await etcd.txn([Unchanged(STORE, 0)], [Put(STORE, made)])
-        item = await etcd.get(STORE)  # ours, or another manager's that was quicker
+        item = await etcd.get(STORE)  # ours, or that of another manager who came first
     if item is None:
         raise UnreadableStore(f"{STORE} was deleted while this manager started; start it again")
     try:

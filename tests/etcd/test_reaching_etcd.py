@@ -15,13 +15,12 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdOptionsError, EtcdRefused, EtcdUnavailable, Reason
 from tdc.manager.etcd.follow import Away, Snapshot
 from tdc.manager.etcd.values import Put, Unchanged
-from tdc.manager.store.maintenance import Maintenance
 
-from tests.contract.conftest import Server, shared_by_module
-from tests.contract.test_watch import following
-from tests.fakes.etcd import PASSWORD, external_etcd
+from tests.fakes.etcd import FULL_QUOTA, PASSWORD, external_etcd, full_etcd
 from tests.fakes.etcd_proxy import WATCH, etcd_proxy
+from tests.fakes.follower import following
 from tests.fakes.listening import free_port
+from tests.stage.etcds import Server, shared_by_module
 
 pytestmark = shared_by_module
 
@@ -91,7 +90,7 @@ async def test_a_wrong_password_and_a_missing_login_are_told(tmp_path: Path) -> 
             assert caught.value.reason is Reason.LOGIN
             assert PASSWORD not in str(caught.value)
         async with EtcdClient(replace(etcd.options, user=None, password=None)) as client:
-            with pytest.raises(EtcdRefused, match="give the manager's etcd user") as caught:
+            with pytest.raises(EtcdRefused, match="requires a login") as caught:
                 await client.txn([], [Put("/tdc/a", b"1")])
             assert caught.value.reason is Reason.LOGIN
         async with EtcdClient(etcd.options) as client:
@@ -145,27 +144,17 @@ async def test_an_etcd_that_takes_small_requests_only_refuses_for_certain(
         assert caught.value.reason is Reason.TOO_LARGE
 
 
-async def test_a_full_store_says_what_to_do_and_is_mended(tmp_path: Path) -> None:
-    """NOSPACE: writes are refused with the way out, reads go on; an own member mends itself."""
-    quota = 2 * 1024 * 1024
-    arguments = (f"--quota-backend-bytes={quota}",)
-
-    async def fill(client: EtcdClient) -> None:
-        for _ in range(200):  # etcd looks at its size some time after a write
-            await client.txn([], [Put("/tdc/t/big", os.urandom(400_000))])
-
-    async with (
-        external_etcd(tmp_path / "etcd", arguments=arguments) as etcd,
-        EtcdClient(replace(etcd.options, quota=quota)) as client,
-    ):
+async def test_a_full_store_says_what_to_do_and_is_repaired_that_way(tmp_path: Path) -> None:
+    """NOSPACE: writes are refused with the way out, reads go on, and the way out works."""
+    async with full_etcd(tmp_path / "etcd") as client:
         with pytest.raises(EtcdRefused, match=r"NOSPACE.*defragment.*alarm disarm") as caught:
-            await fill(client)
+            await client.txn([], [Put("/tdc/t/a", b"1")])
         assert caught.value.reason is Reason.NO_SPACE
         assert await client.get("/tdc/t/big") is not None
         status = await client.status()
-        assert (status.alarms, status.quota) == (("NOSPACE",), quota)
-        maintenance = Maintenance(client, own_member=True)
-        assert (await maintenance.usage()).nearly_full
-        await maintenance.mend()
+        assert (status.alarms, status.quota) == (("NOSPACE",), FULL_QUOTA)
+        await client.compact(status.revision, wait=True)
+        await client.defragment()
+        await client.disarm()
         await client.txn([], [Put("/tdc/t/a", b"1")])
-        assert (await maintenance.usage()).alarms == ()
+        assert (await client.status()).alarms == ()

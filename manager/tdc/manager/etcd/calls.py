@@ -1,0 +1,171 @@
+"""Calls to etcd over a connected channel: login, deadline, and which of them may be repeated.
+
+A read moves on to the next endpoint until one answers. A transaction is sent once: when its
+answer is lost, that is what the caller hears (`EtcdAnswerLost`), because only the caller can find
+out what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+from tdc.manager.etcd.channel import Channels, EtcdOptions
+from tdc.manager.etcd.errors import EtcdError, EtcdRefused, EtcdSilent, EtcdUnavailable, Reason
+from tdc.manager.etcd.grpc_errors import details_of, not_answered, token_refused, translated
+from tdc.manager.etcd.stubs import rpc_pb2, rpc_pb2_grpc
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Method = Callable[[grpc.aio.Channel], "grpc.aio.UnaryUnaryMultiCallable[Request, Answer]"]
+"""Which method of etcd on a channel, as the generated stubs have it."""
+
+Metadata = tuple[tuple[str, str], ...]
+# Go's WithRequireLeader: a member cut off from its leader ends the stream instead of going quiet.
+_HAS_LEADER = (("hasleader", "true"),)
+
+
+class Calls:
+    """The calls of one client: its channels and its login."""
+
+    def __init__(self, options: EtcdOptions) -> None:
+        """Take the options; raises EtcdOptionsError. Nothing is connected yet."""
+        self._options = options
+        self._channels = Channels(options)
+        self._token: Metadata | None = None
+        self._logging_in = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close the channels; calls in progress end."""
+        await self._channels.close()
+
+    async def read(
+        self,
+        method: Method[Request, Answer],
+        request: Request,
+        *,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Call what may be repeated: on each endpoint in turn until one answers."""
+        last: EtcdError | None = None
+        for _ in self._options.endpoints:
+            target, channel = await self._channels.connected()
+            try:
+                return await self._call(channel, method, request, timeout)
+            except grpc.aio.AioRpcError as error:
+                last = self._translated(error, target)
+                if not isinstance(last, EtcdUnavailable):
+                    raise last from error
+                self._channels.prefer_next(target)
+        assert last is not None  # there is at least one endpoint
+        raise last
+
+    async def transaction(self, request: rpc_pb2.TxnRequest) -> rpc_pb2.TxnResponse:
+        """Send a transaction over one connected endpoint, once."""
+        target, channel = await self._channels.connected()
+        try:
+            return await self._call(channel, _txn, request, None)
+        except grpc.aio.AioRpcError as error:
+            ours = self._translated(error, target, sent=True)
+            if not isinstance(ours, EtcdRefused):
+                self._channels.prefer_next(target)
+            raise ours from error
+
+    async def watch(
+        self, requests: AsyncIterator[rpc_pb2.WatchRequest], deadline: float
+    ) -> AsyncGenerator[rpc_pb2.WatchResponse, None]:
+        """Yield the answers of one watch stream, each within `deadline` seconds of the last.
+
+        Ends when the server ends the stream cleanly; raises an EtcdError otherwise. Closing this
+        generator ends the stream.
+        """
+        target, channel = await self._channels.connected()
+        metadata = (*_HAS_LEADER, *await self._login(channel))
+        call = rpc_pb2_grpc.WatchStub(channel).Watch(requests, metadata=metadata)
+        answers = call.__aiter__()
+        try:
+            while True:
+                async with asyncio.timeout(deadline):
+                    answer = await anext(answers, None)
+                if answer is None:
+                    return
+                yield answer
+        except TimeoutError:
+            self._channels.prefer_next(target)
+            raise EtcdSilent(
+                f"etcd at {target} gave no sign of life for {deadline:g} s; "
+                "it is frozen, overloaded, or the network drops its packets"
+            ) from None
+        except grpc.aio.AioRpcError as error:
+            self._channels.prefer_next(target)
+            raise self._translated(error, target) from error
+        finally:
+            call.cancel()
+
+    def _translated(
+        self, error: grpc.aio.AioRpcError, target: str, *, sent: bool = False
+    ) -> EtcdError:
+        return translated(error, target, sent=sent, prefix=self._options.prefix)
+
+    async def _call(
+        self,
+        channel: grpc.aio.Channel,
+        method: Method[Request, Answer],
+        request: Request,
+        timeout: float | None,
+    ) -> Answer:
+        """Call with login and deadline.
+
+        A refused token is renewed once and the call repeated: etcd checks the token before it
+        proposes anything, so such a call was certainly not executed.
+        """
+        call = method(channel)
+        deadline = self._options.timeout if timeout is None else timeout
+        login = await self._login(channel)
+        try:
+            return await call(request, timeout=deadline, metadata=(*_HAS_LEADER, *login))
+        except grpc.aio.AioRpcError as error:
+            if self._options.user is None or not token_refused(error):
+                raise
+        renewed = await self._login(channel, refused=login)
+        return await call(request, timeout=deadline, metadata=(*_HAS_LEADER, *renewed))
+
+    async def _login(self, channel: grpc.aio.Channel, refused: Metadata | None = None) -> Metadata:
+        """Return the token as call metadata; a new one if there is none or it was `refused`.
+
+        Empty without a user, or where etcd asks for no login. Calls that find the token refused
+        at the same time share one new login: each costs etcd a password hash.
+        """
+        if self._options.user is None:
+            return ()
+        async with self._logging_in:
+            if self._token is None or self._token == refused:
+                self._token = await self._new_token(channel)
+            return self._token
+
+    async def _new_token(self, channel: grpc.aio.Channel) -> Metadata:
+        user, timeout = self._options.user, self._options.timeout
+        request = rpc_pb2.AuthenticateRequest(name=user, password=self._options.password)
+        try:
+            stub = rpc_pb2_grpc.AuthStub(channel)
+            answer = await stub.Authenticate(request, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            if "authentication is not enabled" in details_of(error):
+                return ()
+            if not_answered(error):
+                raise EtcdUnavailable(f"could not log in to etcd: {details_of(error)}") from error
+            raise EtcdRefused(
+                Reason.LOGIN,
+                f"etcd refused the login of user {user!r}: {details_of(error)}; "
+                "check the user and its password",
+            ) from error
+        return (("token", answer.token),)
+
+
+def _txn(
+    channel: grpc.aio.Channel,
+) -> grpc.aio.UnaryUnaryMultiCallable[rpc_pb2.TxnRequest, rpc_pb2.TxnResponse]:
+    return rpc_pb2_grpc.KVStub(channel).Txn

@@ -1,0 +1,1 @@
+"""Generated from proto/etcd by scripts/protos; not edited by hand."""

@@ -1,0 +1,5 @@
+"""The client alone, on every kind of etcd."""
+
+from tests.stage.etcds import embedded, etcd, lossy, members, proxy, server, small_etcd
+
+__all__ = ["embedded", "etcd", "lossy", "members", "proxy", "server", "small_etcd"]
