@@ -277,5 +277,5 @@ async def test_a_plan_too_large_to_be_sent_is_refused_in_words(
 ) -> None:
     await _fleet(api)
     monkeypatch.setattr(changes, "MAX_ANSWER", 100)
-    async with refused(STATUS.FAILED_PRECONDITION, "one group after another"):
+    async with refused(STATUS.FAILED_PRECONDITION, "one group at a time"):
         await api.plan(put("cluster", "c1", max_message_size=1_000))

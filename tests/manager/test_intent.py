@@ -11,7 +11,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.errors import BadRequest, NotPermitted
-from tdc.manager.intent.failures import Kind, failure_of
+from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
@@ -127,7 +127,7 @@ async def test_a_refused_operation_changes_nothing_and_is_a_denial(house: House)
     assert set(house.view.clusters) == {"c1"}
     failure = failure_of(caught.value)
     assert failure is not None
-    assert failure.kind is Kind.DENIED
+    assert failure.kind is FailureKind.DENIED
 
 
 async def test_an_actor_of_some_clusters_is_refused_by_what_reaches_further(house: House) -> None:
@@ -187,8 +187,8 @@ async def test_a_restore_beside_other_edits_is_refused_to_any_caller(house: Hous
 @pytest.mark.parametrize(
     ("level", "words"),
     [
-        (LevelAsked(None), "names a level"),
-        (LevelAsked(Level.DEFAULT, "x"), "names a level"),
+        (LevelAsked(None), "must name a level"),
+        (LevelAsked(Level.DEFAULT, "x"), "must name a level"),
         (LevelAsked(Level.MACHINE), "machine without a name"),
         (LevelAsked(Level.GROUP, "", "c1"), "group without a name"),
     ],

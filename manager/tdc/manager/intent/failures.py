@@ -1,4 +1,4 @@
-"""What kind of failure an error is, whichever room raised it: the one table that decides.
+"""What kind of failure an error is, by whichever room it was raised: one table decides.
 
 Rooms below `intent` have errors of their own, and adapters must not import those rooms. So an
 adapter asks here, and maps the few kinds to the codes of its protocol (gRPC status, HTTP status).
@@ -19,7 +19,7 @@ from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.shared.settings.schema import SettingError
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """What a client can do about a failure."""
 
     DENIED = "ask for the permission"
@@ -36,39 +36,39 @@ class Kind(Enum):
 class Failure:
     """An error as a client hears of it. `unchanged`: it is certain that nothing was changed."""
 
-    kind: Kind
+    kind: FailureKind
     sentence: str
     unchanged: bool
 
 
-_KINDS: Sequence[tuple[type[Exception], Kind]] = (
-    (intent.NotPermitted, Kind.DENIED),
-    (intent.BadRequest, Kind.WRONG_REQUEST),
-    (intent.StalePlan, Kind.CONFLICT),
-    (intent.InvalidPlan, Kind.FORBIDDEN),
-    (intent.UnknownRevision, Kind.UNKNOWN),
-    (intent.UnreadableFleet, Kind.FORBIDDEN),
-    (UnknownName, Kind.UNKNOWN),
-    (AmbiguousName, Kind.WRONG_REQUEST),
-    (SettingError, Kind.WRONG_REQUEST),
-    (EditRefused, Kind.WRONG_REQUEST),
-    (FleetError, Kind.WRONG_REQUEST),
-    (store.ClusterExists, Kind.EXISTS),
-    (store.RequestIdReused, Kind.WRONG_REQUEST),
-    (store.UnknownCluster, Kind.UNKNOWN),
-    (store.LostRace, Kind.CONFLICT),
-    (store.UnreadableTouched, Kind.FORBIDDEN),
-    (store.CommitTooLarge, Kind.FORBIDDEN),
-    (store.CommitUnsettled, Kind.UNAVAILABLE),
-    (etcd.EtcdError, Kind.UNAVAILABLE),
+_KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
+    (intent.NotPermitted, FailureKind.DENIED),
+    (intent.BadRequest, FailureKind.WRONG_REQUEST),
+    (intent.StalePlan, FailureKind.CONFLICT),
+    (intent.InvalidPlan, FailureKind.FORBIDDEN),
+    (intent.UnknownRevision, FailureKind.UNKNOWN),
+    (intent.UnreadableFleet, FailureKind.FORBIDDEN),
+    (UnknownName, FailureKind.UNKNOWN),
+    (AmbiguousName, FailureKind.WRONG_REQUEST),
+    (SettingError, FailureKind.WRONG_REQUEST),
+    (EditRefused, FailureKind.WRONG_REQUEST),
+    (FleetError, FailureKind.WRONG_REQUEST),
+    (store.ClusterExists, FailureKind.EXISTS),
+    (store.RequestIdReused, FailureKind.WRONG_REQUEST),
+    (store.UnknownCluster, FailureKind.UNKNOWN),
+    (store.LostRace, FailureKind.CONFLICT),
+    (store.UnreadableTouched, FailureKind.FORBIDDEN),
+    (store.CommitTooLarge, FailureKind.FORBIDDEN),
+    (store.CommitUnsettled, FailureKind.UNAVAILABLE),
+    (etcd.EtcdError, FailureKind.UNAVAILABLE),
 )
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """Classify `error`; None for one that no room raises on purpose: a fault of the manager."""
+    """Classify `error`; None for an error that no room raises on purpose: a fault of ours."""
     kind = next((kind for each, kind in _KINDS if isinstance(error, each)), None)
     if isinstance(error, etcd.EtcdRefused) and error.reason is etcd.Reason.NO_SPACE:
-        kind = Kind.FULL
+        kind = FailureKind.FULL
     if kind is None:
         return None
     return Failure(kind, str(error), isinstance(error, etcd.EtcdUnavailable))

@@ -1,13 +1,13 @@
 """Who may do what: one row for each operation, and no operation without its row (DESIGN section 6).
 
 The policy: deny by default. A room of `intent` is a class whose public methods are operations, each
-under a name (`@operation`). The name must have a row below and each row an operation, else the
-manager does not start; so does a public method that is no operation, because nobody would be
-asked for a permission there. The check is around the operation itself: gRPC, REST and console call
-the same method and can't come by another way.
+with a name (`@operation`). A name without a row below stops the start, and so does a row without an
+operation, and a public method without a name, which would run unchecked. The check is around the
+operation itself, not around an RPC or a route: gRPC, REST and console call the same method, and
+there is no other way in.
 
 Each row names the least role. All operators are administrators today, so no row refuses anybody
-yet; the rows are what users and roles will go by.
+yet; users and roles will go by these rows.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class PermissionTableError(Exception):
 
 
 def operation(name: str) -> Callable[[Method[Room, P, R]], Method[Room, P, R]]:
-    """Make a method the operation `name`: it runs for an actor whom the table lets, only.
+    """Make a method the operation `name`: it runs only for an actor whom the table permits it.
 
-    Raises PermissionTableError where the table has no row of that name. The method raises
+    Raises PermissionTableError if the table has no row of that name. The method raises
     NotPermitted, which is logged.
     """
     if name not in PERMISSIONS:
@@ -90,7 +90,7 @@ def operation(name: str) -> Callable[[Method[Room, P, R]], Method[Room, P, R]]:
 def check_operations(
     rooms: Collection[object], permissions: Mapping[str, Permission] = PERMISSIONS
 ) -> None:
-    """Raise PermissionTableError unless the rooms' public methods and the rows are one set."""
+    """Raise PermissionTableError unless the rooms' public methods and the rows agree."""
     methods = {
         f"{type(room).__name__}.{name}": getattr(method, _NAME, None)
         for room in rooms

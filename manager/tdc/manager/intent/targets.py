@@ -21,7 +21,7 @@ from tdc.shared.settings.values import Level, Settings
 
 @dataclass(frozen=True, slots=True)
 class LevelAsked:
-    """A level as a request gives it. `cluster` may be empty where the name is in one only.
+    """A level as a request gives it. `cluster` may be empty if the name is in one cluster only.
 
     A cluster without a name means `cluster`, or the only one there is. `level` is None if the
     request has none.
@@ -77,7 +77,7 @@ class ChangeAsked:
 def level_key(asked: LevelAsked) -> LevelKey:
     """Read which level is asked for, a cluster's name perhaps empty; raises BadRequest."""
     if asked.level is None or asked.level is Level.DEFAULT:
-        raise BadRequest("a request names a level: machine, group or cluster")
+        raise BadRequest("the request must name a level: machine, group or cluster")
     name = asked.cluster_named if asked.level is Level.CLUSTER else asked.name
     if not name and asked.level is not Level.CLUSTER:
         raise BadRequest(f"the request has a {asked.level} without a name")
@@ -95,7 +95,7 @@ def target_of(view: FleetView, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit 
     clusters = {asked.cluster, *(level.cluster_named for level in levels)} - {""}
     if len(clusters) > 1:
         raise BadRequest(
-            f"the request names clusters {', '.join(sorted(clusters))}; a commit is of one cluster"
+            f"the request names clusters {', '.join(sorted(clusters))}; a commit changes only one"
         )
     named = next(iter(clusters), "")
     if named:
@@ -103,7 +103,7 @@ def target_of(view: FleetView, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit 
     homes = {cluster.name: cluster for cluster in _homes(view, edits, named)}
     if len(homes) > 1:
         raise BadRequest(
-            f"the edits are of clusters {', '.join(sorted(homes))}; a commit is of one cluster"
+            f"the edits belong to clusters {', '.join(sorted(homes))}; a commit changes only one"
         )
     cluster = next(iter(homes.values())) if homes else view.find_cluster(named)
     return cluster, edits

@@ -1,10 +1,10 @@
 """Who may call which RPC: one row for each RPC, and no RPC without its row (DESIGN section 6).
 
 A row says what kind of caller the certificate must show. What an operator may *do* is not decided
-here: an operator's RPC names the operation of `intent` that it carries, which asks for the
-permission itself.
-Promise: deny by default. An RPC without a row, a row without an RPC, an operator's row without an
-operation, or with one that does not exist, stops the start.
+here: an operator's RPC names the operation of `intent` that it carries, and the operation checks
+the permission itself.
+Promise: deny by default. An RPC without a row stops the start; so does a row without an RPC, and an
+operator's row whose operation is missing or unknown.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Rpc:
 
 
 DESCRIBES_ITSELF = "the API's own description"
-"""In place of an operation: the RPC shows what the API is, and nothing of the installation."""
+"""In place of an operation: the RPC shows what the API is, nothing about the installation."""
 
 RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Fleet.CreateCluster": Rpc(Who.OPERATOR, "changes.create_cluster"),

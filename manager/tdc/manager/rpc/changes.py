@@ -27,7 +27,7 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
             raise AnswerTooLarge(
                 f"the plan takes {plan.ByteSize()} bytes, an answer holds {MAX_ANSWER}: it names "
                 f"{len(plan.machines)} changes on machines, with the values before and after. "
-                "Nothing was changed. Set it at one group after another"
+                "Nothing was changed. Change one group at a time"
             )
         return plan
 

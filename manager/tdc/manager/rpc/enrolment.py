@@ -2,7 +2,7 @@
 
 The order is what makes it safe: the request's key is judged before the token is used (a weak key
 does not burn a token), the token is used before a certificate exists, and the certificate is for
-the machine that the token names, whatever the request says.
+the machine that the token names, never for another that the request may name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every RPC guarded by its row of `callers`, and every error as a status.
 
 A service is registered through a `Guard`, which puts its check around each *method handler*
-before the server sees it. So what is checked is what runs: there is no path text to compare,
-and no spelling of a path that reaches a handler past its check.
+before the server sees it. What is checked is what runs: there is no path text to compare, and no
+spelling of a path that reaches a handler without its check.
 
 In: the services, and who is calling by the certificate. Out: calls, or PERMISSION_DENIED.
 Promise: a refused call is logged; an unforeseen error is logged and answered with INTERNAL.
@@ -20,12 +20,13 @@ from typing import Any, NoReturn, TypeAlias, cast
 import grpc
 import grpc.aio
 from google.protobuf import descriptor_pool
-from tdc.manager.identity.peer import MachinePeer, NotIdentified, Operator, Peer, peer_of
+from tdc.manager.identity.peer import NotIdentified, peer_of
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
+from tdc.shared.sync.identity import MachinePeer, Operator, Peer
 
 log = logging.getLogger(__name__)
 

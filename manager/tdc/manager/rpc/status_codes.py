@@ -1,7 +1,7 @@
 """Errors -> gRPC status: what a kind of failure is in this protocol.
 
-The sentence of the error is the status's details; codes are what a client branches on. Which kind
-an error is, `intent.failures` says.
+The sentence of the error is the status's details; codes are what a client branches on.
+`intent.failures` says which kind an error is.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import grpc
-from tdc.manager.intent.failures import Kind, failure_of
+from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.shared.wire.errors import BadMessage
 
-_CODES: Mapping[Kind, grpc.StatusCode] = {
-    Kind.DENIED: grpc.StatusCode.PERMISSION_DENIED,
-    Kind.WRONG_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
-    Kind.UNKNOWN: grpc.StatusCode.NOT_FOUND,
-    Kind.EXISTS: grpc.StatusCode.ALREADY_EXISTS,
-    Kind.FORBIDDEN: grpc.StatusCode.FAILED_PRECONDITION,
-    Kind.CONFLICT: grpc.StatusCode.ABORTED,
-    Kind.FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+_CODES: Mapping[FailureKind, grpc.StatusCode] = {
+    FailureKind.DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    FailureKind.WRONG_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    FailureKind.UNKNOWN: grpc.StatusCode.NOT_FOUND,
+    FailureKind.EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    FailureKind.FORBIDDEN: grpc.StatusCode.FAILED_PRECONDITION,
+    FailureKind.CONFLICT: grpc.StatusCode.ABORTED,
+    FailureKind.FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    FailureKind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
 
 
 class AnswerTooLarge(Exception):
-    """An answer that exceeds what one message may hold; the text says what to ask instead."""
+    """An answer that does not fit into a message; the text says what to ask for instead."""
 
 
 @dataclass(frozen=True, slots=True)

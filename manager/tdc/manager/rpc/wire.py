@@ -1,7 +1,7 @@
 """Plans, commits and chains <-> tdc.v1 messages; refuses what can't be represented.
 
-No lookup and no decision: what a request means and whether it may be, `intent` says; values are
-checked by the shared codec.
+No lookup and no decision: `intent` decides what a request means and whether it is allowed; the
+shared codec checks values.
 """
 
 from __future__ import annotations

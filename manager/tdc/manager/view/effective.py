@@ -31,10 +31,10 @@ class Resolved:
     _wanted: dict[str, agents_pb2.Wanted] = field(default_factory=dict)
 
     def wanted(self, cluster: str, revision: int, store_id: str) -> agents_pb2.Wanted:
-        """Return the message that offers these values; shared, so never to be changed.
+        """The message that offers these values; it is shared: never change it.
 
         Clusters with equal settings share values, and each counts its own revisions: of each the
-        newest message is kept, as no older one is ever offered.
+        newest message is kept, because an older one is never offered.
         """
         message = self._wanted.get(cluster)
         if message is None or (message.revision, message.store_id) != (revision, store_id):
@@ -49,7 +49,7 @@ class Resolved:
 
 
 class SharedResolves:
-    """Resolves each combination of inputs once, for as long as something holds its result."""
+    """Resolves each combination of inputs once, while something still holds its result."""
 
     def __init__(self) -> None:
         self._known: weakref.WeakValueDictionary[Inputs, Resolved] = weakref.WeakValueDictionary()
@@ -57,7 +57,7 @@ class SharedResolves:
         """How often a combination had to be resolved."""
 
     def in_force(self, cluster: Cluster, machine_name: str) -> Resolved:
-        """Return what is in force on a machine of `cluster`."""
+        """Resolve what is in force on a machine of `cluster`, or find it resolved."""
         machine = cluster.machines[machine_name]
         inputs = (
             machine.stored.settings,

@@ -35,7 +35,7 @@ class NotReady(Exception):
 
 
 class Following:
-    """The follow-up of one store; `clock` gives Unix seconds, for people to read."""
+    """Follows one store; `clock` gives Unix seconds, for people to read."""
 
     def __init__(
         self, etcd: EtcdClient, first_id: str, options: FollowOptions | None, clock: Clock

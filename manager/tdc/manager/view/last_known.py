@@ -58,16 +58,16 @@ class KnownClusters:
         return [self._reassembled(name, keys) for name, keys in touched.items()]
 
     def unreadable(self) -> tuple[Unreadable, ...]:
-        """Return what can't be read, by key."""
+        """What can't be read, in the order of its keys."""
         troubles = [trouble for each in self._troubles.values() for trouble in each]
         return tuple(sorted([*troubles, *self._strange.values()], key=str))
 
     def unreadable_in(self, cluster: str) -> tuple[Unreadable, ...]:
-        """Return what can't be read of one cluster."""
+        """What can't be read of one cluster."""
         return self._troubles.get(cluster, ())
 
     def outdated(self, cluster: str) -> frozenset[str]:
-        """Return the machines whose settings are partly last known, not what is stored now."""
+        """Machines whose settings are partly last known, not what is stored now."""
         known = self.clusters.get(cluster)
         troubles = self.unreadable_in(cluster)
         if known is None or not troubles:
@@ -117,7 +117,7 @@ class KnownClusters:
 
 
 def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:
-    """Say whether an unreadable value has to do with what is in force on a machine."""
+    """Whether an unreadable value affects what is in force on a machine."""
     if trouble.key == machine_key(cluster, machine.name):
         return trouble.entry in (None, machine.name)
     if trouble.key == group_key(cluster, machine.group):

@@ -13,7 +13,7 @@ Entry = TypeVar("Entry", Group, Machine)
 MachineKey = tuple[str, str]
 """A machine of the installation: the name of its cluster, and its own."""
 
-SAY_WHICH = "say which one (tdc: --cluster NAME)"
+SAY_WHICH = "name one (tdc: --cluster NAME)"
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
@@ -27,7 +27,7 @@ class AmbiguousName(LookupError):
 
 
 def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
-    """Return the cluster called `name`; raises UnknownName.
+    """Find the cluster called `name`; raises UnknownName.
 
     Without a name, the only cluster there is; raises AmbiguousName if there are several.
     """
@@ -36,7 +36,7 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
             return clusters[name]
         raise UnknownName(_unknown("cluster", name, clusters))
     if not clusters:
-        raise UnknownName("there is no cluster yet: create one first")
+        raise UnknownName("there is no cluster yet; create one first")
     if len(clusters) > 1:
         raise AmbiguousName(f"there are clusters {_listed(clusters)}: {SAY_WHICH}")
     return next(iter(clusters.values()))
@@ -45,14 +45,14 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
 def find_group(
     clusters: Mapping[str, Cluster], name: str, cluster: str = ""
 ) -> tuple[Cluster, Group]:
-    """Return the group called `name` and its cluster; raises UnknownName, AmbiguousName."""
+    """Find the group called `name` and its cluster; raises UnknownName, AmbiguousName."""
     return _find(clusters, "group", name, cluster, lambda each: each.groups)
 
 
 def find_machine(
     clusters: Mapping[str, Cluster], name: str, cluster: str = ""
 ) -> tuple[Cluster, Machine]:
-    """Return the machine called `name` and its cluster; raises UnknownName, AmbiguousName."""
+    """Find the machine called `name` and its cluster; raises UnknownName, AmbiguousName."""
     return _find(clusters, "machine", name, cluster, lambda each: each.machines)
 
 

@@ -24,8 +24,8 @@ from tdc.v1 import agents_pb2
 
 TAKEOVERS = 3
 TAKEOVER_WINDOW = 600.0
-"""Live streams of one machine that gave way to another, and within how many seconds, until they are
-taken for two machines with one certificate. A single one is an agent that was restarted."""
+"""So many live streams of one machine, replaced within so many seconds, mean two machines with one
+certificate. A single replacement is an agent that was restarted."""
 
 ELSEWHERE = "; it may be connected to another manager of this store: check there too"
 
