@@ -33,7 +33,9 @@ async def test_a_name_in_two_clusters_must_be_said_with_its_cluster(api: Api) ->
     for cluster in ("east", "west"):
         await api.create_cluster(cluster)
         await api.commit(add_machine("mx1", "Main_Group"), cluster=cluster)
-    async with refused(STATUS.INVALID_ARGUMENT, "machine 'mx1' is in clusters east, west: name one"):
+    async with refused(
+        STATUS.INVALID_ARGUMENT, "machine 'mx1' is in clusters east, west: name one"
+    ):
         await api.enabled("mx1")
     async with refused(STATUS.INVALID_ARGUMENT, "east, west"):
         await api.plan(put("group", "Main_Group", enabled=False))

@@ -20,8 +20,7 @@ from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import Signature
 from tdc.manager.store.identity import store_id
 from tdc.manager.view.effective import SharedResolves
-from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.following import NotReady
+from tdc.manager.view.fleet import FleetView, NotReady
 from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked

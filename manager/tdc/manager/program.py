@@ -23,7 +23,7 @@ from tdc.manager.options import Options, OptionsError, add_flags, read_options
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
-from tdc.manager.view.following import NotReady
+from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri

@@ -34,6 +34,10 @@ Listener = Callable[[frozenset[MachineKey]], None]
 """Called with the machines whose content hash, enrolment or existence changed. Must not block."""
 
 
+class NotReady(Exception):
+    """The fleet could not be read from etcd in time."""
+
+
 class FleetView:
     """One manager's view. `run` keeps it; reads are plain calls that never wait."""
 
@@ -139,7 +143,9 @@ class FleetView:
 
     async def ready(self, timeout: float) -> None:
         """Return once everything has been read; raises NotReady after `timeout` seconds."""
-        await self._following.ready(frozenset({CLUSTERS, ENROLMENTS}), timeout)
+        if not await self._following.all_read(frozenset({CLUSTERS, ENROLMENTS}), timeout):
+            why = self.etcd_away or "it did not answer"
+            raise NotReady(f"the fleet could not be read from etcd within {timeout:g} s: {why}")
 
     async def at_least(self, cluster: str, revision: int, timeout: float) -> bool:
         """Wait until the view has a cluster's revision; False if not within `timeout` seconds."""

@@ -30,10 +30,6 @@ Taker = Callable[[Values, bool], None]
 """Takes values; if the flag is True, a key that is not among them is gone."""
 
 
-class NotReady(Exception):
-    """The fleet could not be read from etcd in time."""
-
-
 class Following:
     """Follows one store; `clock` gives Unix seconds, for people to read."""
 
@@ -63,11 +59,9 @@ class Following:
             for prefix, take in takers.items():
                 tasks.create_task(self._follow(prefix, take), name=f"view: {prefix}")
 
-    async def ready(self, prefixes: frozenset[str], timeout: float) -> None:
-        """Return once each prefix has been read; raises NotReady after `timeout` seconds."""
-        if not await self.until(lambda: prefixes <= self._read, timeout):
-            why = self.away or "it did not answer"
-            raise NotReady(f"the fleet could not be read from etcd within {timeout:g} s: {why}")
+    async def all_read(self, prefixes: frozenset[str], timeout: float) -> bool:
+        """Wait until each prefix has been read; False if not within `timeout` seconds."""
+        return await self.until(lambda: prefixes <= self._read, timeout)
 
     async def until(self, holds: Callable[[], bool], timeout: float) -> bool:
         """Wait until `holds`, asked after each change; False if not within `timeout` seconds."""
