@@ -238,7 +238,7 @@ class ChangeOperations:
         if self._view.etcd_away:
             raise EtcdUnavailable(
                 "etcd is unreachable, so nothing can be changed now; reads show the last known "
-                f"state. Try again when it is back (unreachable {self._view.etcd_away})"
+                f"state. Try again when it is back (unreachable since {self._view.etcd_away})"
             )
 
     async def _what_changed(self, plan: Plan) -> str:

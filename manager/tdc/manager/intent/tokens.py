@@ -58,7 +58,7 @@ class TokenOperations:
         if self._view.etcd_away:
             raise EtcdUnavailable(
                 "etcd is unreachable, so no join token can be made now. Try again when it is back "
-                f"(unreachable {self._view.etcd_away})"
+                f"(unreachable since {self._view.etcd_away})"
             )
         token = new_token(self._fingerprint)
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)

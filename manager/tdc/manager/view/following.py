@@ -51,7 +51,7 @@ class Following:
         if not self._away:
             return ""
         began, why = min(self._away.values())
-        return f"since {datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%SZ}: {why}"
+        return f"{datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%SZ}: {why}"
 
     async def run(self, takers: Mapping[str, Taker]) -> None:
         """Follow each prefix until cancelled, and hand what it holds to its taker."""
