@@ -160,6 +160,12 @@ class _Careless(_Room):
         """A public method that nobody made an operation."""
 
 
+class _Copied(_Room):
+    @operation("fleet.list_clusters")
+    async def delete_cluster(self, actor: Actor) -> None:
+        """Written from the method above, name and all."""
+
+
 async def test_an_operation_needs_a_row_and_a_row_an_operation() -> None:
     row = {"fleet.list_clusters": PERMISSIONS["fleet.list_clusters"]}
     check_operations([_Room()], row)
@@ -169,6 +175,8 @@ async def test_an_operation_needs_a_row_and_a_row_an_operation() -> None:
         check_operations([_Room()], {**row, "fleet.drop": Permission(Role.ADMINISTRATOR)})
     with pytest.raises(PermissionTableError, match=r"drop_everything is not an operation"):
         check_operations([_Careless()], row)
+    with pytest.raises(PermissionTableError, match=r"2 methods are fleet\.list_clusters"):
+        check_operations([_Copied()], row)
     with pytest.raises(PermissionTableError, match=r"fleet\.drop has no row"):
         operation("fleet.drop")
 

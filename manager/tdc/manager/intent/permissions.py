@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -97,15 +98,16 @@ def check_operations(
         for name, method in inspect.getmembers(type(room), inspect.isroutine)
         if not name.startswith("_")
     }
-    operations = {name for name in methods.values() if name is not None}
+    operations = Counter(name for name in methods.values() if name is not None)
     faults = [f"{name} is not an operation" for name, each in methods.items() if each is None]
+    faults += [f"{count} methods are {name}" for name, count in operations.items() if count > 1]
     faults += [
         f"operation {name} has no row in the permission table"
-        for name in sorted(operations - permissions.keys())
+        for name in sorted(operations.keys() - permissions.keys())
     ]
     faults += [
         f"the row {name} belongs to no operation"
-        for name in sorted(permissions.keys() - operations)
+        for name in sorted(permissions.keys() - operations.keys())
     ]
     if faults:
         raise PermissionTableError("; ".join(faults) + ". The manager does not start.")
