@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 def options_for(folder: Path, **given: object) -> Options:
     """Options of a manager on ports chosen by the system."""
-    return replace(Options(folder, listen_port=0, enrol_port=0), **given)  # type: ignore[arg-type]
+    return Options(folder, **{"listen_port": 0, "enrol_port": 0, **given})  # type: ignore[arg-type]
 
 
 def level(kind: str, name: str, cluster: str = "") -> fleet_pb2.LevelRef:

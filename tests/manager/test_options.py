@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from tdc.manager.options import Options, OptionsError, add_flags, read_options
 from tdc.manager.program import init_command
@@ -85,11 +85,26 @@ def test_an_option_that_can_not_be_is_refused_by_name(
 
 def test_a_mistyped_line_in_the_file_is_refused_not_ignored(tmp_path: Path) -> None:
     (tmp_path / "manager.toml").write_text("listenport = 1\n")
-    with pytest.raises(OptionsError, match="unknown option listenport"):
+    with pytest.raises(OptionsError, match="line 1: unknown option listenport"):
         read_options({"folder": tmp_path}, {})
     (tmp_path / "manager.toml").write_text("listen_port = [\n")
     with pytest.raises(OptionsError, match=r"manager\.toml can't be read"):
         read_options({"folder": tmp_path}, {})
+
+
+def test_a_fault_is_named_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "manager.toml"
+    file.write_text('names = ["m.example"]\nlisten_port = "7443"\n')
+    with pytest.raises(OptionsError, match=re.escape(f"{file} line 2: '7443' is not a number")):
+        read_options({"folder": tmp_path}, {})
+    file.write_text("ping_interval = 20\n\ndeadline = 10\n")
+    with pytest.raises(OptionsError, match=re.escape(f"{file} line 3: deadline: must be longer")):
+        read_options({"folder": tmp_path}, {})
+    assert read_options({"folder": tmp_path, "deadline": "30"}, {}).ping_interval == 20
+    with pytest.raises(OptionsError, match=r"^TDC_MANAGER_ENROL_PORT: 'x' is not a number"):
+        read_options({"folder": tmp_path}, {"TDC_MANAGER_ENROL_PORT": "x"})
+    with pytest.raises(OptionsError, match=r"^--log-level: 'loud' is not one of debug, info, "):
+        read_options({"folder": tmp_path, "log_level": "loud"}, {})
 
 
 def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -106,10 +121,10 @@ REFERENCE = (Path(__file__).parents[2] / "docs" / "manager-toml.md").read_text("
 def test_the_reference_has_every_option_with_its_default_and_no_other() -> None:
     """And each is a flag of the program."""
     rows = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", REFERENCE, re.MULTILINE))
-    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Options)}
     assert rows.keys() == defaults.keys()
     for name, default in defaults.items():
-        given = default not in (dataclasses.MISSING, None, "", ())
+        given = default not in (msgspec.NODEFAULT, None, "", ())
         assert rows[name].startswith(f"`{default}`") is given, name
     parser = argparse.ArgumentParser()
     add_flags(parser)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.shared.edge import durable_file
-from tdc.shared.edge.durable_file import Damaged, Missing, NotReadable, NotWritten
+from tdc.shared.edge.durable_file import FileDamaged, Missing, NotReadable, NotWritten
 
 WRITE = (
     "import sys; from pathlib import Path; from tdc.shared.edge import durable_file;"
@@ -112,5 +112,5 @@ def test_any_single_damage_is_noticed(
     else:
         harmed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
     path.write_bytes(harmed)
-    with pytest.raises(Damaged):
+    with pytest.raises(FileDamaged):
         durable_file.read_checked(path)

@@ -1,16 +1,16 @@
-"""`init`: what a manager needs before its first start, made once in its data folder.
+"""`init` and `operator`: what a manager and its operators need, made once.
 
-Out: ``ca/`` (the CA), ``manager.toml`` (the options given), ``operator/`` (what the first
-operator needs: ``operator.toml`` and three PEM files; copy it to where `tdc` is used).
-Promise: nothing that exists is overwritten; folders are 0700, keys 0600.
+Out: in the data folder ``ca/`` (the CA), ``manager.toml`` (the options given) and ``operator/``
+(what the first operator needs: ``operator.toml`` and three PEM files; copy it to where `tdc` is
+used). Promise: nothing that exists is overwritten; folders are 0700, keys 0600.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import tomli_w
 from tdc.manager.identity.authority import Authority, AuthorityExists
 from tdc.manager.options import FILE_NAME, Options
 from tdc.shared.edge import durable_file
@@ -22,7 +22,7 @@ OPERATOR_FILE = "operator.toml"
 
 
 class AlreadySetUp(Exception):
-    """What is to be made is there already; a CA made anew would cut off every machine."""
+    """What is to be made exists already; a new CA would cut off every machine."""
 
 
 def set_up(options: Options, given: Mapping[str, object], operator: str) -> Path:
@@ -34,24 +34,24 @@ def set_up(options: Options, given: Mapping[str, object], operator: str) -> Path
     bundle = folder / OPERATOR_FOLDER
     for path in (folder / FILE_NAME, bundle):
         if path.exists():
-            raise AlreadySetUp(f"{path} exists: {folder} has been set up already; nothing changed")
+            raise AlreadySetUp(f"{path} exists: {folder} is set up already; nothing changed")
     durable_file.make_folder(folder)
     try:
         authority = Authority.create(folder / CA_FOLDER)
     except AuthorityExists as error:
         raise AlreadySetUp(str(error)) from None
-    durable_file.write(folder / FILE_NAME, _toml(given))
+    durable_file.write(folder / FILE_NAME, tomli_w.dumps(given).encode())
     return write_operator(bundle, authority, operator, address(options, options.listen_port))
 
 
 def address(options: Options, port: int) -> str:
-    """Return host:port as machines and operators are told it."""
+    """Return host:port for machines and operators to connect to."""
     host = options.advertised_host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def add_operator(folder: Path, bundle: Path, operator: str, manager: str) -> Path:
-    """Make the bundle of another operator, or a fresh one of the same: certificates end.
+    """Make the bundle of another operator, or a new one for the same: certificates expire.
 
     Returns the path of operator.toml. Raises AlreadySetUp if `bundle` exists, AuthorityMissing,
     AuthorityUnusable, NotWritten.
@@ -72,7 +72,7 @@ def write_operator(bundle: Path, authority: Authority, operator: str, manager: s
 
 
 def write_operator_file(bundle: Path, manager: str) -> Path:
-    """Write operator.toml, saying that the manager is at `manager` (host:port)."""
+    """Write operator.toml with the manager's address `manager` (host:port)."""
     path = bundle / OPERATOR_FILE
     values = {
         "manager": manager,
@@ -80,17 +80,5 @@ def write_operator_file(bundle: Path, manager: str) -> Path:
         "certificate": "operator.pem",
         "key": "operator.key",
     }
-    durable_file.write(path, _toml(values))
+    durable_file.write(path, tomli_w.dumps(values).encode())
     return path
-
-
-def _toml(values: Mapping[str, object]) -> bytes:
-    # A JSON string, number, flag or list of these is TOML too, but for the DEL character.
-    lines = [f"{name} = {json.dumps(_plain(value))}" for name, value in sorted(values.items())]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple | list):
-        return [str(item) for item in value]
-    return value if isinstance(value, bool | int | float) else str(value)

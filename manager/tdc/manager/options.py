@@ -2,7 +2,7 @@
 
 Nearest wins: a flag, else the environment (``TDC_MANAGER_LISTEN_PORT`` …), else ``manager.toml``
 in the data folder (same names, with ``_``), else the default. An unknown name in the file is
-refused: a mistyped line must not mean the default.
+refused: a mistyped line must not mean the default. A fault is named with the place it is in.
 """
 
 from __future__ import annotations
@@ -12,47 +12,95 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
 
 FILE_NAME = "manager.toml"
 ENVIRONMENT_PREFIX = "TDC_MANAGER_"
 
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
-class OptionsError(ValueError):
-    """An option that can't be: which one, from where, and what would be right."""
+
+class OptionsError(Exception):
+    """An option that can't be used: which one, from where, and what would be right."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What one manager is told from outside; everything else is in the store.
+def _help(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
 
-    Ports: 0 lets the system choose, at later starts the same again where it is free. Intervals
-    and the deadline are seconds.
+
+class Options(msgspec.Struct, frozen=True):
+    """What one manager is configured with; everything else is in the store.
+
+    Ports: 0 lets the system choose, at later starts the same port again where it is free.
     """
 
-    folder: Path
-    listen_host: str = "127.0.0.1"
-    listen_port: int = 7443
-    enrol_port: int = 7444
-    names: tuple[str, ...] = ()
-    """Names or addresses under which clients reach this manager; go into its certificate."""
-    advertise: str = ""
-    """Host told to machines and operators; empty for the first of `names`, else `listen_host`."""
-    etcd_endpoints: tuple[str, ...] = ()
-    """host:port of an existing etcd; none means the embedded one, in the data folder."""
-    etcd_ca: Path | None = None
-    etcd_certificate: Path | None = None
-    etcd_key: Path | None = None
-    etcd_user: str = ""
-    etcd_password_file: Path | None = None
-    ports_file: Path | None = None
-    """JSON with the ports in use, written when the manager serves."""
-    log_level: str = "info"
-    status_interval: float = 10.0
-    ping_interval: float = 5.0
-    deadline: float = 15.0
+    folder: Annotated[Path, _help("data folder of the manager (CA, embedded etcd); made by `init`")]
+    listen_host: Annotated[str, _help("address to listen on")] = "127.0.0.1"
+    listen_port: Annotated[
+        int, _help("port for operators and agents, mutual TLS; 0: the system chooses")
+    ] = 7443
+    enrol_port: Annotated[
+        int, _help("port for enrolment, server TLS only; 0: the system chooses")
+    ] = 7444
+    names: Annotated[
+        tuple[str, ...],
+        _help("names or addresses that clients use for this manager, separated by commas"),
+    ] = ()
+    advertise: Annotated[
+        str, _help("host for machines and operators to connect to; else the first of the names")
+    ] = ""
+    etcd_endpoints: Annotated[
+        tuple[str, ...],
+        _help("host:port of an existing etcd, separated by commas; none: embedded"),
+    ] = ()
+    etcd_ca: Annotated[Path | None, _help("CA file for etcd (turns TLS on)")] = None
+    etcd_certificate: Annotated[Path | None, _help("client certificate file for etcd")] = None
+    etcd_key: Annotated[Path | None, _help("client key file for etcd")] = None
+    etcd_user: Annotated[str, _help("user at etcd")] = ""
+    etcd_password_file: Annotated[Path | None, _help("file with that user's password")] = None
+    ports_file: Annotated[Path | None, _help("file to write the ports in use to, as JSON")] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _help("debug, info, warning or error")
+    ] = "info"
+    status_interval: Annotated[float, _help("seconds between status messages of an agent")] = 10.0
+    ping_interval: Annotated[float, _help("seconds between pings on an agent's stream")] = 5.0
+    deadline: Annotated[float, _help("seconds of silence after which a stream is dead")] = 15.0
+
+    def __post_init__(self) -> None:
+        for name in ("listen_port", "enrol_port"):
+            if not 0 <= getattr(self, name) <= 65_535:
+                raise ValueError(f"{name}: {getattr(self, name)} is not between 0 and 65535")
+        for name in ("status_interval", "ping_interval", "deadline"):
+            if not 0.05 <= getattr(self, name) <= 3_600:
+                raise ValueError(f"{name}: {getattr(self, name)} is not between 0.05 and 3600")
+        if self.deadline <= self.ping_interval:
+            raise ValueError("deadline: must be longer than ping_interval, or every stream is dead")
+        if bool(self.etcd_certificate) != bool(self.etcd_key):
+            raise ValueError("etcd_certificate and etcd_key go together: give both or neither")
+        if self.etcd_certificate and not self.etcd_ca:
+            raise ValueError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
+        self._check_hosts()
+
+    def _check_hosts(self) -> None:
+        named = [("names", name) for name in self.names]
+        named.append(("advertise" if self.advertise else "listen_host", self.advertised_host))
+        for option, host in named:
+            if not _is_host(host):
+                raise ValueError(
+                    f"{option}: {host!r} is not a valid host name or address. Give it without "
+                    "port or brackets, an international name as its A-label (xn--...)"
+                )
+        if self.advertised_host in _WILDCARDS:
+            raise ValueError(
+                f"listen_host: nobody can connect to {self.advertised_host}. Give --advertise or "
+                "--names: the name under which machines and operators reach this manager"
+            )
 
     @property
     def embedded(self) -> bool:
@@ -61,11 +109,11 @@ class Options:
 
     @property
     def advertised_host(self) -> str:
-        """The host that machines and operators are told to connect to."""
+        """The host that machines and operators are to connect to."""
         return self.advertise or next(iter(self.names), "") or self.listen_host
 
     def etcd_password(self) -> str:
-        """Return the password in `etcd_password_file`, without its line end; "" without one."""
+        """Return the password in `etcd_password_file`, without its line end; "" without a file."""
         if self.etcd_password_file is None:
             return ""
         try:
@@ -74,48 +122,38 @@ class Options:
             raise OptionsError(f"etcd_password_file can't be read: {error}") from None
 
 
-_HELP = {
-    "folder": "data folder of the manager (CA, embedded etcd); made by `init`",
-    "listen_host": "address to listen on",
-    "listen_port": "port for operators and agents, mutual TLS; 0: the system chooses",
-    "enrol_port": "port for enrolment, server TLS only; 0: the system chooses",
-    "names": "names or addresses clients use for this manager, separated by commas",
-    "advertise": "host told to machines and operators",
-    "etcd_endpoints": "host:port of an existing etcd, separated by commas; none: embedded",
-    "etcd_ca": "CA file for etcd (turns TLS on)",
-    "etcd_certificate": "client certificate file for etcd",
-    "etcd_key": "client key file for etcd",
-    "etcd_user": "user at etcd",
-    "etcd_password_file": "file with that user's password",
-    "ports_file": "file to write the ports in use to, as JSON",
-    "log_level": "debug, info, warning or error",
-    "status_interval": "seconds between status messages of an agent",
-    "ping_interval": "seconds between pings on an agent's stream",
-    "deadline": "seconds of silence after which a stream is dead",
-}
-
-_TUPLES = {"names", "etcd_endpoints"}
-_PORTS = {"listen_port", "enrol_port"}
-_SECONDS = {"status_interval", "ping_interval", "deadline"}
-_PATHS = {"folder", "etcd_ca", "etcd_certificate", "etcd_key", "etcd_password_file", "ports_file"}
-_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
-_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
-_LOG_LEVELS = ("debug", "info", "warning", "error")
+_FIELDS = {field.name: field for field in msgspec.structs.fields(Options)}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add one flag for each option to `parser`; none has a default there."""
-    for field in fields(Options):
-        parser.add_argument(
-            "--" + field.name.replace("_", "-"),
-            dest=field.name,
-            required=field.name == "folder",
-            help=_HELP[field.name] + _default(field.default),
-        )
+    for name, field in _FIELDS.items():
+        parser.add_argument(_flag(name), dest=name, required=field.required, help=_described(field))
 
 
-def _default(value: object) -> str:
-    return f" (default: {value})" if isinstance(value, str | int | float) and value != "" else ""
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _described(field: msgspec.structs.FieldInfo) -> str:
+    _, meta = get_args(field.type)
+    shown = isinstance(field.default, str | int | float) and field.default != ""
+    return str(meta.description) + (f" (default: {field.default})" if shown else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An option as one source gives it: `place` names the source, for an error.
+
+    `typed` is True where the source has types of its own (TOML); else all is text. A relative
+    path starts at `folder`.
+    """
+
+    place: str
+    name: str
+    raw: object
+    folder: Path
+    typed: bool = False
 
 
 def read_options(
@@ -126,89 +164,125 @@ def read_options(
     Raises OptionsError.
     """
     environment = os.environ if environment is None else environment
-    given = {name: value for name, value in flags.items() if value is not None and name in _HELP}
-    if "folder" not in given:
+    if flags.get("folder") is None:
         raise OptionsError("--folder is required: the data folder that `init` made")
-    folder = Path(str(given["folder"]))
-    values: dict[str, object] = {**_from_file(folder / FILE_NAME), **_from(environment), **given}
-    return _checked(Options(**{name: _value(name, raw) for name, raw in values.items()}))  # type: ignore[arg-type]  # _value gives each field its type
-
-
-def _from(environment: Mapping[str, str]) -> dict[str, object]:
-    named = {name: ENVIRONMENT_PREFIX + name.upper() for name in _HELP}
-    return {name: environment[key] for name, key in named.items() if key in environment}
-
-
-def _from_file(path: Path) -> dict[str, object]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise OptionsError(f"{path} can't be read: {error}") from None
-    unknown = sorted(values.keys() - _HELP.keys())
-    if unknown:
-        raise OptionsError(
-            f"{path}: unknown option {', '.join(unknown)}; known are {', '.join(_HELP)}"
+    nearest = {
+        given.name: given
+        for source in (
+            _from_file(Path(str(flags["folder"])) / FILE_NAME),
+            _from_environment(environment),
+            _from_flags(flags),
         )
-    # A path in the file means a place beside the file, wherever the manager is started.
+        for given in source
+    }
+    values: dict[str, Any] = {name: _value(given) for name, given in nearest.items()}
+    try:
+        return Options(**values)
+    except ValueError as error:
+        fault = nearest.get(str(error).partition(":")[0])
+        raise OptionsError(f"{fault.place}: {error}" if fault else str(error)) from None
+
+
+def lasting(options: Options, flags: Mapping[str, object]) -> dict[str, object]:
+    """Return what `flags` gave of the options as manager.toml can hold it; raises OptionsError.
+
+    Paths are absolute: they mean the same place wherever the manager is started later.
+    """
+    values = {
+        name: getattr(options, name)
+        for name in _FIELDS
+        if name != "folder" and flags.get(name) is not None
+    }
+    for name, value in values.items():
+        if not _is_utf8(str(value)):
+            raise OptionsError(f"{_flag(name)}: {str(value)!r} is not UTF-8; {FILE_NAME} must be")
     return {
-        name: path.parent / str(value) if name in _PATHS else value
+        name: str(value.absolute()) if isinstance(value, Path) else value
         for name, value in values.items()
     }
 
 
-def _value(name: str, raw: object) -> object:
-    if name in _TUPLES:
-        items = raw.split(",") if isinstance(raw, str) else raw
-        if not isinstance(items, list | tuple):
-            raise OptionsError(f"{name}: {raw!r} is not a list")
-        return tuple(str(item).strip() for item in items if str(item).strip())
-    if name in _PORTS:
-        return _number(name, raw, int)
-    if name in _SECONDS:
-        return _number(name, raw, float)
-    return Path(str(raw)) if name in _PATHS else str(raw)
-
-
-def _number(name: str, raw: object, kind: type[int] | type[float]) -> int | float:
+def _is_utf8(text: str) -> bool:
     try:
-        return kind(str(raw))
-    except ValueError:
-        raise OptionsError(f"{name}: {raw!r} is not a number") from None
+        text.encode()
+    except UnicodeEncodeError:  # an argument of other bytes, which Python escapes
+        return False
+    return True
 
 
-def _checked(options: Options) -> Options:
-    for name in _PORTS:
-        if not 0 <= getattr(options, name) <= 65_535:
-            raise OptionsError(f"{name}: {getattr(options, name)} is not between 0 and 65535")
-    for name in _SECONDS:
-        if not 0.05 <= getattr(options, name) <= 3_600:
-            raise OptionsError(f"{name}: {getattr(options, name)} is not between 0.05 and 3600")
-    if options.deadline <= options.ping_interval:
-        raise OptionsError("deadline: must be longer than ping_interval, or every stream is dead")
-    if options.log_level not in _LOG_LEVELS:
-        raise OptionsError(f"log_level: {options.log_level!r} is not one of {_LOG_LEVELS}")
-    if bool(options.etcd_certificate) != bool(options.etcd_key):
-        raise OptionsError("etcd_certificate and etcd_key go together: give both or neither")
-    if options.etcd_certificate and not options.etcd_ca:
-        raise OptionsError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
-    for host in (*options.names, options.advertised_host):
-        if not _is_host(host):
-            raise OptionsError(
-                f"{host!r} is no host name or address, as names, advertise and listen_host are: "
-                "without port or brackets, and a name in other letters as its A-label (xn--...)"
-            )
-    if options.advertised_host in _WILDCARDS:
-        raise OptionsError(
-            f"listen_host {options.listen_host} is no address to connect to: say with --advertise "
-            "or --names under which name machines and operators reach this manager"
-        )
-    return options
+def _from_flags(flags: Mapping[str, object]) -> Iterator[_Given]:
+    for name in _FIELDS:
+        if flags.get(name) is not None:
+            yield _Given(_flag(name), name, flags[name], Path())
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
+    for name in _FIELDS:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environment:
+            yield _Given(variable, name, environment[variable], Path())
+
+
+def _from_file(path: Path) -> Iterator[_Given]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise OptionsError(f"{path} can't be read: {error}") from None
+    for name, raw in content.items():
+        place = f"{path}{_line_of(name, text)}"
+        if name not in _FIELDS:
+            raise OptionsError(f"{place}: unknown option {name}; known are {', '.join(_FIELDS)}")
+        # A path in the file means a place beside the file, wherever the manager is started.
+        yield _Given(place, name, raw, path.parent, typed=True)
+
+
+def _line_of(name: str, text: str) -> str:
+    """Return " line N" for the line in which a key is set, "" if it is written in an odd way."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?\s*{re.escape(name)}\b", line):
+            return f" line {number}"
+    return ""
+
+
+def _value(given: _Given) -> object:
+    """Return an option's value, of its type; raises OptionsError."""
+    kind, _ = get_args(_FIELDS[given.name].type)
+    raw = given.raw
+    if kind == tuple[str, ...] and isinstance(raw, str):
+        raw = [item.strip() for item in raw.split(",") if item.strip()]
+    strict = given.typed or kind not in (int, float)
+    try:
+        return msgspec.convert(raw, kind, strict=strict, dec_hook=_path_from(given.folder))
+    except msgspec.ValidationError:
+        wanted = _WORDS.get(kind) or f"one of {', '.join(get_args(kind))}"
+        raise OptionsError(f"{given.place}: {given.raw!r} is not {wanted}") from None
+
+
+_WORDS: Mapping[object, str] = {
+    int: "a number",
+    float: "a number",
+    str: "text",
+    tuple[str, ...]: "a list",
+    Path: "a path",
+    Path | None: "a path",
+}
+"""What an option must be, by its type; the others are a choice."""
+
+
+def _path_from(folder: Path) -> Callable[[type, object], Path]:
+    def read(kind: type, value: object) -> Path:
+        if kind is not Path or not isinstance(value, str | Path) or not str(value):
+            raise ValueError(f"{value!r} is not a path")
+        return folder / value
+
+    return read
 
 
 def _is_host(text: str) -> bool:
-    """Say whether a certificate can hold it, and an address begin with it."""
+    """Whether a certificate can hold it, and an address begin with it."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import dataclasses
 import logging
 import signal
 import sys
@@ -19,7 +18,7 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
-from tdc.manager.options import Options, OptionsError, add_flags, read_options
+from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_options
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     init.add_argument(
         "--operator", default="admin", type=_operator_name, help="name of the first operator"
     )
-    run = verbs.add_parser("run", help="run until told to stop")
+    run = verbs.add_parser("run", help="run until SIGTERM or SIGINT")
     operator = verbs.add_parser("operator", help="make the folder that another operator needs")
     operator.add_argument(
         "--operator", required=True, type=_operator_name, help="name of the operator"
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _operator_name(text: str) -> str:
-    """Return a name that a certificate can hold and a line can show; raises ArgumentTypeError."""
+    """Refuse a name that a certificate can't hold or a line can't show, by ArgumentTypeError."""
     try:
         identity_uri(Operator(text))
     except (NotAnIdentity, UnicodeEncodeError) as error:
@@ -86,13 +85,9 @@ def _operator_name(text: str) -> str:
 
 
 def init_command(flags: Mapping[str, object]) -> int:
-    """Set up a data folder by flags (see `options.add_flags`, and ``operator``); exit code."""
+    """Set up a data folder; returns the exit code. Flags: `options.add_flags`, and ``operator``."""
     options = read_options(flags)
-    given = {
-        field.name: _lasting(getattr(options, field.name))
-        for field in dataclasses.fields(Options)
-        if field.name != "folder" and flags.get(field.name) is not None
-    }
+    given = lasting(options, flags)
     try:
         operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
     except _REFUSALS as error:
@@ -100,13 +95,13 @@ def init_command(flags: Mapping[str, object]) -> int:
     print(  # noqa: T201
         f"The manager's folder is {options.folder}. Run it: tdc-manager run --folder "
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
-        "(the folder may be copied to where they are; its key is theirs alone)"
+        "(copy the operator's folder to where it is used, and keep its key private)"
     )
     return 0
 
 
 def operator_command(flags: Mapping[str, object]) -> int:
-    """Make the bundle of ``operator`` in the folder ``out``; exit code."""
+    """Make the folder ``out`` for the operator ``operator``; returns the exit code."""
     options = read_options(flags)
     last = last_ports(options)
     port = options.listen_port or (last.main if last else 0)
@@ -123,13 +118,8 @@ def operator_command(flags: Mapping[str, object]) -> int:
     return 0
 
 
-def _lasting(value: object) -> object:
-    """Return an option as it may be written down: a path means the same place from anywhere."""
-    return value.absolute() if isinstance(value, Path) else value
-
-
 def run_command(flags: Mapping[str, object]) -> int:
-    """Run a manager by flags until SIGTERM or SIGINT; exit code."""
+    """Run a manager until SIGTERM or SIGINT; returns the exit code."""
     options = read_options(flags)
     logging.basicConfig(
         level=options.log_level.upper(),
@@ -153,10 +143,10 @@ async def _until_signal(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    # A task of its own, so that a signal ends the start too (while etcd is away, say).
+    # A task of its own, so that a signal also ends a start that is still waiting for etcd.
     async with running(_serve(options), name="manager"):
         await stop.wait()
-        log.info("the manager stops")
+        log.info("stopping")
 
 
 async def _serve(options: Options) -> None:

@@ -80,7 +80,7 @@ class MadeRequest:
             return self.revision
         raise RequestIdReused(
             f"this request id already made revision {self.revision}, with another plan; nothing "
-            "was changed now; use a new request id for each commit"
+            "was changed now; send each commit with a request id of its own"
         )
 
 

@@ -108,4 +108,4 @@ def _read(path: Path) -> LastGood:
         running_to_wire(running)  # it is told to the manager at each connect: it must fit
         return LastGood(running, checked(document["settings"]))
     except (ValueError, KeyError, TypeError, AttributeError, SettingError, RecursionError) as error:
-        raise durable_file.Damaged(f"{path} can't be understood: {error}") from None
+        raise durable_file.FileDamaged(f"{path} can't be understood: {error}") from None

@@ -1,4 +1,4 @@
-"""The clock and chance, as values that are passed in. The one place that reads them.
+"""The clock and chance, as values that are passed in. Only this file reads them.
 
 Pure rooms take `now` as an argument; a cycle reads it once. Tests pass a clock of their own.
 """
@@ -17,15 +17,15 @@ Chance = Callable[[], float]
 
 
 def wall() -> float:
-    """Return Unix time in seconds; may jump when an administrator sets the clock."""
+    """Unix time in seconds; may jump when an administrator sets the clock."""
     return time.time()
 
 
 def monotonic() -> float:
-    """Return seconds since an unknown moment; never goes back."""
+    """Seconds since an unknown moment; never goes back."""
     return time.monotonic()
 
 
 def chance() -> float:
-    """Return a number in [0, 1), for jitter; not for secrets."""
+    """A number in [0, 1), for jitter; not for secrets."""
     return random.random()  # noqa: S311

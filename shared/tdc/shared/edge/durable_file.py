@@ -1,9 +1,9 @@
 """Small files that survive power loss: whole and old, or whole and new, never torn.
 
 In: a path and bytes. Out: a file that is durable when the call returns.
-Promise: write a temporary file, fsync it, rename it, fsync the folder, in this order. What is
-read back with `read_checked` is what was written with `write_checked`, or `Damaged`.
-Failures: every OSError leaves here as `NotWritten`, `NotReadable` or `Missing`.
+Promise: write a temporary file, fsync it, rename it, fsync the folder, in this order; what
+`write_checked` wrote, `read_checked` returns, or it raises `FileDamaged`. Every OSError leaves here
+as `NotWritten`, `NotReadable` or `Missing`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Missing(NotReadable):
     """There is no such file."""
 
 
-class Damaged(NotReadable):
+class FileDamaged(NotReadable):
     """The content does not match its checksum."""
 
 
@@ -72,11 +72,11 @@ def write_checked(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
 
 
 def read_checked(path: Path) -> bytes:
-    """Return what `write_checked` put there; raises Missing, Damaged or NotReadable."""
+    """Return what `write_checked` wrote; raises Missing, FileDamaged or NotReadable."""
     whole = read(path)
     head, content = whole[:_HEAD_LENGTH], whole[_HEAD_LENGTH:]
     if head != _HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n":
-        raise Damaged(f"{path} does not match its checksum")
+        raise FileDamaged(f"{path} does not match its checksum")
     return content
 
 

@@ -1,9 +1,8 @@
 """Where `tdc`, `tdc-manager` and `tdc-agent` begin; nothing of a program is imported before.
 
-The distribution contains all three programs; an extra (``cli``, ``manager``, ``agent``) brings the
-libraries of one. A program started without its extra ends with a sentence that names the extra.
-gRPC's library is kept from writing lines of its own between ours, unless GRPC_VERBOSITY asks for
-them.
+The distribution contains all three programs; each has an extra (``cli``, ``manager``, ``agent``)
+that brings its libraries. A program started without its extra ends with a sentence that names the
+extra. gRPC's library writes no lines of its own between ours unless GRPC_VERBOSITY asks for them.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ def start(program: str, module: str, extra: str) -> None:
         main = importlib.import_module(module).main
     except ModuleNotFoundError as error:
         if (error.name or "tdc").partition(".")[0] == "tdc":
-            raise  # part of the distribution itself: a fault of ours, not a missing extra
+            raise  # part of the distribution itself: our fault, not a missing extra
         sys.exit(
-            f"{program}: {error}: {program} is here without its libraries. Install them: "
+            f"{program}: {error}: the libraries of {program} are not installed. Install them: "
             f"pip install 'threat-defense-connector[{extra}]'"
         )
     main()

@@ -1,9 +1,9 @@
 """gRPC over mutual TLS: the only place that makes channels and server credentials.
 
 In: PEM bytes and addresses. Out: channels, credentials, the CA that a fingerprint names.
-Promise: no plaintext; TLS 1.2 or newer; a server is believed only by our CA and only under the
-name that managers carry, whatever address it was reached at; a join token is never sent to a
-server whose CA was not compared with the token's fingerprint first.
+Promise: no plaintext; TLS 1.2 or newer; a server is trusted only by our CA and only under the name
+in every manager's certificate, whatever its address; a join token is never sent to a server whose
+CA was not compared with the token's fingerprint first.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ SERVER_NAME = "tdc-manager"
 """The name in every manager's certificate that our clients ask for."""
 
 KEEPALIVE = 20.0
-"""Seconds of silence after which either end asks, in HTTP/2, whether the other is there."""
+"""Seconds of silence after which either end sends an HTTP/2 ping."""
 
 RETRY_AFTER = "tdc-retry-after"
-"""Trailing metadata: seconds over which callers should spread their return."""
+"""Trailing metadata: seconds over which callers should spread their reconnecting."""
 
 NOTHING_CHANGED = "tdc-nothing-changed"
-"""Trailing metadata of UNAVAILABLE: the call was certainly not executed; absent: not known."""
+"""Trailing metadata of UNAVAILABLE: the call was certainly not executed; without it, unknown."""
 
 MAX_ANSWER = 64 * 1024 * 1024
-"""Most bytes of an answer of a manager: a plan names every change on every machine."""
+"""Most bytes of an answer of a manager: a plan lists every change on every machine."""
 
 _KEEPALIVE_TIMEOUT = 10.0
 _MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024
@@ -42,7 +42,7 @@ class ManagerUnreachable(Exception):
 
 
 class WrongAuthority(Exception):
-    """The server's CA is not the one that the fingerprint names: wrong server, or an impostor."""
+    """The server's CA does not have the fingerprint: wrong server, or an impostor."""
 
 
 def client_channel(
@@ -71,7 +71,7 @@ def server_options() -> Sequence[tuple[str, Any]]:
     return [
         ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
         ("grpc.keepalive_timeout_ms", int(_KEEPALIVE_TIMEOUT * 1000)),
-        # Clients ask every KEEPALIVE seconds while a call is open; more often is a flood.
+        # Clients ping every KEEPALIVE seconds while a call is open; more often is a flood.
         ("grpc.http2.min_ping_interval_without_data_ms", int(KEEPALIVE * 500)),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_TO_MANAGER),
         ("grpc.max_send_message_length", MAX_ANSWER),
@@ -89,7 +89,7 @@ def _client_options() -> Sequence[tuple[str, Any]]:
         ("grpc.max_send_message_length", _MAX_MESSAGE_TO_MANAGER),
         # Backoff is ours, with jitter; a new channel must not wait for an old one's.
         ("grpc.use_local_subchannel_pool", 1),
-        # Managers are reached directly: a proxy set for the web must not swallow the fleet.
+        # Managers are reached directly: a proxy that is set for the web must not be in between.
         ("grpc.enable_http_proxy", 0),
     ]
 
@@ -97,16 +97,16 @@ def _client_options() -> Sequence[tuple[str, Any]]:
 async def fetch_authority(address: str, fingerprint: str, *, timeout: float) -> bytes:
     """Return, PEM, the CA certificate with this SHA-256 that the server at `address` presents.
 
-    Nothing is sent but the TLS handshake. The certificate says nothing yet about the server:
-    anyone may present it; a connection made with it as the only CA then does.
+    Nothing is sent but the TLS handshake. Anyone may present this certificate, so it proves
+    nothing yet about the server; a connection made with it as the only CA does.
     `timeout` is seconds. Raises ManagerUnreachable, WrongAuthority.
     """
     for der in await _presented_chain(address, timeout):
         if hmac.compare_digest(hashlib.sha256(der).hexdigest(), fingerprint.lower()):
             return ssl.DER_cert_to_PEM_cert(der).encode()
     raise WrongAuthority(
-        f"the server at {address} does not present the CA that the join token names; "
-        "nothing was sent to it. Check the address, and that the token is of this manager"
+        f"the server at {address} does not present the CA that the join token names; nothing was "
+        "sent to it. Check the address, and that this manager issued the token"
     )
 
 
@@ -114,7 +114,7 @@ async def _presented_chain(address: str, timeout: float) -> list[bytes]:
     host, _, port = address.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False  # nothing is trusted on this connection, it only shows a chain
+    context.check_hostname = False  # nothing is trusted here: we only look at the chain
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
     try:
@@ -124,7 +124,7 @@ async def _presented_chain(address: str, timeout: float) -> list[bytes]:
             )
     except TimeoutError:
         raise ManagerUnreachable(
-            f"{address} did not answer within {timeout:g} s; does a firewall stand between?"
+            f"{address} did not answer within {timeout:g} s; check for a firewall in between"
         ) from None
     except (OSError, ValueError) as error:
         raise ManagerUnreachable(

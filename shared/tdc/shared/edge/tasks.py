@@ -1,4 +1,4 @@
-"""Owned tasks: the one place that creates asyncio tasks outside a TaskGroup.
+"""Owned tasks: the only place that creates asyncio tasks outside a TaskGroup.
 
 Promise: every task has a name and an owner that ends it; a failure is never silent.
 """
@@ -31,10 +31,10 @@ async def running(
 
 
 async def finished(work: Coroutine[object, object, Result], *, name: str) -> Result:
-    """Return what `work` returns; once begun it ends, even if the caller is cancelled meanwhile.
+    """Return what `work` returns; it runs to its end even if the caller is cancelled meanwhile.
 
-    The cancellation is raised after the end. For steps whose halves must not come apart: `work`
-    bounds its own waits.
+    The cancellation is raised after that. For steps that must not be left half done; `work` bounds
+    its own waits.
     """
     task = asyncio.create_task(work, name=name)
     try:
