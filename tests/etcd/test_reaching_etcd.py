@@ -1,4 +1,4 @@
-"""Endpoints, certificates, logins, quota: what reaching an etcd can run into, and what is said."""
+"""Endpoints, certificates, logins, quota: what reaching an etcd can run into, and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gRPC proxy in front of a real etcd that loses answers and breaks watches when told to."""
+"""A gRPC proxy in front of a real etcd that loses answers and breaks watches on command."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ WATCH = "/etcdserverpb.Watch/Watch"
 class EtcdProxy:
     """What the proxy does to the calls that pass.
 
-    `lose_answers`: so many transactions are executed, but the caller is told UNAVAILABLE.
-    `lose_requests`: so many are not even executed, and the caller is told the same.
+    `lose_answers`: so many transactions are executed, but the caller gets UNAVAILABLE.
+    `lose_requests`: so many are not even executed, and the caller gets the same.
     `end_watches`: so many watches end right after etcd's "created", cleanly; `break_watches`: with
     an error. `before_watch` runs when a watch is asked for, before etcd hears of it.
     Transactions without compares are reads, and are left alone.

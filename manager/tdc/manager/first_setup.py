@@ -45,7 +45,7 @@ def set_up(options: Options, given: Mapping[str, object], operator: str) -> Path
 
 
 def address(options: Options, port: int) -> str:
-    """Return host:port for machines and operators to connect to."""
+    """The host:port that machines and operators connect to."""
     host = options.advertised_host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

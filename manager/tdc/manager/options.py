@@ -113,7 +113,7 @@ class Options(msgspec.Struct, frozen=True):
         return self.advertise or next(iter(self.names), "") or self.listen_host
 
     def etcd_password(self) -> str:
-        """Return the password in `etcd_password_file`, without its line end; "" without a file."""
+        """The password in `etcd_password_file`, without its line end; "" without a file."""
         if self.etcd_password_file is None:
             return ""
         try:
@@ -159,7 +159,7 @@ class _Given:
 def read_options(
     flags: Mapping[str, object], environment: Mapping[str, str] | None = None
 ) -> Options:
-    """Return the options; `flags` are by field name, None where not given.
+    """Read the options; `flags` are by field name, None where not given.
 
     Raises OptionsError.
     """
@@ -184,7 +184,7 @@ def read_options(
 
 
 def lasting(options: Options, flags: Mapping[str, object]) -> dict[str, object]:
-    """Return what `flags` gave of the options as manager.toml can hold it; raises OptionsError.
+    """What `flags` gave of the options as manager.toml can hold it; raises OptionsError.
 
     Paths are absolute: they mean the same place wherever the manager is started later.
     """
@@ -240,7 +240,7 @@ def _from_file(path: Path) -> Iterator[_Given]:
 
 
 def _line_of(name: str, text: str) -> str:
-    """Return " line N" for the line in which a key is set, "" if it is written in an odd way."""
+    """Where a key is set, as ``" line 7"``; empty if it is written in an odd way."""
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(rf"\s*\[?\s*{re.escape(name)}\b", line):
             return f" line {number}"
@@ -248,7 +248,7 @@ def _line_of(name: str, text: str) -> str:
 
 
 def _value(given: _Given) -> object:
-    """Return an option's value, of its type; raises OptionsError."""
+    """An option's value, of its type; raises OptionsError."""
     kind, _ = get_args(_FIELDS[given.name].type)
     raw = given.raw
     if kind == tuple[str, ...] and isinstance(raw, str):

@@ -126,7 +126,7 @@ async def _reach_etcd(
 
 
 async def _store_id(etcd: EtcdClient) -> str:
-    """Return the store's id; waits up to START_TIMEOUT for etcd.
+    """Read the store's id; waits up to START_TIMEOUT for etcd.
 
     What it waits for is logged, the same reason once, however often it is tried.
     """
@@ -193,7 +193,7 @@ def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Reg
 
 
 def last_ports(options: Options) -> Ports | None:
-    """Return the ports of the last start: machines that know them should find us there again."""
+    """The ports of the last start: machines that know them should find us there again."""
     try:
         content = json.loads(durable_file.read(options.folder / LAST_PORTS))
         return Ports(main=int(content["main"]), enrol=int(content["enrol"]))

@@ -134,7 +134,7 @@ class Calls:
         return await call(request, timeout=deadline, metadata=(*_HAS_LEADER, *renewed))
 
     async def _login(self, channel: grpc.aio.Channel, refused: Metadata | None = None) -> Metadata:
-        """Return the token as call metadata; a new one if there is none or it was `refused`.
+        """The token as call metadata; a new one if there is none or it was `refused`.
 
         Empty without a user, or where etcd asks for no login. Calls that find the token refused
         at the same time share one new login: each costs etcd a password hash.

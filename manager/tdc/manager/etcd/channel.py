@@ -87,7 +87,7 @@ class Channels:
             self._current = (self._current + 1) % len(self._targets)
 
     async def connected(self) -> tuple[str, grpc.aio.Channel]:
-        """Return an endpoint that accepts connections; raises EtcdUnavailable if none does."""
+        """An endpoint that accepts connections; raises EtcdUnavailable if none does."""
         reasons: list[str] = []
         for _ in self._targets:
             target = self.current

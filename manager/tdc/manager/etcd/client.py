@@ -64,12 +64,12 @@ class EtcdClient:
         await self._calls.close()
 
     async def get(self, key: str) -> KeyValue | None:
-        """Return one key as it is now, None if absent."""
+        """Read one key as it is now; None if absent."""
         items = read(await self._range(RangeRequest(key=to_bytes(key)))).items
         return items[0] if items else None
 
     async def range(self, prefix: str, *, keys_only: bool = False) -> Read:
-        """Return all keys under `prefix` as of one revision, in key order."""
+        """Read all keys under `prefix` as of one revision, in key order."""
         pages = [page async for page in self.pages(prefix, keys_only=keys_only)]
         items = tuple(item for page in pages for item in page.items)
         return Read(pages[0].revision, pages[0].cluster_id, items)
@@ -94,13 +94,13 @@ class EtcdClient:
             start = page.items[-1].key + "\0" if answer.more else ""
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, KeyValue]:
-        """Return those of up to 128 keys that exist, all as of one revision."""
+        """Read up to 128 keys as of one revision; those that exist."""
         request = transaction([], [Get(key) for key in keys], [])
         answer = await self._calls.read(lambda channel: KVStub(channel).Txn, request)
         return {item.key: item for found in txn_result(answer).reads for item in found}
 
     async def newest(self, start: str, end: str, limit: int) -> Read:
-        """Return the last `limit` keys of [start, end), in descending order."""
+        """Read the last `limit` keys of [start, end), in descending order."""
         request = RangeRequest(
             key=to_bytes(start),
             range_end=to_bytes(end),
@@ -111,7 +111,7 @@ class EtcdClient:
         return read(await self._range(request))
 
     async def status(self) -> EtcdStatus:
-        """Return size, version and alarms of the member in use."""
+        """Ask for size, version and alarms of the member in use."""
         answer = await self._calls.read(
             lambda channel: MaintenanceStub(channel).Status, StatusRequest()
         )

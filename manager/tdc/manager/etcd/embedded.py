@@ -232,7 +232,7 @@ class EmbeddedEtcd:
 
 
 def _who_holds(lock: int, folder: Path) -> str:
-    """Return what to do about a lock that another process holds, or the etcd that it left."""
+    """What to do about a lock that another process holds, or the etcd that it left."""
     owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
     if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
         return (
@@ -262,7 +262,7 @@ def _arguments(quota: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without the variables that etcd would take for flags."""
+    """Our environment without the variables that etcd would take for flags."""
     kept = {"ETCD_UNSUPPORTED_ARCH"}
     return {
         name: value

@@ -1,8 +1,8 @@
 """Follow a prefix: a range read, then a watch from there; whatever goes wrong, read again.
 
 A watch is a hint, not a proof: a server, a proxy or a bug may end it cleanly, cancel it, let it
-fall silent or lose an event, and nothing in the protocol tells. So nothing is believed of it that
-a read could not repair:
+fall silent or lose an event, and the protocol gives no sign of it. So we trust a watch only as far
+as a read can repair it:
 
 - The read gives a revision, the watch starts at the next one. A revision is handed on when all of
   its events are there: a transaction arrives whole or not at all.
@@ -157,7 +157,7 @@ class _Followed:
         return Snapshot(read.revision, values, why, went_back)
 
     def take(self, message: WatchMessage) -> list[NewValues]:
-        """Return the whole revisions that `message` completes, in their order."""
+        """The whole revisions that `message` completes, in their order."""
         if message.cluster_id not in {0, self.cluster_id}:
             raise WatchOutOfOrder("a different etcd answers the watch than the read before it")
         events = [*self._partial, *message.events]

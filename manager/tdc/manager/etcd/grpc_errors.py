@@ -1,7 +1,7 @@
 """What a failed gRPC call to etcd means: refused, not executed, or not known to be executed.
 
-In: gRPC's error. Out: ours, with what happened and what to do. etcd's statuses alone don't tell
-(a refusal may come as UNKNOWN), so its words are looked at too.
+In: gRPC's error. Out: ours, with what happened and what to do. A status alone is not enough (a
+refusal may come as UNKNOWN), so we look at etcd's words too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tdc.manager.etcd.errors import (
 def translated(
     error: grpc.aio.AioRpcError, target: str, *, sent: bool, prefix: str = ""
 ) -> EtcdError:
-    """Return our error. `sent`: it is a transaction, of which nothing must be guessed.
+    """What we raise instead. `sent`: it is a transaction, whose outcome must not be guessed.
 
     `prefix` is where the client's keys are: the error of a missing permission names it.
     """
@@ -69,7 +69,7 @@ def token_refused(error: grpc.aio.AioRpcError) -> bool:
 
 
 def refusal(code: grpc.StatusCode, text: str, prefix: str = "") -> EtcdRefused | None:
-    """Return the refusal if etcd certainly did not execute the call."""
+    """The refusal if etcd certainly did not execute the call."""
     if "space exceeded" in text:
         return EtcdRefused(
             Reason.NO_SPACE,

@@ -26,7 +26,7 @@ from tdc.manager.etcd.values import (
 
 
 def to_bytes(key: str) -> bytes:
-    """Return a key as etcd has it; see `values` for what is not UTF-8."""
+    """A key as etcd has it; see `values` for what is not UTF-8."""
     return key.encode("utf-8", "surrogateescape")
 
 
@@ -35,7 +35,7 @@ def _text(key: bytes) -> str:
 
 
 def read(answer: rpc_pb2.RangeResponse, revision: int = 0) -> Read:
-    """Return a range read's answer; `revision` is the one asked for, 0 for the newest."""
+    """A range read's answer; `revision` is the one asked for, 0 for the newest."""
     items = tuple(map(_key_value, answer.kvs))
     return Read(revision or answer.header.revision, answer.header.cluster_id, items)
 
@@ -47,7 +47,7 @@ def _key_value(pair: kv_pb2.KeyValue) -> KeyValue:
 def transaction(
     compares: Sequence[Unchanged], then: Sequence[Operation], otherwise: Sequence[Operation]
 ) -> rpc_pb2.TxnRequest:
-    """Return the request: if all compares hold `then`, else `otherwise`."""
+    """The request: if all compares hold `then`, else `otherwise`."""
     return rpc_pb2.TxnRequest(
         compare=[_compare(each) for each in compares],
         success=[_operation(each) for each in then],
@@ -75,7 +75,7 @@ def _operation(operation: Operation) -> rpc_pb2.RequestOp:
 
 
 def txn_result(answer: rpc_pb2.TxnResponse) -> TxnResult:
-    """Return a transaction's answer."""
+    """A transaction's answer."""
     return TxnResult(
         succeeded=answer.succeeded,
         revision=answer.header.revision,
@@ -88,7 +88,7 @@ def txn_result(answer: rpc_pb2.TxnResponse) -> TxnResult:
 
 
 def watch_message(answer: rpc_pb2.WatchResponse, prefix: str) -> WatchMessage:
-    """Return a watch's message; raises Compacted, EtcdRefused or EtcdUnavailable if it ended it.
+    """A watch's message; raises Compacted, EtcdRefused or EtcdUnavailable if it ended it.
 
     etcd ends a watch by a message, with its reason as text, not by a status of the call.
     """

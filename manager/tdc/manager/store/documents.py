@@ -191,23 +191,23 @@ def stored_from(entry: Mapping[str, object]) -> StoredSettings:
 
 
 def pack_head(head: Head) -> bytes:
-    """Return the bytes of a head."""
+    """The bytes of a head."""
     return pack({"revision": head.revision, "request_id": head.request_id})
 
 
 def pack_cluster_level(stored: StoredSettings) -> bytes:
-    """Return the bytes of a cluster level."""
+    """The bytes of a cluster level."""
     return pack(plain_stored(stored))
 
 
 def pack_groups(groups: Iterable[Group], kept: Mapping[str, object]) -> bytes:
-    """Return the bytes of a shard of groups, with its unreadable entries kept as they were."""
+    """The bytes of a shard of groups, with its unreadable entries kept as they were."""
     entries: dict[str, object] = {group.name: plain_stored(group.stored) for group in groups}
     return pack({"groups": _sorted({**kept, **entries})})
 
 
 def pack_machines(machines: Iterable[Machine], kept: Mapping[str, object]) -> bytes:
-    """Return the bytes of a shard of machines, with its unreadable entries kept as they were."""
+    """The bytes of a shard of machines, with its unreadable entries kept as they were."""
     entries: dict[str, object] = {
         machine.name: {"group": machine.group, **plain_stored(machine.stored)}
         for machine in machines
@@ -216,7 +216,7 @@ def pack_machines(machines: Iterable[Machine], kept: Mapping[str, object]) -> by
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:
-    """Return what one level stores as plain data; `stored_from` reads it back."""
+    """What one level stores as plain data; `stored_from` reads it back."""
     return {"settings": plain_settings(stored.settings), "set_by": dict(stored.set_by)}
 
 

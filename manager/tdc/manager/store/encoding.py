@@ -30,7 +30,7 @@ class Damaged(Exception):
 
 
 def pack(document: Mapping[str, object]) -> bytes:
-    """Return the bytes of a document; its schema version is added."""
+    """The bytes of a document; its schema version is added."""
     # Entries that can't be read are written back as they are, half a surrogate pair included.
     text = json.dumps(
         {"schema": SCHEMA, **document}, separators=(",", ":"), ensure_ascii=False
@@ -39,7 +39,7 @@ def pack(document: Mapping[str, object]) -> bytes:
 
 
 def unpack(raw: bytes) -> dict[str, object]:
-    """Return the document of some bytes; raises Damaged."""
+    """The document of some bytes; raises Damaged."""
     try:
         document = json.loads(_unfolded(raw))
     except (ValueError, RecursionError) as error:
@@ -70,7 +70,7 @@ def _unfolded(raw: bytes) -> bytes:
 
 
 def text_of(document: Mapping[str, object], name: str) -> str:
-    """Return a field that must be text, fit for a message; raises Damaged."""
+    """A field that must be text, fit for a message; raises Damaged."""
     value = document.get(name)
     if not isinstance(value, str) or not is_text(value):
         raise Damaged(f"{name} is {_shown(value)}, not text")
@@ -87,7 +87,7 @@ def is_text(value: str) -> bool:
 
 
 def count_of(document: Mapping[str, object], name: str) -> int:
-    """Return a field that must be a whole number from 0 to MAX_COUNT; raises Damaged."""
+    """A field that must be a whole number from 0 to MAX_COUNT; raises Damaged."""
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise Damaged(f"{name} is {_shown(value)}, not a whole number")
@@ -95,7 +95,7 @@ def count_of(document: Mapping[str, object], name: str) -> int:
 
 
 def moment_of(document: Mapping[str, object], name: str) -> float:
-    """Return a field that must be a Unix time in seconds; raises Damaged."""
+    """A field that must be a Unix time in seconds; raises Damaged."""
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Damaged(f"{name} is {_shown(value)}, not a time")
@@ -105,7 +105,7 @@ def moment_of(document: Mapping[str, object], name: str) -> float:
 
 
 def object_of(document: Mapping[str, object], name: str) -> dict[str, object]:
-    """Return a field that must be a JSON object; raises Damaged."""
+    """A field that must be a JSON object; raises Damaged."""
     value = document.get(name)
     if not isinstance(value, dict):
         raise Damaged(f"{name} is {_shown(value)}, not an object")
@@ -113,7 +113,7 @@ def object_of(document: Mapping[str, object], name: str) -> dict[str, object]:
 
 
 def list_of(document: Mapping[str, object], name: str) -> list[object]:
-    """Return a field that must be a JSON list; raises Damaged."""
+    """A field that must be a JSON list; raises Damaged."""
     value = document.get(name)
     if not isinstance(value, list):
         raise Damaged(f"{name} is {_shown(value)}, not a list")

@@ -75,7 +75,7 @@ class MadeRequest:
     fingerprint: str | None
 
     def revision_of(self, fingerprint: str) -> int:
-        """Return the revision, if it was made of that plan; raises RequestIdReused."""
+        """The revision, if it was made of that plan; raises RequestIdReused."""
         if self.fingerprint is None or self.fingerprint == fingerprint:
             return self.revision
         raise RequestIdReused(
@@ -93,7 +93,7 @@ class History:
     async def commits(
         self, cluster: str, *, before: int | None = None, limit: int = 50
     ) -> tuple[CommitRecord | Unreadable, ...]:
-        """Return up to `limit` records newest first, of revisions below `before` if given."""
+        """Read up to `limit` records, newest first, of revisions below `before` if given."""
         start = commits_prefix(cluster)
         end = commit_key(cluster, before) if before is not None else prefix_end(start)
         found: list[KeyValue] = []
@@ -107,14 +107,14 @@ class History:
         return tuple(_read(item) for item in found)
 
     async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
-        """Return one record; None if it was never made or history no longer has it."""
+        """Read one record; None if it was never made or history no longer has it."""
         item = await self._etcd.get(commit_key(cluster, revision))
         return _read(item) if item else None
 
     async def records_between(
         self, cluster: str, low: int, high: int
     ) -> tuple[CommitRecord | Unreadable, ...]:
-        """Return the records of revisions above `low` up to `high`, newest first.
+        """Read the records of revisions above `low` up to `high`, newest first.
 
         Fewer than high - low means that history no longer has the rest.
         """
@@ -132,7 +132,7 @@ class History:
         )
 
     async def find_request(self, cluster: str, request_id: str) -> MadeRequest | None:
-        """Return what a request id made, None if it made nothing within history."""
+        """What a request id made, None if it made nothing within history."""
         item = await self._etcd.get(request_key(cluster, request_id))
         try:
             return read_request(item.value) if item else None
@@ -151,7 +151,7 @@ def _read(item: KeyValue) -> CommitRecord | Unreadable:
 
 
 def pack_record(record: CommitRecord) -> bytes:
-    """Return the bytes of a record."""
+    """The bytes of a record."""
     return pack(
         {
             "revision": record.revision,
@@ -184,7 +184,7 @@ def read_record(raw: bytes) -> CommitRecord:
 
 
 def pack_request(made: MadeRequest) -> bytes:
-    """Return the bytes of it."""
+    """The bytes of what a request id made."""
     fields: dict[str, object] = {"revision": made.revision, "time": made.time}
     if made.fingerprint is not None:
         fields["fingerprint"] = made.fingerprint
@@ -192,7 +192,7 @@ def pack_request(made: MadeRequest) -> bytes:
 
 
 def read_request(raw: bytes) -> MadeRequest:
-    """Read it; raises Damaged."""
+    """Read what a request id made; raises Damaged."""
     document = unpack(raw)
     return MadeRequest(
         revision=count_of(document, "revision"),
@@ -249,7 +249,7 @@ def _topology_from(item: Mapping[str, object]) -> TopologyChange:
 
 
 def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:
-    """Return what the creation of a cluster creates: itself, its groups, its machines."""
+    """What the creation of a cluster creates: itself, its groups, its machines."""
     return (
         TopologyChange(Level.CLUSTER, cluster.name),
         *(TopologyChange(Level.GROUP, name) for name in cluster.groups),

@@ -12,7 +12,7 @@ from tdc.manager.store.keys import STORE
 
 
 async def store_id(etcd: EtcdClient) -> str:
-    """Return the store's id; the first manager to ask makes it.
+    """Read the store's id; the first manager to ask makes it.
 
     Raises UnreadableStore, or an EtcdError; after EtcdAnswerLost asking again is safe.
     """

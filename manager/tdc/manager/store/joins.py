@@ -103,7 +103,7 @@ class JoinStore:
         return token
 
     async def enrolment(self, cluster: str, machine: str) -> ValidEnrolment | None:
-        """Return the valid enrolment of a machine, None if it never enrolled.
+        """Read the valid enrolment of a machine; None if it never enrolled.
 
         Raises Damaged if it can't be read: then nobody may be let in.
         """
@@ -142,7 +142,7 @@ def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken
 
 
 def pack_token(stored: StoredToken) -> bytes:
-    """Return the bytes of a stored token."""
+    """The bytes of a stored token."""
     token = stored.token
     document: dict[str, object] = {
         "cluster": token.cluster,

@@ -56,27 +56,27 @@ _SHARDS = {Part.GROUPS: GROUP_SHARDS, Part.MACHINES: MACHINE_SHARDS}
 
 
 def cluster_prefix(cluster: str) -> str:
-    """Return the prefix of one cluster's documents."""
+    """The prefix of one cluster's documents."""
     return f"{CLUSTERS}{_quoted(cluster)}/"
 
 
 def head_key(cluster: str) -> str:
-    """Return the key whose last write orders all commits of the cluster."""
+    """The key whose last write orders all commits of the cluster."""
     return str(DocumentKey(cluster, Part.HEAD))
 
 
 def cluster_key(cluster: str) -> str:
-    """Return the key of the cluster level's settings."""
+    """The key of the cluster level's settings."""
     return str(DocumentKey(cluster, Part.CLUSTER))
 
 
 def group_key(cluster: str, group: str) -> str:
-    """Return the key of the shard that holds the group."""
+    """The key of the shard that holds the group."""
     return str(DocumentKey(cluster, Part.GROUPS, shard_of(group, GROUP_SHARDS)))
 
 
 def machine_key(cluster: str, machine: str) -> str:
-    """Return the key of the shard that holds the machine."""
+    """The key of the shard that holds the machine."""
     return str(DocumentKey(cluster, Part.MACHINES, shard_of(machine, MACHINE_SHARDS)))
 
 
@@ -86,7 +86,7 @@ def shard_of(name: str, shards: int) -> int:
 
 
 def parse_document_key(key: str) -> DocumentKey | None:
-    """Return which document a key holds; None for a key that this layout does not have."""
+    """Which document a key holds; None for a key that this layout does not have."""
     if not key.startswith(CLUSTERS) or not key.isascii():
         return None
     cluster, *rest = key.removeprefix(CLUSTERS).split("/")
@@ -113,38 +113,38 @@ def _is_shard(part: Part, digits: str) -> bool:
 
 
 def commits_prefix(cluster: str) -> str:
-    """Return the prefix of a cluster's history."""
+    """The prefix of a cluster's history."""
     return f"{COMMITS}{_quoted(cluster)}/"
 
 
 def commit_key(cluster: str, revision: int) -> str:
-    """Return the key of one commit record; keys sort as revisions do."""
+    """The key of one commit record; keys sort as revisions do."""
     return f"{commits_prefix(cluster)}{revision:012d}"
 
 
 def parse_commit_key(key: str) -> int | None:
-    """Return the revision of a commit record's key; None for another key beside them."""
+    """The revision of a commit record's key; None for another key beside them."""
     digits = key.rpartition("/")[2]
     return int(digits) if len(digits) == 12 and digits.isascii() and digits.isdecimal() else None
 
 
 def requests_prefix(cluster: str) -> str:
-    """Return the prefix of a cluster's index of request ids."""
+    """The prefix of a cluster's index of request ids."""
     return f"{REQUESTS}{_quoted(cluster)}/"
 
 
 def request_key(cluster: str, request_id: str) -> str:
-    """Return the key that says which revision a request id made."""
+    """The key that says which revision a request id made."""
     return f"{requests_prefix(cluster)}{_quoted(request_id)}"
 
 
 def join_token_key(token_hash: str) -> str:
-    """Return the key of a join token, by its hash."""
+    """The key of a join token, by its hash."""
     return f"{JOIN_TOKENS}{_quoted(token_hash)}"
 
 
 def enrolment_key(cluster: str, machine: str) -> str:
-    """Return the key that says which enrolment of a machine is the valid one."""
+    """The key that says which enrolment of a machine is the valid one."""
     return f"{ENROLMENTS}{_quoted(cluster)}/{_quoted(machine)}"
 
 

@@ -186,7 +186,7 @@ class Maintenance:
         return commits, requests
 
     async def _time_of(self, key: str) -> float | None:
-        """Return a record's time (Unix seconds), None if it can't be read."""
+        """A record's time (Unix seconds), None if it can't be read."""
         item = await self._etcd.get(key)
         try:
             return moment_of(unpack(item.value), "time") if item else None

@@ -39,7 +39,7 @@ class Touched:
     """Those of `machines` that the change creates."""
 
     def keys(self, name: str) -> tuple[str, ...]:
-        """Return the keys of the documents of cluster `name` that hold these, in order."""
+        """The keys of the documents of cluster `name` that hold these, in order."""
         own = {cluster_key(name)} if self.cluster else set()
         groups = {group_key(name, group) for group in self.groups}
         machines = {machine_key(name, machine) for machine in self.machines}
@@ -47,7 +47,7 @@ class Touched:
 
 
 def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -> Touched:
-    """Return the parts of a cluster that these changes are of."""
+    """The parts of a cluster that these changes are of."""
     topology = tuple(topology)
     changed = {(change.key.level, change.key.name) for change in levels}
     changed |= {(change.level, change.name) for change in topology}
@@ -60,7 +60,7 @@ def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -
 
 
 def rewritten(stored: Mapping[str, Document], after: Cluster, changed: Touched) -> dict[str, bytes]:
-    """Return key -> new bytes of the touched documents; `stored` has those that exist.
+    """Key -> new bytes of the touched documents; `stored` has those that exist.
 
     Raises Untouchable if a document, or a touched entry of one, is stored unreadable.
     """
@@ -86,7 +86,7 @@ def _by_key(names: Iterable[str], key_of: Callable[[str], str]) -> dict[str, set
 
 
 def _updated(stored: Mapping[str, T], after: Mapping[str, T], names: set[str]) -> list[T]:
-    """Return what is stored with the named entries as in `after`, or gone."""
+    """What is stored with the named entries as in `after`, or gone."""
     beside = [value for name, value in stored.items() if name not in names]
     return beside + [after[name] for name in names if name in after]
 
