@@ -124,7 +124,7 @@ async def test_a_stale_plan_is_refused_and_says_who_changed_what_it_rests_on(api
     disable = put("machine", "mx1", enabled=False)
     plan = await api.plan(disable)
     await api.commit(put("machine", "mx2", enabled=True), comment="keep mx2 on")
-    async with refused(STATUS.ABORTED, "no longer", "revision 3", "ana", "keep mx2 on"):
+    async with refused(STATUS.ABORTED, "out of date", "revision 3", "ana", "keep mx2 on"):
         await api.commit_as_planned(plan, disable)
     assert await api.own("machine", "mx1") is None
 
@@ -186,7 +186,7 @@ async def test_a_request_id_used_for_another_plan_is_refused(api: Api) -> None:
     first, other = put("machine", "mx1", enabled=False), put("machine", "mx1", log__level="debug")
     await api.commit_as_planned(await api.plan(first), first, request_id="once")
     plan = await api.plan(other)
-    async with refused(STATUS.INVALID_ARGUMENT, "revision 3", "request id of its own"):
+    async with refused(STATUS.INVALID_ARGUMENT, "revision 3", "new request id"):
         await api.commit_as_planned(plan, other, request_id="once")
     history = await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
     assert history.commits[0].revision == 3
@@ -277,5 +277,5 @@ async def test_a_plan_too_large_to_be_sent_is_refused_in_words(
 ) -> None:
     await _fleet(api)
     monkeypatch.setattr(changes, "MAX_ANSWER", 100)
-    async with refused(STATUS.FAILED_PRECONDITION, "one group after another"):
+    async with refused(STATUS.FAILED_PRECONDITION, "one group at a time"):
         await api.plan(put("cluster", "c1", max_message_size=1_000))

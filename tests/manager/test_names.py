@@ -33,13 +33,15 @@ async def test_a_name_in_two_clusters_must_be_said_with_its_cluster(api: Api) ->
     for cluster in ("east", "west"):
         await api.create_cluster(cluster)
         await api.commit(add_machine("mx1", "Main_Group"), cluster=cluster)
-    async with refused(STATUS.INVALID_ARGUMENT, "machine 'mx1' is in clusters east, west: say"):
+    async with refused(
+        STATUS.INVALID_ARGUMENT, "machine 'mx1' is in clusters east, west: name one"
+    ):
         await api.enabled("mx1")
     async with refused(STATUS.INVALID_ARGUMENT, "east, west"):
         await api.plan(put("group", "Main_Group", enabled=False))
-    async with refused(STATUS.INVALID_ARGUMENT, "clusters east, west: say which one"):
+    async with refused(STATUS.INVALID_ARGUMENT, "clusters east, west: name one"):
         await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
-    async with refused(STATUS.INVALID_ARGUMENT, "a commit is of one cluster"):
+    async with refused(STATUS.INVALID_ARGUMENT, "a commit changes only one"):
         await api.plan(
             put("machine", "mx1", "east", enabled=False),
             put("machine", "mx1", "west", enabled=False),

@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
-from tdc.manager.intent.permissions import PERMISSIONS, Who
+from tdc.manager.rpc.callers import RPCS, Who
 from tdc.v1 import operators_pb2
 
 from tests.manager.api import Api, add_machine
@@ -24,7 +24,7 @@ EXPECTED = {
     grpc.StatusCode.ALREADY_EXISTS,
 }
 METHODS = sorted(
-    name for name, who in PERMISSIONS.items() if who is Who.OPERATOR and name.startswith("tdc.v1.")
+    name for name, row in RPCS.items() if row.who is Who.OPERATOR and name.startswith("tdc.v1.")
 )
 
 

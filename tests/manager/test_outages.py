@@ -72,17 +72,17 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     await etcd.stop()
 
     async def told() -> bool:
-        return "etcd is away" in await _warnings(api)
+        return "etcd has been unreachable" in await _warnings(api)
 
     await _until(told)
     began = time.monotonic()
-    with pytest.raises(grpc.aio.AioRpcError, match="etcd is away") as caught:
+    with pytest.raises(grpc.aio.AioRpcError, match="etcd is unreachable") as caught:
         await api.commit_as_planned(plan, edit)
     assert caught.value.code() is STATUS.UNAVAILABLE
     assert (NOTHING_CHANGED, "1") in list(caught.value.trailing_metadata() or ())
-    async with refused(STATUS.UNAVAILABLE, "etcd is away"):
+    async with refused(STATUS.UNAVAILABLE, "etcd is unreachable"):
         await api.create_cluster("c2")
-    async with refused(STATUS.UNAVAILABLE, "etcd is away"):
+    async with refused(STATUS.UNAVAILABLE, "etcd is unreachable"):
         await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine="mx1"))
     assert time.monotonic() - began < 1.0
     assert await api.enabled("mx1") is False

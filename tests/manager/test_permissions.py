@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError, Who, check_table
+from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError
+from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.guard import Context, Guard, _admitted
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc
@@ -133,8 +134,8 @@ async def test_a_path_in_another_spelling_reaches_no_handler(api: Api) -> None:
 async def test_a_manager_with_a_method_without_row_does_not_start(
     etcd: ExternalEtcd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert isinstance(PERMISSIONS, dict)
-    monkeypatch.delitem(PERMISSIONS, "tdc.v1.Changes.GetCommit")
+    assert isinstance(RPCS, dict)
+    monkeypatch.delitem(RPCS, "tdc.v1.Changes.GetCommit")
     with pytest.RaisesGroup(
         pytest.RaisesExc(PermissionTableError, match=r"tdc\.v1\.Changes\.GetCommit has no row"),
         flatten_subgroups=True,
@@ -144,10 +145,41 @@ async def test_a_manager_with_a_method_without_row_does_not_start(
 
 
 async def test_a_row_without_method_does_not_start_either() -> None:
-    guard = Guard({**PERMISSIONS, "tdc.v1.Fleet.DropEverything": Who.ANYONE})
+    guard = Guard({**RPCS, "tdc.v1.Fleet.DropEverything": Rpc(Who.ANYONE)})
     with pytest.raises(PermissionTableError, match="DropEverything belongs to no RPC"):
         guard.check()
-    check_table(PERMISSIONS.keys())
+    check_rpcs(RPCS.keys())
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (Rpc(Who.OPERATOR), "carries no operation of the permission table: ''"),
+        (Rpc(Who.OPERATOR, "fleet.drop"), "carries no operation of the permission table"),
+        (Rpc(Who.MACHINE, "fleet.list_groups"), "is not an operator's, but has an operation"),
+    ],
+)
+async def test_an_operators_rpc_carries_an_operation_and_no_other_does(
+    row: Rpc, fault: str
+) -> None:
+    with pytest.raises(PermissionTableError, match=f"ListGroups {fault}"):
+        check_rpcs(RPCS.keys(), {**RPCS, "tdc.v1.Fleet.ListGroups": row})
+
+
+async def test_each_operators_rpc_carries_the_operation_of_its_row(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its operation's row an RPC is denied; so what runs is what the table says."""
+    assert isinstance(PERMISSIONS, dict)
+    for name, row in RPCS.items():
+        if row.operation not in PERMISSIONS:
+            continue
+        service, _, method = name.rpartition(".")
+        call: Callable[..., Awaitable[object]] = api.channel.unary_unary(f"/{service}/{method}")
+        with monkeypatch.context() as patch:
+            patch.delitem(PERMISSIONS, row.operation)
+            async with refused(STATUS.PERMISSION_DENIED, row.operation, "ana"):
+                await call(b"", timeout=5)
 
 
 async def test_a_new_service_that_nobody_gave_a_row_does_not_start() -> None:

@@ -38,27 +38,27 @@ def sets(level: Level, name: str, **values: object) -> SetValues:
 class Fleet:
     """A view over a real etcd, and a way to commit to it."""
 
-    def __init__(self, etcd: EtcdClient, store_id: str) -> None:
-        self.view = FleetView(etcd, store_id)
+    def __init__(self, etcd: EtcdClient, first_id: str) -> None:
+        self.view = FleetView(etcd, first_id)
         self.store = CommitStore(etcd)
         self.told: list[frozenset[tuple[str, str]]] = []
         self.view.on_change(self.told.append)
         self._requests = 0
 
     async def create(self, name: str) -> None:
-        await self.store.create_cluster(new_cluster(name), self._signed(), 1.0)
+        await self.store.create_cluster(new_cluster(name), self._signature(), 1.0)
         assert await self.view.at_least(name, 1, 5)
 
     async def commit(self, *edits: Edit, cluster: str = "c1") -> None:
         """Commit and wait until the view has it; `told` is what that commit told."""
         self.told.clear()
-        plan = make_plan(self.view.cluster(cluster), edits)
-        made = await self.store.commit(plan, self._signed(), 1.0)
+        plan = make_plan(self.view.find_cluster(cluster), edits)
+        made = await self.store.commit(plan, self._signature(), 1.0)
         assert await self.view.at_least(cluster, made.revision, 5)
 
-    def _signed(self) -> Signature:
+    def _signature(self) -> Signature:
         self._requests += 1
-        return Signature("ana", "", f"r{self._requests}")
+        return Signature(author="ana", comment="", request_id=f"r{self._requests}")
 
 
 @pytest.fixture
@@ -108,12 +108,12 @@ async def test_machines_with_equal_settings_share_one_message(fleet: Fleet) -> N
     assert first is fleet.view.wanted("c1", "mx0")
     assert (first.revision, first.store_id) == (3, fleet.view.store_id)
     assert first.hash == fleet.view.content_hash("c1", "mx0")
-    assert first.hash == resolve(fleet.view.cluster("c1"), "mx0").content_hash
+    assert first.hash == resolve(fleet.view.find_cluster("c1"), "mx0").content_hash
     assert other.hash != first.hash
 
 
 async def test_clusters_with_equal_settings_keep_a_message_each(fleet: Fleet) -> None:
-    """Else asking for machines of both in turn serialises anew each time."""
+    """Else asking for machines of both in turn would serialise each time."""
     await fleet.create("c2")
     await fleet.commit(AddMachine("my0", "Main_Group"), cluster="c2")
     await fleet.commit(sets(Level.GROUP, "Main_Group", max_message_size=7), cluster="c2")
@@ -151,7 +151,7 @@ async def test_what_is_unknown_has_no_wanted_settings(fleet: Fleet) -> None:
     assert fleet.view.enrolment("c1", "nobody") is None
     assert fleet.view.revision("elsewhere") == 0
     with pytest.raises(UnknownName, match="nobody"):
-        fleet.view.effective("c1", "nobody")
+        fleet.view.find_machine("nobody", "c1")
 
 
 async def test_two_clusters_keep_their_machines_apart(fleet: Fleet) -> None:
@@ -168,16 +168,16 @@ async def test_two_clusters_keep_their_machines_apart(fleet: Fleet) -> None:
 async def test_random_commits_leave_the_view_as_the_plan_said_and_tell_whom_they_touch(
     fleet: Fleet, seed: int
 ) -> None:
-    """Against the dumb twin: after each commit, resolve every machine anew and compare."""
+    """Against the dumb twin: after each commit, resolve every machine again and compare."""
     chance = random.Random(seed)
     for _ in range(25):
-        before = _hashes(fleet.view.cluster("c1"))
+        before = _hashes(fleet.view.find_cluster("c1"))
         edits = _random_edits(chance)
-        plan = make_plan(fleet.view.cluster("c1"), edits)
+        plan = make_plan(fleet.view.find_cluster("c1"), edits)
         if plan.changes_nothing:
             continue
         await fleet.commit(*edits)
-        cluster = fleet.view.cluster("c1")
+        cluster = fleet.view.find_cluster("c1")
         assert cluster == plan.after
         after = _hashes(cluster)
         assert after == {name: fleet.view.content_hash("c1", name) for name in after}
@@ -199,18 +199,20 @@ async def test_a_view_that_starts_later_sees_the_same(fleet: Fleet, server: Exte
 async def test_without_etcd_the_view_is_not_ready_and_says_why(server: ExternalEtcd) -> None:
     await server.stop()
     async with EtcdClient(server.options) as client:
-        view = FleetView(client, "store", clock=lambda: 1e9)
+        view = FleetView(client, "store-1", clock=lambda: 1e9)
         async with running(view.run(), name="view"):
             with pytest.raises(NotReady, match="etcd within 1 s"):
                 await view.ready(1)
             (problem,) = view.problems
-            assert problem.startswith("etcd is away since 2001-09-09 01:46:40Z: no connection to ")
+            assert problem.startswith(
+                "etcd has been unreachable since 2001-09-09 01:46:40Z: no connection to "
+            )
 
 
 async def test_another_store_in_the_place_of_the_first_goes_by_its_own_id(
     fleet: Fleet, server: ExternalEtcd
 ) -> None:
-    """Its revisions begin anew: under the old id agents would refuse them as older."""
+    """Its revisions begin again: under the old id agents would refuse them as older."""
     before = fleet.view.store_id
     assert before
     await server.stop()

@@ -11,14 +11,14 @@ from pathlib import Path
 import grpc.aio
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import NewToken, new_token
-from tdc.manager.intent.permissions import PERMISSIONS
 from tdc.manager.push.agents import AgentSessions
-from tdc.manager.push.presence import Presence
-from tdc.manager.rpc.agents import Agents
-from tdc.manager.rpc.enrolment import Enrolment
+from tdc.manager.rpc.agents import AgentsService
+from tdc.manager.rpc.callers import RPCS
+from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.guard import Guard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
+from tdc.manager.view.presence import Presence
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.facts import gather
 from tdc.node_agent.log.lines import TdcLog
@@ -143,13 +143,13 @@ class ManagerSide:
         self.presence = Presence(self.view)
         self.sessions = AgentSessions(self.view, self.presence, intervals=self.intervals)
         rows = {
-            name: who
-            for name, who in PERMISSIONS.items()
+            name: row
+            for name, row in RPCS.items()
             if name.startswith(("tdc.v1.Agents.", "tdc.v1.Enrolment."))
         }
         guard = Guard(rows)
-        agents = Agents(self.sessions, self.authority, self.lifetime)
-        enrolment = Enrolment(self.joins, self.authority, self.view, lifetime=self.lifetime)
+        agents = AgentsService(self.sessions, self.authority, self.lifetime)
+        enrolment = EnrolmentService(self.joins, self.authority, self.view, lifetime=self.lifetime)
         self._server = grpc.aio.server(options=list(grpc_tls.server_options()))
         self._enrol = grpc.aio.server(options=list(grpc_tls.server_options()))
         agents_pb2_grpc.add_AgentsServicer_to_server(agents, guard.on(self._server))

@@ -230,7 +230,7 @@ async def test_a_machine_that_was_enrolled_anew_elsewhere_can_not_renew(
     renewal = Renewal(Managers((manager.address,)), folder, TdcLog(), clock=lambda: made.ends - 1)
     async with running(renewal.run(), name="renewal"):
         await until(lambda: renewal.warnings() != ())
-    assert "enrolled anew" in renewal.warnings()[0]
+    assert "enrolled again" in renewal.warnings()[0]
     assert identities.load(folder) == made
 
 

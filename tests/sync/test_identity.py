@@ -25,16 +25,10 @@ from tdc.manager.identity.authority import (
     Issued,
     RequestRefused,
 )
-from tdc.manager.identity.peer import (
-    MachinePeer,
-    NotIdentified,
-    Operator,
-    identity_of,
-    peer_of,
-)
+from tdc.manager.identity.peer import NotIdentified, identity_of, peer_of
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Clock
-from tdc.shared.sync.identity import NotAnIdentity, parse_identity
+from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, Operator, parse_identity
 
 from tests.fakes.listening import listening
 

@@ -28,19 +28,21 @@ from tdc.manager.first_setup import (
     write_operator_file,
 )
 from tdc.manager.identity.authority import Authority
-from tdc.manager.intent.commands import Commands
-from tdc.manager.intent.reads import Reads
-from tdc.manager.intent.tokens import Tokens
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.monitoring import MonitoringOperations
+from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
-from tdc.manager.push.presence import Presence
-from tdc.manager.rpc.agents import Agents
-from tdc.manager.rpc.changes import Changes
-from tdc.manager.rpc.enrolment import Enrolment
-from tdc.manager.rpc.fleet import Fleet
-from tdc.manager.rpc.monitoring import Monitoring
+from tdc.manager.rpc.agents import AgentsService
+from tdc.manager.rpc.changes import ChangesService
+from tdc.manager.rpc.enrolment import EnrolmentService
+from tdc.manager.rpc.fleet import FleetService
+from tdc.manager.rpc.monitoring import MonitoringService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
-from tdc.manager.rpc.settings import SettingsReader
+from tdc.manager.rpc.settings import SettingsService
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
@@ -48,6 +50,7 @@ from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import ROOT
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
@@ -87,12 +90,12 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
-        tokens = Tokens(view, JoinStore(etcd), authority.fingerprint)
+        tokens = TokenOperations(
+            view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
+        )
+        operations = _operations(etcd, view, presence, tokens)
         await servers.start(
-            main=[
-                *_for_operators(etcd, view, presence, tokens, address(options, ports.enrol)),
-                _for_agents(sessions, authority),
-            ],
+            main=[*_for_operators(operations), _for_agents(sessions, authority)],
             enrol=[_for_joining(etcd, authority, view)],
         )
         maintenance = Maintenance(etcd, own_member=options.embedded)
@@ -151,17 +154,26 @@ def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
     return ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem)
 
 
-def _for_operators(
-    etcd: EtcdClient, view: FleetView, presence: Presence, tokens: Tokens, enrol_address: str
-) -> list[Registration]:
-    """The services that operators use."""
+def _operations(
+    etcd: EtcdClient, view: FleetView, presence: Presence, tokens: TokenOperations
+) -> Operations:
+    """Make every operation; raises PermissionTableError."""
     history = History(etcd)
-    commands = Commands(view, CommitStore(etcd), history)
-    reads = Reads(view, history)
-    fleet = Fleet(view, commands, tokens, enrol_address)
-    settings = SettingsReader(view, reads, presence)
-    changes = Changes(commands, reads)
-    monitoring = Monitoring(view, presence)
+    return Operations(
+        changes=ChangeOperations(view, CommitStore(etcd), history),
+        settings=SettingsOperations(view, presence, history),
+        fleet=FleetOperations(view),
+        monitoring=MonitoringOperations(view, presence),
+        tokens=tokens,
+    )
+
+
+def _for_operators(operations: Operations) -> list[Registration]:
+    """Carry the operations over gRPC."""
+    fleet = FleetService(operations.fleet, operations.changes, operations.tokens)
+    settings = SettingsService(operations.settings)
+    changes = ChangesService(operations.changes)
+    monitoring = MonitoringService(operations.monitoring)
     return [
         partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
         partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
@@ -171,12 +183,12 @@ def _for_operators(
 
 
 def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
-    service = Agents(sessions, authority)
+    service = AgentsService(sessions, authority)
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
 def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:
-    service = Enrolment(JoinStore(etcd), authority, view)
+    service = EnrolmentService(JoinStore(etcd), authority, view)
     return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
 
 

@@ -1,7 +1,7 @@
 """Who is calling: the identity in the certificate that TLS has verified, and nothing else.
 
 In: the context of a call. Out: Operator or MachinePeer.
-Promise: no header, no address and no field of a request has a say.
+Promise: no header, address or field of a request has any influence.
 """
 
 from __future__ import annotations
@@ -11,23 +11,15 @@ from typing import Any
 import grpc.aio
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tdc.shared.sync.identity import (
-    MachinePeer,
-    NotAnIdentity,
-    Operator,
-    Peer,
-    parse_identity,
-)
-
-__all__ = ["MachinePeer", "NotIdentified", "Operator", "Peer", "identity_of", "peer_of"]
+from tdc.shared.sync.identity import NotAnIdentity, Peer, parse_identity
 
 
 class NotIdentified(Exception):
-    """The connection carries no certificate that says who calls."""
+    """The connection has no certificate that identifies the caller."""
 
 
 def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> Peer:
-    """Return who makes the call; raises NotIdentified."""
+    """Identify the caller; raises NotIdentified."""
     facts = context.auth_context()
     if list(facts.get("transport_security_type", [])) != [b"ssl"]:
         raise NotIdentified("the connection is not TLS")
@@ -38,7 +30,7 @@ def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> Peer:
 
 
 def identity_of(certificate_pem: bytes) -> Peer:
-    """Return who a verified certificate is; raises NotIdentified.
+    """Read whose a verified certificate is; raises NotIdentified.
 
     It must have one subject alternative name, our URI, and be good for a client only
     (RFC 5280 4.2.1.6 and 4.2.1.12).
@@ -50,7 +42,7 @@ def identity_of(certificate_pem: bytes) -> Peer:
     except (ValueError, x509.ExtensionNotFound):
         raise NotIdentified("the certificate has no identity of this product") from None
     if list(usage) != [ExtendedKeyUsageOID.CLIENT_AUTH]:
-        raise NotIdentified("the certificate is not one of a client")
+        raise NotIdentified("the certificate is not a client certificate")
     match list(names):
         case [x509.UniformResourceIdentifier(value=uri)]:
             try:
@@ -58,4 +50,4 @@ def identity_of(certificate_pem: bytes) -> Peer:
             except NotAnIdentity as error:
                 raise NotIdentified(str(error)) from None
         case _:
-            raise NotIdentified("the certificate names not exactly one identity")
+            raise NotIdentified("the certificate does not name exactly one identity")

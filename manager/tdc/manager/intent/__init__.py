@@ -1,5 +1,6 @@
-"""Every change: read -> edit -> plan -> check the fingerprint -> commit; and every read.
+"""The only door for operators: every operation, whoever carries it (gRPC, later REST and console).
 
-In: decoded requests and who asks. Out: plans, commits, explanations.
-Promise: what the plan shows is exactly what the commit does.
+In: who asks (`actor`) and what, as frozen values. Out: frozen values, or an error for `failures`.
+Promise: an operation runs only for an actor to whom the table permits it; what a plan shows is
+exactly what its commit does.
 """

@@ -1,7 +1,7 @@
-"""What a request can be refused for, beyond names (view), edits (levels) and etcd (store).
+"""Why intent refuses a request, beyond names (view), edits (levels) and the store's own reasons.
 
-Flat: one class for each thing a caller can do about it. The text of each is one sentence or
-more for an operator: what happened, what it means, what to do.
+One class for each thing a caller can do about it. The text is for an operator: what happened, what
+it means, what to do. What kind of failure each is, `failures` says.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ class IntentError(Exception):
     """A request that was refused; nothing was changed."""
 
 
+class NotPermitted(IntentError):
+    """The actor's role or scope does not reach as far as the operation."""
+
+
 class BadRequest(IntentError):
     """The request itself is wrong: something required is missing or contradicts itself."""
 
 
 class StalePlan(IntentError):
-    """The fleet has changed since the plan was made, so that its outcome would be another."""
+    """The fleet has changed since the plan was made, and the outcome would be another."""
 
 
 class InvalidPlan(IntentError):
@@ -28,4 +32,4 @@ class UnknownRevision(IntentError):
 
 
 class UnreadableFleet(IntentError):
-    """The request concerns stored values that this manager can't read, and is refused for that."""
+    """The request needs stored values that this manager can't read."""

@@ -1,58 +1,124 @@
-"""Who may call what: one row for each RPC, and no RPC without its row (DESIGN section 6).
+"""Who may do what: one row for each operation, and no operation without its row (DESIGN section 6).
 
-In: the services a manager is about to serve. Out: nothing, or PermissionTableError.
-Promise: deny by default. A method that has no row, or a row that no method has, stops the start.
+The policy: deny by default. A room of `intent` is a class whose public methods are operations, each
+with a name (`@operation`). A name without a row below stops the start, and so does a row without an
+operation, and a public method without a name, which would run unchecked. The check is around the
+operation itself, not around an RPC or a route: gRPC, REST and console call the same method, and
+there is no other way in.
+
+Each row names the least role. All operators are administrators today, so no row refuses anybody
+yet; users and roles will go by these rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from enum import Enum
+import functools
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.errors import NotPermitted
+
+log = logging.getLogger(__name__)
+
+Room = TypeVar("Room")
+P = ParamSpec("P")
+R = TypeVar("R")
+Method = Callable[Concatenate[Room, Actor, P], Coroutine[Any, Any, R]]
+
+_NAME = "__operation__"
 
 
-class Who(Enum):
-    """Who may call an RPC; each of them is settled by the certificate of the connection."""
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The least that an actor needs for an operation."""
 
-    OPERATOR = "an operator's certificate"
-    MACHINE = "a machine's certificate"
-    ANYONE_WITH_TOKEN = "anyone; the call itself carries a one-use join token"  # noqa: S105
-    ANYONE = "anyone whom the port lets in"
+    role: Role
+    scope: Scope = Scope.INSTALLATION
+
+    def allows(self, actor: Actor) -> bool:
+        """Whether `actor` has at least this role, reaching at least this far."""
+        return actor.role >= self.role and actor.scope >= self.scope
 
 
-PERMISSIONS: Mapping[str, Who] = {
-    "tdc.v1.Fleet.CreateCluster": Who.OPERATOR,
-    "tdc.v1.Fleet.ListClusters": Who.OPERATOR,
-    "tdc.v1.Fleet.ListGroups": Who.OPERATOR,
-    "tdc.v1.Fleet.ListMachines": Who.OPERATOR,
-    "tdc.v1.Fleet.CreateJoinToken": Who.OPERATOR,
-    "tdc.v1.SettingsReader.GetLevel": Who.OPERATOR,
-    "tdc.v1.SettingsReader.GetEffective": Who.OPERATOR,
-    "tdc.v1.SettingsReader.Explain": Who.OPERATOR,
-    "tdc.v1.Changes.MakePlan": Who.OPERATOR,
-    "tdc.v1.Changes.MakeCommit": Who.OPERATOR,
-    "tdc.v1.Changes.ListCommits": Who.OPERATOR,
-    "tdc.v1.Changes.GetCommit": Who.OPERATOR,
-    "tdc.v1.Monitoring.GetStatus": Who.OPERATOR,
-    "tdc.v1.Monitoring.GetDelivery": Who.OPERATOR,
-    "tdc.v1.Agents.Session": Who.MACHINE,
-    "tdc.v1.Agents.Renew": Who.MACHINE,
-    "tdc.v1.Enrolment.Enrol": Who.ANYONE_WITH_TOKEN,
-    "grpc.health.v1.Health.Check": Who.ANYONE,
-    "grpc.health.v1.Health.List": Who.ANYONE,
-    "grpc.health.v1.Health.Watch": Who.ANYONE,
-    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Who.OPERATOR,
+PERMISSIONS: Mapping[str, Permission] = {
+    "changes.plan": Permission(Role.READ_ONLY),
+    "changes.commit": Permission(Role.OPERATOR),
+    "changes.create_cluster": Permission(Role.ADMINISTRATOR),
+    "changes.list_commits": Permission(Role.READ_ONLY),
+    "changes.read_commit": Permission(Role.READ_ONLY),
+    "settings.read_level": Permission(Role.READ_ONLY),
+    "settings.read_effective": Permission(Role.READ_ONLY),
+    "settings.explain": Permission(Role.READ_ONLY),
+    "fleet.list_clusters": Permission(Role.READ_ONLY),
+    "fleet.list_groups": Permission(Role.READ_ONLY),
+    "fleet.list_machines": Permission(Role.READ_ONLY),
+    "monitoring.read_status": Permission(Role.HELP_DESK),
+    "monitoring.read_delivery": Permission(Role.HELP_DESK),
+    "tokens.create": Permission(Role.ADMINISTRATOR),
 }
 
 
 class PermissionTableError(Exception):
-    """The permission table and the services disagree; the manager does not start."""
+    """A permission table disagrees with what it is about; the manager does not start."""
 
 
-def check_table(methods: Collection[str], permissions: Mapping[str, Who] = PERMISSIONS) -> None:
-    """Raise PermissionTableError unless `methods` (full names) and the rows are the same set."""
-    without_row = sorted(set(methods) - permissions.keys())
-    without_method = sorted(permissions.keys() - set(methods))
-    faults = [f"{name} has no row in the permission table" for name in without_row]
-    faults += [f"the row {name} belongs to no RPC" for name in without_method]
+def operation(name: str) -> Callable[[Method[Room, P, R]], Method[Room, P, R]]:
+    """Make a method the operation `name`: it runs only for an actor whom the table permits it.
+
+    Raises PermissionTableError if the table has no row of that name. The method raises
+    NotPermitted, which is logged.
+    """
+    if name not in PERMISSIONS:
+        raise PermissionTableError(f"operation {name} has no row in the permission table")
+
+    def around(method: Method[Room, P, R]) -> Method[Room, P, R]:
+        @functools.wraps(method)
+        async def checked(room: Room, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            _require(actor, name)
+            return await method(room, actor, *args, **kwargs)
+
+        setattr(checked, _NAME, name)
+        return checked
+
+    return around
+
+
+def check_operations(
+    rooms: Collection[object], permissions: Mapping[str, Permission] = PERMISSIONS
+) -> None:
+    """Raise PermissionTableError unless the rooms' public methods and the rows agree."""
+    methods = {
+        f"{type(room).__name__}.{name}": getattr(method, _NAME, None)
+        for room in rooms
+        for name, method in inspect.getmembers(type(room), inspect.isroutine)
+        if not name.startswith("_")
+    }
+    operations = Counter(name for name in methods.values() if name is not None)
+    faults = [f"{name} is not an operation" for name, each in methods.items() if each is None]
+    faults += [f"{count} methods are {name}" for name, count in operations.items() if count > 1]
+    faults += [
+        f"operation {name} has no row in the permission table"
+        for name in sorted(operations.keys() - permissions.keys())
+    ]
+    faults += [
+        f"the row {name} belongs to no operation"
+        for name in sorted(permissions.keys() - operations.keys())
+    ]
     if faults:
         raise PermissionTableError("; ".join(faults) + ". The manager does not start.")
+
+
+def _require(actor: Actor, name: str) -> None:
+    needed = PERMISSIONS.get(name)
+    if needed is not None and needed.allows(actor):
+        return
+    what = f"the role {needed.role} for {needed.scope}" if needed else "a row in the table"
+    log.warning("refused: %s by %s, which needs %s", name, actor, what)
+    raise NotPermitted(
+        f"{name} needs {what}; {actor.name} has the role {actor.role} for {actor.scope}"
+    )

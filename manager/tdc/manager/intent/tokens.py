@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
+from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest
+from tdc.manager.intent.permissions import operation
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
@@ -17,24 +19,32 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenMade:
-    """A join token in clear; `expires` is Unix seconds."""
+    """A join token in clear, and host:port to use it at; `expires` is Unix seconds."""
 
     text: str = field(repr=False)
     expires: float
+    enrol_address: str
 
 
-class Tokens:
-    """Makes join tokens; `fingerprint` is that of the CA, which each token carries."""
+class TokenOperations:
+    """Makes join tokens, each with the CA's `fingerprint`. `enrol_address` is host:port."""
 
     def __init__(
-        self, view: FleetView, joins: JoinStore, fingerprint: str, clock: Clock = wall
+        self,
+        view: FleetView,
+        joins: JoinStore,
+        fingerprint: str,
+        enrol_address: str,
+        clock: Clock = wall,
     ) -> None:
         self._view = view
         self._joins = joins
         self._fingerprint = fingerprint
+        self._enrol_address = enrol_address
         self._clock = clock
 
-    async def make(self, machine: str, cluster: str, lifetime: int, author: str) -> TokenMade:
+    @operation("tokens.create")
+    async def create(self, actor: Actor, machine: str, cluster: str, lifetime: int) -> TokenMade:
         """Make a token good for `lifetime` seconds (0: the default).
 
         Raises UnknownName, AmbiguousName, BadRequest, EtcdError.
@@ -47,11 +57,14 @@ class Tokens:
         found, known = self._view.find_machine(machine, cluster)
         if self._view.etcd_away:
             raise EtcdUnavailable(
-                f"etcd is away, so no join token can be made now (away {self._view.etcd_away})"
+                "etcd is unreachable, so no join token can be made now. Try again when it is back "
+                f"(unreachable since {self._view.etcd_away})"
             )
         token = new_token(self._fingerprint)
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)
         allowed = JoinToken(found.name, known.group, known.name, expires)
         await self._joins.add(token.hash, allowed)
-        log.info("%s made a join token for machine %s of cluster %s", author, machine, found.name)
-        return TokenMade(token.text, expires)
+        log.info(
+            "%s made a join token for machine %s of cluster %s", actor.name, machine, found.name
+        )
+        return TokenMade(token.text, expires, self._enrol_address)

@@ -1,17 +1,17 @@
 """One stream for each connected agent; only machines on which something changed are sent anything.
 
 In: streams from rpc, changes from the view. Out: endings, presence.
-Promise: one stream for each machine, the newest; a machine that is removed or enrolled anew loses
-its stream at once. Cost of a change is that of the machines it touches, not of the fleet.
+Promise: one stream for each machine, the newest; a machine that is removed or enrolled again loses
+its stream at once. A change costs what the machines it touches cost, not what the fleet does.
 """
 
 from __future__ import annotations
 
 import logging
 
-from tdc.manager.push.fleet import MachineKey, WantedFleet
-from tdc.manager.push.presence import Presence
 from tdc.manager.push.session import End, Ending, Read, Session, Write
+from tdc.manager.view.names import MachineKey
+from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class Denied(Exception):
-    """The certificate is in order, but the machine may not (or no longer) use it."""
+    """The certificate is valid, but the machine may not use it, or no longer."""
 
 
 class Stopping(Exception):
-    """This manager is about to stop; the agent should try again, or another manager."""
+    """This manager is about to stop; the agent should try again, or try another manager."""
 
 
 class AgentSessions:
@@ -59,8 +59,8 @@ class AgentSessions:
             )
         if valid != peer.enrolment:
             raise Denied(
-                f"{peer} was enrolled anew since this certificate was made; if that was not "
-                "you, someone else has its join token"
+                f"{peer} was enrolled again after this certificate was issued; if you did not do "
+                "that, someone else used its join token"
             )
 
     async def serve(
@@ -74,12 +74,12 @@ class AgentSessions:
         session = Session(peer, self._view, self._presence, self._clock, self._intervals, address)
         older = self._sessions.get(key)
         if older is not None:
-            ended = older.address
             log.info(
-                "%s opened a stream from %s; its first, from %s, is ended", peer, address, ended
-            )
-            # A broken one is silent by the time its agent has noticed; on one connection it is
-            # one agent.
+                "%s reconnected from %s; closed its earlier stream from %s",
+                peer, address, older.address,
+            )  # fmt: skip
+            # A broken stream is silent by the time its agent has noticed; and two streams on one
+            # connection are one agent's.
             if older.is_alive and older.address != address:
                 self._presence.taken_over(key, older.address, address)
             older.end(End.REPLACED)
@@ -95,7 +95,7 @@ class AgentSessions:
         return ending
 
     def stop(self) -> None:
-        """End every stream, so that agents look for another manager; take no new one."""
+        """End every stream, so that agents look for another manager; admit no new one."""
         self._stopping = True
         for session in list(self._sessions.values()):
             session.end(End.STOPPING)
@@ -106,7 +106,7 @@ class AgentSessions:
             if self._view.enrolment(*key) is None:
                 session.end(End.DENIED, "the machine was removed")
             elif self._view.enrolment(*key) != session.enrolment:
-                session.end(End.DENIED, "the machine was enrolled anew")
+                session.end(End.DENIED, "the machine was enrolled again")
             else:
                 session.set_target()
         self._presence.changed(machines)

@@ -2,7 +2,7 @@
 
 In: two functions that read and write messages. Out: the `Ending`.
 Promise: every wait is bounded; at most one Wanted is under way; the stream ends when either side
-falls silent, when another stream of the machine opens, or when the machine loses its identity.
+stops responding, when another stream of the machine opens, or when the machine loses its identity.
 Shape: reading, writing and keeping time are three tasks; each event is one synchronous step of
 `manager_half`, so no lock is needed.
 """
@@ -14,14 +14,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from tdc.manager.push.fleet import MachineKey, WantedFleet
-from tdc.manager.push.presence import Presence
+from tdc.manager.view.names import MachineKey
+from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Target
 from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.report import report_of
 from tdc.shared.wire.stream import agent_event
 from tdc.v1 import agents_pb2
 
@@ -38,7 +39,7 @@ class End(Enum):
     """Why a stream ended."""
 
     LEFT = "the agent closed the stream"
-    DEAD = "the agent fell silent"
+    DEAD = "agent stopped responding"
     FAULT = "the agent broke the protocol"
     REPLACED = "another stream of the same machine was opened"
     DENIED = "the machine's enrolment is no longer valid"
@@ -47,7 +48,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a stream ended, and in words why."""
+    """How a stream ended, and why, in words."""
 
     end: End
     reason: str
@@ -83,7 +84,7 @@ class Session:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the agent was heard about as lately as pings are sent."""
+        """Whether the agent was heard within about one ping interval."""
         return self._clock() - self._half.heard_at < 1.5 * self._half.intervals.ping
 
     async def run(self, read: Read, write: Write) -> Ending:
@@ -93,14 +94,14 @@ class Session:
             writing = group.create_task(self._writing(write), name="write")
             timing = group.create_task(self._keeping_time(), name="time")
             ending = await self._ended
-            if self._under_way:  # cut off amid a message, gRPC could not tell the agent the reason
+            if self._under_way:  # cut off amid a message, gRPC could not send the agent the reason
                 await asyncio.wait([writing], timeout=LAST_MESSAGE)
             for task in (reading, writing, timing):
                 task.cancel()
         return ending
 
     def set_target(self) -> None:
-        """Take from the view what is wanted now."""
+        """Compare with what the view wants now, and offer it if it is due."""
         self._step(stream.TargetSet(self._target()))
 
     def end(self, end: End, reason: str = "") -> None:
@@ -117,8 +118,8 @@ class Session:
                 return
             self._note_hello(message)
             if isinstance(event, stream.StatusSaid):
-                # The view tells of changed content. A newer revision of the same content, which
-                # can cure a refusal, is looked for here; so is a word that was missed.
+                # The view notifies of changed content. A newer revision of the same content,
+                # which can cure a refusal, is looked for here; so is a missed notification.
                 self.set_target()
             self._step(event)
             self._note(message)
@@ -132,7 +133,7 @@ class Session:
                 async with asyncio.timeout(self._half.intervals.deadline):
                     await write(message)
             except TimeoutError:
-                self.end(End.DEAD, "the agent takes no messages")
+                self.end(End.DEAD, "agent is not reading")
             self._under_way = False
 
     async def _keeping_time(self) -> None:
@@ -151,9 +152,10 @@ class Session:
 
     def _note(self, message: agents_pb2.AgentMessage) -> None:
         half = self._half
-        status = message.status if message.HasField("status") else None
-        if half.phase not in (stream.Phase.NEW, stream.Phase.CLOSED):
-            self._presence.heard(self.key, half.running, half.last_attempt, status)
+        if half.phase in (stream.Phase.NEW, stream.Phase.CLOSED):
+            return
+        report = report_of(message.status) if message.HasField("status") else None
+        self._presence.heard(self.key, half.running, half.last_attempt, report)
 
     def _step(self, event: stream.Event) -> None:
         self._half, effects = manager_half.manager_step(self._half, event, self._clock())
@@ -187,7 +189,7 @@ class Session:
 
     def _offer(self, target: Target) -> None:
         wanted = self._fleet.wanted(*self.key)
-        # Else the view has changed since the step began; its listeners are about to say so.
+        # Else the view has changed since the step began, and its listeners are about to be called.
         if wanted is not None and wanted.hash == target.hash:
             self._outbox.put_nowait(agents_pb2.ManagerMessage(wanted=wanted))
 

@@ -1,5 +1,5 @@
-"""gRPC: one adapter for each service, and the permission table before all of them.
+"""gRPC: one adapter for each service, each RPC guarded by its row of the table of RPCs.
 
-In: tdc.v1 requests. Out: calls of intent, push and identity, errors as status codes.
-Promise: an RPC without a row in the table does not start.
+In: tdc.v1 requests. Out: operations of intent, the agents' stream and enrolment, status codes.
+Promise: an adapter translates and decides nothing; an RPC without a row stops the start.
 """

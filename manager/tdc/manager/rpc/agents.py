@@ -1,6 +1,6 @@
 """tdc.v1.Agents: the settings stream and the renewal of certificates, for machines.
 
-Which machine it is, the certificate says (`guard.caller`); nothing in a request does.
+The certificate says which machine it is (`guard.caller`); nothing in a request does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SPREAD = 5.0
 """Seconds over which agents are asked to spread their return when a manager stops."""
 
 
-class Agents(agents_pb2_grpc.AgentsServicer):
+class AgentsService(agents_pb2_grpc.AgentsServicer):
     """The service; `lifetime` is that of renewed certificates, seconds."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Agents(agents_pb2_grpc.AgentsServicer):
             return message if isinstance(message, Message) else None
 
         async def write(message: agents_pb2.ManagerMessage) -> None:
-            with contextlib.suppress(grpc.aio.InternalError):  # reading tells of the end
+            with contextlib.suppress(grpc.aio.InternalError):  # reading notices the end
                 await context.write(message)
 
         try:
@@ -99,7 +99,7 @@ class Agents(agents_pb2_grpc.AgentsServicer):
 
 def _machine() -> MachinePeer:
     peer = caller()
-    assert isinstance(peer, MachinePeer), "the permission table lets only machines in here"
+    assert isinstance(peer, MachinePeer), "the table of RPCs lets only machines in here"
     return peer
 
 

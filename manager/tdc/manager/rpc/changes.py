@@ -2,68 +2,62 @@
 
 from __future__ import annotations
 
-from tdc.manager.intent.commands import Commands, Made
-from tdc.manager.intent.reads import Reads
+from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.rpc import wire
-from tdc.manager.rpc.guard import author
-from tdc.manager.store.errors import CommitTooLarge
-from tdc.manager.store.history import Signature
+from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.status_codes import AnswerTooLarge
 from tdc.shared.edge.grpc_tls import MAX_ANSWER
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
-class Changes(operators_pb2_grpc.ChangesServicer):
+class ChangesService(operators_pb2_grpc.ChangesServicer):
     """The service; what it raises becomes a status in `guard`."""
 
-    def __init__(self, commands: Commands, reads: Reads) -> None:
-        self._commands = commands
-        self._reads = reads
+    def __init__(self, changes: ChangeOperations) -> None:
+        self._changes = changes
 
     async def MakePlan(  # noqa: N802
-        self, request: operators_pb2.PlanRequest, context: object
+        self, request: operators_pb2.PlanRequest, context: Context
     ) -> fleet_pb2.Plan:
-        """Return what a commit of these edits would do; raises CommitTooLarge."""
-        plan = wire.plan_to_wire(
-            await self._commands.plan(wire.asked(request.cluster, request.edits))
-        )
+        """Plan what a commit of these edits would do; raises AnswerTooLarge."""
+        asked = wire.change_asked(request.cluster, request.edits)
+        plan = wire.plan_to_wire(await self._changes.plan(actor_of(context), asked))
+        # A limit of this transport, not of plans: the plan exists, one gRPC message can't hold it.
         if plan.ByteSize() > MAX_ANSWER:
-            raise CommitTooLarge(
+            raise AnswerTooLarge(
                 f"the plan takes {plan.ByteSize()} bytes, an answer holds {MAX_ANSWER}: it names "
-                f"{len(plan.machines)} changes on machines, with the values before and after; "
-                "nothing was changed; set it at one group after another"
+                f"{len(plan.machines)} changes on machines, with the values before and after. "
+                "Nothing was changed. Change one group at a time"
             )
         return plan
 
     async def MakeCommit(  # noqa: N802
-        self, request: operators_pb2.CommitRequest, context: object
+        self, request: operators_pb2.CommitRequest, context: Context
     ) -> operators_pb2.CommitResponse:
         """Commit what was planned."""
-        made = await self._commands.commit(
-            wire.asked(request.cluster, request.edits),
-            request.fingerprint,
-            Signature(author(), request.comment, request.request_id),
+        made = await self._changes.commit(
+            actor_of(context),
+            wire.change_asked(request.cluster, request.edits),
+            fingerprint=request.fingerprint,
+            comment=request.comment,
+            request_id=request.request_id,
         )
-        return made_to_wire(made)
+        return wire.made_to_wire(made)
 
     async def ListCommits(  # noqa: N802
-        self, request: operators_pb2.ListCommitsRequest, context: object
+        self, request: operators_pb2.ListCommitsRequest, context: Context
     ) -> operators_pb2.ListCommitsResponse:
-        """Return history, newest first."""
-        cluster, records = await self._reads.commits(request.cluster, request.limit, request.before)
+        """List history, newest first."""
+        rows = await self._changes.list_commits(
+            actor_of(context), request.cluster, limit=request.limit, before=request.before
+        )
         return operators_pb2.ListCommitsResponse(
-            commits=[wire.commit_to_wire(cluster.name, record, whole=False) for record in records]
+            commits=[wire.commit_to_wire(row, whole=False) for row in rows]
         )
 
     async def GetCommit(  # noqa: N802
-        self, request: operators_pb2.GetCommitRequest, context: object
+        self, request: operators_pb2.GetCommitRequest, context: Context
     ) -> fleet_pb2.Commit:
-        """Return one commit, whole."""
-        cluster, record = await self._reads.commit(request.cluster, request.revision)
-        return wire.commit_to_wire(cluster.name, record, whole=True)
-
-
-def made_to_wire(made: Made) -> operators_pb2.CommitResponse:
-    """Return what came of a commit."""
-    return operators_pb2.CommitResponse(
-        cluster=made.cluster, revision=made.revision, committed=made.committed
-    )
+        """Read one commit, whole."""
+        row = await self._changes.read_commit(actor_of(context), request.cluster, request.revision)
+        return wire.commit_to_wire(row, whole=True)

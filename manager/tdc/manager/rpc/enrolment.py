@@ -2,7 +2,7 @@
 
 The order is what makes it safe: the request's key is judged before the token is used (a weak key
 does not burn a token), the token is used before a certificate exists, and the certificate is for
-the machine that the token names, whatever the request says.
+the machine that the token names, never for another that the request may name.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Enrolments(Protocol):
     """The part of the view that enrolment needs."""
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
-        """Return the id of the machine's valid enrolment."""
+        """Id of the machine's valid enrolment; None if it has none."""
 
 
-class Enrolment(agents_pb2_grpc.EnrolmentServicer):
+class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
     """The service; `lifetime` is that of the certificates, seconds."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Enrolment(agents_pb2_grpc.EnrolmentServicer):
         )
 
     async def _catch_up(self, token: JoinToken, enrolment: str) -> None:
-        """Let the machine's first stream not be denied because the watch is a moment late."""
+        """Wait for the watch, so that the machine's first stream is not denied for being early."""
         try:
             async with asyncio.timeout(CATCH_UP):
                 while self._view.enrolment(token.cluster, token.machine) != enrolment:  # noqa: ASYNC110  # short, rare

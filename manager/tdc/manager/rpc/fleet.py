@@ -2,127 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from tdc.manager.intent.commands import Commands
-from tdc.manager.intent.tokens import Tokens
-from tdc.manager.levels.fleet import Cluster, Machine
-from tdc.manager.rpc.changes import made_to_wire
-from tdc.manager.rpc.guard import author
-from tdc.manager.store.history import Signature
-from tdc.manager.view.fleet import FleetView
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.tokens import TokenOperations
+from tdc.manager.rpc import wire
+from tdc.manager.rpc.guard import Context, actor_of
 from tdc.shared.wire.moments import timestamp
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 
-class Fleet(operators_pb2_grpc.FleetServicer):
-    """The service; `enrol_address` is host:port of the enrolment port."""
+class FleetService(operators_pb2_grpc.FleetServicer):
+    """The service; what it raises becomes a status in `guard`."""
 
     def __init__(
-        self,
-        view: FleetView,
-        commands: Commands,
-        tokens: Tokens,
-        enrol_address: str,
+        self, fleet: FleetOperations, changes: ChangeOperations, tokens: TokenOperations
     ) -> None:
-        self._view = view
-        self._commands = commands
+        self._fleet = fleet
+        self._changes = changes
         self._tokens = tokens
-        self._enrol_address = enrol_address
 
     async def CreateCluster(  # noqa: N802
-        self, request: operators_pb2.CreateClusterRequest, context: object
+        self, request: operators_pb2.CreateClusterRequest, context: Context
     ) -> operators_pb2.CommitResponse:
         """Create a cluster with its first group."""
-        signature = Signature(author(), request.comment, request.request_id)
-        return made_to_wire(await self._commands.create_cluster(request.name, signature))
+        made = await self._changes.create_cluster(
+            actor_of(context), request.name, comment=request.comment, request_id=request.request_id
+        )
+        return wire.made_to_wire(made)
 
     async def ListClusters(  # noqa: N802
-        self, request: operators_pb2.ListClustersRequest, context: object
+        self, request: operators_pb2.ListClustersRequest, context: Context
     ) -> operators_pb2.ListClustersResponse:
-        """Return clusters in name order."""
+        """List clusters in name order."""
+        rows = await self._fleet.list_clusters(actor_of(context), request.name)
         return operators_pb2.ListClustersResponse(
             clusters=[
                 operators_pb2.ClusterRow(
-                    name=each.name,
-                    revision=each.revision,
-                    groups=len(each.groups),
-                    machines=len(each.machines),
+                    name=row.name, revision=row.revision, groups=row.groups, machines=row.machines
                 )
-                for each in clusters_in(self._view, request.name)
+                for row in rows
             ]
         )
 
     async def ListGroups(  # noqa: N802
-        self, request: operators_pb2.ListGroupsRequest, context: object
+        self, request: operators_pb2.ListGroupsRequest, context: Context
     ) -> operators_pb2.ListGroupsResponse:
-        """Return groups by name, then cluster."""
-        if request.name:
-            self._view.find_group(request.name, request.cluster)
-        rows = [
-            operators_pb2.GroupRow(
-                name=name,
-                cluster=cluster.name,
-                machines=[machine.name for machine in cluster.machines_of(name)],
-            )
-            for cluster in clusters_in(self._view, request.cluster)
-            for name in cluster.groups
-            if request.name in ("", name)
-        ]
-        rows.sort(key=lambda row: (row.name, row.cluster))
-        return operators_pb2.ListGroupsResponse(groups=rows)
+        """List groups by name, then cluster."""
+        rows = await self._fleet.list_groups(actor_of(context), request.cluster, request.name)
+        return operators_pb2.ListGroupsResponse(
+            groups=[
+                operators_pb2.GroupRow(name=row.name, cluster=row.cluster, machines=row.machines)
+                for row in rows
+            ]
+        )
 
     async def ListMachines(  # noqa: N802
-        self, request: operators_pb2.ListMachinesRequest, context: object
+        self, request: operators_pb2.ListMachinesRequest, context: Context
     ) -> operators_pb2.ListMachinesResponse:
-        """Return machines by name, then cluster."""
-        chosen = machines_in(self._view, request.cluster, request.group, request.name)
+        """List machines by name, then cluster."""
+        rows = await self._fleet.list_machines(
+            actor_of(context), request.cluster, request.group, request.name
+        )
         return operators_pb2.ListMachinesResponse(
             machines=[
                 operators_pb2.MachineRow(
-                    name=machine.name,
-                    group=machine.group,
-                    cluster=cluster.name,
-                    enrolled=self._view.enrolment(cluster.name, machine.name) is not None,
-                    overrides=list(machine.stored.settings),
+                    name=row.name,
+                    group=row.group,
+                    cluster=row.cluster,
+                    enrolled=row.enrolled,
+                    overrides=row.overrides,
                 )
-                for cluster, machine in chosen
+                for row in rows
             ]
         )
 
     async def CreateJoinToken(  # noqa: N802
-        self, request: operators_pb2.CreateJoinTokenRequest, context: object
+        self, request: operators_pb2.CreateJoinTokenRequest, context: Context
     ) -> operators_pb2.CreateJoinTokenResponse:
-        """Return a one-use join token for a machine that exists."""
-        made = await self._tokens.make(request.machine, request.cluster, request.lifetime, author())
-        return operators_pb2.CreateJoinTokenResponse(
-            token=made.text,
-            expires=timestamp(made.expires),
-            enrol_address=self._enrol_address,
+        """Make a one-use join token for a machine that exists."""
+        made = await self._tokens.create(
+            actor_of(context), request.machine, request.cluster, request.lifetime
         )
-
-
-def clusters_in(view: FleetView, name: str) -> Iterable[Cluster]:
-    """Return the named cluster, or all in name order; raises UnknownName."""
-    return [view.cluster(name)] if name else [view.clusters[each] for each in sorted(view.clusters)]
-
-
-def machines_in(
-    view: FleetView, cluster: str, group: str = "", name: str = ""
-) -> list[tuple[Cluster, Machine]]:
-    """Return the machines that fit, by name, then cluster; raises UnknownName, AmbiguousName.
-
-    An empty argument fits all; a name that is given must exist.
-    """
-    if group:
-        cluster = view.find_group(group, cluster)[0].name
-    if name:
-        found, machine = view.find_machine(name, cluster)
-        return [(found, machine)] if group in ("", machine.group) else []
-    chosen = [
-        (each, machine)
-        for each in clusters_in(view, cluster)
-        for machine in each.machines.values()
-        if group in ("", machine.group)
-    ]
-    return sorted(chosen, key=lambda pair: (pair[1].name, pair[0].name))
+        return operators_pb2.CreateJoinTokenResponse(
+            token=made.text, expires=timestamp(made.expires), enrol_address=made.enrol_address
+        )

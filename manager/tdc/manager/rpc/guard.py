@@ -1,11 +1,11 @@
-"""Every RPC behind its row of the permission table, and every error as a status.
+"""Every RPC guarded by its row of `callers`, and every error as a status.
 
 A service is registered through a `Guard`, which puts its check around each *method handler*
-before the server sees it. So what is checked is what runs: there is no path text to compare,
-and no spelling of a path that reaches a handler past its check.
+before the server sees it. What is checked is what runs: there is no path text to compare, and no
+spelling of a path that reaches a handler without its check.
 
 In: the services, and who is calling by the certificate. Out: calls, or PERMISSION_DENIED.
-Promise: a refused call is logged; an error that nobody foresaw is logged and told as INTERNAL.
+Promise: a refused call is logged; an unforeseen error is logged and answered with INTERNAL.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from typing import Any, NoReturn, TypeAlias, cast
 import grpc
 import grpc.aio
 from google.protobuf import descriptor_pool
-from tdc.manager.etcd.errors import EtcdUnavailable
-from tdc.manager.identity.peer import MachinePeer, NotIdentified, Operator, peer_of
-from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError, Who, check_table
-from tdc.manager.rpc.status_codes import status_of
+from tdc.manager.identity.peer import NotIdentified, peer_of
+from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.permissions import PermissionTableError
+from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
+from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
+from tdc.shared.sync.identity import MachinePeer, Operator, Peer
 
 log = logging.getLogger(__name__)
 
-Peer = Operator | MachinePeer
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Any]
@@ -37,35 +38,38 @@ _caller: ContextVar[Peer] = ContextVar("caller")
 
 
 def caller() -> Peer:
-    """Return who makes the call that runs now; LookupError outside a guarded call."""
+    """Who makes the call that runs now; LookupError outside a guarded call."""
     return _caller.get()
 
 
-def author() -> str:
-    """Return the name of the operator who makes the call that runs now."""
+def actor_of(context: Context) -> Actor:
+    """The operator who makes the call that runs now, for `intent`; LookupError for a machine.
+
+    Every operator's certificate is an administrator until there are users with roles.
+    """
     peer = caller()
     if not isinstance(peer, Operator):
         raise LookupError("the call that runs now is not an operator's")
-    return peer.name
+    return Actor(peer.name, Role.ADMINISTRATOR, Scope.INSTALLATION, context.peer())
 
 
 class Guard:
-    """Registers services on servers, each method behind its row; `check` before the start."""
+    """Registers services on servers, each method guarded by its row; `check` before the start."""
 
-    def __init__(self, permissions: Mapping[str, Who] = PERMISSIONS) -> None:
-        self._permissions = permissions
+    def __init__(self, rows: Mapping[str, Rpc] = RPCS) -> None:
+        self._rows = rows
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
-        """Return what the generated ``add_…Servicer_to_server`` takes in place of `server`."""
+        """Stand in for `server` where the generated ``add_…Servicer_to_server`` registers."""
         return cast("grpc.aio.Server", _Registrar(self, server))
 
     def check(self) -> None:
         """Raise PermissionTableError unless the services registered and the rows agree."""
-        check_table(self._methods, self._permissions)
+        check_rpcs(self._methods, self._rows)
 
     def guarded(self, service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
-        """Return `handlers` of `service`, each behind its row; raises PermissionTableError."""
+        """Guard each of `service`'s handlers by its row; raises PermissionTableError."""
         declared = descriptor_pool.Default().FindServiceByName(service)
         missing = sorted({method.name for method in declared.methods} - handlers.keys())
         if missing:
@@ -74,14 +78,14 @@ class Guard:
 
     def _guard(self, method: str, handler: Handler) -> Handler:
         self._methods.add(method)
-        who = self._permissions.get(method)
-        if who is None:
-            check_table([method], self._permissions)
-        return _with_check(handler, method, cast("Who", who))
+        row = self._rows.get(method)
+        if row is None:
+            raise PermissionTableError(f"{method} has no row in the table of RPCs")
+        return _with_check(handler, method, row.who)
 
 
 class _Registrar:
-    """Looks like a server to generated code; what passes through it is guarded."""
+    """Looks like a server to generated code; what it registers is guarded."""
 
     def __init__(self, guard: Guard, server: grpc.aio.Server) -> None:
         self._guard = guard
@@ -136,7 +140,7 @@ def _generator(behaviour: Behaviour, method: str, who: Who) -> Behaviour:
 
 @contextlib.asynccontextmanager
 async def _admitted(context: Context, method: str, who: Who) -> AsyncIterator[None]:
-    """Run the body if the caller may; turn what it raises into the status of the call."""
+    """Run the body if the caller may call; turn what it raises into the status of the call."""
     try:
         if who in (Who.OPERATOR, Who.MACHINE):
             _caller.set(await _identify(context, method, who))
@@ -167,11 +171,10 @@ async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
     known = status_of(error)
     if known is None:
         log.error("%s failed", method, exc_info=error)
-        known = grpc.StatusCode.INTERNAL, "the manager failed at this call; its log says why"
-    code, sentence = known[0], _fitting(known[1])
+        known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
+    code, sentence = known.code, _fitting(known.details)
     log.info("%s by %s: %s: %r", method, _caller.get("nobody known"), code.name, sentence)
-    certain = isinstance(error, EtcdUnavailable)
-    await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if certain else ())
+    await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
 
 
 def _fitting(sentence: str) -> str:

@@ -2,100 +2,68 @@
 
 from __future__ import annotations
 
-from tdc.manager.levels.fleet import Cluster, Machine
-from tdc.manager.push.presence import Presence
-from tdc.manager.rpc.fleet import machines_in
-from tdc.manager.view.fleet import FleetView
+from tdc.manager.intent.monitoring import MachineDelivery, MachineStatusRow, MonitoringOperations
+from tdc.manager.rpc.guard import Context, actor_of
 from tdc.shared.wire.moments import timestamp
-from tdc.v1 import agents_pb2, operators_pb2, operators_pb2_grpc
+from tdc.shared.wire.report import counters_to_wire, destination_to_wire
+from tdc.v1 import operators_pb2, operators_pb2_grpc
 
-_OUTDATED = "its settings in the store can't be read; the last known ones are used"
 
+class MonitoringService(operators_pb2_grpc.MonitoringServicer):
+    """The service; what it raises becomes a status in `guard`."""
 
-class Monitoring(operators_pb2_grpc.MonitoringServicer):
-    """The service; it reads the view and presence, so it answers while etcd is away too."""
-
-    def __init__(self, view: FleetView, presence: Presence) -> None:
-        self._view = view
-        self._presence = presence
+    def __init__(self, monitoring: MonitoringOperations) -> None:
+        self._monitoring = monitoring
 
     async def GetStatus(  # noqa: N802
-        self, request: operators_pb2.StatusRequest, context: object
+        self, request: operators_pb2.StatusRequest, context: Context
     ) -> operators_pb2.StatusResponse:
-        """Return the sync state of machines, and what this manager can't do now."""
-        chosen = machines_in(self._view, request.cluster, request.group, request.machine)
-        outdated = {
-            name: self._view.outdated(name) for name in {cluster.name for cluster, _ in chosen}
-        }
-        rows = [
-            self._row(cluster, machine, outdated=machine.name in outdated[cluster.name])
-            for cluster, machine in chosen
-        ]
+        """Read the sync state of machines, and what this manager can't do now."""
+        status = await self._monitoring.read_status(
+            actor_of(context), request.cluster, request.group, request.machine
+        )
         return operators_pb2.StatusResponse(
-            machines=rows, warnings=[*self._view.problems, *_ahead(rows)]
+            machines=[_status_row(row) for row in status.machines], warnings=status.warnings
         )
 
     async def GetDelivery(  # noqa: N802
-        self, request: operators_pb2.DeliveryRequest, context: object
+        self, request: operators_pb2.DeliveryRequest, context: Context
     ) -> operators_pb2.DeliveryResponse:
-        """Return delivery by machine and destination, from each machine's last status."""
-        chosen = machines_in(self._view, request.cluster, name=request.machine)
+        """Read delivery by machine and destination, from each machine's last status."""
+        deliveries = await self._monitoring.read_delivery(
+            actor_of(context), request.cluster, request.machine
+        )
         return operators_pb2.DeliveryResponse(
-            rows=[row for cluster, machine in chosen for row in self._delivery(cluster, machine)]
+            rows=[row for delivery in deliveries for row in _delivery_rows(delivery)]
         )
 
-    def _row(
-        self, cluster: Cluster, machine: Machine, *, outdated: bool
-    ) -> operators_pb2.MachineRowStatus:
-        facts = self._presence.facts(cluster.name, machine.name)
-        status = facts.status
-        warnings = [*([_OUTDATED] if outdated else []), *([facts.warning] if facts.warning else [])]
-        return operators_pb2.MachineRowStatus(
-            name=machine.name,
-            group=machine.group,
-            cluster=cluster.name,
-            state=facts.state,
-            wanted_revision=facts.wanted_revision,
-            applied_revision=facts.applied_revision,
-            since=None if facts.since is None else timestamp(facts.since),
-            copying=status is not None and status.copying,
-            queued=status.queued if status is not None else 0,
-            reason=facts.reason,
-            warnings=warnings + (_warnings(status) if status is not None else []),
-            agent_version=facts.agent_version,
-        )
 
-    def _delivery(self, cluster: Cluster, machine: Machine) -> list[operators_pb2.DeliveryRow]:
-        facts = self._presence.facts(cluster.name, machine.name)
-        if facts.status is None:
-            return []
-        return [
-            operators_pb2.DeliveryRow(
-                machine=machine.name,
-                cluster=cluster.name,
-                time=timestamp(facts.status_time or 0.0),
-                destination=destination,
-                counters=facts.status.counters,
-            )
-            for destination in facts.status.destinations
-        ]
+def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
+    return operators_pb2.MachineRowStatus(
+        name=row.name,
+        group=row.group,
+        cluster=row.cluster,
+        state=row.state,
+        wanted_revision=row.wanted_revision,
+        applied_revision=row.applied_revision,
+        since=None if row.since is None else timestamp(row.since),
+        copying=row.copying,
+        queued=row.queued,
+        reason=row.reason,
+        warnings=row.warnings,
+        agent_version=row.agent_version,
+    )
 
 
-def _ahead(rows: list[operators_pb2.MachineRowStatus]) -> list[str]:
-    """Return what is to be said of clusters whose machines run what the store has not yet made."""
-    ahead: dict[str, list[operators_pb2.MachineRowStatus]] = {}
-    for row in rows:
-        if row.applied_revision > row.wanted_revision > 0:
-            ahead.setdefault(row.cluster, []).append(row)
+def _delivery_rows(delivery: MachineDelivery) -> list[operators_pb2.DeliveryRow]:
+    time, counters = timestamp(delivery.time), counters_to_wire(delivery.counters)
     return [
-        f"machines are ahead of the store: {len(those)} of cluster {cluster} run up to revision "
-        f"{max(row.applied_revision for row in those)}, the store is at "
-        f"{those[0].wanted_revision}: was an older backup restored? They keep what they run until "
-        "the store's revision reaches theirs: commit what should be in force until it does"
-        for cluster, those in ahead.items()
+        operators_pb2.DeliveryRow(
+            machine=delivery.machine,
+            cluster=delivery.cluster,
+            time=time,
+            destination=destination_to_wire(each),
+            counters=counters,
+        )
+        for each in delivery.destinations
     ]
-
-
-def _warnings(status: agents_pb2.MachineStatus) -> list[str]:
-    unhealthy = status.spool_unhealthy
-    return [*([f"the spool can't write: {unhealthy}"] if unhealthy else []), *status.warnings]

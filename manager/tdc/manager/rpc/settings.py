@@ -2,67 +2,61 @@
 
 from __future__ import annotations
 
-from tdc.manager.intent.reads import Reads
-from tdc.manager.push.presence import Presence
+from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.rpc import wire
-from tdc.manager.view.fleet import FleetView
+from tdc.manager.rpc.guard import Context, actor_of
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
+from tdc.shared.wire.stream import running_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
-class SettingsReader(operators_pb2_grpc.SettingsReaderServicer):
-    """The service; it reads the view, so it answers while etcd is away too."""
+class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
+    """The service; what it raises becomes a status in `guard`."""
 
-    def __init__(self, view: FleetView, reads: Reads, presence: Presence) -> None:
-        self._view = view
-        self._reads = reads
-        self._presence = presence
+    def __init__(self, settings: SettingsOperations) -> None:
+        self._settings = settings
 
     async def GetLevel(  # noqa: N802
-        self, request: operators_pb2.GetLevelRequest, context: object
+        self, request: operators_pb2.GetLevelRequest, context: Context
     ) -> operators_pb2.LevelSettings:
-        """Return what is present at one level."""
-        key = wire.level_key(request.level)
-        cluster, full_key, stored = self._reads.level(key, request.level.cluster)
+        """Read what is present at one level."""
+        asked = wire.level_asked(request.level)
+        found = await self._settings.read_level(actor_of(context), asked)
         return operators_pb2.LevelSettings(
             level=fleet_pb2.LevelRef(
-                level=LEVEL_TO_WIRE[full_key.level], name=full_key.name, cluster=cluster.name
+                level=LEVEL_TO_WIRE[found.key.level], name=found.key.name, cluster=found.cluster
             ),
-            revision=cluster.revision,
-            settings=settings_to_wire(stored.settings),
-            set_by=stored.set_by,
+            revision=found.revision,
+            settings=settings_to_wire(found.stored.settings),
+            set_by=found.stored.set_by,
         )
 
     async def GetEffective(  # noqa: N802
-        self, request: operators_pb2.GetEffectiveRequest, context: object
+        self, request: operators_pb2.GetEffectiveRequest, context: Context
     ) -> fleet_pb2.EffectiveSettings:
-        """Return what is in force on one machine."""
-        cluster, machine = self._view.find_machine(request.machine, request.cluster)
-        return wire.effective_to_wire(self._view.effective(cluster.name, machine.name))
+        """Read what is in force on one machine."""
+        effective = await self._settings.read_effective(
+            actor_of(context), request.machine, request.cluster
+        )
+        return wire.effective_to_wire(effective)
 
     async def Explain(  # noqa: N802
-        self, request: operators_pb2.ExplainRequest, context: object
+        self, request: operators_pb2.ExplainRequest, context: Context
     ) -> operators_pb2.ExplainResponse:
-        """Return the chain behind values, who set them, and what the machine runs."""
-        explained = await self._reads.explain(request.machine, request.cluster, request.setting)
-        cluster, machine = explained.cluster, explained.machine
-        facts = self._presence.facts(cluster.name, machine.name)
-        response = operators_pb2.ExplainResponse(
-            machine=machine.name,
-            cluster=cluster.name,
-            revision=cluster.revision,
+        """Read the chain behind values, who set them, and what the machine runs."""
+        explained = await self._settings.explain(
+            actor_of(context), request.machine, request.cluster, request.setting
+        )
+        return operators_pb2.ExplainResponse(
+            machine=explained.machine,
+            cluster=explained.cluster,
+            revision=explained.revision,
             settings=[
                 operators_pb2.Explanation(
-                    setting=name,
-                    steps=[
-                        wire.step_to_wire(name, step, explained.commits.get(step.revision))
-                        for step in chain
-                    ],
+                    setting=name, steps=[wire.step_to_wire(name, step) for step in chain]
                 )
                 for name, chain in explained.chains.items()
             ],
-            state=facts.state,
+            state=explained.state,
+            running=None if explained.running is None else running_to_wire(explained.running),
         )
-        if facts.status is not None:
-            response.running.CopyFrom(facts.status.running)
-        return response

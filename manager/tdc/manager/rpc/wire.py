@@ -1,6 +1,7 @@
 """Plans, commits and chains <-> tdc.v1 messages; refuses what can't be represented.
 
-No lookup and no decision: names are resolved by intent, values are checked by the shared codec.
+No lookup and no decision: `intent` decides what a request means and whether it is allowed; the
+shared codec checks values.
 """
 
 from __future__ import annotations
@@ -8,23 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tdc.manager.intent.errors import BadRequest
-from tdc.manager.intent.targets import Asked, RestoreTo
-from tdc.manager.levels.changes import (
-    AddGroup,
-    AddMachine,
-    Edit,
-    LevelChange,
-    SetValues,
-    TopologyChange,
-    UnsetValues,
-)
-from tdc.manager.levels.fleet import LevelKey
+from tdc.manager.intent.changes import HistoryRow, Made
+from tdc.manager.intent.settings import ExplainedStep
+from tdc.manager.intent.targets import ChangeAsked, EditAsked, LevelAsked, RestoreTo, SetAt, UnsetAt
+from tdc.manager.levels.changes import AddGroup, AddMachine, LevelChange, TopologyChange
 from tdc.manager.levels.impact import MachineChange
 from tdc.manager.levels.plan import Plan
-from tdc.manager.levels.resolve import ChainStep
-from tdc.manager.store.history import CommitRecord
-from tdc.shared.settings.values import Effective, Level, Origin, Value
+from tdc.shared.settings.values import Effective, Origin, Value
+from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import (
     LEVEL_FROM_WIRE,
@@ -38,72 +30,37 @@ from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 # -- requests ------------------------------------------------------------------------------------
 
 
-def asked(cluster: str, edits: Iterable[fleet_pb2.Edit]) -> Asked:
-    """Return the edits of a request, and every cluster it names; raises BadRequest, SettingError.
-
-    Restoring a revision sets every level, so nothing may stand beside it.
-    """
-    wire_edits = list(edits)
-    decoded = tuple(_edit(each) for each in wire_edits)
-    if len(decoded) > 1 and any(isinstance(each, RestoreTo) for each in decoded):
-        raise BadRequest("restoring a revision must be the only edit of its commit")
-    named = {cluster, *(_cluster_of(each) for each in wire_edits)} - {""}
-    return Asked(decoded, frozenset(named))
+def change_asked(cluster: str, edits: Iterable[fleet_pb2.Edit]) -> ChangeAsked:
+    """Read the edits of a request; raises BadMessage, SettingError."""
+    return ChangeAsked(cluster, tuple(_edit(each) for each in edits))
 
 
-def level_key(ref: fleet_pb2.LevelRef) -> LevelKey:
-    """Return the level a reference names; raises BadRequest.
-
-    Without a name, a cluster reference means its `cluster`, or the only one there is.
-    """
-    level = LEVEL_FROM_WIRE.get(ref.level)
-    if level is None or level is Level.DEFAULT:
-        raise BadRequest("a request names a level: machine, group or cluster")
-    name = ref.name or (ref.cluster if level is Level.CLUSTER else "")
-    if not name and level is not Level.CLUSTER:
-        raise BadRequest(f"a request for a {level} names it")
-    return LevelKey(level, name)
+def level_asked(ref: fleet_pb2.LevelRef) -> LevelAsked:
+    """Read the level that a reference names."""
+    return LevelAsked(LEVEL_FROM_WIRE.get(ref.level), ref.name, ref.cluster)
 
 
-def _edit(message: fleet_pb2.Edit) -> Edit | RestoreTo:
+def _edit(message: fleet_pb2.Edit) -> EditAsked:
     match message.WhichOneof("kind"):
         case "set":
             settings = settings_from_wire(message.set.settings)
-            return SetValues(_named_level(message.set.level), settings)
+            return SetAt(level_asked(message.set.level), settings)
         case "unset":
-            return UnsetValues(_named_level(message.unset.level), tuple(message.unset.names))
+            return UnsetAt(level_asked(message.unset.level), tuple(message.unset.names))
         case "add_group":
             return AddGroup(message.add_group.name)
         case "add_machine":
             return AddMachine(message.add_machine.name, message.add_machine.group)
         case "restore":
             return RestoreTo(message.restore.revision)
-    raise BadRequest("an edit of the request is of no kind that this version knows")
-
-
-def _named_level(ref: fleet_pb2.LevelRef) -> LevelKey:
-    key = level_key(ref)
-    if not key.name:
-        raise BadRequest("an edit names its level: the cluster's name is missing")
-    return key
-
-
-def _cluster_of(message: fleet_pb2.Edit) -> str:
-    match message.WhichOneof("kind"):
-        case "set":
-            ref = message.set.level
-        case "unset":
-            ref = message.unset.level
-        case _:
-            return ""
-    return ref.name if ref.level == fleet_pb2.LEVEL_CLUSTER and ref.name else ref.cluster
+    raise BadMessage("the request has a kind of edit that this version does not know")
 
 
 # -- answers -------------------------------------------------------------------------------------
 
 
 def effective_to_wire(effective: Effective) -> fleet_pb2.EffectiveSettings:
-    """Return what is in force on a machine, with origins."""
+    """What is in force on a machine as a message, with origins."""
     return fleet_pb2.EffectiveSettings(
         machine=effective.machine,
         group=effective.group,
@@ -116,7 +73,7 @@ def effective_to_wire(effective: Effective) -> fleet_pb2.EffectiveSettings:
 
 
 def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
-    """Return a plan, whole."""
+    """A plan as a message, whole."""
     values = _Values()
     return fleet_pb2.Plan(
         cluster=plan.cluster_name,
@@ -134,37 +91,41 @@ def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
     )
 
 
-def commit_to_wire(cluster: str, record: CommitRecord, *, whole: bool) -> fleet_pb2.Commit:
-    """Return a commit; its changes only if `whole`."""
-    return fleet_pb2.Commit(
-        cluster=cluster,
-        revision=record.revision,
-        author=record.signature.author,
-        time=timestamp(record.time),
-        comment=record.signature.comment,
-        request_id=record.signature.request_id,
-        levels=[_level_change(change) for change in record.levels] if whole else [],
-        topology=[_topology_change(change) for change in record.topology] if whole else [],
-        machines_changed=record.machines_changed,
+def made_to_wire(made: Made) -> operators_pb2.CommitResponse:
+    """The outcome of a commit as a message."""
+    return operators_pb2.CommitResponse(
+        cluster=made.cluster, revision=made.revision, committed=made.committed
     )
 
 
-def step_to_wire(
-    setting: str, step: ChainStep, commit: CommitRecord | None
-) -> operators_pb2.ExplanationStep:
-    """Return one level's part in a chain; `commit` is the one that set the value, if known."""
-    message = operators_pb2.ExplanationStep(
+def commit_to_wire(row: HistoryRow, *, whole: bool) -> fleet_pb2.Commit:
+    """A commit as a message; its changes only if `whole`."""
+    return fleet_pb2.Commit(
+        cluster=row.cluster,
+        revision=row.revision,
+        author=row.author,
+        time=timestamp(row.time),
+        comment=row.comment,
+        request_id=row.request_id,
+        levels=[_level_change(change) for change in row.levels] if whole else [],
+        topology=[_topology_change(change) for change in row.topology] if whole else [],
+        machines_changed=row.machines_changed,
+    )
+
+
+def step_to_wire(setting: str, explained: ExplainedStep) -> operators_pb2.ExplanationStep:
+    """One level's part in a chain as a message, with the commit that set the value, if known."""
+    step = explained.step
+    return operators_pb2.ExplanationStep(
         level=LEVEL_TO_WIRE[step.level],
         name=step.name,
         value=value_to_wire(setting, step.value),
         wins=step.wins,
         revision=step.revision,
+        author=explained.author,
+        comment=explained.comment,
+        time=None if explained.time is None else timestamp(explained.time),
     )
-    if commit is not None:
-        message.author = commit.signature.author
-        message.comment = commit.signature.comment
-        message.time.CopyFrom(timestamp(commit.time))
-    return message
 
 
 def _origin(origin: Origin) -> fleet_pb2.Origin:
@@ -186,7 +147,7 @@ def _level_change(change: LevelChange) -> fleet_pb2.LevelChange:
 
 @dataclass(slots=True)
 class _Values:
-    """The message of each value: ten thousand machines share one list of policies."""
+    """The message of each value, made once: ten thousand machines share one list of policies."""
 
     known: dict[tuple[str, int], settings_pb2.Settings] = field(default_factory=dict)
 

@@ -23,7 +23,7 @@ Inputs = tuple[Settings, Settings, Settings]
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class InForce:
+class Resolved:
     """Values in force on one or more machines, with their hash and their messages."""
 
     content_hash: str
@@ -31,10 +31,10 @@ class InForce:
     _wanted: dict[str, agents_pb2.Wanted] = field(default_factory=dict)
 
     def wanted(self, cluster: str, revision: int, store_id: str) -> agents_pb2.Wanted:
-        """Return the message that offers these values; shared, so never to be changed.
+        """The message that offers these values; it is shared: never change it.
 
         Clusters with equal settings share values, and each counts its own revisions: of each the
-        newest message is kept, as no older one is ever offered.
+        newest message is kept, because an older one is never offered.
         """
         message = self._wanted.get(cluster)
         if message is None or (message.revision, message.store_id) != (revision, store_id):
@@ -49,15 +49,15 @@ class InForce:
 
 
 class SharedResolves:
-    """Resolves each combination of inputs once, for as long as something holds its result."""
+    """Resolves each combination of inputs once, while something still holds its result."""
 
     def __init__(self) -> None:
-        self._known: weakref.WeakValueDictionary[Inputs, InForce] = weakref.WeakValueDictionary()
+        self._known: weakref.WeakValueDictionary[Inputs, Resolved] = weakref.WeakValueDictionary()
         self.resolved = 0
         """How often a combination had to be resolved."""
 
-    def in_force(self, cluster: Cluster, machine_name: str) -> InForce:
-        """Return what is in force on a machine of `cluster`."""
+    def in_force(self, cluster: Cluster, machine_name: str) -> Resolved:
+        """Resolve what is in force on a machine of `cluster`, or find it resolved."""
         machine = cluster.machines[machine_name]
         inputs = (
             machine.stored.settings,
@@ -68,5 +68,5 @@ class SharedResolves:
         if known is None:
             self.resolved += 1
             values = resolve_values(*inputs)
-            known = self._known[inputs] = InForce(content_hash(values), values)
+            known = self._known[inputs] = Resolved(content_hash(values), values)
         return known

@@ -1,4 +1,4 @@
-"""Pure: the stored clusters as far as they could ever be read, one document at a time.
+"""PURE. The stored clusters as far as they could ever be read, one document at a time.
 
 In: keys and bytes, as the store hands them on. Out: clusters, and what can't be read.
 Promise: a value that can't be read leaves what was last known in its place, and is named.
@@ -28,7 +28,7 @@ Entry = TypeVar("Entry", Group, Machine)
 class ClusterChange:
     """What new documents made of a cluster. `machines` names those that may be affected.
 
-    A superset: machines whose own entry, group, or cluster level was written anew or is gone.
+    A superset: machines whose own entry, group, or cluster level was written again or is gone.
     """
 
     name: str
@@ -58,16 +58,16 @@ class KnownClusters:
         return [self._reassembled(name, keys) for name, keys in touched.items()]
 
     def unreadable(self) -> tuple[Unreadable, ...]:
-        """Return what can't be read, by key."""
+        """What can't be read, in the order of its keys."""
         troubles = [trouble for each in self._troubles.values() for trouble in each]
         return tuple(sorted([*troubles, *self._strange.values()], key=str))
 
     def unreadable_in(self, cluster: str) -> tuple[Unreadable, ...]:
-        """Return what can't be read of one cluster."""
+        """What can't be read of one cluster."""
         return self._troubles.get(cluster, ())
 
     def outdated(self, cluster: str) -> frozenset[str]:
-        """Return the machines whose settings are partly last known, not what is stored now."""
+        """Machines whose settings are partly last known, not what is stored now."""
         known = self.clusters.get(cluster)
         troubles = self.unreadable_in(cluster)
         if known is None or not troubles:
@@ -107,7 +107,7 @@ class KnownClusters:
         if not documents:
             self._documents.pop(name, None)
             self._troubles.pop(name, None)
-            return ClusterChange(name, before, None, _members(before))
+            return ClusterChange(name, before, None, _machines(before))
         assembled = assemble(name, documents.values())
         self._troubles[name] = assembled.unreadable
         after = assembled.cluster
@@ -117,7 +117,7 @@ class KnownClusters:
 
 
 def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:
-    """Say whether an unreadable value has to do with what is in force on a machine."""
+    """Whether an unreadable value affects what is in force on a machine."""
     if trouble.key == machine_key(cluster, machine.name):
         return trouble.entry in (None, machine.name)
     if trouble.key == group_key(cluster, machine.group):
@@ -150,7 +150,7 @@ def _affected(
 ) -> frozenset[str]:
     parts = {key.part for key in touched}
     if before is None or after is None or before.stored.settings != after.stored.settings:
-        return _members(before) | _members(after)
+        return _machines(before) | _machines(after)
     affected: set[str] = set()
     if Part.GROUPS in parts:
         groups = _changed(before.groups, after.groups)
@@ -171,5 +171,5 @@ def _changed(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> set[str
     }
 
 
-def _members(cluster: Cluster | None) -> frozenset[str]:
+def _machines(cluster: Cluster | None) -> frozenset[str]:
     return frozenset(cluster.machines) if cluster is not None else frozenset()

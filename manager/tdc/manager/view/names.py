@@ -1,7 +1,4 @@
-"""Which cluster, group or machine a name means; and what to say when it means none, or several.
-
-Pure: takes the clusters of a view and a name.
-"""
+"""PURE. Which cluster, group or machine a name means, and the sentence if none or several fit."""
 
 from __future__ import annotations
 
@@ -11,10 +8,12 @@ from typing import TypeVar
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 
-Member = TypeVar("Member", Group, Machine)
+Entry = TypeVar("Entry", Group, Machine)
 
+MachineKey = tuple[str, str]
+"""A machine of the installation: the name of its cluster, and its own."""
 
-SAY_WHICH = "say which one (tdc: --cluster NAME)"
+SAY_WHICH = "name one (tdc: --cluster NAME)"
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
@@ -24,11 +23,11 @@ class UnknownName(LookupError):
 
 
 class AmbiguousName(LookupError):
-    """The name exists in several clusters, and the request says none of them."""
+    """The name exists in several clusters, and the request names no cluster."""
 
 
 def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
-    """Return the cluster called `name`; raises UnknownName.
+    """Find the cluster called `name`; raises UnknownName.
 
     Without a name, the only cluster there is; raises AmbiguousName if there are several.
     """
@@ -37,7 +36,7 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
             return clusters[name]
         raise UnknownName(_unknown("cluster", name, clusters))
     if not clusters:
-        raise UnknownName("there is no cluster yet: create one first")
+        raise UnknownName("there is no cluster yet; create one first")
     if len(clusters) > 1:
         raise AmbiguousName(f"there are clusters {_listed(clusters)}: {SAY_WHICH}")
     return next(iter(clusters.values()))
@@ -46,14 +45,14 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
 def find_group(
     clusters: Mapping[str, Cluster], name: str, cluster: str = ""
 ) -> tuple[Cluster, Group]:
-    """Return the group called `name` and its cluster; raises UnknownName, AmbiguousName."""
+    """Find the group called `name` and its cluster; raises UnknownName, AmbiguousName."""
     return _find(clusters, "group", name, cluster, lambda each: each.groups)
 
 
 def find_machine(
     clusters: Mapping[str, Cluster], name: str, cluster: str = ""
 ) -> tuple[Cluster, Machine]:
-    """Return the machine called `name` and its cluster; raises UnknownName, AmbiguousName."""
+    """Find the machine called `name` and its cluster; raises UnknownName, AmbiguousName."""
     return _find(clusters, "machine", name, cluster, lambda each: each.machines)
 
 
@@ -62,16 +61,16 @@ def _find(
     kind: str,
     name: str,
     cluster: str,
-    members: Callable[[Cluster], Mapping[str, Member]],
-) -> tuple[Cluster, Member]:
+    entries: Callable[[Cluster], Mapping[str, Entry]],
+) -> tuple[Cluster, Entry]:
     searched = [find_cluster(clusters, cluster)] if cluster else list(clusters.values())
-    found = [(each, members(each)[name]) for each in searched if name in members(each)]
+    found = [(each, entries(each)[name]) for each in searched if name in entries(each)]
     if len(found) == 1:
         return found[0]
     if found:
         homes = _listed(each.name for each, _ in found)
         raise AmbiguousName(f"{kind} {name!r} is in clusters {homes}: {SAY_WHICH}")
-    known = {each_name for each in searched for each_name in members(each)}
+    known = {each_name for each in searched for each_name in entries(each)}
     raise UnknownName(_unknown(kind, name, known) + (f" (cluster {cluster})" if cluster else ""))
 
 

@@ -1,31 +1,52 @@
 """Who is connected, what runs there, and since when: in memory, with no write to the store.
 
-In: what sessions hear. Out: facts for operators.
-What is said is this manager's own view: a machine connected to another one is offline here, and
-the reason tells so where there can be another one. No manager asks others, and none writes
-presence to etcd.
-Promise: "in sync" is said only of a machine that is connected and whose *running* hash is the
-wanted one now; it is never concluded from an old acknowledgement.
+In: what the streams of agents bring. Out: facts for operators.
+These are one manager's own facts: a machine connected to another manager is offline here, and the
+reason says so where there can be other managers. No manager asks others, and none writes presence
+to etcd.
+Promise: a machine is "in sync" only while it is connected and the hash it *runs* is the wanted one
+now; it is never concluded from an old acknowledgement.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
-from tdc.manager.push.fleet import MachineKey, WantedFleet
+from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.v1 import agents_pb2
 
 TAKEOVERS = 3
 TAKEOVER_WINDOW = 600.0
-"""So many live streams of one machine that gave way to another within so many seconds are taken
-for two machines with one certificate: one alone is an agent that was started again."""
+"""So many live streams of one machine, replaced within so many seconds, mean two machines with one
+certificate. A single replacement is an agent that was restarted."""
 
-ELSEWHERE = "; it may be connected to another manager of this store: ask that one too"
+ELSEWHERE = "; it may be connected to another manager of this store: check there too"
+
+
+class WantedFleet(Protocol):
+    """The fleet, as presence and push need it. Plain calls from the event loop; none waits."""
+
+    def content_hash(self, cluster: str, machine: str) -> str | None:
+        """Hash of what is in force on a machine; None where that is not known."""
+
+    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
+        """What a machine should run; None where that is not known.
+
+        The message is shared by machines with equal settings: never change it.
+        """
+
+    def enrolment(self, cluster: str, machine: str) -> str | None:
+        """Id of the machine's valid enrolment; None if it has none, or is gone."""
+
+    def on_change(self, listener: Callable[[frozenset[MachineKey]], None], /) -> None:
+        """Call back with the machines whose content hash, enrolment or existence changed."""
 
 
 class SyncState(StrEnum):
@@ -44,10 +65,10 @@ class MachineFacts:
 
     `since` is when `state` began as far as this manager knows: a stale machine is stale since
     it was last heard. `wanted_revision` is the cluster's revision; `applied_revision` the same
-    where the wanted settings run, else the revision that the agent says it runs, 0 if it never
-    said. `status` is the machine's last one, of `status_time`; both None if there was none.
-    `reason` says why the machine is not in sync, empty if it is. `warning` says that more than
-    one machine seems to be behind the name, so that all of this may be now of one, now of another.
+    where the wanted settings run, else the revision that the agent reports, 0 before it has.
+    `status` is the machine's last report, of `status_time`; both None if there was none. `reason`
+    says why the machine is not in sync, empty if it is. `warning` is set if several machines seem
+    to use the name, so that all of this may be true of one now and of another in a moment.
     """
 
     state: SyncState
@@ -55,7 +76,7 @@ class MachineFacts:
     """None for a machine that never enrolled."""
     wanted_revision: int
     applied_revision: int
-    status: agents_pb2.MachineStatus | None
+    status: MachineReport | None
     status_time: float | None
     reason: str
     agent_version: str
@@ -64,13 +85,13 @@ class MachineFacts:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was heard of one machine; `gone` says how its last stream ended."""
+    """What streams brought of one machine; `gone` says how the last one ended."""
 
     connected: bool = False
     heard: float = 0.0
     running: Running = NOTHING_RUNS
     last_attempt: Attempt | None = None
-    status: agents_pb2.MachineStatus | None = None
+    status: MachineReport | None = None
     status_time: float | None = None
     agent_version: str = ""
     dead: bool = False
@@ -82,7 +103,7 @@ class _Seen:
 
 
 class Presence:
-    """Facts about machines. Sessions write, operators' calls read; one event loop."""
+    """Facts about machines. Streams write, operators' calls read; one event loop."""
 
     def __init__(self, fleet: WantedFleet, clock: Clock = wall, *, shared: bool = False) -> None:
         """`shared`: other managers may serve machines of the same store."""
@@ -93,7 +114,7 @@ class Presence:
         self._seen: dict[MachineKey, _Seen] = {}
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
-        """Return what is known of a machine; one never heard of is offline since our start."""
+        """What is known of a machine; one that never connected is offline since our start."""
         key = (cluster, machine)
         seen = self._seen.get(key) or _Seen(since=self._started)
         state, reason = self._judge(key, seen)
@@ -126,7 +147,7 @@ class Presence:
         key: MachineKey,
         running: Running,
         last_attempt: Attempt | None,
-        status: agents_pb2.MachineStatus | None = None,
+        status: MachineReport | None = None,
     ) -> None:
         """Note what a connected machine runs and tried, and its status if it sent one."""
         seen = self._seen[key]
@@ -137,7 +158,7 @@ class Presence:
         self._mark(seen, self._judge(key, seen)[0])
 
     def changed(self, keys: Iterable[MachineKey]) -> None:
-        """Note that something else is wanted of these machines, so that `since` is right."""
+        """Note that other settings are wanted of these machines, which may begin another state."""
         for key in keys:
             seen = self._seen.get(key)
             if seen is None:
@@ -146,7 +167,7 @@ class Presence:
             self._forget_removed(key, seen)
 
     def disconnected(self, key: MachineKey, reason: str, *, dead: bool) -> None:
-        """Note the end of a machine's stream; `dead` if it fell silent."""
+        """Note the end of a machine's stream; `dead` if the agent stopped responding."""
         seen = self._seen.get(key)
         if seen is None or not seen.connected:
             return
@@ -169,13 +190,13 @@ class Presence:
             return ""
         before, now = seen.rivals
         return (
-            "two machines seem to use this one's certificate and end each other's streams, "
-            f"connecting from {before} and {now}: was it cloned, or was its key copied? Enrol the "
-            "right one with a new join token, which shuts the other out"
+            "two machines seem to share this certificate and keep closing each other's streams, "
+            f"connecting from {before} and {now}. A machine was probably cloned, or its key "
+            "copied. Enrol the right one again with a new join token; that shuts the other out"
         )
 
     def _forget_removed(self, key: MachineKey, seen: _Seen) -> None:
-        """Forget a machine that is gone: another of the same name would be a new one."""
+        """Forget a machine that was removed: another of the same name would be a new machine."""
         if not seen.connected and self._fleet.content_hash(*key) is None:
             del self._seen[key]
 
@@ -188,15 +209,15 @@ class Presence:
             return self._absent(key, seen)
         wanted_hash = self._fleet.content_hash(*key)
         if wanted_hash is None:
-            return SyncState.OUT_OF_SYNC, "what is wanted here can't be read from the store"
+            return SyncState.OUT_OF_SYNC, "its settings can't be read from the store"
         if seen.running.hash == wanted_hash:
             return SyncState.IN_SYNC, ""
         attempt = seen.last_attempt
         if attempt and not attempt.applied and attempt.hash == wanted_hash:
             return SyncState.REJECTED, attempt.reason
         runs = seen.running.revision
-        what = f"the settings of revision {runs}" if runs else "the built-in defaults"
-        return SyncState.OUT_OF_SYNC, f"runs {what}; the wanted ones are on their way"
+        what = f"revision {runs}" if runs else "the built-in defaults"
+        return SyncState.OUT_OF_SYNC, f"running {what}; update in progress"
 
     def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
         if seen.dead:

@@ -1,0 +1,283 @@
+"""Every change of settings and topology: read -> edit -> plan -> check the fingerprint -> commit.
+
+In: edits as an operator asks for them. Out: plans, commits, history.
+Promise: what is committed is what was planned: the outcome is planned again on the fleet as it is
+now and must have the fingerprint that the operator saw; and a request id commits once, however
+often it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tdc.manager.etcd.errors import EtcdUnavailable
+from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.errors import (
+    BadRequest,
+    InvalidPlan,
+    StalePlan,
+    UnknownRevision,
+    UnreadableFleet,
+)
+from tdc.manager.intent.faults import faults_of
+from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.targets import ChangeAsked, RestoreTo, target_of
+from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, TopologyChange
+from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.plan import Plan, make_plan, undo_values
+from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.errors import LostRace
+from tdc.manager.store.history import CommitRecord, History, Signature
+from tdc.manager.view.fleet import FleetView
+from tdc.shared.edge.clock import Clock, wall
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+log = logging.getLogger(__name__)
+
+COMMENT_LIMIT = 1_000
+"""Most characters of a comment."""
+
+REQUEST_ID_LIMIT = 100
+
+DEFAULT_COMMITS = 50
+MOST_COMMITS = 1_000
+"""Commits in a list, if the request does not say how many, and at most."""
+
+RACES = 6
+"""Attempts against commits of others that do not touch our plan's outcome."""
+
+CATCH_UP = 3.0
+"""Seconds to wait until the view shows a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The outcome of a commit. `committed` is False if the edits changed nothing."""
+
+    cluster: str
+    revision: int
+    committed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One commit of a cluster's history. `time` is Unix seconds.
+
+    A commit whose record can't be read is a row too: without author, with the reason as comment.
+    """
+
+    cluster: str
+    revision: int
+    author: str
+    time: float
+    comment: str
+    request_id: str
+    levels: tuple[LevelChange, ...]
+    topology: tuple[TopologyChange, ...]
+    machines_changed: int
+
+
+class ChangeOperations:
+    """Plans, commits, history. Reads the view, writes the store."""
+
+    def __init__(
+        self, view: FleetView, commits: CommitStore, history: History, clock: Clock = wall
+    ) -> None:
+        self._view = view
+        self._commits = commits
+        self._history = history
+        self._clock = clock
+
+    @operation("changes.plan")
+    async def plan(self, actor: Actor, asked: ChangeAsked) -> Plan:
+        """Plan what a commit would do; raises UnknownName, AmbiguousName, EditRefused, …"""
+        cluster, edits = target_of(self._view, asked)
+        return await self._plan_on(cluster, edits)
+
+    @operation("changes.commit")
+    async def commit(
+        self, actor: Actor, asked: ChangeAsked, *, fingerprint: str, comment: str, request_id: str
+    ) -> Made:
+        """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …"""
+        signature = _signature(actor, comment, request_id)
+        if not fingerprint:
+            raise BadRequest("a commit needs the fingerprint of its plan: make a plan first")
+        self._require_etcd()
+        cluster, edits = target_of(self._view, asked)
+        made = await self._history.find_request(cluster.name, request_id)
+        if made is not None:
+            return Made(cluster.name, made.revision_of(fingerprint), committed=True)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(LostRace),
+            stop=stop_after_attempt(RACES),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._commit_once(cluster.name, edits, fingerprint, signature)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @operation("changes.create_cluster")
+    async def create_cluster(
+        self, actor: Actor, name: str, *, comment: str, request_id: str
+    ) -> Made:
+        """Create a cluster with its first group, as its revision 1; raises ClusterExists."""
+        signature = _signature(actor, comment, request_id)
+        cluster = new_cluster(name)
+        self._require_etcd()
+        committed = await self._commits.create_cluster(cluster, signature, self._clock())
+        log.info("%s created cluster %s: %r", actor.name, name, comment)
+        await self._view.at_least(name, committed.revision, CATCH_UP)
+        return Made(name, committed.revision, committed=True)
+
+    @operation("changes.list_commits")
+    async def list_commits(
+        self,
+        actor: Actor,
+        cluster: str,
+        *,
+        limit: int,
+        before: int,
+    ) -> Sequence[HistoryRow]:
+        """List history, newest first, of revisions below `before`; 0 means from the newest.
+
+        `limit` 0 means DEFAULT_COMMITS.
+        """
+        if limit < 0 or before < 0:
+            raise BadRequest("limit and before must be 0 or more")
+        name = self._view.find_cluster(cluster).name
+        most = min(limit or DEFAULT_COMMITS, MOST_COMMITS)
+        records = await self._history.commits(name, before=before or None, limit=most)
+        return [_row(name, record) for record in records]
+
+    @operation("changes.read_commit")
+    async def read_commit(
+        self,
+        actor: Actor,
+        cluster: str,
+        revision: int,
+    ) -> HistoryRow:
+        """Read one commit, whole; raises UnknownRevision, UnreadableFleet."""
+        found = self._view.find_cluster(cluster)
+        record = await self._history.commit_record(found.name, revision)
+        if record is None:
+            raise UnknownRevision(
+                f"cluster {found.name!r} has no commit {revision} in its history; it is at "
+                f"revision {found.revision}"
+            )
+        if isinstance(record, Unreadable):
+            raise UnreadableFleet(str(record))
+        return _row(found.name, record)
+
+    async def _commit_once(
+        self,
+        name: str,
+        edits: Sequence[Edit | RestoreTo],
+        fingerprint: str,
+        signature: Signature,
+    ) -> Made:
+        plan = await self._plan_on(self._view.find_cluster(name), edits)
+        if plan.fingerprint != fingerprint:
+            raise StalePlan(await self._what_changed(plan))
+        if plan.changes_nothing:
+            return Made(name, plan.base_revision, committed=False)
+        if plan.problems:
+            raise InvalidPlan(faults_of(plan))
+        try:
+            committed = await self._commits.commit(plan, signature, self._clock())
+        except LostRace:
+            await self._view.at_least(name, plan.base_revision + 1, CATCH_UP)
+            raise
+        log.info(
+            "%s committed revision %d of cluster %s: %r",
+            signature.author, committed.revision, name, signature.comment,
+        )  # fmt: skip
+        await self._view.at_least(name, committed.revision, CATCH_UP)
+        return Made(name, committed.revision, committed=True)
+
+    async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | RestoreTo]) -> Plan:
+        return make_plan(cluster, [await self._edit(cluster, each) for each in edits])
+
+    async def _edit(self, cluster: Cluster, edit: Edit | RestoreTo) -> Edit:
+        if not isinstance(edit, RestoreTo):
+            return edit
+        since = await self._changes_since(cluster, edit.revision)
+        return RestoreLevels(edit.revision, undo_values(cluster, since))
+
+    async def _changes_since(
+        self, cluster: Cluster, revision: int
+    ) -> list[tuple[LevelChange, ...]]:
+        """List the level changes of all commits above `revision`, newest first."""
+        if not 1 <= revision <= cluster.revision:
+            raise UnknownRevision(
+                f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
+                f"{cluster.revision}"
+            )
+        records = await self._history.records_between(cluster.name, revision, cluster.revision)
+        damaged = [record for record in records if isinstance(record, Unreadable)]
+        if damaged:
+            raise UnreadableFleet(
+                f"revision {revision} can't be restored: {damaged[0]}. Nothing was changed"
+            )
+        if len(records) != cluster.revision - revision:
+            raise UnknownRevision(
+                f"history no longer has all commits since revision {revision} of cluster "
+                f"{cluster.name!r}, so its settings then are not known. Nothing was changed"
+            )
+        return [record.levels for record in records if isinstance(record, CommitRecord)]
+
+    def _require_etcd(self) -> None:
+        if self._view.etcd_away:
+            raise EtcdUnavailable(
+                "etcd is unreachable, so nothing can be changed now; reads show the last known "
+                f"state. Try again when it is back (unreachable since {self._view.etcd_away})"
+            )
+
+    async def _what_changed(self, plan: Plan) -> str:
+        newest = await self._history.commits(plan.cluster_name, limit=1)
+        last = newest[0] if newest else None
+        who = ""
+        if isinstance(last, CommitRecord):
+            who = f", by {last.signature.author} ({last.signature.comment or 'no comment'})"
+        return (
+            f"The plan is out of date: cluster {plan.cluster_name!r} is at revision "
+            f"{plan.base_revision}{who}. Nothing was changed. Review a new plan."
+        )
+
+
+def _signature(actor: Actor, comment: str, request_id: str) -> Signature:
+    """Sign a commit; raises BadRequest if the comment or the request id can't be stored."""
+    if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
+        raise BadRequest(
+            f"a commit needs a request id of 1 to {REQUEST_ID_LIMIT} characters, which keeps it "
+            f"from being made twice if it is sent twice; this one has {len(request_id)}"
+        )
+    if len(comment) > COMMENT_LIMIT:
+        raise BadRequest(f"the comment has {len(comment)} characters; the limit is {COMMENT_LIMIT}")
+    return Signature(author=actor.name, comment=comment, request_id=request_id)
+
+
+def _row(cluster: str, record: CommitRecord | Unreadable) -> HistoryRow:
+    if isinstance(record, Unreadable):
+        revision = int(record.key.rsplit("/", 1)[-1])
+        return HistoryRow(cluster, revision, "", 0.0, str(record), "", (), (), 0)
+    signed = record.signature
+    return HistoryRow(
+        cluster=cluster,
+        revision=record.revision,
+        author=signed.author,
+        time=record.time,
+        comment=signed.comment,
+        request_id=signed.request_id,
+        levels=record.levels,
+        topology=record.topology,
+        machines_changed=record.machines_changed,
+    )

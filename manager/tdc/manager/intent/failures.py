@@ -1,0 +1,74 @@
+"""What kind of failure an error is, by whichever room it was raised: one table decides.
+
+Rooms below `intent` have errors of their own, and adapters must not import those rooms. So an
+adapter asks here, and maps the few kinds to the codes of its protocol (gRPC status, HTTP status).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from tdc.manager.etcd import errors as etcd
+from tdc.manager.intent import errors as intent
+from tdc.manager.levels.changes import EditRefused
+from tdc.manager.levels.fleet import FleetError
+from tdc.manager.store import errors as store
+from tdc.manager.view.names import AmbiguousName, UnknownName
+from tdc.shared.settings.schema import SettingError
+
+
+class FailureKind(Enum):
+    """What a client can do about a failure."""
+
+    DENIED = "ask for the permission"
+    WRONG_REQUEST = "send another request"
+    UNKNOWN = "name something that exists"
+    EXISTS = "choose another name"
+    FORBIDDEN = "change what is stored first"
+    CONFLICT = "make a new plan"
+    FULL = "make room in the store"
+    UNAVAILABLE = "try again later"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as a client hears of it. `unchanged`: it is certain that nothing was changed."""
+
+    kind: FailureKind
+    sentence: str
+    unchanged: bool
+
+
+_KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
+    (intent.NotPermitted, FailureKind.DENIED),
+    (intent.BadRequest, FailureKind.WRONG_REQUEST),
+    (intent.StalePlan, FailureKind.CONFLICT),
+    (intent.InvalidPlan, FailureKind.FORBIDDEN),
+    (intent.UnknownRevision, FailureKind.UNKNOWN),
+    (intent.UnreadableFleet, FailureKind.FORBIDDEN),
+    (UnknownName, FailureKind.UNKNOWN),
+    (AmbiguousName, FailureKind.WRONG_REQUEST),
+    (SettingError, FailureKind.WRONG_REQUEST),
+    (EditRefused, FailureKind.WRONG_REQUEST),
+    (FleetError, FailureKind.WRONG_REQUEST),
+    (store.ClusterExists, FailureKind.EXISTS),
+    (store.RequestIdReused, FailureKind.WRONG_REQUEST),
+    (store.UnknownCluster, FailureKind.UNKNOWN),
+    (store.LostRace, FailureKind.CONFLICT),
+    (store.UnreadableTouched, FailureKind.FORBIDDEN),
+    (store.CommitTooLarge, FailureKind.FORBIDDEN),
+    (store.CommitUnsettled, FailureKind.UNAVAILABLE),
+    (etcd.EtcdError, FailureKind.UNAVAILABLE),
+)
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """Classify `error`; None for an error that no room raises on purpose: a fault of ours."""
+    kind = next((kind for each, kind in _KINDS if isinstance(error, each)), None)
+    if isinstance(error, etcd.EtcdRefused) and error.reason is etcd.Reason.NO_SPACE:
+        kind = FailureKind.FULL
+    if kind is None:
+        return None
+    return Failure(kind, str(error), isinstance(error, etcd.EtcdUnavailable))

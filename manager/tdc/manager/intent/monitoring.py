@@ -1,0 +1,157 @@
+"""How machines do, as this manager knows it: sync state, delivery, warnings.
+
+All of it comes from the view and from presence, so it is answered while etcd is unreachable too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.targets import machines_in
+from tdc.manager.levels.fleet import Cluster, Machine
+from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import MachineFacts, Presence
+from tdc.shared.sync.report import ReportedCounters, ReportedDestination
+
+_OUTDATED = "its settings in the store can't be read; the last known ones are used"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatusRow:
+    """One machine's sync state. `since` is Unix seconds, None for a machine that never enrolled.
+
+    `copying` and `queued` are from its last status; `reason` is empty if it is in sync.
+    """
+
+    name: str
+    group: str
+    cluster: str
+    state: str
+    wanted_revision: int
+    applied_revision: int
+    since: float | None
+    copying: bool
+    queued: int
+    reason: str
+    warnings: tuple[str, ...]
+    agent_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """Machines by name, then cluster, and what this manager can't do now, in sentences."""
+
+    machines: Sequence[MachineStatusRow]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDelivery:
+    """One machine's delivery: its totals, and by destination. `time` is when it reported them,
+    Unix seconds.
+    """
+
+    machine: str
+    cluster: str
+    time: float
+    counters: ReportedCounters
+    destinations: tuple[ReportedDestination, ...]
+
+
+class MonitoringOperations:
+    """Status and delivery. An empty argument fits all; a name that is given must exist."""
+
+    def __init__(self, view: FleetView, presence: Presence) -> None:
+        self._view = view
+        self._presence = presence
+
+    @operation("monitoring.read_status")
+    async def read_status(
+        self, actor: Actor, cluster: str, group: str, machine: str
+    ) -> FleetStatus:
+        """Read the sync state of machines; raises UnknownName, AmbiguousName."""
+        chosen = machines_in(self._view, cluster, group, machine)
+        outdated = {name: self._view.outdated(name) for name in {each.name for each, _ in chosen}}
+        rows = [
+            _status_row(
+                found,
+                known,
+                self._presence.facts(found.name, known.name),
+                outdated=known.name in outdated[found.name],
+            )
+            for found, known in chosen
+        ]
+        return FleetStatus(rows, (*self._view.problems, *_ahead(rows)))
+
+    @operation("monitoring.read_delivery")
+    async def read_delivery(
+        self, actor: Actor, cluster: str, machine: str
+    ) -> Sequence[MachineDelivery]:
+        """Read delivery by machine, of each that has reported; raises UnknownName, …"""
+        deliveries: list[MachineDelivery] = []
+        for found, known in machines_in(self._view, cluster, name=machine):
+            facts = self._presence.facts(found.name, known.name)
+            if facts.status is not None:
+                time, status = facts.status_time or 0.0, facts.status
+                deliveries.append(
+                    MachineDelivery(
+                        known.name, found.name, time, status.counters, status.destinations
+                    )
+                )
+        return deliveries
+
+
+def _status_row(
+    cluster: Cluster, machine: Machine, facts: MachineFacts, *, outdated: bool
+) -> MachineStatusRow:
+    status = facts.status
+    return MachineStatusRow(
+        name=machine.name,
+        group=machine.group,
+        cluster=cluster.name,
+        state=facts.state,
+        wanted_revision=facts.wanted_revision,
+        applied_revision=facts.applied_revision,
+        since=facts.since,
+        copying=status is not None and status.copying,
+        queued=status.queued if status is not None else 0,
+        reason=facts.reason,
+        warnings=_warnings(facts, outdated=outdated),
+        agent_version=facts.agent_version,
+    )
+
+
+def _warnings(facts: MachineFacts, *, outdated: bool) -> tuple[str, ...]:
+    warnings = [_OUTDATED] if outdated else []
+    if facts.warning:
+        warnings.append(facts.warning)
+    if facts.status is not None:
+        if facts.status.spool_unhealthy:
+            warnings.append(f"spool is not writable: {facts.status.spool_unhealthy}")
+        warnings += facts.status.warnings
+    return tuple(warnings)
+
+
+def _ahead(rows: Iterable[MachineStatusRow]) -> list[str]:
+    """Name the clusters whose machines run revisions that the store has not made yet."""
+    ahead: dict[str, list[MachineStatusRow]] = {}
+    for row in rows:
+        if row.applied_revision > row.wanted_revision > 0:
+            ahead.setdefault(row.cluster, []).append(row)
+    return [_ahead_in(cluster, machines) for cluster, machines in ahead.items()]
+
+
+def _ahead_in(cluster: str, machines: Sequence[MachineStatusRow]) -> str:
+    store = machines[0].wanted_revision
+    newest = max(each.applied_revision for each in machines)
+    subject, they = f"{len(machines)} machines in cluster {cluster} run", "They keep their"
+    if len(machines) == 1:
+        subject, they = f"1 machine in cluster {cluster} runs", "It keeps its"
+    return (
+        f"{subject} revision {newest}, but the store is at {store}. An older backup was probably "
+        f"restored. {they} settings until the store passes revision {newest}; commit again to "
+        "catch up."
+    )

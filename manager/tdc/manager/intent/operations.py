@@ -1,0 +1,27 @@
+"""Every operation there is, by noun: what an adapter (gRPC, REST, console) is built over."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.monitoring import MonitoringOperations
+from tdc.manager.intent.permissions import check_operations
+from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.tokens import TokenOperations
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """All rooms together. Making it raises PermissionTableError unless the table fits them."""
+
+    changes: ChangeOperations
+    settings: SettingsOperations
+    fleet: FleetOperations
+    monitoring: MonitoringOperations
+    tokens: TokenOperations
+
+    def __post_init__(self) -> None:
+        check_operations([getattr(self, each.name) for each in dataclasses.fields(self)])

@@ -1,0 +1,127 @@
+"""Settings as operators read them: what a level stores, what is in force on a machine, and why.
+
+Promise: what is in force is answered from the view alone, also while etcd is unreachable; who set
+it and why is shown where history can be read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.targets import LevelAsked, level_key, level_of
+from tdc.manager.levels.fleet import LevelKey, StoredSettings
+from tdc.manager.levels.resolve import ChainStep, explain, resolve
+from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
+from tdc.shared.settings.schema import SCHEMA, setting
+from tdc.shared.settings.values import Effective
+from tdc.shared.sync.values import Running
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLevel:
+    """What one level of a cluster stores, as of a revision."""
+
+    cluster: str
+    revision: int
+    key: LevelKey
+    stored: StoredSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedStep:
+    """One level's part in a chain, and the commit that set it.
+
+    Author and comment are empty and `time` (Unix seconds) is None if no commit set it, or if
+    history can't be read or no longer has it.
+    """
+
+    step: ChainStep
+    author: str = ""
+    comment: str = ""
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The chains behind settings of one machine, by setting, nearest level first.
+
+    `state` is the machine's sync state; `running` what it last reported to run, None if nothing.
+    """
+
+    cluster: str
+    machine: str
+    revision: int
+    chains: Mapping[str, tuple[ExplainedStep, ...]]
+    state: str
+    running: Running | None
+
+
+class SettingsOperations:
+    """Reads of settings."""
+
+    def __init__(self, view: FleetView, presence: Presence, history: History) -> None:
+        self._view = view
+        self._presence = presence
+        self._history = history
+
+    @operation("settings.read_level")
+    async def read_level(self, actor: Actor, asked: LevelAsked) -> StoredLevel:
+        """Read what one level stores; raises UnknownName, AmbiguousName, BadRequest."""
+        cluster, key = level_of(self._view, level_key(asked), asked.cluster)
+        return StoredLevel(cluster.name, cluster.revision, key, cluster.stored_at(key))
+
+    @operation("settings.read_effective")
+    async def read_effective(self, actor: Actor, machine: str, cluster: str) -> Effective:
+        """Read what is in force on a machine, with origins; raises UnknownName, AmbiguousName."""
+        found, known = self._view.find_machine(machine, cluster)
+        return resolve(found, known.name)
+
+    @operation("settings.explain")
+    async def explain(self, actor: Actor, machine: str, cluster: str, name: str) -> Explanation:
+        """Explain one setting of a machine, or all; raises UnknownName, SettingError."""
+        found, known = self._view.find_machine(machine, cluster)
+        wanted = [setting(name).name] if name else list(SCHEMA)
+        chains = {each: explain(found, known.name, each) for each in wanted}
+        revisions = {step.revision for chain in chains.values() for step in chain if step.revision}
+        commits = await self._records(found.name, revisions)
+        facts = self._presence.facts(found.name, known.name)
+        return Explanation(
+            cluster=found.name,
+            machine=known.name,
+            revision=found.revision,
+            chains={
+                each: tuple(_explained(step, commits.get(step.revision)) for step in chain)
+                for each, chain in chains.items()
+            },
+            state=facts.state,
+            running=facts.status.running if facts.status is not None else None,
+        )
+
+    async def _records(self, cluster: str, revisions: Iterable[int]) -> dict[int, CommitRecord]:
+        """Read what history still has of these commits; none while etcd is unreachable."""
+        records: dict[int, CommitRecord] = {}
+        if self._view.etcd_away:
+            return records
+        try:
+            for revision in sorted(revisions):
+                record = await self._history.commit_record(cluster, revision)
+                if isinstance(record, CommitRecord):
+                    records[revision] = record
+        except EtcdError as error:
+            log.warning("explained without authors: %s", error)
+        return records
+
+
+def _explained(step: ChainStep, commit: CommitRecord | None) -> ExplainedStep:
+    if commit is None:
+        return ExplainedStep(step)
+    return ExplainedStep(step, commit.signature.author, commit.signature.comment, commit.time)

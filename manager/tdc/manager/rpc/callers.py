@@ -1,0 +1,82 @@
+"""Who may call which RPC: one row for each RPC, and no RPC without its row (DESIGN section 6).
+
+A row says what kind of caller the certificate must show. What an operator may *do* is not decided
+here: an operator's RPC names the operation of `intent` that it carries, and the operation checks
+the permission itself.
+Promise: deny by default. An RPC without a row stops the start; so does a row without an RPC, and an
+operator's row whose operation is missing or unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError
+
+
+class Who(Enum):
+    """Who may call an RPC; the certificate of the connection settles it."""
+
+    OPERATOR = "an operator's certificate"
+    MACHINE = "a machine's certificate"
+    ANYONE_WITH_TOKEN = "anyone; the call itself carries a one-use join token"  # noqa: S105
+    ANYONE = "anyone whom the port lets in"
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """A row. `operation` is what an operator's RPC carries, empty for all others."""
+
+    who: Who
+    operation: str = ""
+
+
+DESCRIBES_ITSELF = "the API's own description"
+"""In place of an operation: the RPC shows what the API is, nothing about the installation."""
+
+RPCS: Mapping[str, Rpc] = {
+    "tdc.v1.Fleet.CreateCluster": Rpc(Who.OPERATOR, "changes.create_cluster"),
+    "tdc.v1.Fleet.ListClusters": Rpc(Who.OPERATOR, "fleet.list_clusters"),
+    "tdc.v1.Fleet.ListGroups": Rpc(Who.OPERATOR, "fleet.list_groups"),
+    "tdc.v1.Fleet.ListMachines": Rpc(Who.OPERATOR, "fleet.list_machines"),
+    "tdc.v1.Fleet.CreateJoinToken": Rpc(Who.OPERATOR, "tokens.create"),
+    "tdc.v1.SettingsReader.GetLevel": Rpc(Who.OPERATOR, "settings.read_level"),
+    "tdc.v1.SettingsReader.GetEffective": Rpc(Who.OPERATOR, "settings.read_effective"),
+    "tdc.v1.SettingsReader.Explain": Rpc(Who.OPERATOR, "settings.explain"),
+    "tdc.v1.Changes.MakePlan": Rpc(Who.OPERATOR, "changes.plan"),
+    "tdc.v1.Changes.MakeCommit": Rpc(Who.OPERATOR, "changes.commit"),
+    "tdc.v1.Changes.ListCommits": Rpc(Who.OPERATOR, "changes.list_commits"),
+    "tdc.v1.Changes.GetCommit": Rpc(Who.OPERATOR, "changes.read_commit"),
+    "tdc.v1.Monitoring.GetStatus": Rpc(Who.OPERATOR, "monitoring.read_status"),
+    "tdc.v1.Monitoring.GetDelivery": Rpc(Who.OPERATOR, "monitoring.read_delivery"),
+    "tdc.v1.Agents.Session": Rpc(Who.MACHINE),
+    "tdc.v1.Agents.Renew": Rpc(Who.MACHINE),
+    "tdc.v1.Enrolment.Enrol": Rpc(Who.ANYONE_WITH_TOKEN),
+    "grpc.health.v1.Health.Check": Rpc(Who.ANYONE),
+    "grpc.health.v1.Health.List": Rpc(Who.ANYONE),
+    "grpc.health.v1.Health.Watch": Rpc(Who.ANYONE),
+    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Rpc(
+        Who.OPERATOR, DESCRIBES_ITSELF
+    ),
+}
+
+
+def check_rpcs(methods: Collection[str], rows: Mapping[str, Rpc] = RPCS) -> None:
+    """Raise PermissionTableError unless `methods` (full names) and the rows are the same set."""
+    faults = [
+        f"{name} has no row in the table of RPCs" for name in sorted(set(methods) - rows.keys())
+    ]
+    faults += [f"the row {name} belongs to no RPC" for name in sorted(rows.keys() - set(methods))]
+    faults += [fault for name, row in rows.items() for fault in _faults(name, row)]
+    if faults:
+        raise PermissionTableError("; ".join(faults) + ". The manager does not start.")
+
+
+def _faults(name: str, row: Rpc) -> list[str]:
+    if row.who is not Who.OPERATOR:
+        return [f"{name} is not an operator's, but has an operation"] if row.operation else []
+    if row.operation in PERMISSIONS or row.operation == DESCRIBES_ITSELF:
+        return []
+    return [f"{name} carries no operation of the permission table: {row.operation!r}"]

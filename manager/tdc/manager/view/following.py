@@ -1,0 +1,122 @@
+"""How the view is kept: each prefix followed without end, and what is known of etcd meanwhile.
+
+In: what the store hands on under a prefix. Out: values, handed to that prefix's taker; since when
+etcd is unreachable; a wake-up after each change.
+Promise: the store's id is read again before a new snapshot is taken, so revisions of another store
+never go out under the old id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from tdc.manager.etcd.backoff import Backoff
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.etcd.follow import Away, FollowOptions, News, Snapshot, follow
+from tdc.manager.store.identity import store_id
+from tdc.shared.edge.clock import Clock
+
+log = logging.getLogger(__name__)
+
+Values = Mapping[str, bytes | None]
+"""Values by key; None for a deleted key."""
+
+Taker = Callable[[Values, bool], None]
+"""Takes values; if the flag is True, a key that is not among them is gone."""
+
+
+class Following:
+    """Follows one store; `clock` gives Unix seconds, for people to read."""
+
+    def __init__(
+        self, etcd: EtcdClient, first_id: str, options: FollowOptions | None, clock: Clock
+    ) -> None:
+        self._etcd = etcd
+        self._options = options
+        self._clock = clock
+        self._away: dict[str, tuple[float, str]] = {}  # by prefix: since when, and why
+        self._read: set[str] = set()
+        self._moved = asyncio.Event()
+        self.store_id = first_id
+        """Identity of the store that the values are from."""
+
+    @property
+    def away(self) -> str:
+        """Since when and why etcd can't be followed; empty while it can."""
+        if not self._away:
+            return ""
+        began, why = min(self._away.values())
+        return f"{datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%SZ}: {why}"
+
+    async def run(self, takers: Mapping[str, Taker]) -> None:
+        """Follow each prefix until cancelled, and hand what it holds to its taker."""
+        async with asyncio.TaskGroup() as tasks:
+            for prefix, take in takers.items():
+                tasks.create_task(self._follow(prefix, take), name=f"view: {prefix}")
+
+    async def all_read(self, prefixes: frozenset[str], timeout: float) -> bool:
+        """Wait until each prefix has been read; False if not within `timeout` seconds."""
+        return await self.until(lambda: prefixes <= self._read, timeout)
+
+    async def until(self, holds: Callable[[], bool], timeout: float) -> bool:
+        """Wait until `holds`, asked after each change; False if not within `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not holds():
+                    await self._moved.wait()
+                return True
+        return False
+
+    async def _follow(self, prefix: str, take: Taker) -> None:
+        async with contextlib.aclosing(follow(self._etcd, prefix, self._options)) as all_news:
+            async for news in all_news:
+                if isinstance(news, Snapshot):
+                    await self._check_store()
+                self._take(prefix, news, take)
+                self._wake()
+
+    async def _check_store(self) -> None:
+        """Read the store's id again: etcd may have been put on other data meanwhile.
+
+        Ends with UnreadableStore where this manager must not write.
+        """
+        backoff = Backoff(longest=3.0)
+        while True:
+            try:
+                found = await store_id(self._etcd)
+            except EtcdError as error:
+                log.warning("the store's id can't be read: %s", error)
+                await backoff.wait()
+                continue
+            if found != self.store_id:
+                log.error("etcd holds another store than before: %s, not %s", found, self.store_id)
+                self.store_id = found
+            return
+
+    def _take(self, prefix: str, news: News, take: Taker) -> None:
+        if isinstance(news, Away):
+            log.warning("etcd is unreachable: %s", news.reason)
+            self._away[prefix] = (self._clock(), news.reason)
+            return
+        if isinstance(news, Snapshot):
+            self._note_snapshot(prefix, news)
+        take(news.values, isinstance(news, Snapshot))
+        self._read.add(prefix)
+
+    def _note_snapshot(self, prefix: str, news: Snapshot) -> None:
+        if self._away.pop(prefix, None) is not None:
+            log.warning("etcd is reachable again; %s was read again", prefix)
+        if news.went_back:
+            log.error(
+                "etcd went back to an older state than was read before. An older backup was "
+                "probably restored. Agents refuse lower revisions of the same store"
+            )
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()

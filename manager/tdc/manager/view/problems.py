@@ -1,0 +1,22 @@
+"""PURE. What is wrong with the store as this manager sees it, in sentences for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tdc.manager.store.documents import Unreadable
+
+
+def problems(
+    notes: Iterable[str], away: str, unreadable: Iterable[Unreadable], enrolments: Iterable[str]
+) -> tuple[str, ...]:
+    """List each problem once. `away`: since when etcd is unreachable, and why; empty if it is not.
+
+    `notes` are of the store itself; `enrolments` name those that can't be read.
+    """
+    unreachable = [f"etcd has been unreachable since {away}. Showing the last known state."]
+    settings = [
+        f"{trouble}; its last known value is used, and commits that touch it are refused"
+        for trouble in unreadable
+    ]
+    return tuple(dict.fromkeys([*notes, *(unreachable if away else ()), *settings, *enrolments]))

@@ -1,0 +1,256 @@
+"""Intent called directly, as REST and console will: rules and permissions hold without gRPC."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+import pytest
+from google.protobuf.message import Message
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.errors import BadRequest, NotPermitted
+from tdc.manager.intent.failures import FailureKind, failure_of
+from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.monitoring import MonitoringOperations
+from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.permissions import (
+    PERMISSIONS,
+    Permission,
+    PermissionTableError,
+    check_operations,
+    operation,
+)
+from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
+from tdc.manager.intent.tokens import TokenOperations
+from tdc.manager.levels.changes import AddMachine
+from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.history import History
+from tdc.manager.store.identity import store_id
+from tdc.manager.store.joins import JoinStore
+from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
+from tdc.shared.edge.tasks import running
+from tdc.shared.settings.check import checked
+from tdc.shared.settings.values import Level
+from tdc.shared.sync.values import Running
+from tdc.shared.wire.report import report_of
+from tdc.v1 import agents_pb2
+
+from tests.fakes.etcd import ExternalEtcd
+
+ANA = Actor("ana", Role.ADMINISTRATOR, Scope.INSTALLATION, "here")
+SET = SetAt(LevelAsked(Level.MACHINE, "mx1"), checked({"max_message_size": 7}))
+CHANGE = ChangeAsked("", (SET,))
+WHY = {"comment": "", "request_id": "r1"}
+
+Call = Callable[[Operations, Actor], Awaitable[object]]
+
+CALLS: Mapping[str, Call] = {
+    "changes.plan": lambda does, who: does.changes.plan(who, CHANGE),
+    "changes.commit": lambda does, who: does.changes.commit(who, CHANGE, fingerprint="x", **WHY),
+    "changes.create_cluster": lambda does, who: does.changes.create_cluster(who, "c9", **WHY),
+    "changes.list_commits": lambda does, who: does.changes.list_commits(
+        who, "c1", limit=0, before=0
+    ),
+    "changes.read_commit": lambda does, who: does.changes.read_commit(who, "c1", 1),
+    "settings.read_level": lambda does, who: does.settings.read_level(who, SET.level),
+    "settings.read_effective": lambda does, who: does.settings.read_effective(who, "mx1", ""),
+    "settings.explain": lambda does, who: does.settings.explain(who, "mx1", "", ""),
+    "fleet.list_clusters": lambda does, who: does.fleet.list_clusters(who, ""),
+    "fleet.list_groups": lambda does, who: does.fleet.list_groups(who, "", ""),
+    "fleet.list_machines": lambda does, who: does.fleet.list_machines(who, "", "", ""),
+    "monitoring.read_status": lambda does, who: does.monitoring.read_status(who, "", "", ""),
+    "monitoring.read_delivery": lambda does, who: does.monitoring.read_delivery(who, "", ""),
+    "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
+}
+
+
+@dataclasses.dataclass
+class House:
+    """A manager's inside, over a real etcd: cluster c1 with the machine mx1."""
+
+    does: Operations
+    view: FleetView
+    presence: Presence
+
+
+@pytest.fixture
+async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
+    async with EtcdClient(etcd.options) as client:
+        view = FleetView(client, await store_id(client))
+        presence, history = Presence(view), History(client)
+        does = Operations(
+            ChangeOperations(view, CommitStore(client), history),
+            SettingsOperations(view, presence, history),
+            FleetOperations(view),
+            MonitoringOperations(view, presence),
+            TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
+        )
+        async with running(view.run(), name="view"):
+            await view.ready(10)
+            await does.changes.create_cluster(ANA, "c1", comment="", request_id="made")
+            add = ChangeAsked("c1", (AddMachine("mx1", "Main_Group"),))
+            plan = await does.changes.plan(ANA, add)
+            await does.changes.commit(
+                ANA, add, fingerprint=plan.fingerprint, comment="", request_id="added"
+            )
+            yield House(does, view, presence)
+
+
+# -- permissions ---------------------------------------------------------------------------------
+
+
+async def test_every_operation_is_refused_below_its_role_and_runs_from_there_on(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert CALLS.keys() == PERMISSIONS.keys()
+    for name, call in CALLS.items():
+        for role in Role:
+            caplog.clear()
+            actor = Actor("bob", role, Scope.INSTALLATION, "ipv4:192.0.2.1:5")
+            permitted = role >= PERMISSIONS[name].role
+            assert await _is_permitted(call(house.does, actor)) is permitted, (name, role)
+            logged = [each for each in caplog.messages if each.startswith(f"refused: {name} by")]
+            assert bool(logged) is not permitted
+            assert all(f"bob ({role}) from ipv4:192.0.2.1:5" in each for each in logged)
+
+
+async def test_a_refused_operation_changes_nothing_and_is_a_denial(house: House) -> None:
+    helper = Actor("bob", Role.HELP_DESK, Scope.INSTALLATION, "here")
+    with pytest.raises(
+        NotPermitted, match=r"create_cluster needs the role administrator"
+    ) as caught:
+        await house.does.changes.create_cluster(helper, "c9", **WHY)
+    assert set(house.view.clusters) == {"c1"}
+    failure = failure_of(caught.value)
+    assert failure is not None
+    assert failure.kind is FailureKind.DENIED
+
+
+async def test_an_actor_of_some_clusters_is_refused_by_what_reaches_further(house: House) -> None:
+    """Until an operation narrows its work to them, the whole installation is what it needs."""
+    some = Actor("bob", Role.ADMINISTRATOR, Scope.CLUSTERS, "here")
+    for call in CALLS.values():
+        assert not await _is_permitted(call(house.does, some))
+
+
+async def _is_permitted(call: Awaitable[object]) -> bool:
+    try:
+        await call
+    except NotPermitted:
+        return False
+    except Exception:  # whatever else it says, it was let in
+        return True
+    return True
+
+
+class _Room:
+    """A room as the next one might be written."""
+
+    @operation("fleet.list_clusters")
+    async def list_clusters(self, actor: Actor) -> str:
+        return actor.name
+
+
+class _Careless(_Room):
+    async def drop_everything(self, actor: Actor) -> None:
+        """A public method that nobody made an operation."""
+
+
+class _Copied(_Room):
+    @operation("fleet.list_clusters")
+    async def delete_cluster(self, actor: Actor) -> None:
+        """Written from the method above, name and all."""
+
+
+async def test_an_operation_needs_a_row_and_a_row_an_operation() -> None:
+    row = {"fleet.list_clusters": PERMISSIONS["fleet.list_clusters"]}
+    check_operations([_Room()], row)
+    with pytest.raises(PermissionTableError, match=r"list_clusters has no row"):
+        check_operations([_Room()], {})
+    with pytest.raises(PermissionTableError, match=r"the row fleet\.drop belongs to no operation"):
+        check_operations([_Room()], {**row, "fleet.drop": Permission(Role.ADMINISTRATOR)})
+    with pytest.raises(PermissionTableError, match=r"drop_everything is not an operation"):
+        check_operations([_Careless()], row)
+    with pytest.raises(PermissionTableError, match=r"2 methods are fleet\.list_clusters"):
+        check_operations([_Copied()], row)
+    with pytest.raises(PermissionTableError, match=r"fleet\.drop has no row"):
+        operation("fleet.drop")
+
+
+# -- rules that no adapter has -------------------------------------------------------------------
+
+
+async def test_a_restore_beside_other_edits_is_refused_to_any_caller(house: House) -> None:
+    asked = ChangeAsked("c1", (RestoreTo(1), SET))
+    with pytest.raises(BadRequest, match="must be the only edit"):
+        await house.does.changes.plan(ANA, asked)
+    with pytest.raises(BadRequest, match="must be the only edit"):
+        await house.does.changes.commit(ANA, asked, fingerprint="x", **WHY)
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (LevelAsked(None), "must name a level"),
+        (LevelAsked(Level.DEFAULT, "x"), "must name a level"),
+        (LevelAsked(Level.MACHINE), "machine without a name"),
+        (LevelAsked(Level.GROUP, "", "c1"), "group without a name"),
+    ],
+)
+async def test_a_level_that_names_nothing_is_refused_to_any_caller(
+    house: House, level: LevelAsked, words: str
+) -> None:
+    with pytest.raises(BadRequest, match=words):
+        await house.does.settings.read_level(ANA, level)
+    with pytest.raises(BadRequest, match=words):
+        await house.does.changes.plan(ANA, ChangeAsked("", (SetAt(level, SET.settings),)))
+
+
+async def test_an_edit_of_a_cluster_names_it_but_a_read_may_mean_the_only_one(
+    house: House,
+) -> None:
+    nameless = LevelAsked(Level.CLUSTER)
+    assert (await house.does.settings.read_level(ANA, nameless)).key.name == "c1"
+    with pytest.raises(BadRequest, match="must name it"):
+        await house.does.changes.plan(ANA, ChangeAsked("", (SetAt(nameless, SET.settings),)))
+
+
+async def test_a_commit_needs_the_fingerprint_of_a_plan(house: House) -> None:
+    with pytest.raises(BadRequest, match="make a plan first"):
+        await house.does.changes.commit(ANA, CHANGE, fingerprint="", **WHY)
+
+
+# -- results -------------------------------------------------------------------------------------
+
+
+async def test_results_are_frozen_and_free_of_messages(house: House) -> None:
+    """REST and console must not learn protobuf, and nobody may change what the view holds."""
+    status = agents_pb2.MachineStatus(destinations=[agents_pb2.Destination(domain="d")], queued=7)
+    house.presence.connected(("c1", "mx1"), "1.0")
+    house.presence.heard(("c1", "mx1"), Running(), None, report_of(status))
+    rows = await house.does.monitoring.read_status(ANA, "", "", "")
+    assert [(each.name, each.queued) for each in rows.machines] == [("mx1", 7)]
+    for name, call in CALLS.items():
+        if name in ("changes.commit", "changes.create_cluster"):
+            continue
+        for value in _within(await call(house.does, ANA)):
+            assert not isinstance(value, Message), name
+            if dataclasses.is_dataclass(value):
+                assert vars(type(value))["__dataclass_params__"].frozen, value
+
+
+def _within(value: object) -> Iterator[object]:
+    yield value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _within(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _within(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _within(each)
