@@ -48,6 +48,11 @@ class Agent:
                 self.offered.append(message.wanted)
                 await self.call.write(self._outcome(message.wanted))
 
+    async def hear_out(self) -> None:
+        """Read until the stream ends. An answer could meet its end, and hide why it ended."""
+        while isinstance(await self.call.read(), agents_pb2.ManagerMessage):
+            pass
+
     def _outcome(self, wanted: agents_pb2.Wanted) -> agents_pb2.AgentMessage:
         outcome = agents_pb2.Outcome(
             revision=wanted.revision,
@@ -240,8 +245,7 @@ async def test_a_time_that_is_none_ends_its_stream_and_spoils_no_listing(
         status = agents_pb2.MachineStatus(destinations=[destination])
         await odd.call.write(agents_pb2.AgentMessage(status=status))
         with pytest.raises(grpc.aio.AioRpcError, match=f"invalid timestamp: {seconds} s"):
-            while isinstance(await odd.call.read(), agents_pb2.ManagerMessage):
-                pass  # an answer could meet the end of the stream, and hide why it ended
+            await odd.hear_out()
     delivery = await api.monitoring.GetDelivery(operators_pb2.DeliveryRequest())
     assert not delivery.rows
 
