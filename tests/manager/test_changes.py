@@ -186,7 +186,7 @@ async def test_a_request_id_used_for_another_plan_is_refused(api: Api) -> None:
     first, other = put("machine", "mx1", enabled=False), put("machine", "mx1", log__level="debug")
     await api.commit_as_planned(await api.plan(first), first, request_id="once")
     plan = await api.plan(other)
-    async with refused(STATUS.INVALID_ARGUMENT, "revision 3", "new request id"):
+    async with refused(STATUS.INVALID_ARGUMENT, "revision 3", "request id of its own"):
         await api.commit_as_planned(plan, other, request_id="once")
     history = await api.changes.ListCommits(operators_pb2.ListCommitsRequest())
     assert history.commits[0].revision == 3
