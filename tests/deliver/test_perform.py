@@ -16,7 +16,7 @@ from tdc.node_agent.deliver.effects import SendAgain
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.perform import Performer
 from tdc.node_agent.deliver.settle import (
-    Attempt,
+    EndedAttempt,
     Moment,
     returns_to_spool,
     settle,
@@ -109,7 +109,7 @@ def test_no_story_of_outcomes_loses_a_claim(steps: list[tuple[str, bool]], age: 
         elif destination.ready and step in list(Verdict):
             copy = destination.ready.popleft()
             outcome = Outcome(Verdict(step), "Some Reason", "check")
-            attempt = Attempt(copy, 1, HOST, "TLSv1.3")
+            attempt = EndedAttempt(copy, 1, HOST, "TLSv1.3")
             settlement = settle(attempt, outcome, standing, SETTINGS, moment)
             performer.settle(settlement, destination)
             if isinstance(settlement.fate, SendAgain):

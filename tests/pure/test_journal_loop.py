@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tdc.node_agent.journal import loop
 from tdc.node_agent.journal.headers import MAX_LOOP_LINES, LoopLine, loop_lines
 from tdc.node_agent.journal.loop import Reporter, is_own_report, signed
-from tdc.node_agent.journal.report import build
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
+
+from tests.fakes.reports import build
 
 SETTINGS = ConnectorSettings.defaults()
 OURS, OTHER, THIRD = (Reporter(f"mx{n}", bytes([n]) * 32) for n in (1, 2, 3))

@@ -16,7 +16,6 @@ from tdc.node_agent.journal.report import (
     ENCODED_HEADER,
     MAX_LINE,
     Report,
-    build,
     needs_binary,
     new_report_id,
 )
@@ -25,6 +24,7 @@ from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
 
 from tests.fakes.journal_reader import NotAReport, read_report
+from tests.fakes.reports import build
 
 SETTINGS = ConnectorSettings.defaults()
 KEY = bytes(32)

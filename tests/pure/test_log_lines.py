@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.deliver.trouble import Fault, Trouble, judge
+from tdc.node_agent.deliver.trouble import SessionFault, Trouble, judge
 from tdc.node_agent.ingest.take import WHAT_TO_CHECK
 from tdc.node_agent.log import background, lines
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
@@ -27,7 +27,9 @@ DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 OVERSIZE = "too-large: mx1.intake.example:25 answered end of data with 552 5.3.4 Message too big"
-NO_STARTTLS = judge(Trouble("mx1.intake.example:25", Stage.STARTTLS, fault=Fault.NO_STARTTLS))
+NO_STARTTLS = judge(
+    Trouble("mx1.intake.example:25", Stage.STARTTLS, fault=SessionFault.NO_STARTTLS)
+)
 FULL = Bounds(max_messages=500_000, max_bytes=10**10).refusal(500_000, 0, 0, free=10**12)
 [NO_INTAKE] = faults_of({**default_values(), "enabled": True})
 

@@ -32,7 +32,7 @@ from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.settle import (
     BAD_HOST_WAIT,
     BUSY_WAIT,
-    Attempt,
+    EndedAttempt,
     Moment,
     Standing,
     cut_off,
@@ -76,7 +76,7 @@ STANDINGS = st.builds(
     stopping=st.booleans(),
 )
 ATTEMPTS = st.builds(
-    Attempt,
+    EndedAttempt,
     copy=st.builds(
         lambda at, attempts: replace(COPY, taken_at=at, attempts=attempts),
         st.sampled_from([LATE - 1, LATE, LATE + 1, YOUNG, 2e9 + 50]),
@@ -107,7 +107,7 @@ def of_type(effects: tuple[Effect, ...], kind: type[T]) -> list[T]:
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
 def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
-    attempt: Attempt, outcome: Outcome, standing: Standing
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
 ) -> None:
     """The dumb twin: verdict, age and run of refusals to one fate."""
     fate = settle(attempt, outcome, standing, SETTINGS, NOW).fate
@@ -133,7 +133,7 @@ def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
 def test_a_hold_raises_its_alarm_once_and_only_its_probe_lengthens_it(
-    attempt: Attempt, outcome: Outcome, standing: Standing
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
 ) -> None:
     effects = settle(attempt, outcome, standing, SETTINGS, NOW).effects
     run = standing.refused_in_a_row >= MANY_IN_A_ROW and outcome.verdict in FAILURES
@@ -156,7 +156,9 @@ def test_a_hold_raises_its_alarm_once_and_only_its_probe_lengthens_it(
 
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
-def test_what_is_counted_adds_up(attempt: Attempt, outcome: Outcome, standing: Standing) -> None:
+def test_what_is_counted_adds_up(
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
+) -> None:
     """A failure is counted once; a copy that goes again at once, and a delivery, never."""
     settlement = settle(attempt, outcome, standing, SETTINGS, NOW)
     counts = of_type(settlement.effects, CountFailure)
@@ -169,7 +171,7 @@ def test_what_is_counted_adds_up(attempt: Attempt, outcome: Outcome, standing: S
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
 def test_only_a_delivery_ends_a_hold_and_it_lets_connections_grow(
-    attempt: Attempt, outcome: Outcome, standing: Standing
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
 ) -> None:
     effects = settle(attempt, outcome, standing, SETTINGS, NOW).effects
     delivered = outcome.verdict is Verdict.DELIVERED
@@ -185,7 +187,7 @@ def test_only_a_delivery_ends_a_hold_and_it_lets_connections_grow(
 def test_the_last_of_a_run_of_refusals_is_deferred_so_that_another_is_the_probe() -> None:
     run = Standing(refused_in_a_row=MANY_IN_A_ROW)
     refused = Outcome(Verdict.DEAD, "Message Refused", "no")
-    settlement = settle(Attempt(COPY), refused, run, SETTINGS, NOW)
+    settlement = settle(EndedAttempt(COPY), refused, run, SETTINGS, NOW)
     assert isinstance(settlement.fate, Defer)
     assert of_type(settlement.effects, HoldDestination)
     assert not of_type(settlement.effects, LogFailed)
@@ -193,13 +195,13 @@ def test_the_last_of_a_run_of_refusals_is_deferred_so_that_another_is_the_probe(
 
 def test_a_busy_intake_gets_half_the_connections_and_none_for_a_while() -> None:
     busy = Outcome(Verdict.DEFER, "Message Deferred", "452 full", fewer=True)
-    effects = settle(Attempt(COPY), busy, Standing(None, 4, 5), SETTINGS, NOW).effects
+    effects = settle(EndedAttempt(COPY), busy, Standing(None, 4, 5), SETTINGS, NOW).effects
     assert of_type(effects, LimitConnections) == [LimitConnections(2, 1_000.0 + BUSY_WAIT)]
 
 
 def test_a_host_that_failed_is_left_for_the_next() -> None:
     outcome = Outcome(Verdict.NEXT_HOST, "Timeout", "mx1 gave no reply")
-    settlement = settle(Attempt(COPY, 3, HOST), outcome, Standing(), SETTINGS, NOW)
+    settlement = settle(EndedAttempt(COPY, 3, HOST), outcome, Standing(), SETTINGS, NOW)
     assert settlement.leaves
     assert MarkHostBad(HOST, 1_000.0 + BAD_HOST_WAIT) in settlement.effects
 
@@ -208,7 +210,7 @@ def test_a_host_that_failed_is_left_for_the_next() -> None:
 def test_an_end_between_two_reports_suggests_a_limit_unless_the_connection_was_idle(
     delivered: int, was_idle: bool
 ) -> None:
-    attempt = Attempt(COPY, 3, HOST, delivered=delivered, was_idle=was_idle)
+    attempt = EndedAttempt(COPY, 3, HOST, delivered=delivered, was_idle=was_idle)
     again = settle(attempt, Outcome(Verdict.AGAIN), Standing(), SETTINGS, NOW)
     learned = of_type(again.effects, LearnLimit)
     assert learned == ([LearnLimit(3, delivered)] if delivered and not was_idle else [])

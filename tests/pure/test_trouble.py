@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tdc.node_agent.deliver.trouble import (
     GREYLIST_WAIT,
     MANY_IN_A_ROW,
-    Fault,
     Outcome,
+    SessionFault,
     Trouble,
     Verdict,
     in_a_row,
@@ -28,7 +28,7 @@ def reply(stage: Stage, text: str, **facts: Any) -> Outcome:
     return judge(Trouble(WHERE, stage, reply=Reply(int(code), (rest,)), **facts))
 
 
-def fault(stage: Stage, kind: Fault, **facts: Any) -> Outcome:
+def fault(stage: Stage, kind: SessionFault, **facts: Any) -> Outcome:
     return judge(Trouble(WHERE, stage, fault=kind, text="broke", **facts))
 
 
@@ -71,8 +71,8 @@ def test_trouble_of_a_host_is_tried_at_the_next(stage: Stage) -> None:
     assert reply(stage, "421 4.3.2 no", more_hosts=True).verdict is Verdict.NEXT_HOST
 
 
-@pytest.mark.parametrize("kind", [Fault.NO_STARTTLS, Fault.TLS])
-def test_tls_trouble_says_tls_error_and_what_to_check(kind: Fault) -> None:
+@pytest.mark.parametrize("kind", [SessionFault.NO_STARTTLS, SessionFault.TLS])
+def test_tls_trouble_says_tls_error_and_what_to_check(kind: SessionFault) -> None:
     outcome = fault(Stage.TLS, kind)
     assert (outcome.verdict, outcome.reason) == (Verdict.HOLD, "TLS Error")
     assert outcome.check.startswith(f"{WHERE} ")
@@ -80,7 +80,7 @@ def test_tls_trouble_says_tls_error_and_what_to_check(kind: Fault) -> None:
 
 
 def test_no_starttls_reads_as_documented() -> None:
-    assert fault(Stage.STARTTLS, Fault.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
+    assert fault(Stage.STARTTLS, SessionFault.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
 
 
 def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
@@ -93,8 +93,8 @@ def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
 
 def test_a_limit_for_a_connection_is_nobodys_fault() -> None:
     assert reply(Stage.MAIL, "421 enough", answered_before=10).verdict is Verdict.AGAIN
-    assert fault(Stage.MAIL, Fault.DROPPED, answered_before=1).verdict is Verdict.AGAIN
-    assert fault(Stage.MAIL, Fault.DROPPED).verdict is Verdict.HOLD
+    assert fault(Stage.MAIL, SessionFault.DROPPED, answered_before=1).verdict is Verdict.AGAIN
+    assert fault(Stage.MAIL, SessionFault.DROPPED).verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("code", [501, 504, 555])
@@ -104,8 +104,8 @@ def test_a_parameter_that_we_added_is_left_out_once(code: int) -> None:
     assert reply(Stage.MAIL, answer).verdict is Verdict.HOLD
 
 
-@pytest.mark.parametrize("kind", [Fault.DROPPED, Fault.TIMEOUT, Fault.GARBAGE])
-def test_no_reply_to_the_dot_may_repeat_the_message(kind: Fault) -> None:
+@pytest.mark.parametrize("kind", [SessionFault.DROPPED, SessionFault.TIMEOUT, SessionFault.GARBAGE])
+def test_no_reply_to_the_dot_may_repeat_the_message(kind: SessionFault) -> None:
     outcome = fault(Stage.DOT, kind, may_be_taken=True, more_hosts=True)
     assert (outcome.verdict, outcome.maybe_duplicate) == (Verdict.DEFER, True)
     assert not fault(Stage.CONTENT, kind).maybe_duplicate
@@ -116,7 +116,7 @@ TROUBLES = st.builds(
     where=st.just(WHERE),
     stage=st.sampled_from(Stage),
     reply=st.none() | st.builds(Reply, st.integers(200, 559), st.tuples(st.text(max_size=30))),
-    fault=st.sampled_from(Fault),
+    fault=st.sampled_from(SessionFault),
     text=st.text(max_size=10),
     more_hosts=st.booleans(),
     answered_before=st.integers(0, 3),

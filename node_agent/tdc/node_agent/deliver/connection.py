@@ -15,7 +15,7 @@ from typing import cast
 
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.tls import NoTrust
-from tdc.node_agent.deliver.trouble import Fault, Trouble
+from tdc.node_agent.deliver.trouble import SessionFault, Trouble
 from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
 from tdc.node_agent.smtp.bounded_wait import BoundedWait
 from tdc.node_agent.smtp.dialogue import (
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._dialogue = Dialogue(helo_name)
         self._transport: asyncio.Transport | None = None
         self._events: list[Event] = []
-        self._fault: tuple[Fault, str] | None = None
+        self._fault: tuple[SessionFault, str] | None = None
         self._room: asyncio.Future[None] | None = None
         self._full = False
         self._amid_content = False  # a write of a large content has not ended
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
             await connection._session(Stage.BANNER)
             await connection._greet()
             if not connection.offers.starttls:
-                raise Failed(connection._trouble(Stage.STARTTLS, Fault.NO_STARTTLS))
+                raise Failed(connection._trouble(Stage.STARTTLS, SessionFault.NO_STARTTLS))
             connection._dialogue.starttls()
             await connection._session(Stage.STARTTLS)
             await connection._start_tls(policy)
@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Cut the connection now."""
-        self._fault = self._fault or (Fault.DROPPED, "was closed by us")
+        self._fault = self._fault or (SessionFault.DROPPED, "was closed by us")
         self._wait.cancel_timer()
         if self._transport is not None:
             self._transport.abort()
@@ -192,10 +192,10 @@ class Connection(asyncio.Protocol):
                 )
         except TimeoutError:
             text = f"[{candidate.address}] did not answer within {self._timeouts.connect:g} s"
-            raise Failed(self._trouble(Stage.CONNECT, Fault.TIMEOUT, text)) from None
+            raise Failed(self._trouble(Stage.CONNECT, SessionFault.TIMEOUT, text)) from None
         except OSError as error:
             text = f"[{candidate.address}] can't be reached: {error.strerror or error}"
-            raise Failed(self._trouble(Stage.CONNECT, Fault.REFUSED, text)) from error
+            raise Failed(self._trouble(Stage.CONNECT, SessionFault.REFUSED, text)) from error
 
     async def _greet(self) -> None:
         self._dialogue.ehlo()
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
         limit = f"{self._wait.allowed:g} s"
         if self._wait.deadline == self._end:
             limit = f"{self._timeouts.message:g} s for one message"
-        self._fault = self._fault or (Fault.TIMEOUT, f"did not reply within {limit}")
+        self._fault = self._fault or (SessionFault.TIMEOUT, f"did not reply within {limit}")
         self._wait.end()
 
     # Bytes
@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
             async with asyncio.timeout(min(self._timeouts.block, self._end - self._loop.time())):
                 await self._room
         except TimeoutError:
-            self._fault = (Fault.TIMEOUT, f"accepted no data for {self._timeouts.block:g} s")
+            self._fault = (SessionFault.TIMEOUT, f"accepted no data for {self._timeouts.block:g} s")
         finally:
             self._room = None
 
@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
             isinstance(one, Finished) and one.succeeded for one in events
         ):
             # It answers something else; counted as the answer, it would lose the message.
-            self._fault = self._fault or (Fault.GARBAGE, "accepted a message before its end")
+            self._fault = self._fault or (SessionFault.GARBAGE, "accepted a message before its end")
         else:
             self._events += events
         self._note_fault()
@@ -305,13 +305,13 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note the end of the peer's bytes (called by asyncio)."""
-        self._fault = self._fault or (Fault.DROPPED, "closed the connection")
+        self._fault = self._fault or (SessionFault.DROPPED, "closed the connection")
         self._wait.end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (called by asyncio)."""
-        self._fault = self._fault or (Fault.DROPPED, f"closed the connection{_why(exc)}")
+        self._fault = self._fault or (SessionFault.DROPPED, f"closed the connection{_why(exc)}")
         self._wait.end()
         self.resume_writing()
 
@@ -330,14 +330,14 @@ class Connection(asyncio.Protocol):
 
     def _note_fault(self) -> None:
         if self._dialogue.fault is not None and self._fault is None:
-            self._fault = (Fault.GARBAGE, f"violated the protocol: {self._dialogue.fault}")
+            self._fault = (SessionFault.GARBAGE, f"violated the protocol: {self._dialogue.fault}")
 
     # Trouble
 
     def _stage(self) -> Stage:
         return self._dialogue.waiting_for or Stage.MAIL
 
-    def _trouble(self, stage: Stage, fault: Fault, text: str = "") -> Trouble:
+    def _trouble(self, stage: Stage, fault: SessionFault, text: str = "") -> Trouble:
         return Trouble(
             where=str(self.candidate),
             stage=stage,
@@ -347,13 +347,13 @@ class Connection(asyncio.Protocol):
         )
 
     def _tls_trouble(self, text: str) -> Trouble:
-        return self._trouble(Stage.TLS, Fault.TLS, text)
+        return self._trouble(Stage.TLS, SessionFault.TLS, text)
 
     def _refused(self, stage: Stage, reply: Reply) -> Trouble:
         return Trouble(str(self.candidate), stage, reply=reply)
 
     def _failed(self, transaction: Transaction) -> Failed:
-        fault, text = self._fault or (Fault.DROPPED, "closed the connection")
+        fault, text = self._fault or (SessionFault.DROPPED, "closed the connection")
         stage = Stage.CONTENT if self._amid_content else self._stage()
         return Failed(
             Trouble(

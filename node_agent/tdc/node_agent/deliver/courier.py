@@ -21,7 +21,7 @@ from tdc.node_agent.deliver.perform import Mark, Performer
 from tdc.node_agent.deliver.prepare import prepare
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.settle import (
-    Attempt,
+    EndedAttempt,
     Moment,
     cut_off,
     ended,
@@ -269,7 +269,7 @@ class Courier:
             parts.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
             prepared = report_not_built(repr(error))
         if isinstance(prepared, Outcome):
-            self._settle(Attempt(copy), prepared)
+            self._settle(EndedAttempt(copy), prepared)
             return None
         destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
@@ -316,9 +316,9 @@ class Courier:
         again = destination.sent_again(job.copy.mid)
         return judge(replace(trouble, more_hosts=more, sent_again=again))
 
-    def _attempt(self, job: _Job, was_idle: bool) -> Attempt:
+    def _attempt(self, job: _Job, was_idle: bool) -> EndedAttempt:
         connection = self._connection
-        return Attempt(
+        return EndedAttempt(
             job.copy,
             self.number,
             connection.candidate,
@@ -327,7 +327,7 @@ class Courier:
             was_idle,
         )
 
-    def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
+    def _settle(self, attempt: EndedAttempt, outcome: Outcome) -> None:
         destination = self.destination
         standing = destination.standing(stopping=self._stopping)
         settlement = settle(attempt, outcome, standing, self._parts.settings(), _now())

@@ -97,7 +97,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class EndedAttempt:
     """One copy's attempt that ended.
 
     The other fields describe the connection, if it sent anything: its DCID, the host, the
@@ -138,7 +138,7 @@ class Settlement:
 
 
 def settle(
-    attempt: Attempt,
+    attempt: EndedAttempt,
     outcome: Outcome,
     standing: Standing,
     settings: ConnectorSettings,
@@ -201,7 +201,7 @@ def returns_to_spool(standing: Standing) -> bool:
 
 
 def _delivered(
-    attempt: Attempt, outcome: Outcome, standing: Standing, settings: ConnectorSettings
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing, settings: ConnectorSettings
 ) -> Settlement:
     mid, reply, version = attempt.copy.mid, outcome.check, attempt.tls_version
     effects: list[Effect] = [LogDelivered(mid, attempt.number, reply, version)]
@@ -212,7 +212,7 @@ def _delivered(
     return Settlement(MarkDelivered(mid, reply, version), tuple(effects))
 
 
-def _next_host(attempt: Attempt, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
+def _next_host(attempt: EndedAttempt, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
     log = LogNextHost(outcome.reason, outcome.check)
     if attempt.candidate is None:
         return (log,)
@@ -224,7 +224,7 @@ def _bad_host(candidate: Candidate, moment: Moment) -> Effect:
 
 
 def _failed(
-    attempt: Attempt,
+    attempt: EndedAttempt,
     judged: Outcome,
     standing: Standing,
     settings: ConnectorSettings,

@@ -91,7 +91,7 @@ class Verdict(StrEnum):
     DEAD = "dead letter"
 
 
-class Fault(StrEnum):
+class SessionFault(StrEnum):
     """What broke where no usable reply came."""
 
     REFUSED = "connection failed"
@@ -115,7 +115,7 @@ class Trouble:
     where: str
     stage: Stage
     reply: Reply | None = None
-    fault: Fault | None = None
+    fault: SessionFault | None = None
     text: str = ""
     more_hosts: bool = False
     answered_before: int = 0
@@ -217,12 +217,12 @@ REPLIES: tuple[_Row, ...] = (
 )
 
 _FAULT_REASONS = {
-    Fault.REFUSED: "Connection Error",
-    Fault.TIMEOUT: "Timeout",
-    Fault.DROPPED: "Connection Error",
-    Fault.GARBAGE: "Protocol Error",
-    Fault.NO_STARTTLS: "TLS Error",
-    Fault.TLS: "TLS Error",
+    SessionFault.REFUSED: "Connection Error",
+    SessionFault.TIMEOUT: "Timeout",
+    SessionFault.DROPPED: "Connection Error",
+    SessionFault.GARBAGE: "Protocol Error",
+    SessionFault.NO_STARTTLS: "TLS Error",
+    SessionFault.TLS: "TLS Error",
 }
 
 
@@ -247,11 +247,11 @@ def _judge_reply(trouble: Trouble, reply: Reply) -> Outcome:
 
 
 def _judge_fault(trouble: Trouble) -> Outcome:
-    fault = trouble.fault or Fault.DROPPED
+    fault = trouble.fault or SessionFault.DROPPED
     reason, check = _FAULT_REASONS[fault], f"{trouble.where} {trouble.text}"
-    if fault is Fault.NO_STARTTLS:
+    if fault is SessionFault.NO_STARTTLS:
         return Outcome(_next_host_or_hold(trouble), reason, f"{trouble.where} offered no STARTTLS")
-    if fault is Fault.TLS:
+    if fault is SessionFault.TLS:
         return Outcome(_next_host_or_hold(trouble), reason, check)
     check = f"{check} ({trouble.stage})"
     if trouble.may_be_taken or trouble.stage in (Stage.CONTENT, Stage.DOT):

@@ -108,13 +108,6 @@ def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
     return Draft(copy, outer, text, top, as_global, needs)
 
 
-def build(
-    copy: Copy, settings: ConnectorSettings, reporter: Reporter, *, fallback: bool = False
-) -> Report:
-    """Build the report of `copy`, plain or with `fallback` encoded (see Draft.report)."""
-    return draft(copy, settings, reporter).report(encoded=fallback)
-
-
 def _plain(draft: Draft) -> Report:
     copy = draft.copy
     boundary = _boundary(copy.report_id, copy.content)

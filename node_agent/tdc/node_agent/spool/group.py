@@ -24,7 +24,7 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Group:
+class CommitGroup:
     """One transaction, and what is to be read after it. `futures` belong to new copies."""
 
     batch: Batch = field(default_factory=Batch)

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tdc.node_agent.spool.database import MAX_CONTENT, Batch, Database
-from tdc.node_agent.spool.group import Ask, Group, Result, resolve, set_done
+from tdc.node_agent.spool.group import Ask, CommitGroup, Result, resolve, set_done
 from tdc.node_agent.spool.health import FREE_RESERVE, NOT_OPEN
 from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
 from tdc.node_agent.spool.values import Copy, SpoolLocked, SpoolUnavailable
@@ -93,8 +93,8 @@ class Writer:
         self._file = SpoolFile(path, clock, self._in_loop(on_opened), self._in_loop(on_lost))
         self._intakes: set[str] = set()
         self._on_fault = self._in_loop(on_fault)
-        self._queue: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
-        self._gathering = Group()
+        self._queue: queue.SimpleQueue[CommitGroup | None] = queue.SimpleQueue()
+        self._gathering = CommitGroup()
         self._under_way = 0  # groups handed over and not finished
         self._shared = False  # the last group was for more than one caller
         self._lingering: asyncio.Handle | None = None
@@ -218,13 +218,13 @@ class Writer:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        group, self._gathering = self._gathering, Group()
+        group, self._gathering = self._gathering, CommitGroup()
         if group.operations:
             self._shared = group.operations > 1
             self._under_way += 1
             self._queue.put(group)
 
-    def _finished(self, group: Group, settled: list[Result]) -> None:
+    def _finished(self, group: CommitGroup, settled: list[Result]) -> None:
         if group.expiry is None:  # made by the thread itself
             return
         group.expiry.cancel()
@@ -267,7 +267,7 @@ class Writer:
         self.busy_since = None
         self._loop.call_soon_threadsafe(self._begun.set_result, refusal)
 
-    def _next_group(self) -> Group | None:
+    def _next_group(self) -> CommitGroup | None:
         """Wait for the next group; an empty one if there is work without any. None ends."""
         if self._fault is not None:
             timeout: float | None = RETRY / 2
@@ -276,9 +276,9 @@ class Writer:
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
-            return Group()
+            return CommitGroup()
 
-    def _work(self, group: Group) -> list[Result]:
+    def _work(self, group: CommitGroup) -> list[Result]:
         """Commit and read for a group; return how each future ends."""
         if self._fault is not None and monotonic() >= self._retry_at:
             self._recover()
@@ -289,7 +289,7 @@ class Writer:
         settled: list[Result] = [(future, None, None) for future in group.futures]
         return settled + [self._answer(ask) for ask in group.asks]
 
-    def _write_group(self, group: Group) -> None:
+    def _write_group(self, group: CommitGroup) -> None:
         self._intakes |= group.intakes
         self._file.folder.reserve(group.highest_mid)
         if group.batch:
@@ -303,7 +303,7 @@ class Writer:
         self.free_bytes = self._file.folder.free_bytes()
         self.oldest = {intake: self._file.database.oldest(intake) for intake in self._intakes}
 
-    def _refuse(self, group: Group) -> list[Result]:
+    def _refuse(self, group: CommitGroup) -> list[Result]:
         """Fail all who wait; keep the marks of what has already happened."""
         batch, kept = group.batch, self._unwritten
         kept.released += batch.released
