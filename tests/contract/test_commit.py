@@ -27,7 +27,8 @@ from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
 
 from tests.contract.conftest import Server, shared_by_module
-from tests.contract.fleets import (
+from tests.fakes.etcd_proxy import TXN, EtcdProxy
+from tests.stage.stored_clusters import (
     CLUSTER,
     GROUP,
     SIGNED,
@@ -39,7 +40,6 @@ from tests.contract.fleets import (
     stored,
     west,
 )
-from tests.fakes.etcd_proxy import TXN, EtcdProxy
 
 pytestmark = shared_by_module
 

@@ -22,7 +22,15 @@ from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
 from tdc.manager.store.store_id import UnreadableStore, store_id
 
 from tests.contract.conftest import shared_by_module
-from tests.contract.fleets import CLUSTER, SIGNED, commit, history_of, set_values, stored, west
+from tests.stage.stored_clusters import (
+    CLUSTER,
+    SIGNED,
+    commit,
+    history_of,
+    set_values,
+    stored,
+    west,
+)
 
 pytestmark = shared_by_module
 

@@ -14,9 +14,9 @@ from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.etcd.follow import Away
 from tdc.manager.etcd.values import Put
 
-from tests.contract.fleets import CLUSTER, commit, set_values, stored, west
 from tests.contract.test_watch import following
 from tests.fakes.etcd import ExternalEtcd, etcd_cluster
+from tests.stage.stored_clusters import CLUSTER, commit, set_values, stored, west
 
 
 @pytest.fixture
