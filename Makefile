@@ -1,16 +1,25 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: setup demo test bench bench-push lint format protos lock clean
+.PHONY: help setup demo check test bench bench-push bench-compare format protos reference lock clean
+.DEFAULT_GOAL := help
 
-setup:
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | sort | \
+		while IFS='|' read -r target text; do printf 'make %-12s %s\n' "$$target" "$$text"; done
+
+setup:  ## the Python environment in .venv, and an etcd
 	@scripts/setup
 
 demo:  ## the whole product on this machine, in a minute; KEEP=1 leaves it running until Ctrl-C
 	@scripts/setup
 	@exec .venv/bin/python -m tests.demo $(if $(KEEP),--keep)
 
-test:  ## everything that CI runs
+check:  ## format, lint, types, contracts, generated files, quick tests: in seconds
+	@scripts/setup python
+	@exec scripts/check --quick
+
+test:  ## everything that CI runs: the same checks, and every test
 	@scripts/setup system
-	@scripts/test
+	@exec scripts/check
 
 bench:  ## our content filter against Postfix with always_bcc over TLS
 	@scripts/setup system
@@ -20,17 +29,24 @@ bench-push:  ## from a commit to the last of 1 000 agents, against a bare broadc
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.push
 
-lint: setup
-	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check . && .venv/bin/mypy shared manager node_agent tests && .venv/bin/lint-imports
+bench-compare:  ## what a change costs: BASE=a checkout of an earlier revision, set up by `make setup`
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.bench.compare $(BASE)
 
-format: setup
+format:  ## format the code, and fix what the linter can
+	@scripts/setup python
 	@.venv/bin/ruff format -q . && .venv/bin/ruff check -q --fix .
 
-protos: setup
+protos:  ## generate shared/tdc/v1 from proto/
+	@scripts/setup python
 	@scripts/protos
 
-lock:  ## pin the dependencies anew
+reference:  ## write docs/settings.md from the settings table
+	@scripts/setup python
+	@.venv/bin/python scripts/reference
+
+lock:  ## pin the newest version of every dependency, with hashes
 	@scripts/lock
 
-clean:
+clean:  ## remove the environment, and what the demo left
 	rm -rf .venv var

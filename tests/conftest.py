@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-AGENT_ROOMS = {"deliver", "hostile", "ingest", "spool"}
+import tests.examples  # noqa: F401  # registers the profiles before a property is read
+
+AGENT_ROOMS = {"deliver", "hostile", "ingest", "log", "smtp", "spool"}
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

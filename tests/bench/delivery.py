@@ -24,7 +24,7 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.shared.edge.tasks import running
 from tdc.shared.mail.envelope import Envelope
 
-from tests.deliver.stage import REPORTER, make_settings
+from tests.stage.delivery import REPORTER, make_settings
 
 INTAKE = "copies@intake.example"
 HEAD = b"From: a@b.example\r\nTo: c@d.example\r\nSubject: bench\r\nMessage-ID: <1@b>\r\n\r\n"

@@ -38,7 +38,7 @@ from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2
 
 from tests.bench.broadcast import SERVICE
 from tests.fakes.etcd import ExternalEtcd, external_etcd
-from tests.manager.api import Api, add_machine, connected, put
+from tests.stage.manager import Api, add_machine, connected, put
 from tests.stage.programs import BIN, Program
 
 BareSession = grpc.aio.StreamStreamMultiCallable[bytes, bytes]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.cli import samples
 from tests.cli.conftest import Tdc
 from tests.cli.scripted import ScriptedManager
+from tests.examples import examples
 
 _COMMANDS = [
     "",
@@ -48,9 +49,7 @@ _WORDS = st.builds(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=_WORDS)
 def test_no_words_end_in_a_traceback(tdc: Tdc, manager: ScriptedManager, words: list[str]) -> None:
     """0 with something said, or 1, 2, 3 with a sentence on standard error."""

@@ -26,7 +26,9 @@ from tdc.manager.store.errors import (
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
 
-from tests.contract.fleets import (
+from tests.fakes.etcd_proxy import TXN, EtcdProxy
+from tests.stage.etcds import Server, shared_by_module
+from tests.stage.stored_clusters import (
     CLUSTER,
     GROUP,
     MADE,
@@ -39,8 +41,6 @@ from tests.contract.fleets import (
     stored,
     west,
 )
-from tests.fakes.etcd_proxy import TXN, EtcdProxy
-from tests.stage.etcds import Server, shared_by_module
 
 pytestmark = shared_by_module
 

@@ -22,7 +22,9 @@ from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import STORE
 from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
 
-from tests.contract.fleets import (
+from tests.fakes.etcd import full_etcd
+from tests.stage.etcds import shared_by_module
+from tests.stage.stored_clusters import (
     CLUSTER,
     MADE,
     commit,
@@ -32,8 +34,6 @@ from tests.contract.fleets import (
     stored,
     west,
 )
-from tests.fakes.etcd import full_etcd
-from tests.stage.etcds import shared_by_module
 
 pytestmark = shared_by_module
 

@@ -8,9 +8,9 @@ import contextlib
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdUnavailable
 
-from tests.contract.fleets import CLUSTER, commit, set_values, stored, west
 from tests.fakes.etcd import ExternalEtcd, of_all
 from tests.fakes.follower import following
+from tests.stage.stored_clusters import CLUSTER, commit, set_values, stored, west
 
 
 async def test_a_member_that_dies_costs_no_commit_and_no_change(

@@ -17,7 +17,7 @@ from tdc.node_agent.deliver import courier, prepare
 from tdc.node_agent.spool import database, rows
 from tdc.node_agent.spool.values import Copy
 
-from tests.deliver.stage import staged
+from tests.stage.delivery import staged
 
 POISON = b"poison"
 

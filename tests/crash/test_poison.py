@@ -12,8 +12,8 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.suspects import Hazard, Suspects
 
 from tests.crash.poison_child import POISON
-from tests.deliver.stage import INTAKE, MESSAGE
 from tests.spool.test_spool_damage import ENVELOPE
+from tests.stage.delivery import INTAKE, MESSAGE
 
 pytestmark = pytest.mark.crash
 ROOT = Path(__file__).parents[2]

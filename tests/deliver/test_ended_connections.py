@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.deliver.stage import staged
 from tests.fakes.smtp_faults import Faults
+from tests.stage.delivery import staged
 
 
 async def test_a_connection_that_ends_after_a_refused_message_delays_nothing(

@@ -16,9 +16,9 @@ from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.spool import ledger
 from tdc.shared.edge.tasks import running
 
-from tests.deliver.stage import HOST, INTAKE, MESSAGE, Authority, Stage, make_settings, staged
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
+from tests.stage.delivery import HOST, INTAKE, MESSAGE, Authority, Stage, make_settings, staged
 
 FAILED = "TDC: Message {} delivery failed to Cisco Secure Email Threat Defense: TLS Error."
 

@@ -9,7 +9,7 @@ import pytest
 from tdc.node_agent.deliver import courier, scheduler
 from tdc.shared.edge.tasks import running
 
-from tests.deliver.stage import staged
+from tests.stage.delivery import staged
 
 
 async def test_what_the_intake_accepted_is_marked_however_slow_the_disk_is(

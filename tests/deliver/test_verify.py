@@ -20,7 +20,7 @@ from tdc.node_agent.deliver.verify import (
     verify_peer,
 )
 
-from tests.deliver.stage import Authority, make_settings
+from tests.stage.delivery import Authority, make_settings
 
 MX = Candidate("mx1.intake.example", "192.0.2.1", 25)
 FOREIGN = Candidate("mx.hosting.example", "192.0.2.1", 25)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.fakes.journal_reader import read_report
 from tests.fakes.smtp_sink import SmtpSink
-from tests.ingest.conftest import running_filter
-from tests.ingest.dialogue import Side, connected
+from tests.stage.content_filter import running_filter
+from tests.stage.filter_dialogue import Side, connected
 from tests.stage.fleet import Gateway, Stage
 from tests.system.conftest import copying
 

@@ -14,10 +14,10 @@ from tdc.node_agent.deliver.mx import NoRoute
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.shared.connector.settings import ConnectorSettings
 
-from tests.deliver.stage import HOST, MESSAGE, staged
 from tests.fakes.dns import DnsServer
 from tests.fakes.listening import listening
 from tests.fakes.smtp_faults import Faults
+from tests.stage.delivery import HOST, MESSAGE, staged
 
 HELLO = "250-sink.example\r\n"
 DATA_ONLY = ("CHUNKING", "BINARYMIME")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest.dialogue import play
+from tests.stage.filter_dialogue import play
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "dialogues").glob("filter_*.smtp"))
 

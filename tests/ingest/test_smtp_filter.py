@@ -18,8 +18,8 @@ from tests.demo.send import SendRefused, send_all, stuffed
 from tests.fakes.listening import free_port, listening
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
-from tests.ingest.conftest import Bench, running_filter
-from tests.ingest.dialogue import Side, connected
+from tests.stage.content_filter import Bench, running_filter
+from tests.stage.filter_dialogue import Side, connected
 
 SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")
 SMTP_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.etcd import ExternalEtcd, external_etcd
-from tests.manager.api import Api, manager
+from tests.stage.manager import Api, manager
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from tdc.manager.rpc import changes
 from tdc.v1 import fleet_pb2, operators_pb2
 
-from tests.manager.api import Api, add_group, add_machine, put, refused, restore, unset
+from tests.stage.manager import Api, add_group, add_machine, put, refused, restore, unset
 
 STATUS = grpc.StatusCode
 

@@ -18,7 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2
 
-from tests.manager.api import Api, add_machine, connected, put, refused
+from tests.stage.manager import Api, add_machine, connected, put, refused
 
 STATUS = grpc.StatusCode
 

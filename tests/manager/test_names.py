@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 from tdc.v1 import operators_pb2
 
-from tests.manager.api import Api, add_group, add_machine, level, put, refused
+from tests.stage.manager import Api, add_group, add_machine, level, put, refused
 
 STATUS = grpc.StatusCode
 

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from tdc.manager.rpc.callers import RPCS, Who
 from tdc.v1 import operators_pb2
 
-from tests.manager.api import Api, add_machine
+from tests.stage.manager import Api, add_machine
 
 EXPECTED = {
     grpc.StatusCode.OK,

@@ -27,8 +27,8 @@ from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.v1 import operators_pb2
 
 from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
-from tests.manager.api import Api, add_group, add_machine, manager, put, refused, restore
 from tests.manager.test_monitoring import agent, enrol
+from tests.stage.manager import Api, add_group, add_machine, manager, put, refused, restore
 
 STATUS = grpc.StatusCode
 

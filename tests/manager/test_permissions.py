@@ -23,7 +23,7 @@ from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.manager.api import Api, connected, manager, refused
+from tests.stage.manager import Api, connected, manager, refused
 
 STATUS = grpc.StatusCode
 

@@ -11,7 +11,7 @@ from tdc.manager.levels.plan import make_plan, undo_values
 from tdc.manager.levels.resolve import resolve
 from tdc.shared.settings.values import Level, Settings
 
-from tests.pure.fleets import (
+from tests.stage.clusters import (
     CLUSTER,
     GROUPS,
     MACHINES,

@@ -25,7 +25,7 @@ from tdc.manager.levels.fleet import (
 from tdc.shared.settings.values import Level, Settings, same_value
 
 from tests.pure.dumb_levels import ABSENT, Dumb
-from tests.pure.fleets import (
+from tests.stage.clusters import (
     CLUSTER,
     after,
     edit_lists,

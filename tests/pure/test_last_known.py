@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.levels.fleet import Cluster, Group, Machine, StoredSettings
 from tdc.manager.store.documents import (
@@ -15,6 +15,8 @@ from tdc.manager.store.documents import (
 from tdc.manager.store.keys import CLUSTERS, cluster_key, group_key, head_key, machine_key
 from tdc.manager.view.last_known import KnownClusters
 from tdc.shared.settings.check import checked
+
+from tests.examples import examples
 
 GARBAGE = st.sampled_from([b"", b"\x01\xff", b"{}", b"null", b'{"schema":99}'])
 
@@ -45,7 +47,7 @@ def _sizes(cluster: Cluster | None) -> dict[str, int]:
     return {each.name: int(str(each.stored.settings["max_message_size"])) for each in machines}
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.lists(st.tuples(SIZES, st.booleans()), min_size=1, max_size=5))
 def test_changes_one_by_one_give_what_reading_everything_gives(
     steps: list[tuple[dict[str, int], bool]],
@@ -69,7 +71,7 @@ def test_changes_one_by_one_give_what_reading_everything_gives(
     assert known.unreadable() == ()
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(SIZES, SIZES, st.data())
 def test_damage_keeps_what_was_known_of_the_damaged_document_alone(
     old: dict[str, int], new: dict[str, int], data: st.DataObject

@@ -26,7 +26,7 @@ from tdc.shared.wire.settings import settings_from_wire, value_to_wire
 from tdc.v1 import settings_pb2
 
 from tests.pure.dumb_levels import Dumb
-from tests.pure.fleets import (
+from tests.stage.clusters import (
     CLUSTER,
     MACHINES,
     after,

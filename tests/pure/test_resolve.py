@@ -10,7 +10,7 @@ from tdc.shared.settings.schema import SCHEMA, SettingError
 from tdc.shared.settings.values import Level, Origin, same_value
 
 from tests.pure.dumb_levels import Dumb
-from tests.pure.fleets import (
+from tests.stage.clusters import (
     CLUSTER,
     after,
     empty_fleet,

@@ -38,7 +38,7 @@ from tdc.manager.store.keys import (
 )
 from tdc.manager.store.rewrite import Untouchable, rewritten, touched
 
-from tests.pure.fleets import edit_lists, enabled_fleet, fleets, machine, put
+from tests.stage.clusters import edit_lists, enabled_fleet, fleets, machine, put
 
 Stored = dict[str, bytes]
 any_text = st.text(max_size=20)

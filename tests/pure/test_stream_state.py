@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
@@ -32,6 +32,7 @@ from tdc.shared.sync.values import (
     Wanted,
 )
 
+from tests.examples import examples
 from tests.pure.stream_story import BY_LETTER, INTERVALS, STORE, World, settings_of, tell
 
 TRACES = sorted((Path(__file__).parents[1] / "traces").glob("*.txt"))
@@ -86,7 +87,7 @@ def play(world: World, script: list[tuple[str, str]]) -> int:
     return revision
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(verbs, max_size=25))
 def test_whatever_happened_a_machine_that_accepts_ends_up_in_sync(
     script: list[tuple[str, str]],
@@ -107,7 +108,7 @@ def test_whatever_happened_a_machine_that_accepts_ends_up_in_sync(
     assert not [line for line in world.trace[said:] if "<-" in line]  # and then there is quiet
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(verbs, max_size=25))
 def test_nothing_is_offered_that_runs_or_twice_at_a_time(script: list[tuple[str, str]]) -> None:
     world = World()

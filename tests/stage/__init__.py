@@ -1,5 +1,6 @@
-"""A whole fleet on loopback: real manager, real agents, and the world around them.
+"""What tests run against, each thing once. Promise: all of it is gone afterwards; loopback only.
 
-In: a folder. Out: running programs with ports chosen by the system, and handles to them.
-Promise: everything started is gone afterwards; nothing but loopback is used.
+Whole programs: `programs` starts and ends them, `fleet` is a manager, its agents and the world.
+In this process: `manager`, `settings_stream` (a manager's and an agent's half), `content_filter`
+and `filter_dialogue`, `delivery`. Values: `clusters` (random ones), `stored_clusters` (in etcd).
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tdc.manager.identity.authority import Authority
 
-from tests.sync.fleet import FakeJoins, FakeView, ManagerSide
+from tests.stage.settings_stream import FakeJoins, FakeView, ManagerSide
 
 
 @pytest.fixture

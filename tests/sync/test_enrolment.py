@@ -20,7 +20,7 @@ from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Running
 
-from tests.sync.fleet import ManagerSide, agent, until
+from tests.stage.settings_stream import ManagerSide, agent, until
 
 
 async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Identity:

@@ -14,7 +14,7 @@ from tdc.node_agent.sync import report_changes
 from tdc.node_agent.sync.apply import InForce
 from tdc.shared.edge.tasks import running
 
-from tests.sync.fleet import SPOOL, until
+from tests.stage.settings_stream import SPOOL, until
 
 
 async def test_facts_stay_what_they_were_while_the_agent_counts_on(tmp_path: Path) -> None:

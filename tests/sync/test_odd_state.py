@@ -25,7 +25,7 @@ from tdc.shared.sync.values import NOTHING_RUNS
 from tdc.shared.wire.stream import MAX_DESTINATIONS, agent_event
 from tdc.v1 import agents_pb2
 
-from tests.sync.fleet import SPOOL
+from tests.stage.settings_stream import SPOOL
 
 texts = st.text(st.characters(exclude_categories=()), max_size=4)  # halves of pairs as well
 odd = st.one_of(

@@ -22,7 +22,7 @@ from tdc.shared.sync.values import Running
 
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.programs import BIN
-from tests.sync.fleet import ManagerSide, until
+from tests.stage.settings_stream import ManagerSide, until
 
 AGENT = str(BIN / "tdc-agent")
 

@@ -17,7 +17,7 @@ from tdc.manager.rpc.agents import _CODES
 from tdc.node_agent.sync import last_good
 from tdc.shared.edge import durable_file
 
-from tests.sync.fleet import QUICK, ManagerSide, Proxy, agent, until, wanted, whole
+from tests.stage.settings_stream import QUICK, ManagerSide, Proxy, agent, until, wanted, whole
 
 INTAKE = "journal@intake.example"
 

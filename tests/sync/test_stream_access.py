@@ -20,7 +20,7 @@ from tdc.shared.edge.clock import monotonic
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, MAX_DESTINATIONS
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
-from tests.sync.fleet import ManagerSide, agent, until
+from tests.stage.settings_stream import ManagerSide, agent, until
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 STATUS = grpc.StatusCode

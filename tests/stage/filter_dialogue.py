@@ -20,7 +20,7 @@ import dataclasses
 from pathlib import Path
 
 from tests.fakes.listening import listening
-from tests.ingest.conftest import Bench, running_filter
+from tests.stage.content_filter import Bench, running_filter
 
 STEP_TIMEOUT = 5.0
 
