@@ -4,7 +4,7 @@
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | sort | \
-		while IFS='|' read -r target text; do printf 'make %-12s %s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf 'make %-14s %s\n' "$$target" "$$text"; done
 
 setup:  ## the Python environment in .venv, and an etcd
 	@scripts/setup
@@ -29,7 +29,7 @@ bench-push:  ## from a commit to the last of 1 000 agents, against a bare broadc
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.push
 
-bench-compare:  ## what a change costs: BASE=a checkout of an earlier revision, set up by `make setup`
+bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout of another revision
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.compare $(BASE)
 
