@@ -24,6 +24,12 @@ IMPURE = {
 # What a pure file imports all the same, and why. An entry that is no longer needed fails the test.
 EXCUSED = {
     ("tdc.node_agent.journal.report", "secrets"): "a new report's id, where the caller gives none",
+    # Until the documents of -o json are shared/wire's, and its tables see no protobuf.
+    ("tdc.manager.cli.documents", "google"): "the times of messages",
+    ("tdc.manager.cli.documents", "tdc.shared.wire.settings"): "the settings of messages",
+    ("tdc.manager.cli.documents", "tdc.v1.fleet_pb2"): "messages",
+    ("tdc.manager.cli.documents", "tdc.v1.operators_pb2"): "messages",
+    ("tdc.manager.cli.documents", "tdc.v1.settings_pb2"): "messages",
 }
 
 # Exceptions are values too, but not every room's are marked. They may be imported, and are then
@@ -35,10 +41,12 @@ def wrongs_of(module: str) -> list[str]:
     """What keeps a module from being pure, a sentence each."""
     wrongs = []
     for other in sorted(imports().find_modules_directly_imported_by(module)):
+        if (module, other) in EXCUSED:
+            continue
         line = imports().get_import_details(importer=module, imported=other)[0]["line_number"]
         where = f"{module}, line {line}, imports {other}"
         if is_in(other, *IMPURE):
-            wrongs += [where] if (module, other) not in EXCUSED else []
+            wrongs.append(where)
         elif is_in(other, *PACKAGES) and other not in marked_pure():
             wrongs += (
                 wrongs_of(other) if other.split(".")[-1] in UNMARKED else [f"{where}: no PURE"]

@@ -1,4 +1,4 @@
-"""Frozen values of the spool, shared by ingest, deliver and status."""
+"""PURE. The spool's frozen values and errors, shared by ingest, deliver and status."""
 
 from __future__ import annotations
 
