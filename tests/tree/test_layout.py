@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -101,22 +100,3 @@ def test_every_rfc_cited_in_the_code_has_its_row_in_the_standards_table() -> Non
     }
     assert cited - rows == set()
     assert len(cited) > 10
-
-
-def test_every_file_that_says_it_is_pure_is_held_to_it() -> None:
-    """The word PURE at a file's head is an import contract, not a wish."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    held = {
-        module
-        for contract in contracts["contracts"]
-        if {"socket", "time", "asyncio"} <= set(contract.get("forbidden_modules", ()))
-        for module in contract["source_modules"]
-    }
-    marked = [path for path in SOURCES if path.read_text().startswith('"""PURE')]
-    assert len(marked) > 40
-    for path in marked:
-        tree = next(tree for tree in TREES if path.is_relative_to(tree))
-        module = ".".join(("tdc", *path.relative_to(tree).with_suffix("").parts))
-        module = module.removesuffix(".__init__")
-        rooms = {module[:at] for at in range(len(module) + 1) if module[at : at + 1] in ("", ".")}
-        assert rooms & held, f"{module} is marked PURE, and no contract in pyproject.toml names it"
