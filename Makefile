@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | sort | \
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | sort -t "|" -k 1,1 | \
 		while IFS='|' read -r target text; do printf 'make %-14s %s\n' "$$target" "$$text"; done
 
 setup:  ## the Python environment in .venv, and an etcd
