@@ -27,6 +27,7 @@ from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
 
 from tests.fakes.etcd_proxy import TXN, EtcdProxy
+from tests.stage.clusters import machine
 from tests.stage.etcds import Server, shared_by_module
 from tests.stage.stored_clusters import (
     CLUSTER,
@@ -35,7 +36,6 @@ from tests.stage.stored_clusters import (
     assembled,
     commit,
     history_of,
-    machine,
     set_values,
     signed,
     stored,

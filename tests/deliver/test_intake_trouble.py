@@ -18,7 +18,15 @@ from tdc.shared.edge.tasks import running
 
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
-from tests.stage.delivery import HOST, INTAKE, MESSAGE, Authority, Stage, make_settings, staged
+from tests.stage.delivery import (
+    HOST,
+    INTAKE,
+    MESSAGE,
+    Authority,
+    DeliveryStage,
+    make_settings,
+    staged,
+)
 
 FAILED = "TDC: Message {} delivery failed to Cisco Secure Email Threat Defense: TLS Error."
 
@@ -425,13 +433,13 @@ async def test_loopback_targets_are_refused_unless_allowed(tmp_path: Path) -> No
         assert stage.intake.counts.connections == 0
 
 
-def _another(stage: Stage, **facts: Any) -> SmtpSink:
+def _another(stage: DeliveryStage, **facts: Any) -> SmtpSink:
     """A second intake on 127.0.0.3, same port, with a good certificate of its own."""
     certificate = stage.authority.issue("bad.intake.example")
     return SmtpSink(host="127.0.0.3", port=stage.intake.port, certificate=certificate, **facts)
 
 
-def _running(stage: Stage) -> Any:
+def _running(stage: DeliveryStage) -> Any:
     from tdc.shared.edge.tasks import running  # noqa: PLC0415
 
     return running(stage.delivery.run(), name="delivery")

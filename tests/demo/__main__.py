@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.demo.acts import Demo, say
 from tests.demo.checks import DemoFailed
 from tests.demo.send import SendRefused
-from tests.stage.fleet import CommandFailed, Stage, stage
+from tests.stage.fleet import CommandFailed, RunningFleet, stage
 from tests.stage.programs import BIN, ProgramFailed, die_with_parent
 
 _FAILURES = (DemoFailed, CommandFailed, ProgramFailed, SendRefused, AssertionError, OSError)
@@ -97,7 +97,7 @@ def _stop_on_signals() -> None:
         loop.add_signal_handler(number, stop)
 
 
-async def _until_interrupted(fleet: Stage) -> None:
+async def _until_interrupted(fleet: RunningFleet) -> None:
     print("\nThe fleet goes on running until Ctrl-C. In another shell, so that tdc talks to it:\n")
     print(f"  export TDC_CONFIG={fleet.operator_file} PATH={BIN}:$PATH\n")
     for gateway in fleet.gateways.values():

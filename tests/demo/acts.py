@@ -10,7 +10,7 @@ from datetime import datetime
 from tests.demo.checks import Sent, due, originals_arrived, reports_arrived
 from tests.demo.messages import HOME, Message, demo_messages
 from tests.demo.send import send_all
-from tests.stage.fleet import INTAKE_ADDRESS, Stage
+from tests.stage.fleet import INTAKE_ADDRESS, RunningFleet
 
 _KINDS = """\
 Plain ones and odd ones: null sender, 50 recipients, 8-bit, SMTPUTF8, no Message-ID, 5 MB, lines
@@ -20,7 +20,7 @@ Plain ones and odd ones: null sender, 50 recipients, 8-bit, SMTPUTF8, no Message
 class Demo:
     """The acts of the demo, and the account of what was sent."""
 
-    def __init__(self, fleet: Stage) -> None:
+    def __init__(self, fleet: RunningFleet) -> None:
         self.fleet = fleet
         self.rounds: list[Sent] = []
         self.originals = 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.demo.messages import Message
 from tests.fakes.journal_reader import read_report
-from tests.stage.fleet import Gateway, Stage
+from tests.stage.fleet import Gateway, RunningFleet
 
 
 class DemoFailed(Exception):
@@ -55,7 +55,7 @@ async def originals_arrived(gateway: Gateway, rounds: Sequence[Sent]) -> int:
     return wanted.total()
 
 
-async def reports_arrived(stage: Stage, rounds: Sequence[Sent]) -> int:
+async def reports_arrived(stage: RunningFleet, rounds: Sequence[Sent]) -> int:
     """Check every journal report at the intake so far; return their number."""
     wanted = Counter(
         key

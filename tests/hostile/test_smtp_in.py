@@ -11,7 +11,7 @@ from tests.fakes.journal_reader import read_report
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.content_filter import running_filter
 from tests.stage.filter_dialogue import Side, connected
-from tests.stage.fleet import Gateway, Stage
+from tests.stage.fleet import Gateway, RunningFleet
 from tests.system.conftest import copying
 
 __all__ = ["copying"]  # a fixture
@@ -158,7 +158,7 @@ LACKING: tuple[tuple[str, ...], ...] = (
 
 
 @pytest.mark.system
-async def test_every_content_arrives_exactly_at_next_hop_and_intake(copying: Stage) -> None:
+async def test_every_content_arrives_exactly_at_next_hop_and_intake(copying: RunningFleet) -> None:
     """Whatever the intake offers, a report holds the original byte for byte."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")
     await copying.in_sync()
@@ -212,7 +212,9 @@ async def _send(gateway: Gateway, body: bytes, local_part: bytes = b"bob") -> by
 
 
 @pytest.mark.system
-async def test_idle_and_slow_connections_and_large_messages_are_bounded(copying: Stage) -> None:
+async def test_idle_and_slow_connections_and_large_messages_are_bounded(
+    copying: RunningFleet,
+) -> None:
     """500 idle ones, 90 that trickle, 50 MB: honest mail goes through, memory stays bounded."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")
     await copying.in_sync()

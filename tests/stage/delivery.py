@@ -68,7 +68,7 @@ class Authority:
 
 
 @dataclass
-class Stage:
+class DeliveryStage:
     """What a test has at hand; `settings` may be replaced while delivery runs."""
 
     spool: Spool
@@ -128,7 +128,7 @@ async def staged(
     intake: dict[str, Any] | None = None,
     run: bool = True,
     **settings: Any,
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[DeliveryStage]:
     """Set up a spool, an intake behind mx1.intake.example, a DNS, and run delivery."""
     (folder / "certs").mkdir(parents=True)
     authority = Authority(folder / "certs")
@@ -152,11 +152,11 @@ async def staged(
             timeouts=Timeouts(connect=1.0, banner=2.0, tls=2.0, command=2.0, data=2.0, dot=2.0),
         )
         delivery_options = replace(delivery_options, **(options or {}))
-        stage: Stage
+        stage: DeliveryStage
         delivery = Delivery(
             spool, lambda: stage.settings, delivery_options, counters, log, REPORTER
         )
-        stage = Stage(
+        stage = DeliveryStage(
             spool, delivery, counters, sink, dns, authority, make_settings(**settings), out
         )
         try:

@@ -47,7 +47,7 @@ class Gateway:
 
 
 @dataclass
-class Stage:
+class RunningFleet:
     """A fleet under test; made by `stage()`."""
 
     folder: Path
@@ -205,7 +205,9 @@ async def _stop_quietly(program: Program) -> None:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder: Path, *, manager_options: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, *, manager_options: tuple[str, ...] = ()
+) -> AsyncIterator[RunningFleet]:
     """Start manager, DNS and intake in `folder`; stop all, gateways included, on leaving."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "intake-ca.pem"))
@@ -221,7 +223,7 @@ async def stage(folder: Path, *, manager_options: tuple[str, ...] = ()) -> Async
         dns = await closing.enter_async_context(DnsServer(zone))
         manager = await _manager(folder, manager_options)
         closing.push_async_callback(_stop_quietly, manager)
-        yield Stage(folder, manager, dns, intake, authority, _closing=closing)
+        yield RunningFleet(folder, manager, dns, intake, authority, _closing=closing)
 
 
 async def _manager(folder: Path, options: tuple[str, ...]) -> Program:

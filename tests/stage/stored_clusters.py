@@ -23,10 +23,6 @@ def signed(request_id: str) -> Signature:
     return Signature("ann", "as ordered", request_id)
 
 
-def machine(name: str) -> LevelKey:
-    return LevelKey(Level.MACHINE, name)
-
-
 def set_values(key: LevelKey, **values: object) -> SetValues:
     return SetValues(key, checked({name.replace("__", "."): v for name, v in values.items()}))
 

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 
 from tests.demo.messages import HOME
-from tests.stage.fleet import INTAKE_ADDRESS, Stage, stage
+from tests.stage.fleet import INTAKE_ADDRESS, RunningFleet, stage
 from tests.system.postfix import POSTFIX
 
 
 @contextlib.asynccontextmanager
-async def _fleet() -> AsyncIterator[Stage]:
+async def _fleet() -> AsyncIterator[RunningFleet]:
     with tempfile.TemporaryDirectory(prefix="tdc-test-", ignore_cleanup_errors=True) as name:
         async with stage(Path(name)) as running:
             await running.tdc("cluster", "create", "demo")
@@ -31,7 +31,7 @@ async def _fleet() -> AsyncIterator[Stage]:
                         print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
 
 
-async def _enable(fleet: Stage) -> None:
+async def _enable(fleet: RunningFleet) -> None:
     await fleet.tdc(
         "settings",
         "set",
@@ -47,7 +47,7 @@ async def _enable(fleet: Stage) -> None:
 
 
 @pytest.fixture
-async def copying() -> AsyncIterator[Stage]:
+async def copying() -> AsyncIterator[RunningFleet]:
     """Manager, DNS and intake, with a cluster `demo` where TDC is enabled."""
     async with _fleet() as fleet:
         await _enable(fleet)
@@ -55,7 +55,7 @@ async def copying() -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Stage]:
+async def shared() -> AsyncIterator[RunningFleet]:
     """The same with nothing set, one for a module: none of its tests counts on what another left.
 
     Tests that use it run on the module's loop: `pytest.mark.asyncio(loop_scope="module")`.
@@ -65,7 +65,7 @@ async def shared() -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_copying(shared: Stage) -> Stage:
+async def shared_copying(shared: RunningFleet) -> RunningFleet:
     """The shared one with TDC enabled at the cluster."""
     await _enable(shared)
     return shared

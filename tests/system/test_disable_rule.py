@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.demo.messages import Message
 from tests.demo.send import send_all
-from tests.stage.fleet import Gateway, Stage
+from tests.stage.fleet import Gateway, RunningFleet
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
@@ -22,7 +22,7 @@ HELLO = Message(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def of_three(shared_copying: Stage) -> Stage:
+async def of_three(shared_copying: RunningFleet) -> RunningFleet:
     """The fleet with three gateways in two groups."""
     await shared_copying.tdc("group", "create", "branch", "--cluster", "demo", "--yes")
     await shared_copying.add_gateway("mx1", group="Main_Group")
@@ -32,7 +32,7 @@ async def of_three(shared_copying: Stage) -> Stage:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def three(of_three: Stage) -> AsyncIterator[Stage]:
+async def three(of_three: RunningFleet) -> AsyncIterator[RunningFleet]:
     """The same, all copying; rolled back afterwards to what was set before."""
     before = await _revision(of_three)
     await of_three.in_sync()
@@ -41,20 +41,20 @@ async def three(of_three: Stage) -> AsyncIterator[Stage]:
         await of_three.tdc("commit", "rollback", str(before), "--yes")
 
 
-async def _revision(fleet: Stage) -> int:
+async def _revision(fleet: RunningFleet) -> int:
     return int((await fleet.json("commit", "history"))[0]["revision"])
 
 
-async def _present(fleet: Stage, level: str, name: str) -> dict[str, Any]:
+async def _present(fleet: RunningFleet, level: str, name: str) -> dict[str, Any]:
     return dict((await fleet.json("settings", "show", level, name))["settings"])
 
 
-async def _copying(fleet: Stage) -> dict[str, bool]:
+async def _copying(fleet: RunningFleet) -> dict[str, bool]:
     return {name: row["copying"] for name, row in (await fleet.status()).items()}
 
 
 async def test_a_disable_on_one_machine_reaches_its_group_and_cluster_at_once(
-    three: Stage,
+    three: RunningFleet,
 ) -> None:
     """Same revision; inheriting machines stop within a second; own enabled = true goes on."""
     await three.tdc("settings", "set", "machine", "mx3", "enabled=true", "--yes")
@@ -94,7 +94,7 @@ async def test_a_disable_on_one_machine_reaches_its_group_and_cluster_at_once(
     ]
 
 
-async def test_rolling_back_restores_everything(three: Stage) -> None:
+async def test_rolling_back_restores_everything(three: RunningFleet) -> None:
     """What the rule set above is taken away again, and every machine copies as before."""
     before = await _revision(three)
     levels = [("machine", "mx1"), ("group", "Main_Group"), ("cluster", "demo")]
@@ -108,7 +108,7 @@ async def test_rolling_back_restores_everything(three: Stage) -> None:
     assert [await _present(three, *level) for level in levels] == present
 
 
-async def test_an_agent_stops_copying_within_a_second_of_the_commit(three: Stage) -> None:
+async def test_an_agent_stops_copying_within_a_second_of_the_commit(three: RunningFleet) -> None:
     """Measured at the gateway by mail, not by status."""
     mx1 = three.gateways["mx1"]
     delivered = len(three.intake.messages)

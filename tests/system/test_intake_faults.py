@@ -14,7 +14,7 @@ import trustme
 from tests.demo.messages import Message
 from tests.demo.send import send_all
 from tests.fakes.smtp_faults import Faults
-from tests.stage.fleet import INTAKE_HOST, Gateway, Stage, write_certificate
+from tests.stage.fleet import INTAKE_HOST, Gateway, RunningFleet, write_certificate
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
@@ -26,23 +26,23 @@ SECRET = Message(
 )
 
 
-def _no_starttls(_: Stage) -> Faults:
+def _no_starttls(_: RunningFleet) -> Faults:
     return Faults(offer_starttls=False)
 
 
-def _tls_1_1_only(_: Stage) -> Faults:
+def _tls_1_1_only(_: RunningFleet) -> Faults:
     return Faults(tls_maximum="1.1")
 
 
-def _unknown_authority(fleet: Stage) -> Faults:
+def _unknown_authority(fleet: RunningFleet) -> Faults:
     return Faults(certificate=_certificate(fleet.folder, trustme.CA(), INTAKE_HOST))
 
 
-def _wrong_name(fleet: Stage) -> Faults:
+def _wrong_name(fleet: RunningFleet) -> Faults:
     return Faults(certificate=_certificate(fleet.folder, fleet.authority, "mx1.other.example"))
 
 
-def _starttls_refused(_: Stage) -> Faults:
+def _starttls_refused(_: RunningFleet) -> Faults:
     return Faults(replies={"starttls": "454 4.7.0 TLS not available"})
 
 
@@ -52,7 +52,7 @@ def _certificate(folder: Path, authority: trustme.CA, name: str) -> tuple[str, s
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def mx1(shared_copying: Stage) -> Gateway:
+async def mx1(shared_copying: RunningFleet) -> Gateway:
     gateway = await shared_copying.add_gateway("mx1", group="Main_Group")
     await shared_copying.in_sync()
     return gateway
@@ -70,7 +70,7 @@ async def mx1(shared_copying: Stage) -> Gateway:
     ids=lambda value: value.__name__.strip("_") if callable(value) else "",
 )
 async def test_not_one_byte_leaves_and_the_copy_waits_until_the_fault_is_mended(
-    shared_copying: Stage, mx1: Gateway, fault: Callable[[Stage], Faults], hint: str
+    shared_copying: RunningFleet, mx1: Gateway, fault: Callable[[RunningFleet], Faults], hint: str
 ) -> None:
     """The original goes on; the log says TLS Error and what to check; later it is delivered."""
     fleet, intake = shared_copying, shared_copying.intake

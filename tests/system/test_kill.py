@@ -13,7 +13,7 @@ import pytest
 from tests.demo.messages import Message
 from tests.fakes.journal_reader import read_report
 from tests.fakes.listening import free_port
-from tests.stage.fleet import Gateway, Stage
+from tests.stage.fleet import Gateway, RunningFleet
 from tests.system.mta import Account, Mta
 
 pytestmark = [pytest.mark.system, pytest.mark.crash, pytest.mark.timeout(240)]
@@ -43,7 +43,7 @@ def _message(number: int) -> Message:
     )
 
 
-async def test_thirty_kills_lose_no_original_and_no_copy(copying: Stage) -> None:
+async def test_thirty_kills_lose_no_original_and_no_copy(copying: RunningFleet) -> None:
     """Repeats are allowed only where a kill fell between the final dot and its reply."""
     gateway = await copying.add_gateway("mx1", group="Main_Group", listen=free_port())
     await copying.in_sync()
@@ -66,7 +66,7 @@ async def _kill_again_and_again(gateway: Gateway) -> None:
         await gateway.agent.start()
 
 
-async def _drained(fleet: Stage, messages: list[Message]) -> None:
+async def _drained(fleet: RunningFleet, messages: list[Message]) -> None:
     await fleet.wait_for(lambda rows: rows["mx1"]["queued"] == 0, timeout=60)
     names = {message.name for message in messages}
     async with asyncio.timeout(30):

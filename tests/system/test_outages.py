@@ -14,7 +14,7 @@ import pytest
 from tests.demo.messages import Message
 from tests.demo.send import send_all
 from tests.fakes.journal_reader import read_report
-from tests.stage.fleet import Gateway, Stage
+from tests.stage.fleet import Gateway, RunningFleet
 
 pytestmark = pytest.mark.system
 
@@ -28,7 +28,7 @@ async def _send(gateway: Gateway, first: int, count: int) -> None:
     await send_all("127.0.0.1", gateway.port, [_message(first + n) for n in range(count)])
 
 
-def _etcd_of(stage: Stage) -> int:
+def _etcd_of(stage: RunningFleet) -> int:
     """Return the process id of the manager's embedded etcd."""
     children = Path(f"/proc/{stage.manager.pid}/task/{stage.manager.pid}/children").read_text()
     for child in map(int, children.split()):
@@ -37,7 +37,7 @@ def _etcd_of(stage: Stage) -> int:
     raise AssertionError("the manager has no etcd")
 
 
-async def test_mail_and_copies_go_on_without_manager_and_etcd(copying: Stage) -> None:
+async def test_mail_and_copies_go_on_without_manager_and_etcd(copying: RunningFleet) -> None:
     """Both are killed; copies go on, also after a restart of the agent; all back: in sync."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")
     await copying.in_sync()
@@ -67,7 +67,7 @@ async def test_mail_and_copies_go_on_without_manager_and_etcd(copying: Stage) ->
     assert received.total() <= 61
 
 
-async def test_a_killed_etcd_is_started_again_and_nothing_is_lost(copying: Stage) -> None:
+async def test_a_killed_etcd_is_started_again_and_nothing_is_lost(copying: RunningFleet) -> None:
     """The manager serves what it knows, refuses writes clearly, and heals by itself."""
     await copying.add_gateway("mx1", group="Main_Group")
     await copying.in_sync()
@@ -84,7 +84,9 @@ async def test_a_killed_etcd_is_started_again_and_nothing_is_lost(copying: Stage
     await copying.in_sync()
 
 
-async def test_an_agent_starts_from_its_last_settings_without_a_manager(copying: Stage) -> None:
+async def test_an_agent_starts_from_its_last_settings_without_a_manager(
+    copying: RunningFleet,
+) -> None:
     """From disk; a damaged file means the one before it, or copying off: mail flows."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")
     await copying.in_sync()

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.journal_reader import read_report
 from tests.fakes.listening import free_port
 from tests.fakes.smtp_sink import SmtpSink
-from tests.stage.fleet import Stage
+from tests.stage.fleet import RunningFleet
 from tests.system.conftest import needs_postfix
 from tests.system.postfix import filter_settings, private_postfix, smtp_source
 
@@ -24,7 +24,9 @@ MESSAGES = 1_000
 RECEIVED = re.compile(rb"Received: from [^\r\n]*(\r\n[ \t][^\r\n]*)*\r\n")
 
 
-async def test_a_thousand_messages_pass_postfix_and_the_filter_unharmed(copying: Stage) -> None:
+async def test_a_thousand_messages_pass_postfix_and_the_filter_unharmed(
+    copying: RunningFleet,
+) -> None:
     """Each original leaves Postfix once, as it was; each copy is at the intake once."""
     filter_port, reinject_port = free_port(), free_port()
     await copying.add_gateway(

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.stage.fleet import INTAKE_ADDRESS, Stage
+from tests.stage.fleet import INTAKE_ADDRESS, RunningFleet
 from tests.stage.programs import BIN
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def fleet(shared: Stage) -> Stage:
+async def fleet(shared: RunningFleet) -> RunningFleet:
     """With a machine mx1, and nothing set at any level."""
     await shared.tdc("machine", "create", "mx1", "--group", "Main_Group", "--yes")
     return shared
 
 
-async def test_bad_input_gets_a_clear_error_and_changes_nothing(fleet: Stage) -> None:
+async def test_bad_input_gets_a_clear_error_and_changes_nothing(fleet: RunningFleet) -> None:
     """Each command exits 1 or 2 with a sentence that names the fault; the revision stays."""
     cases = [
         (("settings", "set", "cluster", "demo", "enabeld=true", "--yes"), 2, "enabeld"),
@@ -52,14 +52,14 @@ async def test_bad_input_gets_a_clear_error_and_changes_nothing(fleet: Stage) ->
     assert await fleet.json("cluster", "show", "demo") == before
 
 
-async def test_a_question_without_a_terminal_is_refused_not_guessed(fleet: Stage) -> None:
+async def test_a_question_without_a_terminal_is_refused_not_guessed(fleet: RunningFleet) -> None:
     """Without --yes nobody is there to say yes."""
     done = fleet.run_tdc("settings", "set", "cluster", "demo", "log.level=debug")
     assert done.returncode == 1
     assert "--yes" in done.stderr
 
 
-async def test_of_two_racing_commits_on_one_value_the_loser_is_told(fleet: Stage) -> None:
+async def test_of_two_racing_commits_on_one_value_the_loser_is_told(fleet: RunningFleet) -> None:
     """Both saw the value absent; one commits, the other is refused, or both came in turn."""
     before = await fleet.json("commit", "history")
     results: list[subprocess.CompletedProcess[str]] = []
@@ -86,7 +86,7 @@ async def test_of_two_racing_commits_on_one_value_the_loser_is_told(fleet: Stage
             assert "plan" in done.stderr
 
 
-def _config(fleet: Stage, name: str) -> Path:
+def _config(fleet: RunningFleet, name: str) -> Path:
     folder = fleet.folder / name
     folder.mkdir()
     config = folder / "agent.toml"
@@ -94,7 +94,7 @@ def _config(fleet: Stage, name: str) -> Path:
     return config
 
 
-async def test_a_join_token_works_once_and_not_after_its_time(fleet: Stage) -> None:
+async def test_a_join_token_works_once_and_not_after_its_time(fleet: RunningFleet) -> None:
     """A second use and an expired token are refused in words."""
     token = (await fleet.json("machine", "token", "mx1"))["token"]
     await fleet.enrol(_config(fleet, "first"), token)
@@ -107,7 +107,7 @@ async def test_a_join_token_works_once_and_not_after_its_time(fleet: Stage) -> N
     assert "expired" in said
 
 
-async def test_an_agents_certificate_opens_nothing_of_the_operators(fleet: Stage) -> None:
+async def test_an_agents_certificate_opens_nothing_of_the_operators(fleet: RunningFleet) -> None:
     """tdc with a machine's identity is refused by the permission table."""
     before = await fleet.json("cluster", "show", "demo")
     config = _config(fleet, "third")
