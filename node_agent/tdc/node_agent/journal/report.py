@@ -99,10 +99,12 @@ def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
     text = _text_part(copy, facts)
     top = _remote_ip_line(copy, settings)
     as_global = copy.envelope.smtputf8 and facts.eight_bit
-    ours = outer + text + top  # whole lines each; what else stands in the head needs nothing
+    # Whole lines each, and without controls, as `_one_line` makes them: only their length may be
+    # too much. What else stands in the head needs nothing.
+    ours = outer + text + top
     needs = Needs(
         eight_bit=not (copy.content.isascii() and ours.isascii()),
-        binary=needs_binary(copy.content) or needs_binary(ours),
+        binary=needs_binary(copy.content) or max(map(len, ours.split(b"\r\n"))) > MAX_LINE,
         smtputf8=as_global,
     )
     return Draft(copy, outer, text, top, as_global, needs)
@@ -192,10 +194,10 @@ def _outer_headers(
     # that made an inner report, and that machine must recognise its own line.
     loop = (signed(copy.report_id, reporter.loop_key), *facts.loop_lines)
     lines = (
-        f"From: {_ascii(_one_line(sender))}",
-        f"To: {_ascii(_one_line(copy.intake))}",
+        f"From: {_same_for_many(sender)}",
+        f"To: {_same_for_many(copy.intake)}",
         f"Subject: {_outer_subject(facts)}",
-        f"Message-ID: <{copy.report_id}@{_ascii(_one_line(reporter.machine))}>",
+        f"Message-ID: <{copy.report_id}@{_same_for_many(reporter.machine)}>",
         f"Date: {_date(int(copy.taken_at))}",
         # Readers look for exactly this spelling at the start of a line, with nothing after it.
         "X-MS-Journal-Report:",
@@ -205,6 +207,12 @@ def _outer_headers(
         "MIME-Version: 1.0",
     )
     return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+@functools.lru_cache(maxsize=64)
+def _same_for_many(text: str) -> str:
+    """A header's value that is the same in many reports: the machine, the intake, From."""
+    return _ascii(_one_line(text))
 
 
 @functools.lru_cache(maxsize=64)  # many copies are taken in one second
