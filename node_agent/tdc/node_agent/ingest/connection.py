@@ -14,7 +14,7 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 from tdc.node_agent.smtp.framing import Inbound
-from tdc.node_agent.smtp.raw_replies import Reply, reply
+from tdc.node_agent.smtp.replies import Reply, reply
 
 HIGH_WATER = 128 * 1024  # bytes of unread commands, or of unsent replies
 LINGER = 30.0  # seconds a peer is given to read its last replies

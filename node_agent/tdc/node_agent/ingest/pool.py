@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, Capabilities, HopConnection, HopLost
-from tdc.node_agent.smtp.raw_replies import Reply
+from tdc.node_agent.smtp.replies import Reply
 
 CONNECT_TIMEOUT = 10.0  # seconds; to a neighbour, so it may be impatient
 GREETING_TIMEOUT = 300.0  # RFC 5321 4.5.3.2.1
@@ -132,10 +132,10 @@ class NextHopPool:
         try:
             greeting = (await hop.replies(1, GREETING_TIMEOUT))[0]
             if greeting.code != 220:
-                raise NextHopUnavailable(f"greeted with {greeting.text()}")
+                raise NextHopUnavailable(f"greeted with {greeting.text}")
             hello = (await hop.exchange([b"EHLO " + self._hostname.encode()], COMMAND_TIMEOUT))[0]
         except HopLost as lost:
             raise NextHopUnavailable(str(lost)) from None
-        if not hello.accepted:
-            raise NextHopUnavailable(f"answered EHLO with {hello.text()}")
+        if not hello.positive:
+            raise NextHopUnavailable(f"answered EHLO with {hello.text}")
         return hello

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from tdc.node_agent.smtp.bounded_wait import BoundedWait
-from tdc.node_agent.smtp.raw_replies import BadReply, Reply, ReplyReader
+from tdc.node_agent.smtp.replies import NEIGHBOUR, ProtocolFault, Reply, ReplyParser
 
 CHUNK = 256 * 1024
 RECEIVE_BUFFER = 4096  # replies are short
@@ -76,7 +76,7 @@ class HopConnection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(RECEIVE_BUFFER)
-        self._reader = ReplyReader()
+        self._parser = ReplyParser(NEIGHBOUR)
         self._replies: deque[Reply] = deque()
         self._expected = 1  # the greeting may be here before anyone waits for it
         self._room: asyncio.Future[None] | None = None
@@ -99,16 +99,16 @@ class HopConnection(asyncio.BufferedProtocol):
         if self._lost is not None:
             return
         try:
-            replies = self._reader.feed(bytes(self._buffer[:nbytes]))
-        except BadReply as bad:
-            self._fail(f"the next hop sent {bad}")
+            replies = self._parser.feed(bytes(self._buffer[:nbytes]))
+        except ProtocolFault as fault:
+            self._fail(f"the next hop violated the protocol: {fault}")
             return
         self._replies.extend(replies)
         if len(self._replies) > self._expected:
             unasked = self._replies[self._expected]
             while len(self._replies) > self._expected:
                 self._replies.pop()
-            self._fail(f"the next hop said, unasked: {unasked.text()}")
+            self._fail(f"the next hop said, unasked: {unasked.text}")
         elif len(self._replies) == self._expected:
             self._wait.end()
 
@@ -133,7 +133,7 @@ class HopConnection(asyncio.BufferedProtocol):
         """Say whether another transaction may be started on it."""
         return (
             self._lost is None
-            and not self._reader.partial
+            and self._parser.idle
             and self.transactions < QUIT_AFTER_TRANSACTIONS
             and self.refusals < QUIT_AFTER_REFUSALS
         )
@@ -203,7 +203,7 @@ class HopConnection(asyncio.BufferedProtocol):
         self._lost = self._lost or "closed here"
 
     def _write_commands(self, data: bytes) -> None:
-        if self._reader.partial:
+        if not self._parser.idle:
             self._fail("the next hop began a reply, unasked")
         if self._lost is not None:
             raise HopLost(self._lost)

@@ -25,7 +25,7 @@ from tdc.node_agent.ingest.transaction import Transaction
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.commands import BadCommand, parse_xforward
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
-from tdc.node_agent.smtp.raw_replies import Reply, reply
+from tdc.node_agent.smtp.replies import Reply, reply
 
 MAX_ERRORS = 20  # refusals of our own in one session
 MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between

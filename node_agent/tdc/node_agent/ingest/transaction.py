@@ -29,7 +29,7 @@ from tdc.node_agent.smtp.commands import (
     parse_recipient,
 )
 from tdc.node_agent.smtp.framing import unstuffed
-from tdc.node_agent.smtp.raw_replies import Reply, reply
+from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.shared.mail.envelope import Envelope
 
 NO_NEXT_HOP = reply("451 4.4.1 The next hop takes no connection, try again")
@@ -43,7 +43,7 @@ UNKNOWN = b"[UNAVAILABLE]"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PendingCommand:
     """A command that awaits its reply; `answer` is set where the next hop isn't asked."""
 
     line: bytes = b""
@@ -75,7 +75,7 @@ class Transaction:
     ) -> None:
         self.announced: set[str] = set()
         self.xforward: dict[str, bytes] = {}
-        self.pending: list[Step] = []
+        self.pending: list[PendingCommand] = []
         self.in_data = False
         self._options = options
         self._pool = pool
@@ -118,15 +118,15 @@ class Transaction:
         """Add a MAIL command; raises BadCommand."""
         if self._begun:
             raise BadCommand("503 5.5.1 Nested MAIL command")
-        self.pending.append(Step(line, mail=parse_mail(line)))
+        self.pending.append(PendingCommand(line, mail=parse_mail(line)))
         self._begun = True
         self._without_mail = NO_MAIL
 
     def recipient(self, line: bytes) -> None:
         """Add a RCPT command; raises BadCommand."""
         if not self._begun:
-            raise BadCommand(self._without_mail.text())
-        step = Step(line, recipient=parse_recipient(line))
+            raise BadCommand(self._without_mail.text)
+        step = PendingCommand(line, recipient=parse_recipient(line))
         if self._asked >= self._options.max_recipients:
             raise BadCommand("452 4.5.3 Too many recipients")
         self.pending.append(step)
@@ -135,12 +135,12 @@ class Transaction:
     def data(self, line: bytes) -> None:
         """Add a DATA command; raises BadCommand."""
         if not self._begun:
-            raise BadCommand(self._without_mail.text())
-        self.pending.append(Step(line))
+            raise BadCommand(self._without_mail.text)
+        self.pending.append(PendingCommand(line))
 
     def answer_in_turn(self, answer: Reply) -> None:
         """Add a reply of our own behind those that are awaited."""
-        self.pending.append(Step(answer=answer))
+        self.pending.append(PendingCommand(answer=answer))
 
     # Settling
 
@@ -154,13 +154,13 @@ class Transaction:
             self._end()
         return replies
 
-    def _apply(self, step: Step, answer: Reply) -> Reply:
+    def _apply(self, step: PendingCommand, answer: Reply) -> Reply:
         if step.is_data:
             self.in_data = answer.code == 354 and self._mail is not None
             if not self.in_data and not answer.refused:
-                return self._breach(f"the next hop answered DATA with {answer.text()}")
-        elif not answer.accepted and not answer.refused:
-            return self._breach(f"the next hop answered with {answer.text()}")
+                return self._breach(f"the next hop answered DATA with {answer.text}")
+        elif not answer.positive and not answer.refused:
+            return self._breach(f"the next hop answered with {answer.text}")
         elif answer.refused:
             self._asked -= step.recipient is not None
         elif step.mail is not None:
@@ -169,7 +169,7 @@ class Transaction:
             self._recipients.append(step.recipient)
         return answer
 
-    async def _relay(self, steps: Sequence[Step]) -> list[Reply]:
+    async def _relay(self, steps: Sequence[PendingCommand]) -> list[Reply]:
         """Return the next hop's reply for each step, or one of ours where it gives none."""
         lines = [step.line for step in steps]
         # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
@@ -267,13 +267,13 @@ class Transaction:
             # the original may then arrive twice (RFC 1047). The next try brings its own copy.
             await self._taker.discard(taken)
             return self._unfinished(HOP_LOST, str(lost))
-        if answer.accepted:
+        if answer.positive:
             self._taker.release(taken)
             self._counters.originals_passed += 1
         else:
             await self._taker.discard(taken)
             if not answer.refused:
-                return self._unfinished(HOP_LOST, f"final dot answered with {answer.text()}")
+                return self._unfinished(HOP_LOST, f"final dot answered with {answer.text}")
             self._counters.originals_refused += 1
         self._end()
         return answer
@@ -296,7 +296,7 @@ class Transaction:
             except HopLost:
                 self._drop_hop()
             else:
-                if not answers[0].accepted:  # the next message's MAIL would be a nested one there
+                if not answers[0].positive:  # the next message's MAIL would be a nested one there
                     self._drop_hop()
         self._end()
         self._without_mail = NO_MAIL

@@ -64,7 +64,7 @@ class Offers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Transaction:
+class Outgoing:
     """One report to send: envelope, MAIL parameters and content in parts.
 
     `size` is the octets of all parts. `declare_size` False leaves SIZE out, for an intake that
@@ -92,7 +92,7 @@ class Answered:
 class Finished:
     """A transaction ended: at DOT with a 2yz it succeeded, else `stage` refused it."""
 
-    transaction: Transaction
+    transaction: Outgoing
     stage: Stage
     reply: Reply
 
@@ -106,7 +106,7 @@ class Finished:
 class Ready:
     """The intake takes the envelope and waits for the content."""
 
-    transaction: Transaction
+    transaction: Outgoing
 
 
 Event = Answered | Ready | Finished
@@ -117,7 +117,7 @@ class _Sending:
 
     __slots__ = ("all_sent", "failure", "transaction")
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Outgoing) -> None:
         self.transaction = transaction
         self.failure: tuple[Stage, Reply] | None = None
         self.all_sent = False
@@ -158,7 +158,7 @@ class Dialogue:
         self.offers = Offers()
         self.ehlo()
 
-    def announce(self, transaction: Transaction) -> None:
+    def announce(self, transaction: Outgoing) -> None:
         """Begin a transaction; only while `takes_another`."""
         sending = _Sending(transaction)
         if self._must_reset:  # RFC 3030 section 3: after a failed BDAT nothing else is defined
@@ -170,7 +170,7 @@ class Dialogue:
             if not self.offers.chunking:
                 self._command("DATA", Stage.DATA, sending)
 
-    def content(self, transaction: Transaction) -> bool:
+    def content(self, transaction: Outgoing) -> bool:
         """Send the content of the transaction that was `Ready`; False if a fault forbids it."""
         sending, self._ready = self._ready, None
         if self._expected or not self._parser.idle:
@@ -241,7 +241,7 @@ class Dialogue:
         """What the oldest missing reply answers; None if all have come."""
         return self._expected[0][0] if self._expected else None
 
-    def may_be_taken(self, transaction: Transaction) -> bool:
+    def may_be_taken(self, transaction: Outgoing) -> bool:
         """Say, of one not finished, whether the intake may have it: its end was sent."""
         return any(
             sending is not None and sending.transaction is transaction and sending.all_sent
@@ -254,7 +254,7 @@ class Dialogue:
         self._out.append(f"{line}\r\n".encode())
         self._expected.append((stage, sending))
 
-    def _mail(self, transaction: Transaction) -> str:
+    def _mail(self, transaction: Outgoing) -> str:
         words = [f"MAIL FROM:<{transaction.sender}>"]
         if self.offers.size is not None and transaction.declare_size:
             words.append(f"SIZE={transaction.size}")  # RFC 1870 section 6
