@@ -17,13 +17,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.ingest.connection import MtaConnection, MtaGone
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.ingest.transaction import Transaction
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.commands import BadCommand, parse_xforward
+from tdc.node_agent.smtp.connection import PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.replies import Reply, reply
 
@@ -31,6 +31,7 @@ MAX_ERRORS = 20  # refusals of our own in one session
 MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
 
 GREETING = "220 {} ESMTP"
+TIMED_OUT = reply("421 4.4.2 Timeout")
 CLOSING = reply("421 4.3.2 The filter is stopping, try again")
 TOO_MANY_CONNECTIONS = reply("421 4.3.2 Too many connections, try again")
 NOT_TRUSTED = reply("554 5.7.1 This is a content filter for the local mail server only")
@@ -43,21 +44,22 @@ XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
 OTHER_PROTOCOLS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03")
 
 
-class FilterSession(MtaConnection):
-    """A session. `sessions` is the set of those under way, which it enters and leaves."""
+class FilterSession:
+    """A session. `sessions` returns how many are under way."""
 
     def __init__(
         self,
+        connection: ServerConnection,
         options: FilterOptions,
         pool: NextHopPool,
         taker: Taker,
         counters: Counters,
         log: TdcLog,
-        sessions: set[FilterSession],
-        buffer: memoryview,
+        sessions: Callable[[], int],
     ) -> None:
-        super().__init__(options.hostname, options.command_timeout, buffer)
         self.stopping = False
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
         self._options = options
         self._pool = pool
         self._log = log
@@ -66,7 +68,9 @@ class FilterSession(MtaConnection):
         self._closing = False
         self._errors = 0
         self._junk = 0
-        self._transaction = Transaction(options, pool, taker, counters, log, lambda: self.gone)
+        self._transaction = Transaction(
+            options, pool, taker, counters, log, lambda: connection.gone
+        )
         self._verbs: dict[bytes, Callable[[bytes], Awaitable[None]]] = {
             b"EHLO": self._ehlo,
             b"HELO": self._helo,
@@ -80,75 +84,65 @@ class FilterSession(MtaConnection):
             b"XFORWARD": self._xforward,
         }
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the session."""
-        super().connection_made(transport)
-        self._sessions.add(self)
-
-    def task(self) -> asyncio.Task[None]:
-        """The task that serves the session."""
-        assert self._handler_coroutine is not None
-        return self._handler_coroutine
-
     def stop(self) -> None:
         """End the session, after the transaction under way if there is one."""
         self.stopping = True
         if not self._transaction.open:
-            self.wake()
+            self._connection.wake()
 
     def abort(self) -> None:
         """End the session now."""
         self._transaction.abandon()
-        if not self.gone:
-            self.stream().abort()
+        self._connection.abort()
 
-    async def _handle_client(self) -> None:
+    async def run(self) -> None:
+        """Serve until the connection ends."""
         try:
             if self._admitted():
                 await self._serve()
-        except MtaGone:
+        except PeerGone:
             pass
+        except PeerSilent:
+            self._say(TIMED_OUT)
         except Exception as error:  # a fault of ours must not end as a silent hang
             self._log.error(f"The content filter failed on a session: {error!r}")
-            self.say(reply("421 4.3.0 Internal error"))
+            self._say(reply("421 4.3.0 Internal error"))
         finally:
             self._transaction.abandon()
-            self.end()
-            self._sessions.discard(self)
+            self._connection.close()
 
     def _admitted(self) -> bool:
-        peer = self.stream().get_extra_info("peername") or ("",)
-        if not self._options.trusts(peer[0]):
-            self.say(NOT_TRUSTED)
-        elif len(self._sessions) > self._options.max_connections:
-            self.say(TOO_MANY_CONNECTIONS)
+        if not self._options.trusts(self._connection.peer):
+            self._say(NOT_TRUSTED)
+        elif self._sessions() > self._options.max_connections:
+            self._say(TOO_MANY_CONNECTIONS)
         else:
-            self.say(reply(GREETING.format(self.hostname)))
+            self._say(reply(GREETING.format(self._options.hostname)))
             return True
         return False
 
     async def _serve(self) -> None:
-        deadline = self.loop.time() + self._options.command_timeout
+        deadline = self._loop.time() + self._options.command_timeout
         while not self._closing:
             line = self._next_line()
             if line is not None:
                 if line:
                     await self._command(line)
-                deadline = self.loop.time() + self._options.command_timeout
+                deadline = self._loop.time() + self._options.command_timeout
                 continue
             if not await self._settle():
                 return
-            self.flush()
+            self._connection.flush()
             if self.stopping and not self._transaction.open:
-                self.say(CLOSING)
+                self._say(CLOSING)
                 return
-            await self.more(deadline)
+            await self._connection.more(self._options.command_timeout, until=deadline)
         await self._settle()
 
     def _next_line(self) -> bytes | None:
         """Return the next command line, None if there is none; refused ones are empty."""
         try:
-            line = self.inbound.line()
+            line = self._connection.inbound.line()
         except LineTooLong:
             self._refuse("500 5.5.2 Line too long")
             return b""
@@ -169,7 +163,7 @@ class FilterSession(MtaConnection):
         elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):
             # What follows is content, not commands (RFC 3030; a cross-protocol attack).
             await self._settle()
-            self.say(reply("502 5.5.1 Command not implemented, closing"))
+            self._say(reply("502 5.5.1 Command not implemented, closing"))
             self._closing = True
         else:
             self._refuse("500 5.5.2 Command not recognized")
@@ -184,16 +178,20 @@ class FilterSession(MtaConnection):
             offered = await self._pool.capabilities()
         except NextHopUnavailable as unavailable:
             self._log.warning(f"The next hop takes no mail: {unavailable}")
-            self.say(reply("421 4.4.1 The next hop takes no connection, try again"))
+            self._say(reply("421 4.4.1 The next hop takes no connection, try again"))
             self._closing = True
             return
-        lines = [self.hostname, "PIPELINING", *(word for word in OFFERED if word in offered)]
+        lines = [
+            self._options.hostname,
+            "PIPELINING",
+            *(word for word in OFFERED if word in offered),
+        ]
         if "SIZE" in offered:
             lines.append(f"SIZE {self._transaction.size_limit(offered)}")
         lines.append(XFORWARD_OFFER)
         text = "".join(f"250-{word}\r\n" for word in lines[:-1]) + f"250 {lines[-1]}\r\n"
         self._transaction.announced = {word for word in OFFERED if word in offered}
-        self.say(Reply(250, text.encode("ascii")))
+        self._say(Reply(250, text.encode("ascii")))
         self._greeted = True
 
     async def _helo(self, line: bytes) -> None:
@@ -203,7 +201,7 @@ class FilterSession(MtaConnection):
             return
         await self._transaction.reset()
         self._transaction.announced = set()
-        self.say(Reply(250, f"250 {self.hostname}\r\n".encode()))
+        self._say(Reply(250, f"250 {self._options.hostname}\r\n".encode()))
         self._greeted = True
 
     async def _mail(self, line: bytes) -> None:
@@ -233,21 +231,21 @@ class FilterSession(MtaConnection):
             return
         await self._settle()
         if self._transaction.in_data and not self._closing:
-            self.flush()
+            self._connection.flush()
             await self._message()
 
     async def _message(self) -> None:
         limit = self._transaction.body_limit
-        latest = self.loop.time() + self._options.message_timeout
+        latest = self._loop.time() + self._options.message_timeout
         try:
-            while (body := self.inbound.body(limit)) is None:
-                await self.more(min(self.loop.time() + self._options.block_timeout, latest))
+            while (body := self._connection.inbound.body(limit)) is None:
+                await self._connection.more(self._options.block_timeout, until=latest)
         except BodyTooLarge:
             self._transaction.abandon()
-            self.say(TOO_LARGE)
+            self._say(TOO_LARGE)
             return
         answer = await self._transaction.finish(body)
-        self.say(answer)
+        self._say(answer)
         self._closing = answer.code == 421
 
     async def _rset(self, line: bytes) -> None:
@@ -265,7 +263,7 @@ class FilterSession(MtaConnection):
 
     async def _quit(self, line: bytes) -> None:
         await self._settle()
-        self.say(BYE)
+        self._say(BYE)
         self._closing = True
 
     async def _xforward(self, line: bytes) -> None:
@@ -282,12 +280,15 @@ class FilterSession(MtaConnection):
 
     # Replies
 
+    def _say(self, answer: Reply) -> None:
+        self._connection.say(answer)
+
     def _idle_command(self, answer: Reply) -> None:
         self._junk += 1
         if self._junk > MAX_JUNK:
             answer = TOO_MANY_ERRORS
             self._closing = True
-        self.say(answer)
+        self._say(answer)
 
     def _refuse(self, line: str) -> None:
         """Refuse a command without asking the next hop."""
@@ -299,7 +300,7 @@ class FilterSession(MtaConnection):
         if self._transaction.pending:
             self._transaction.answer_in_turn(answer)
         else:
-            self.say(answer)
+            self._say(answer)
 
     async def _settle(self) -> bool:
         """Send what is pending to the next hop and take up its replies.
@@ -307,9 +308,9 @@ class FilterSession(MtaConnection):
         Return whether the session goes on: it ends with a 421 of the next hop.
         """
         if self._transaction.pending:
-            self.flush()  # what is settled must not wait for the next hop
+            self._connection.flush()  # what is settled must not wait for the next hop
             for answer in await self._transaction.settle():
-                self.say(answer)
+                self._say(answer)
                 if answer.code == 421:
                     self._closing = True
                     break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -12,10 +11,8 @@ from tdc.node_agent.ingest.pool import NextHopPool
 from tdc.node_agent.ingest.session import FilterSession
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.log.lines import TdcLog
-
-BACKLOG = 1024
-RECEIVE_BUFFER = 256 * 1024
-ABORT_TIMEOUT = 5.0  # seconds a session is given to end once its connections are closed
+from tdc.node_agent.smtp.connection import ServerConnection
+from tdc.node_agent.smtp.listener import Listener
 
 
 class FilterUnavailable(Exception):
@@ -37,39 +34,26 @@ class SmtpFilter:
         self._taker = taker
         self._counters = counters
         self._log = log
-        self._sessions: set[FilterSession] = set()
-        self._server: asyncio.Server | None = None
         self._pool: NextHopPool | None = None
+        self._listener = Listener(self._session)
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._listener.port
 
     @property
     def connections(self) -> int:
         """The number of connections from the MTA."""
-        return len(self._sessions)
+        return self._listener.connections
 
     async def __aenter__(self) -> Self:
         options = self._options
-        self._pool = pool = NextHopPool(
+        self._pool = NextHopPool(
             options.next_hops, options.hostname, max_idle=options.max_connections
         )
-
-        buffer = memoryview(bytearray(RECEIVE_BUFFER))
-
-        def new_session() -> FilterSession:
-            return FilterSession(
-                options, pool, self._taker, self._counters, self._log, self._sessions, buffer
-            )
-
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                new_session, options.host, options.port, backlog=BACKLOG
-            )
+            await self._listener.start(options.host, options.port)
         except OSError as error:
             raise FilterUnavailable(
                 f"can't listen on {options.host}:{options.port} for the content filter:"
@@ -83,24 +67,22 @@ class SmtpFilter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._server is not None
         assert self._pool is not None
-        self._server.close()
-        for _ in range(3):  # connections just accepted become sessions
-            await asyncio.sleep(0)
-        tasks = {session.task() for session in self._sessions}
-        for session in list(self._sessions):
-            session.stop()
         try:
-            if tasks:
-                _, tasks = await asyncio.wait(tasks, timeout=self._options.stop_timeout)
-            if tasks:
-                self._log.warning(f"{len(tasks)} sessions were ended in the middle of a message")
+            aborted = await self._listener.stop(self._options.stop_timeout)
         finally:
-            for session in list(self._sessions):
-                session.abort()
             self._pool.close()
-            if tasks:
-                _, tasks = await asyncio.wait(tasks, timeout=ABORT_TIMEOUT)
-            for task in tasks:
-                task.cancel()
+        if aborted:
+            self._log.warning(f"{aborted} sessions were ended in the middle of a message")
+
+    def _session(self, connection: ServerConnection) -> FilterSession:
+        assert self._pool is not None
+        return FilterSession(
+            connection,
+            self._options,
+            self._pool,
+            self._taker,
+            self._counters,
+            self._log,
+            lambda: self.connections,
+        )

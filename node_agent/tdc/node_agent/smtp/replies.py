@@ -31,7 +31,7 @@ class ProtocolFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReplyLimits:
-    """What a peer may write: octets in a reply line, CRLF included; whether a code may be like 299."""
+    """What a peer may write: octets in a line, CRLF included; and whether 299 is a code."""
 
     line: int
     any_second_digit: bool
