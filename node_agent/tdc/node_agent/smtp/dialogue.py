@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply, ReplyParser
 from tdc.shared.mail.envelope import BodyType
 
@@ -280,7 +281,7 @@ class Dialogue:
         if stage is Stage.RSET:
             return None
         if stage is Stage.EHLO and reply.positive:
-            self.offers = _read_offers(reply.lines[1:])
+            self.offers = _read_offers(reply)
         return Answered(stage, reply)
 
     def _advance(self, stage: Stage, sending: _Sending, reply: Reply) -> Event | None:
@@ -340,19 +341,14 @@ def dot_stuffed(parts: Iterable[bytes]) -> list[bytes]:
     return stuffed
 
 
-def _read_offers(lines: Iterable[str]) -> Offers:
-    words = [line.upper().split() for line in lines]
-    keywords = {line[0]: line[1:] for line in words if line}
+def _read_offers(hello: Reply) -> Offers:
+    extensions = Extensions.from_reply(hello)
     return Offers(
-        pipelining="PIPELINING" in keywords,
-        starttls="STARTTLS" in keywords,
-        size=_size_limit(keywords["SIZE"]) if "SIZE" in keywords else None,
-        eight_bit="8BITMIME" in keywords,
-        smtputf8="SMTPUTF8" in keywords,
-        chunking="CHUNKING" in keywords,
-        binary="BINARYMIME" in keywords,
+        pipelining="PIPELINING" in extensions,
+        starttls="STARTTLS" in extensions,
+        size=extensions.size,
+        eight_bit="8BITMIME" in extensions,
+        smtputf8="SMTPUTF8" in extensions,
+        chunking="CHUNKING" in extensions,
+        binary="BINARYMIME" in extensions,
     )
-
-
-def _size_limit(values: list[str]) -> int:
-    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0
