@@ -73,7 +73,7 @@ class Relaying:
     async def _relay(
         self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]
     ) -> list[Reply]:
-        """Return the next hop's reply to each command, or one of ours where it gives none."""
+        """The next hop's reply to each command, or ours where it gives none."""
         lines = [command.line for command in commands]
         # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
         alone = len(commands) == 1 and commands[0].is_data
@@ -104,7 +104,7 @@ class Relaying:
         raise AssertionError("the second round returns")
 
     async def _borrow(self, *, fresh: bool) -> Reply | None:
-        """Borrow a connection; return the reply to give where there is none."""
+        """Borrow a connection, or return the reply to give instead."""
         try:
             hop = await self._pool.acquire(fresh=fresh, needs=self.announced)
         except NextHopUnavailable as unavailable:
@@ -159,7 +159,7 @@ def _none_taken(replies: Sequence[Reply], lost: HopLost | None) -> bool:
 
 
 def _xforward_lines(hop: HopConnection, xforward: Mapping[str, bytes]) -> list[bytes]:
-    """Return XFORWARD commands for what the next hop wants to know of the MTA's client."""
+    """XFORWARD commands with what the next hop wants to know of the MTA's client."""
     wanted = _xforward_names(hop.extensions)
     # Nothing of the last transaction's client may stick to this one's.
     values = dict.fromkeys(wanted, UNKNOWN) if hop.xforwarded else {}

@@ -82,8 +82,8 @@ class Backend(Protocol):
 
         MAIL comes first in its transaction and DATA last; a transaction may take several calls.
         To MAIL and RCPT the reply is a 2yz or a refusal, to DATA a 354 or a refusal; a 354 only
-        if MAIL was accepted. A 421 ends the session. `xforward` is what the client said about
-        its own client, as it came.
+        if MAIL was accepted. A 421 ends the session. `xforward` is what the client
+        reported about its own client, as it came.
         """
         ...
 
@@ -104,7 +104,7 @@ class Backend(Protocol):
     async def body(
         self, envelope: Envelope, body: bytes, gone: Callable[[], bool]
     ) -> Sequence[Reply]:
-        """Take the message, then release or discard it, as told at the head of this file.
+        """Take the message, then release or discard it, in the order at the head of this file.
 
         `body` is what DATA carried, without the final dot. `gone` is True once the client has
         left: it can't be answered then, so a message not yet handed on must be discarded.

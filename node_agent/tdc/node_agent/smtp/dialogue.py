@@ -1,9 +1,9 @@
 """PURE. The SMTP client's half of a conversation, without sockets.
 
 Bytes of the peer go in by `feed`, which returns events; what to send comes out by `output`.
-The heart is a queue of expectations: every command sent puts the reply it waits for behind the
+The heart is a queue of expectations: every command sent puts the reply it waits for after the
 others, and every reply is matched with the oldest expectation. So pipelining (RFC 2920) is not
-a special case, a next transaction may stand behind an unanswered one, and a reply that nobody
+a special case, a next transaction may follow an unanswered one, and a reply that nobody
 waits for is a fault and never a success (a stray 250 must not confirm the next message).
 
     banner -> EHLO -> STARTTLS -> (TLS) -> EHLO -> transactions ... -> QUIT
@@ -11,8 +11,8 @@ waits for is a fault and never a success (a stray 250 must not confirm the next 
                  flight; when the intake is `Ready` for it, `content` sends BDAT or the content
 
 The content goes only when no reply is due, so a reply too many is noticed before it could be
-taken for the one that counts. The next transaction may be announced behind the content
-(RFC 2920 3.1), which makes one flight each way for a message. QUIT never travels behind a
+taken for the one that counts. The next transaction may be announced right after the
+content (RFC 2920 3.1), which makes one flight each way for a message. QUIT never follows a
 message whose reply is due: its 221 could be taken for that reply.
 """
 
@@ -149,13 +149,13 @@ class Dialogue:
         self._command("STARTTLS", Stage.STARTTLS)
 
     def tls_started(self) -> None:
-        """Forget all that was said in plain text (RFC 3207 4.2), and start over with EHLO.
+        """Forget what came in plain text (RFC 3207 4.2), and start over with EHLO.
 
-        Call it before the TLS handshake; raises ProtocolFault if bytes came behind the 220:
+        Call it before the TLS handshake; raises ProtocolFault if bytes came after the 220:
         they would be read as if they had come through TLS.
         """
         if self._fault is not None or not self._parser.idle or self._expected:
-            raise ProtocolFault("sent plain text behind its reply to STARTTLS")
+            raise ProtocolFault("sent plain text after its reply to STARTTLS")
         self.offers = Offers()
         self.ehlo()
 
@@ -194,7 +194,7 @@ class Dialogue:
             self._command("QUIT", Stage.QUIT)
 
     def output(self) -> list[bytes]:
-        """Return what is to be sent now, in order, and forget it."""
+        """Hand over what is to be sent now, in order."""
         out, self._out = self._out, []
         return out
 
@@ -243,7 +243,7 @@ class Dialogue:
         return self._expected[0][0] if self._expected else None
 
     def may_be_taken(self, transaction: Outgoing) -> bool:
-        """Say, of one not finished, whether the intake may have it: its end was sent."""
+        """True for an unfinished transaction that the intake may have: its end was sent."""
         return any(
             sending is not None and sending.transaction is transaction and sending.all_sent
             for _, sending in self._expected
@@ -269,7 +269,7 @@ class Dialogue:
         if reply.code == 421:
             self._over = reply
         if not self._expected:
-            if reply.code == 421:  # told between two commands; no answer to anything
+            if reply.code == 421:  # sent between two commands; no answer to any
                 return None
             raise ProtocolFault(f"a reply to nothing: {reply.text[:80]}")
         stage, sending = self._expected[0]
@@ -319,10 +319,10 @@ class Dialogue:
 
 
 def dot_stuffed(parts: Iterable[bytes]) -> list[bytes]:
-    """Return the parts with a dot before each line that begins with one (RFC 5321 4.5.2).
+    """Add a dot to each line that begins with a dot (RFC 5321 4.5.2).
 
-    A line begins behind CRLF and nowhere else: a bare LF begins none, so the content is what it
-    was once the receiver has taken the dots out. Ends with CRLF, which is added if missing.
+    A line begins after CRLF and nowhere else: a bare LF begins no line, so the content is what it
+    was once the receiver has removed the dots. Ends with CRLF, which is added if missing.
     """
     before = b"\r\n"  # the last two octets in front of a part
     stuffed: list[bytes] = []

@@ -23,10 +23,7 @@ _ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?=\s|$)")  # RFC 3463 sec
 
 
 class ProtocolFault(Exception):
-    """The peer sent what SMTP does not allow here; the connection can't be used any more.
-
-    The text is a noun phrase: what was sent.
-    """
+    """The peer sent what SMTP does not allow here; the connection can't be used any more."""
 
 
 @dataclass(frozen=True, slots=True)

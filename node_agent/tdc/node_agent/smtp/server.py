@@ -149,7 +149,7 @@ class ServerSession:
         await self._settled()
 
     def _next_line(self) -> bytes | None:
-        """Return the next command line, None if there is none; refused ones are empty."""
+        """The next command line; None if it has not come, empty if it was refused here."""
         try:
             line = self._connection.inbound.line()
         except LineTooLong:

@@ -25,7 +25,7 @@ class State(Enum):
     TRANSACTION = auto()  # MAIL was given, and not refused
     LOST = auto()  # the backend gave a transaction up
     CONTENT = auto()  # DATA was answered 354: what comes is content
-    CLOSING = auto()  # what was said is sent, and nothing more is read
+    CLOSING = auto()  # replies given are sent, and nothing more is read
 
 
 _NO_MAIL = reply("503 5.5.1 Send MAIL first")
