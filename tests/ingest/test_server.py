@@ -145,6 +145,37 @@ async def test_nothing_is_said_after_a_421() -> None:
     assert [type(fault) for fault in box.faults] == [ZeroDivisionError]
 
 
+class Faulty:
+    """Breaks the promise that every fault ends in the session."""
+
+    async def run(self) -> None:
+        raise ZeroDivisionError
+
+    def stop(self) -> None:
+        return None
+
+    def abort(self) -> None:
+        return None
+
+
+async def test_a_session_that_raises_ends_the_task_that_serves() -> None:
+    """A supervisor starts the agent again, where a silent fault would go on losing sessions."""
+    listener = Listener(lambda _: Faulty())
+
+    async def serve() -> None:
+        await listener.start("127.0.0.1", 0)
+        try:
+            mta = await connected(listener.port)
+            await asyncio.sleep(5)
+            await mta.close()
+        finally:
+            await listener.stop(1.0)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(serve(), 4)
+    assert raised.group_contains(ZeroDivisionError)
+
+
 # What brings a session into a state.
 REACHED = {
     State.CONNECTED: "",
