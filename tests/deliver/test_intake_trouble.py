@@ -91,8 +91,8 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
         (_unknown_ca, "presents a certificate of an unknown CA"),
         (_wrong_name, "presents a certificate for mail.attacker.example, not for intake.example"),
         (_expired, "presents an expired certificate"),
-        (_plain_text, "sent plain text behind its reply to STARTTLS"),
-        (_injected, "sent plain text behind its reply to STARTTLS"),
+        (_plain_text, "sent plain text after its reply to STARTTLS"),
+        (_injected, "sent plain text after its reply to STARTTLS"),
     ],
 )
 async def test_no_byte_of_a_message_leaves_without_verified_tls(

@@ -1,4 +1,4 @@
-"""One connection of the tests' SMTP receiver: commands in, replies out, faults as told."""
+"""One connection of the tests' SMTP receiver: commands in, replies out, faults as configured."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Session(asyncio.Protocol):
     # Replies out
 
     def _answer(self, stage: str, normal: str, *, asked: bool = False) -> bool:
-        """Reply at a stage, as the faults will have it; True if the reply is a normal one."""
+        """Reply at a stage, with the fault configured for it; True if the reply is a normal one."""
         faults = self._sink.faults
         if faults.drops(stage):
             self._drop()
@@ -193,13 +193,13 @@ class Session(asyncio.Protocol):
         if raw is not None:
             self._out.append(raw.encode("latin-1"))
             return False
-        told = None if asked else faults.reply(stage)
-        self._say(told or normal)
+        fault = None if asked else faults.reply(stage)
+        self._say(fault or normal)
         delay = faults.delays.get(stage, 0.0)
         if delay:
             self._paused = True
             asyncio.get_running_loop().call_later(delay, self._resume)
-        return told is None or told[0] in "23"
+        return fault is None or fault[0] in "23"
 
     def _resume(self) -> None:
         self._paused = False
@@ -247,9 +247,9 @@ class Session(asyncio.Protocol):
     def _starttls(self, _: str) -> None:
         faults = self._sink.faults
         context = self._sink.tls_context()
-        told = faults.reply("starttls")
-        if told is not None:
-            self._say(told)
+        fault = faults.reply("starttls")
+        if fault is not None:
+            self._say(fault)
         elif context is None or self._tls is not None:
             self._say("503 5.5.1 No TLS here")
         elif faults.drops("starttls"):
@@ -257,7 +257,7 @@ class Session(asyncio.Protocol):
         elif faults.plaintext_after_starttls:
             self._say("220 2.0.0 Ready\r\n250 this is not a TLS record")
         else:
-            self._buffer.clear()  # what came before TLS is worth nothing behind it
+            self._buffer.clear()  # what came before TLS is worth nothing after it
             self._out.append(b"220 2.0.0 Ready\r\n" + faults.inject_after_starttls.encode())
             self._flush()
             self._paused = True

@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from tdc.node_agent.ingest import transaction
+from tdc.node_agent.ingest import relaying
 
 from tests.demo.messages import demo_messages
 from tests.demo.send import SendRefused, send_all, stuffed
@@ -70,8 +70,8 @@ async def test_a_next_hop_that_ponders_a_recipient_has_more_time_than_for_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 5321 4.5.3.2: five minutes for RCPT, two for DATA; here 5 s and 0.2 s."""
-    monkeypatch.setattr(transaction, "COMMAND_TIMEOUT", 5.0)
-    monkeypatch.setattr(transaction, "DATA_TIMEOUT", 0.2)
+    monkeypatch.setattr(relaying, "COMMAND_TIMEOUT", 5.0)
+    monkeypatch.setattr(relaying, "DATA_TIMEOUT", 0.2)
     slow = Faults(delays={"rcpt": 0.6})
     async with SmtpSink(faults=slow) as hop, running_filter(tmp_path, hop.port) as bench:
         mta = await connected(bench.filter.port)
@@ -217,10 +217,11 @@ async def test_a_stop_ends_idle_sessions_and_lets_a_message_finish(tmp_path: Pat
             await asyncio.sleep(0.01)
         async with asyncio.TaskGroup() as group:
             group.create_task(bench.filter.__aexit__(None, None, None))
-            await idle.expect("421 4.3.2 The filter is stopping*")
+            await idle.expect("421 4.3.2 Service shutting down*")
             sink.answer_after.set()
             text = await busy.reader.read()
-        assert text.endswith(b"250 2.0.0 kept\r\n421 4.3.2 The filter is stopping, try again\r\n")
+        stopping = b"421 4.3.2 Service shutting down, try again later\r\n"
+        assert text.endswith(b"250 2.0.0 kept\r\n" + stopping)
         assert len(await bench.copies()) == 1
 
 

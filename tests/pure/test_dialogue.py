@@ -18,8 +18,8 @@ from tdc.node_agent.smtp.dialogue import (
     Dialogue,
     Event,
     Finished,
+    Outgoing,
     Ready,
-    Transaction,
     dot_stuffed,
 )
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply, ReplyParser
@@ -32,9 +32,9 @@ CONTENTS = {
 }
 
 
-def transactions() -> dict[str, Transaction]:
+def transactions() -> dict[str, Outgoing]:
     return {
-        name: Transaction("", "copies@intake.example", parts, sum(map(len, parts)))
+        name: Outgoing("", "copies@intake.example", parts, sum(map(len, parts)))
         for name, parts in CONTENTS.items()
     }
 

@@ -9,7 +9,7 @@ from tdc.node_agent.deliver.prepare import prepare
 from tdc.node_agent.journal import report
 from tdc.node_agent.journal.headers import HeaderFacts, read_headers
 from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.smtp.dialogue import Offers, Transaction
+from tdc.node_agent.smtp.dialogue import Offers, Outgoing
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
@@ -36,7 +36,7 @@ def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
     envelope = Envelope("a@b.example", ("c@d.example",), smtputf8=True)
     copy = Copy(1, "0" * 32, "copies@intake.example", envelope, content.encode(), 0.0)
     sent = prepare(copy, ConnectorSettings.defaults(), REPORTER, offers)
-    assert isinstance(sent, Transaction)
+    assert isinstance(sent, Outgoing)
     assert (b"X-TDC-Original-Encoded: base64" in sent.parts[0]) == encoded
     assert not sent.smtputf8 or offers.smtputf8
 

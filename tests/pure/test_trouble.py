@@ -17,15 +17,14 @@ from tdc.node_agent.deliver.trouble import (
     in_a_row,
     judge,
 )
+from tdc.node_agent.smtp import replies
 from tdc.node_agent.smtp.dialogue import Stage
-from tdc.node_agent.smtp.replies import Reply
 
 WHERE = "mx1.intake.example:25"
 
 
 def reply(stage: Stage, text: str, **facts: Any) -> Outcome:
-    code, _, rest = text.partition(" ")
-    return judge(Trouble(WHERE, stage, reply=Reply(int(code), (rest,)), **facts))
+    return judge(Trouble(WHERE, stage, reply=replies.reply(text), **facts))
 
 
 def fault(stage: Stage, kind: SessionFault, **facts: Any) -> Outcome:
@@ -115,7 +114,12 @@ TROUBLES = st.builds(
     Trouble,
     where=st.just(WHERE),
     stage=st.sampled_from(Stage),
-    reply=st.none() | st.builds(Reply, st.integers(200, 559), st.tuples(st.text(max_size=30))),
+    reply=st.none()
+    | st.builds(
+        lambda code, words: replies.Reply(code, f"{code} {words}\r\n".encode()),
+        st.integers(200, 559),
+        st.text(max_size=30),
+    ),
     fault=st.sampled_from(SessionFault),
     text=st.text(max_size=10),
     more_hosts=st.booleans(),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdc.node_agent.counters import Counters
+from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
-from tdc.node_agent.ingest.smtp_filter import SmtpFilter
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog

@@ -18,7 +18,7 @@ from tdc.node_agent import collector, loop_key
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather
-from tdc.node_agent.ingest.smtp_filter import SmtpFilter
+from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog

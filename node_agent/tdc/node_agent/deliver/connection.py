@@ -24,9 +24,9 @@ from tdc.node_agent.smtp.dialogue import (
     Event,
     Finished,
     Offers,
+    Outgoing,
     Ready,
     Stage,
-    Transaction,
 )
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply
 
@@ -57,7 +57,7 @@ class Timeouts:
         return self.dot if stage is Stage.DOT else self.command
 
 
-Following = Callable[[], Transaction | None]
+Following = Callable[[], Outgoing | None]
 
 
 class Failed(Exception):
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._room: asyncio.Future[None] | None = None
         self._full = False
         self._amid_content = False  # a write of a large content has not ended
-        self._announced: Transaction | None = None
+        self._announced: Outgoing | None = None
         self._loop = asyncio.get_running_loop()
         self._wait = BoundedWait(self._loop, self._wait_expired)
         self._end = math.inf  # of the message under way, loop time
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         """True if another message may be sent: open, in step, and not ended by the intake."""
         return self._fault is None and self._dialogue.over is None
 
-    async def deliver(self, transaction: Transaction, following: Following) -> Finished:
+    async def deliver(self, transaction: Outgoing, following: Following) -> Finished:
         """Send one report and wait for the intake's answer; raises Failed if none comes.
 
         `following` is asked for the next transaction when this one's content goes out, so that
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._end = math.inf
 
-    async def _deliver(self, transaction: Transaction, following: Following) -> Finished:
+    async def _deliver(self, transaction: Outgoing, following: Following) -> Finished:
         while True:
             await self._flush()
             event = await self._next_event(self._timeouts.of(self._dialogue.waiting_for))
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def may_be_taken(self, transaction: Transaction) -> bool:
+    def may_be_taken(self, transaction: Outgoing) -> bool:
         """Say whether the intake may have this message although its reply is missing."""
         return not self._amid_content and self._dialogue.may_be_taken(transaction)
 
@@ -352,7 +352,7 @@ class Connection(asyncio.Protocol):
     def _refused(self, stage: Stage, reply: Reply) -> Trouble:
         return Trouble(str(self.candidate), stage, reply=reply)
 
-    def _failed(self, transaction: Transaction) -> Failed:
+    def _failed(self, transaction: Outgoing) -> Failed:
         fault, text = self._fault or (SessionFault.DROPPED, "closed the connection")
         stage = Stage.CONTENT if self._amid_content else self._stage()
         return Failed(

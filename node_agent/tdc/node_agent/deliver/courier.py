@@ -43,7 +43,7 @@ from tdc.node_agent.deliver.trouble import (
 from tdc.node_agent.deliver.verify import TlsPolicy
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.smtp.dialogue import Finished, Stage, Transaction
+from tdc.node_agent.smtp.dialogue import Finished, Outgoing, Stage
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
@@ -72,7 +72,7 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class _Job:
     copy: Copy
-    transaction: Transaction
+    transaction: Outgoing
 
 
 class Courier:
@@ -88,7 +88,7 @@ class Courier:
         self._opened: Connection | None = None
         self._candidates: tuple[Candidate, ...] = ()
         self._inbox: asyncio.Future[Copy | None] | None = None  # set while it waits for a copy
-        self._current: Transaction | None = None
+        self._current: Outgoing | None = None
         self._marks: deque[Mark] = deque()
         self._leaving = False
         self._stopping = False
@@ -278,7 +278,7 @@ class Courier:
         """Send one report, settle it, and return the one that was announced after it."""
         following: _Job | None = None
 
-        def announce_next() -> Transaction | None:
+        def announce_next() -> Outgoing | None:
             nonlocal following
             following = self._reserve()
             return following.transaction if following is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tdc.node_agent.deliver.trouble import Outcome, too_large
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import Needs, draft
-from tdc.node_agent.smtp.dialogue import Offers, Transaction
+from tdc.node_agent.smtp.dialogue import Offers, Outgoing
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import BodyType
@@ -18,7 +18,7 @@ def prepare(
     offers: Offers,
     *,
     declare_size: bool = True,
-) -> Transaction | Outcome:
+) -> Outgoing | Outcome:
     """Make the transaction that sends a copy's report, or say why this intake can't have it.
 
     A `message/rfc822` part may not be encoded (RFC 2046 5.2.1): where the intake can't take the
@@ -29,7 +29,7 @@ def prepare(
     needs = report.needs
     if offers.size and report.size > offers.size:
         return too_large(report.size, offers.size)
-    return Transaction(
+    return Outgoing(
         sender=settings.report_envelope_sender or "",
         recipient=copy.intake,
         parts=(report.head, report.content, report.tail),

@@ -1,4 +1,4 @@
-"""What the content filter is told by this machine's own configuration."""
+"""The content filter's settings that belong to this machine (agent.toml)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ipaddress import (
 )
 
 from tdc.node_agent.ingest.pool import NextHop
+from tdc.node_agent.smtp.server import ServerOptions
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -23,11 +24,9 @@ class FilterOptions:
     """Options of the SMTP content filter. Times are seconds, sizes bytes.
 
     `next_hops`: where originals go, tried in order. `port` 0 lets the system choose.
-    `trusted_networks`: who may connect. `command_timeout` is the wait for the next command
-    (RFC 5321 4.5.3.2.7), `block_timeout` for the next part of a message (4.5.3.2.5),
-    `message_timeout` for a message in all. `max_message_size` bounds what one message may hold
-    of our memory; a smaller SIZE of the next hop goes before it. `stop_timeout` is what
-    transactions under way are given at a stop.
+    `trusted_networks`: who may connect. For the limits of a session see ServerOptions.
+    `max_message_size` bounds what one message may hold of our memory; a smaller SIZE of the next
+    hop takes precedence. `stop_timeout` is what transactions under way are given at a stop.
     """
 
     next_hops: tuple[NextHop, ...]
@@ -43,15 +42,25 @@ class FilterOptions:
     message_timeout: float = 3_600.0
     stop_timeout: float = 10.0
 
+    def server(self) -> ServerOptions:
+        """The limits of a session."""
+        return ServerOptions(
+            self.hostname,
+            self.max_recipients,
+            self.command_timeout,
+            self.block_timeout,
+            self.message_timeout,
+        )
+
     def trusts(self, address: str) -> bool:
-        """Say whether a client address may connect."""
+        """True if a client address may connect."""
         client = _client(address)
         return client is not None and any(client in network for network in self.trusted_networks)
 
 
 @functools.lru_cache(maxsize=256)  # few clients, a connection for each message
 def _client(address: str) -> IPv4Address | IPv6Address | None:
-    """Return a peer's address, as IPv4 where it is that in IPv6's clothes; None if it is none."""
+    """Parse an address; an IPv4 address mapped into IPv6 counts as IPv4. None if invalid."""
     try:
         client = ip_address(address.partition("%")[0])
     except ValueError:

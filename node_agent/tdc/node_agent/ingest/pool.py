@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, Capabilities, HopConnection, HopLost
-from tdc.node_agent.smtp.raw_replies import Reply
+from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, HopConnection, HopLost
+from tdc.node_agent.smtp.extensions import Extensions
+from tdc.node_agent.smtp.replies import Reply
 
 CONNECT_TIMEOUT = 10.0  # seconds; to a neighbour, so it may be impatient
 GREETING_TIMEOUT = 300.0  # RFC 5321 4.5.3.2.1
@@ -19,7 +20,7 @@ AVOID_TIME = 30.0  # seconds in which an address that failed is asked last
 
 
 class NextHopUnavailable(Exception):
-    """No next hop takes a connection now; the text says why for each address."""
+    """No next hop accepts a connection now; the text says why for each address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ class NextHopPool:
         self._open: set[HopConnection] = set()
         self._failed_at: dict[NextHop, float] = {}
         self._loop = asyncio.get_running_loop()
-        self.learned: Capabilities | None = None
+        self.learned: Extensions | None = None
 
-    async def capabilities(self) -> Capabilities:
-        """Return what the next hop offers, asking it if unknown; raises NextHopUnavailable."""
+    async def extensions(self) -> Extensions:
+        """What the next hop offers, asked if unknown; raises NextHopUnavailable."""
         if self.learned is None:
             self.release(await self.acquire())
         assert self.learned is not None
@@ -65,7 +66,7 @@ class NextHopPool:
         self._drop_stale()
         while self._idle and not fresh:
             hop = self._idle.pop()
-            if hop.usable and all(word in hop.capabilities for word in needs):
+            if hop.usable and all(word in hop.extensions for word in needs):
                 hop.reused = True
                 return hop
             # One that offers less, kept, would be met by each message that follows.
@@ -125,17 +126,17 @@ class NextHopPool:
         except BaseException:
             self.discard(hop, politely=True)
             raise
-        hop.capabilities = self.learned = Capabilities.from_reply(hello)
+        hop.extensions = self.learned = Extensions.from_reply(hello)
         return hop
 
     async def _greet(self, hop: HopConnection) -> Reply:
         try:
             greeting = (await hop.replies(1, GREETING_TIMEOUT))[0]
             if greeting.code != 220:
-                raise NextHopUnavailable(f"greeted with {greeting.text()}")
+                raise NextHopUnavailable(f"greeted with {greeting.text}")
             hello = (await hop.exchange([b"EHLO " + self._hostname.encode()], COMMAND_TIMEOUT))[0]
         except HopLost as lost:
             raise NextHopUnavailable(str(lost)) from None
-        if not hello.accepted:
-            raise NextHopUnavailable(f"answered EHLO with {hello.text()}")
+        if not hello.positive:
+            raise NextHopUnavailable(f"answered EHLO with {hello.text}")
         return hello

@@ -2,6 +2,12 @@
 
 Plain SMTP to a next hop on loopback or a private net: the MTA's own re-injection listener or
 its neighbour. Errors of the connection end here as HopLost.
+
+This is not the client of `smtp/dialogue.py`, and should not become it. That one sends messages of
+our own over TLS: it chooses the commands, declares size and body type, and sends a next message
+before the reply to this one. Here the MTA chose the commands; they pass as they came, their replies
+go back as they came, and the final dot must wait for the copy. What both share is in `smtp/`: the
+replies, the extensions, the bounded wait.
 """
 
 from __future__ import annotations
@@ -9,11 +15,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from tdc.node_agent.smtp.bounded_wait import BoundedWait
-from tdc.node_agent.smtp.raw_replies import BadReply, Reply, ReplyReader
+from tdc.node_agent.smtp.extensions import Extensions
+from tdc.node_agent.smtp.replies import NEIGHBOUR, ProtocolFault, Reply, ReplyParser
 
 CHUNK = 256 * 1024
 RECEIVE_BUFFER = 4096  # replies are short
@@ -34,40 +40,15 @@ class HopLost(Exception):
         self.replies = tuple(replies)
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a next hop offered in its EHLO reply: keyword -> its parameters, upper case."""
-
-    keywords: dict[str, str]
-
-    def __contains__(self, keyword: str) -> bool:
-        return keyword in self.keywords
-
-    @property
-    def size(self) -> int:
-        """The largest message it takes in bytes, 0 where it names no bound (RFC 1870)."""
-        value = self.keywords.get("SIZE", "")
-        return int(value) if value.isdigit() else 0
-
-    @classmethod
-    def from_reply(cls, greeting: Reply) -> Capabilities:
-        """Read an EHLO reply (RFC 5321 4.1.1.1); the first line is the peer's name."""
-        keywords = {}
-        for line in greeting.raw.decode("ascii", "replace").split("\r\n")[1:-1]:
-            keyword, _, parameters = line[4:].strip().partition(" ")
-            keywords[keyword.upper()] = parameters.upper()
-        return cls(keywords)
-
-
 class HopConnection(asyncio.BufferedProtocol):
     """One connection. At most one exchange is under way; its replies are counted.
 
     A reply that nobody asked for is never taken as the answer to a later command: the
-    connection is given up instead.
+    connection is closed instead.
     """
 
     def __init__(self) -> None:
-        self.capabilities = Capabilities({})
+        self.extensions = Extensions()
         self.reused = False
         self.xforwarded = False
         self.transactions = 0
@@ -76,7 +57,7 @@ class HopConnection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(RECEIVE_BUFFER)
-        self._reader = ReplyReader()
+        self._parser = ReplyParser(NEIGHBOUR)
         self._replies: deque[Reply] = deque()
         self._expected = 1  # the greeting may be here before anyone waits for it
         self._room: asyncio.Future[None] | None = None
@@ -86,34 +67,34 @@ class HopConnection(asyncio.BufferedProtocol):
     # Called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Learn the transport."""
+        """Bound what the transport holds for us."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=CHUNK)
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Return where bytes are to be received."""
+        """Lend the receive buffer."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take up replies; one too many ends the connection."""
+        """Collect replies; one too many ends the connection."""
         if self._lost is not None:
             return
         try:
-            replies = self._reader.feed(bytes(self._buffer[:nbytes]))
-        except BadReply as bad:
-            self._fail(f"the next hop sent {bad}")
+            replies = self._parser.feed(bytes(self._buffer[:nbytes]))
+        except ProtocolFault as fault:
+            self._fail(f"the next hop violated the protocol: {fault}")
             return
         self._replies.extend(replies)
         if len(self._replies) > self._expected:
             unasked = self._replies[self._expected]
             while len(self._replies) > self._expected:
                 self._replies.pop()
-            self._fail(f"the next hop said, unasked: {unasked.text()}")
+            self._fail(f"unexpected reply from the next hop: {unasked.text}")
         elif len(self._replies) == self._expected:
             self._wait.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
+        """Fail the exchange under way."""
         self._fail(f"the next hop closed the connection{f' ({exc})' if exc else ''}")
 
     def pause_writing(self) -> None:
@@ -130,17 +111,17 @@ class HopConnection(asyncio.BufferedProtocol):
 
     @property
     def usable(self) -> bool:
-        """Say whether another transaction may be started on it."""
+        """True if another transaction may start on it."""
         return (
             self._lost is None
-            and not self._reader.partial
+            and self._parser.idle
             and self.transactions < QUIT_AFTER_TRANSACTIONS
             and self.refusals < QUIT_AFTER_REFUSALS
         )
 
     @property
     def lost(self) -> str | None:
-        """Why it can't be used any more, None while it can."""
+        """Why it is closed; None while it is open."""
         return self._lost
 
     async def replies(self, count: int, timeout: float) -> list[Reply]:
@@ -158,7 +139,7 @@ class HopConnection(asyncio.BufferedProtocol):
 
     async def exchange(self, lines: Sequence[bytes], timeout: float) -> list[Reply]:
         """Send command lines (without CRLF), return their replies; raises HopLost."""
-        if "PIPELINING" in self.capabilities or len(lines) == 1:
+        if "PIPELINING" in self.extensions or len(lines) == 1:
             self._write_commands(b"\r\n".join([*lines, b""]))
             return await self.replies(len(lines), timeout)
         replies: list[Reply] = []
@@ -191,7 +172,7 @@ class HopConnection(asyncio.BufferedProtocol):
         return (await self.replies(1, FINAL_DOT_TIMEOUT))[0]
 
     def close(self, *, politely: bool = False) -> None:
-        """Close it; a transaction under way is thus given up (RFC 5321 4.1.1.10)."""
+        """Close it; the next hop forgets a transaction under way (RFC 5321 4.1.1.10)."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -203,8 +184,8 @@ class HopConnection(asyncio.BufferedProtocol):
         self._lost = self._lost or "closed here"
 
     def _write_commands(self, data: bytes) -> None:
-        if self._reader.partial:
-            self._fail("the next hop began a reply, unasked")
+        if not self._parser.idle:
+            self._fail("the next hop began an unexpected reply")
         if self._lost is not None:
             raise HopLost(self._lost)
         self._write(data)

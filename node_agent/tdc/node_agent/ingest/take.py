@@ -1,6 +1,6 @@
-"""The one path behind all front ends: select, make durable, count.
+"""The one path from all front ends to the spool: select, make durable, count.
 
-A front end calls `take` when it has the whole message and before anybody is told that the
+A front end calls `take` when it has the whole message and before any reply says that the
 message is accepted; then `release` when the original's acceptance is certain, or `discard`.
 """
 
@@ -85,7 +85,7 @@ class Taker:
         return Taken(tuple(mids), tuple(missed))
 
     def release(self, taken: Taken) -> None:
-        """The original is accepted: its copies are due, and what was missed is told."""
+        """The original is accepted: its copies are due, and what was missed is logged."""
         if not taken.due:
             self._counters.copies_not_due += 1
             return

@@ -1,7 +1,7 @@
 """Waiting for a peer, bounded, with one timer for all the waits of a connection.
 
 At thousands of waits a second a timeout context for each costs more than the wait. Here a new
-deadline is only a number; the timer looks at it when it fires, and is set anew if it is not over.
+deadline is only a number; the timer looks at it when it fires, and is set again if it is not over.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ class BoundedWait:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
 
+    @property
+    def under_way(self) -> bool:
+        """True while somebody waits."""
+        return self._waiter is not None
+
     async def wait(self, allowed: float, *, until: float | None = None) -> None:
         """Wait for `end`, at most `allowed` seconds and not past the moment `until`."""
         self.allowed = allowed
@@ -45,7 +50,7 @@ class BoundedWait:
             self._waiter.set_result(None)
 
     def cancel_timer(self) -> None:
-        """Let go of the timer; nothing will be waited for any more."""
+        """Drop the timer, where no wait will follow."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -57,8 +62,8 @@ class BoundedWait:
 
     def _fired(self) -> None:
         self._timer = None
-        if self._waiter is None:
-            return
+        if self._waiter is None or self._waiter.done():
+            return  # what ended the wait at the last moment was not late
         if self._loop.time() < self.deadline:
             self._set_timer()
         else:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tdc.shared.mail.envelope import BodyType
 
 XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
-"""What Postfix may tell about the client (its XFORWARD_README)."""
+"""What Postfix may report about its client (its XFORWARD_README)."""
 
 # RFC 5321 4.1.2: a path in angle brackets; a quoted local part may contain anything, ">" too.
 _PATH = rb'<((?:"(?:[^"\\]|\\.)*"|[^"<> ])*)>((?: +[^ ]+)*) *'
@@ -30,7 +30,7 @@ _BODY_TYPES: dict[bytes, BodyType] = {
 
 
 class BadCommand(Exception):
-    """A command that can't be passed on; the text is the reply."""
+    """A command that can't be passed on. The text is the reply, code included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def parse_xforward(line: bytes) -> dict[str, bytes]:
 
 
 def client_address(xforward: dict[str, bytes]) -> str | None:
-    """Return the client's address that XFORWARD named, None if it is unknown."""
+    """The client's IP address as XFORWARD gave it; None if it is unknown."""
     value = xforward.get("ADDR", b"")
     value = _HEXCHAR.sub(lambda found: bytes([int(found[1], 16)]), value)  # xtext, RFC 3461 4
     if value[:5].upper() == b"IPV6:":
@@ -100,7 +100,7 @@ def _path(form: re.Pattern[bytes], line: bytes, syntax: str) -> tuple[str, bytes
     path = found[1]
     if path.startswith(b"@"):  # a source route is to be ignored, RFC 5321 4.1.2 and F.2
         path = _SOURCE_ROUTE.sub(b"", path, count=1)
-    # Bytes that are no UTF-8 break RFC 6531, but refusing them is the next hop's to do.
+    # Bytes that are not UTF-8 break RFC 6531, but refusing them is the next hop's to do.
     return path.decode("utf-8", "surrogateescape"), found[2]
 
 

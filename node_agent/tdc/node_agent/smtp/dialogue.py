@@ -1,9 +1,9 @@
 """PURE. The SMTP client's half of a conversation, without sockets.
 
 Bytes of the peer go in by `feed`, which returns events; what to send comes out by `output`.
-The heart is a queue of expectations: every command sent puts the reply it waits for behind the
+The heart is a queue of expectations: every command sent puts the reply it waits for after the
 others, and every reply is matched with the oldest expectation. So pipelining (RFC 2920) is not
-a special case, a next transaction may stand behind an unanswered one, and a reply that nobody
+a special case, a next transaction may follow an unanswered one, and a reply that nobody
 waits for is a fault and never a success (a stray 250 must not confirm the next message).
 
     banner -> EHLO -> STARTTLS -> (TLS) -> EHLO -> transactions ... -> QUIT
@@ -11,8 +11,8 @@ waits for is a fault and never a success (a stray 250 must not confirm the next 
                  flight; when the intake is `Ready` for it, `content` sends BDAT or the content
 
 The content goes only when no reply is due, so a reply too many is noticed before it could be
-taken for the one that counts. The next transaction may be announced behind the content
-(RFC 2920 3.1), which makes one flight each way for a message. QUIT never travels behind a
+taken for the one that counts. The next transaction may be announced right after the
+content (RFC 2920 3.1), which makes one flight each way for a message. QUIT never follows a
 message whose reply is due: its 221 could be taken for that reply.
 """
 
@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply, ReplyParser
 from tdc.shared.mail.envelope import BodyType
 
@@ -64,7 +65,7 @@ class Offers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Transaction:
+class Outgoing:
     """One report to send: envelope, MAIL parameters and content in parts.
 
     `size` is the octets of all parts. `declare_size` False leaves SIZE out, for an intake that
@@ -92,7 +93,7 @@ class Answered:
 class Finished:
     """A transaction ended: at DOT with a 2yz it succeeded, else `stage` refused it."""
 
-    transaction: Transaction
+    transaction: Outgoing
     stage: Stage
     reply: Reply
 
@@ -106,7 +107,7 @@ class Finished:
 class Ready:
     """The intake takes the envelope and waits for the content."""
 
-    transaction: Transaction
+    transaction: Outgoing
 
 
 Event = Answered | Ready | Finished
@@ -117,7 +118,7 @@ class _Sending:
 
     __slots__ = ("all_sent", "failure", "transaction")
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Outgoing) -> None:
         self.transaction = transaction
         self.failure: tuple[Stage, Reply] | None = None
         self.all_sent = False
@@ -148,17 +149,17 @@ class Dialogue:
         self._command("STARTTLS", Stage.STARTTLS)
 
     def tls_started(self) -> None:
-        """Forget all that was said in plain text (RFC 3207 4.2), and start over with EHLO.
+        """Forget what came in plain text (RFC 3207 4.2), and start over with EHLO.
 
-        Call it before the TLS handshake; raises ProtocolFault if bytes came behind the 220:
+        Call it before the TLS handshake; raises ProtocolFault if bytes came after the 220:
         they would be read as if they had come through TLS.
         """
         if self._fault is not None or not self._parser.idle or self._expected:
-            raise ProtocolFault("sent plain text behind its reply to STARTTLS")
+            raise ProtocolFault("sent plain text after its reply to STARTTLS")
         self.offers = Offers()
         self.ehlo()
 
-    def announce(self, transaction: Transaction) -> None:
+    def announce(self, transaction: Outgoing) -> None:
         """Begin a transaction; only while `takes_another`."""
         sending = _Sending(transaction)
         if self._must_reset:  # RFC 3030 section 3: after a failed BDAT nothing else is defined
@@ -170,7 +171,7 @@ class Dialogue:
             if not self.offers.chunking:
                 self._command("DATA", Stage.DATA, sending)
 
-    def content(self, transaction: Transaction) -> bool:
+    def content(self, transaction: Outgoing) -> bool:
         """Send the content of the transaction that was `Ready`; False if a fault forbids it."""
         sending, self._ready = self._ready, None
         if self._expected or not self._parser.idle:
@@ -193,7 +194,7 @@ class Dialogue:
             self._command("QUIT", Stage.QUIT)
 
     def output(self) -> list[bytes]:
-        """Return what is to be sent now, in order, and forget it."""
+        """Hand over what is to be sent now, in order."""
         out, self._out = self._out, []
         return out
 
@@ -241,8 +242,8 @@ class Dialogue:
         """What the oldest missing reply answers; None if all have come."""
         return self._expected[0][0] if self._expected else None
 
-    def may_be_taken(self, transaction: Transaction) -> bool:
-        """Say, of one not finished, whether the intake may have it: its end was sent."""
+    def may_be_taken(self, transaction: Outgoing) -> bool:
+        """True for an unfinished transaction that the intake may have: its end was sent."""
         return any(
             sending is not None and sending.transaction is transaction and sending.all_sent
             for _, sending in self._expected
@@ -254,7 +255,7 @@ class Dialogue:
         self._out.append(f"{line}\r\n".encode())
         self._expected.append((stage, sending))
 
-    def _mail(self, transaction: Transaction) -> str:
+    def _mail(self, transaction: Outgoing) -> str:
         words = [f"MAIL FROM:<{transaction.sender}>"]
         if self.offers.size is not None and transaction.declare_size:
             words.append(f"SIZE={transaction.size}")  # RFC 1870 section 6
@@ -268,7 +269,7 @@ class Dialogue:
         if reply.code == 421:
             self._over = reply
         if not self._expected:
-            if reply.code == 421:  # told between two commands; no answer to anything
+            if reply.code == 421:  # sent between two commands; no answer to any
                 return None
             raise ProtocolFault(f"a reply to nothing: {reply.text[:80]}")
         stage, sending = self._expected[0]
@@ -280,7 +281,7 @@ class Dialogue:
         if stage is Stage.RSET:
             return None
         if stage is Stage.EHLO and reply.positive:
-            self.offers = _read_offers(reply.lines[1:])
+            self.offers = _read_offers(reply)
         return Answered(stage, reply)
 
     def _advance(self, stage: Stage, sending: _Sending, reply: Reply) -> Event | None:
@@ -318,10 +319,10 @@ class Dialogue:
 
 
 def dot_stuffed(parts: Iterable[bytes]) -> list[bytes]:
-    """Return the parts with a dot before each line that begins with one (RFC 5321 4.5.2).
+    """Add a dot to each line that begins with a dot (RFC 5321 4.5.2).
 
-    A line begins behind CRLF and nowhere else: a bare LF begins none, so the content is what it
-    was once the receiver has taken the dots out. Ends with CRLF, which is added if missing.
+    A line begins after CRLF and nowhere else: a bare LF begins no line, so the content is what it
+    was once the receiver has removed the dots. Ends with CRLF, which is added if missing.
     """
     before = b"\r\n"  # the last two octets in front of a part
     stuffed: list[bytes] = []
@@ -340,19 +341,14 @@ def dot_stuffed(parts: Iterable[bytes]) -> list[bytes]:
     return stuffed
 
 
-def _read_offers(lines: Iterable[str]) -> Offers:
-    words = [line.upper().split() for line in lines]
-    keywords = {line[0]: line[1:] for line in words if line}
+def _read_offers(hello: Reply) -> Offers:
+    extensions = Extensions.from_reply(hello)
     return Offers(
-        pipelining="PIPELINING" in keywords,
-        starttls="STARTTLS" in keywords,
-        size=_size_limit(keywords["SIZE"]) if "SIZE" in keywords else None,
-        eight_bit="8BITMIME" in keywords,
-        smtputf8="SMTPUTF8" in keywords,
-        chunking="CHUNKING" in keywords,
-        binary="BINARYMIME" in keywords,
+        pipelining="PIPELINING" in extensions,
+        starttls="STARTTLS" in extensions,
+        size=extensions.size,
+        eight_bit="8BITMIME" in extensions,
+        smtputf8="SMTPUTF8" in extensions,
+        chunking="CHUNKING" in extensions,
+        binary="BINARYMIME" in extensions,
     )
-
-
-def _size_limit(values: list[str]) -> int:
-    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0

@@ -1,7 +1,7 @@
 """PURE. Bytes from the MTA -> command lines and message bodies.
 
 Only CRLF ends a command line and only CRLF.CRLF ends a message (RFC 5321 2.3.8 and 4.1.1.4): a
-bare LF or CR, or a dot behind one, is content like any other. This is what keeps a message from
+bare LF or CR, or a dot after it, is content like any other. This is what keeps a message from
 being cut in two (SMTP smuggling). A body is kept and handed on as the exact bytes that came.
 """
 
@@ -47,7 +47,7 @@ class Inbound:
         self._buffer += data
 
     def line(self) -> bytes | None:
-        """Return the next command line without its CRLF, None if it has not come whole.
+        """The next command line without its CRLF; None until it has come whole.
 
         Raises LineTooLong, BareLineFeed: the line is gone, the next one can be asked for.
         """
@@ -69,7 +69,7 @@ class Inbound:
         return line[:-2]
 
     def body(self, limit: int) -> bytes | None:
-        """Return the body as DATA carries it, without the final dot; None if it isn't whole.
+        """The body as DATA carries it, without the final dot; None until it is whole.
 
         What is returned ends in CRLF or is empty; what was received for it is the same bytes
         and ``.CRLF``. Raises BodyTooLarge at its end if it has more than `limit` bytes.
@@ -111,7 +111,7 @@ class Inbound:
 
 
 def unstuffed(body: bytes) -> bytes:
-    """Return the content: `body` without the dots added for DATA (RFC 5321 4.5.2).
+    """The content: `body` without the dots added for DATA (RFC 5321 4.5.2).
 
     The same object is returned where there is nothing to remove.
     """

@@ -1,0 +1,250 @@
+"""The SMTP content filter: the server's backend that passes everything on to the next hop.
+
+Order of one message, which is what the promises rest on:
+  1. the whole body is here; 2. the copies become durable (a large body is sent on before, without
+  its final dot); 3. only then the final dot goes to the next hop; 4. on its 2yz the copies are
+  released and the MTA gets that reply; on anything else they are discarded.
+So at whatever moment we die, the MTA has no 250 unless the next hop said 250 and the copies
+are durable; and the original is the next hop's or still the MTA's, never ours.
+
+No Received field is added: the original must leave as it came. A mail loop through us is a
+loop through the MTA, which adds and counts its own on re-injection (RFC 5321 6.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from tdc.node_agent.counters import Counters
+from tdc.node_agent.ingest.options import FilterOptions
+from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
+from tdc.node_agent.ingest.relay import HopConnection, HopLost
+from tdc.node_agent.ingest.relaying import HOP_LOST, Relaying
+from tdc.node_agent.ingest.take import Taken, Taker, TakeRefused
+from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.smtp.backend import PendingCommand, Unavailable
+from tdc.node_agent.smtp.connection import ServerConnection
+from tdc.node_agent.smtp.extensions import Extensions
+from tdc.node_agent.smtp.framing import unstuffed
+from tdc.node_agent.smtp.listener import Listener
+from tdc.node_agent.smtp.replies import Reply, reply
+from tdc.node_agent.smtp.server import ServerSession
+from tdc.shared.mail.envelope import Envelope
+
+TOO_MANY_CONNECTIONS = reply("421 4.3.2 Too many connections, try again later")
+NOT_TRUSTED = reply("554 5.7.1 This is a content filter for the local mail server only")
+NO_NEXT_HOP = reply("421 4.4.1 Next hop unavailable, try again later")
+NO_STORAGE = reply("451 4.3.1 Insufficient system storage, try again later")
+OFFERED = ("8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+SMALL_BODY = 64 * 1024
+
+
+class FilterUnavailable(Exception):
+    """The address to listen on can't be had; the text says why and what to do."""
+
+
+class SmtpFilter:
+    """``async with SmtpFilter(...) as filter:`` serves until the block is left.
+
+    Raises FilterUnavailable on entry. On leaving: no new connection, 421 to idle sessions,
+    `stop_timeout` for transactions under way, then their connections are closed, so that the MTA
+    keeps what was not finished.
+    """
+
+    def __init__(
+        self, options: FilterOptions, taker: Taker, counters: Counters, log: TdcLog
+    ) -> None:
+        self._options = options
+        self._taker = taker
+        self._counters = counters
+        self._log = log
+        self._server_options = options.server()
+        self._listener = Listener(self._session)
+        self._pool: NextHopPool | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._listener.port
+
+    @property
+    def connections(self) -> int:
+        """The number of connections from the MTA."""
+        return self._listener.connections
+
+    async def __aenter__(self) -> Self:
+        options = self._options
+        self._pool = NextHopPool(
+            options.next_hops, options.hostname, max_idle=options.max_connections
+        )
+        try:
+            await self._listener.start(options.host, options.port)
+        except OSError as error:
+            raise FilterUnavailable(
+                f"can't listen on {options.host}:{options.port} for the content filter:"
+                f" {error.strerror or error}; choose another address or stop what uses it"
+            ) from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._pool is not None
+        try:
+            aborted = await self._listener.stop(self._options.stop_timeout)
+        finally:
+            self._pool.close()
+        if aborted:
+            self._log.warning(f"{aborted} sessions were ended in the middle of a message")
+
+    def _session(self, connection: ServerConnection) -> ServerSession:
+        assert self._pool is not None
+        backend = FilterBackend(
+            self._options,
+            self._pool,
+            self._taker,
+            self._counters,
+            self._log,
+            connections=lambda: self.connections,
+        )
+        return ServerSession(connection, backend, self._server_options)
+
+
+class FilterBackend:
+    """The backend of one session. `connections` returns how many sessions there are."""
+
+    def __init__(
+        self,
+        options: FilterOptions,
+        pool: NextHopPool,
+        taker: Taker,
+        counters: Counters,
+        log: TdcLog,
+        *,
+        connections: Callable[[], int],
+    ) -> None:
+        self._options = options
+        self._pool = pool
+        self._taker = taker
+        self._counters = counters
+        self._log = log
+        self._connections = connections
+        self._relaying = Relaying(pool, log)
+
+    def admit(self, peer: str) -> Reply | None:
+        """Only the MTA, and only as many connections as were agreed."""
+        if not self._options.trusts(peer):
+            return NOT_TRUSTED
+        if self._connections() > self._options.max_connections:
+            return TOO_MANY_CONNECTIONS
+        return None
+
+    async def hello(self, *, extended: bool) -> Sequence[str]:
+        """Offer what the next hop offers, and nothing that it would have to refuse."""
+        if not extended:
+            self._relaying.announced = frozenset()
+            return ()
+        try:
+            offered = await self._pool.extensions()
+        except NextHopUnavailable as unavailable:
+            self._log.warning(f"Next hop not available: {unavailable}")
+            raise Unavailable(NO_NEXT_HOP) from unavailable
+        words = [word for word in OFFERED if word in offered]
+        self._relaying.announced = frozenset(words)
+        if "SIZE" in offered:
+            words.append(f"SIZE {self._size_limit(offered)}")
+        return words
+
+    async def settle(
+        self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]
+    ) -> Sequence[Reply]:
+        """Let the next hop decide."""
+        return await self._relaying.settle(commands, xforward)
+
+    @property
+    def lost(self) -> Reply | None:
+        """Set if the next hop's connection was lost amid the transaction."""
+        return HOP_LOST if self._relaying.lost else None
+
+    def _size_limit(self, extensions: Extensions) -> int:
+        ours = self._options.max_message_size
+        return min(extensions.size or ours, ours)
+
+    @property
+    def body_limit(self) -> int:
+        """Larger than SIZE by what dots may add.
+
+        So the next hop itself refuses a message that is only a little too large for it.
+        """
+        limit = self._size_limit(self._relaying.hop.extensions)
+        return min(limit + limit // 3 + 1024, self._options.max_message_size)
+
+    # The message
+
+    async def body(
+        self, envelope: Envelope, body: bytes, gone: Callable[[], bool]
+    ) -> Sequence[Reply]:
+        """Take the copies, send the original, then release or discard."""
+        return [await self._message(envelope, body, gone)]
+
+    async def _message(self, envelope: Envelope, body: bytes, gone: Callable[[], bool]) -> Reply:
+        # A small body costs one system call less together with its final dot.
+        small = len(body) <= SMALL_BODY
+        try:
+            hop = self._relaying.hop
+            if not small:
+                await hop.send_body(body)
+            taken = await self._taker.take(envelope, unstuffed(body))
+        except HopLost as lost:
+            return self._give_up(HOP_LOST, str(lost))
+        except TakeRefused as refused:
+            return self._give_up(NO_STORAGE, str(refused))
+        if gone():
+            await self._taker.discard(taken)
+            return self._give_up(HOP_LOST, "the MTA closed the connection before its reply")
+        return await self._final_dot(hop, taken, body if small else b"")
+
+    async def _final_dot(self, hop: HopConnection, taken: Taken, unsent: bytes) -> Reply:
+        try:
+            answer = await hop.finish(unsent)
+        except HopLost as lost:
+            # The next hop may have the message or not; the MTA keeps it and tries again, and
+            # the original may then arrive twice (RFC 1047). The next try brings its own copy.
+            await self._taker.discard(taken)
+            return self._give_up(HOP_LOST, str(lost))
+        if answer.positive:
+            self._taker.release(taken)
+            self._counters.originals_passed += 1
+        else:
+            await self._taker.discard(taken)
+            if not answer.refused:
+                return self._give_up(HOP_LOST, f"next hop answered final dot with {answer.text}")
+            self._counters.originals_refused += 1
+        self._relaying.end()
+        return answer
+
+    def _give_up(self, answer: Reply, reason: str) -> Reply:
+        """Refuse the message for now, before anyone but the MTA is responsible for it."""
+        self._log.warning(f"Message not accepted, MTA will retry: {reason}")
+        self._counters.originals_refused += 1
+        self._relaying.drop()
+        return answer
+
+    # Ending
+
+    async def reset(self) -> None:
+        """Reset the transaction at the next hop too."""
+        await self._relaying.reset()
+
+    def abandon(self) -> None:
+        """Close the connection to the next hop amid the transaction, which ends it there."""
+        self._relaying.drop()
+
+    def failed(self, error: Exception) -> None:
+        """Log a fault of our own."""
+        self._log.error(f"Content filter session failed: {error!r}")

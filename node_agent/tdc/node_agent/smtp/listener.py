@@ -1,0 +1,107 @@
+"""Listens for SMTP clients, owns the task of each session, and stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
+
+from tdc.node_agent.smtp.connection import RECEIVE_BUFFER, ServerConnection
+
+BACKLOG = 1024
+ABORT_TIMEOUT = 5.0  # seconds a session is given to end once its connection is closed
+
+
+class Served(Protocol):
+    """What the listener runs for each connection."""
+
+    async def run(self) -> None:
+        """Serve until the connection ends; every fault ends in here."""
+        ...
+
+    def stop(self) -> None:
+        """End soon: after the transaction under way, if there is one."""
+        ...
+
+    def abort(self) -> None:
+        """End now; a transaction under way is given up."""
+        ...
+
+
+class Listener:
+    """One listening socket. `new_session` makes what serves a connection.
+
+    The task group in which the sessions run is entered by `start` and left by `stop`. A session
+    that raises all the same is a fault of ours: the group then ends the task that called `start`.
+    """
+
+    def __init__(self, new_session: Callable[[ServerConnection], Served]) -> None:
+        self._new_session = new_session
+        self._sessions: dict[Served, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """The number of sessions under way."""
+        return len(self._sessions)
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to listen; raises OSError. `port` 0 lets the system choose."""
+        buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: ServerConnection(buffer, self._opened), host, port, backlog=BACKLOG
+        )
+        self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+
+    async def stop(self, patience: float) -> int:
+        """Take no new connection, and end each session; the number that had to be aborted.
+
+        Transactions under way are given `patience` seconds.
+        """
+        if self._server is None:
+            return 0
+        self._server.close()
+        for _ in range(3):  # connections just accepted become sessions
+            await asyncio.sleep(0)
+        for session in self._sessions:
+            session.stop()
+        aborted = 0
+        try:
+            await self._ended_within(patience)
+            aborted = len(self._sessions)
+        finally:
+            for session in self._sessions:
+                session.abort()
+            await self._ended_within(ABORT_TIMEOUT)
+            for task in self._sessions.values():
+                task.cancel()
+            self._tasks = None
+            await self._stack.aclose()
+        return aborted
+
+    async def _ended_within(self, seconds: float) -> None:
+        if self._sessions:
+            await asyncio.wait(list(self._sessions.values()), timeout=seconds)
+
+    def _opened(self, connection: ServerConnection) -> None:
+        if self._tasks is None:  # it came while we stopped
+            connection.abort()
+            return
+        session = self._new_session(connection)
+        task = self._tasks.create_task(self._run(session), name="SMTP session")
+        self._sessions[session] = task
+
+    async def _run(self, session: Served) -> None:
+        try:
+            await session.run()
+        finally:
+            del self._sessions[session]

@@ -1,0 +1,384 @@
+"""The server's half of an SMTP session (RFC 5321), over any `Backend`.
+
+The session is always in one `State` (`session_state.py`). MAIL, RCPT and DATA are not answered as
+they come: they gather in `_pending` and are settled together once the client waits for us, so
+that what it pipelined (RFC 2920) reaches the backend in one piece. State follows the commands as
+they come and is corrected by the replies: MAIL opens a transaction at once, its refusal ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from tdc.node_agent.smtp.backend import Backend, PendingCommand, Unavailable
+from tdc.node_agent.smtp.commands import (
+    BadCommand,
+    Mail,
+    client_address,
+    parse_mail,
+    parse_recipient,
+    parse_xforward,
+)
+from tdc.node_agent.smtp.connection import PeerGone, PeerSilent, ServerConnection
+from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
+from tdc.node_agent.smtp.replies import Reply, reply
+from tdc.node_agent.smtp.session_state import State, out_of_order
+from tdc.shared.mail.envelope import Envelope
+
+MAX_ERRORS = 20  # refusals of our own in one session
+MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
+
+TIMED_OUT = reply("421 4.4.2 Timeout")
+STOPPING = reply("421 4.3.2 Service shutting down, try again later")
+FAILED = reply("421 4.3.0 Internal error")
+TOO_MANY_ERRORS = reply("421 4.7.0 Too many errors")
+TOO_MANY_RECIPIENTS = reply("452 4.5.3 Too many recipients")
+TOO_LARGE = reply("552 5.3.4 Message too large")
+NOT_IMPLEMENTED = reply("502 5.5.1 Command not implemented")
+CUT_OFF = reply("502 5.5.1 Command not implemented, closing")
+UNKNOWN_COMMAND = reply("500 5.5.2 Command not recognized")
+LINE_TOO_LONG = reply("500 5.5.2 Line too long")
+BARE_LINE_FEED = reply("500 5.5.2 A command ends in CR LF")
+EMPTY_COMMAND = reply("500 5.5.2 Empty command")
+WHO_KNOWS = reply("252 2.1.5 Send a message to find out")
+OK = reply("250 2.0.0 Ok")
+BYE = reply("221 2.0.0 Bye")
+XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
+OTHER_VERBS = frozenset((b"STARTTLS", b"AUTH", b"EXPN", b"HELP", b"TURN", b"ETRN", b"XCLIENT"))
+OTHER_PROTOCOLS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Limits of a session; times are seconds.
+
+    `command_timeout` is the wait for the next command (RFC 5321 4.5.3.2.7), `block_timeout` for
+    the next part of a message (4.5.3.2.5), `message_timeout` for a message in all.
+    """
+
+    hostname: str
+    max_recipients: int
+    command_timeout: float
+    block_timeout: float
+    message_timeout: float
+
+
+class ServerSession:
+    """One session. `run` serves it; `stop` and `abort` may be called meanwhile."""
+
+    __slots__ = (
+        "_asked", "_backend", "_connection", "_errors", "_junk", "_loop", "_mail", "_options",
+        "_pending", "_recipients", "_state", "_stop_wanted", "_xforward",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection: ServerConnection, backend: Backend, options: ServerOptions
+    ) -> None:
+        self._connection = connection
+        self._backend = backend
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._state = State.CONNECTED
+        self._stop_wanted = False
+        self._errors = 0
+        self._junk = 0
+        self._pending: list[PendingCommand] = []
+        self._mail: Mail | None = None  # once accepted
+        self._recipients: list[str] = []  # accepted ones
+        self._asked = 0  # recipients accepted or pending
+        self._xforward: dict[str, bytes] = {}  # for the next message
+
+    # Called by the listener
+
+    async def run(self) -> None:
+        """Serve until the session ends."""
+        try:
+            refusal = self._backend.admit(self._connection.peer)
+            if refusal is None:
+                self._connection.say(reply(f"220 {self._options.hostname} ESMTP"))
+                await self._serve()
+            else:
+                self._connection.say(refusal)
+        except PeerGone:
+            pass
+        except PeerSilent:
+            self._connection.say(TIMED_OUT)
+        except Exception as error:  # a fault of ours must not end as a silent hang
+            self._backend.failed(error)
+            self._connection.say(FAILED)
+        finally:
+            self._backend.abandon()
+            self._connection.close()
+
+    def stop(self) -> None:
+        """End the session, after the transaction under way if there is one."""
+        self._stop_wanted = True
+        if not self._in_transaction:
+            self._connection.wake()
+
+    def abort(self) -> None:
+        """End the session now."""
+        self._backend.abandon()
+        self._connection.abort()
+
+    @property
+    def _in_transaction(self) -> bool:
+        return self._state is State.TRANSACTION or self._state is State.CONTENT
+
+    # Commands
+
+    async def _serve(self) -> None:
+        connection, timeout = self._connection, self._options.command_timeout
+        deadline = self._loop.time() + timeout
+        while self._state is not State.CLOSING:
+            line = self._next_line()
+            if line is not None:
+                if line:
+                    await self._command(line)
+                deadline = self._loop.time() + timeout
+                continue
+            if not await self._settled():
+                return
+            connection.flush()
+            if self._stop_wanted and not self._in_transaction:
+                connection.say(STOPPING)
+                return
+            await connection.more(timeout, until=deadline)
+        await self._settled()
+
+    def _next_line(self) -> bytes | None:
+        """The next command line; None if it has not come, empty if it was refused here."""
+        try:
+            line = self._connection.inbound.line()
+        except LineTooLong:
+            self._refuse(LINE_TOO_LONG)
+            return b""
+        except BareLineFeed:
+            self._refuse(BARE_LINE_FEED)
+            return b""
+        if line == b"":
+            self._refuse(EMPTY_COMMAND)
+        return line
+
+    async def _command(self, line: bytes) -> None:
+        verb = line.split(b" ", 1)[0].upper()
+        serve = _GATHERED.get(verb)
+        if serve is not None:
+            await serve(self, line)
+        elif (serve := _ALONE.get(verb)) is not None:
+            if await self._settled():
+                await serve(self, line)
+        elif verb in OTHER_VERBS:
+            self._refuse(NOT_IMPLEMENTED)
+        elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):
+            # What follows is content, not commands (RFC 3030; a cross-protocol attack).
+            if await self._settled():
+                self._close_with(CUT_OFF)
+        else:
+            self._refuse(UNKNOWN_COMMAND)
+
+    async def _ehlo(self, line: bytes) -> None:
+        await self._hello(line, extended=True)
+
+    async def _helo(self, line: bytes) -> None:
+        await self._hello(line, extended=False)
+
+    async def _hello(self, line: bytes, *, extended: bool) -> None:
+        if not line[5:].strip():
+            self._refuse(reply(f"501 5.5.4 Syntax: {'EHLO' if extended else 'HELO'} hostname"))
+            return
+        await self._backend.reset()
+        try:
+            offered = await self._backend.hello(extended=extended)
+        except Unavailable as unavailable:
+            self._close_with(unavailable.reply)
+            return
+        lines = [self._options.hostname]
+        if extended:
+            lines += ["PIPELINING", *offered, XFORWARD_OFFER]
+        text = "".join(f"250-{word}\r\n" for word in lines[:-1]) + f"250 {lines[-1]}\r\n"
+        self._connection.say(Reply(250, text.encode("ascii")))
+        self._end_transaction(State.READY)
+
+    async def _mail_from(self, line: bytes) -> None:
+        if self._out_of_order(b"MAIL"):
+            return
+        try:
+            self._pending.append(PendingCommand(line, mail=parse_mail(line)))
+        except BadCommand as bad:
+            self._refuse(reply(str(bad)))
+            return
+        self._state = State.TRANSACTION
+        self._junk = 0
+
+    async def _rcpt_to(self, line: bytes) -> None:
+        if self._out_of_order(b"RCPT"):
+            return
+        try:
+            command = PendingCommand(line, recipient=parse_recipient(line))
+        except BadCommand as bad:
+            self._refuse(reply(str(bad)))
+            return
+        if self._asked >= self._options.max_recipients:
+            self._refuse(TOO_MANY_RECIPIENTS)
+            return
+        self._pending.append(command)
+        self._asked += 1
+
+    async def _data(self, line: bytes) -> None:
+        if len(line) > 4 and line[4:].strip():
+            self._refuse(reply("501 5.5.4 Syntax: DATA"))
+            return
+        if self._out_of_order(b"DATA"):
+            return
+        self._pending.append(PendingCommand(line))
+        await self._settled()
+        if self._state is State.CONTENT:
+            self._connection.flush()
+            await self._content()
+
+    async def _rset(self, line: bytes) -> None:
+        await self._backend.reset()
+        connected = self._state is State.CONNECTED
+        self._end_transaction(State.CONNECTED if connected else State.READY)
+        self._answer_idle(OK)
+
+    async def _noop(self, line: bytes) -> None:
+        self._answer_idle(OK)
+
+    async def _vrfy(self, line: bytes) -> None:
+        self._answer_idle(WHO_KNOWS)
+
+    async def _quit(self, line: bytes) -> None:
+        self._close_with(BYE)
+
+    async def _xforward_command(self, line: bytes) -> None:
+        if self._out_of_order(b"XFORWARD"):
+            return
+        try:
+            self._xforward.update(parse_xforward(line))
+        except BadCommand as bad:
+            self._refuse(reply(str(bad)))
+            return
+        self._answer_idle(OK)
+
+    # The transaction
+
+    async def _settled(self) -> bool:
+        """Settle what is pending; False if the session is over, as it is after a 421."""
+        if self._pending:
+            self._connection.flush()  # what is answered must not wait for the backend
+            pending, self._pending = self._pending, []
+            asked = [command for command in pending if command.answer is None]
+            replies = iter(await self._backend.settle(asked, self._xforward))
+            answers = [command.answer or self._apply(command, next(replies)) for command in pending]
+            lost = self._backend.lost is not None
+            if lost or self._mail is None:
+                self._end_transaction(State.LOST if lost else State.READY)
+            for answer in answers:
+                self._connection.say(answer)
+                if answer.code == 421:
+                    self._state = State.CLOSING
+                    break
+        return self._state is not State.CLOSING
+
+    def _apply(self, command: PendingCommand, answer: Reply) -> Reply:
+        if command.is_data:
+            if answer.code == 354:
+                self._state = State.CONTENT
+        elif answer.refused:
+            self._asked -= command.recipient is not None
+        elif command.recipient is not None:
+            self._recipients.append(command.recipient)
+        else:
+            self._mail = command.mail
+        return answer
+
+    async def _content(self) -> None:
+        connection, limit = self._connection, self._backend.body_limit
+        latest = self._loop.time() + self._options.message_timeout
+        try:
+            while (body := connection.inbound.body(limit)) is None:
+                await connection.more(self._options.block_timeout, until=latest)
+        except BodyTooLarge:
+            self._backend.abandon()
+            answers: Sequence[Reply] = (TOO_LARGE,)
+        else:
+            answers = await self._backend.body(self._envelope(), body, lambda: connection.gone)
+        self._end_transaction(State.LOST if self._backend.lost else State.READY)
+        for answer in answers:
+            connection.say(answer)
+            if answer.code == 421:
+                self._state = State.CLOSING
+
+    def _envelope(self) -> Envelope:
+        mail = self._mail
+        assert mail is not None
+        return Envelope(
+            mail.sender,
+            tuple(self._recipients),
+            mail.smtputf8,
+            mail.body,
+            client_address(self._xforward),
+        )
+
+    def _end_transaction(self, state: State) -> None:
+        self._state = state
+        self._mail = None
+        self._recipients = []
+        self._asked = 0
+        if self._xforward:
+            self._xforward = {}
+
+    # Replies of our own
+
+    def _out_of_order(self, verb: bytes) -> bool:
+        """Refuse a command that the state does not allow."""
+        refusal = out_of_order(verb, self._state, self._backend.lost)
+        if refusal is None:
+            return False
+        self._refuse(refusal)
+        return True
+
+    def _refuse(self, answer: Reply) -> None:
+        """Refuse a command without asking the backend; after those that await their reply."""
+        self._errors += answer.permanent
+        if self._errors > MAX_ERRORS:
+            answer = TOO_MANY_ERRORS
+            self._state = State.CLOSING
+        if self._pending:
+            self._pending.append(PendingCommand(answer=answer))
+        else:
+            self._connection.say(answer)
+
+    def _answer_idle(self, answer: Reply) -> None:
+        """Answer a command that does nothing: it costs us, and may come without end."""
+        self._junk += 1
+        if self._junk > MAX_JUNK:
+            self._close_with(TOO_MANY_ERRORS)
+        else:
+            self._connection.say(answer)
+
+    def _close_with(self, answer: Reply) -> None:
+        self._connection.say(answer)
+        self._state = State.CLOSING
+
+
+_Serve = Callable[[ServerSession, bytes], Awaitable[None]]
+_GATHERED: dict[bytes, _Serve] = {
+    b"MAIL": ServerSession._mail_from,
+    b"RCPT": ServerSession._rcpt_to,
+    b"DATA": ServerSession._data,
+}
+_ALONE: dict[bytes, _Serve] = {
+    b"EHLO": ServerSession._ehlo,
+    b"HELO": ServerSession._helo,
+    b"RSET": ServerSession._rset,
+    b"NOOP": ServerSession._noop,
+    b"QUIT": ServerSession._quit,
+    b"VRFY": ServerSession._vrfy,
+    b"XFORWARD": ServerSession._xforward_command,
+}
+"""What is pending is settled before one of these; if that ends the session, it is not served."""

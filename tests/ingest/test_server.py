@@ -1,0 +1,205 @@
+"""The server's half by itself: a second backend stands on it, without relay, pool or take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from tdc.node_agent.smtp.backend import Backend, PendingCommand
+from tdc.node_agent.smtp.listener import Listener
+from tdc.node_agent.smtp.replies import Reply, reply
+from tdc.node_agent.smtp.server import ServerOptions, ServerSession
+from tdc.node_agent.smtp.session_state import OUT_OF_ORDER, State
+from tdc.shared.mail.envelope import Envelope
+
+from tests.stage.filter_dialogue import Side, connected
+
+OPTIONS = ServerOptions("box.example", 3, 5.0, 5.0, 10.0)
+
+
+class Mailbox:
+    """Answers for itself and keeps what came: what a copy listener would be."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[Envelope, bytes]] = []
+        self.batches: list[int] = []
+        self.faults: list[Exception] = []
+        self.for_each_recipient = False
+        self.lost: Reply | None = None
+        self.body_limit = 10_000
+
+    def admit(self, peer: str) -> Reply | None:
+        return None if peer == "127.0.0.1" else reply("554 5.7.1 No")
+
+    async def hello(self, *, extended: bool) -> Sequence[str]:
+        return ("8BITMIME",) if extended else ()
+
+    async def settle(
+        self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]
+    ) -> Sequence[Reply]:
+        self.batches.append(len(commands))
+        return [await self._answer(command) for command in commands]
+
+    async def _answer(self, command: PendingCommand) -> Reply:
+        if command.line.endswith(b"<fault@b.example>"):
+            raise ZeroDivisionError
+        if command.line.endswith(b"<lost@b.example>"):
+            self.lost = reply("451 4.4.2 Lost")
+        elif command.mail is not None:
+            self.lost = None
+        if command.line.endswith(b"<no@b.example>"):
+            return reply("550 5.1.1 No")
+        return reply("354 Go") if command.is_data else reply("250 2.1.0 Ok")
+
+    async def body(
+        self, envelope: Envelope, body: bytes, gone: Callable[[], bool]
+    ) -> Sequence[Reply]:
+        self.kept.append((envelope, body))
+        if self.for_each_recipient:  # as LMTP has it, RFC 2033 section 4.2
+            return [reply(f"250 2.0.0 {name}") for name in envelope.recipients]
+        return [reply("250 2.0.0 Kept")]
+
+    async def reset(self) -> None:
+        self.lost = None
+
+    def abandon(self) -> None:
+        return None
+
+    def failed(self, error: Exception) -> None:
+        self.faults.append(error)
+
+
+@asynccontextmanager
+async def session(box: Mailbox) -> AsyncIterator[Side]:
+    backend: Backend = box
+    listener = Listener(lambda connection: ServerSession(connection, backend, OPTIONS))
+    await listener.start("127.0.0.1", 0)
+    try:
+        mta = await connected(listener.port)
+        await mta.expect("220 box.example ESMTP")
+        async with asyncio.timeout(5):
+            yield mta
+    finally:
+        assert await listener.stop(1.0) == 0
+
+
+async def hello(mta: Side) -> None:
+    await mta.send("EHLO x")
+    while (await mta.reader.readline())[3:4] == b"-":
+        pass
+
+
+async def test_a_backend_that_keeps_mail_needs_nothing_of_the_filter() -> None:
+    box = Mailbox()
+    async with session(box) as mta:
+        await mta.send("EHLO x")
+        for line in ("box.example", "PIPELINING", "8BITMIME"):
+            await mta.expect(f"250-{line}")
+        await mta.expect("250 XFORWARD *")
+        await mta.send(
+            "MAIL FROM:<a@b.example>\r\nRCPT TO:<no@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA"
+        )
+        for code in ("250", "550", "250", "354"):
+            await mta.expect(f"{code} *")
+        await mta.send("..x\r\n.\r\nQUIT")
+        await mta.expect("250 2.0.0 Kept")
+        await mta.expect("221 2.0.0 Bye")
+        await mta.expect_closed()
+    assert box.kept == [(Envelope("a@b.example", ("c@d.example",)), b"..x\r\n")]
+    assert box.batches == [4]  # what was pipelined is settled in one piece
+
+
+async def test_a_backend_may_answer_the_content_once_for_each_recipient() -> None:
+    box = Mailbox()
+    box.for_each_recipient = True
+    async with session(box) as mta:
+        await hello(mta)
+        await mta.send("MAIL FROM:<>\r\nRCPT TO:<one@x>\r\nRCPT TO:<two@x>\r\nDATA\r\n.\r\nNOOP")
+        for line in ("250 *", "250 *", "250 *", "354 *", "250 2.0.0 one@x", "250 2.0.0 two@x"):
+            await mta.expect(line)
+        await mta.expect("250 2.0.0 Ok")
+
+
+async def test_what_follows_a_lost_transaction_is_refused_for_now_until_the_next_mail() -> None:
+    box = Mailbox()
+    async with session(box) as mta:
+        await hello(mta)
+        await mta.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<lost@b.example>")
+        await mta.expect("250 *")
+        await mta.expect("250 *")
+        await mta.send("RCPT TO:<c@d.example>\r\nDATA\r\nMAIL FROM:<a@b.example>\r\nRSET\r\nDATA")
+        for code in ("451", "451", "250", "250", "503"):
+            await mta.expect(f"{code} *")
+    assert box.kept == []
+
+
+async def test_nothing_is_said_after_a_421() -> None:
+    box = Mailbox()
+    async with session(box) as mta:
+        await hello(mta)
+        await mta.send("MAIL FROM:<fault@b.example>\r\nRCPT TO:<c@d.example>\r\nQUIT")
+        await mta.expect("421 4.3.0 Internal error")
+        await mta.expect_closed()
+    assert [type(fault) for fault in box.faults] == [ZeroDivisionError]
+
+
+class Faulty:
+    """Breaks the promise that every fault ends in the session."""
+
+    async def run(self) -> None:
+        raise ZeroDivisionError
+
+    def stop(self) -> None:
+        return None
+
+    def abort(self) -> None:
+        return None
+
+
+async def test_a_session_that_raises_ends_the_task_that_serves() -> None:
+    """A supervisor starts the agent again, where a silent fault would go on losing sessions."""
+    listener = Listener(lambda _: Faulty())
+
+    async def serve() -> None:
+        await listener.start("127.0.0.1", 0)
+        try:
+            mta = await connected(listener.port)
+            await asyncio.sleep(5)
+            await mta.close()
+        finally:
+            await listener.stop(1.0)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(serve(), 4)
+    assert raised.group_contains(ZeroDivisionError)
+
+
+# What brings a session into a state.
+REACHED = {
+    State.CONNECTED: "",
+    State.READY: "EHLO x\r\n",
+    State.TRANSACTION: "EHLO x\r\nMAIL FROM:<a@b.example>\r\n",
+}
+COMMANDS = {
+    b"MAIL": "MAIL FROM:<a@b.example>\r\n",
+    b"RCPT": "RCPT TO:<c@d.example>\r\n",
+    b"DATA": "DATA\r\n",
+    b"XFORWARD": "XFORWARD NAME=x\r\n",
+    b"RSET": "RSET\r\n",
+}
+
+
+@pytest.mark.parametrize("state", REACHED, ids=lambda state: state.name)
+@pytest.mark.parametrize("verb", COMMANDS, ids=lambda verb: verb.decode())
+async def test_a_command_is_refused_exactly_where_the_table_says(verb: bytes, state: State) -> None:
+    refusal = OUT_OF_ORDER.get((verb, state))
+    content = ".\r\n" if verb == b"DATA" and refusal is None else ""
+    async with session(Mailbox()) as mta:
+        await mta.send(REACHED[state] + COMMANDS[verb] + content + "QUIT")
+        text = await mta.reader.read()
+    if refusal is None:
+        assert b"\r\n5" not in text
+    else:
+        assert refusal.raw in text
