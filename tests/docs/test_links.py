@@ -29,6 +29,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in _anchors(linked), target
 
 
+@pytest.mark.parametrize("tree", ["manager", "node_agent", "shared", "proto", "tests"])
+def test_no_comment_cites_a_document_that_a_clone_does_not_have(tree: str) -> None:
+    """Only pages in docs/ are cited, and those that are cited exist."""
+    files = [path for path in (ROOT / tree).rglob("*") if path.suffix in {".py", ".proto", ".sql"}]
+    assert files
+    for path in files:
+        text = path.read_text("utf-8")
+        assert not re.findall(r"\b[A-Z][A-Z-]{4,}(?:\.md)?,? section \d", text), path
+        for name in re.findall(r"\bdocs/(\w[\w/-]*)", text):
+            assert list((ROOT / "docs").glob(f"{name}*")), f"{path}: docs/{name}"
+
+
 @pytest.mark.parametrize("page", NAMING, ids=lambda page: page.name)
 def test_every_file_of_a_program_that_a_page_names_exists(page: Path) -> None:
     """`manager/levels/plan.py` stands for manager/tdc/manager/levels/plan.py."""
