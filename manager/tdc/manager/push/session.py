@@ -38,7 +38,7 @@ LAST_MESSAGE = 1.0
 class End(Enum):
     """Why a stream ended."""
 
-    LEFT = "the agent closed the stream"
+    LEFT = "the agent disconnected"
     DEAD = "agent stopped responding"
     FAULT = "the agent broke the protocol"
     REPLACED = "another stream of the same machine was opened"
