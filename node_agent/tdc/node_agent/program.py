@@ -13,15 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
+from tdc.node_agent.ingest.smtp_filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
 from tdc.node_agent.serve import serve_until_signal
+from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.version import VERSION
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+_SENTENCES = (SpoolError, FilterUnavailable)
+"""What can end the agent and says itself what happened and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -104,7 +109,8 @@ def _log_failure(log: TdcLog, error: BaseException) -> None:
         for each in error.exceptions:
             _log_failure(log, each)
     else:
-        log.error(f"the agent ends: {type(error).__name__}: {error}")
+        known = isinstance(error, _SENTENCES)  # others are faults of ours: their class helps
+        log.error(f"the agent ends: {'' if known else f'{type(error).__name__}: '}{error}")
 
 
 if __name__ == "__main__":
