@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from tdc.node_agent.ingest.smtp_filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
@@ -24,9 +23,6 @@ from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.version import VERSION
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
-
-_SENTENCES = (SpoolError, FilterUnavailable)
-"""What can end the agent and says itself what happened and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -109,8 +105,9 @@ def _log_failure(log: TdcLog, error: BaseException) -> None:
         for each in error.exceptions:
             _log_failure(log, each)
     else:
-        known = isinstance(error, _SENTENCES)  # others are faults of ours: their class helps
-        log.error(f"the agent ends: {'' if known else f'{type(error).__name__}: '}{error}")
+        # A spool's error is a sentence for operators; of an unforeseen one, the class helps us.
+        name = "" if isinstance(error, SpoolError) else f"{type(error).__name__}: "
+        log.error(f"the agent ends: {name}{error}")
 
 
 if __name__ == "__main__":
