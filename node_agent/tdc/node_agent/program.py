@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tdc-agent", description="The agent of one gateway.")
-    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     joining = verbs.add_parser("enrol", help="get this machine's certificate with a join token")
     joining.add_argument("--manager", required=True, help="host:port of the enrolment port")
