@@ -103,6 +103,15 @@ def test_problems_refuse_the_commit_and_are_named(
     assert not planned.asked("MakeCommit")
 
 
+def test_the_problem_of_a_level_begins_with_the_level(tdc: Tdc, planned: ScriptedManager) -> None:
+    """It is on no machine, so no machine is named."""
+    plan = samples.disable_plan()
+    plan.problems.add(setting="intake_address", reason="cluster emea: it is one of your own")
+    planned.answers["MakePlan"] = plan
+    run = tdc(*DISABLE, "--dry-run")
+    assert "\n  cluster emea: it is one of your own" in run.out
+
+
 def test_setting_what_is_there_already_is_no_commit(tdc: Tdc, planned: ScriptedManager) -> None:
     """No question, no commit, done."""
     planned.answers["MakePlan"] = samples.empty_plan()

@@ -29,6 +29,15 @@ async def test_unknown_names_are_told_with_the_nearest_that_exist(api: Api) -> N
         await api.changes.GetCommit(operators_pb2.GetCommitRequest(revision=9))
 
 
+async def test_without_any_cluster_it_says_how_to_begin(api: Api) -> None:
+    """Not that the group is unknown: on a new manager, nothing is known."""
+    for edit in (add_machine("mx1", "Main_Group"), add_group("branch")):
+        async with refused(STATUS.NOT_FOUND, "there are no clusters yet", "tdc cluster create"):
+            await api.plan(edit)
+    async with refused(STATUS.NOT_FOUND, "there are no clusters yet"):
+        await api.enabled("mx1")
+
+
 async def test_a_name_in_two_clusters_must_be_said_with_its_cluster(api: Api) -> None:
     for cluster in ("east", "west"):
         await api.create_cluster(cluster)

@@ -1,4 +1,4 @@
-"""The disable rule, clause by clause: what changes, and what must not (DESIGN section 3)."""
+"""The disable rule, clause by clause: what changes, and what must not (docs/decisions/0005)."""
 
 from __future__ import annotations
 

@@ -161,6 +161,7 @@ REFUSED: list[tuple[str, object, str]] = [
         "policy 'p': action 'scan' must be one of no-scan, default, c",
     ),
     ("policies", policy(action=["no-scan"]), "action"),
+    ("policies", policy(action=None), "policy 'p': action is missing: it must be one of no-scan"),
     ("policies", policy(name=""), "not a valid policy name"),
     ("policies", policy(name="<b>"), "not a valid policy name"),
     (

@@ -186,6 +186,7 @@ async def test_two_agents_do_not_share_a_spool(tmp_path: Path) -> None:
         async with program(path) as second:
             code, said = await ended(second)
         assert code == 1
+        assert f"the agent ends: the spool {tmp_path}/state/spool is in use" in said
         assert str(first["pid"]) in said
         assert "Traceback" not in said
 

@@ -234,7 +234,9 @@ def _from_file(path: Path) -> Iterator[_Given]:
     for name, raw in content.items():
         place = f"{path}{_line_of(name, text)}"
         if name not in _FIELDS:
-            raise OptionsError(f"{place}: unknown option {name}; known are {', '.join(_FIELDS)}")
+            raise OptionsError(
+                f"{place}: unknown option {name}; valid options are {', '.join(_FIELDS)}"
+            )
         # A path in the file means a place beside the file, wherever the manager is started.
         yield _Given(place, name, raw, path.parent, typed=True)
 

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
 
@@ -29,6 +30,8 @@ from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals
 
 log = logging.getLogger(__name__)
+
+DISTRIBUTION = "threat-defense-connector"
 
 _REFUSALS = (
     AlreadySetUp,
@@ -50,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="tdc-manager", description="The manager of Threat Defense Connectors."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     init = verbs.add_parser("init", help="make the data folder, the CA and the first operator")
     init.add_argument(

@@ -166,7 +166,8 @@ def read_options(path: Path) -> AgentOptions:
     try:
         return msgspec.convert(content, AgentOptions, dec_hook=_path(path.parent))
     except msgspec.ValidationError as error:
-        raise AgentOptionsError(f"{path}{_line_of(text, str(error))}: {error}") from None
+        place = f"{path}{_line_of(text, str(error))}"
+        raise AgentOptionsError(f"{place}: {_in_toml_words(str(error))}") from None
 
 
 def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
@@ -198,6 +199,13 @@ def _path(folder: Path) -> Any:
         return folder / value
 
     return read
+
+
+def _in_toml_words(problem: str) -> str:
+    """A problem that msgspec found, in the words of docs/agent-toml.md: keys, not fields."""
+    problem = problem.replace("Object contains unknown field", "unknown key")
+    problem = problem.replace("Object missing required field", "missing key")
+    return re.sub(r" - at `\$\.([^`]+)`$", r" (at \1)", problem)
 
 
 def _line_of(text: str, problem: str) -> str:

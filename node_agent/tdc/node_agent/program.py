@@ -17,6 +17,7 @@ from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
 from tdc.node_agent.serve import serve_until_signal
+from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.version import VERSION
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tdc-agent", description="The agent of one gateway.")
-    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     joining = verbs.add_parser("enrol", help="get this machine's certificate with a join token")
     joining.add_argument("--manager", required=True, help="host:port of the enrolment port")
@@ -104,7 +105,9 @@ def _log_failure(log: TdcLog, error: BaseException) -> None:
         for each in error.exceptions:
             _log_failure(log, each)
     else:
-        log.error(f"the agent ends: {type(error).__name__}: {error}")
+        # A spool's error is a sentence for operators; of an unforeseen one, the class helps us.
+        name = "" if isinstance(error, SpoolError) else f"{type(error).__name__}: "
+        log.error(f"the agent ends: {name}{error}")
 
 
 if __name__ == "__main__":

@@ -139,12 +139,15 @@ def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
 
 
 def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:
-    """Problems; machines with the same problem share a line."""
+    """Problems; machines with the same problem share a line.
+
+    The reason of a level's own problem begins with the level.
+    """
     alike: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
         alike.setdefault((problem.setting, problem.reason), []).append(problem.machine)
     lines = [
-        Line(f"{' '.join(filter(None, [first_names(machines), setting]))}: {reason}", indent=2)
+        Line(f"{first_names(machines)} {setting}: {reason}" if any(machines) else reason, indent=2)
         for (setting, reason), machines in alike.items()
     ]
     return [Line("Problems:", "bold red"), *lines]

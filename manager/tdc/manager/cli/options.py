@@ -34,7 +34,12 @@ def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
     return [(f"{name}={choice}", row.help) for choice in choices if choice.startswith(value)]
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Name of the cluster, group or machine.", show_default=False
+    ),
+]
 AtLevel = Annotated[
     LevelWord,
     typer.Argument(metavar="LEVEL", help="cluster, group or machine.", show_default=False),

@@ -1,4 +1,4 @@
-"""A single etcd member of one's own: no server to set up, all data in one folder.
+"""A single etcd member that the manager runs: no server to set up, all data in one folder.
 
 The member listens on two sockets in a private folder, so it takes no port and is closed to other
 users of the machine (docs/decisions/0002-embedded-etcd.md). It starts and stops with this process;

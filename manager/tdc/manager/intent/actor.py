@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """What an operator is trusted with (DESIGN section 6); each role includes those below it."""
+    """What an operator is trusted with; each role includes those below it."""
 
     HELP_DESK = 1
     """Status and delivery: how machines do, and nothing of how they are set."""

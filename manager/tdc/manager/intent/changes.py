@@ -21,8 +21,8 @@ from tdc.manager.intent.errors import (
     UnknownRevision,
     UnreadableFleet,
 )
-from tdc.manager.intent.faults import faults_of
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.plan_faults import faults_of
 from tdc.manager.intent.targets import ChangeAsked, RestoreTo, target_of
 from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, TopologyChange
 from tdc.manager.levels.fleet import Cluster, new_cluster

@@ -1,4 +1,4 @@
-"""What kind of failure an error is, by whichever room it was raised: one table decides.
+"""What kind of failure an error is, whichever room raised it: one table decides.
 
 Rooms below `intent` have errors of their own, and adapters must not import those rooms. So an
 adapter asks here, and maps the few kinds to the codes of its protocol (gRPC status, HTTP status).
@@ -34,7 +34,7 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as a client hears of it. `unchanged`: it is certain that nothing was changed."""
+    """An error as a client sees it. `unchanged`: it is certain that nothing was changed."""
 
     kind: FailureKind
     sentence: str

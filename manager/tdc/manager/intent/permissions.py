@@ -1,4 +1,4 @@
-"""Who may do what: one row for each operation, and no operation without its row (DESIGN section 6).
+"""Who may do what: one row for each operation, and no operation without its row.
 
 The policy: deny by default. A room of `intent` is a class whose public methods are operations, each
 with a name (`@operation`). A name without a row below stops the start, and so does a row without an

@@ -84,7 +84,7 @@ class AgentSessions:
                 self._presence.taken_over(key, older.address, address)
             older.end(End.REPLACED)
         self._sessions[key] = session
-        ending = Ending(End.LEFT, "the connection broke")
+        ending = Ending(End.LEFT, End.LEFT.value)
         try:
             ending = await session.run(read, write)
         finally:

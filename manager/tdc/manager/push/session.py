@@ -38,7 +38,7 @@ LAST_MESSAGE = 1.0
 class End(Enum):
     """Why a stream ended."""
 
-    LEFT = "the agent closed the stream"
+    LEFT = "the agent disconnected"
     DEAD = "agent stopped responding"
     FAULT = "the agent broke the protocol"
     REPLACED = "another stream of the same machine was opened"
@@ -94,7 +94,7 @@ class Session:
             writing = group.create_task(self._writing(write), name="write")
             timing = group.create_task(self._keeping_time(), name="time")
             ending = await self._ended
-            if self._under_way:  # cut off amid a message, gRPC could not send the agent the reason
+            if self._under_way:  # cut off in a message, gRPC could not send the agent the reason
                 await asyncio.wait([writing], timeout=LAST_MESSAGE)
             for task in (reading, writing, timing):
                 task.cancel()

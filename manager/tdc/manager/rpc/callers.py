@@ -1,4 +1,4 @@
-"""Who may call which RPC: one row for each RPC, and no RPC without its row (DESIGN section 6).
+"""Who may call which RPC: one row for each RPC, and no RPC without its row.
 
 A row says what kind of caller the certificate must show. What an operator may *do* is not decided
 here: an operator's RPC names the operation of `intent` that it carries, and the operation checks

@@ -173,7 +173,7 @@ async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
         log.error("%s failed", method, exc_info=error)
         known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
     code, sentence = known.code, _fitting(known.details)
-    log.info("%s by %s: %s: %r", method, _caller.get("nobody known"), code.name, sentence)
+    log.info("%s by %s: %s: %r", method, _caller.get("an unknown caller"), code.name, sentence)
     await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
 
 

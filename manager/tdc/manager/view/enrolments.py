@@ -1,6 +1,6 @@
 """Which machines are enrolled, by the id of their valid enrolment.
 
-An enrolment that can't be read admits nobody: deny by default (DESIGN section 6).
+An enrolment that can't be read admits nobody: deny by default.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ MachineKey = tuple[str, str]
 """A machine of the installation: the name of its cluster, and its own."""
 
 SAY_WHICH = "name one (tdc: --cluster NAME)"
+NO_CLUSTER = "there are no clusters yet; create the first (tdc cluster create NAME)"
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
@@ -36,7 +37,7 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
             return clusters[name]
         raise UnknownName(_unknown("cluster", name, clusters))
     if not clusters:
-        raise UnknownName("there is no cluster yet; create one first")
+        raise UnknownName(NO_CLUSTER)
     if len(clusters) > 1:
         raise AmbiguousName(f"there are clusters {_listed(clusters)}: {SAY_WHICH}")
     return next(iter(clusters.values()))
@@ -63,6 +64,8 @@ def _find(
     cluster: str,
     entries: Callable[[Cluster], Mapping[str, Entry]],
 ) -> tuple[Cluster, Entry]:
+    if not clusters:
+        raise UnknownName(NO_CLUSTER)
     searched = [find_cluster(clusters, cluster)] if cluster else list(clusters.values())
     found = [(each, entries(each)[name]) for each in searched if name in entries(each)]
     if len(found) == 1:
@@ -81,8 +84,8 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown {kind} {name!r}; did you mean {', '.join(near)}?"
     if not names:
-        return f"unknown {kind} {name!r}; there is none yet"
-    return f"unknown {kind} {name!r}; known are {_listed(names)}"
+        return f"unknown {kind} {name!r}; there are no {kind}s yet"
+    return f"unknown {kind} {name!r}; existing {kind}s: {_listed(names)}"
 
 
 def _listed(names: Iterable[str], most: int = 10) -> str:

@@ -50,7 +50,7 @@ class WantedFleet(Protocol):
 
 
 class SyncState(StrEnum):
-    """The words that operators see (DESIGN section 2)."""
+    """The words that operators see (docs/glossary.md)."""
 
     IN_SYNC = "in sync"
     OUT_OF_SYNC = "out of sync"

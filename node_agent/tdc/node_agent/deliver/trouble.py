@@ -24,8 +24,9 @@ operator finds it. The sender of a report is the null sender, so a bounce would 
 **At least once.** The only proof of delivery is a 2yz reply to the end of the content. A missing
 reply after the end was sent proves nothing: the report is sent again with the same report id and
 counted as a possible duplicate, because a copy twice is better than none. For the same reason a
-fault amid the content is charged to the message and not to the host: were one message to kill
-every connection that carries it, moving on to the next host would let it stop the whole queue.
+fault in the middle of the content is charged to the message and not to the host: if one message
+kills every connection that carries it, moving on to the next host would let it stop the whole
+queue.
 
 The stages
 ==========

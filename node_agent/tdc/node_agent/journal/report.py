@@ -241,7 +241,7 @@ def _outer_subject(facts: HeaderFacts) -> str:
 
 
 def _text_part(copy: Copy, facts: HeaderFacts) -> bytes:
-    """One value on each line, CRLF, never folded (DOMAIN section 3)."""
+    """One value on each line, CRLF, never folded (docs/journal-report.md)."""
     # Recipient, not To, Cc or Bcc: those would mean that the headers can be trusted, and this mail
     # is from outside. The null sender is written as in SMTP: a line without a value looks like a
     # field that was forgotten.

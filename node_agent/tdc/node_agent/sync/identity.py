@@ -95,12 +95,16 @@ def load(folder: Path) -> Identity:
 
 
 def name_or_hostname(folder: Path, log: TdcLog) -> str:
-    """The machine's name in its certificate; without a usable one, logged, this host's name."""
+    """The machine's name in its certificate; without a usable one, this host's name.
+
+    Why the certificate is of no use, the settings stream logs.
+    """
     try:
         return load(folder).machine
-    except (NotEnrolled, IdentityUnusable) as error:
-        log.error(f"{error}; mail flow continues with current settings")
-        return socket.gethostname()
+    except (NotEnrolled, IdentityUnusable):
+        name = socket.gethostname()
+        log.warning(f"no usable certificate: this machine is called by its host name, {name}")
+        return name
 
 
 def save(folder: Path, identity: Identity) -> None:

@@ -204,7 +204,8 @@ def _policy(item: object) -> Policy:
         )
     try:
         if not isinstance(action, str) or action not in tuple(PolicyAction):
-            raise SettingError(f"action {_shown(action)} must be one of no-scan, default, custom")
+            given = "is missing: it" if action is None else _shown(action)
+            raise SettingError(f"action {given} must be one of no-scan, default, custom")
         return Policy(
             name=name,
             action=PolicyAction(action),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.shared.mail.address import domain_of, is_at_or_below
+from tdc.shared.settings.text import render
 from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
 
 
@@ -107,7 +108,8 @@ def _waits_are_ordered(values: Values) -> Iterator[Fault]:
     if initial > maximum:
         yield Fault(
             "retry.initial",
-            f"retry.initial ({initial} s) is longer than retry.maximum ({maximum} s)",
+            f"{_quoted(values, 'retry.initial')} is longer than "
+            f"{_quoted(values, 'retry.maximum')}; shorten it, or raise retry.maximum",
         )
 
 
@@ -116,8 +118,8 @@ def _lifetime_allows_a_retry(values: Values) -> Iterator[Fault]:
     if initial > lifetime:
         yield Fault(
             "retry.initial",
-            f"retry.initial ({initial} s) is longer than retry.lifetime ({lifetime} s); "
-            "no copy would be retried",
+            f"{_quoted(values, 'retry.initial')} is longer than "
+            f"{_quoted(values, 'retry.lifetime')}; no copy would be retried",
         )
 
 
@@ -127,8 +129,9 @@ def _largest_copy_fits(values: Values) -> Iterator[Fault]:
     if values["spool.when_full"] == "tempfail" and largest > room:
         yield Fault(
             "spool.max_bytes",
-            f"with spool.when_full = tempfail, a message of max_message_size ({largest} bytes) "
-            f"would wait for ever: it can never fit into the spool ({room} bytes)",
+            "with spool.when_full = tempfail, a message of "
+            f"{_quoted(values, 'max_message_size')} would wait for ever: it can never fit into "
+            f"{_quoted(values, 'spool.max_bytes')}",
         )
 
 
@@ -167,6 +170,11 @@ def _policies(values: Values) -> Iterator[Policy]:
     policies = values["policies"]
     if isinstance(policies, tuple):
         yield from (policy for policy in policies if isinstance(policy, Policy))
+
+
+def _quoted(values: Values, name: str) -> str:
+    """A setting and its value as people type it: ``retry.initial (2h)``."""
+    return f"{name} ({render(name, values[name])})"
 
 
 def _number(value: Value | None) -> int:

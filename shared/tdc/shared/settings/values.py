@@ -1,7 +1,7 @@
 """PURE. Frozen values of settings: what one level stores, and what is in force on a machine.
 
 A level's settings are sparse: a setting is *present* or *absent*, and ``enabled = false``
-present at a level is not the same as absent (DESIGN section 3). Nothing in this module looks
+present at a level is not the same as absent (docs/glossary.md). Nothing in this module looks
 up defaults or compares levels; that is `tdc.manager.levels.resolve`.
 """
 

@@ -11,6 +11,7 @@ import stat
 import sys
 import tomllib
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,13 @@ def test_what_can_not_run_ends_with_a_sentence_and_its_code(
     assert ended.value.code == code
     assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"tdc-manager {version('threat-defense-connector')}\n"
 
 
 @pytest.mark.parametrize("lost", ["ca.pem", "ca-key.pem"])
