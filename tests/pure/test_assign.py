@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.deliver.assign import (
@@ -37,6 +35,7 @@ LIMITS = st.builds(
     messages=st.integers(1, 5),
     idle=st.floats(1, 100),
     open_after=st.sampled_from([0.0, NOW + 5]),
+    probe_at=st.none(),
 )
 PROBES = st.none() | st.sampled_from([NOW - 1, NOW + 10])
 
@@ -45,7 +44,7 @@ PROBES = st.none() | st.sampled_from([NOW - 1, NOW + 10])
 def test_what_the_rules_never_do(
     waiting: int, lanes: list[Lane], limits: Limits, probe_at: float | None
 ) -> None:
-    actions = assign(waiting, lanes, replace(limits, probe_at=probe_at), NOW)
+    actions = assign(waiting, lanes, limits._replace(probe_at=probe_at), NOW)
     by_number = {one.number: one for one in lanes}
     sends = [one.number for one in actions if isinstance(one, SendNext)]
     closes = [one.number for one in actions if isinstance(one, CloseConnection)]
@@ -89,7 +88,7 @@ def test_nothing_is_opened_for_nothing(
 ) -> None:
     assert not any(
         isinstance(one, OpenConnection | SendNext)
-        for one in assign(0, lanes, replace(limits, probe_at=probe_at), NOW)
+        for one in assign(0, lanes, limits._replace(probe_at=probe_at), NOW)
     )
 
 
@@ -106,6 +105,6 @@ def test_a_busy_connection_takes_another_until_its_limit() -> None:
     busy = Lane(1, LaneState.BUSY, 2)
     assert takes_another(busy, limits, 2)
     assert not takes_another(Lane(1, LaneState.BUSY, 3), limits, 2)
-    assert not takes_another(busy, replace(limits, probe_at=NOW), 1)
+    assert not takes_another(busy, limits._replace(probe_at=NOW), 1)
     assert not takes_another(busy, limits, 3)
     assert not takes_another(Lane(1, LaneState.BUSY, 1, stale=True), limits, 1)

@@ -224,8 +224,8 @@ def test_an_end_between_two_reports_suggests_a_limit_unless_the_connection_was_i
 def test_a_further_connection_that_fails_holds_nothing_while_others_work(
     outcome: Outcome, standing: Standing
 ) -> None:
-    standing = replace(standing, stopping=False)
-    outcome = replace(outcome, verdict=Verdict.HOLD)
+    standing = standing._replace(stopping=False)
+    outcome = outcome._replace(verdict=Verdict.HOLD)
     enough = settle_unopened(HOST, outcome, standing, 3, SETTINGS, NOW)
     assert LimitConnections(3, 1_000.0 + BUSY_WAIT) in enough
     assert LogNoFurther("what to check") in enough
@@ -240,7 +240,7 @@ def test_a_further_connection_that_fails_holds_nothing_while_others_work(
 def test_a_stopping_agent_decides_nothing_about_a_destination(
     outcome: Outcome, standing: Standing, working: int
 ) -> None:
-    standing = replace(standing, stopping=True)
+    standing = standing._replace(stopping=True)
     assert settle_unopened(HOST, outcome, standing, working, SETTINGS, NOW) == ()
     assert returns_to_spool(standing)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class LaneState(StrEnum):
@@ -31,8 +32,7 @@ class LaneState(StrEnum):
     BUSY = "busy"
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """One connection as the rules see it.
 
     `number` is its DCID, `sent` the reports so far, `idle_since` is in seconds; `stale`: opened
@@ -54,8 +54,7 @@ class Lane:
         return Lane(self.number, LaneState.BUSY, self.sent + reports, self.idle_since, self.stale)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """`connections` at most, `messages` for each of them, `idle` seconds until one closes.
 
     No connection is opened before `open_after`. `probe_at` is when a destination on hold may be

@@ -161,4 +161,4 @@ class DestinationState:
 
     def replace_connections(self) -> None:
         """Have all connections replaced: they were opened under other settings."""
-        self.lanes = {number: replace(one, stale=True) for number, one in self.lanes.items()}
+        self.lanes = {number: one._replace(stale=True) for number, one in self.lanes.items()}

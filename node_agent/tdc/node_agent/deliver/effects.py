@@ -6,6 +6,7 @@ A copy gets exactly one `Fate`. An `Effect` is about its destination, the counte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tdc.node_agent.deliver.mx import Candidate
 
@@ -24,8 +25,7 @@ class Hold:
 # The fates of a copy
 
 
-@dataclass(frozen=True, slots=True)
-class MarkDelivered:
+class MarkDelivered(NamedTuple):
     """The intake has it: remove it from the spool."""
 
     mid: int
@@ -150,8 +150,7 @@ class LeaveOutSize:
     """Send MAIL without SIZE from now on."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogDelivered:
+class LogDelivered(NamedTuple):
     """The intake accepted the report on connection `number`."""
 
     mid: int

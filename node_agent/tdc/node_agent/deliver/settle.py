@@ -37,7 +37,7 @@ copies in hand return to the spool.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tdc.node_agent.deliver.effects import (
     BackToQueue,
@@ -81,8 +81,7 @@ BAD_HOST_WAIT = 60.0
 # What is looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the rules see of a destination.
 
     `connections` are those it has, `allowed` how many it may have; `refused_in_a_row` counts
@@ -96,8 +95,7 @@ class Standing:
     stopping: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EndedAttempt:
+class EndedAttempt(NamedTuple):
     """One copy's attempt that ended.
 
     The other fields describe the connection, if it sent anything: its DCID, the host, the
@@ -112,8 +110,7 @@ class EndedAttempt:
     was_idle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Now, by both clocks, and chance in [0, 1) for the hold's wait and for the copy's."""
 
     monotonic: float
@@ -122,8 +119,7 @@ class Moment:
     copy_jitter: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What to do, in order: the effects, then the copy's fate.
 
     `leaves`: the connection carries nothing more.

@@ -61,8 +61,9 @@ holding rather than bouncing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tdc.node_agent.smtp.dialogue import Stage
 from tdc.node_agent.smtp.replies import Reply
@@ -125,8 +126,7 @@ class Trouble:
     declared_size: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The meaning of how an attempt ended.
 
     `reason` is a short class of trouble, `check` what the operator should look at; for a
@@ -230,7 +230,7 @@ _FAULT_REASONS = {
 def judge(trouble: Trouble) -> Outcome:
     """Decide what one failure means; a positive reply is the delivery."""
     if trouble.reply is None:
-        return replace(_judge_fault(trouble), maybe_duplicate=trouble.may_be_taken)
+        return _judge_fault(trouble)._replace(maybe_duplicate=trouble.may_be_taken)
     if trouble.reply.positive:
         return accepted(trouble.reply)
     return _judge_reply(trouble, trouble.reply)
@@ -290,7 +290,7 @@ def in_a_row(outcome: Outcome, failures_before: int) -> Outcome:
     if failures_before < MANY_IN_A_ROW or outcome.verdict not in (Verdict.DEFER, Verdict.DEAD):
         return outcome
     check = f"{outcome.check} (more than {MANY_IN_A_ROW} messages in a row)"
-    return replace(outcome, verdict=Verdict.HOLD, check=check)
+    return outcome._replace(verdict=Verdict.HOLD, check=check)
 
 
 # What ends an attempt without a peer's trouble

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
 from itertools import islice
+from typing import NamedTuple
 
 LOOP_HEADER = "X-TDC-Loop"
 """Header of our journal reports, by which a machine knows its own (journal/loop.py)."""
@@ -50,8 +51,7 @@ class LoopLine:
     proof: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderFacts:
+class HeaderFacts(NamedTuple):
     """What the journal report and the loop check need of a header.
 
     `subject_raw` and `message_id_raw` are unfolded and stripped, empty if missing, of the first

@@ -13,9 +13,9 @@ import functools
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import NamedTuple
 
 from tdc.node_agent.journal.headers import LOOP_HEADER, HeaderFacts, read_headers
 from tdc.node_agent.journal.loop import Reporter, signed
@@ -36,8 +36,7 @@ _ENCODED_WORD_BYTES = 45  # 60 in base64: an encoded word has at most 75 (RFC 20
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What the intake must offer to accept the report as it is.
 
     `eight_bit`: 8BITMIME (RFC 6152). `binary`: CHUNKING and BINARYMIME (RFC 3030), for the
@@ -49,8 +48,7 @@ class Needs:
     smtputf8: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """A journal report in three pieces, to be sent one after the other.
 
     `content` is the copy's own bytes object (no second one is made); `size` is the sum, before
@@ -72,8 +70,7 @@ def new_report_id(random: bytes | None = None) -> str:
     return (secrets.token_bytes(16) if random is None else random).hex()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What both forms of a copy's report are made of; `needs` is what the plain form needs."""
 
     copy: Copy
