@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
+from tdc.node_agent.ingest.filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
@@ -105,8 +106,10 @@ def _log_failure(log: TdcLog, error: BaseException) -> None:
         for each in error.exceptions:
             _log_failure(log, each)
     else:
-        # A spool's error is a sentence for operators; of an unforeseen one, the class helps us.
-        name = "" if isinstance(error, SpoolError) else f"{type(error).__name__}: "
+        # These are sentences for operators; of an unforeseen error, the class helps us.
+        name = (
+            "" if isinstance(error, FilterUnavailable | SpoolError) else f"{type(error).__name__}: "
+        )
         log.error(f"the agent ends: {name}{error}")
 
 

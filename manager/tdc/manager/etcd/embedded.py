@@ -25,7 +25,7 @@ from tdc.manager.etcd.program import EtcdProgram, find_program
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 QUOTA = 4 * 1024**3
 """Bytes that the embedded member's database may take."""
@@ -93,7 +93,7 @@ class EmbeddedEtcd:
     def _warn(self, program: EtcdProgram) -> None:
         self.warning = program.warning
         if program.warning:
-            LOG.warning("%s", program.warning)
+            log.warning("%s", program.warning)
 
     # -- the folder ------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class EmbeddedEtcd:
             began = monotonic()
             if self._process is not None:
                 code = await self._ended(self._process)
-                LOG.error(
+                log.error(
                     "the embedded etcd ended (%s), restarting it; last words: %s (full log: %s)",
                     f"signal {-code}" if code < 0 else f"exit code {code}",
                     self._last_words(),
@@ -150,7 +150,7 @@ class EmbeddedEtcd:
             try:
                 await self._start(program)
             except EmbeddedError as error:
-                LOG.error("%s", error)
+                log.error("%s", error)
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         """Wait for the process's end, keeping its log bounded meanwhile; returns the exit code."""
@@ -191,7 +191,7 @@ class EmbeddedEtcd:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await process.wait()
         except TimeoutError:
-            LOG.warning("the embedded etcd did not stop within %g s; killing it", STOP_TIMEOUT)
+            log.warning("the embedded etcd did not stop within %g s; killing it", STOP_TIMEOUT)
         finally:
             if process.returncode is None:
                 process.kill()

@@ -24,7 +24,7 @@ from tdc.manager.store.joins import read_token
 from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS, parse_commit_key
 from tdc.shared.edge.clock import Clock, wall
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 EVERY = 3_600.0
 """Seconds between two rounds; a round compacts to where the round before it found the store, so
@@ -80,7 +80,7 @@ class Maintenance:
                 await self.round_if_due(self._clock())
                 await self.repair()
             except EtcdError as error:
-                LOG.warning("store maintenance is waiting for etcd: %s", error)
+                log.warning("store maintenance is waiting for etcd: %s", error)
             await asyncio.sleep(_LOOK_EVERY)
 
     async def usage(self) -> Usage:
@@ -121,7 +121,7 @@ class Maintenance:
         except EtcdRefused as error:
             if error.reason is not Reason.PERMISSION:
                 raise
-            LOG.warning(
+            log.warning(
                 "The etcd user may not compact. Ask the etcd administrator to set "
                 "--auto-compaction-retention; without it the database grows until it is full."
             )
@@ -140,13 +140,13 @@ class Maintenance:
                 raise
             if not self._unseen_logged:
                 self._unseen_logged = True
-                LOG.warning(
+                log.warning(
                     "The etcd user may not read how full etcd is (from 3.5.28 on only root may). "
                     "Ask the etcd administrator to monitor its size and quota."
                 )
             return
         if usage.nearly_full:
-            LOG.error(
+            log.error(
                 "the store is nearly full: %d bytes in use of a quota of %s; alarms: %s; compact "
                 "and defragment etcd, or raise --quota-backend-bytes",
                 usage.size_in_use,

@@ -61,11 +61,6 @@ class Reply:
         return self.code >= 400
 
     @property
-    def transient(self) -> bool:
-        """4yz: try again later."""
-        return 400 <= self.code <= 499
-
-    @property
     def permanent(self) -> bool:
         """5yz: don't try this again."""
         return self.code >= 500
