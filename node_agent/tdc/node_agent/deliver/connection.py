@@ -178,7 +178,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def may_be_taken(self, transaction: Outgoing) -> bool:
-        """Say whether the intake may have this message although its reply is missing."""
+        """Say whether the intake may have this message although its reply is missing, or unread.
+
+        A reply is unread for a moment: it has arrived, and the task that waits for it has yet to
+        run. A connection that is cut in this moment repeats a report that was accepted.
+        """
+        if any(isinstance(event, Finished) for event in self._events):
+            return True
         return not self._amid_content and self._dialogue.may_be_taken(transaction)
 
     # The session

@@ -88,7 +88,7 @@ class Courier:
         self._opened: Connection | None = None
         self._candidates: tuple[Candidate, ...] = ()
         self._inbox: asyncio.Future[Copy | None] | None = None  # set while it waits for a copy
-        self._current: Outgoing | None = None
+        self._current: _Job | None = None
         self._marks: deque[Mark] = deque()
         self._leaving = False
         self._stopping = False
@@ -103,9 +103,11 @@ class Courier:
 
     @property
     def awaits_reply(self) -> bool:
-        """True while a whole report is sent and its reply is due: to go now may repeat it."""
+        """True while a whole report is sent and its reply not settled: to go now may repeat it."""
         current, connection = self._current, self._opened
-        return current is not None and connection is not None and connection.may_be_taken(current)
+        if current is None or connection is None:
+            return False
+        return connection.may_be_taken(current.transaction)
 
     def give(self, copy: Copy | None) -> None:
         """Wake the waiting courier with a copy, or with None to say goodbye."""
@@ -129,7 +131,7 @@ class Courier:
                 await self._serve()
         except Exception as error:  # what an intake or its DNS may cause must not end the agent
             self._parts.log.error(f"Delivery to {self.destination.domain} failed: {error!r}")
-            self._settle_unopened(None, internal_error(repr(error)))
+            self._settle_our_fault(internal_error(repr(error)))
         finally:
             self._leave()
 
@@ -187,11 +189,18 @@ class Courier:
                 candidate,
                 outcome,
                 destination.standing(stopping=self._stopping),
-                self._parts.working(destination),
+                self._parts.working(destination) - self.works,
                 self._parts.settings(),
                 _now(),
             )
         )
+
+    def _settle_our_fault(self, outcome: Outcome) -> None:
+        job = self._current
+        if job is None:
+            self._settle_unopened(None, outcome)
+        else:
+            self._settle(self._attempt(job, was_idle=False), outcome)
 
     # Serving
 
@@ -208,7 +217,7 @@ class Courier:
             if job is None:
                 copy = await self._wait_for_copy()
                 was_idle = True
-                if copy is None:
+                if copy is None or not connection.usable:  # ended while idle: no attempt at all
                     break
                 job = self._job(copy) or self._reserve()
                 if job is None:
@@ -244,7 +253,8 @@ class Courier:
         while destination.ready and not self._stopping:
             limits = destination.limits(parts.settings(), parts.options.timeouts.idle, monotonic())
             lane = destination.lanes[self.number]
-            if lane.sent and not takes_another(lane, limits, len(destination.lanes)):
+            first = not lane.sent and not lane.stale
+            if not first and not takes_another(lane, limits, len(destination.lanes)):
                 return None
             copy = destination.ready.popleft()
             self.in_hand.append(copy)
@@ -285,7 +295,7 @@ class Courier:
 
         connection = self._connection
         self._parts.log.started(self.number, job.copy.mid, job.transaction.recipient)
-        self._current = job.transaction
+        self._current = job
         try:
             finished = await connection.deliver(job.transaction, announce_next)
         except Failed as error:
@@ -294,7 +304,7 @@ class Courier:
             outcome = self._judge_answer(job, finished)
         self._current = None
         # Nothing waits between the reply and its mark: a stop in between would send it again.
-        self._settle(self._attempt(job, was_idle), outcome)
+        self._settle(self._attempt(job, was_idle=was_idle), outcome)
         await self._recorded(UNRECORDED)
         return following
 
@@ -316,7 +326,7 @@ class Courier:
         again = destination.sent_again(job.copy.mid)
         return judge(replace(trouble, more_hosts=more, sent_again=again))
 
-    def _attempt(self, job: _Job, was_idle: bool) -> EndedAttempt:
+    def _attempt(self, job: _Job, *, was_idle: bool) -> EndedAttempt:
         connection = self._connection
         return EndedAttempt(
             job.copy,

@@ -35,7 +35,10 @@ class DestinationFacts:
 def destination_facts(
     destinations: Iterable[DestinationState], waiting: Mapping[str, Backlog]
 ) -> list[DestinationFacts]:
-    """Make a row for each intake domain that was delivered to or has copies waiting."""
+    """Make a row for each intake domain that was delivered to or has copies waiting.
+
+    Intakes of one domain share a row: it is "down" while one of them is on hold, with why.
+    """
     rows = {domain: _empty_row(domain) for domain in waiting}
     for one in destinations:
         rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one)
@@ -52,11 +55,12 @@ def _empty_row(domain: str) -> DestinationFacts:
 
 
 def _merged(row: DestinationFacts, one: DestinationState) -> DestinationFacts:
-    held = f"{one.hold.reason}: {one.hold.check}" if one.hold is not None else ""
+    held = f"{one.hold.reason}: {one.hold.check}" if one.hold is not None else row.held_reason
+    known = row.host_status if one.host_status == "unknown" else one.host_status
     connected = sum(lane.state is not LaneState.OPENING for lane in one.lanes.values())
     return replace(
         row,
-        host_status="down" if one.hold is not None else one.host_status,
+        host_status="down" if held else known,
         latest_host=one.latest_host or row.latest_host,
         connections_out=row.connections_out + connected,
         delivered=row.delivered + one.delivered,
@@ -64,5 +68,5 @@ def _merged(row: DestinationFacts, one: DestinationState) -> DestinationFacts:
         dead=row.dead + one.dead,
         last_reply=one.last_reply or row.last_reply,
         last_tls_version=one.last_tls_version or row.last_tls_version,
-        held_reason=held or row.held_reason,
+        held_reason=held,
     )

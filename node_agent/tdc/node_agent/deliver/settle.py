@@ -20,8 +20,8 @@ time. Failures of reports that were under way when the hold began arrive in the 
 say nothing new: they neither lengthen it nor raise a second alarm. Each waiting copy is logged
 once per hold as failed and held. One delivery ends it.
 
-**The suspect.** When a run of refusals becomes a hold, the latest message may itself be the
-cause: it is deferred, so that the next probe is another one.
+**The suspect.** When a run of refusals becomes a hold, or a fault of our own breaks a connection,
+the latest message may itself be the cause: it is deferred, so that the next probe is another one.
 
 **Connections** grow by one with each delivery, up to delivery.max_connections. A busy intake
 halves them, and no further one is opened for BUSY_WAIT. If a further connection can't be opened
@@ -228,29 +228,34 @@ def _failed(
 ) -> Settlement:
     """Settle a failure of the message, or one that puts the destination on hold."""
     outcome = in_a_row(judged, standing.refused_in_a_row)
+    fate = _fate(attempt.copy, outcome, settings, moment)
     count = CountFailure(
         outcome.check,
-        deferred=outcome.verdict is not Verdict.DEAD,
+        deferred=not isinstance(fate, MarkDead),
         refused=judged.verdict is not Verdict.HOLD,
         maybe_duplicate=outcome.maybe_duplicate,
     )
-    if outcome.verdict is Verdict.DEAD:
-        return Settlement(MarkDead(attempt.copy.mid, _text(outcome)), (count,))
-    later = _later(attempt.copy, outcome, settings, moment)
-    if outcome.verdict is Verdict.DEFER:
+    if outcome.verdict is not Verdict.HOLD:
         fewer = (_fewer(standing, moment),) if outcome.fewer else ()
-        log = _next_try(later, outcome, moment)
-        return Settlement(later, (count, *fewer, *log))
+        return Settlement(fate, (count, *fewer, *_next_try(fate, outcome, moment)))
     wait, hold = _hold(outcome, standing, settings, moment)
     held = LogHeld(attempt.copy.mid, outcome.reason, outcome.check, wait)
-    if isinstance(later, Defer) and outcome is judged:  # a suspect stays deferred
-        later = BackToQueue(attempt.copy.mid)
-    return Settlement(later, (count, *hold, held), leaves=judged.verdict is Verdict.HOLD)
+    return Settlement(fate, (count, *hold, held), leaves=judged.verdict is Verdict.HOLD)
+
+
+def _fate(
+    copy: Copy, outcome: Outcome, settings: ConnectorSettings, moment: Moment
+) -> Defer | MarkDead | BackToQueue:
+    if outcome.verdict is Verdict.DEAD:
+        return MarkDead(copy.mid, _text(outcome))
+    later = _later(copy, outcome, settings, moment)
+    waits_with_others = outcome.verdict is Verdict.HOLD and not outcome.suspect
+    return BackToQueue(copy.mid) if waits_with_others and isinstance(later, Defer) else later
 
 
 def _later(
     copy: Copy, outcome: Outcome, settings: ConnectorSettings, moment: Moment
-) -> Defer | MarkDead | BackToQueue:
+) -> Defer | MarkDead:
     """Defer a copy, or give it up if its lifetime is over."""
     retry = RetrySettings.of(settings)
     next_at = next_attempt(moment.wall, copy.taken_at, copy.attempts, retry, moment.copy_jitter)

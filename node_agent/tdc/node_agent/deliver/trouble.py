@@ -42,6 +42,7 @@ Rows that surprise
 - *421 after earlier reports* on the same connection, or its loss between two reports, is how many
   intakes end a connection that carried enough. Nobody is to blame and no attempt is counted: the
   copy goes again at once, elsewhere. MAX_AGAIN bounds that, for an intake that always does it.
+  A connection that is found ended when it gets its next report was idle: no attempt is made on it.
 - *Greylisting* wants the same envelope again after some minutes, and an earlier attempt may
   restart its clock: the next probe waits for GREYLIST_WAIT at least.
 - *452, 4.3.1, 4.5.3* complain of load: fewer connections from now on.
@@ -131,7 +132,8 @@ class Outcome(NamedTuple):
 
     `reason` is a short class of trouble, `check` what the operator should look at; for a
     delivery `check` is the intake's reply. `fewer` asks for fewer connections, `at_least` is
-    the shortest wait in seconds before the destination is probed.
+    the shortest wait in seconds before the destination is probed. `suspect`: the destination
+    goes on hold, but this message may be the cause.
     """
 
     verdict: Verdict
@@ -140,6 +142,7 @@ class Outcome(NamedTuple):
     maybe_duplicate: bool = False
     fewer: bool = False
     at_least: float = 0.0
+    suspect: bool = False
 
 
 # The table
@@ -290,7 +293,7 @@ def in_a_row(outcome: Outcome, failures_before: int) -> Outcome:
     if failures_before < MANY_IN_A_ROW or outcome.verdict not in (Verdict.DEFER, Verdict.DEAD):
         return outcome
     check = f"{outcome.check} (more than {MANY_IN_A_ROW} messages in a row)"
-    return outcome._replace(verdict=Verdict.HOLD, check=check)
+    return outcome._replace(verdict=Verdict.HOLD, check=check, suspect=True)
 
 
 # What ends an attempt without a peer's trouble
@@ -307,8 +310,11 @@ def no_route(reason: str, check: str) -> Outcome:
 
 
 def internal_error(error: str) -> Outcome:
-    """A fault of our own while connected: hold, or the same fault would return at once."""
-    return Outcome(Verdict.HOLD, "Internal Error", error)
+    """A fault of our own while connected: hold, or the same fault would return at once.
+
+    If a report was being sent it may be what we stumble over: another one must be the probe.
+    """
+    return Outcome(Verdict.HOLD, "Internal Error", error, suspect=True)
 
 
 def report_not_built(error: str) -> Outcome:

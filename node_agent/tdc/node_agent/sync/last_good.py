@@ -96,7 +96,7 @@ def _pack(running: Running, settings: Mapping[str, Any]) -> bytes:
 
 
 def _read(path: Path) -> LastGood:
-    """Read one file; raises Missing, Damaged, NotReadable."""
+    """Read one file; raises NotReadable and its kinds Missing and FileDamaged."""
     content = durable_file.read_checked(path)
     try:
         document = json.loads(content)
