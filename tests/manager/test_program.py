@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from tdc.manager import serve
 from tdc.manager.cli.config import read_config
 from tdc.manager.program import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
@@ -189,6 +190,22 @@ async def test_another_operator_is_let_in_and_is_the_author_of_what_he_commits(
         assert commit.author == "ben"
         assert operator_command(flags) == 1
         assert "exists already" in capsys.readouterr().err
+
+
+def test_an_etcd_that_is_set_up_wrongly_is_not_waited_for(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No second try makes a missing file readable."""
+    monkeypatch.setattr(serve, "START_TIMEOUT", 0.5)
+    flags = {"folder": tmp_path / "manager", **ON_ANY_PORT}
+    assert init_command(flags) == 0
+    etcd = {"etcd_endpoints": "127.0.0.1:1", "etcd_ca": tmp_path / "absent.pem"}
+    assert run_command({**flags, **etcd}) == 1
+    assert "absent.pem" in capsys.readouterr().err
+    assert "waiting for etcd" not in caplog.text
 
 
 async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import rfc3339, timestamp, unix_seconds
@@ -27,6 +27,15 @@ def test_any_time_is_a_valid_message(seconds: float) -> None:
     assert 0 <= message.nanos < 1_000_000_000
     assert unix_seconds(message) == pytest.approx(seconds, abs=1e-5)
     assert rfc3339(message).endswith("Z")
+
+
+@given(st.integers(YEAR_1, YEAR_9999), st.integers(0, 999_999_999))
+@example(YEAR_9999, 500_000_000)
+@example(YEAR_9999, 999_999_999)
+def test_a_time_that_was_read_can_be_sent_on(seconds: int, nanos: int) -> None:
+    """One agent's odd time must not spoil the answer about the whole fleet."""
+    read = unix_seconds(Timestamp(seconds=seconds, nanos=nanos))
+    assert unix_seconds(timestamp(read)) == pytest.approx(read, abs=1e-5)
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, 1e18, YEAR_1 - 1.0])

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
 
-from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
@@ -43,6 +43,7 @@ _REFUSALS = (
     PermissionTableError,
     PortTaken,
     EtcdError,
+    EtcdSetupError,
     StoreError,
     durable_file.NotWritten,
 )

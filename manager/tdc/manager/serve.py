@@ -74,7 +74,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     """Serve as one manager while the body runs; yields the ports once they serve.
 
     Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
-    BadIntervals, an EtcdError or a StoreError, also within an ExceptionGroup.
+    BadIntervals, an EtcdError, EtcdSetupError or StoreError, also within an ExceptionGroup.
     """
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:

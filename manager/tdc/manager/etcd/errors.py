@@ -50,9 +50,13 @@ class Compacted(EtcdError):
         self.revision = revision
 
 
-class EtcdOptionsError(EtcdError):
+class EtcdSetupError(Exception):
+    """etcd can't be used as it is set up. Not an EtcdError: asking again would not help."""
+
+
+class EtcdOptionsError(EtcdSetupError):
     """The options of the etcd client can't be used as given."""
 
 
-class EmbeddedError(EtcdError):
+class EmbeddedError(EtcdSetupError):
     """The embedded etcd can't be started or has failed for good."""

@@ -10,18 +10,20 @@ from tdc.shared.wire.errors import BadMessage
 
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 (timestamp.proto)
 _BILLION = 1_000_000_000
+_LAST_NANOS = _LAST * _BILLION + _BILLION - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def timestamp(seconds: float) -> Timestamp:
     """Unix seconds as a message; raises ValueError outside of the years 1 to 9999.
 
-    To the nanosecond, so that `unix_seconds` reads back the same number.
+    To the nanosecond, so that `unix_seconds` reads back the same number. Whatever `unix_seconds`
+    returns is accepted: the last instants of the year 9999 are no float, and round up to its end.
     """
-    if not _FIRST <= seconds <= _LAST:
+    if not _FIRST <= seconds <= _LAST + 1:
         raise ValueError(f"{seconds} s is outside of the years 1 to 9999")
     whole = math.floor(seconds)
-    nanos = whole * _BILLION + round((seconds - whole) * _BILLION)
+    nanos = min(whole * _BILLION + round((seconds - whole) * _BILLION), _LAST_NANOS)
     return Timestamp(seconds=nanos // _BILLION, nanos=nanos % _BILLION)
 
 
