@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -82,7 +82,8 @@ async def session(box: Mailbox) -> AsyncIterator[Side]:
         async with asyncio.timeout(5):
             yield mta
     finally:
-        assert await listener.stop(1.0) == 0
+        assert await listener.drain(1.0) == 0
+        await listener.close()
 
 
 async def hello(mta: Side) -> None:
@@ -145,35 +146,45 @@ async def test_nothing_is_said_after_a_421() -> None:
     assert [type(fault) for fault in box.faults] == [ZeroDivisionError]
 
 
-class Faulty:
-    """Breaks the promise that every fault ends in the session."""
-
-    async def run(self) -> None:
-        raise ZeroDivisionError
-
-    def stop(self) -> None:
-        return None
-
-    def abort(self) -> None:
-        return None
+async def test_354_outside_a_transaction_is_not_given() -> None:
+    """The message that follows it would be read as commands."""
+    box = Mailbox()
+    async with session(box) as mta:
+        await hello(mta)
+        await mta.send("MAIL FROM:<no@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nRSET\r\n.")
+        await mta.expect("421 4.3.0 Internal error")
+        await mta.expect_closed()
+    assert [type(fault) for fault in box.faults] == [ValueError]
 
 
-async def test_a_session_that_raises_ends_the_task_that_serves() -> None:
-    """A supervisor starts the agent again, where a silent fault would go on losing sessions."""
-    listener = Listener(lambda _: Faulty())
+class Broken(Mailbox):
+    """Fails once more when its failure is to be logged."""
 
-    async def serve() -> None:
-        await listener.start("127.0.0.1", 0)
-        try:
-            mta = await connected(listener.port)
-            await asyncio.sleep(5)
-            await mta.close()
-        finally:
-            await listener.stop(1.0)
+    def failed(self, error: Exception) -> None:
+        raise error
 
-    with pytest.raises(ExceptionGroup) as raised:
-        await asyncio.wait_for(serve(), 4)
-    assert raised.group_contains(ZeroDivisionError)
+
+async def test_a_session_that_raises_ends_alone_and_is_logged() -> None:
+    """One message must not cut off all the others, nor do so again with each of its retries."""
+    backends: Iterator[Backend] = iter((Mailbox(), Broken()))
+    logged: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: logged.append(context["exception"])
+    )
+    listener = Listener(lambda connection: ServerSession(connection, next(backends), OPTIONS))
+    await listener.start("127.0.0.1", 0)
+    other = await connected(listener.port)
+    await other.expect("220 *")
+    mta = await connected(listener.port)
+    await mta.send("EHLO x\r\nMAIL FROM:<fault@b.example>")
+    await asyncio.wait_for(mta.reader.read(), 5)
+    assert [type(fault) for fault in logged] == [ZeroDivisionError]
+    assert listener.connections == 1
+    await other.send("NOOP")
+    await other.expect("250 2.0.0 Ok")
+    await other.close()
+    await listener.drain(1.0)
+    await listener.close()
 
 
 # What brings a session into a state.

@@ -9,9 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from tdc.node_agent.ingest import relaying
+from tdc.node_agent.ingest.relaying import Relaying
+from tdc.node_agent.smtp.backend import PendingCommand
+from tdc.node_agent.smtp.commands import Mail
+from tdc.node_agent.smtp.extensions import Extensions
+from tdc.node_agent.smtp.replies import reply
 
 from tests.demo.messages import demo_messages
 from tests.demo.send import SendRefused, send_all, stuffed
@@ -223,6 +229,45 @@ async def test_a_stop_ends_idle_sessions_and_lets_a_message_finish(tmp_path: Pat
         stopping = b"421 4.3.2 Service shutting down, try again later\r\n"
         assert text.endswith(b"250 2.0.0 kept\r\n" + stopping)
         assert len(await bench.copies()) == 1
+
+
+async def test_a_next_hop_that_does_not_greet_delays_no_stop(tmp_path: Path) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with (
+        listening(silent) as port,
+        running_filter(tmp_path, port, stop_timeout=0.05) as bench,
+    ):
+        mta = await connected(bench.filter.port)
+        await mta.send("EHLO x")
+        await mta.expect("220 *")
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(2):
+            await bench.filter.__aexit__(None, None, None)
+        assert bench.filter.connections == 0
+
+
+async def test_a_connection_borrowed_by_a_session_that_was_ended_is_not_lent_again() -> None:
+    """The next transaction's commands would become part of this one's message."""
+    hop = Mock(extensions=Extensions(), reused=False, xforwarded=False)
+    pool = Mock()
+    outgoing = Relaying(pool, Mock())
+
+    async def acquire_abandoned(**_: object) -> Mock:
+        outgoing.drop()  # the server stops
+        return hop
+
+    pool.acquire = acquire_abandoned
+    hop.exchange = AsyncMock(return_value=[reply("250 Ok"), reply("250 Ok"), reply("354 Go")])
+    commands = (
+        PendingCommand(b"MAIL FROM:<>", mail=Mail("", False, "7BIT")),
+        PendingCommand(b"RCPT TO:<a@b>", recipient="a@b"),
+        PendingCommand(b"DATA"),
+    )
+    await outgoing.settle(commands, {})
+    pool.release.assert_not_called()
+    pool.discard.assert_called_once_with(hop)
 
 
 @pytest.mark.system

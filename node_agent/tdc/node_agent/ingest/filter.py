@@ -95,12 +95,14 @@ class SmtpFilter:
         trace: TracebackType | None,
     ) -> None:
         assert self._pool is not None
+        left = 0
         try:
-            aborted = await self._listener.stop(self._options.stop_timeout)
+            left = await self._listener.drain(self._options.stop_timeout)
         finally:
-            self._pool.close()
-        if aborted:
-            self._log.warning(f"{aborted} sessions were ended in the middle of a message")
+            self._pool.close()  # first, so that no session waits for the next hop any more
+            await self._listener.close()
+        if left:
+            self._log.warning(f"{left} sessions were ended in the middle of a message")
 
     def _session(self, connection: ServerConnection) -> ServerSession:
         assert self._pool is not None

@@ -53,7 +53,10 @@ class Relaying:
             self.lost = False
         replies = await self._relay(commands, xforward)
         checked = [self._check(*pair) for pair in zip(commands, replies, strict=True)]
-        if self.lost or not self._mail_accepted:
+        if self.lost:
+            # Also if `drop` was called while we waited: what was borrowed since is amid a message.
+            self.drop()
+        elif not self._mail_accepted:
             self.end()
         return checked
 

@@ -117,7 +117,11 @@ class Backend(Protocol):
         ...
 
     def abandon(self) -> None:
-        """End the transaction now, without waiting: the session is over, or the body too large."""
+        """End the transaction now, without waiting: the session is over, or the body too large.
+
+        Also called beside a coroutine that is under way, when the server stops and can't wait for
+        it: that one must then end soon, accept nothing, and keep nothing that it took since.
+        """
         ...
 
     def failed(self, error: Exception) -> None:

@@ -32,8 +32,11 @@ class Served(Protocol):
 class Listener:
     """One listening socket. `new_session` makes what serves a connection.
 
-    The task group in which the sessions run is entered by `start` and left by `stop`. A session
-    that raises all the same is a fault of ours: the group then ends the task that called `start`.
+    The task group in which the sessions run is entered by `start` and left by `close`.
+
+    A session ends its own faults. If it raises all the same, it alone ends, and the loop's
+    exception handler logs it: to end the agent would cut off every other message, and if one
+    message is the cause, each retry of it would do so again.
     """
 
     def __init__(self, new_session: Callable[[ServerConnection], Served]) -> None:
@@ -62,10 +65,10 @@ class Listener:
         )
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
 
-    async def stop(self, patience: float) -> int:
-        """Take no new connection, and end each session; the number that had to be aborted.
+    async def drain(self, patience: float) -> int:
+        """Take no new connection, and end each session; the number that did not end.
 
-        Transactions under way are given `patience` seconds.
+        Transactions under way are given `patience` seconds. `close` must follow.
         """
         if self._server is None:
             return 0
@@ -74,19 +77,22 @@ class Listener:
             await asyncio.sleep(0)
         for session in self._sessions:
             session.stop()
-        aborted = 0
+        await self._ended_within(patience)
+        return len(self._sessions)
+
+    async def close(self) -> None:
+        """End the sessions that are left now."""
+        if self._server is not None:
+            self._server.close()
+        for session in self._sessions:
+            session.abort()
         try:
-            await self._ended_within(patience)
-            aborted = len(self._sessions)
-        finally:
-            for session in self._sessions:
-                session.abort()
             await self._ended_within(ABORT_TIMEOUT)
+        finally:
             for task in self._sessions.values():
                 task.cancel()
             self._tasks = None
             await self._stack.aclose()
-        return aborted
 
     async def _ended_within(self, seconds: float) -> None:
         if self._sessions:
@@ -97,11 +103,16 @@ class Listener:
             connection.abort()
             return
         session = self._new_session(connection)
-        task = self._tasks.create_task(self._run(session), name="SMTP session")
+        task = self._tasks.create_task(self._run(session, connection), name="SMTP session")
         self._sessions[session] = task
 
-    async def _run(self, session: Served) -> None:
+    async def _run(self, session: Served, connection: ServerConnection) -> None:
         try:
             await session.run()
+        except Exception as error:  # see the class
+            connection.abort()
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "SMTP session failed", "exception": error}
+            )
         finally:
             del self._sessions[session]

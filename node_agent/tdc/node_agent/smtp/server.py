@@ -287,6 +287,8 @@ class ServerSession:
     def _apply(self, command: PendingCommand, answer: Reply) -> Reply:
         if command.is_data:
             if answer.code == 354:
+                if self._mail is None:  # what follows would be read as commands
+                    raise ValueError("the backend answered DATA with 354 outside a transaction")
                 self._state = State.CONTENT
         elif answer.refused:
             self._asked -= command.recipient is not None
