@@ -8,8 +8,8 @@ import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Put
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
-from tdc.manager.store.joins import JoinStore, JoinToken
-from tdc.manager.store.keys import join_token_key
+from tdc.manager.store.joins import JoinStore, JoinToken, ValidEnrolment, read_enrolment
+from tdc.manager.store.keys import enrolment_key, join_token_key
 
 from tests.fakes.etcd_proxy import EtcdProxy
 from tests.stage.etcds import shared_by_module
@@ -20,12 +20,18 @@ NOW = 1_795_000_000.0
 TOKEN = JoinToken("west", "Main_Group", "mx1", NOW + 600)
 
 
+async def _enrolment(etcd: EtcdClient) -> ValidEnrolment | None:
+    """What the view will read as the valid enrolment of TOKEN's machine."""
+    stored = await etcd.get(enrolment_key(TOKEN.cluster, TOKEN.machine))
+    return read_enrolment(stored.value) if stored else None
+
+
 async def test_a_token_enrols_its_machine(etcd: EtcdClient) -> None:
     joins = JoinStore(etcd)
-    assert await joins.enrolment("west", "mx1") is None
+    assert await _enrolment(etcd) is None
     await joins.add("hash", TOKEN)
     assert await joins.redeem("hash", NOW, "id-1") == TOKEN
-    enrolment = await joins.enrolment("west", "mx1")
+    enrolment = await _enrolment(etcd)
     assert enrolment is not None
     assert (enrolment.id, enrolment.at) == ("id-1", NOW)
 
@@ -39,7 +45,7 @@ async def test_a_token_is_used_once(etcd: EtcdClient) -> None:
     await joins.add("hash", TOKEN)  # does not make it new again
     with pytest.raises(TokenUsed):
         await joins.redeem("hash", NOW, "id-2")
-    enrolment = await joins.enrolment("west", "mx1")
+    enrolment = await _enrolment(etcd)
     assert enrolment is not None
     assert enrolment.id == "id-1"
 
@@ -54,7 +60,7 @@ async def test_of_racing_calls_exactly_one_wins(etcd: EtcdClient) -> None:
     winners = [number for number, result in enumerate(results) if result == TOKEN]
     assert len(winners) == 1
     assert [type(each) for each in results if each != TOKEN] == [TokenUsed] * 5
-    enrolment = await joins.enrolment("west", "mx1")
+    enrolment = await _enrolment(etcd)
     assert enrolment is not None
     assert enrolment.id == f"id-{winners[0]}"
 
@@ -71,7 +77,7 @@ async def test_an_unknown_an_expired_and_an_unreadable_token_are_refused(
     await small_etcd.txn([], [Put(join_token_key("bad"), b"garbage")])
     with pytest.raises(TokenUnknown, match="can't be read"):
         await joins.redeem("bad", NOW, "id")
-    assert await joins.enrolment("west", "mx1") is None
+    assert await _enrolment(small_etcd) is None
 
 
 @pytest.mark.parametrize("lost", ["lose_answers", "lose_requests"])
@@ -91,6 +97,6 @@ async def test_a_new_token_moves_the_enrolment(small_etcd: EtcdClient) -> None:
     for number in (1, 2):
         await joins.add(f"hash-{number}", TOKEN)
         await joins.redeem(f"hash-{number}", NOW, f"id-{number}")
-    enrolment = await joins.enrolment("west", "mx1")
+    enrolment = await _enrolment(small_etcd)
     assert enrolment is not None
     assert enrolment.id == "id-2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -94,8 +95,8 @@ def test_a_mistyped_line_in_the_file_is_refused_not_ignored(tmp_path: Path) -> N
 
 def test_a_fault_is_named_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "manager.toml"
-    file.write_text('names = ["m.example"]\nlisten_port = "7443"\n')
-    with pytest.raises(OptionsError, match=re.escape(f"{file} line 2: '7443' is not a number")):
+    file.write_text('names = ["m.example"]\nlisten_port = "smtp"\n')
+    with pytest.raises(OptionsError, match=re.escape(f"{file} line 2: 'smtp' is not a number")):
         read_options({"folder": tmp_path}, {})
     file.write_text("ping_interval = 20\n\ndeadline = 10\n")
     with pytest.raises(OptionsError, match=re.escape(f"{file} line 3: deadline: must be longer")):
@@ -105,6 +106,32 @@ def test_a_fault_is_named_with_its_place(tmp_path: Path) -> None:
         read_options({"folder": tmp_path}, {"TDC_MANAGER_ENROL_PORT": "x"})
     with pytest.raises(OptionsError, match=r"^--log-level: 'loud' is not one of debug, info, "):
         read_options({"folder": tmp_path, "log_level": "loud"}, {})
+
+
+def test_space_around_a_name_in_a_list_means_nothing(tmp_path: Path) -> None:
+    (tmp_path / "manager.toml").write_text(
+        'names = [" a.example ", " "]\netcd_endpoints = "e1:1 , , e2:1"\n'
+    )
+    options = read_options({"folder": tmp_path}, {})
+    assert (options.names, options.etcd_endpoints) == (("a.example",), ("e1:1", "e2:1"))
+
+
+@pytest.mark.parametrize("text", ["7443", " 7443\n", "07443"])
+def test_a_number_may_be_given_as_text_anywhere(tmp_path: Path, text: str) -> None:
+    """As a file of variables gives it, or in quotes in manager.toml."""
+    (tmp_path / "manager.toml").write_text(f"enrol_port = {json.dumps(text)}\n")
+    environment = {"TDC_MANAGER_LISTEN_PORT": text, "TDC_MANAGER_DEADLINE": " 1e2 "}
+    options = read_options({"folder": tmp_path}, environment)
+    assert (options.listen_port, options.enrol_port, options.deadline) == (7443, 7443, 100.0)
+
+
+@pytest.mark.parametrize("raw", ["7443.0", "true", '"1e3"', '"7443.0"', "[7443]"])
+def test_a_port_is_a_whole_number_and_nothing_that_looks_like_it(tmp_path: Path, raw: str) -> None:
+    (tmp_path / "manager.toml").write_text(f"listen_port = {raw}\n")
+    with pytest.raises(OptionsError, match=r"line 1: .* is not a number"):
+        read_options({"folder": tmp_path}, {})
+    with pytest.raises(OptionsError, match=r"--listen-port: .* is not a number"):
+        read_options({"folder": tmp_path, "listen_port": raw.strip('"')}, {})
 
 
 def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:

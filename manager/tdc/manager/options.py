@@ -145,15 +145,13 @@ def _described(field: msgspec.structs.FieldInfo) -> str:
 class _Given:
     """An option as one source gives it: `place` names the source, for an error.
 
-    `typed` is True where the source has types of its own (TOML); else all is text. A relative
-    path starts at `folder`.
+    A relative path starts at `folder`.
     """
 
     place: str
     name: str
     raw: object
     folder: Path
-    typed: bool = False
 
 
 def read_options(
@@ -238,7 +236,7 @@ def _from_file(path: Path) -> Iterator[_Given]:
                 f"{place}: unknown option {name}; valid options are {', '.join(_FIELDS)}"
             )
         # A path in the file means a place beside the file, wherever the manager is started.
-        yield _Given(place, name, raw, path.parent, typed=True)
+        yield _Given(place, name, raw, path.parent)
 
 
 def _line_of(name: str, text: str) -> str:
@@ -253,12 +251,14 @@ def _value(given: _Given) -> object:
     """An option's value, of its type; raises OptionsError."""
     kind, _ = get_args(_FIELDS[given.name].type)
     raw = given.raw
-    if kind == tuple[str, ...] and isinstance(raw, str):
-        raw = [item.strip() for item in raw.split(",") if item.strip()]
-    strict = given.typed or kind not in (int, float)
     try:
-        return msgspec.convert(raw, kind, strict=strict, dec_hook=_path_from(given.folder))
-    except msgspec.ValidationError:
+        if kind in (int, float) and isinstance(raw, str):  # a flag, a variable, or quoted in TOML
+            raw = kind(raw)
+        if kind == tuple[str, ...]:
+            items = raw.split(",") if isinstance(raw, str) else msgspec.convert(raw, kind)
+            return tuple(item.strip() for item in items if item.strip())
+        return msgspec.convert(raw, kind, dec_hook=_path_from(given.folder))
+    except ValueError:  # msgspec's too
         wanted = _WORDS.get(kind) or f"one of {', '.join(get_args(kind))}"
         raise OptionsError(f"{given.place}: {given.raw!r} is not {wanted}") from None
 

@@ -43,7 +43,7 @@ class End(Enum):
     FAULT = "the agent broke the protocol"
     REPLACED = "another stream of the same machine was opened"
     DENIED = "the machine's enrolment is no longer valid"
-    STOPPING = "the manager stops"
+    STOPPING = "the manager is stopping"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,14 +102,6 @@ class JoinStore:
             raise _Raced("the join token changed meanwhile")
         return token
 
-    async def enrolment(self, cluster: str, machine: str) -> ValidEnrolment | None:
-        """Read the valid enrolment of a machine; None if it never enrolled.
-
-        Raises Damaged if it can't be read: then nobody may be let in.
-        """
-        item = await self._etcd.get(enrolment_key(cluster, machine))
-        return read_enrolment(item.value) if item else None
-
 
 class _Raced(EtcdUnavailable):
     """Another call used or trimmed the token between our read and our transaction."""

@@ -1,7 +1,7 @@
 """A manager's answers (tdc.v1) -> the documents of the JSON contract.
 
-Raises BadMessage for what this version can't make sense of (a level that it does not know, a time
-that is not valid), SettingError for a value that it can't read; nothing is guessed or left out.
+Raises BadMessage for what this version can't make sense of (an unknown level, an invalid
+time), SettingError for a value that it can't read; nothing is guessed or left out.
 """
 
 from __future__ import annotations

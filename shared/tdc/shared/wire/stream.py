@@ -91,7 +91,7 @@ def attempt_of(message: agents_pb2.Outcome) -> Attempt:
 
 
 def attempt_to_wire(attempt: Attempt) -> agents_pb2.Outcome:
-    """The outcome of an attempt as a message; raises ValueError for a time that is not valid."""
+    """The outcome of an attempt as a message; raises ValueError for an invalid time."""
     return agents_pb2.Outcome(
         revision=attempt.revision,
         hash=attempt.hash,
