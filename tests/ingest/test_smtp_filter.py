@@ -307,3 +307,33 @@ async def test_tempfail_stops_a_large_message_that_is_already_on_its_way(tmp_pat
         await asyncio.sleep(0.05)
         assert sink.bodies == []
         assert bench.counters.originals_refused == 1
+
+
+@pytest.mark.parametrize("half_closed", [False, True])
+async def test_commands_that_come_while_the_next_hop_is_asked_are_served(
+    tmp_path: Path, half_closed: bool
+) -> None:
+    """A pipelined group in two segments: nothing more comes after it, so nothing else wakes us."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 slow\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"MAIL"):
+                asked.set()
+                await answer.wait()
+            writer.write(b"250 ok\r\n")
+
+    async with listening(slow) as port, running_filter(tmp_path, port) as bench:
+        mta = await connected(bench.filter.port)
+        mta.writer.write(b"EHLO mta\r\nMAIL FROM:<a@x.example>\r\n")
+        async with asyncio.timeout(5):
+            await asked.wait()
+            mta.writer.write(b"RCPT TO:<b@y.example>\r\nQUIT\r\n")
+            if half_closed:
+                mta.writer.write_eof()
+            await asyncio.sleep(0.05)  # until the filter has the bytes, while it waits for the hop
+            answer.set()
+            replies = (await mta.reader.read()).splitlines()
+        assert [line[:3] for line in replies[-3:]] == [b"250", b"250", b"221"]
+        await mta.close()

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tdc.node_agent.deliver.assign import LaneState, takes_another
 from tdc.node_agent.deliver.connection import Connection, Failed
@@ -69,8 +70,7 @@ class Parts:
     working: Callable[[DestinationState], int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     copy: Copy
     transaction: Outgoing
 

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply, ReplyParser
@@ -81,16 +82,14 @@ class Outgoing:
     declare_size: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The reply to a command outside a transaction."""
 
     stage: Stage
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A transaction ended: at DOT with a 2yz it succeeded, else `stage` refused it."""
 
     transaction: Outgoing
@@ -103,8 +102,7 @@ class Finished:
         return self.stage is Stage.DOT and self.reply.positive
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """The intake takes the envelope and waits for the content."""
 
     transaction: Outgoing

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_LINES = 100
 _CRLF = b"\r\n"
@@ -43,8 +44,7 @@ NEIGHBOUR = ReplyLimits(2048, any_second_digit=True)
 which may be less strict than we are: mail that passed before we were installed must still pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One whole reply: its code, and all its lines as they came, each with its CRLF."""
 
     code: int
