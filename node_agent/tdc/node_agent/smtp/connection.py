@@ -48,7 +48,6 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._ended = False  # no more input will come
         self._silent = False
         self._paused = False
-        self._unseen = False  # bytes came while nobody waited for them
         self._replies: list[bytes] = []
 
     # Called by the event loop
@@ -67,9 +66,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         self.inbound.feed(self._buffer[:nbytes])
         if self._wait.under_way:
             self._wait.end()
-            return
-        self._unseen = True
-        if len(self.inbound) > HIGH_WATER and not self._paused and self._transport is not None:
+        elif len(self.inbound) > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
@@ -106,13 +103,8 @@ class ServerConnection(asyncio.BufferedProtocol):
     async def more(self, allowed: float, *, until: float) -> None:
         """Wait for more bytes, `allowed` seconds at most and not past `until` (loop time).
 
-        Returns at once if bytes came since the last wait: they may be the rest of a pipelined
-        group whose first commands the session has just answered, and no more will follow them.
         Raises PeerGone, PeerSilent.
         """
-        if self._unseen:
-            self._unseen = False
-            return
         transport = self._transport
         if self._ended or transport is None:
             raise PeerGone

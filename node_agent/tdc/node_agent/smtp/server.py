@@ -139,13 +139,17 @@ class ServerSession:
                     await self._command(line)
                 deadline = self._loop.time() + timeout
                 continue
+            asked = bool(self._pending)
             if not await self._settled():
                 return
             connection.flush()
             if self._stop_wanted and not self._in_transaction:
                 connection.say(STOPPING)
                 return
-            await connection.more(timeout, until=deadline)
+            if not asked:
+                await connection.more(timeout, until=deadline)
+            # Else the rest of a pipelined group may have come while the backend was asked, and
+            # nothing would follow it to wake us: look before waiting.
         await self._settled()
 
     def _next_line(self) -> bytes | None:
