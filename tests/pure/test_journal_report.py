@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import itertools
 import re
 from dataclasses import replace
 from email.message import EmailMessage
@@ -103,6 +104,16 @@ def test_needs_binary_agrees_with_a_line_by_line_look(content: bytes) -> None:
     lines = content.split(b"\r\n")
     odd = any(b"\n" in line or b"\r" in line or b"\0" in line for line in lines)
     assert needs_binary(content) == (odd or any(len(line) > MAX_LINE for line in lines))
+
+
+@pytest.mark.parametrize("length", range(7))
+def test_a_large_content_is_judged_as_a_small_one(length: int) -> None:
+    """Every order of CR, LF and a letter, before many lines and after them."""
+    lines = (b"x" * 70 + b"\r\n") * 1_000
+    for signs in itertools.product(b"\r\nx", repeat=length):
+        odd = bytes(signs)
+        assert needs_binary(odd + b"\r\n" + lines) == needs_binary(odd + b"\r\n")
+        assert needs_binary(lines + odd) == needs_binary(odd)
 
 
 @pytest.mark.parametrize("length", [997, 998, 999, 1_000, 1_001])
