@@ -203,6 +203,7 @@ def test_two_texts_never_look_the_same(one: str, other: str) -> None:
         ("x" * 600, "x" * 500 + "…"),
     ],
 )
+@pytest.mark.proves("S10")
 def test_escapes(text: str, shown: str) -> None:
     assert escape(text) == shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from typing import Any
 
@@ -91,3 +92,30 @@ async def test_trouble_shows_within_a_minute_and_dead_copies_after_a_restart(
     assert row["dead"] == 1
     assert row["delivered_at"] is not None
     assert copying.run_tdc("status", "--check").returncode == 1
+
+
+@pytest.mark.proves("P19")
+async def test_a_disk_that_refuses_writes_shows_within_five_seconds(copying: RunningFleet) -> None:
+    """From the agent's write to `tdc status`; originals pass, what is missed is counted."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok")
+    await _send(gateway, 2)
+    await copying.intake.wait_for(2)
+
+    pid = gateway.agent.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4_096, limits[1]))
+    await _send(gateway, 1)
+    began = time.monotonic()
+    await copying.wait_for(lambda rows: "spool-broken" in _kinds(rows["mx1"]), timeout=5)
+    assert time.monotonic() - began < 5
+    row = (await copying.status())["mx1"]
+    assert (row["state"], row["health"], row["copying"]) == ("in sync", "critical", False)
+    assert [(each["reason"], each["count"]) for each in row["missed"]] == [("spool-broken", 1)]
+    assert copying.run_tdc("status", "--check").returncode == 2
+    assert gateway.next_hop is not None
+    await gateway.next_hop.wait_for(3)
+
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    await copying.wait_for(lambda rows: _kinds(rows["mx1"]) == {"missed": "critical"}, timeout=20)
+    assert (await copying.status())["mx1"]["copying"]
