@@ -21,7 +21,9 @@ PAYROLL = Policy("payroll", PolicyAction.NO_SCAN, recipients=("pay@corp.example"
 IDS = "Message-ID <1@partner.example>, queue id 4F1C2A."
 
 
-async def _hand_over(bench: Bench, *recipients: str, ident: str = "4F1C2A") -> str:
+async def _hand_over(
+    bench: Bench, *recipients: str, ident: str = "4F1C2A", content: str = CONTENT
+) -> str:
     """Hand a message over as Postfix does; return the reply to its end."""
     mta = await connected(bench.filter.port)
     lines = ["EHLO mx1.corp.example"]
@@ -31,7 +33,7 @@ async def _hand_over(bench: Bench, *recipients: str, ident: str = "4F1C2A") -> s
     answer = b""
     async with asyncio.timeout(10):
         await mta.reader.readline()
-        for line in [*lines, "DATA", CONTENT + "\r\n."]:
+        for line in [*lines, "DATA", content + "\r\n."]:
             await mta.send(line)
             while (answer := await mta.reader.readline())[3:4] == b"-":
                 pass
@@ -136,3 +138,14 @@ async def test_refused_originals_are_no_missed_copies(tmp_path: Path) -> None:
         assert (await _hand_over(bench, "bob@corp.example")).startswith("451")
         assert bench.counters.missed == {}
         assert "spool.max_messages is 1" in (spool_full(bench.spool, bench.counters) or "")
+
+
+async def test_a_spool_that_takes_smaller_copies_is_not_full(tmp_path: Path) -> None:
+    """One large message that had no room does not stand for all."""
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
+        bench.spool.set_limits(100, 10_000)
+        large = CONTENT + "x" * 900 + "\r\n"
+        await _hand_over(bench, "bob@corp.example", content=large * 20)
+        assert spool_full(bench.spool, bench.counters)
+        await _hand_over(bench, "bob@corp.example")
+        assert spool_full(bench.spool, bench.counters) is None

@@ -56,6 +56,7 @@ def test_the_queue_id_is_that_of_the_topmost_received(header: bytes, found: str)
         b"Received: from x by mail.other.example (Postfix) id FAKE; now\r\n" + POSTFIX,
         b"Received: from x by mx1.corp.example id FAKE by mx1.corp.example id 4F1; now\r\n",
         b"Received: from x by mx1.corp.example with SMTP; now id FAKE\r\n",
+        b"Received: from x by mx1.corp.example by mail.other.example id FAKE; now\r\n",
         b'Received: from x by mx1.corp.example for "a ) id FAKE b"@c; now\r\n',
         b"Received: from x by mx1.corp.example id FA\x1bKE; now\r\n",
         b"Received: from x by mx1.corp.example id " + b"F" * 65 + b"; now\r\n",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from tdc.node_agent import counters as counting
@@ -40,7 +42,10 @@ async def test_what_the_manager_reads_is_what_the_agent_counted(tmp_path: Path) 
     counters = Counters()
     counters.count_delivered()
     counters.count_missed(MissedReason.SPOOL_BROKEN)
-    facts = gather(in_force, SPOOL, (), counters, full="it holds 9 copies")
+    spool, enabled = replace(SPOOL, dead=4), replace(in_force.current(), enabled=True)
+    with mock.patch.object(in_force, "current", return_value=enabled):
+        assert gather(in_force, spool, (), counters).copying
+        facts = gather(in_force, spool, (), counters, full="it holds 9 copies")
     in_force.close()
     report = report_of(status_to_wire(facts))
     lead = wall() - monotonic()
@@ -49,6 +54,6 @@ async def test_what_the_manager_reads_is_what_the_agent_counted(tmp_path: Path) 
     assert missed.since == pytest.approx(wall(), abs=5)
     assert report.delivered_at == pytest.approx((counters.delivered_at or 0) + lead, abs=5)
     assert report.time == pytest.approx(wall(), abs=5)
-    assert (report.dead, report.spool_full) == (SPOOL.dead, "it holds 9 copies")
+    assert (report.dead, report.spool_full) == (4, "it holds 9 copies")
     assert report.oldest_queued == SPOOL.oldest
     assert not report.copying
