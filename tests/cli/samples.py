@@ -14,6 +14,7 @@ MACHINE, GROUP, CLUSTER, DEFAULT = (
     fleet_pb2.LEVEL_DEFAULT,
 )
 TIME = Timestamp(seconds=1_795_425_302, nanos=250_000_000)  # 2026-11-23T09:15:02.250Z
+DEAD = "2 dead copies are in the spool, not tried any more"
 
 
 def level_change(
@@ -139,6 +140,14 @@ def status() -> operators_pb2.StatusResponse:
                 copying=True,
                 queued=12,
                 agent_version="0.1.0",
+                health="warning",
+                warnings=[DEAD],
+                problems=[operators_pb2.HealthProblem(kind="dead", severity="warning", text=DEAD)],
+                copies=operators_pb2.CopyFacts(
+                    dead=2,
+                    missed=[agents_pb2.Missed(reason="spool-full", count=7, since=TIME, last=TIME)],
+                    delivered_at=TIME,
+                ),
             ),
             operators_pb2.MachineRowStatus(
                 name="mx2",

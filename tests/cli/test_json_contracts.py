@@ -74,10 +74,32 @@ def test_status_is_a_list_of_machines(tdc: Tdc, manager: ScriptedManager) -> Non
         "copying": True,
         "queued": 12,
         "reason": "",
-        "warnings": [],
+        "warnings": ["2 dead copies are in the spool, not tried any more"],
         "agent_version": "0.1.0",
+        "health": "warning",
+        "problems": [
+            {
+                "kind": "dead",
+                "severity": "warning",
+                "text": "2 dead copies are in the spool, not tried any more",
+                "since": None,
+            }
+        ],
+        "dead": 2,
+        "missed": [
+            {
+                "reason": "spool-full",
+                "count": 7,
+                "since": "2026-11-23T09:15:02.250Z",
+                "last": "2026-11-23T09:15:02.250Z",
+            }
+        ],
+        "delivered_at": "2026-11-23T09:15:02.250Z",
+        "oldest_queued": None,
+        "spool_full": "",
     }
     assert rows[1]["since"] is None
+    assert rows[1]["health"] == "unknown", "of a manager that does not judge"
     assert rows[1]["reason"] == "smtp_route: no such host"
 
 
@@ -178,7 +200,8 @@ def test_delivery_status_has_the_columns_of_the_queue(tdc: Tdc, manager: Scripte
     assert set(row) == {
         *("machine", "cluster", "time", "domain", "intake_domain", "host_status", "latest_host"),
         *("active_recipients", "connections_out", "delivered", "deferred", "dead"),
-        *("oldest_queued", "last_reply", "last_tls_version", "held_reason", "counters"),
+        *("oldest_queued", "last_reply", "last_tls_version", "held_reason", "held_since"),
+        "counters",
     }
 
 

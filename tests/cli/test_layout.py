@@ -8,8 +8,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from tdc.manager.cli.layout import Cell, Column, Grid, Line, as_text, clean
+from tdc.manager.cli.layout import Cell, Column, Grid, Line, as_text
 from tdc.manager.cli.render import as_json, as_yaml
+from tdc.shared.wire.printable import printable
 
 _TITLES = ["MACHINE", "STATE", "LAST REPLY", "ACTIVE RECIPIENTS"]
 _COLUMNS = st.lists(
@@ -33,7 +34,7 @@ def test_a_grid_shows_every_character_within_the_width(
     cells = [texts[row * 6 : row * 6 + len(columns)] for row in range(rows)]
     shown = as_text([Grid(columns, cells)], width=width, colour=False)
     assert max(cell_len(line) for line in shown.splitlines()) <= width
-    wanted = Counter("".join(clean(text) for row in cells for text in row))
+    wanted = Counter("".join(printable(text) for row in cells for text in row))
     titles = Counter("".join(column.title for column in columns))
     shown_counts = Counter(shown)
     for char in " \n":
@@ -61,13 +62,13 @@ def test_a_line_folds_and_is_whole(text: str, width: int) -> None:
     for indent in (0, 2):
         shown = as_text([Line(text, indent=indent)], width=width, colour=False)
         assert all(cell_len(line) <= width for line in shown.splitlines())
-        assert "".join(shown.split()) == "".join(clean(text).split())
+        assert "".join(shown.split()) == "".join(printable(text).split())
 
 
 @given(text=st.text())
 def test_clean_leaves_nothing_that_a_terminal_acts_on(text: str) -> None:
     """No control, no direction override, no line separator; printable text is as it was."""
-    cleaned = clean(text)
+    cleaned = printable(text)
     assert all(unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"} for char in cleaned)
     if text.isascii() and text.isprintable():
         assert cleaned == text
@@ -75,10 +76,10 @@ def test_clean_leaves_nothing_that_a_terminal_acts_on(text: str) -> None:
 
 def test_an_escape_sequence_is_shown_not_sent() -> None:
     """The window title, the bell, the 8-bit CSI and a direction override become visible."""
-    assert clean("a\x1b]0;x\x07b") == r"a\x1b]0;x\x07b"
-    assert clean("\x9b31m") == r"\x9b31m"
-    assert clean("mx\u202eexe") == r"mx\u202eexe"
-    assert clean("two\nlines") == r"two\x0alines"
+    assert printable("a\x1b]0;x\x07b") == r"a\x1b]0;x\x07b"
+    assert printable("\x9b31m") == r"\x9b31m"
+    assert printable("mx\u202eexe") == r"mx\u202eexe"
+    assert printable("two\nlines") == r"two\x0alines"
 
 
 @given(document=st.dictionaries(st.text(), st.text()))

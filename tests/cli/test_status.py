@@ -14,8 +14,9 @@ def test_status_says_why_a_machine_is_not_in_sync(tdc: Tdc, manager: ScriptedMan
     """Reason and warnings stand under the table, with the machine's name."""
     manager.answers["GetStatus"] = samples.status()
     lines = tdc("status").out.splitlines()
-    assert " ".join(lines[0].split()) == "MACHINE GROUP STATE APPLIED COPYING QUEUED SINCE"
-    assert lines[1].startswith("mx1      g1     in sync    7 of 7  yes")
+    assert " ".join(lines[0].split()) == "MACHINE GROUP STATE HEALTH APPLIED COPYING QUEUED SINCE"
+    assert lines[1].startswith("mx1      g1     in sync   warning   7 of 7  yes")
+    assert "mx1: 2 dead copies are in the spool, not tried any more" in lines
     assert "mx2: smtp_route: no such host" in lines
     assert "mx2: tls.verification is pinned" in lines
 

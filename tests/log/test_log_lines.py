@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from tdc.node_agent.deliver.trouble import SessionFault, Trouble, judge
 from tdc.node_agent.ingest.take import WHAT_TO_CHECK
 from tdc.node_agent.log import background, lines
+from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
 from tdc.node_agent.smtp.dialogue import Stage
 from tdc.node_agent.spool.health import Bounds
+from tdc.shared.connector.selection import NotDue, Rule
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import faults_of
 
@@ -32,16 +34,23 @@ NO_STARTTLS = judge(
 )
 FULL = Bounds(max_messages=500_000, max_bytes=10**10).refusal(500_000, 0, 0, free=10**12)
 [NO_INTAKE] = faults_of({**default_values(), "enabled": True})
+IDS = MessageIds("<1@partner.example>", "4F1C2A")
 
 # What docs/log-lines.md shows, by calling each method with what its callers pass.
 EXAMPLES: list[Callable[[TdcLog], None]] = [
     lambda log: log.queued(3),
+    lambda log: log.queued(3, IDS),
+    lambda log: log.not_due(Rule(NotDue.NO_SCAN, "payroll"), 1, 1, IDS),
+    lambda log: log.not_due(Rule(NotDue.NOT_INCOMING), 2, 5, IDS),
+    lambda log: log.not_due(Rule(NotDue.TO_INTAKE), 1, 1),
+    lambda log: log.not_due(Rule(NotDue.JOURNAL_REPORT), 1, 1),
+    lambda log: log.not_due(Rule(NotDue.DISABLED), 1, 1),
     lambda log: log.started(0, 3, "user@example.com"),
     lambda log: log.delivered(3, 0, "250 2.0.0 Ok: queued as 4F1", "TLSv1.3"),
     lambda log: log.failed(4, NO_STARTTLS.reason, f"{NO_STARTTLS.check}; held, next try in 60 s"),
     lambda log: log.dead(5, OVERSIZE),
     lambda log: log.dead(6, "its bytes don't match their checksum"),
-    lambda log: log.missed(f"the spool is full: {FULL}", WHAT_TO_CHECK),
+    lambda log: log.missed(f"the spool is full: {FULL}", WHAT_TO_CHECK, IDS),
     lambda log: log.connected(1, "mx1.intake.example", "192.0.2.25", "TLSv1.3"),
     lambda log: log.held("intake.example", NO_STARTTLS.reason, NO_STARTTLS.check, 60.4),
     lambda log: log.released("intake.example"),
@@ -121,7 +130,7 @@ def test_each_documented_example_is_what_a_method_writes(log: TdcLog, stream: io
 
 def test_each_method_has_an_example_and_each_event_is_documented() -> None:
     source = Path(lines.__file__).read_text("utf-8")
-    events = set(re.findall(r'_write\(logging\.\w+, "([a-z-]+)"', source))
+    events = set(re.findall(r'_write\([\w.]+, "([a-z-]+)"', source))
     assert events == set(re.findall(r"^\| `([a-z-]+)` \|", DOCUMENT, flags=re.M))
 
 
@@ -194,6 +203,7 @@ def test_two_texts_never_look_the_same(one: str, other: str) -> None:
         ("x" * 600, "x" * 500 + "…"),
     ],
 )
+@pytest.mark.proves("S10")
 def test_escapes(text: str, shown: str) -> None:
     assert escape(text) == shown
 

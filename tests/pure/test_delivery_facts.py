@@ -38,3 +38,16 @@ def test_an_intake_without_a_delivery_does_not_hide_that_another_is_up(
 ) -> None:
     [row] = destination_facts(intakes, {})
     assert (row.host_status, row.held_reason, row.delivered) == ("up", "", 1)
+
+
+def test_a_row_says_since_when_by_the_wall_clock_of_what_was_held_longest() -> None:
+    later = DestinationState("other@intake.example")
+    later.hold = Hold("Timeout", "no banner", since=5.0, next_probe=9.0)
+    for intakes in ([held(), later], [later, held()]):
+        [row] = destination_facts(intakes, {}, lead=1_000.0)
+        assert (row.held_since, row.held_reason) == (
+            1_001.0,
+            "Intake Refused: 550 5.1.1 no such user",
+        )
+    [row] = destination_facts([up()], {}, lead=1_000.0)
+    assert row.held_since is None

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.shared.connector.selection import Due, NotDue, Selection, select
+from tdc.shared.connector.selection import Due, LeftOut, NotDue, Rule, Selection, select
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
 from tdc.shared.settings.values import Policy, PolicyAction
@@ -41,43 +41,49 @@ def taken(
 def dumb(envelope: Envelope, size: int, loop: bool, conf: ConnectorSettings) -> Selection:
     """ASCII addresses without quotes and routes only, one question after the other."""
     if not conf.enabled:
-        return Selection((), NotDue.DISABLED)
+        return everybody_left_out(envelope, NotDue.DISABLED)
     if loop:
-        return Selection((), NotDue.JOURNAL_REPORT)
+        return everybody_left_out(envelope, NotDue.JOURNAL_REPORT)
     verdicts = [
         (recipient, dumb_verdict(envelope.sender, recipient, conf))
         for recipient in envelope.recipients
     ]
-    due = [
-        (recipient, verdict) for recipient, verdict in verdicts if not isinstance(verdict, NotDue)
-    ]
+    due = [(recipient, verdict) for recipient, verdict in verdicts if not isinstance(verdict, Rule)]
+    left_out: list[LeftOut] = []
+    for reason in (NotDue.NO_SCAN, NotDue.TO_INTAKE, NotDue.NOT_INCOMING):
+        rules = [v for _, v in verdicts if isinstance(v, Rule) and v.reason is reason]
+        left_out += [LeftOut(rule, rules.count(rule)) for rule in dict.fromkeys(rules)]
     if not due:
-        for reason in (NotDue.NO_SCAN, NotDue.TO_INTAKE):
-            if reason in [verdict for _, verdict in verdicts]:
-                return Selection((), reason)
-        return Selection((), NotDue.NOT_INCOMING)
+        reason = left_out[0].rule.reason if left_out else NotDue.NOT_INCOMING
+        return Selection((), reason, tuple(left_out))
     if size > conf.max_message_size:
-        return Selection((), NotDue.TOO_LARGE)
+        return Selection((), NotDue.TOO_LARGE, tuple(left_out))
     intakes: list[str] = []
     for _, intake in due:
         if intake not in intakes:
             intakes.append(intake)
     return Selection(
-        tuple(Due(intake, tuple(r for r, v in due if v == intake)) for intake in intakes), None
+        tuple(Due(intake, tuple(r for r, v in due if v == intake)) for intake in intakes),
+        None,
+        tuple(left_out),
     )
 
 
-def dumb_verdict(sender: str, recipient: str, conf: ConnectorSettings) -> str | NotDue:
+def everybody_left_out(envelope: Envelope, reason: NotDue) -> Selection:
+    return Selection((), reason, (LeftOut(Rule(reason), len(envelope.recipients)),))
+
+
+def dumb_verdict(sender: str, recipient: str, conf: ConnectorSettings) -> str | Rule:
     intakes = [conf.intake_address, *[policy.intake_address for policy in conf.policies]]
     if recipient.lower() in [intake.lower() for intake in intakes if intake]:
-        return NotDue.TO_INTAKE
+        return Rule(NotDue.TO_INTAKE)
     domain = recipient.lower().split("@")[-1] if "@" in recipient else ""
     if conf.incoming_domains and domain not in conf.incoming_domains:
-        return NotDue.NOT_INCOMING
+        return Rule(NotDue.NOT_INCOMING)
     for policy in conf.policies:
         if dumb_match(policy, sender, recipient):
             if policy.action == "no-scan":
-                return NotDue.NO_SCAN
+                return Rule(NotDue.NO_SCAN, policy.name)
             if policy.action == "custom":
                 return str(policy.intake_address)
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import io
 from collections.abc import AsyncIterator
@@ -31,6 +32,14 @@ class Bench:
     spool: Spool
     counters: Counters
     settings: ConnectorSettings
+    log: io.StringIO
+
+    async def logged(self, text: str) -> str:
+        """Wait for a line with this text; return the line from its text on."""
+        async with asyncio.timeout(5):
+            while text not in self.log.getvalue():
+                await asyncio.sleep(0.01)
+        return next(line for line in self.log.getvalue().splitlines() if text in line)
 
     async def copies(self) -> list[tuple[str, tuple[str, ...], bytes]]:
         """Return sender, recipients and content of each copy that is due."""
@@ -43,8 +52,9 @@ class Bench:
 async def running_filter(
     folder: Path, next_hop_port: int, **options: object
 ) -> AsyncIterator[Bench]:
-    log = TdcLog(stream=io.StringIO())
-    log.configure("error", "text")
+    out = io.StringIO()
+    log = TdcLog(stream=out)
+    log.configure("info", "text")
     spool = await Spool.open(folder / "spool", log=log)
     counters = Counters()
     settings = dataclasses.replace(
@@ -60,7 +70,8 @@ async def running_filter(
             **options,
         }
     )
-    bench = Bench(SmtpFilter(all_options, taker, counters, log), spool, counters, settings)
+    smtp_filter = SmtpFilter(all_options, taker, counters, log)
+    bench = Bench(smtp_filter, spool, counters, settings, out)
     try:
         async with bench.filter:
             yield bench

@@ -56,6 +56,37 @@ async def test_a_thousand_messages_pass_postfix_and_the_filter_unharmed(
     assert _envelopes(copying.folder / "out") == {("alice@partner.example", "bob@corp.example")}
 
 
+@pytest.mark.parametrize("xforward", ["yes", "no"])
+async def test_the_log_names_a_message_as_postfix_does(
+    copying: RunningFleet, xforward: str
+) -> None:
+    """By XFORWARD, and without it from the field that Postfix itself wrote on top."""
+    filter_port, reinject_port = free_port(), free_port()
+    gateway = await copying.add_gateway(
+        "mx1", group="Main_Group", listen=filter_port, next_hop_port=reinject_port
+    )
+    await copying.in_sync()
+    main, master = filter_settings(filter_port, reinject_port)
+    sends = "smtp_send_xforward_command="
+    assert f"{sends}yes" in master
+    master = master.replace(f"{sends}yes", f"{sends}{xforward}")
+    async with SmtpSink(folder=copying.folder / "out") as out:
+        route = f"\nrelay_transport = smtp:[127.0.0.1]:{out.port}\n"
+        with private_postfix(main=main + route, master=master) as postfix:
+            async with asyncio.timeout(30):
+                await smtp_source(postfix.port, messages=5, size=512, connections=1)
+            await copying.intake.wait_for(5, timeout=30)
+    reports = [read_report(path.read_bytes()) for path in copying.reports.glob("*.eml")]
+    given = [
+        re.search(rb"^\tby \S+ \(Postfix\) with E?SMTP id (\w+)", report.original, re.M)
+        for report in reports
+    ]
+    log = gateway.agent.log.read_text()
+    named = re.findall(r"queued for delivery\. (?:Message-ID \S+, )?queue id (\w+)\.", log)
+    assert len(named) == 5
+    assert sorted(named) == sorted(found[1].decode() for found in given if found)
+
+
 def _envelopes(folder: Path) -> set[tuple[str, str]]:
     facts = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     return {(fact["sender"], recipient) for fact in facts for recipient in fact["recipients"]}

@@ -7,30 +7,49 @@ the manager.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from tdc.node_agent.counters import Counters
+from tdc.node_agent.counters import Counters, MissedReason
 from tdc.node_agent.deliver.facts import DestinationFacts
+from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
+from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.sync.values import Attempt, Running
 
 
 @dataclass(frozen=True, slots=True)
+class MissedFacts:
+    """Copies missed for one reason in its latest run; `since` and `last` are Unix seconds."""
+
+    reason: MissedReason
+    count: int
+    since: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgentFacts:
-    """The machine's state.
+    """The machine's state. Times are Unix seconds, by the clock as it is at `time`.
 
     `running` are the settings in force, `last_attempt` the last ones offered; `copying` says
-    whether copies are taken now; `counters` is a copy that no longer counts; `warnings` are
-    sentences for the operator, settings first, then spool, then certificate.
+    whether copies are taken now; `spool_full` why the spool has no room, None if it has;
+    `refuses_originals` whether originals are refused while no copy can be taken; `counters` is a
+    copy that no longer counts; `warnings` are sentences for the operator, settings first, then
+    spool, then certificate.
     """
 
+    time: float
     running: Running
     last_attempt: Attempt | None
     copying: bool
     spool: SpoolFacts
+    spool_full: str | None
+    refuses_originals: bool
     destinations: tuple[DestinationFacts, ...]
     counters: Counters
+    missed: tuple[MissedFacts, ...]
+    delivered_at: float | None
     warnings: tuple[str, ...]
 
 
@@ -40,15 +59,43 @@ def gather(
     destinations: Iterable[DestinationFacts],
     counters: Counters,
     certificate_warnings: Sequence[str] = (),
+    *,
+    full: str | None = None,
 ) -> AgentFacts:
-    """The facts now; one event loop changes them all, so they belong together."""
+    """The facts now; one event loop changes them all, so they belong together.
+
+    `full` is what `spool_full` says.
+    """
+    settings, now = in_force.current(), wall()
     spool_warnings = [spool.warning] if spool.warning else []
+    lead = now - monotonic()
     return AgentFacts(
+        time=now,
         running=in_force.running,
         last_attempt=in_force.last_attempt,
-        copying=in_force.current().enabled and spool.unhealthy is None,
+        copying=settings.enabled and spool.unhealthy is None and full is None,
         spool=spool,
+        spool_full=full,
+        refuses_originals=settings.spool_when_full == "tempfail",
         destinations=tuple(destinations),
-        counters=replace(counters),
+        counters=counters.frozen(),
+        missed=_missed(counters, lead),
+        delivered_at=None if counters.delivered_at is None else counters.delivered_at + lead,
         warnings=(*in_force.warnings, *spool_warnings, *certificate_warnings),
+    )
+
+
+def spool_full(spool: Spool, counters: Counters) -> str | None:
+    """Why the spool has no room for a copy like the last one it refused; None if it has.
+
+    Asked again each time: delivery makes room while no mail comes. Without a refusal it is full
+    only if not even an empty copy fits. While it can't be written, that is the fault to show.
+    """
+    return None if spool.facts().unhealthy else spool.refusal(counters.refused_size)
+
+
+def _missed(counters: Counters, lead: float) -> tuple[MissedFacts, ...]:
+    return tuple(
+        MissedFacts(reason, run.count, run.since + lead, run.last + lead)
+        for reason, run in counters.missed.items()
     )

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from tdc.node_agent import collector, loop_key
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
-from tdc.node_agent.facts import gather
+from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
@@ -67,12 +67,18 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
 
         def status() -> agents_pb2.MachineStatus:
             rows, warnings = delivery.destinations(), renewal.warnings()
-            return status_to_wire(gather(in_force, spool.facts(), rows, counters, warnings))
+            full = spool_full(spool, counters)
+            return status_to_wire(
+                gather(in_force, spool.facts(), rows, counters, warnings, full=full)
+            )
+
+        def copies_stop() -> tuple[str | None, bool]:
+            return spool.facts().unhealthy, spool_full(spool, counters) is not None
 
         stream = SettingsStream(
             managers, lambda: identity.load(options.identity_folder), in_force, status, log
         )
-        health = report_changes(lambda: spool.facts().unhealthy, stream.status_due)
+        health = report_changes(copies_stop, stream.status_due)
         await stack.enter_async_context(running(renewal.run(), name="renewal"))
         await stack.enter_async_context(running(stream.run(), name="settings stream"))
         await stack.enter_async_context(running(health, name="health"))

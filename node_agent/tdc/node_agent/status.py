@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.facts import DestinationFacts
-from tdc.node_agent.facts import AgentFacts
+from tdc.node_agent.facts import AgentFacts, MissedFacts
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.stream import (
     MAX_AGENT_MESSAGE,
@@ -27,7 +27,14 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         queued=facts.spool.queued + facts.spool.held,
         spool_unhealthy=facts.spool.unhealthy or "",
         counters=counters_to_wire(facts.counters),
-        warnings=facts.warnings,
+        warnings=[warning[:MAX_TEXT] for warning in facts.warnings],
+        dead=facts.spool.dead,
+        missed=[missed_to_wire(each) for each in facts.missed],
+        delivered_at=_moment(facts.delivered_at),
+        time=timestamp(facts.time),
+        spool_full=facts.spool_full or "",
+        refuses_originals=facts.refuses_originals,
+        oldest_queued=_moment(facts.spool.oldest),
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))
@@ -54,13 +61,26 @@ def _add_destinations(
 def counters_to_wire(counters: Counters) -> agents_pb2.Counters:
     """The totals; both sides have the same names."""
     return agents_pb2.Counters(
-        **{field.name: getattr(counters, field.name) for field in fields(Counters)}
+        **{
+            field.name: getattr(counters, field.name)
+            for field in agents_pb2.Counters.DESCRIPTOR.fields
+        }
+    )
+
+
+def missed_to_wire(missed: MissedFacts) -> agents_pb2.Missed:
+    """A run of misses for one reason."""
+    return agents_pb2.Missed(
+        reason=missed.reason,
+        count=missed.count,
+        since=timestamp(missed.since),
+        last=timestamp(missed.last),
     )
 
 
 def destination_to_wire(facts: DestinationFacts) -> agents_pb2.Destination:
     """One destination; texts from peers are cut at MAX_TEXT."""
-    message = agents_pb2.Destination(
+    return agents_pb2.Destination(
         domain=facts.domain,
         intake_domain=facts.intake_domain,
         host_status=facts.host_status,
@@ -73,7 +93,10 @@ def destination_to_wire(facts: DestinationFacts) -> agents_pb2.Destination:
         last_reply=facts.last_reply[:MAX_TEXT],
         last_tls_version=facts.last_tls_version,
         held_reason=facts.held_reason[:MAX_TEXT],
+        oldest_queued=_moment(facts.oldest_queued),
+        held_since=_moment(facts.held_since),
     )
-    if facts.oldest_queued is not None:
-        message.oldest_queued.CopyFrom(timestamp(facts.oldest_queued))
-    return message
+
+
+def _moment(seconds: float | None) -> Timestamp | None:
+    return None if seconds is None else timestamp(seconds)

@@ -143,7 +143,7 @@ class Pong(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class MachineStatus(_message.Message):
-    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings")
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,13 @@ class MachineStatus(_message.Message):
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_AT_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_FULL_FIELD_NUMBER: _ClassVar[int]
+    REFUSES_ORIGINALS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_QUEUED_FIELD_NUMBER: _ClassVar[int]
     running: Running
     last_attempt: Outcome
     copying: bool
@@ -160,7 +167,26 @@ class MachineStatus(_message.Message):
     counters: Counters
     destinations: _containers.RepeatedCompositeFieldContainer[Destination]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    dead: int
+    missed: _containers.RepeatedCompositeFieldContainer[Missed]
+    delivered_at: _timestamp_pb2.Timestamp
+    time: _timestamp_pb2.Timestamp
+    spool_full: str
+    refuses_originals: bool
+    oldest_queued: _timestamp_pb2.Timestamp
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Missed(_message.Message):
+    __slots__ = ("reason", "count", "since", "last")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    count: int
+    since: _timestamp_pb2.Timestamp
+    last: _timestamp_pb2.Timestamp
+    def __init__(self, reason: _Optional[str] = ..., count: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Counters(_message.Message):
     __slots__ = ("originals_passed", "originals_refused", "copies_taken", "copies_missed", "copies_not_due", "delivered", "deferred", "dead", "maybe_duplicate")
@@ -185,7 +211,7 @@ class Counters(_message.Message):
     def __init__(self, originals_passed: _Optional[int] = ..., originals_refused: _Optional[int] = ..., copies_taken: _Optional[int] = ..., copies_missed: _Optional[int] = ..., copies_not_due: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., maybe_duplicate: _Optional[int] = ...) -> None: ...
 
 class Destination(_message.Message):
-    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "deferred", "dead", "oldest_queued", "last_reply", "last_tls_version", "held_reason")
+    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "deferred", "dead", "oldest_queued", "last_reply", "last_tls_version", "held_reason", "held_since")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     INTAKE_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     HOST_STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +225,7 @@ class Destination(_message.Message):
     LAST_REPLY_FIELD_NUMBER: _ClassVar[int]
     LAST_TLS_VERSION_FIELD_NUMBER: _ClassVar[int]
     HELD_REASON_FIELD_NUMBER: _ClassVar[int]
+    HELD_SINCE_FIELD_NUMBER: _ClassVar[int]
     domain: str
     intake_domain: str
     host_status: str
@@ -212,4 +239,5 @@ class Destination(_message.Message):
     last_reply: str
     last_tls_version: str
     held_reason: str
-    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ...) -> None: ...
+    held_since: _timestamp_pb2.Timestamp
+    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ..., held_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -282,7 +282,7 @@ class StatusResponse(_message.Message):
     def __init__(self, machines: _Optional[_Iterable[_Union[MachineRowStatus, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MachineRowStatus(_message.Message):
-    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version")
+    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies")
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +295,9 @@ class MachineRowStatus(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     group: str
     cluster: str
@@ -307,7 +310,36 @@ class MachineRowStatus(_message.Message):
     reason: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
     agent_version: str
-    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ...) -> None: ...
+    health: str
+    problems: _containers.RepeatedCompositeFieldContainer[HealthProblem]
+    copies: CopyFacts
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ...) -> None: ...
+
+class HealthProblem(_message.Message):
+    __slots__ = ("kind", "severity", "text", "since")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    severity: str
+    text: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., severity: _Optional[str] = ..., text: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CopyFacts(_message.Message):
+    __slots__ = ("dead", "missed", "delivered_at", "oldest_queued", "spool_full")
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_AT_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_FULL_FIELD_NUMBER: _ClassVar[int]
+    dead: int
+    missed: _containers.RepeatedCompositeFieldContainer[_agents_pb2.Missed]
+    delivered_at: _timestamp_pb2.Timestamp
+    oldest_queued: _timestamp_pb2.Timestamp
+    spool_full: str
+    def __init__(self, dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[_agents_pb2.Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ...) -> None: ...
 
 class DeliveryRequest(_message.Message):
     __slots__ = ("cluster", "machine")

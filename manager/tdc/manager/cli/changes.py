@@ -16,10 +16,11 @@ from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Run
 from tdc.manager.cli.errors import OutputClosed, Refused
-from tdc.manager.cli.layout import Line, clean
+from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import OutputFormat, is_terminal
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import ChangeDocument, PlanDocument
+from tdc.shared.wire.printable import printable
 from tdc.v1 import fleet_pb2, operators_pb2
 
 
@@ -92,7 +93,7 @@ async def _ask(cluster: str) -> None:
             "Not a terminal: use --yes to commit without asking, or --dry-run. "
             "Nothing was committed."
         )
-    print(f"Commit this to {clean(cluster)}? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"Commit this to {printable(cluster)}? [y/N] ", end="", file=sys.stderr, flush=True)
     if (await _typed_line()).strip().lower() not in ("y", "yes"):
         raise Refused("Nothing was committed.")
 

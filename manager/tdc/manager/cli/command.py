@@ -90,11 +90,17 @@ class Consent:
 
 @dataclass
 class Run:
-    """One run of a command: its output and, once it asks, its manager."""
+    """One run of a command: its output and, once it asks, its manager.
+
+    `code` is what it ends with if nothing fails. `failed` says what a failure is for a command of
+    which the exit code means something else, and returns it.
+    """
 
     out: Out
     common: Common
     attempt: CommitAttempt = field(default_factory=CommitAttempt)
+    code: int = ExitCode.DONE
+    failed: Callable[[Run, CliError], int] | None = None
 
     @contextlib.asynccontextmanager
     async def manager(self) -> AsyncIterator[Manager]:
@@ -243,7 +249,7 @@ def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
                 f"Run it again with TDC_DEBUG=1 and report the output."
             ),
         )
-    return ExitCode.DONE
+    return run.code
 
 
 def _interrupted(attempt: CommitAttempt) -> Interrupted:
@@ -255,6 +261,8 @@ def _interrupted(attempt: CommitAttempt) -> Interrupted:
 
 
 def _end(run: Run, error: CliError) -> int:
+    if run.failed is not None and not isinstance(error, OutputClosed | Interrupted):
+        return run.failed(run, error)
     if not isinstance(error, OutputClosed):
         run.out.tell([Line(f"tdc: {error}", "red")])
     return error.exit_code

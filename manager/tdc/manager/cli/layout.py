@@ -14,6 +14,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
+from tdc.shared.wire.printable import printable
 
 _GAP = 2
 _LEAST_FOLDED = 12
@@ -63,23 +64,6 @@ class Grid:
 Piece = Line | Grid
 
 
-def clean(text: str) -> str:
-    r"""Return `text` with everything a terminal would act on written as ``\x1b`` or ``\u202e``."""
-    if text.isprintable():
-        return text
-    return "".join(_visible(char) for char in text)
-
-
-def _visible(char: str) -> str:
-    # Not printable are controls, formatting (direction overrides), surrogates, line separators.
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def as_text(pieces: Iterable[Piece], *, width: int, colour: bool) -> str:
     """`pieces` as lines; styles only with `colour`."""
     layout = _Layout(width, colour)
@@ -106,7 +90,7 @@ class _Layout:
             yield from self._rows(piece.columns, cells, widths)
 
     def _sentence(self, line: Line) -> Iterator[str]:
-        text = clean(line.text)
+        text = printable(line.text)
         folded = [text] if line.verbatim else self._fold(text, self._width - line.indent)
         for part in folded:
             yield " " * line.indent + self._paint(part, line.style)
@@ -158,7 +142,11 @@ class _Layout:
 
     @staticmethod
     def _clean_cell(cell: Cell | str) -> Cell:
-        return Cell(clean(cell)) if isinstance(cell, str) else Cell(clean(cell.text), cell.style)
+        return (
+            Cell(printable(cell))
+            if isinstance(cell, str)
+            else Cell(printable(cell.text), cell.style)
+        )
 
 
 def _widths(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tdc.manager.cli.layout import Cell, Column, Line, Piece
-from tdc.manager.cli.words import ABSENT, listed, when, yes_or_no
+from tdc.manager.cli.words import ABSENT, first_names, listed, when, yes_or_no
 from tdc.shared.wire.documents import DeliveryDocument, StatusDocument
 
 _STATE_STYLES = {
@@ -15,15 +15,19 @@ _STATE_STYLES = {
     "offline": "red",
     "rejected": "red",
 }
+_HEALTH_STYLES = {"ok": "green", "warning": "yellow", "critical": "red"}
 _HOST_STYLES = {"up": "green", "down": "red"}
+MOST_NAMES = 5
+"""Machines with the same remark that a line names; the table above it has them all."""
 
 
 def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
-    """Machines' sync state; reasons and warnings go under the table."""
+    """Machines' sync state and health; reasons and problems go under the table."""
     columns = [
         Column("MACHINE", folds=True),
         Column("GROUP", folds=True),
         Column("STATE"),
+        Column("HEALTH"),
         Column("APPLIED", right=True),
         Column("COPYING"),
         Column("QUEUED", right=True),
@@ -38,6 +42,7 @@ def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
             row.name,
             row.group,
             Cell(row.state, _STATE_STYLES.get(row.state, "")),
+            Cell(row.health, _HEALTH_STYLES.get(row.health, "")),
             f"{row.applied_revision or ABSENT} of {row.wanted_revision}",
             _copying(row),
             str(row.queued),
@@ -58,11 +63,21 @@ def _copying(row: StatusDocument) -> Cell:
 
 
 def _remarks(rows: Iterable[StatusDocument]) -> list[Piece]:
-    remarks: list[Piece] = []
+    """A line for each remark; machines with the same one share it."""
+    named: dict[str, list[str]] = {}
+    critical: set[str] = set()
     for row in rows:
-        words = [row.reason] if row.reason else []
-        remarks += [Line(f"{row.name}: {word}", "yellow") for word in [*words, *row.warnings]]
-    return [Line(), *remarks] if remarks else []
+        for remark in dict.fromkeys([*([row.reason] if row.reason else []), *row.warnings]):
+            named.setdefault(remark, []).append(row.name)
+        critical |= {each.text for each in row.problems if each.severity == "critical"}
+    lines: list[Piece] = [
+        Line(
+            f"{first_names(names, MOST_NAMES, '')}: {remark}",
+            "red" if remark in critical else "yellow",
+        )
+        for remark, names in named.items()
+    ]
+    return [Line(), *lines] if lines else []
 
 
 def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
@@ -82,9 +97,15 @@ def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
     ]
     pieces = listed(columns, [_delivery_cells(row) for row in rows], "No delivery reported yet.")
     held = [
-        Line(f"{row.machine}: held: {row.held_reason}", "red") for row in rows if row.held_reason
+        Line(f"{row.machine}: held{_since(row)}: {row.held_reason}", "red")
+        for row in rows
+        if row.held_reason
     ]
     return [*pieces, Line(), *held] if held else pieces
+
+
+def _since(row: DeliveryDocument) -> str:
+    return f" since {when(row.held_since)}" if row.held_since else ""
 
 
 def _delivery_cells(row: DeliveryDocument) -> list[Cell | str]:

@@ -55,11 +55,14 @@ MOST_NAMES = 20
 """Names that a plan spells out in one place; JSON always has them all."""
 
 
-def first_names(names: Sequence[str]) -> str:
-    """Names with commas; of more than `MOST_NAMES` the first, and how many more there are."""
-    more = len(names) - MOST_NAMES
-    shown = ", ".join(names[:MOST_NAMES])
-    return f"{shown} and {more} more (--dry-run -o json names all)" if more > 0 else shown
+DRY_RUN_HINT = " (--dry-run -o json names all)"
+
+
+def first_names(names: Sequence[str], most: int = MOST_NAMES, hint: str = DRY_RUN_HINT) -> str:
+    """Names with commas; of more than `most` the first, how many more, and what names all."""
+    more = len(names) - most
+    shown = ", ".join(names[:most])
+    return f"{shown} and {more} more{hint}" if more > 0 else shown
 
 
 def listed(

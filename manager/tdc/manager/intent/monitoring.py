@@ -14,16 +14,17 @@ from tdc.manager.intent.targets import machines_in
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import MachineFacts, Presence
-from tdc.shared.sync.report import ReportedCounters, ReportedDestination
-
-_OUTDATED = "its settings in the store can't be read; the last known ones are used"
+from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
+from tdc.shared.sync.report import MachineReport, ReportedCounters, ReportedDestination
 
 
 @dataclass(frozen=True, slots=True)
 class MachineStatusRow:
     """One machine's sync state. `since` is Unix seconds, None for a machine that never enrolled.
 
-    `copying` and `queued` are from its last status; `reason` is empty if it is in sync.
+    `copying`, `queued` and `report` are from its last status; `reason` is empty if it is in sync.
+    `health` is the worst of the `problems`; `warnings` are their sentences but for the reason.
     """
 
     name: str
@@ -38,6 +39,9 @@ class MachineStatusRow:
     reason: str
     warnings: tuple[str, ...]
     agent_version: str
+    health: str
+    problems: tuple[Problem, ...]
+    report: MachineReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,10 @@ class MachineDelivery:
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
-    def __init__(self, view: FleetView, presence: Presence) -> None:
+    def __init__(self, view: FleetView, presence: Presence, clock: Clock = wall) -> None:
         self._view = view
         self._presence = presence
+        self._clock = clock
 
     @operation("monitoring.read_status")
     async def read_status(
@@ -80,6 +85,7 @@ class MonitoringOperations:
                 found,
                 known,
                 self._presence.facts(found.name, known.name),
+                self._clock(),
                 outdated=known.name in outdated[found.name],
             )
             for found, known in chosen
@@ -105,9 +111,10 @@ class MonitoringOperations:
 
 
 def _status_row(
-    cluster: Cluster, machine: Machine, facts: MachineFacts, *, outdated: bool
+    cluster: Cluster, machine: Machine, facts: MachineFacts, now: float, *, outdated: bool
 ) -> MachineStatusRow:
     status = facts.status
+    problems = problems_of(_known(facts, outdated=outdated), now)
     return MachineStatusRow(
         name=machine.name,
         group=machine.group,
@@ -119,20 +126,24 @@ def _status_row(
         copying=status is not None and status.copying,
         queued=status.queued if status is not None else 0,
         reason=facts.reason,
-        warnings=_warnings(facts, outdated=outdated),
+        warnings=tuple(each.text for each in problems if each.kind not in SYNC_KINDS),
         agent_version=facts.agent_version,
+        health=worst(problems),
+        problems=problems,
+        report=status,
     )
 
 
-def _warnings(facts: MachineFacts, *, outdated: bool) -> tuple[str, ...]:
-    warnings = [_OUTDATED] if outdated else []
-    if facts.warning:
-        warnings.append(facts.warning)
-    if facts.status is not None:
-        if facts.status.spool_unhealthy:
-            warnings.append(f"spool is not writable: {facts.status.spool_unhealthy}")
-        warnings += facts.status.warnings
-    return tuple(warnings)
+def _known(facts: MachineFacts, *, outdated: bool) -> Known:
+    return Known(
+        state=facts.state,
+        since=facts.since,
+        reason=facts.reason,
+        report=facts.status,
+        reported_at=facts.status_time,
+        clones=facts.warning,
+        outdated=outdated,
+    )
 
 
 def _ahead(rows: Iterable[MachineStatusRow]) -> list[str]:

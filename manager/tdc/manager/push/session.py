@@ -22,6 +22,7 @@ from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Target
 from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
 from tdc.shared.wire.stream import agent_event
 from tdc.v1 import agents_pb2
@@ -148,7 +149,7 @@ class Session:
 
     def _note_hello(self, message: agents_pb2.AgentMessage) -> None:
         if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
-            self._presence.connected(self.key, message.hello.agent_version)
+            self._presence.connected(self.key, cut(message.hello.agent_version, MOST_WORD))
 
     def _note(self, message: agents_pb2.AgentMessage) -> None:
         half = self._half

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.health import lapse_words
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.v1 import agents_pb2
@@ -221,7 +222,8 @@ class Presence:
 
     def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
         if seen.dead:
-            return SyncState.STALE, seen.gone + self._elsewhere
+            lapse = lapse_words(self._clock() - seen.heard)
+            return SyncState.STALE, f"nothing heard for {lapse}{self._elsewhere}"
         if seen.gone:
             return SyncState.OFFLINE, seen.gone + self._elsewhere
         if self._fleet.enrolment(*key) is None:

@@ -30,18 +30,21 @@ class DestinationFacts:
     last_reply: str
     last_tls_version: str
     held_reason: str
+    held_since: float | None = None
 
 
 def destination_facts(
-    destinations: Iterable[DestinationState], waiting: Mapping[str, Backlog]
+    destinations: Iterable[DestinationState], waiting: Mapping[str, Backlog], lead: float = 0.0
 ) -> list[DestinationFacts]:
     """Make a row for each intake domain that was delivered to or has copies waiting.
 
-    Intakes of one domain share a row: it is "down" while one of them is on hold, with why.
+    Intakes of one domain share a row: it is "down" while one of them is on hold, with why and since
+    when, of the one that has been on hold longest. `lead` is what the wall clock has over the
+    monotonic one.
     """
     rows = {domain: _empty_row(domain) for domain in waiting}
     for one in destinations:
-        rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one)
+        rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one, lead)
     return [
         replace(row, active_recipients=item.waiting, oldest_queued=item.oldest)
         if (item := waiting.get(domain)) is not None
@@ -54,8 +57,10 @@ def _empty_row(domain: str) -> DestinationFacts:
     return DestinationFacts(PSEUDO_DOMAIN, domain, "unknown", "", 0, 0, 0, 0, 0, None, "", "", "")
 
 
-def _merged(row: DestinationFacts, one: DestinationState) -> DestinationFacts:
-    held = f"{one.hold.reason}: {one.hold.check}" if one.hold is not None else row.held_reason
+def _merged(row: DestinationFacts, one: DestinationState, lead: float) -> DestinationFacts:
+    held, since = row.held_reason, row.held_since
+    if one.hold is not None and (since is None or one.hold.since + lead < since):
+        held, since = f"{one.hold.reason}: {one.hold.check}", one.hold.since + lead
     known = row.host_status if one.host_status == "unknown" else one.host_status
     connected = sum(lane.state is not LaneState.OPENING for lane in one.lanes.values())
     return replace(
@@ -69,4 +74,5 @@ def _merged(row: DestinationFacts, one: DestinationState) -> DestinationFacts:
         last_reply=one.last_reply or row.last_reply,
         last_tls_version=one.last_tls_version or row.last_tls_version,
         held_reason=held,
+        held_since=since,
     )

@@ -134,7 +134,7 @@ class Performer:
     def _mark(self, fate: Fate, destination: DestinationState) -> Mark | None:
         match fate:
             case MarkDelivered(mid, reply, tls_version):
-                self._counters.delivered += 1
+                self._counters.count_delivered()
                 destination.note_delivery(reply)
                 mark = self._spool.delivered(mid, reply=reply, tls_version=tls_version)
                 return self._write(mark)

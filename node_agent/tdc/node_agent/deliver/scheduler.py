@@ -129,7 +129,8 @@ class Delivery:
 
     def destinations(self) -> list[DestinationFacts]:
         """List each intake domain that was delivered to or has copies waiting."""
-        return destination_facts(self._destinations.values(), self._spool.destinations())
+        lead = wall() - monotonic()
+        return destination_facts(self._destinations.values(), self._spool.destinations(), lead)
 
     def bytes_at_hand(self) -> dict[str, int]:
         """Octets of claimed copies by intake, those being sent included."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tdc.node_agent.counters import Counters
+from tdc.node_agent.counters import Counters, MissedReason
 from tdc.node_agent.journal.loop import Reporter, is_own_report
 from tdc.node_agent.journal.report import new_report_id
+from tdc.node_agent.journal.trace import message_ids
+from tdc.node_agent.log.ids import NO_IDS, MessageIds
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import SpoolError
-from tdc.shared.connector.selection import NotDue, select
+from tdc.node_agent.spool.values import SpoolError, SpoolFull
+from tdc.shared.connector.selection import Due, LeftOut, NotDue, select
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
 
@@ -28,16 +30,26 @@ class TakeRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """A copy that was due and could not be taken."""
+
+    reason: MissedReason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """Copies that are durable and wait for the next hop's answer.
 
-    `missed` holds a reason for each copy that was due and could not be taken; `due` says
-    whether any copy was due at all.
+    `missed` holds each copy that was due and could not be taken; `left_out` which of so many
+    `recipients` get no copy, and why.
     """
 
     mids: tuple[int, ...] = ()
-    missed: tuple[str, ...] = ()
-    due: bool = True
+    missed: tuple[Miss, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    recipients: int = 0
+    ids: MessageIds = NO_IDS
 
 
 class Taker:
@@ -62,40 +74,49 @@ class Taker:
         settings = self._settings()
         loop = is_own_report(content, self._loop_key)
         selection = select(envelope, len(content), loop, settings)
+        # Where copying is disabled a message costs no search for ids, unless somebody looks.
+        looked_at = selection.reason is not NotDue.DISABLED or self._log.shows_debug
+        ids = message_ids(content, envelope) if looked_at else NO_IDS
+        missed: list[Miss] = []
         if selection.reason is NotDue.TOO_LARGE:
-            return Taken(missed=(TOO_LARGE.format(len(content)),))
-        if not selection.copies:
-            return Taken(due=False)
+            missed.append(Miss(MissedReason.TOO_LARGE, TOO_LARGE.format(len(content))))
         mids: list[int] = []
-        missed: list[str] = []
         for due in selection.copies:
-            report_id = new_report_id()
-            copy_envelope = (
-                envelope
-                if due.recipients == envelope.recipients
-                else replace(envelope, recipients=due.recipients)
-            )
             try:
-                mids.append(await self._spool.hold(copy_envelope, content, due.intake, report_id))
+                mids.append(await self._hold(due, envelope, content))
             except SpoolError as error:
                 if settings.spool_when_full == "tempfail":
                     await self.discard(Taken(tuple(mids)))
                     raise TakeRefused(str(error)) from error
-                missed.append(str(error))
-        return Taken(tuple(mids), tuple(missed))
+                missed.append(Miss(_reason(error), str(error)))
+        recipients = len(envelope.recipients)
+        return Taken(tuple(mids), tuple(missed), selection.left_out, recipients, ids)
+
+    async def _hold(self, due: Due, envelope: Envelope, content: bytes) -> int:
+        """Make one copy durable, and note whether the spool had room; raises SpoolError."""
+        if due.recipients != envelope.recipients:
+            envelope = replace(envelope, recipients=due.recipients)
+        try:
+            mid = await self._spool.hold(envelope, content, due.intake, new_report_id())
+        except SpoolFull:
+            self._counters.refused_size = len(content)
+            raise
+        self._counters.refused_size = 0
+        return mid
 
     def release(self, taken: Taken) -> None:
-        """The original is accepted: its copies are due, and what was missed is logged."""
-        if not taken.due:
-            self._counters.copies_not_due += 1
-            return
+        """The original is accepted: its copies are due, and what was not taken is logged."""
         for mid in taken.mids:
             self._spool.release(mid)
-            self._log.queued(mid)
+            self._log.queued(mid, taken.ids)
         self._counters.copies_taken += len(taken.mids)
-        for reason in taken.missed:
-            self._counters.copies_missed += 1
-            self._log.missed(reason, WHAT_TO_CHECK)
+        for miss in taken.missed:
+            self._counters.count_missed(miss.reason)
+            self._log.missed(miss.text, WHAT_TO_CHECK, taken.ids)
+        if not taken.mids and not taken.missed:
+            self._counters.copies_not_due += 1
+        for row in taken.left_out:
+            self._log.not_due(row.rule, row.recipients, taken.recipients, taken.ids)
 
     async def discard(self, taken: Taken) -> None:
         """The original is refused or its fate unknown: its copies go away.
@@ -108,3 +129,8 @@ class Taker:
                 await self._spool.discard(mid)
             except SpoolError as error:
                 self._log.warning(f"Message {mid} could not be discarded: {error}")
+
+
+def _reason(error: SpoolError) -> MissedReason:
+    full = isinstance(error, SpoolFull)
+    return MissedReason.SPOOL_FULL if full else MissedReason.SPOOL_BROKEN

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from tdc.node_agent.log.background import BackgroundHandler
+from tdc.node_agent.log.ids import NO_IDS, MessageIds
+from tdc.shared.connector.selection import NotDue, Rule
 from tdc.shared.edge.clock import wall
 
 DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
@@ -27,6 +29,21 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_RULES = {
+    NotDue.DISABLED: "copying is disabled",
+    NotDue.JOURNAL_REPORT: "own report",
+    NotDue.TO_INTAKE: "addressed to the intake",
+    NotDue.NOT_INCOMING: "not incoming",
+    NotDue.NO_SCAN: "no-scan policy",
+}
+
+
+def _shown(ids: MessageIds) -> str:
+    r"""`` Message-ID <1@b.example>, queue id 4F1.``, or what there is of it."""
+    known = [f"Message-ID {escape(ids.message_id)}"] if ids.message_id else []
+    if ids.queue_id:
+        known.append(f"queue id {escape(ids.queue_id)}")
+    return f" {', '.join(known)}." if known else ""
 
 
 def escape(text: str) -> str:
@@ -88,11 +105,33 @@ class TdcLog:
             self._handler.close()
             self._handler = None
 
+    @property
+    def shows_debug(self) -> bool:
+        """Whether lines of level debug are written."""
+        return self._logger.isEnabledFor(logging.DEBUG)
+
+    # Decisions
+
+    def not_due(self, rule: Rule, left_out: int, recipients: int, ids: MessageIds = NO_IDS) -> None:
+        """No copy for these recipients of a message. At debug where copying is disabled: a machine
+        on which the connector does nothing must not write a line for each message.
+        """
+        level = logging.DEBUG if rule.reason is NotDue.DISABLED else logging.INFO
+        if not self._logger.isEnabledFor(level):
+            return
+        whom = "" if left_out == recipients else f" for {left_out} of {recipients} recipients"
+        policy = f" {escape(rule.policy)}" if rule.policy else ""
+        text = f"No copy due{whom}: {_RULES[rule.reason]}{policy}.{_shown(ids)}"
+        facts: dict[str, object] = {"rule": rule.reason.value, "policy": rule.policy}
+        facts |= {"left_out": left_out, "recipients": recipients}
+        self._write(level, "not-due", text, **facts, **ids._asdict())
+
     # The life of a copy
 
-    def queued(self, mid: int) -> None:
+    def queued(self, mid: int, ids: MessageIds = NO_IDS) -> None:
         """The copy is durable and due."""
-        self._write(logging.INFO, "queued", f"Message {mid} queued for delivery.", mid=mid)
+        text = f"Message {mid} queued for delivery.{_shown(ids)}"
+        self._write(logging.INFO, "queued", text, mid=mid, **ids._asdict())
 
     def started(self, dcid: int, mid: int, recipient: str) -> None:
         """A report is being sent on a connection."""
@@ -120,10 +159,11 @@ class TdcLog:
         text = f"Message {mid} moved to the dead-letter list: {escape(reason)}"
         self._write(logging.ERROR, "dead", text, mid=mid, reason=reason)
 
-    def missed(self, reason: str, check: str) -> None:
+    def missed(self, reason: str, check: str, ids: MessageIds = NO_IDS) -> None:
         """An original was passed on without its copy."""
-        text = f"Copy missed: {escape(reason)}. {escape(check)}"
-        self._write(logging.ERROR, "missed", text, reason=reason, check=check)
+        text = f"Copy missed: {escape(reason)}. {escape(check)}{_shown(ids)}"
+        facts = {"reason": reason, "check": check, **ids._asdict()}
+        self._write(logging.ERROR, "missed", text, **facts)
 
     # Connections and destinations
 

@@ -27,6 +27,9 @@ _BODY_TYPES: dict[bytes, BodyType] = {
     b"BODY=8BITMIME": "8BITMIME",
     b"BODY=BINARYMIME": "BINARYMIME",
 }
+QUEUE_ID = re.compile(rb"[0-9A-Za-z][0-9A-Za-z.-]{0,63}")
+"""A number that an MTA gives a message. Postfix: hexadecimal, or 52 letters and digits; Exim: with
+hyphens. Anything else is no number, and may be what somebody wants to see in our log."""
 
 
 class BadCommand(Exception):
@@ -75,6 +78,12 @@ def parse_xforward(line: bytes) -> dict[str, bytes]:
     if not attributes:
         raise BadCommand("501 5.5.4 XFORWARD needs an attribute")
     return attributes
+
+
+def queue_id(xforward: dict[str, bytes]) -> str | None:
+    """The MTA's number of the message as XFORWARD gave it; None if it is unknown, or no such."""
+    value = xforward.get("IDENT", b"")
+    return value.decode("ascii") if QUEUE_ID.fullmatch(value) else None
 
 
 def client_address(xforward: dict[str, bytes]) -> str | None:

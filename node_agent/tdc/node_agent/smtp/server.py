@@ -20,6 +20,7 @@ from tdc.node_agent.smtp.commands import (
     parse_mail,
     parse_recipient,
     parse_xforward,
+    queue_id,
 )
 from tdc.node_agent.smtp.connection import PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
@@ -69,8 +70,8 @@ class ServerSession:
     """One session. `run` serves it; `stop` and `abort` may be called meanwhile."""
 
     __slots__ = (
-        "_asked", "_backend", "_connection", "_errors", "_junk", "_loop", "_mail", "_options",
-        "_pending", "_recipients", "_state", "_stop_wanted", "_xforward",
+        "_asked", "_backend", "_client", "_connection", "_errors", "_junk", "_loop", "_mail",
+        "_options", "_pending", "_recipients", "_state", "_stop_wanted", "_xforward",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +81,7 @@ class ServerSession:
         self._backend = backend
         self._options = options
         self._loop = asyncio.get_running_loop()
+        self._client = ""  # the name it gave
         self._state = State.CONNECTED
         self._stop_wanted = False
         self._errors = 0
@@ -193,6 +195,7 @@ class ServerSession:
         if not line[5:].strip():
             self._refuse(reply(f"501 5.5.4 Syntax: {'EHLO' if extended else 'HELO'} hostname"))
             return
+        self._client = line[5:].strip().decode("ascii", "replace")
         await self._backend.reset()
         try:
             offered = await self._backend.hello(extended=extended)
@@ -328,6 +331,8 @@ class ServerSession:
             mail.smtputf8,
             mail.body,
             client_address(self._xforward),
+            queue_id(self._xforward),
+            self._client,
         )
 
     def _end_transaction(self, state: State) -> None:

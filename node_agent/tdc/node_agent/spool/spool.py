@@ -137,11 +137,9 @@ class Spool:
         size = len(content)
         if size > MAX_CONTENT:
             raise SpoolFull(f"a copy of {size} bytes is more than the spool can hold")
-        ledger = self._ledger
-        free = self._writer.free_bytes
-        refusal = self._bounds.refusal(ledger.messages, ledger.bytes, size, free)
-        if refusal is not None:
+        if (refusal := self.refusal(size)) is not None:
             raise SpoolFull(f"the spool is full: {refusal}")
+        ledger = self._ledger
         self._mid += 1
         now = self._clock()
         copy = Copy(self._mid, report_id, intake, envelope, content, now)
@@ -276,6 +274,11 @@ class Spool:
         return None if next_at is None else max(now, next_at)
 
     # Looking
+
+    def refusal(self, size: int) -> str | None:
+        """Why a copy of `size` bytes has no room now; None if it has."""
+        ledger = self._ledger
+        return self._bounds.refusal(ledger.messages, ledger.bytes, size, self._writer.free_bytes)
 
     def facts(self) -> SpoolFacts:
         """What status shows, from memory."""

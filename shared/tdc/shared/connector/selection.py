@@ -15,9 +15,11 @@ the recipients of one intake then share one copy. The order of the tests is the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.address import domain_of, matching_form
@@ -44,19 +46,36 @@ class Due:
     recipients: tuple[str, ...]
 
 
+class Rule(NamedTuple):
+    """Why a recipient gets no copy; `policy` names the no-scan policy that says so."""
+
+    reason: NotDue
+    policy: str = ""
+
+
+class LeftOut(NamedTuple):
+    """How many recipients one rule leaves out."""
+
+    rule: Rule
+    recipients: int
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The copies due of one message, one for each intake; `reason` only if there are none.
 
-    If recipients have different reasons, the most telling is kept: no-scan before to-intake before
-    not-incoming.
+    `left_out` has a row for each rule that left recipients out, also where others get a copy; the
+    most telling is first, and is the `reason`: no-scan before to-intake before not-incoming.
     """
 
     copies: tuple[Due, ...]
     reason: NotDue | None
+    left_out: tuple[LeftOut, ...] = ()
 
 
-_RECIPIENT_REASONS = (NotDue.NO_SCAN, NotDue.TO_INTAKE, NotDue.NOT_INCOMING)
+_TO_INTAKE = Rule(NotDue.TO_INTAKE)
+_NOT_INCOMING = Rule(NotDue.NOT_INCOMING)
+_MOST_TELLING = {NotDue.NO_SCAN: 0, NotDue.TO_INTAKE: 1, NotDue.NOT_INCOMING: 2}
 
 
 def select(envelope: Envelope, size: int, loop: bool, settings: ConnectorSettings) -> Selection:
@@ -65,27 +84,36 @@ def select(envelope: Envelope, size: int, loop: bool, settings: ConnectorSetting
     `size` is the message's octets as DATA gave them, dots unstuffed; `loop`: it carries our loop
     header.
     """
-    if not settings.enabled or settings.intake_address is None:
-        return Selection((), NotDue.DISABLED)
+    default = settings.intake_address
+    if not settings.enabled or default is None:
+        return _all_left_out(envelope, NotDue.DISABLED)
     if loop:
-        return Selection((), NotDue.JOURNAL_REPORT)
-    intakes = _all_intakes(settings.intake_address, settings.policies)
+        return _all_left_out(envelope, NotDue.JOURNAL_REPORT)
+    intakes = _all_intakes(default, settings.policies)
     due: dict[str, list[str]] = {}
-    reasons: set[NotDue] = set()
+    rules: dict[Rule, int] = {}
     for recipient in envelope.recipients:
-        intake = _intake_for(envelope.sender, recipient, settings, intakes)
-        if isinstance(intake, NotDue):
-            reasons.add(intake)
+        intake = _intake_for(envelope.sender, recipient, settings, default, intakes)
+        if isinstance(intake, Rule):
+            rules[intake] = rules.get(intake, 0) + 1
         else:
             due.setdefault(intake, []).append(recipient)
+    left_out = _in_order(rules) if rules else ()
     if not due:
-        strongest = (reason for reason in _RECIPIENT_REASONS if reason in reasons)
-        return Selection((), next(strongest, NotDue.NOT_INCOMING))
+        return Selection((), left_out[0].rule.reason if left_out else NotDue.NOT_INCOMING, left_out)
     if size > settings.max_message_size:
-        return Selection((), NotDue.TOO_LARGE)
-    return Selection(
-        tuple(Due(intake, tuple(recipients)) for intake, recipients in due.items()), None
-    )
+        return Selection((), NotDue.TOO_LARGE, left_out)
+    copies = tuple(Due(intake, tuple(recipients)) for intake, recipients in due.items())
+    return Selection(copies, None, left_out)
+
+
+def _all_left_out(envelope: Envelope, reason: NotDue) -> Selection:
+    return Selection((), reason, (LeftOut(Rule(reason), len(envelope.recipients)),))
+
+
+def _in_order(rules: Mapping[Rule, int]) -> tuple[LeftOut, ...]:
+    rows = [LeftOut(rule, recipients) for rule, recipients in rules.items()]
+    return tuple(sorted(rows, key=lambda row: _MOST_TELLING[row.rule.reason]))
 
 
 @lru_cache(maxsize=8)
@@ -95,19 +123,19 @@ def _all_intakes(default: str, policies: tuple[Policy, ...]) -> frozenset[str]:
 
 
 def _intake_for(
-    sender: str, recipient: str, settings: ConnectorSettings, intakes: frozenset[str]
-) -> str | NotDue:
+    sender: str, recipient: str, settings: ConnectorSettings, default: str, intakes: frozenset[str]
+) -> str | Rule:
     """The intake that gets a copy for this recipient, or why none does."""
     if matching_form(recipient) in intakes:
-        return NotDue.TO_INTAKE
+        return _TO_INTAKE
     # Only the listed domains themselves: a subdomain must be listed too.
     if settings.incoming_domains and domain_of(recipient) not in settings.incoming_domains:
-        return NotDue.NOT_INCOMING
+        return _NOT_INCOMING
     policy = _first_match(sender, recipient, settings.policies)
     if policy is not None and policy.action is PolicyAction.NO_SCAN:
-        return NotDue.NO_SCAN
-    intake = policy.intake_address if policy is not None else None
-    return intake or settings.intake_address or NotDue.DISABLED
+        return Rule(NotDue.NO_SCAN, policy.name)
+    own = policy.intake_address if policy is not None else None
+    return own or default
 
 
 def _first_match(sender: str, recipient: str, policies: tuple[Policy, ...]) -> Policy | None:

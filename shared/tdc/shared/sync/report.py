@@ -26,7 +26,7 @@ class ReportedCounters:
 class ReportedDestination:
     """Delivery to one destination; `tdc.v1.Destination` says what each field is.
 
-    `oldest_queued` is Unix seconds; None if no copy waits.
+    `oldest_queued` and `held_since` are Unix seconds; None if no copy waits, and without a hold.
     """
 
     domain: str
@@ -42,11 +42,29 @@ class ReportedDestination:
     last_reply: str
     last_tls_version: str
     held_reason: str
+    held_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedMissed:
+    """Copies missed for one reason in one run of trouble; `tdc.v1.Missed` says what they are.
+
+    `since` and `last` are Unix seconds.
+    """
+
+    reason: str
+    count: int
+    since: float
+    last: float
 
 
 @dataclass(frozen=True, slots=True)
 class MachineReport:
-    """One status of one machine. `spool_unhealthy` is empty while the spool can write."""
+    """One status of one machine. `spool_unhealthy` is empty while the spool can write.
+
+    Times are Unix seconds by the machine's clock, which says `time`; that is None in the report of
+    an older agent. `spool_full` is empty while the spool has room.
+    """
 
     running: Running
     copying: bool
@@ -55,3 +73,10 @@ class MachineReport:
     warnings: tuple[str, ...]
     counters: ReportedCounters
     destinations: tuple[ReportedDestination, ...]
+    dead: int = 0
+    missed: tuple[ReportedMissed, ...] = ()
+    delivered_at: float | None = None
+    time: float | None = None
+    spool_full: str = ""
+    refuses_originals: bool = False
+    oldest_queued: float | None = None

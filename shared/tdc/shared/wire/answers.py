@@ -245,6 +245,23 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         reason=row.reason,
         warnings=tuple(row.warnings),
         agent_version=row.agent_version,
+        health=row.health or "unknown",
+        problems=tuple(
+            documents.HealthProblemDocument(
+                each.kind, each.severity, each.text, _time(each, "since")
+            )
+            for each in row.problems
+        ),
+        dead=row.copies.dead,
+        missed=tuple(
+            documents.MissedDocument(
+                each.reason, each.count, _time(each, "since"), _time(each, "last")
+            )
+            for each in row.copies.missed
+        ),
+        delivered_at=_time(row.copies, "delivered_at"),
+        oldest_queued=_time(row.copies, "oldest_queued"),
+        spool_full=row.copies.spool_full,
     )
 
 
@@ -268,6 +285,7 @@ def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
         last_reply=there.last_reply,
         last_tls_version=there.last_tls_version,
         held_reason=there.held_reason,
+        held_since=_time(there, "held_since"),
         counters=_counters(row.counters),
     )
 

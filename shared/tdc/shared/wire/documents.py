@@ -231,10 +231,30 @@ class MachineDocument(_Document, frozen=True):
     overrides: tuple[str, ...]
 
 
-class StatusDocument(_Document, frozen=True):
-    """How a machine does; `copying` and `queued` are from its last report.
+class MissedDocument(_Document, frozen=True):
+    """Copies missed for one reason in one run of trouble (tdc.v1.Missed)."""
 
-    `applied_revision` is 0 while the machine has reported nothing, `since` None until it enrols.
+    reason: str
+    count: int
+    since: str | None
+    last: str | None
+
+
+class HealthProblemDocument(_Document, frozen=True):
+    """One thing that is wrong with a machine; `since` is None if it is not known."""
+
+    kind: str
+    severity: str
+    text: str
+    since: str | None
+
+
+class StatusDocument(_Document, frozen=True):
+    """How a machine does; from `copying` on, but for `health`, it is from its last report.
+
+    `health` is the worst severity of `problems`, "ok" without any; it is "unknown" from a manager
+    of a version that does not judge it. `applied_revision` is 0 while the machine has reported
+    nothing, `since` None until it enrols.
     """
 
     name: str
@@ -249,6 +269,13 @@ class StatusDocument(_Document, frozen=True):
     reason: str
     warnings: tuple[str, ...]
     agent_version: str
+    health: str
+    problems: tuple[HealthProblemDocument, ...]
+    dead: int
+    missed: tuple[MissedDocument, ...]
+    delivered_at: str | None
+    oldest_queued: str | None
+    spool_full: str
 
 
 class MachineDetailDocument(MachineDocument, frozen=True):
@@ -300,6 +327,7 @@ class DeliveryDocument(_Document, frozen=True):
     last_reply: str
     last_tls_version: str
     held_reason: str
+    held_since: str | None
     counters: CountersDocument
 
 

@@ -1,11 +1,27 @@
-"""A machine's status: tdc.v1 messages <-> `tdc.shared.sync.report`."""
+"""A machine's status: tdc.v1 messages <-> `tdc.shared.sync.report`.
+
+An agent's key may have been stolen, so no text of an agent is taken as it comes: each is made
+printable, on one line and cut, and a list that is too long says how many were left out.
+"""
 
 from __future__ import annotations
 
-from tdc.shared.sync.report import MachineReport, ReportedCounters, ReportedDestination
+from google.protobuf.message import Message
+from tdc.shared.sync.report import (
+    MachineReport,
+    ReportedCounters,
+    ReportedDestination,
+    ReportedMissed,
+)
 from tdc.shared.wire.moments import timestamp, unix_seconds
+from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.stream import running_of
 from tdc.v1 import agents_pb2
+
+MOST_WARNINGS = 20
+"""Warnings of a machine that are kept; an agent has a few."""
+MOST_MISSED = 8
+"""Reasons for missed copies that are kept; an agent knows three."""
 
 
 def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
@@ -14,10 +30,33 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         running=running_of(message.running),
         copying=message.copying,
         queued=message.queued,
-        spool_unhealthy=message.spool_unhealthy,
-        warnings=tuple(message.warnings),
+        spool_unhealthy=cut(message.spool_unhealthy),
+        warnings=_warnings(message),
         counters=_counters(message.counters),
         destinations=tuple(_destination(each) for each in message.destinations),
+        dead=message.dead,
+        missed=tuple(_missed(each) for each in message.missed[:MOST_MISSED]),
+        delivered_at=_moment(message, "delivered_at"),
+        time=_moment(message, "time"),
+        spool_full=cut(message.spool_full),
+        refuses_originals=message.refuses_originals,
+        oldest_queued=_moment(message, "oldest_queued"),
+    )
+
+
+def _warnings(message: agents_pb2.MachineStatus) -> tuple[str, ...]:
+    kept = [cut(warning) for warning in message.warnings[:MOST_WARNINGS]]
+    more = len(message.warnings) - len(kept)
+    return (*kept, f"{more} more warnings of this machine are not shown") if more else tuple(kept)
+
+
+def missed_to_wire(missed: ReportedMissed) -> agents_pb2.Missed:
+    """Copies missed for one reason as a message."""
+    return agents_pb2.Missed(
+        reason=missed.reason,
+        count=missed.count,
+        since=timestamp(missed.since),
+        last=timestamp(missed.last),
     )
 
 
@@ -38,7 +77,7 @@ def counters_to_wire(counters: ReportedCounters) -> agents_pb2.Counters:
 
 def destination_to_wire(destination: ReportedDestination) -> agents_pb2.Destination:
     """Delivery to one destination as a message."""
-    oldest = destination.oldest_queued
+    oldest, held = destination.oldest_queued, destination.held_since
     return agents_pb2.Destination(
         domain=destination.domain,
         intake_domain=destination.intake_domain,
@@ -53,6 +92,7 @@ def destination_to_wire(destination: ReportedDestination) -> agents_pb2.Destinat
         last_reply=destination.last_reply,
         last_tls_version=destination.last_tls_version,
         held_reason=destination.held_reason,
+        held_since=None if held is None else timestamp(held),
     )
 
 
@@ -71,19 +111,28 @@ def _counters(message: agents_pb2.Counters) -> ReportedCounters:
 
 
 def _destination(message: agents_pb2.Destination) -> ReportedDestination:
-    waits = message.HasField("oldest_queued")
     return ReportedDestination(
-        domain=message.domain,
-        intake_domain=message.intake_domain,
-        host_status=message.host_status,
-        latest_host=message.latest_host,
+        domain=cut(message.domain, MOST_WORD),
+        intake_domain=cut(message.intake_domain, MOST_WORD),
+        host_status=cut(message.host_status, MOST_WORD),
+        latest_host=cut(message.latest_host, MOST_WORD),
         active_recipients=message.active_recipients,
         connections_out=message.connections_out,
         delivered=message.delivered,
         deferred=message.deferred,
         dead=message.dead,
-        oldest_queued=unix_seconds(message.oldest_queued) if waits else None,
-        last_reply=message.last_reply,
-        last_tls_version=message.last_tls_version,
-        held_reason=message.held_reason,
+        oldest_queued=_moment(message, "oldest_queued"),
+        last_reply=cut(message.last_reply),
+        last_tls_version=cut(message.last_tls_version, MOST_WORD),
+        held_reason=cut(message.held_reason),
+        held_since=_moment(message, "held_since"),
     )
+
+
+def _missed(message: agents_pb2.Missed) -> ReportedMissed:
+    since, last = unix_seconds(message.since), unix_seconds(message.last)
+    return ReportedMissed(cut(message.reason, MOST_WORD), message.count, since, last)
+
+
+def _moment(message: Message, field: str) -> float | None:
+    return unix_seconds(getattr(message, field)) if message.HasField(field) else None

@@ -12,6 +12,7 @@ from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp, unix_seconds
+from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.settings import settings_from_wire
 from tdc.v1 import agents_pb2
 
@@ -45,13 +46,24 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
             return stream.OutcomeSaid(attempt_of(message.outcome))
         case "status":
             status = message.status
-            for destination in status.destinations:  # operators get it as it is
-                unix_seconds(destination.oldest_queued)
+            _check_times(status)
             attempt = attempt_of(status.last_attempt) if status.HasField("last_attempt") else None
             return stream.StatusSaid(running_of(status.running), attempt)
         case "pong":
             return stream.PongSaid(message.pong.number)
     raise BadMessage("the agent sent a message of an unknown kind")
+
+
+def _check_times(status: agents_pb2.MachineStatus) -> None:
+    """Raise BadMessage for a time that is none: operators are shown all of them."""
+    for moment in (status.delivered_at, status.time, status.oldest_queued):
+        unix_seconds(moment)
+    for missed in status.missed:
+        unix_seconds(missed.since)
+        unix_seconds(missed.last)
+    for destination in status.destinations:
+        unix_seconds(destination.oldest_queued)
+        unix_seconds(destination.held_since)
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
@@ -73,7 +85,8 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
 
 def running_of(message: agents_pb2.Running) -> Running:
     """What an agent reports to run."""
-    return Running(message.revision, message.hash, message.store_id)
+    hash_, store_id = cut(message.hash, MOST_WORD), cut(message.store_id, MOST_WORD)
+    return Running(message.revision, hash_, store_id)
 
 
 def running_to_wire(running: Running) -> agents_pb2.Running:
@@ -86,8 +99,8 @@ def running_to_wire(running: Running) -> agents_pb2.Running:
 def attempt_of(message: agents_pb2.Outcome) -> Attempt:
     """The outcome of an attempt; raises BadMessage."""
     time = unix_seconds(message.time)
-    reason = "" if message.applied else message.reason or "the agent gave no reason"
-    return Attempt(message.revision, message.hash, message.applied, reason, time)
+    reason = "" if message.applied else cut(message.reason) or "the agent gave no reason"
+    return Attempt(message.revision, cut(message.hash, MOST_WORD), message.applied, reason, time)
 
 
 def attempt_to_wire(attempt: Attempt) -> agents_pb2.Outcome:

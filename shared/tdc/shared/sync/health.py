@@ -1,0 +1,274 @@
+"""PURE. What is wrong with a machine, for people and for monitoring.
+
+In: what this manager knows of the machine, its last report included, and the time. Out: problems,
+the worst first. Promise: no problem means that the machine is connected, runs what is wanted, has
+reported within REPORT_LATE seconds, takes copies if it is to, and delivers them. What is not known
+is a problem. The thresholds are here and in docs/cli.md, which a test compares.
+
+Ages are taken from the machine's own clock as it stood in the report: a machine whose clock is
+wrong has not been on hold for a year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from tdc.shared.sync.report import MachineReport, ReportedDestination, ReportedMissed
+
+OFFLINE_CRITICAL = 300.0
+"""Seconds without a stream: an agent or a manager that is restarted is back within a minute."""
+OUT_OF_SYNC_WARNING = 60.0
+"""Seconds with settings not applied: it takes less than one."""
+REPORT_LATE = 60.0
+"""Seconds since the last report of a connected machine: one comes every 10 s."""
+HELD_CRITICAL = 1_800.0
+"""Seconds on hold: an intake that is restarted or changes its certificate is back before that, and
+copies wait for hours without harm. A hold is a warning from its first moment."""
+WAITING_WARNING = 900.0
+"""Seconds that a copy has waited for an intake that is not on hold: several tries have failed."""
+WAITING_CRITICAL = 4 * 3_600.0
+"""As WAITING_WARNING: a working day's half, well before `retry.lifetime` (72 h)."""
+MISSED_CRITICAL = 900.0
+"""Seconds since the last copy that was missed: mail passes without a copy, and no repair brings the
+copy back. Longer than a pause between two messages on a quiet gateway."""
+MISSED_SHOWN = 86_400.0
+"""Seconds since the last miss for which it is a warning: whoever looks once a day sees it."""
+MOST_DESTINATIONS = 5
+"""Destinations in trouble of which each has a problem of its own; one more counts the others."""
+
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 253_402_300_799.0  # of the year 9999
+
+
+class Severity(StrEnum):
+    """How soon somebody should look: today, or now."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Kind(StrEnum):
+    """Words for programs; docs/cli.md has them all."""
+
+    NOT_ENROLLED = "not-enrolled"
+    OFFLINE = "offline"
+    STALE = "stale"
+    REJECTED = "rejected"
+    OUT_OF_SYNC = "out-of-sync"
+    NO_REPORT = "no-report"
+    CLONED = "cloned"
+    UNREADABLE = "unreadable"
+    SPOOL_BROKEN = "spool-broken"
+    SPOOL_FULL = "spool-full"
+    MISSED = "missed"
+    HELD = "held"
+    WAITING = "waiting"
+    DEAD = "dead"
+    REPORTED = "reported"
+
+
+SYNC_KINDS = frozenset(
+    {Kind.NOT_ENROLLED, Kind.OFFLINE, Kind.STALE, Kind.REJECTED, Kind.OUT_OF_SYNC}
+)
+"""Problems whose text is the reason why the machine is not in sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. `since` is Unix seconds, None if it is not known."""
+
+    kind: Kind
+    severity: Severity
+    text: str
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a manager knows of a machine. Times are Unix seconds by the manager's clock.
+
+    `state` is the word of its sync state, `since` when it began (None: never enrolled), `reason`
+    why it is not in sync; `report` is its last report, of `reported_at`; `clones` says that several
+    machines use its name; `outdated` that its settings in the store can't be read.
+    """
+
+    state: str
+    since: float | None
+    reason: str
+    report: MachineReport | None
+    reported_at: float | None
+    clones: str = ""
+    outdated: bool = False
+
+
+def worst(problems: Iterable[Problem]) -> str:
+    """The state of health that problems make: "ok", "warning" or "critical"."""
+    severities = {problem.severity for problem in problems}
+    for severity in (Severity.CRITICAL, Severity.WARNING):
+        if severity in severities:
+            return severity.value
+    return "ok"
+
+
+def problems_of(known: Known, now: float) -> tuple[Problem, ...]:
+    """All that is wrong, critical ones first."""
+    found = [*_sync(known, now), *_manager_view(known)]
+    if known.report is not None and known.reported_at is not None:
+        away = known.state in (Kind.OFFLINE, Kind.STALE)
+        # Nothing is known of what came after the last report, so it does not get older either.
+        passed = 0.0 if away else max(0.0, now - known.reported_at)
+        own_clock = known.reported_at if known.report.time is None else known.report.time
+        found += _copies(known.report, own_clock + passed)
+    return tuple(sorted(found, key=lambda problem: problem.severity is Severity.WARNING))
+
+
+# -- the manager's own view ----------------------------------------------------------------------
+
+
+def _sync(known: Known, now: float) -> Iterator[Problem]:
+    lasts = max(0.0, now - known.since) if known.since is not None else 0.0
+    match known.state:
+        case "offline" if known.since is None:
+            yield Problem(Kind.NOT_ENROLLED, Severity.WARNING, known.reason)
+        case "offline" | "stale":
+            severity = Severity.CRITICAL if lasts >= OFFLINE_CRITICAL else Severity.WARNING
+            yield Problem(Kind(known.state), severity, known.reason, known.since)
+        case "rejected":
+            yield Problem(Kind.REJECTED, Severity.WARNING, known.reason, known.since)
+        case "out of sync" if lasts >= OUT_OF_SYNC_WARNING:
+            yield Problem(Kind.OUT_OF_SYNC, Severity.WARNING, known.reason, known.since)
+    if known.state not in ("offline", "stale"):
+        yield from _report(known, now)
+
+
+def _report(known: Known, now: float) -> Iterator[Problem]:
+    if known.reported_at is None:
+        text = "it is connected and has not reported how its copies do"
+        yield Problem(Kind.NO_REPORT, Severity.WARNING, text, known.since)
+    elif now - known.reported_at >= REPORT_LATE:
+        text = f"it is connected, but its last report is of {moment_words(known.reported_at)}"
+        yield Problem(Kind.NO_REPORT, Severity.WARNING, text, known.reported_at)
+
+
+def _manager_view(known: Known) -> Iterator[Problem]:
+    if known.outdated:
+        text = "its settings in the store can't be read; the last known ones are used"
+        yield Problem(Kind.UNREADABLE, Severity.WARNING, text)
+    if known.clones:
+        yield Problem(Kind.CLONED, Severity.CRITICAL, known.clones)
+
+
+# -- what the machine reported; `now` by its own clock -------------------------------------------
+
+
+def _copies(report: MachineReport, now: float) -> Iterator[Problem]:
+    yield from _spool(report)
+    for missed in report.missed:
+        yield from _missed(missed, now)
+    held = [each for each in report.destinations if each.held_reason]
+    yield from _some([_held(each, now) for each in held], "on hold")
+    late = [
+        _waiting(each, report, now)
+        for each in report.destinations
+        if not each.held_reason and _age(each.oldest_queued, now) >= WAITING_WARNING
+    ]
+    yield from _some(late, "with copies that wait")
+    if report.dead:
+        copies = "1 dead copy is" if report.dead == 1 else f"{report.dead} dead copies are"
+        text = f"{copies} in the spool, not tried any more"
+        yield Problem(Kind.DEAD, Severity.WARNING, text)
+    for warning in report.warnings:
+        yield Problem(Kind.REPORTED, Severity.WARNING, warning)
+
+
+def _spool(report: MachineReport) -> Iterator[Problem]:
+    originals = (
+        "originals are refused for now and wait in the MTA's queue (spool.when_full = tempfail)"
+        if report.refuses_originals
+        else "originals pass without a copy (spool.when_full = pass)"
+    )
+    if report.spool_unhealthy:
+        text = f"spool is not writable: {report.spool_unhealthy}"
+        yield Problem(Kind.SPOOL_BROKEN, Severity.CRITICAL, text)
+    if report.spool_full:
+        text = f"the spool is full: {report.spool_full}; {originals}"
+        yield Problem(Kind.SPOOL_FULL, Severity.CRITICAL, text)
+
+
+_WHY_MISSED = {
+    "spool-full": "the spool was full",
+    "spool-broken": "the spool could not be written",
+    "too-large": "larger than max_message_size",
+}
+
+
+def _missed(missed: ReportedMissed, now: float) -> Iterator[Problem]:
+    ago = _age(missed.last, now)
+    if ago >= MISSED_SHOWN:
+        return
+    # A message that is larger than the setting allows is missed as configured.
+    configured = missed.reason == "too-large"
+    critical = ago < MISSED_CRITICAL and not configured
+    copies = "1 copy" if missed.count == 1 else f"{missed.count} copies"
+    why = _WHY_MISSED.get(missed.reason, missed.reason)
+    text = f"{copies} missed since {moment_words(missed.since)}: {why}"
+    if missed.count > 1:
+        text += f"; the last one at {moment_words(missed.last)}"
+    severity = Severity.CRITICAL if critical else Severity.WARNING
+    yield Problem(Kind.MISSED, severity, text, missed.since)
+
+
+def _held(destination: ReportedDestination, now: float) -> Problem:
+    since = destination.held_since
+    critical = _age(since, now) >= HELD_CRITICAL
+    begun = f" since {moment_words(since)}" if since is not None else ""
+    text = f"delivery to {destination.intake_domain} is on hold{begun}: {destination.held_reason}"
+    return Problem(Kind.HELD, Severity.CRITICAL if critical else Severity.WARNING, text, since)
+
+
+def _waiting(destination: ReportedDestination, report: MachineReport, now: float) -> Problem:
+    oldest = destination.oldest_queued
+    critical = _age(oldest, now) >= WAITING_CRITICAL
+    delivered = (
+        "nothing was delivered since the agent started"
+        if report.delivered_at is None
+        else f"the last delivery was at {moment_words(report.delivered_at)}"
+    )
+    text = (
+        f"{destination.active_recipients} copies wait for {destination.intake_domain}, the oldest "
+        f"since {moment_words(oldest or 0.0)}; {delivered}"
+    )
+    return Problem(Kind.WAITING, Severity.CRITICAL if critical else Severity.WARNING, text, oldest)
+
+
+def _some(problems: Sequence[Problem], how: str) -> Iterator[Problem]:
+    """The worst and oldest of them, and one that counts the others."""
+    ranked = sorted(problems, key=lambda each: (each.severity is Severity.WARNING, each.since or 0))
+    yield from ranked[:MOST_DESTINATIONS]
+    if more := ranked[MOST_DESTINATIONS:]:
+        text = f"{len(more)} more destinations are {how}"
+        yield Problem(more[0].kind, more[0].severity, text, more[0].since)
+
+
+def _age(moment: float | None, now: float) -> float:
+    return 0.0 if moment is None else now - moment
+
+
+# -- words ---------------------------------------------------------------------------------------
+
+
+def moment_words(seconds: float) -> str:
+    """``2026-11-23 09:15:02Z``, of Unix seconds."""
+    moment = _FIRST + timedelta(seconds=int(min(seconds, _LATEST)))
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+
+
+def lapse_words(seconds: float) -> str:
+    """A time that has passed, such as ``45 s``, ``12 min``, ``5 h`` or ``3 days``."""
+    for unit, size, until in (("s", 1, 120), ("min", 60, 7_200), ("h", 3_600, 172_800)):
+        if seconds < until:
+            return f"{max(0, int(seconds // size))} {unit}"
+    return f"{int(seconds // 86_400)} days"

@@ -1,0 +1,121 @@
+"""A whole fleet in trouble: what an operator and a monitoring system see of it, and how soon."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import Any
+
+import pytest
+from tdc.node_agent.spool.spool import Spool
+
+from tests.demo.messages import Message
+from tests.demo.send import send_all
+from tests.fakes.smtp_faults import Faults
+from tests.stage.fleet import Gateway, RunningFleet
+
+pytestmark = pytest.mark.system
+
+
+def _kinds(row: dict[str, Any]) -> dict[str, str]:
+    return {each["kind"]: each["severity"] for each in row["problems"]}
+
+
+async def _send(gateway: Gateway, count: int) -> None:
+    messages = [
+        Message(str(n), "alice@partner.example", ("bob@corp.example",), b"Subject: x\r\n\r\nx\r\n")
+        for n in range(count)
+    ]
+    await send_all("127.0.0.1", gateway.port, messages)
+
+
+@pytest.mark.proves("P19", "F38")
+async def test_trouble_shows_within_a_minute_and_dead_copies_after_a_restart(
+    copying: RunningFleet,
+) -> None:
+    """Intake down: held. The spool then fills, originals pass: critical. Dead copies: a warning."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok")
+    assert copying.run_tdc("status", "--check").returncode == 0
+
+    copying.intake.faults = Faults(offer_starttls=False)
+    began = time.monotonic()
+    await _send(gateway, 3)
+    await copying.wait_for(lambda rows: "held" in _kinds(rows["mx1"]), timeout=60)
+    assert time.monotonic() - began < 60
+    row = (await copying.status())["mx1"]
+    assert (row["state"], row["health"], row["copying"]) == ("in sync", "warning", True)
+    [held] = [each for each in row["problems"] if each["kind"] == "held"]
+    assert held["since"] is not None
+    assert held["text"] in row["warnings"]
+    assert "on hold since " in held["text"]
+    assert copying.run_tdc("status", "--check").returncode == 1
+
+    await copying.tdc("settings", "set", "cluster", "demo", "spool.max_messages=5", "--yes")
+    await copying.in_sync()
+    await _send(gateway, 6)
+    await copying.wait_for(lambda rows: "spool-full" in _kinds(rows["mx1"]))
+    await copying.wait_for(lambda rows: bool(rows["mx1"]["missed"]))
+    row = (await copying.status())["mx1"]
+    assert (row["state"], row["health"], row["copying"]) == ("in sync", "critical", False)
+    assert "spool.max_messages is 5" in row["spool_full"]
+    assert [(each["reason"], each["count"]) for each in row["missed"]] == [("spool-full", 4)]
+    assert _kinds(row)["missed"] == "critical"
+    checked = copying.run_tdc("status", "--check")
+    assert checked.returncode == 2
+    assert checked.stdout.startswith("TDC CRITICAL: 1 machine, 1 critical; mx1: the spool is full")
+    assert " missed=4\n" in checked.stdout
+    assert gateway.next_hop is not None
+    await gateway.next_hop.wait_for(9)
+
+    await gateway.agent.stop()
+    spool = await Spool.open(gateway.folder / "state/spool")
+    [copy] = await spool.claim(2**40, 1)
+    await spool.dead(copy.mid, reason="refused for good")
+    await spool.close()
+    await gateway.agent.start()
+    await copying.wait_for(lambda rows: _kinds(rows["mx1"]).get("dead") == "warning")
+    assert (await copying.status())["mx1"]["dead"] == 1
+    await gateway.agent.kill()
+    await copying.wait_for(lambda rows: "offline" in _kinds(rows["mx1"]))
+    await gateway.agent.start()
+
+    copying.intake.faults = Faults()
+    await copying.wait_for(
+        lambda rows: (
+            rows["mx1"]["state"] == "in sync" and _kinds(rows["mx1"]) == {"dead": "warning"}
+        ),
+        timeout=60,
+    )
+    row = (await copying.status())["mx1"]
+    assert row["copying"]
+    assert row["dead"] == 1
+    assert row["delivered_at"] is not None
+    assert copying.run_tdc("status", "--check").returncode == 1
+
+
+@pytest.mark.proves("P19")
+async def test_a_disk_that_refuses_writes_shows_within_five_seconds(copying: RunningFleet) -> None:
+    """From the agent's write to `tdc status`; originals pass, what is missed is counted."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok")
+    await _send(gateway, 2)
+    await copying.intake.wait_for(2)
+
+    pid = gateway.agent.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4_096, limits[1]))
+    await _send(gateway, 1)
+    began = time.monotonic()
+    await copying.wait_for(lambda rows: "spool-broken" in _kinds(rows["mx1"]), timeout=5)
+    assert time.monotonic() - began < 5
+    row = (await copying.status())["mx1"]
+    assert (row["state"], row["health"], row["copying"]) == ("in sync", "critical", False)
+    assert [(each["reason"], each["count"]) for each in row["missed"]] == [("spool-broken", 1)]
+    assert copying.run_tdc("status", "--check").returncode == 2
+    assert gateway.next_hop is not None
+    await gateway.next_hop.wait_for(3)
+
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    await copying.wait_for(lambda rows: _kinds(rows["mx1"]) == {"missed": "critical"}, timeout=20)
+    assert (await copying.status())["mx1"]["copying"]
