@@ -168,6 +168,7 @@ class Session(asyncio.Protocol):
     def _finish(self, content: bytes, via: str, stage: str) -> None:
         faults = self._sink.faults
         reply = faults.reply(stage) or (faults.reply("dot") if stage == "bdat" else None)
+        reply = faults.refusal(content) or reply
         if reply is None or reply.startswith("2"):
             number = self._sink.store(self, content, via)
             self._messages += 1

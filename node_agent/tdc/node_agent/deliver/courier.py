@@ -19,7 +19,7 @@ from tdc.node_agent.deliver.effects import Effect, SendAgain
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.perform import Mark, Performer
-from tdc.node_agent.deliver.prepare import prepare
+from tdc.node_agent.deliver.prepare import Means, prepare
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.settle import (
     EndedAttempt,
@@ -32,6 +32,7 @@ from tdc.node_agent.deliver.settle import (
 )
 from tdc.node_agent.deliver.trouble import (
     Outcome,
+    Sent,
     Trouble,
     Verdict,
     accepted,
@@ -214,6 +215,8 @@ class Courier:
         connection = self._connection
         job, was_idle = self._reserve(), False
         while True:
+            if self._leaving:
+                break
             if job is None:
                 copy = await self._wait_for_copy()
                 was_idle = True
@@ -227,7 +230,7 @@ class Courier:
             if not connection.usable and not self._leaving:
                 # It ended after a reply: perhaps a limit of messages per connection.
                 self._perform(ended(self.number, connection.delivered))
-            if not connection.usable or self._leaving:
+            if not connection.usable:
                 break
             job = job or self._reserve()
         self._give_back()
@@ -250,7 +253,7 @@ class Courier:
     def _reserve(self) -> _Job | None:
         """Take the next report without waiting, if the rules allow this connection another."""
         destination, parts = self.destination, self._parts
-        while destination.ready and not self._stopping:
+        while destination.ready and not self._stopping and not self._leaving:
             limits = destination.limits(parts.settings(), parts.options.timeouts.idle, monotonic())
             lane = destination.lanes[self.number]
             first = not lane.sent and not lane.stale
@@ -273,16 +276,22 @@ class Courier:
                     parts.settings(),
                     parts.reporter,
                     self._connection.offers,
-                    declare_size=destination.declare_size,
+                    self._means(copy.mid),
                 )
         except Exception as error:  # one message that can't be built must not stop the others
             parts.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
             prepared = report_not_built(repr(error))
         if isinstance(prepared, Outcome):
-            self._settle(EndedAttempt(copy), prepared)
+            failures = destination.record.failures(copy.mid)
+            self._settle(EndedAttempt(copy, failures=failures), prepared)
             return None
         destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
+
+    def _means(self, mid: int) -> Means:
+        destination, candidate = self.destination, self._connection.candidate
+        without = destination.without(candidate, monotonic())
+        return Means(str(candidate), without, destination.record.encodes(mid))
 
     async def _send(self, job: _Job, *, was_idle: bool) -> _Job | None:
         """Send one report, settle it, and return the one that was announced after it."""
@@ -316,7 +325,6 @@ class Courier:
             stage=finished.stage,
             reply=finished.reply,
             answered_before=self._connection.answered - 1,
-            declared_size=job.transaction.declare_size,
         )
         return self._judge(job, trouble)
 
@@ -324,7 +332,9 @@ class Courier:
         destination, candidate = self.destination, self._connection.candidate
         more = destination.others_left(candidate, self._candidates, monotonic())
         again = destination.sent_again(job.copy.mid)
-        return judge(replace(trouble, more_hosts=more, sent_again=again))
+        report, offers = job.transaction, self._connection.offers
+        sent = Sent(report.uses(offers), report.encoded, report.size, offers.size)
+        return judge(replace(trouble, more_hosts=more, sent_again=again, sent=sent))
 
     def _attempt(self, job: _Job, *, was_idle: bool) -> EndedAttempt:
         connection = self._connection
@@ -335,18 +345,23 @@ class Courier:
             connection.tls_version,
             connection.delivered,
             was_idle,
+            self.destination.record.failures(job.copy.mid),
         )
 
     def _settle(self, attempt: EndedAttempt, outcome: Outcome) -> None:
         destination = self.destination
-        standing = destination.standing(stopping=self._stopping)
+        standing = destination.standing(attempt.copy.mid, stopping=self._stopping)
         settlement = settle(attempt, outcome, standing, self._parts.settings(), _now())
         self._leaving = self._leaving or settlement.leaves
-        if not isinstance(settlement.fate, SendAgain):
+        stays = isinstance(settlement.fate, SendAgain)
+        if not stays:
             self.in_hand.remove(attempt.copy)
         mark = self._parts.performer.settle(settlement, destination)
         if mark is not None:
             self._marks.append(mark)
+        if stays and not settlement.leaves:  # it goes first on this very connection
+            self.in_hand.remove(attempt.copy)
+            self._return([attempt.copy])
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         self._parts.performer.perform(effects, self.destination)
@@ -363,8 +378,10 @@ class Courier:
     def _give_back(self) -> None:
         """Give back what is in hand and not settled: no attempt is counted."""
         copies, self.in_hand = self.in_hand, []
-        if not copies:
-            return
+        if copies:
+            self._return(copies)
+
+    def _return(self, copies: list[Copy]) -> None:
         if returns_to_spool(self.destination.standing(stopping=self._stopping)):
             self._parts.spool.unclaim([copy.mid for copy in copies])
         else:

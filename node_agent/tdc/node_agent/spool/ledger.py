@@ -135,6 +135,11 @@ class Ledger:
         self._claimed.pop(mid, None)
         self.dead += 1
 
+    def revive(self, intake: str, mid: int, now: float) -> None:
+        """A dead copy is due; it counts against the bounds already."""
+        self.dead -= 1
+        self.due.push(intake, mid, now)
+
     def is_recent(self, mid: int) -> bool:
         """Whether `recall` would return the copy."""
         return mid in self._recent

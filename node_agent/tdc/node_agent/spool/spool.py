@@ -40,7 +40,7 @@ sending the same copy. All methods are called from one event loop and need no lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -266,6 +266,21 @@ class Spool:
         self._unmarked.discard(mid)
         death = (mid, self._clock(), storable(reason))
         await self._writer.mark(lambda batch: batch.dead.append(death))
+
+    async def revive(self, mids: Collection[int]) -> None:
+        """Queue dead copies again, due now, with no attempt counted; others are left alone.
+
+        Does not raise: if the file can't be written they stay dead, where an operator finds them.
+        """
+        try:
+            found = await self._writer.ask(lambda database: database.revive(mids))
+        except SpoolUnavailable as error:
+            self._log.error(f"{len(mids)} dead copies could not be queued again: {error}")
+            return
+        now = self._clock()
+        for intake, mid in found:
+            self._ledger.revive(intake, mid, now)
+        self.arrived.set()
 
     def next_due(
         self, now: float, *, exclude_intakes: frozenset[str] = frozenset()
