@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tdc.node_agent.deliver import evidence
+from tdc.node_agent.deliver import evidence, settle
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.mail.envelope import Envelope
@@ -111,9 +111,10 @@ async def test_an_intake_that_refuses_every_content_is_held_and_kills_nothing(
 
 @pytest.mark.parametrize("reply", ["552 5.2.2 Mailbox full", "452 4.3.1 Full", "554 No"])
 async def test_with_one_of_two_backends_full_nothing_dies_and_the_rest_flows(
-    tmp_path: Path, reply: str
+    tmp_path: Path, reply: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the ends of data are refused, alternately: what is refused is tried again."""
+    monkeypatch.setattr(settle, "BUSY_WAIT", 2.0)
     faults = Faults(replies={"dot": ["", reply] * 1_000})
     async with staged(tmp_path, faults=faults, retry_initial=2, retry_maximum=2) as stage:
         await queue_many(stage, 60)

@@ -250,7 +250,7 @@ async def test_refusing_every_content_ends_as_a_hold(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         assert stage.spool.facts().dead == 0
         assert stage.spool.facts().queued == 40
-        assert stage.counters.deferred == 21
+        assert stage.counters.deferred in (21, 22)  # one more may have been announced
 
 
 async def test_a_limit_of_messages_for_a_connection_is_learned(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ _STATE_STYLES = {
     "offline": "red",
     "rejected": "red",
 }
-_HOST_STYLES = {"up": "green", "down": "red"}
+_HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red"}
 
 
 def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:

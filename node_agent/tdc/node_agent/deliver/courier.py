@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from tdc.node_agent.deliver.assign import LaneState, takes_another
@@ -17,10 +17,9 @@ from tdc.node_agent.deliver.connection import Connection, Failed
 from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.deliver.effects import Effect, SendAgain
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
-from tdc.node_agent.deliver.options import DeliveryOptions
-from tdc.node_agent.deliver.perform import Mark, Performer
-from tdc.node_agent.deliver.prepare import Means, prepare
-from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.deliver.parts import Parts
+from tdc.node_agent.deliver.perform import Mark
+from tdc.node_agent.deliver.prepare import prepare, sent_as
 from tdc.node_agent.deliver.settle import (
     EndedAttempt,
     Moment,
@@ -32,7 +31,6 @@ from tdc.node_agent.deliver.settle import (
 )
 from tdc.node_agent.deliver.trouble import (
     Outcome,
-    Sent,
     Trouble,
     Verdict,
     accepted,
@@ -43,32 +41,13 @@ from tdc.node_agent.deliver.trouble import (
     worth_next_host,
 )
 from tdc.node_agent.deliver.verify import TlsPolicy
-from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.dialogue import Finished, Outgoing, Stage
-from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.clock import chance, monotonic, wall
 
 UNRECORDED = 4
 """Outcomes of a connection that may wait for the spool while it goes on: what a crash repeats
 is bounded by this, and the disk's latency does not bound the rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What every courier works with. `working` counts a destination's good connections."""
-
-    spool: Spool
-    settings: Callable[[], ConnectorSettings]
-    options: DeliveryOptions
-    resolver: Resolver
-    reporter: Reporter
-    log: TdcLog
-    performer: Performer
-    wake: Callable[[], None]
-    working: Callable[[DestinationState], int]
 
 
 class _Job(NamedTuple):
@@ -268,16 +247,11 @@ class Courier:
 
     def _job(self, copy: Copy) -> _Job | None:
         """Make the report; what this intake can't have is settled here."""
-        destination, parts = self.destination, self._parts
+        destination, parts, connection = self.destination, self._parts, self._connection
         try:
             with parts.spool.building(copy.mid):
-                prepared = prepare(
-                    copy,
-                    parts.settings(),
-                    parts.reporter,
-                    self._connection.offers,
-                    self._means(copy.mid),
-                )
+                means = destination.means(copy.mid, connection.candidate, monotonic())
+                prepared = prepare(copy, parts.settings(), parts.reporter, connection.offers, means)
         except Exception as error:  # one message that can't be built must not stop the others
             parts.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
             prepared = report_not_built(repr(error))
@@ -287,11 +261,6 @@ class Courier:
             return None
         destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
-
-    def _means(self, mid: int) -> Means:
-        destination, candidate = self.destination, self._connection.candidate
-        without = destination.without(candidate, monotonic())
-        return Means(str(candidate), without, destination.record.encodes(mid))
 
     async def _send(self, job: _Job, *, was_idle: bool) -> _Job | None:
         """Send one report, settle it, and return the one that was announced after it."""
@@ -332,8 +301,7 @@ class Courier:
         destination, candidate = self.destination, self._connection.candidate
         more = destination.others_left(candidate, self._candidates, monotonic())
         again = destination.sent_again(job.copy.mid)
-        report, offers = job.transaction, self._connection.offers
-        sent = Sent(report.uses(offers), report.encoded, report.size, offers.size)
+        sent = sent_as(job.transaction, self._connection.offers)
         return judge(replace(trouble, more_hosts=more, sent_again=again, sent=sent))
 
     def _attempt(self, job: _Job, *, was_idle: bool) -> EndedAttempt:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from tdc.node_agent.deliver.assign import Lane, Limits
 from tdc.node_agent.deliver.effects import Hold
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.deliver.prepare import Means
 from tdc.node_agent.deliver.record import Record
 from tdc.node_agent.deliver.settle import Standing
 from tdc.node_agent.smtp.dialogue import Extension
@@ -128,10 +129,11 @@ class DestinationState:
         refused = self._without.setdefault((candidate.address, candidate.port), {})
         refused.update(dict.fromkeys(extensions, until))
 
-    def without(self, candidate: Candidate, now: float) -> frozenset[Extension]:
-        """What to leave out in sending to a host."""
+    def means(self, mid: int, candidate: Candidate, now: float) -> Means:
+        """How to send a copy to a host."""
         refused = self._without.get((candidate.address, candidate.port), {})
-        return frozenset(extension for extension, until in refused.items() if now < until)
+        without = frozenset(extension for extension, until in refused.items() if now < until)
+        return Means(str(candidate), without, self.record.encodes(mid))
 
     # Copies
 

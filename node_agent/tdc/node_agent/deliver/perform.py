@@ -46,6 +46,7 @@ from tdc.node_agent.deliver.effects import (
 from tdc.node_agent.deliver.settle import Settlement
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import SpoolUnavailable
 from tdc.shared.edge.clock import monotonic
 
 Mark = asyncio.Future[None]
@@ -120,8 +121,7 @@ class Performer:
             case UndoRun():
                 died_in_it = destination.record.undo_run()
                 if died_in_it:
-                    self._log.revived(destination.domain, len(died_in_it))
-                    self._write(self._spool.revive(died_in_it))
+                    self._write(self._revive(died_in_it, destination.domain))
 
     def _change(
         self,
@@ -199,6 +199,14 @@ class Performer:
         count = destination.record.warns()
         if count:
             self._log.refusing(destination.domain, count, check)
+
+    async def _revive(self, mids: list[int], domain: str) -> None:
+        try:
+            await self._spool.revive(mids)
+        except SpoolUnavailable as error:  # they stay where an operator finds them
+            self._log.error(f"{len(mids)} dead copies could not be queued again: {error}")
+        else:
+            self._log.revived(domain, len(mids))
 
     def _give_back_waiting(
         self, destination: DestinationState, reason: str, check: str, wait: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tdc.node_agent.deliver.trouble import Outcome, too_large
+from tdc.node_agent.deliver.trouble import Outcome, Sent, too_large
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import Needs, draft
 from tdc.node_agent.smtp.dialogue import Extension, Offers, Outgoing
@@ -59,6 +59,11 @@ def prepare(
         by_data=not usable.chunking,
         encoded=encoded,
     )
+
+
+def sent_as(report: Outgoing, offers: Offers) -> Sent:
+    """Say how a report was sent to a host with these offers."""
+    return Sent(report.uses(offers), report.encoded, report.size, offers.size)
 
 
 def _carries(offers: Offers, needs: Needs) -> bool:

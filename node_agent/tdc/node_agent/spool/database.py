@@ -11,7 +11,7 @@ import functools
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -257,12 +257,11 @@ class Database:
                 self._run("correct_sizes", mids)
         return mids
 
-    def revive(self, mids: Collection[int]) -> list[tuple[str, int]]:
+    def revive(self, mids: Iterable[int]) -> list[tuple[str, int]]:
         """Queue dead copies again, durably; return intake and MID of each; raises DatabaseFault."""
         with _faults():
-            return self._connection.execute(
-                queries()["revive"], (json.dumps(list(mids)),)
-            ).fetchall()
+            listed = (json.dumps(list(mids)),)
+            return self._connection.execute(queries()["revive"], listed).fetchall()
 
     def release_all_held(self) -> int:
         """Queue every held copy (after a restart); return how many there were."""

@@ -40,7 +40,7 @@ sending the same copy. All methods are called from one event loop and need no lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -143,8 +143,7 @@ class Spool:
         if refusal is not None:
             raise SpoolFull(f"the spool is full: {refusal}")
         self._mid += 1
-        now = self._clock()
-        copy = Copy(self._mid, report_id, intake, envelope, content, now)
+        copy = Copy(self._mid, report_id, intake, envelope, content, self._clock())
         ledger.add(size)
         try:
             await self._writer.write_copy(copy)
@@ -247,8 +246,7 @@ class Spool:
         the first thing written when the file is back.
         """
         self._ledger.deliver(mid)
-        text = f"{reply} ({tls_version})" if tls_version else reply
-        return self._finished(mid, "delivered", text)
+        return self._finished(mid, "delivered", f"{reply} ({tls_version})".removesuffix(" ()"))
 
     async def defer(self, mid: int, *, next_at: float, reason: str) -> None:
         """An attempt failed: count it, and try again at `next_at` (Unix seconds)."""
@@ -267,19 +265,10 @@ class Spool:
         death = (mid, self._clock(), storable(reason))
         await self._writer.mark(lambda batch: batch.dead.append(death))
 
-    async def revive(self, mids: Collection[int]) -> None:
-        """Queue dead copies again, due now, with no attempt counted; others are left alone.
-
-        Does not raise: if the file can't be written they stay dead, where an operator finds them.
-        """
-        try:
-            found = await self._writer.ask(lambda database: database.revive(mids))
-        except SpoolUnavailable as error:
-            self._log.error(f"{len(mids)} dead copies could not be queued again: {error}")
-            return
-        now = self._clock()
-        for intake, mid in found:
-            self._ledger.revive(intake, mid, now)
+    async def revive(self, mids: Iterable[int]) -> None:
+        """Queue dead copies again, due now, no attempt counted; raises SpoolUnavailable."""
+        revived = await self._writer.ask(lambda database: database.revive(mids))
+        self._ledger.revive(revived, self._clock())
         self.arrived.set()
 
     def next_due(
