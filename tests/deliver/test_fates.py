@@ -52,6 +52,15 @@ async def test_a_refused_bdat_is_followed_by_data_and_not_asked_again(
         assert stage.log.getvalue().count("without CHUNKING") <= 2
 
 
+async def test_an_intake_that_does_not_know_bdat_after_all_gets_data(tmp_path: Path) -> None:
+    """It takes each line of the content for a command; one reply to BDAT is enough to know."""
+    async with staged(tmp_path, faults=Faults(unknown=("BDAT",))) as stage:
+        await queue_many(stage, 5)
+        await stage.drained()
+        assert [message.via for message in stage.intake.messages] == ["DATA"] * 5
+        assert stage.counters.deferred == stage.counters.maybe_duplicate == 0
+
+
 async def test_parameters_of_mail_are_left_out_one_kind_after_the_other(tmp_path: Path) -> None:
     """At last the original goes in base64, for which MAIL needs no parameter at all."""
     faults = Faults(replies={"mail": ["555 5.5.4 no SIZE", "555 5.5.4 no BODY"]})
@@ -109,18 +118,20 @@ async def test_an_intake_that_refuses_every_content_is_held_and_kills_nothing(
         assert status(stage) == "up"
 
 
+@pytest.mark.parametrize("stage_of_it", ["dot", "rcpt"])
 @pytest.mark.parametrize("reply", ["552 5.2.2 Mailbox full", "452 4.3.1 Full", "554 No"])
 async def test_with_one_of_two_backends_full_nothing_dies_and_the_rest_flows(
-    tmp_path: Path, reply: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stage_of_it: str, reply: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the ends of data are refused, alternately: what is refused is tried again."""
+    """Half of the reports are refused, alternately: what is refused is tried again."""
     monkeypatch.setattr(settle, "BUSY_WAIT", 2.0)
-    faults = Faults(replies={"dot": ["", reply] * 1_000})
+    faults = Faults(replies={stage_of_it: ["", reply] * 1_000})
     async with staged(tmp_path, faults=faults, retry_initial=2, retry_maximum=2) as stage:
         await queue_many(stage, 60)
         await stage.until(lambda: len(stage.intake.messages) >= 30)
         assert status(stage) in ("refusing", "down")
-        assert f"answered end of data with {reply}" in stage.log.getvalue()
+        word = "RCPT" if stage_of_it == "rcpt" else "end of data"
+        assert f"answered {word} with {reply}" in stage.log.getvalue()
         assert stage.spool.facts().dead == 0
         await stage.drained(timeout=40)
         assert len(set(stage.report_ids())) == len(stage.intake.messages) == 60
@@ -137,6 +148,40 @@ async def test_a_limit_of_100_octets_for_a_moment_kills_nothing(tmp_path: Path) 
         await stage.drained()
         assert stage.counters.dead == 0
         assert len(set(stage.report_ids())) == len(stage.intake.messages) == 30
+
+
+@pytest.mark.proves("F36")
+async def test_a_greylisting_intake_gets_the_same_envelope_once_and_again_after_its_time(
+    tmp_path: Path,
+) -> None:
+    faults = Faults(replies={"rcpt": "450 4.2.0 Greylisted"})
+    async with staged(tmp_path, faults=faults, **QUICK) as stage:
+        await queue_many(stage, 5)
+        await stage.logged("on hold: Intake Deferred")
+        assert "answered RCPT with 450 4.2.0 Greylisted; next try in 300 s" in stage.log.getvalue()
+        await asyncio.sleep(1.2)
+        assert stage.intake.counts.mail_commands == 1
+        stage.intake.faults = Faults()
+        stage.delivery.kick()  # its time is over
+        await stage.drained()
+        assert stage.intake.counts.mail_commands == 6
+        assert len(set(stage.report_ids())) == 5
+
+
+async def test_the_last_reply_is_a_reply_and_a_lost_connection_is_none(tmp_path: Path) -> None:
+    async with staged(tmp_path, **QUICK) as stage:
+        await stage.queue()
+        await stage.drained()
+        [row] = stage.delivery.destinations()
+        replied = f"{HOST}:{stage.intake.port}: 250 2.0.0 Taken as 000001"
+        assert (row.host_status, row.last_reply) == ("up", replied)
+        stage.intake.faults = Faults(drop=("banner",))
+        stage.intake.drop_connections()
+        await stage.queue()
+        await stage.logged("on hold: Connection Error")
+        [row] = stage.delivery.destinations()
+        assert (row.host_status, row.last_reply) == ("down", replied)
+        assert "closed the connection" in row.held_reason
 
 
 # The message

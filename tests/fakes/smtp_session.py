@@ -109,7 +109,7 @@ class Session(asyncio.Protocol):
         del self._buffer[: end + 1]
         verb, _, rest = line.partition(" ")
         handler = _VERBS.get(verb.upper())
-        if handler is None:
+        if handler is None or verb.upper() in self._sink.faults.unknown:
             self._say("500 5.5.2 Unknown command")
         else:
             handler(self, rest.strip())

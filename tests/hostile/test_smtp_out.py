@@ -88,6 +88,7 @@ TROUBLE = [
 ]
 
 
+@pytest.mark.proves("B57", "B58", "B59", "B60", "B61", "B62", "B63", "B64", "P8")
 @pytest.mark.parametrize("case", TROUBLE, ids=lambda case: case.name)
 async def test_an_intake_in_trouble_gets_nothing_in_the_clear_and_the_copy_is_kept(
     tmp_path: Path, case: Case
@@ -121,11 +122,13 @@ async def test_an_intake_in_trouble_gets_nothing_in_the_clear_and_the_copy_is_ke
         Faults(replies={"banner": "220-one\r\n220-two\r\n220 three"}),
         Faults(garbage={"banner": "220\r\n"}),
         Faults(extra_keywords=("SIZE much", "SIZE " + "9" * 400, "SIZE \u00b2", "", " ")),
+        Faults(extra_keywords=("STARTTLS",)),  # within TLS too
         Faults(extra_keywords=("SIZE 0", "PIPELINING x", "8BITMIME y")),
         Faults(replies={"dot": "250-taken\r\n250-really\r\n250 yes"}),
         Faults(replies={"mail": "259 fine", "rcpt": "251 will forward", "dot": "200 x"}),
     ],
 )
+@pytest.mark.proves("B58")
 async def test_an_odd_but_lawful_intake_is_served(tmp_path: Path, faults: Faults) -> None:
     async with staged(tmp_path, faults=faults) as stage:
         await stage.queue()

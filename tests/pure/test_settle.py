@@ -121,6 +121,7 @@ OUTCOMES = st.builds(
     fewer=st.booleans(),
     at_least=st.sampled_from([0.0, 300.0]),
     suspect=st.booleans(),
+    replied=st.booleans(),
 )
 
 
@@ -134,7 +135,8 @@ def of_type(effects: tuple[Effect, ...], kind: type[T]) -> list[T]:
 def destinations_fault(attempt: EndedAttempt, outcome: Outcome, standing: Standing) -> bool:
     """The policy in plain words: does this failure put the destination on hold?"""
     others = standing.refused_in_a_row
-    if outcome.verdict is Verdict.BLOCKED:
+    by_reply = outcome.verdict is Verdict.HOLD and outcome.replied
+    if outcome.verdict is Verdict.BLOCKED or by_reply:
         just_now = NOW.monotonic - standing.delivered_at <= PASSING_FOR
         passing = just_now or attempt.failures.others_passed
         return standing.hold is not None or not passing or others >= FEW_IN_A_ROW
@@ -173,6 +175,8 @@ def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
     if isinstance(fate, Defer):
         latest = NOW.wall + SETTINGS.retry_maximum
         end = min(copy.taken_at, NOW.wall) + SETTINGS.retry_lifetime
+        end = max(end, NOW.wall + outcome.at_least)
+        assert fate.next_at >= NOW.wall + outcome.at_least
         assert NOW.wall < fate.next_at <= (latest if over else min(end, latest))
 
 
@@ -207,7 +211,8 @@ def test_what_is_counted_adds_up(
     settlement = settle(attempt, outcome, standing, SETTINGS, NOW)
     counts = of_type(settlement.effects, CountFailure)
     assert len(counts) == (outcome.verdict in FAILURES)
-    charged = outcome.verdict in FAILURES and outcome.verdict is not Verdict.HOLD
+    holds = destinations_fault(attempt, outcome, standing)
+    charged = outcome.verdict in FAILURES and not (outcome.verdict is Verdict.HOLD and holds)
     died = isinstance(settlement.fate, MarkDead)
     noted = [NoteFailure(attempt.copy.mid, NOW.monotonic, died)]
     assert of_type(settlement.effects, NoteFailure) == (noted if charged else [])

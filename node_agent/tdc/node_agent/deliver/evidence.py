@@ -4,11 +4,11 @@ One reply proves little. A backend that is full, a filter that fails to load, a 
 expired, a limit that somebody mistyped: each is said in the words of a refusal for good, at the end
 of the data, of a message that is sound. What tells them apart is what happens to *other* reports.
 
-**Whose fault.** A reply that is about the intake but came at the end of data (`Verdict.BLOCKED`)
-puts the destination on hold, unless others pass: one was delivered within PASSING_FOR seconds, or
-since this very copy was refused before. Then the copy alone waits. More than FEW_IN_A_ROW different
-copies refused so without one delivery are the destination's fault all the same; for a reply about
-the message it is more than MANY_IN_A_ROW.
+**Whose fault.** A reply that is about the intake, to the envelope or at the end of data, puts the
+destination on hold, unless others pass: one was delivered within PASSING_FOR seconds, or since this
+very copy was refused before. Then the copy alone waits, for one of several backends may be full.
+More than FEW_IN_A_ROW different copies refused so without one delivery are the destination's fault
+all the same; for a reply about the message it is more than MANY_IN_A_ROW.
 
 **Death.** A copy is dead only when all of this is so:
 
@@ -63,10 +63,13 @@ def weighed(outcome: Outcome, in_a_row: int, *, others_pass: bool, on_hold: bool
 
     `in_a_row` counts the other copies that were refused since the last delivery.
     """
+    alone = others_pass and not on_hold and in_a_row < FEW_IN_A_ROW
     match outcome.verdict:
+        case Verdict.BLOCKED | Verdict.HOLD if alone and (
+            outcome.replied or outcome.verdict is Verdict.BLOCKED
+        ):
+            return outcome._replace(verdict=Verdict.DEFER)
         case Verdict.BLOCKED:
-            if others_pass and not on_hold and in_a_row < FEW_IN_A_ROW:
-                return outcome._replace(verdict=Verdict.DEFER)
             return outcome._replace(verdict=Verdict.HOLD, suspect=True)
         case Verdict.DEFER | Verdict.REFUSED if in_a_row >= MANY_IN_A_ROW:
             check = f"{outcome.check} (more than {MANY_IN_A_ROW} messages in a row)"

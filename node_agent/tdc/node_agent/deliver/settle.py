@@ -275,11 +275,11 @@ def _failed(
     died = isinstance(fate, MarkDead)
     effects: list[Effect] = [*_said(attempt.candidate, outcome)]
     effects.append(CountFailure(deferred=not died, maybe_duplicate=outcome.maybe_duplicate))
-    if judged.verdict is not Verdict.HOLD:
+    if judged.verdict is not Verdict.HOLD or outcome.verdict is not Verdict.HOLD:
         effects.append(NoteFailure(attempt.copy.mid, moment.monotonic, died))
     # Another connection may lead to another backend; but to one that is busy we keep what we have.
-    blocked = judged.verdict is Verdict.BLOCKED and not judged.fewer
-    leaves = judged.verdict is Verdict.HOLD or blocked
+    blocked = judged.verdict in (Verdict.HOLD, Verdict.BLOCKED) and not judged.fewer
+    leaves = outcome.verdict is Verdict.HOLD or blocked
     if outcome.verdict is not Verdict.HOLD:
         effects += [_fewer(standing, moment)] if outcome.fewer else []
         effects += _next_try(fate, outcome, moment)
@@ -301,7 +301,7 @@ def _fate(
     dies = outcome.verdict is Verdict.REFUSED or (over and outcome.verdict is Verdict.DEFER)
     if dies and is_proven(attempt.failures, moment.monotonic):
         return MarkDead(copy.mid, _last_words(attempt, outcome, retry, moment))
-    wait = next_wait(age, copy.attempts, retry, moment.copy_jitter)
+    wait = max(outcome.at_least, next_wait(age, copy.attempts, retry, moment.copy_jitter))
     return Defer(copy.mid, moment.wall + wait, _text(outcome))
 
 

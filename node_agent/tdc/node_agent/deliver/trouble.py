@@ -23,7 +23,8 @@ operator finds it. The sender of a report is the null sender, so a bounce would 
   wrong setting. So the destination goes on hold: everything waits, the operator gets one alarm,
   and one report at a time probes whether it is fixed. "550 5.1.1 no such user" to RCPT is
   therefore not permanent here: it means that intake_address or the intake is wrong. After the
-  content the same words may yet be about one message: BLOCKED, and the other reports decide.
+  content the same words may yet be about one message (BLOCKED), and at any time one of several
+  backends may say them: what other reports meet decides (`evidence`).
 
 **At least once.** The only proof of delivery is a 2yz reply to the end of the content. A missing
 reply after the end was sent proves nothing: the report is sent again with the same report id and
@@ -151,7 +152,8 @@ class Outcome(NamedTuple):
     `reason` is a short class of trouble, `check` what the operator should look at, `reply` what
     the host said, if it said anything. `fewer` asks for fewer connections, `at_least` is the
     shortest wait in seconds before the destination is probed. `suspect`: the destination goes on
-    hold, but this message may be the cause. `without` is what the verdict WITHOUT leaves out.
+    hold, but this message may be the cause. `replied`: a hold by a reply to the envelope, which
+    one of several backends may have given. `without` is what the verdict WITHOUT leaves out.
     """
 
     verdict: Verdict
@@ -162,6 +164,7 @@ class Outcome(NamedTuple):
     fewer: bool = False
     at_least: float = 0.0
     suspect: bool = False
+    replied: bool = False
     without: frozenset[Extension] = frozenset()
 
 
@@ -189,13 +192,15 @@ def judge(trouble: Trouble) -> Outcome:
 def _judge_reply(trouble: Trouble, reply: Reply) -> Outcome:
     row = row_for(trouble.stage, reply)
     without = _left_out(trouble) if row.about is About.COMMAND else frozenset()
+    verdict = Verdict.WITHOUT if without else _verdict(row.about, trouble, reply)
     return Outcome(
-        Verdict.WITHOUT if without else _verdict(row.about, trouble, reply),
+        verdict,
         row.reason,
         f"{trouble.where} answered {trouble.stage} with {reply.text}",
         reply.text,
         fewer=row.fewer,
         at_least=row.at_least,
+        replied=verdict is Verdict.HOLD and trouble.stage in ENVELOPE,
         without=without,
     )
 
