@@ -182,7 +182,7 @@ def delivery() -> operators_pb2.DeliveryResponse:
                     deferred=4,
                     dead=1,
                     oldest_queued=TIME,
-                    last_reply="TLS Error: mx1.intake.example:25 offered no STARTTLS",
+                    last_reply="mx1.intake.example:25: 250 2.0.0 Taken",
                     last_tls_version="1.3",
                     held_reason="tls-error",
                 ),

@@ -95,6 +95,7 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
         (_injected, "sent plain text after its reply to STARTTLS"),
     ],
 )
+@pytest.mark.proves("P9", "F43")
 async def test_no_byte_of_a_message_leaves_without_verified_tls(
     tmp_path: Path, fault: Callable[[Authority], Faults], check: str
 ) -> None:
@@ -122,6 +123,7 @@ async def test_no_byte_of_a_message_leaves_without_verified_tls(
         assert stage.intake.bytes_of_messages_seen_without_tls == 0
 
 
+@pytest.mark.proves("P6")
 async def test_a_hold_ends_by_its_own_probe(tmp_path: Path) -> None:
     async with staged(tmp_path, faults=Faults(offer_starttls=False), retry_initial=1) as stage:
         await stage.queue()
@@ -143,6 +145,7 @@ async def test_tls_1_2_is_refused_where_1_3_is_the_minimum(tmp_path: Path) -> No
         assert stage.intake.messages[0].tls_version == "TLSv1.2"
 
 
+@pytest.mark.proves("P10")
 async def test_the_second_mx_takes_over_when_the_first_is_dead(tmp_path: Path) -> None:
     async with staged(tmp_path, run=False) as stage, _another(stage) as second:
         stage.dns.zone["intake.example"] = {"MX": [[10, "dead.intake.example"], [20, HOST]]}
@@ -170,6 +173,7 @@ async def test_the_second_mx_takes_over_when_the_first_is_dead(tmp_path: Path) -
     ],
     ids=str,
 )
+@pytest.mark.proves("P10")
 async def test_the_second_mx_takes_over_from_one_in_trouble(tmp_path: Path, faults: Faults) -> None:
     async with staged(tmp_path, run=False) as stage, _another(stage, faults=faults) as bad:
         stage.dns.zone["intake.example"] = {"MX": [[10, "bad.intake.example"], [20, HOST]]}
@@ -183,6 +187,7 @@ async def test_the_second_mx_takes_over_from_one_in_trouble(tmp_path: Path, faul
         assert not bad.messages
 
 
+@pytest.mark.proves("B64")
 async def test_a_drop_after_the_dot_is_repeated_with_the_same_report_id(tmp_path: Path) -> None:
     faults = Faults(drop=("after-dot",), drop_times=1)
     async with staged(tmp_path, faults=faults, retry_initial=1) as stage:
@@ -205,6 +210,7 @@ async def test_a_drop_amid_the_content_is_tried_again(tmp_path: Path) -> None:
         assert stage.counters.maybe_duplicate <= 1  # the kernel may have taken all of it
 
 
+@pytest.mark.proves("F37", "P6")
 async def test_a_refusal_of_the_address_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
     """One alarm, one probe for each interval, and all is delivered once the intake is fixed."""
     faults = Faults(replies={"rcpt": "550 5.1.1 No such user"})
@@ -226,29 +232,31 @@ async def test_a_refusal_of_the_address_holds_everything_and_loses_nothing(tmp_p
         assert stage.log.getvalue().count("resumed") == 1
 
 
-@pytest.mark.parametrize("reply", ["552 5.3.4 Too big", "554 5.6.0 Not a journal report"])
-async def test_a_refusal_of_the_content_sets_that_message_aside(tmp_path: Path, reply: str) -> None:
+@pytest.mark.parametrize("reply", ["554 Not a journal report", "450 4.6.0 Not now"])
+async def test_a_refusal_of_the_content_delays_that_message_alone(
+    tmp_path: Path, reply: str
+) -> None:
     async with staged(tmp_path, faults=Faults(replies={"dot": [reply]})) as stage:
         first = await stage.queue()
-        await stage.until(lambda: stage.spool.facts().dead == 1)
-        await stage.queue()
-        await stage.drained()
-        [dead] = await stage.spool.dead_letters()
-        assert dead.mid == first
-        assert reply in dead.reason
+        await stage.logged(f"answered end of data with {reply}; next try in ")
+        second = await stage.queue()
+        await stage.logged(f"Message {second} delivered")
+        assert f"Message {first} delivery failed" in stage.log.getvalue()
         assert len(stage.intake.messages) == 1
-        assert stage.counters.dead == 1
+        assert stage.spool.facts().queued == stage.counters.deferred == 1
+        assert stage.counters.dead == 0
 
 
 async def test_refusing_every_content_ends_as_a_hold(tmp_path: Path) -> None:
-    faults = Faults(replies={"dot": "554 5.7.1 Tenant expired"})
+    faults = Faults(replies={"dot": "554 Tenant expired"})
     async with staged(tmp_path, faults=faults, delivery_max_connections=1) as stage:
         for _ in range(40):
             await stage.queue()
         await stage.logged("more than 20 messages in a row")
         await asyncio.sleep(0.2)
-        assert stage.spool.facts().dead == 20
-        assert stage.spool.facts().queued == 20
+        assert stage.spool.facts().dead == 0
+        assert stage.spool.facts().queued == 40
+        assert stage.counters.deferred in (21, 22)  # one more may have been announced
 
 
 async def test_a_limit_of_messages_for_a_connection_is_learned(tmp_path: Path) -> None:
@@ -326,13 +334,12 @@ async def test_an_intake_without_size_is_asked_without_it(tmp_path: Path) -> Non
 
 async def test_too_large_for_the_intake_is_known_before_mail(tmp_path: Path) -> None:
     intake: dict[str, Any] = {"without": ("SIZE",)}
-    faults = Faults(extra_keywords=("SIZE 1000",))
+    faults = Faults(extra_keywords=("SIZE 100000",))
     async with staged(tmp_path, faults=faults, intake=intake) as stage:
-        await stage.queue(MESSAGE + b"x" * 70 + b"\r\n" * 600)
-        await stage.until(lambda: stage.spool.facts().dead == 1)
-        [dead] = await stage.spool.dead_letters()
-        assert "too-large" in dead.reason
+        mid = await stage.queue(MESSAGE + b"x" * 70 + b"\r\n" * 60_000)
+        await stage.logged(f"Message {mid} too-large: the report has ")
         assert stage.intake.counts.mail_commands == 0
+        assert stage.spool.facts().queued == 1
 
 
 _PLAIN = ("PIPELINING", "CHUNKING", "BINARYMIME", "8BITMIME", "SMTPUTF8", "SIZE")
@@ -357,6 +364,7 @@ async def test_content_arrives_exactly_whatever_the_intake_offers(
             assert message.via == ("DATA" if "CHUNKING" in without else "BDAT")
 
 
+@pytest.mark.proves("P8", "B60")
 async def test_a_reply_too_many_is_never_a_success(tmp_path: Path) -> None:
     """An extra 250 shifts all later replies: the message is tried again, not counted."""
     faults = Faults(garbage={"mail": "250 2.1.0 Ok\r\n250 2.1.0 Ok\r\n"})
@@ -417,6 +425,7 @@ async def test_disabled_still_drains(tmp_path: Path) -> None:
         await stage.drained()
 
 
+@pytest.mark.proves("B69")
 async def test_a_null_mx_is_a_configuration_error(tmp_path: Path) -> None:
     async with staged(tmp_path, run=False) as stage:
         stage.dns.zone["intake.example"] = {"MX": [[0, "."]]}

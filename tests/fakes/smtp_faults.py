@@ -13,6 +13,8 @@ class Faults:
 
     `replies`: stage -> reply instead of the normal one; a list is used up one by one, then the
     stage is normal again (an empty text in it stands for the normal reply).
+    `refuse`: text -> reply to the end of each content that has the text in it.
+    `unknown`: verbs that are answered as unknown, whatever EHLO offers.
     `drop`: stages at which the connection is cut; also before-dot (amid the content) and
     after-dot (message taken, reply withheld). `drop_times`: how often in all; None: always.
     `delays`: stage -> seconds before the reply. `garbage`: stage -> raw text, sent as it is.
@@ -26,6 +28,8 @@ class Faults:
     plaintext_after_starttls: bool = False
     inject_after_starttls: str = ""
     replies: dict[str, str | list[str]] = field(default_factory=dict)
+    refuse: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     drop_times: int | None = None
     delays: dict[str, float] = field(default_factory=dict)
@@ -40,6 +44,12 @@ class Faults:
         if isinstance(told, list):
             return (told.pop(0) or None) if told else None
         return told
+
+    def refusal(self, content: bytes) -> str | None:
+        """Return the reply to the end of a content that is to be refused, None: not so."""
+        return next(
+            (reply for text, reply in self.refuse.items() if text.encode() in content), None
+        )
 
     def drops(self, stage: str) -> bool:
         """Say whether to cut the connection here, and count it."""
@@ -75,7 +85,7 @@ def _read(path: Path) -> Faults:
     unknown = given.keys() - {item.name for item in fields(Faults)}
     if unknown:
         raise ValueError(f"{path}: unknown faults {sorted(unknown)}")
-    for name in ("drop", "extra_keywords"):
+    for name in ("drop", "extra_keywords", "unknown"):
         given[name] = tuple(given.get(name, ()))
     if given.get("certificate"):
         given["certificate"] = tuple(given["certificate"])

@@ -109,7 +109,7 @@ class Session(asyncio.Protocol):
         del self._buffer[: end + 1]
         verb, _, rest = line.partition(" ")
         handler = _VERBS.get(verb.upper())
-        if handler is None:
+        if handler is None or verb.upper() in self._sink.faults.unknown:
             self._say("500 5.5.2 Unknown command")
         else:
             handler(self, rest.strip())
@@ -168,6 +168,7 @@ class Session(asyncio.Protocol):
     def _finish(self, content: bytes, via: str, stage: str) -> None:
         faults = self._sink.faults
         reply = faults.reply(stage) or (faults.reply("dot") if stage == "bdat" else None)
+        reply = faults.refusal(content) or reply
         if reply is None or reply.startswith("2"):
             number = self._sink.store(self, content, via)
             self._messages += 1

@@ -20,6 +20,7 @@ from tdc.node_agent.log import background, lines
 from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
 from tdc.node_agent.smtp.dialogue import Stage
+from tdc.node_agent.smtp.replies import reply
 from tdc.node_agent.spool.health import Bounds
 from tdc.shared.connector.selection import NotDue, Rule
 from tdc.shared.settings.schema import default_values
@@ -28,7 +29,13 @@ from tdc.shared.settings.validate import faults_of
 DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-OVERSIZE = "too-large: mx1.intake.example:25 answered end of data with 552 5.3.4 Message too big"
+REFUSED = (
+    "Message Refused: mx1.intake.example:25 answered end of data with 554 5.6.0 Not a report;"
+    " 9 tries in 4.3 h failed while others were delivered"
+)
+FULL_MAILBOX = judge(
+    Trouble("mx1.intake.example:25", Stage.DOT, reply=reply("552 5.2.2 Mailbox full"))
+)
 NO_STARTTLS = judge(
     Trouble("mx1.intake.example:25", Stage.STARTTLS, fault=SessionFault.NO_STARTTLS)
 )
@@ -48,12 +55,14 @@ EXAMPLES: list[Callable[[TdcLog], None]] = [
     lambda log: log.started(0, 3, "user@example.com"),
     lambda log: log.delivered(3, 0, "250 2.0.0 Ok: queued as 4F1", "TLSv1.3"),
     lambda log: log.failed(4, NO_STARTTLS.reason, f"{NO_STARTTLS.check}; held, next try in 60 s"),
-    lambda log: log.dead(5, OVERSIZE),
+    lambda log: log.dead(5, REFUSED),
     lambda log: log.dead(6, "its bytes don't match their checksum"),
     lambda log: log.missed(f"the spool is full: {FULL}", WHAT_TO_CHECK, IDS),
     lambda log: log.connected(1, "mx1.intake.example", "192.0.2.25", "TLSv1.3"),
     lambda log: log.held("intake.example", NO_STARTTLS.reason, NO_STARTTLS.check, 60.4),
     lambda log: log.released("intake.example"),
+    lambda log: log.refusing("intake.example", 3, FULL_MAILBOX.check),
+    lambda log: log.revived("intake.example", 2),
     lambda log: log.spool_unhealthy("disk I/O error (SQLITE_IOERR_FSYNC)"),
     lambda log: log.spool_healthy(),
     lambda log: log.settings_applied(42, HASH),

@@ -36,7 +36,7 @@ def transactions() -> dict[str, Outgoing]:
     return {
         name: Outgoing("", "copies@intake.example", parts, sum(map(len, parts)))
         for name, parts in CONTENTS.items()
-    }
+    } | {"by_data": Outgoing("", "copies@intake.example", (b"by data\r\n",), 9, by_data=True)}
 
 
 class Player:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tdc.node_agent.deliver.prepare import prepare
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.node_agent.deliver.prepare import Means, prepare, sent_as
 from tdc.node_agent.journal import report
 from tdc.node_agent.journal.headers import HeaderFacts, read_headers
 from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.smtp.dialogue import Offers, Outgoing
+from tdc.node_agent.smtp.dialogue import Extension, Offers, Outgoing
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
@@ -56,3 +58,33 @@ def test_a_copy_is_read_once_whatever_form_its_report_takes(
     copy = Copy(1, "0" * 32, "copies@intake.example", envelope, "\r\né".encode(), 0.0)
     prepare(copy, ConnectorSettings.defaults(), REPORTER, offers)
     assert len(reads) == 1
+
+
+SOME_OFFERS = st.builds(
+    Offers,
+    size=st.sampled_from([None, 0, 10**9]),
+    eight_bit=st.booleans(),
+    smtputf8=st.booleans(),
+    chunking=st.booleans(),
+    binary=st.booleans(),
+)
+CONTENTS = ("Subject: e\r\n\r\n", "Subject: é\r\n\r\né", "Subject: e\r\n\r\n\n")
+
+
+@given(
+    SOME_OFFERS, st.frozensets(st.sampled_from(Extension)), st.booleans(), st.sampled_from(CONTENTS)
+)
+def test_what_a_host_refused_is_not_used_again_and_no_copy_is_stuck_by_it(
+    offers: Offers, refused: frozenset[Extension], encoded: bool, content: str
+) -> None:
+    envelope = Envelope("a@b.example", ("c@d.example",), smtputf8=True)
+    copy = Copy(1, "0" * 32, "copies@intake.example", envelope, content.encode(), 0.0)
+    means = Means("mx1.example:25", refused, encoded)
+    sent = prepare(copy, ConnectorSettings.defaults(), REPORTER, offers, means)
+    assert isinstance(sent, Outgoing)
+    assert not sent.uses(offers) & refused
+    assert sent.encoded == (b"X-TDC-Original-Encoded: base64" in sent.parts[0])
+    assert sent.encoded or not encoded
+    assert sent_as(sent, offers) == (sent.uses(offers), sent.encoded, sent.size, offers.size)
+    if sent.body == "BINARYMIME":
+        assert not sent.by_data

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.deliver.retry import RetrySettings, next_attempt, wait_after
+from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_wait, wait_after
 
 JITTER = st.floats(0, 1, exclude_max=True)
 SETTINGS = st.builds(
@@ -37,33 +38,27 @@ def test_waits_double_until_the_maximum() -> None:
     assert middle == [120, 240, 480, 960, 1920, 3150, 3150]
 
 
-@given(
-    st.floats(0, 2e9),
-    st.floats(-1e6, 1e6),
-    st.integers(0, 10_000),
-    SETTINGS,
-    JITTER,
-)
-def test_a_copy_is_tried_until_its_lifetime_is_over_and_not_after(
-    now: float, age: float, attempts: int, settings: RetrySettings, jitter: float
+@given(st.floats(-1e6, 1e7), st.integers(0, 10_000), SETTINGS, JITTER)
+def test_one_attempt_is_made_at_the_very_end_of_a_lifetime(
+    age: float, attempts: int, settings: RetrySettings, jitter: float
 ) -> None:
-    taken_at = now - age
-    at = next_attempt(now, taken_at, attempts, settings, jitter)
-    if now - min(taken_at, now) >= settings.lifetime:
-        assert at is None
+    """A negative age (the clock was set back) counts as none."""
+    wait = next_wait(age, attempts, settings, jitter)
+    plain = wait_after(attempts + 1, settings, jitter)
+    if is_over(age, settings):
+        assert wait == plain
     else:
-        assert at is not None
-        assert now < at <= min(taken_at, now) + settings.lifetime
+        assert wait == min(plain, settings.lifetime - max(age, 0.0))
+    assert wait > 0
 
 
 @given(SETTINGS, JITTER)
-def test_attempts_of_one_copy_end(settings: RetrySettings, jitter: float) -> None:
-    """Never more attempts than the shortest wait allows, and the last at the very end."""
-    now, attempts, last = 0.0, 0, 0.0
-    while (at := next_attempt(now, 0.0, attempts, settings, jitter)) is not None:
-        last, now, attempts = now, at, attempts + 1
-        if attempts > 200:
-            break
+def test_the_attempts_within_a_lifetime_are_bounded(settings: RetrySettings, jitter: float) -> None:
+    """Never more of them than the shortest wait allows, and one is at its end."""
+    age, attempts = 0.0, 0
+    while not is_over(age, settings) and attempts <= 200:
+        age += next_wait(age, attempts, settings, jitter)
+        attempts += 1
     shortest = min(settings.initial, settings.maximum)
     assert attempts <= settings.lifetime / shortest + 1
-    assert attempts > 200 or now == settings.lifetime > last
+    assert attempts > 200 or age == pytest.approx(settings.lifetime)

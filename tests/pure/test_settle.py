@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TypeVar
 
@@ -25,8 +26,20 @@ from tdc.node_agent.deliver.effects import (
     MarkDead,
     MarkDelivered,
     MarkHostBad,
+    NoteFailure,
+    NoteReply,
     ReleaseHold,
     SendAgain,
+    UndoRun,
+    WarnOfRefusals,
+)
+from tdc.node_agent.deliver.evidence import (
+    DEAD_AFTER,
+    DEAD_WITHIN,
+    FEW_IN_A_ROW,
+    MANY_IN_A_ROW,
+    PASSING_FOR,
+    Failures,
 )
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.settle import (
@@ -41,12 +54,12 @@ from tdc.node_agent.deliver.settle import (
     settle,
     settle_unopened,
 )
-from tdc.node_agent.deliver.trouble import MANY_IN_A_ROW, Outcome, Verdict
+from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
 
-NOW = Moment(monotonic=1_000.0, wall=2e9)
+NOW = Moment(monotonic=100_000.0, wall=2e9)
 SETTINGS = replace(
     ConnectorSettings.defaults(),
     retry_initial=60,
@@ -57,14 +70,14 @@ SETTINGS = replace(
 HOST = Candidate("mx1.intake.example", "192.0.2.1", 25)
 LATE, YOUNG = 2e9 - 86_400, 2e9 - 3_600
 COPY = Copy(7, "0" * 32, "copies@intake.example", Envelope("", ("a@b.example",)), b"", YOUNG)
-FAILURES = (Verdict.HOLD, Verdict.DEFER, Verdict.DEAD)
+FAILURES = (Verdict.HOLD, Verdict.BLOCKED, Verdict.DEFER, Verdict.REFUSED)
 
 HOLDS = st.none() | st.builds(
     Hold,
     reason=st.just("TLS Error"),
     check=st.just("before"),
-    since=st.just(500.0),
-    next_probe=st.sampled_from([900.0, 1_000.0, 1_100.0]),
+    since=st.just(99_500.0),
+    next_probe=st.sampled_from([99_900.0, 100_000.0, 100_100.0]),
     failures=st.integers(1, 100),
 )
 STANDINGS = st.builds(
@@ -72,7 +85,12 @@ STANDINGS = st.builds(
     hold=HOLDS,
     connections=st.integers(1, 8),
     allowed=st.integers(1, 8),
-    refused_in_a_row=st.sampled_from([0, MANY_IN_A_ROW - 1, MANY_IN_A_ROW, 100]),
+    refused_in_a_row=st.sampled_from(
+        [0, 1, FEW_IN_A_ROW - 1, FEW_IN_A_ROW, MANY_IN_A_ROW - 1, MANY_IN_A_ROW, 100]
+    ),
+    delivered_at=st.sampled_from(
+        [-math.inf, NOW.monotonic - PASSING_FOR - 1, NOW.monotonic - PASSING_FOR, NOW.monotonic]
+    ),
     stopping=st.booleans(),
 )
 ATTEMPTS = st.builds(
@@ -86,16 +104,24 @@ ATTEMPTS = st.builds(
     candidate=st.just(HOST),
     delivered=st.integers(0, 3),
     was_idle=st.booleans(),
+    failures=st.builds(
+        Failures,
+        st.sampled_from([0, 1, DEAD_AFTER - 2, DEAD_AFTER - 1, 50]),
+        st.sampled_from([NOW.monotonic - DEAD_WITHIN + shift for shift in (-1, 0, 1)]),
+        st.booleans(),
+    ),
 )
 OUTCOMES = st.builds(
     Outcome,
     verdict=st.sampled_from(Verdict),
     reason=st.just("Some Reason"),
     check=st.just("what to check"),
+    reply=st.sampled_from(["", "550 no"]),
     maybe_duplicate=st.booleans(),
     fewer=st.booleans(),
     at_least=st.sampled_from([0.0, 300.0]),
     suspect=st.booleans(),
+    replied=st.booleans(),
 )
 
 
@@ -106,30 +132,52 @@ def of_type(effects: tuple[Effect, ...], kind: type[T]) -> list[T]:
     return [one for one in effects if isinstance(one, kind)]
 
 
+def destinations_fault(attempt: EndedAttempt, outcome: Outcome, standing: Standing) -> bool:
+    """The policy in plain words: does this failure put the destination on hold?"""
+    others = standing.refused_in_a_row
+    by_reply = outcome.verdict is Verdict.HOLD and outcome.replied
+    if outcome.verdict is Verdict.BLOCKED or by_reply:
+        just_now = NOW.monotonic - standing.delivered_at <= PASSING_FOR
+        passing = just_now or attempt.failures.others_passed
+        return standing.hold is not None or not passing or others >= FEW_IN_A_ROW
+    if outcome.verdict in (Verdict.DEFER, Verdict.REFUSED):
+        return others >= MANY_IN_A_ROW
+    return outcome.verdict is Verdict.HOLD
+
+
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
 def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
     attempt: EndedAttempt, outcome: Outcome, standing: Standing
 ) -> None:
-    """The dumb twin: verdict, age and run of refusals to one fate."""
+    """The dumb twin: verdict, age, what it failed before and what others did, to one fate."""
     fate = settle(attempt, outcome, standing, SETTINGS, NOW).fate
-    copy, verdict = attempt.copy, outcome.verdict
+    copy, verdict, before = attempt.copy, outcome.verdict, attempt.failures
     over = copy.taken_at <= LATE
-    run = standing.refused_in_a_row >= MANY_IN_A_ROW and verdict in (Verdict.DEFER, Verdict.DEAD)
+    proven = (
+        before.tries >= DEAD_AFTER - 1
+        and before.first <= NOW.monotonic - DEAD_WITHIN
+        and before.others_passed
+    )
     expected: type
     if verdict is Verdict.DELIVERED:
         expected = MarkDelivered
     elif verdict not in FAILURES:
         expected = SendAgain
-    elif (verdict is Verdict.DEAD and not run) or over:
+    elif destinations_fault(attempt, outcome, standing):
+        one_of_many = verdict is Verdict.HOLD and not outcome.suspect
+        expected = BackToQueue if one_of_many else Defer
+    elif proven and (verdict is Verdict.REFUSED or over):
         expected = MarkDead
-    elif verdict is Verdict.HOLD and not outcome.suspect:
-        expected = BackToQueue
     else:
         expected = Defer
     assert type(fate) is expected
     assert fate.mid == copy.mid
     if isinstance(fate, Defer):
-        assert NOW.wall < fate.next_at <= min(copy.taken_at, NOW.wall) + SETTINGS.retry_lifetime
+        latest = NOW.wall + SETTINGS.retry_maximum
+        end = min(copy.taken_at, NOW.wall) + SETTINGS.retry_lifetime
+        end = max(end, NOW.wall + outcome.at_least)
+        assert fate.next_at >= NOW.wall + outcome.at_least
+        assert NOW.wall < fate.next_at <= (latest if over else min(end, latest))
 
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
@@ -137,8 +185,7 @@ def test_a_hold_raises_its_alarm_once_and_only_its_probe_lengthens_it(
     attempt: EndedAttempt, outcome: Outcome, standing: Standing
 ) -> None:
     effects = settle(attempt, outcome, standing, SETTINGS, NOW).effects
-    run = standing.refused_in_a_row >= MANY_IN_A_ROW and outcome.verdict in FAILURES
-    holds = outcome.verdict is Verdict.HOLD or run
+    holds = destinations_fault(attempt, outcome, standing)
     begun = [one.hold for one in of_type(effects, HoldDestination)]
     longer = [one.hold for one in of_type(effects, LengthenHold)]
     before = standing.hold
@@ -164,8 +211,12 @@ def test_what_is_counted_adds_up(
     settlement = settle(attempt, outcome, standing, SETTINGS, NOW)
     counts = of_type(settlement.effects, CountFailure)
     assert len(counts) == (outcome.verdict in FAILURES)
+    holds = destinations_fault(attempt, outcome, standing)
+    charged = outcome.verdict in FAILURES and not (outcome.verdict is Verdict.HOLD and holds)
+    died = isinstance(settlement.fate, MarkDead)
+    noted = [NoteFailure(attempt.copy.mid, NOW.monotonic, died)]
+    assert of_type(settlement.effects, NoteFailure) == (noted if charged else [])
     for count in counts:
-        assert count.refused == (outcome.verdict is not Verdict.HOLD)
         assert count.maybe_duplicate == outcome.maybe_duplicate
         assert count.deferred != isinstance(settlement.fate, MarkDead)
 
@@ -185,26 +236,75 @@ def test_only_a_delivery_ends_a_hold_and_it_lets_connections_grow(
             assert 1 <= limit.connections <= max(1, standing.allowed // 2)
 
 
+@given(ATTEMPTS, OUTCOMES, STANDINGS)
+def test_a_run_that_becomes_a_hold_proves_nothing_about_its_messages(
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
+) -> None:
+    """And what is refused without a hold is an alarm of its own."""
+    effects = settle(attempt, outcome, standing, SETTINGS, NOW).effects
+    holds = destinations_fault(attempt, outcome, standing)
+    assert len(of_type(effects, UndoRun)) == (holds and standing.refused_in_a_row > 0)
+    alone = outcome.verdict in FAILURES and not holds
+    assert len(of_type(effects, WarnOfRefusals)) == alone
+
+
+@given(ATTEMPTS, OUTCOMES, STANDINGS)
+def test_what_a_host_said_is_noted_and_nothing_else(
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
+) -> None:
+    effects = settle(attempt, outcome, standing, SETTINGS, NOW).effects
+    said = [NoteReply(HOST, outcome.reply)] if outcome.reply else []
+    assert of_type(effects, NoteReply) == said
+
+
 def test_the_last_of_a_run_of_refusals_is_deferred_so_that_another_is_the_probe() -> None:
     run = Standing(refused_in_a_row=MANY_IN_A_ROW)
-    refused = Outcome(Verdict.DEAD, "Message Refused", "no")
+    refused = Outcome(Verdict.REFUSED, "Message Refused", "no")
     settlement = settle(EndedAttempt(COPY), refused, run, SETTINGS, NOW)
     assert isinstance(settlement.fate, Defer)
     assert of_type(settlement.effects, HoldDestination)
     assert not of_type(settlement.effects, LogFailed)
 
 
+@given(ATTEMPTS, STANDINGS, st.sampled_from([Verdict.HOLD, Verdict.BLOCKED]))
+def test_an_intake_in_trouble_kills_nothing_however_long_it_lasts(
+    attempt: EndedAttempt, standing: Standing, verdict: Verdict
+) -> None:
+    """Not even what is older than its lifetime: others must have passed it by."""
+    failures = attempt.failures._replace(others_passed=False)
+    attempt = attempt._replace(failures=failures)
+    outcome = Outcome(verdict, "Intake Full", "552 5.2.2 full")
+    assert not isinstance(settle(attempt, outcome, standing, SETTINGS, NOW).fate, MarkDead)
+
+
+def test_last_words_say_how_often_and_how_long() -> None:
+    failed = Failures(DEAD_AFTER - 1, NOW.monotonic - 2 * DEAD_WITHIN, others_passed=True)
+    refused = Outcome(Verdict.REFUSED, "Message Refused", "mx1 answered end of data with 554 no")
+    fate = settle(EndedAttempt(COPY, failures=failed), refused, Standing(), SETTINGS, NOW).fate
+    assert fate == MarkDead(
+        COPY.mid,
+        "Message Refused: mx1 answered end of data with 554 no;"
+        " 5 tries in 8.0 h failed while others were delivered",
+    )
+    late = EndedAttempt(replace(COPY, taken_at=LATE), failures=failed)
+    fate = settle(late, refused._replace(verdict=Verdict.DEFER), Standing(), SETTINGS, NOW).fate
+    assert isinstance(fate, MarkDead)
+    assert fate.reason.startswith(
+        "Message Refused: not delivered within 86400 s (retry.lifetime); 5 tries in 8.0 h failed"
+    )
+
+
 def test_a_busy_intake_gets_half_the_connections_and_none_for_a_while() -> None:
     busy = Outcome(Verdict.DEFER, "Message Deferred", "452 full", fewer=True)
     effects = settle(EndedAttempt(COPY), busy, Standing(None, 4, 5), SETTINGS, NOW).effects
-    assert of_type(effects, LimitConnections) == [LimitConnections(2, 1_000.0 + BUSY_WAIT)]
+    assert of_type(effects, LimitConnections) == [LimitConnections(2, 100_000.0 + BUSY_WAIT)]
 
 
 def test_a_host_that_failed_is_left_for_the_next() -> None:
     outcome = Outcome(Verdict.NEXT_HOST, "Timeout", "mx1 gave no reply")
     settlement = settle(EndedAttempt(COPY, 3, HOST), outcome, Standing(), SETTINGS, NOW)
     assert settlement.leaves
-    assert MarkHostBad(HOST, 1_000.0 + BAD_HOST_WAIT) in settlement.effects
+    assert MarkHostBad(HOST, 100_000.0 + BAD_HOST_WAIT) in settlement.effects
 
 
 @given(st.integers(0, 5), st.booleans())
@@ -228,7 +328,7 @@ def test_a_further_connection_that_fails_holds_nothing_while_others_work(
     standing = standing._replace(stopping=False)
     outcome = outcome._replace(verdict=Verdict.HOLD)
     enough = settle_unopened(HOST, outcome, standing, 3, SETTINGS, NOW)
-    assert LimitConnections(3, 1_000.0 + BUSY_WAIT) in enough
+    assert LimitConnections(3, 100_000.0 + BUSY_WAIT) in enough
     assert LogNoFurther("what to check") in enough
     assert not of_type(enough, HoldDestination) + of_type(enough, GiveBackWaiting)
     alone = settle_unopened(HOST, outcome, standing, 0, SETTINGS, NOW)

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.node_agent.deliver.reply_table import GREYLIST_WAIT
 from tdc.node_agent.deliver.trouble import (
-    GREYLIST_WAIT,
-    MANY_IN_A_ROW,
+    LEAST_LIMIT,
     Outcome,
+    Sent,
     SessionFault,
     Trouble,
     Verdict,
-    in_a_row,
     judge,
+    too_large,
 )
 from tdc.node_agent.smtp import replies
-from tdc.node_agent.smtp.dialogue import Stage
+from tdc.node_agent.smtp.dialogue import Extension, Stage
 
 WHERE = "mx1.intake.example:25"
 
@@ -44,7 +45,9 @@ def fault(stage: Stage, kind: SessionFault, **facts: Any) -> Outcome:
         (Stage.MAIL, "451 4.3.0 no", Verdict.HOLD),
         (Stage.MAIL, "452 4.3.1 full", Verdict.HOLD),
         (Stage.MAIL, "550 5.7.1 no", Verdict.HOLD),
-        (Stage.MAIL, "552 5.3.4 too big", Verdict.DEAD),
+        (Stage.MAIL, "552 5.3.4 too big", Verdict.BLOCKED),
+        (Stage.MAIL, "521 no", Verdict.HOLD),
+        (Stage.MAIL, "556 no", Verdict.HOLD),
         (Stage.MAIL, "535 5.7.8 no", Verdict.HOLD),
         (Stage.RCPT, "450 4.2.0 greylisted", Verdict.HOLD),
         (Stage.RCPT, "550 5.1.1 no such user", Verdict.HOLD),
@@ -56,11 +59,23 @@ def fault(stage: Stage, kind: SessionFault, **facts: Any) -> Outcome:
         (Stage.DOT, "250 2.0.0 taken", Verdict.DELIVERED),
         (Stage.DOT, "450 4.6.0 later", Verdict.DEFER),
         (Stage.DOT, "421 4.3.2 going", Verdict.DEFER),
-        (Stage.DOT, "550 5.7.1 spam", Verdict.DEAD),
-        (Stage.DOT, "552 5.3.4 too big", Verdict.DEAD),
-        (Stage.DOT, "554 5.6.0 broken", Verdict.DEAD),
+        (Stage.DOT, "550 no", Verdict.REFUSED),
+        (Stage.DOT, "554 5.0.0 no", Verdict.REFUSED),
+        (Stage.DOT, "550 5.7.1 relay denied", Verdict.BLOCKED),
+        (Stage.DOT, "550 5.1.1 no such user", Verdict.BLOCKED),
+        (Stage.DOT, "552 5.2.2 mailbox full", Verdict.BLOCKED),
+        (Stage.DOT, "552 5.3.1 system full", Verdict.BLOCKED),
+        (Stage.DOT, "554 5.3.0 no", Verdict.BLOCKED),
+        (Stage.DOT, "535 no", Verdict.BLOCKED),
+        (Stage.DOT, "521 no", Verdict.BLOCKED),
+        (Stage.DOT, "556 no", Verdict.BLOCKED),
+        (Stage.DOT, "452 4.2.2 mailbox full", Verdict.BLOCKED),
+        (Stage.DOT, "552 5.3.4 too big", Verdict.BLOCKED),
+        (Stage.DOT, "552 too big", Verdict.BLOCKED),
+        (Stage.DOT, "554 5.6.0 broken", Verdict.ENCODED),
     ],
 )
+@pytest.mark.proves("B63")
 def test_replies(stage: Stage, text: str, verdict: Verdict) -> None:
     assert reply(stage, text).verdict is verdict
 
@@ -96,11 +111,54 @@ def test_a_limit_for_a_connection_is_nobodys_fault() -> None:
     assert fault(Stage.MAIL, SessionFault.DROPPED).verdict is Verdict.HOLD
 
 
-@pytest.mark.parametrize("code", [501, 504, 555])
-def test_a_parameter_that_we_added_is_left_out_once(code: int) -> None:
-    answer = f"{code} 5.5.4 no"
-    assert reply(Stage.MAIL, answer, declared_size=True).verdict is Verdict.WITHOUT_SIZE
-    assert reply(Stage.MAIL, answer).verdict is Verdict.HOLD
+@pytest.mark.parametrize("code", [455, 500, 501, 502, 503, 504, 555])
+def test_what_is_refused_though_offered_is_left_out_the_likeliest_first(code: int) -> None:
+    """Until nothing is left that could be left out: then it is the intake."""
+    used, left_out = frozenset(Extension), []
+    for stage in (Stage.MAIL, Stage.MAIL, Stage.MAIL, Stage.DOT, Stage.DOT):
+        outcome = reply(stage, f"{code} 5.5.4 no", sent=Sent(used))
+        left_out.append((outcome.verdict, outcome.without))
+        used -= outcome.without
+    forms = frozenset({Extension.EIGHT_BIT, Extension.SMTPUTF8})
+    assert left_out == [
+        (Verdict.WITHOUT, {Extension.SIZE}),
+        (Verdict.WITHOUT, forms),
+        (Verdict.HOLD, frozenset()),
+        (Verdict.WITHOUT, {Extension.CHUNKING}),
+        (Verdict.BLOCKED, frozenset()),
+    ]
+
+
+def test_the_other_form_is_tried_once_before_content_is_refused() -> None:
+    for stage in (Stage.MAIL, Stage.RCPT, Stage.DOT):
+        assert reply(stage, "554 5.6.3 8-bit").verdict is Verdict.ENCODED
+        refused = reply(stage, "554 5.6.3 8-bit", sent=Sent(encoded=True))
+        assert refused.verdict is Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("size", "limit", "plausible"),
+    [
+        (100_001, 100_000, True),
+        (LEAST_LIMIT + 1, LEAST_LIMIT, True),
+        (100_000, 100_000, False),
+        (LEAST_LIMIT + 1, LEAST_LIMIT - 1, False),
+        (10**9, 100, False),
+        (10**9, 0, False),
+        (10**9, None, False),
+    ],
+)
+def test_too_large_is_believed_only_above_a_limit_that_can_be_meant(
+    size: int, limit: int | None, plausible: bool
+) -> None:
+    believed = Verdict.REFUSED if plausible else Verdict.BLOCKED
+    for text in ("552 5.3.4 no", "552 no", "552 5.0.0 no", "552 5.2.3 no", "554 5.3.4 no"):
+        for stage in (Stage.MAIL, Stage.DOT):
+            assert reply(stage, text, sent=Sent(size=size, limit=limit)).verdict is believed
+    if limit and size > limit:
+        assert too_large(WHERE, size, limit).verdict is believed
+    deferred = reply(Stage.DOT, "452 4.3.4 no", sent=Sent(size=size, limit=limit))
+    assert deferred.verdict is (Verdict.DEFER if plausible else Verdict.BLOCKED)
 
 
 @pytest.mark.parametrize("kind", [SessionFault.DROPPED, SessionFault.TIMEOUT, SessionFault.GARBAGE])
@@ -125,29 +183,30 @@ TROUBLES = st.builds(
     more_hosts=st.booleans(),
     answered_before=st.integers(0, 3),
     may_be_taken=st.booleans(),
-    declared_size=st.booleans(),
+    sent=st.builds(
+        Sent,
+        extensions=st.frozensets(st.sampled_from(Extension)),
+        encoded=st.booleans(),
+        size=st.sampled_from([10_000, 10**9]),
+        limit=st.sampled_from([None, 0, 100, 10**6]),
+    ),
 )
 
 
 @given(TROUBLES)
-def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_a_dead_letter(trouble: Trouble) -> None:
+@pytest.mark.proves("P8")
+def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_can_kill(trouble: Trouble) -> None:
     outcome = judge(trouble)
     positive = trouble.reply is not None and trouble.reply.positive
     assert (outcome.verdict is Verdict.DELIVERED) == positive
-    if outcome.verdict is Verdict.DEAD:
+    assert outcome.reply == (trouble.reply.text if trouble.reply is not None else "")
+    if outcome.verdict is Verdict.REFUSED:
         assert trouble.reply is not None
         assert trouble.reply.permanent
-        assert trouble.stage is Stage.DOT or trouble.reply.code == 552
     if outcome.verdict is Verdict.NEXT_HOST:
         assert trouble.more_hosts
+    if outcome.verdict is Verdict.WITHOUT:
+        assert outcome.without
+        assert outcome.without <= trouble.sent.extensions
     if not positive:
         assert outcome.reason
-
-
-@pytest.mark.parametrize("verdict", [Verdict.DEAD, Verdict.DEFER])
-def test_too_many_in_a_row_are_the_destinations_fault(verdict: Verdict) -> None:
-    one = Outcome(verdict, "Message Refused", "no")
-    assert in_a_row(one, MANY_IN_A_ROW - 1) is one
-    assert in_a_row(one, MANY_IN_A_ROW).verdict is Verdict.HOLD
-    hold = Outcome(Verdict.NEXT_HOST)
-    assert in_a_row(hold, 100) is hold

@@ -36,7 +36,7 @@ MESSAGE = (
     b"From: a@b.example\r\nSubject: hello\r\nMessage-ID: <1@b.example>\r\n\r\n.dot\r\nhello\r\n"
 )
 # Waits of the retry settings are whole seconds; tests that wait use these.
-QUICK = {"retry_initial": 1, "retry_maximum": 1}
+QUICK: dict[str, Any] = {"retry_initial": 1, "retry_maximum": 1}
 
 
 @dataclass

@@ -16,7 +16,7 @@ _STATE_STYLES = {
     "rejected": "red",
 }
 _HEALTH_STYLES = {"ok": "green", "warning": "yellow", "critical": "red"}
-_HOST_STYLES = {"up": "green", "down": "red"}
+_HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red"}
 MOST_NAMES = 5
 """Machines with the same remark that a line names; the table above it has them all."""
 

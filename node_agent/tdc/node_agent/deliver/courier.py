@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from tdc.node_agent.deliver.assign import LaneState, takes_another
@@ -17,10 +17,9 @@ from tdc.node_agent.deliver.connection import Connection, Failed
 from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.deliver.effects import Effect, SendAgain
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
-from tdc.node_agent.deliver.options import DeliveryOptions
-from tdc.node_agent.deliver.perform import Mark, Performer
-from tdc.node_agent.deliver.prepare import prepare
-from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.deliver.parts import Parts
+from tdc.node_agent.deliver.perform import Mark
+from tdc.node_agent.deliver.prepare import prepare, sent_as
 from tdc.node_agent.deliver.settle import (
     EndedAttempt,
     Moment,
@@ -42,32 +41,13 @@ from tdc.node_agent.deliver.trouble import (
     worth_next_host,
 )
 from tdc.node_agent.deliver.verify import TlsPolicy
-from tdc.node_agent.journal.loop import Reporter
-from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.dialogue import Finished, Outgoing, Stage
-from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.clock import chance, monotonic, wall
 
 UNRECORDED = 4
 """Outcomes of a connection that may wait for the spool while it goes on: what a crash repeats
 is bounded by this, and the disk's latency does not bound the rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What every courier works with. `working` counts a destination's good connections."""
-
-    spool: Spool
-    settings: Callable[[], ConnectorSettings]
-    options: DeliveryOptions
-    resolver: Resolver
-    reporter: Reporter
-    log: TdcLog
-    performer: Performer
-    wake: Callable[[], None]
-    working: Callable[[DestinationState], int]
 
 
 class _Job(NamedTuple):
@@ -214,6 +194,8 @@ class Courier:
         connection = self._connection
         job, was_idle = self._reserve(), False
         while True:
+            if self._leaving:
+                break
             if job is None:
                 copy = await self._wait_for_copy()
                 was_idle = True
@@ -227,7 +209,7 @@ class Courier:
             if not connection.usable and not self._leaving:
                 # It ended after a reply: perhaps a limit of messages per connection.
                 self._perform(ended(self.number, connection.delivered))
-            if not connection.usable or self._leaving:
+            if not connection.usable:
                 break
             job = job or self._reserve()
         self._give_back()
@@ -250,7 +232,7 @@ class Courier:
     def _reserve(self) -> _Job | None:
         """Take the next report without waiting, if the rules allow this connection another."""
         destination, parts = self.destination, self._parts
-        while destination.ready and not self._stopping:
+        while destination.ready and not self._stopping and not self._leaving:
             limits = destination.limits(parts.settings(), parts.options.timeouts.idle, monotonic())
             lane = destination.lanes[self.number]
             first = not lane.sent and not lane.stale
@@ -265,21 +247,17 @@ class Courier:
 
     def _job(self, copy: Copy) -> _Job | None:
         """Make the report; what this intake can't have is settled here."""
-        destination, parts = self.destination, self._parts
+        destination, parts, connection = self.destination, self._parts, self._connection
         try:
             with parts.spool.building(copy.mid):
-                prepared = prepare(
-                    copy,
-                    parts.settings(),
-                    parts.reporter,
-                    self._connection.offers,
-                    declare_size=destination.declare_size,
-                )
+                means = destination.means(copy.mid, connection.candidate, monotonic())
+                prepared = prepare(copy, parts.settings(), parts.reporter, connection.offers, means)
         except Exception as error:  # one message that can't be built must not stop the others
             parts.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
             prepared = report_not_built(repr(error))
         if isinstance(prepared, Outcome):
-            self._settle(EndedAttempt(copy), prepared)
+            failures = destination.record.failures(copy.mid)
+            self._settle(EndedAttempt(copy, failures=failures), prepared)
             return None
         destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
@@ -316,7 +294,6 @@ class Courier:
             stage=finished.stage,
             reply=finished.reply,
             answered_before=self._connection.answered - 1,
-            declared_size=job.transaction.declare_size,
         )
         return self._judge(job, trouble)
 
@@ -324,7 +301,8 @@ class Courier:
         destination, candidate = self.destination, self._connection.candidate
         more = destination.others_left(candidate, self._candidates, monotonic())
         again = destination.sent_again(job.copy.mid)
-        return judge(replace(trouble, more_hosts=more, sent_again=again))
+        sent = sent_as(job.transaction, self._connection.offers)
+        return judge(replace(trouble, more_hosts=more, sent_again=again, sent=sent))
 
     def _attempt(self, job: _Job, *, was_idle: bool) -> EndedAttempt:
         connection = self._connection
@@ -335,18 +313,23 @@ class Courier:
             connection.tls_version,
             connection.delivered,
             was_idle,
+            self.destination.record.failures(job.copy.mid),
         )
 
     def _settle(self, attempt: EndedAttempt, outcome: Outcome) -> None:
         destination = self.destination
-        standing = destination.standing(stopping=self._stopping)
+        standing = destination.standing(attempt.copy.mid, stopping=self._stopping)
         settlement = settle(attempt, outcome, standing, self._parts.settings(), _now())
         self._leaving = self._leaving or settlement.leaves
-        if not isinstance(settlement.fate, SendAgain):
+        stays = isinstance(settlement.fate, SendAgain)
+        if not stays:
             self.in_hand.remove(attempt.copy)
         mark = self._parts.performer.settle(settlement, destination)
         if mark is not None:
             self._marks.append(mark)
+        if stays and not settlement.leaves:  # it goes first on this very connection
+            self.in_hand.remove(attempt.copy)
+            self._return([attempt.copy])
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         self._parts.performer.perform(effects, self.destination)
@@ -363,8 +346,10 @@ class Courier:
     def _give_back(self) -> None:
         """Give back what is in hand and not settled: no attempt is counted."""
         copies, self.in_hand = self.in_hand, []
-        if not copies:
-            return
+        if copies:
+            self._return(copies)
+
+    def _return(self, copies: list[Copy]) -> None:
         if returns_to_spool(self.destination.standing(stopping=self._stopping)):
             self._parts.spool.unclaim([copy.mid for copy in copies])
         else:

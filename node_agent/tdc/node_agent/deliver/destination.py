@@ -7,6 +7,7 @@ copy (that is `settle`): every change of state is whole when the event loop goes
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +15,10 @@ from dataclasses import replace
 from tdc.node_agent.deliver.assign import Lane, Limits
 from tdc.node_agent.deliver.effects import Hold
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.deliver.prepare import Means
+from tdc.node_agent.deliver.record import Record
 from tdc.node_agent.deliver.settle import Standing
+from tdc.node_agent.smtp.dialogue import Extension
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.address import domain_of
@@ -39,26 +43,42 @@ class DestinationState:
         self.hold: Hold | None = None
         self.allowed = 1  # connections
         self.open_after = 0.0
-        self.declare_size = True
-        self.refused_in_a_row = 0
-        self.host_status = "unknown"
+        self.record = Record()
         self.latest_host = ""
         self.last_reply = ""
+        self.replied_at = -math.inf
         self.last_tls_version = ""
         self.delivered = self.deferred = self.dead = 0
         self.look_after = 0.0
         self._learned: tuple[float, int] | None = None
         self._suspected: tuple[float, int, int] | None = None
         self._bad: dict[tuple[str, int], float] = {}
+        self._without: dict[tuple[str, int], dict[Extension, float]] = {}
         self._sent_again: dict[int, int] = {}
         self._logged_held: set[int] = set()
         self._looked_at = -1
 
     # What the rules see
 
-    def standing(self, *, stopping: bool = False) -> Standing:
-        """What `settle` sees."""
-        return Standing(self.hold, len(self.lanes), self.allowed, self.refused_in_a_row, stopping)
+    def standing(self, mid: int = 0, *, stopping: bool = False) -> Standing:
+        """What `settle` sees; with the failures of copies other than `mid`."""
+        return Standing(
+            self.hold,
+            len(self.lanes),
+            self.allowed,
+            self.record.in_a_row(mid),
+            self.record.delivered_at,
+            stopping,
+        )
+
+    @property
+    def host_status(self) -> str:
+        """The word that status shows."""
+        if self.hold is not None:
+            return "down"
+        if self.record.refusing:
+            return "refusing"
+        return "up" if self.delivered else "unknown"
 
     def limits(self, settings: ConnectorSettings, idle: float, now: float) -> Limits:
         """What `assign` goes by."""
@@ -102,6 +122,19 @@ class DestinationState:
         until = self._bad.get((candidate.address, candidate.port), 0.0)
         return until if until > now else 0.0
 
+    def do_without(
+        self, candidate: Candidate, extensions: Iterable[Extension], until: float
+    ) -> None:
+        """Note that a host refused extensions that it had offered."""
+        refused = self._without.setdefault((candidate.address, candidate.port), {})
+        refused.update(dict.fromkeys(extensions, until))
+
+    def means(self, mid: int, candidate: Candidate, now: float) -> Means:
+        """How to send a copy to a host."""
+        refused = self._without.get((candidate.address, candidate.port), {})
+        without = frozenset(extension for extension, until in refused.items() if now < until)
+        return Means(str(candidate), without, self.record.encodes(mid))
+
     # Copies
 
     def put_first(self, copies: Iterable[Copy]) -> None:
@@ -116,14 +149,16 @@ class DestinationState:
         """Note that a copy goes again at once."""
         self._sent_again[mid] = self.sent_again(mid) + 1
 
-    def note_delivery(self, reply: str) -> None:
+    def note_delivery(self, mid: int, now: float) -> None:
         """Note that the intake accepted a report."""
         self.delivered += 1
-        self.refused_in_a_row = 0
-        self.host_status = "up"
-        self.last_reply = reply
+        self.record.note_delivery(mid, now)
         if self._sent_again:
             self._sent_again.clear()
+
+    def note_reply(self, candidate: Candidate, reply: str, now: float) -> None:
+        """Note what a host said, for the operator."""
+        self.last_reply, self.replied_at = f"{candidate}: {reply}", now
 
     # The hold
 
@@ -153,7 +188,7 @@ class DestinationState:
         """Forget what was learned: settings changed, or an operator asks to try again now."""
         self._bad.clear()
         self._learned = self._suspected = None
-        self.declare_size = True
+        self._without.clear()
         self.open_after = 0.0
         if self.hold is not None:
             self.hold = replace(self.hold, next_probe=now)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.smtp.dialogue import Extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,39 @@ Fate = MarkDelivered | Defer | MarkDead | BackToQueue | SendAgain
 
 @dataclass(frozen=True, slots=True)
 class CountFailure:
-    """An attempt failed; `refused`: it was this message that was refused."""
+    """An attempt failed."""
+
+    deferred: bool = False
+    maybe_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoteReply:
+    """What the host of `candidate` replied."""
+
+    candidate: Candidate
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFailure:
+    """A failure is charged to the copy; `died`: it is dead of it. `at` is monotonic."""
+
+    mid: int
+    at: float
+    died: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRun:
+    """A run of refusals was the destination's fault: its copies are as if they had not failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarnOfRefusals:
+    """Some reports are refused while others may pass: alarm, once until none of them waits."""
 
     check: str
-    deferred: bool = False
-    refused: bool = False
-    maybe_duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +174,19 @@ class MarkHostBad:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveOutSize:
-    """Send MAIL without SIZE from now on."""
+class DoWithout:
+    """Send to this host without these extensions until then (monotonic)."""
+
+    candidate: Candidate
+    extensions: frozenset[Extension]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendEncoded:
+    """Send this copy with the original in base64 from now on."""
+
+    mid: int
 
 
 class LogDelivered(NamedTuple):
@@ -187,6 +226,15 @@ class LogNextHost:
 
 
 @dataclass(frozen=True, slots=True)
+class LogOtherwise:
+    """A report goes again at once in another way; `how` says in which."""
+
+    reason: str
+    check: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogNoFurther:
     """A further connection could not be opened; those that work go on."""
 
@@ -197,6 +245,10 @@ Effect = (
     CountFailure
     | CountMaybeDuplicate
     | CountSentAgain
+    | NoteReply
+    | NoteFailure
+    | UndoRun
+    | WarnOfRefusals
     | HoldDestination
     | LengthenHold
     | ReleaseHold
@@ -204,10 +256,12 @@ Effect = (
     | LimitConnections
     | LearnLimit
     | MarkHostBad
-    | LeaveOutSize
+    | DoWithout
+    | SendEncoded
     | LogDelivered
     | LogFailed
     | LogHeld
     | LogNextHost
+    | LogOtherwise
     | LogNoFurther
 )

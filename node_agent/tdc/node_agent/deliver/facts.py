@@ -12,6 +12,8 @@ from tdc.node_agent.spool.values import Backlog
 PSEUDO_DOMAIN = "the.tdc.queue"
 """The destination domain under which operators know the queue."""
 
+_STATUSES = ("unknown", "up", "refusing", "down")
+
 
 @dataclass(frozen=True, slots=True)
 class DestinationFacts:
@@ -38,12 +40,12 @@ def destination_facts(
 ) -> list[DestinationFacts]:
     """Make a row for each intake domain that was delivered to or has copies waiting.
 
-    Intakes of one domain share a row: it is "down" while one of them is on hold, with why and since
-    when, of the one that has been on hold longest. `lead` is what the wall clock has over the
-    monotonic one.
+    Intakes of one domain share a row, which shows the worst of them: "down" while one is on hold,
+    with why and since when, of the one that has been on hold longest, and "refusing" while several
+    of its copies wait that it refused. `lead` is what the wall clock has over the monotonic one.
     """
     rows = {domain: _empty_row(domain) for domain in waiting}
-    for one in destinations:
+    for one in sorted(destinations, key=lambda one: one.replied_at):  # the latest reply wins
         rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one, lead)
     return [
         replace(row, active_recipients=item.waiting, oldest_queued=item.oldest)
@@ -61,11 +63,11 @@ def _merged(row: DestinationFacts, one: DestinationState, lead: float) -> Destin
     held, since = row.held_reason, row.held_since
     if one.hold is not None and (since is None or one.hold.since + lead < since):
         held, since = f"{one.hold.reason}: {one.hold.check}", one.hold.since + lead
-    known = row.host_status if one.host_status == "unknown" else one.host_status
+    status = max(row.host_status, one.host_status, key=_STATUSES.index)
     connected = sum(lane.state is not LaneState.OPENING for lane in one.lanes.values())
     return replace(
         row,
-        host_status="down" if held else known,
+        host_status=status,
         latest_host=one.latest_host or row.latest_host,
         connections_out=row.connections_out + connected,
         delivered=row.delivered + one.delivered,

@@ -18,12 +18,12 @@ from tdc.node_agent.deliver.effects import (
     CountMaybeDuplicate,
     CountSentAgain,
     Defer,
+    DoWithout,
     Effect,
     Fate,
     GiveBackWaiting,
     HoldDestination,
     LearnLimit,
-    LeaveOutSize,
     LengthenHold,
     LimitConnections,
     LogDelivered,
@@ -31,15 +31,22 @@ from tdc.node_agent.deliver.effects import (
     LogHeld,
     LogNextHost,
     LogNoFurther,
+    LogOtherwise,
     MarkDead,
     MarkDelivered,
     MarkHostBad,
+    NoteFailure,
+    NoteReply,
     ReleaseHold,
     SendAgain,
+    SendEncoded,
+    UndoRun,
+    WarnOfRefusals,
 )
 from tdc.node_agent.deliver.settle import Settlement
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import SpoolUnavailable
 from tdc.shared.edge.clock import monotonic
 
 Mark = asyncio.Future[None]
@@ -80,17 +87,41 @@ class Performer:
                     self.log_held(destination, (mid,), reason, check, wait)
                 case LogNextHost(reason, check):
                     self._log.warning(f"{reason}: {check}; trying the next host")
+                case LogOtherwise(reason, check, how):
+                    self._log.warning(f"{reason}: {check}; sending again {how}")
                 case LogNoFurther(check):
                     self._log.info(
                         f"Could not open another connection to {destination.domain}: {check}"
                         " (continuing with existing ones)"
                     )
-                case CountFailure():
-                    self._count_failure(effect, destination)
+                case CountFailure(deferred, maybe_duplicate):
+                    self._counters.maybe_duplicate += maybe_duplicate
+                    destination.deferred += deferred
+                    self._counters.deferred += deferred
+                case WarnOfRefusals(check):
+                    self._warn_of_refusals(destination, check)
+                case NoteReply() | NoteFailure() | SendEncoded() | UndoRun():
+                    self._remember(effect, destination)
                 case CountMaybeDuplicate():
                     self._counters.maybe_duplicate += 1
                 case _:
                     self._change(effect, destination)
+
+    def _remember(
+        self, effect: NoteReply | NoteFailure | SendEncoded | UndoRun, destination: DestinationState
+    ) -> None:
+        """Perform an effect on what is remembered of replies and refusals."""
+        match effect:
+            case NoteReply(candidate, reply):
+                destination.note_reply(candidate, reply, monotonic())
+            case NoteFailure(mid, at, died):
+                destination.record.note_failure(mid, at, died=died)
+            case SendEncoded(mid):
+                destination.record.send_encoded(mid)
+            case UndoRun():
+                died_in_it = destination.record.undo_run()
+                if died_in_it:
+                    self._write(self._revive(died_in_it, destination.domain))
 
     def _change(
         self,
@@ -102,7 +133,7 @@ class Performer:
         | LimitConnections
         | LearnLimit
         | MarkHostBad
-        | LeaveOutSize,
+        | DoWithout,
         destination: DestinationState,
     ) -> None:
         """Perform an effect on the destination's state."""
@@ -126,8 +157,8 @@ class Performer:
                 destination.learn_messages(number, messages, monotonic())
             case MarkHostBad(candidate, until):
                 destination.mark_bad(candidate, until)
-            case LeaveOutSize():
-                destination.declare_size = False
+            case DoWithout(candidate, extensions, until):
+                destination.do_without(candidate, extensions, until)
             case CountSentAgain(mid):
                 destination.count_sent_again(mid)
 
@@ -135,7 +166,7 @@ class Performer:
         match fate:
             case MarkDelivered(mid, reply, tls_version):
                 self._counters.count_delivered()
-                destination.note_delivery(reply)
+                destination.note_delivery(mid, monotonic())
                 mark = self._spool.delivered(mid, reply=reply, tls_version=tls_version)
                 return self._write(mark)
             case Defer(mid, next_at, reason):
@@ -164,12 +195,18 @@ class Performer:
             if destination.first_logged_held(mid):
                 self._log.failed(mid, reason, f"{check}; held, next try in {wait:.0f} s")
 
-    def _count_failure(self, effect: CountFailure, destination: DestinationState) -> None:
-        destination.last_reply = effect.check
-        destination.refused_in_a_row += effect.refused
-        self._counters.maybe_duplicate += effect.maybe_duplicate
-        destination.deferred += effect.deferred
-        self._counters.deferred += effect.deferred
+    def _warn_of_refusals(self, destination: DestinationState, check: str) -> None:
+        count = destination.record.warns()
+        if count:
+            self._log.refusing(destination.domain, count, check)
+
+    async def _revive(self, mids: list[int], domain: str) -> None:
+        try:
+            await self._spool.revive(mids)
+        except SpoolUnavailable as error:  # they stay where an operator finds them
+            self._log.error(f"{len(mids)} dead copies could not be queued again: {error}")
+        else:
+            self._log.revived(domain, len(mids))
 
     def _give_back_waiting(
         self, destination: DestinationState, reason: str, check: str, wait: float

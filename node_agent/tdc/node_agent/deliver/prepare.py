@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from tdc.node_agent.deliver.trouble import Outcome, too_large
+from typing import NamedTuple
+
+from tdc.node_agent.deliver.trouble import Outcome, Sent, too_large
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import Needs, draft
-from tdc.node_agent.smtp.dialogue import Offers, Outgoing
+from tdc.node_agent.smtp.dialogue import Extension, Offers, Outgoing
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import BodyType
+
+
+class Means(NamedTuple):
+    """What earlier replies of this host, and to this copy, leave to send it by.
+
+    `without`: extensions that `host` refused after it had offered them. `encoded`: the copy was
+    refused in the plain form.
+    """
+
+    host: str = "the intake"
+    without: frozenset[Extension] = frozenset()
+    encoded: bool = False
+
+
+PLAIN = Means()
+"""Nothing was refused."""
 
 
 def prepare(
@@ -16,19 +34,20 @@ def prepare(
     settings: ConnectorSettings,
     reporter: Reporter,
     offers: Offers,
-    *,
-    declare_size: bool = True,
+    means: Means = PLAIN,
 ) -> Outgoing | Outcome:
     """Make the transaction that sends a copy's report, or say why this intake can't have it.
 
     A `message/rfc822` part may not be encoded (RFC 2046 5.2.1): where the intake can't take the
     octets as they are, the report is built in its other form, with the original as base64.
     """
+    usable = offers.without(means.without)
     drafted = draft(copy, settings, reporter)
-    report = drafted.report(encoded=not _carries(offers, drafted.needs))
+    encoded = means.encoded or not _carries(usable, drafted.needs)
+    report = drafted.report(encoded=encoded)
     needs = report.needs
     if offers.size and report.size > offers.size:
-        return too_large(report.size, offers.size)
+        return too_large(means.host, report.size, offers.size)
     return Outgoing(
         sender=settings.report_envelope_sender or "",
         recipient=copy.intake,
@@ -36,8 +55,15 @@ def prepare(
         size=report.size,
         body=_body(needs),
         smtputf8=needs.smtputf8,
-        declare_size=declare_size,
+        declare_size=Extension.SIZE not in means.without,
+        by_data=not usable.chunking,
+        encoded=encoded,
     )
+
+
+def sent_as(report: Outgoing, offers: Offers) -> Sent:
+    """Say how a report was sent to a host with these offers."""
+    return Sent(report.uses(offers), report.encoded, report.size, offers.size)
 
 
 def _carries(offers: Offers, needs: Needs) -> bool:

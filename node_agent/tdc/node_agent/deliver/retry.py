@@ -1,4 +1,4 @@
-"""PURE. When a copy, or a destination on hold, is tried again, and when it is given up."""
+"""PURE. When a copy, or a destination on hold, is tried again, and when its lifetime is over."""
 
 from __future__ import annotations
 
@@ -38,15 +38,17 @@ def wait_after(failures: int, settings: RetrySettings, jitter: float) -> float:
     return low + (high - low) * jitter
 
 
-def next_attempt(
-    now: float, taken_at: float, attempts: int, settings: RetrySettings, jitter: float
-) -> float | None:
-    """Give the time when a copy is due after one more failure, None if its lifetime is over.
+def next_wait(age: float, attempts: int, settings: RetrySettings, jitter: float) -> float:
+    """Give the seconds until a copy of this age is tried again after one more failure.
 
-    `attempts` counts failures before this one. The last attempt is made at the very end of
-    the lifetime. A `taken_at` in the future (the clock was set back) counts as now.
+    `attempts` counts failures before this one. One attempt is made at the very end of the
+    lifetime. A copy that is older still waits for what `evidence` asks for.
     """
-    end = min(taken_at, now) + settings.lifetime
-    if now >= end:
-        return None
-    return min(now + wait_after(attempts + 1, settings, jitter), end)
+    wait = wait_after(attempts + 1, settings, jitter)
+    left = settings.lifetime - max(0.0, age)
+    return min(wait, left) if left > 0 else wait
+
+
+def is_over(age: float, settings: RetrySettings) -> bool:
+    """Say whether a copy's lifetime is over."""
+    return age >= settings.lifetime

@@ -35,10 +35,11 @@ from tdc.node_agent.deliver.assign import (
     assign,
     next_change,
 )
-from tdc.node_agent.deliver.courier import Courier, Parts
+from tdc.node_agent.deliver.courier import Courier
 from tdc.node_agent.deliver.destination import LOGGED_AT_MOST, DestinationState
 from tdc.node_agent.deliver.facts import DestinationFacts, destination_facts
 from tdc.node_agent.deliver.options import DeliveryOptions
+from tdc.node_agent.deliver.parts import Parts
 from tdc.node_agent.deliver.perform import Mark, Performer
 from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.journal.loop import Reporter

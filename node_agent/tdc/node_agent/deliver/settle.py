@@ -11,17 +11,23 @@ waiting again. Waiting again has two forms. `SendAgain`: the copy stays in hand 
 the next connection; nobody is to blame. `BackToQueue`: it returns to the spool, due as before,
 and waits there with the others until a probe succeeds. Only `Defer` counts an attempt.
 
-**Lifetime.** A copy that is older than retry.lifetime when an attempt fails is dead, whatever the
-failure was, also during a hold. It is not looked at before: a copy that never got its turn is
-not given up.
+**Death.** A copy is dead only of failures of its own, and only when they are proven (`evidence`):
+refused for good, or failing still when retry.lifetime is over. Age alone kills nothing, neither
+during a hold nor after it, and a copy that never got its turn is not looked at.
 
 **A hold** begins with one alarm. Its probes are spaced by the retry settings, further apart each
 time. Failures of reports that were under way when the hold began arrive in the next moments and
 say nothing new: they neither lengthen it nor raise a second alarm. Each waiting copy is logged
 once per hold as failed and held. One delivery ends it.
 
-**The suspect.** When a run of refusals becomes a hold, or a fault of our own breaks a connection,
-the latest message may itself be the cause: it is deferred, so that the next probe is another one.
+**The suspect.** When a refusal after the content becomes a hold, or a fault of our own breaks a
+connection, the latest message may itself be the cause: it is deferred, so that the next probe is
+another one.
+
+**A run** of refusals that becomes a hold proves nothing about its messages: UndoRun.
+
+**Another way.** A report that goes again at once without an extension, or with the original in
+base64, is not counted as failed. What was refused is remembered, so that this ends.
 
 **Connections** grow by one with each delivery, up to delivery.max_connections. A busy intake
 halves them, and no further one is opened for BUSY_WAIT. If a further connection can't be opened
@@ -37,6 +43,7 @@ copies in hand return to the spool.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from tdc.node_agent.deliver.effects import (
@@ -45,13 +52,13 @@ from tdc.node_agent.deliver.effects import (
     CountMaybeDuplicate,
     CountSentAgain,
     Defer,
+    DoWithout,
     Effect,
     Fate,
     GiveBackWaiting,
     Hold,
     HoldDestination,
     LearnLimit,
-    LeaveOutSize,
     LengthenHold,
     LimitConnections,
     LogDelivered,
@@ -59,15 +66,22 @@ from tdc.node_agent.deliver.effects import (
     LogHeld,
     LogNextHost,
     LogNoFurther,
+    LogOtherwise,
     MarkDead,
     MarkDelivered,
     MarkHostBad,
+    NoteFailure,
+    NoteReply,
     ReleaseHold,
     SendAgain,
+    SendEncoded,
+    UndoRun,
+    WarnOfRefusals,
 )
+from tdc.node_agent.deliver.evidence import PASSING_FOR, Failures, is_proven, weighed
 from tdc.node_agent.deliver.mx import Candidate
-from tdc.node_agent.deliver.retry import RetrySettings, next_attempt, wait_after
-from tdc.node_agent.deliver.trouble import Outcome, Verdict, in_a_row
+from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_wait, wait_after
+from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 
@@ -77,6 +91,9 @@ BUSY_WAIT = 30.0
 BAD_HOST_WAIT = 60.0
 """Seconds for which a host that failed is tried after the others."""
 
+WITHOUT_FOR = 3_600.0
+"""Seconds for which a host that refused an extension is sent to without it."""
+
 
 # What is looked at
 
@@ -84,19 +101,20 @@ BAD_HOST_WAIT = 60.0
 class Standing(NamedTuple):
     """What the rules see of a destination.
 
-    `connections` are those it has, `allowed` how many it may have; `refused_in_a_row` counts
-    messages refused since the last delivery.
+    `connections` are those it has, `allowed` how many it may have; `refused_in_a_row` counts the
+    other copies that were refused since the last delivery, which was at `delivered_at` (monotonic).
     """
 
     hold: Hold | None = None
     connections: int = 1
     allowed: int = 1
     refused_in_a_row: int = 0
+    delivered_at: float = -math.inf
     stopping: bool = False
 
 
 class EndedAttempt(NamedTuple):
-    """One copy's attempt that ended.
+    """One copy's attempt that ended, and its `failures` before.
 
     The other fields describe the connection, if it sent anything: its DCID, the host, the
     reports that it has delivered, and whether it was idle before this one.
@@ -108,6 +126,7 @@ class EndedAttempt(NamedTuple):
     tls_version: str = ""
     delivered: int = 0
     was_idle: bool = False
+    failures: Failures = Failures()
 
 
 class Moment(NamedTuple):
@@ -141,18 +160,24 @@ def settle(
     moment: Moment,
 ) -> Settlement:
     """Decide everything that follows from one copy's attempt that ended."""
-    mid = attempt.copy.mid
+    mid, said = attempt.copy.mid, _said(attempt.candidate, outcome)
     match outcome.verdict:
         case Verdict.DELIVERED:
             return _delivered(attempt, outcome, standing, settings)
         case Verdict.AGAIN:
             limit = () if attempt.was_idle else ended(attempt.number, attempt.delivered)
-            return Settlement(SendAgain(mid), (CountSentAgain(mid), *limit), leaves=True)
-        case Verdict.WITHOUT_SIZE:
-            return Settlement(SendAgain(mid), (LeaveOutSize(),), leaves=True)
+            return Settlement(SendAgain(mid), (*said, CountSentAgain(mid), *limit), leaves=True)
+        case Verdict.WITHOUT:
+            return Settlement(
+                SendAgain(mid), (*said, *_without(attempt, outcome, moment)), leaves=True
+            )
+        case Verdict.ENCODED:
+            how = LogOtherwise(outcome.reason, outcome.check, "with the original in base64")
+            return Settlement(SendAgain(mid), (*said, SendEncoded(mid), how))
         case Verdict.NEXT_HOST:
-            return Settlement(SendAgain(mid), _next_host(attempt, outcome, moment), leaves=True)
-        case Verdict.HOLD | Verdict.DEFER | Verdict.DEAD:
+            next_host = _next_host(attempt, outcome, moment)
+            return Settlement(SendAgain(mid), (*said, *next_host), leaves=True)
+        case Verdict.HOLD | Verdict.BLOCKED | Verdict.DEFER | Verdict.REFUSED:
             return _failed(attempt, outcome, standing, settings, moment)
 
 
@@ -172,13 +197,14 @@ def settle_unopened(
     if standing.stopping:
         return ()
     bad = () if candidate is None else (_bad_host(candidate, moment),)
+    bad = (*_said(candidate, outcome), *bad)
     if outcome.verdict is Verdict.NEXT_HOST:
         return (*bad, LogNextHost(outcome.reason, outcome.check))
     if working:
         enough = LimitConnections(working, moment.monotonic + BUSY_WAIT)
-        return (*bad, CountFailure(outcome.check), enough, LogNoFurther(outcome.check))
+        return (*bad, CountFailure(), enough, LogNoFurther(outcome.check))
     _, hold = _hold(outcome, standing, settings, moment)
-    return (*bad, CountFailure(outcome.check, deferred=True), *hold)
+    return (*bad, CountFailure(deferred=True), *hold)
 
 
 def ended(number: int, delivered: int) -> tuple[Effect, ...]:
@@ -200,12 +226,26 @@ def _delivered(
     attempt: EndedAttempt, outcome: Outcome, standing: Standing, settings: ConnectorSettings
 ) -> Settlement:
     mid, reply, version = attempt.copy.mid, outcome.check, attempt.tls_version
-    effects: list[Effect] = [LogDelivered(mid, attempt.number, reply, version)]
+    effects: list[Effect] = [*_said(attempt.candidate, outcome)]
+    effects.append(LogDelivered(mid, attempt.number, reply, version))
     if standing.allowed < settings.delivery_max_connections:
         effects.append(LimitConnections(standing.allowed + 1))
     if standing.hold is not None:
         effects.append(ReleaseHold())
     return Settlement(MarkDelivered(mid, reply, version), tuple(effects))
+
+
+def _said(candidate: Candidate | None, outcome: Outcome) -> tuple[Effect, ...]:
+    return (NoteReply(candidate, outcome.reply),) if candidate and outcome.reply else ()
+
+
+def _without(attempt: EndedAttempt, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
+    how = f"without {', '.join(sorted(outcome.without))} to this host for {WITHOUT_FOR:.0f} s"
+    log = LogOtherwise(outcome.reason, outcome.check, how)
+    if attempt.candidate is None:
+        return (log,)
+    until = moment.monotonic + WITHOUT_FOR
+    return (DoWithout(attempt.candidate, outcome.without, until), log)
 
 
 def _next_host(attempt: EndedAttempt, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
@@ -227,42 +267,54 @@ def _failed(
     moment: Moment,
 ) -> Settlement:
     """Settle a failure of the message, or one that puts the destination on hold."""
-    outcome = in_a_row(judged, standing.refused_in_a_row)
-    fate = _fate(attempt.copy, outcome, settings, moment)
-    count = CountFailure(
-        outcome.check,
-        deferred=not isinstance(fate, MarkDead),
-        refused=judged.verdict is not Verdict.HOLD,
-        maybe_duplicate=outcome.maybe_duplicate,
-    )
+    before, row = attempt.failures, standing.refused_in_a_row
+    passing = moment.monotonic - standing.delivered_at <= PASSING_FOR
+    others_pass, on_hold = passing or before.others_passed, standing.hold is not None
+    outcome = weighed(judged, row, others_pass=others_pass, on_hold=on_hold)
+    fate = _fate(attempt, outcome, settings, moment)
+    died = isinstance(fate, MarkDead)
+    effects: list[Effect] = [*_said(attempt.candidate, outcome)]
+    effects.append(CountFailure(deferred=not died, maybe_duplicate=outcome.maybe_duplicate))
+    if judged.verdict is not Verdict.HOLD or outcome.verdict is not Verdict.HOLD:
+        effects.append(NoteFailure(attempt.copy.mid, moment.monotonic, died))
+    # Another connection may lead to another backend; but to one that is busy we keep what we have.
+    blocked = judged.verdict in (Verdict.HOLD, Verdict.BLOCKED) and not judged.fewer
+    leaves = outcome.verdict is Verdict.HOLD or blocked
     if outcome.verdict is not Verdict.HOLD:
-        fewer = (_fewer(standing, moment),) if outcome.fewer else ()
-        return Settlement(fate, (count, *fewer, *_next_try(fate, outcome, moment)))
+        effects += [_fewer(standing, moment)] if outcome.fewer else []
+        effects += _next_try(fate, outcome, moment)
+        return Settlement(fate, (*effects, WarnOfRefusals(outcome.check)), leaves)
     wait, hold = _hold(outcome, standing, settings, moment)
+    effects += [UndoRun()] if row else []
     held = LogHeld(attempt.copy.mid, outcome.reason, outcome.check, wait)
-    return Settlement(fate, (count, *hold, held), leaves=judged.verdict is Verdict.HOLD)
+    return Settlement(fate, (*effects, *hold, held), leaves)
 
 
 def _fate(
-    copy: Copy, outcome: Outcome, settings: ConnectorSettings, moment: Moment
+    attempt: EndedAttempt, outcome: Outcome, settings: ConnectorSettings, moment: Moment
 ) -> Defer | MarkDead | BackToQueue:
-    if outcome.verdict is Verdict.DEAD:
-        return MarkDead(copy.mid, _text(outcome))
-    later = _later(copy, outcome, settings, moment)
-    waits_with_others = outcome.verdict is Verdict.HOLD and not outcome.suspect
-    return BackToQueue(copy.mid) if waits_with_others and isinstance(later, Defer) else later
+    copy, retry = attempt.copy, RetrySettings.of(settings)
+    age = moment.wall - copy.taken_at
+    if outcome.verdict is Verdict.HOLD and not outcome.suspect:
+        return BackToQueue(copy.mid)
+    over = is_over(age, retry)
+    dies = outcome.verdict is Verdict.REFUSED or (over and outcome.verdict is Verdict.DEFER)
+    if dies and is_proven(attempt.failures, moment.monotonic):
+        return MarkDead(copy.mid, _last_words(attempt, outcome, retry, moment))
+    wait = max(outcome.at_least, next_wait(age, copy.attempts, retry, moment.copy_jitter))
+    return Defer(copy.mid, moment.wall + wait, _text(outcome))
 
 
-def _later(
-    copy: Copy, outcome: Outcome, settings: ConnectorSettings, moment: Moment
-) -> Defer | MarkDead:
-    """Defer a copy, or give it up if its lifetime is over."""
-    retry = RetrySettings.of(settings)
-    next_at = next_attempt(moment.wall, copy.taken_at, copy.attempts, retry, moment.copy_jitter)
-    if next_at is not None:
-        return Defer(copy.mid, next_at, _text(outcome))
-    over = f"not delivered within {retry.lifetime} s (retry.lifetime); last: {outcome.check}"
-    return MarkDead(copy.mid, f"{outcome.reason}: {over}")
+def _last_words(
+    attempt: EndedAttempt, outcome: Outcome, retry: RetrySettings, moment: Moment
+) -> str:
+    """Say why a copy is dead, and on what evidence."""
+    tries, hours = attempt.failures.tries + 1, (moment.monotonic - attempt.failures.first) / 3_600
+    evidence = f"{tries} tries in {hours:.1f} h failed while others were delivered"
+    if outcome.verdict is Verdict.REFUSED:
+        return f"{_text(outcome)}; {evidence}"
+    over = f"not delivered within {retry.lifetime} s (retry.lifetime); {evidence}"
+    return f"{outcome.reason}: {over}; last: {outcome.check}"
 
 
 def _next_try(fate: Fate, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:

@@ -8,18 +8,23 @@ waits for a bounce: the sender of the original knows nothing of the copy. Three 
 **Nothing bounces.** A copy is delivered, tried again, or put on the dead-letter list where an
 operator finds it. The sender of a report is the null sender, so a bounce would go nowhere.
 
-**Blame is sized.** Every failure is about exactly one of three things:
+**Blame is sized.** Every failure is about one of these:
 
-- *the message*: the intake read the content and refused it. This copy is deferred (4yz) or dead
-  (5yz); the next report goes out on the same connection.
-- *the host*: it can't be reached, greets with a refusal, offers no acceptable TLS. The next host
-  of the destination is tried; only when none is left does the destination count as in trouble.
+- *the message*: the intake read the content and refused it. This copy is deferred, whether the
+  reply is 4yz or 5yz; the next report goes out on the same connection. A refusal for good makes it
+  dead only when time and the other reports have proven it: see `evidence`.
+- *the command*: the intake does not know BDAT, or a parameter of MAIL, although it offered the
+  extension. The report goes again at once without; this is remembered for the host.
+- *the host*: it can't be reached, greets with a refusal, offers no acceptable TLS, is out of disk.
+  The next host of the destination is tried; only when none is left is it the destination.
 - *the destination*: the intake refuses the sender, the recipient, or all mail. As all reports
   have the same sender and recipient, a refusal before the content would meet every report
   alike: trying them one by one would turn the whole queue into dead letters because of one
   wrong setting. So the destination goes on hold: everything waits, the operator gets one alarm,
   and one report at a time probes whether it is fixed. "550 5.1.1 no such user" to RCPT is
-  therefore not permanent here: it means that intake_address or the intake is wrong.
+  therefore not permanent here: it means that intake_address or the intake is wrong. After the
+  content the same words may yet be about one message (BLOCKED), and at any time one of several
+  backends may say them: what other reports meet decides (`evidence`).
 
 **At least once.** The only proof of delivery is a 2yz reply to the end of the content. A missing
 reply after the end was sent proves nothing: the report is sent again with the same report id and
@@ -35,29 +40,28 @@ order of a session: connect, banner, EHLO, STARTTLS, TLS, then for each report M
 content, end of data. Up to TLS it is the host that speaks for itself; in MAIL, RCPT and DATA the
 intake judges an envelope that is always the same; from the content on it judges one message.
 
-Rows that surprise
-==================
+What surprises
+==============
 - *TLS.* No STARTTLS, a refused STARTTLS, a failed handshake, a wrong certificate and "530 must
   issue STARTTLS" are all the reason "TLS Error". None of them ever leads to plain text.
 - *421 after earlier reports* on the same connection, or its loss between two reports, is how many
   intakes end a connection that carried enough. Nobody is to blame and no attempt is counted: the
   copy goes again at once, elsewhere. MAX_AGAIN bounds that, for an intake that always does it.
   A connection that is found ended when it gets its next report was idle: no attempt is made on it.
-- *Greylisting* wants the same envelope again after some minutes, and an earlier attempt may
-  restart its clock: the next probe waits for GREYLIST_WAIT at least.
-- *452, 4.3.1, 4.5.3* complain of load: fewer connections from now on.
-- *552* with a code for size, at any stage, will be the same tomorrow: dead, "too-large".
-- *501, 504, 555* to a MAIL with SIZE may mean the parameter, which is ours and optional: the
-  report goes once more without it (RFC 5321 4.1.1.11).
-- *A run of refusals.* Content refused more than MANY_IN_A_ROW times without one success is not
-  about the messages (an expired tenant refuses at the end of data): `in_a_row` makes it a hold.
+- *5.6.z* refuses how a message is written: octets above 127, a header. The report has another form,
+  with the original in base64, and goes again at once in that, once for each copy.
+- *Too large* is believed only if the report is larger than the limit that the host names (SIZE),
+  and that limit can be meant: any host must take LEAST_LIMIT octets (RFC 5321 4.5.3.1.7). Else
+  something is wrong with the intake.
+- *A refused BDAT* says nothing of the message; some offer CHUNKING on behalf of a host behind them
+  that lacks it. The report goes by DATA.
 
-`REPLIES` is the table; the first row that fits decides. What is then done (when to try again,
-how long to hold, what to log) is decided in `settle`, not here.
+What a reply is about is in `reply_table`, row by row. What is then done (when to try again, how
+long to hold, what to log) is decided in `settle`, not here.
 
-Sources: RFC 5321 4.2 and 4.5.4 (replies, retries), RFC 3207 4 (530), RFC 1870 6 (552), RFC 3463
-(enhanced codes); Postfix's smtp_trouble and its soft_bounce, for the split into sizes and for
-holding rather than bouncing.
+Sources: RFC 5321 4.2 and 4.5.4 (replies, retries), RFC 3207 4 (530), RFC 1870 6 (552), RFC 3030
+(BDAT), RFC 3463 (enhanced codes); Postfix's smtp_trouble and its soft_bounce, for the split into
+sizes and for holding rather than bouncing.
 """
 
 from __future__ import annotations
@@ -66,20 +70,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from tdc.node_agent.smtp.dialogue import Stage
+from tdc.node_agent.deliver.reply_table import ENVELOPE, About, row_for
+from tdc.node_agent.smtp.dialogue import Extension, Stage
 from tdc.node_agent.smtp.replies import Reply
-
-MANY_IN_A_ROW = 20
-"""Refused messages in a row that are believed; one more is the destination's fault."""
 
 MAX_AGAIN = 3
 """Times a copy goes again at once without an attempt being counted."""
 
-GREYLIST_WAIT = 300.0
-"""Least wait in seconds after a greylisting reply."""
-
 MAX_SESSIONS = 2
 """Hosts that accept a connection and then fail, before an attempt to connect gives up."""
+
+LEAST_LIMIT = 65_536
+"""Octets that any host must take (RFC 5321 4.5.3.1.7); a smaller limit can't be meant."""
 
 
 class Verdict(StrEnum):
@@ -87,11 +89,13 @@ class Verdict(StrEnum):
 
     DELIVERED = "delivered"
     AGAIN = "send again at once on another connection"
-    WITHOUT_SIZE = "send again at once without SIZE"
+    WITHOUT = "send again at once without an extension"
+    ENCODED = "send again at once with the original in base64"
     NEXT_HOST = "send again at once to the next host"
     HOLD = "put the destination on hold"
+    BLOCKED = "put the destination on hold, unless others pass"
     DEFER = "defer the message"
-    DEAD = "dead letter"
+    REFUSED = "defer the message; dead if it was refused often enough while others passed"
 
 
 class SessionFault(StrEnum):
@@ -105,6 +109,21 @@ class SessionFault(StrEnum):
     TLS = "tls"
 
 
+class Sent(NamedTuple):
+    """How a report was sent: with which extensions, encoded or not, and its octets.
+
+    `limit` is what the host's SIZE says: 0 for none stated, None where SIZE is not offered.
+    """
+
+    extensions: frozenset[Extension] = frozenset()
+    encoded: bool = False
+    size: int = 0
+    limit: int | None = None
+
+
+NOT_SENT = Sent()
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """One failure and its situation: where, at which stage, and the reply or else the fault.
@@ -112,7 +131,7 @@ class Trouble:
     `text` completes "HOST ..." for a fault. `answered_before` counts the reports that this
     connection had carried, refused ones included; `sent_again` how often this copy already went
     again at once; `more_hosts` says that another host is worth a try; `may_be_taken` that the
-    whole message was sent and only the reply is missing; `declared_size` that MAIL had SIZE.
+    whole message was sent and only the reply is missing.
     """
 
     where: str
@@ -124,101 +143,32 @@ class Trouble:
     answered_before: int = 0
     sent_again: int = 0
     may_be_taken: bool = False
-    declared_size: bool = False
+    sent: Sent = NOT_SENT
 
 
 class Outcome(NamedTuple):
     """The meaning of how an attempt ended.
 
-    `reason` is a short class of trouble, `check` what the operator should look at; for a
-    delivery `check` is the intake's reply. `fewer` asks for fewer connections, `at_least` is
-    the shortest wait in seconds before the destination is probed. `suspect`: the destination
-    goes on hold, but this message may be the cause.
+    `reason` is a short class of trouble, `check` what the operator should look at, `reply` what
+    the host said, if it said anything. `fewer` asks for fewer connections, `at_least` is the
+    shortest wait in seconds before the destination is probed. `suspect`: the destination goes on
+    hold, but this message may be the cause. `replied`: a hold by a reply to the envelope, which
+    one of several backends may have given. `without` is what the verdict WITHOUT leaves out.
     """
 
     verdict: Verdict
     reason: str = ""
     check: str = ""
+    reply: str = ""
     maybe_duplicate: bool = False
     fewer: bool = False
     at_least: float = 0.0
     suspect: bool = False
+    replied: bool = False
+    without: frozenset[Extension] = frozenset()
 
 
-# The table
-
-
-class _When(StrEnum):
-    """A condition of a row beyond stage and code."""
-
-    SERVED_BEFORE = "the connection carried reports before, and the copy was not sent too often"
-    DECLARED_SIZE = "MAIL had SIZE"
-    GREYLIST = "the text speaks of greylisting"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """`stages`: empty for all. `codes`: a code, a class such as "4yz", or "any".
-
-    `enhanced`: one of these enhanced codes ("" for a reply without one); empty for all.
-    `verdict` None blames the host: the next one, or a hold if none is left.
-    """
-
-    stages: tuple[Stage, ...]
-    codes: tuple[str, ...]
-    verdict: Verdict | None
-    reason: str
-    enhanced: tuple[str, ...] = ()
-    when: _When | None = None
-    fewer: bool = False
-    at_least: float = 0.0
-
-    def fits(self, trouble: Trouble, reply: Reply) -> bool:
-        if self.stages and trouble.stage not in self.stages:
-            return False
-        if not {str(reply.code), f"{reply.code // 100}yz", "any"}.intersection(self.codes):
-            return False
-        if self.enhanced and reply.enhanced not in self.enhanced:
-            return False
-        return self.when is None or _holds(self.when, trouble, reply)
-
-
-ALL: tuple[Stage, ...] = ()
-ENVELOPE = (Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA)
-GREETING = (Stage.BANNER, Stage.EHLO)
-MAIL, DOT, STARTTLS = (Stage.MAIL,), (Stage.DOT,), (Stage.STARTTLS,)
-
-HOST = None
-AGAIN, WITHOUT_SIZE = Verdict.AGAIN, Verdict.WITHOUT_SIZE
-HOLD, DEFER, DEAD = Verdict.HOLD, Verdict.DEFER, Verdict.DEAD
-SERVED, GREY = _When.SERVED_BEFORE, _When.GREYLIST
-
-REPLIES: tuple[_Row, ...] = (
-    # RFC 3207 section 4: whatever the reply to STARTTLS says, there is no TLS.
-    _Row(STARTTLS, ("any",), HOST, "TLS Error"),
-    _Row(ALL, ("530",), HOST, "TLS Error", enhanced=("", "5.7.0")),
-    # RFC 5321 3.8: 421 may come at any time, and ends the session.
-    _Row(ENVELOPE, ("421",), AGAIN, "Connection Limit", when=SERVED),
-    _Row(DOT, ("421",), DEFER, "Intake Busy"),
-    _Row(ALL, ("421",), HOST, "Intake Busy", fewer=True),
-    _Row(GREETING, ("any",), HOST, "Host Refused"),
-    # RFC 1870 section 6
-    _Row(ALL, ("552",), DEAD, "too-large", enhanced=("", "5.3.4", "5.2.3")),
-    # The content: one message is judged.
-    _Row(DOT, ("5yz",), DEAD, "Message Refused"),
-    _Row(DOT, ("452",), DEFER, "Message Deferred", fewer=True),
-    _Row(DOT, ("any",), DEFER, "Message Deferred", enhanced=("4.3.1",), fewer=True),
-    _Row(DOT, ("any",), DEFER, "Message Deferred"),
-    # The envelope: the same for every report, so the destination is judged.
-    _Row(ALL, ("452",), HOLD, "Intake Busy", fewer=True),
-    _Row(ALL, ("4yz",), HOLD, "Intake Busy", enhanced=("4.3.1", "4.5.3"), fewer=True),
-    _Row(MAIL, ("4yz",), HOST, "Intake Deferred"),
-    _Row(ALL, ("4yz",), HOLD, "Intake Deferred", ("4.7.1", "4.2.0"), at_least=GREYLIST_WAIT),
-    _Row(ALL, ("4yz",), HOLD, "Intake Deferred", when=GREY, at_least=GREYLIST_WAIT),
-    _Row(ALL, ("4yz",), HOLD, "Intake Deferred"),
-    _Row(MAIL, ("501", "504", "555"), WITHOUT_SIZE, "Intake Refused", when=_When.DECLARED_SIZE),
-    _Row(ALL, ("any",), HOLD, "Intake Refused"),
-)
+BLOCKED = Verdict.BLOCKED
 
 _FAULT_REASONS = {
     SessionFault.REFUSED: "Connection Error",
@@ -240,14 +190,54 @@ def judge(trouble: Trouble) -> Outcome:
 
 
 def _judge_reply(trouble: Trouble, reply: Reply) -> Outcome:
-    row = next(row for row in REPLIES if row.fits(trouble, reply))
+    row = row_for(trouble.stage, reply)
+    without = _left_out(trouble) if row.about is About.COMMAND else frozenset()
+    verdict = Verdict.WITHOUT if without else _verdict(row.about, trouble, reply)
     return Outcome(
-        row.verdict or _next_host_or_hold(trouble),
+        verdict,
         row.reason,
         f"{trouble.where} answered {trouble.stage} with {reply.text}",
+        reply.text,
         fewer=row.fewer,
         at_least=row.at_least,
+        replied=verdict is Verdict.HOLD and trouble.stage in ENVELOPE,
+        without=without,
     )
+
+
+def _verdict(about: About, trouble: Trouble, reply: Reply) -> Verdict:
+    refusal = Verdict.REFUSED if reply.permanent else Verdict.DEFER
+    match about:
+        case About.CONNECTION if _served_before(trouble):
+            return Verdict.AGAIN
+        case About.CONNECTION | About.HOST if trouble.more_hosts:
+            return Verdict.NEXT_HOST
+        case About.FORM if not trouble.sent.encoded:
+            return Verdict.ENCODED
+        case About.SIZE:
+            return refusal if _is_plausible(trouble.sent.size, trouble.sent.limit) else BLOCKED
+        case About.MESSAGE | About.FORM:
+            return refusal
+        case _:
+            return BLOCKED if trouble.stage is Stage.DOT else Verdict.HOLD
+
+
+def _left_out(trouble: Trouble) -> frozenset[Extension]:
+    """What to do without after a refused command: the likeliest first, and nothing twice."""
+    used = trouble.sent.extensions
+    match trouble.stage:
+        case Stage.MAIL if Extension.SIZE in used:
+            return frozenset({Extension.SIZE})
+        case Stage.MAIL:
+            return used & {Extension.EIGHT_BIT, Extension.SMTPUTF8}
+        case Stage.DOT:
+            return used & {Extension.CHUNKING}
+        case _:
+            return frozenset()
+
+
+def _is_plausible(size: int, limit: int | None) -> bool:
+    return limit is not None and LEAST_LIMIT <= limit < size
 
 
 def _judge_fault(trouble: Trouble) -> Outcome:
@@ -269,16 +259,6 @@ def _next_host_or_hold(trouble: Trouble) -> Verdict:
     return Verdict.NEXT_HOST if trouble.more_hosts else Verdict.HOLD
 
 
-def _holds(condition: _When, trouble: Trouble, reply: Reply) -> bool:
-    match condition:
-        case _When.SERVED_BEFORE:
-            return _served_before(trouble)
-        case _When.DECLARED_SIZE:
-            return trouble.declared_size
-        case _When.GREYLIST:
-            return "greylist" in reply.text.lower()
-
-
 def _served_before(trouble: Trouble) -> bool:
     return trouble.answered_before > 0 and trouble.sent_again < MAX_AGAIN
 
@@ -288,20 +268,12 @@ def worth_next_host(hosts_left: int, sessions: int) -> bool:
     return hosts_left > 0 and sessions < MAX_SESSIONS
 
 
-def in_a_row(outcome: Outcome, failures_before: int) -> Outcome:
-    """Turn the latest of too many refusals of single messages into a hold."""
-    if failures_before < MANY_IN_A_ROW or outcome.verdict not in (Verdict.DEFER, Verdict.DEAD):
-        return outcome
-    check = f"{outcome.check} (more than {MANY_IN_A_ROW} messages in a row)"
-    return outcome._replace(verdict=Verdict.HOLD, check=check, suspect=True)
-
-
 # What ends an attempt without a peer's trouble
 
 
 def accepted(reply: Reply) -> Outcome:
     """The intake took the message over."""
-    return Outcome(Verdict.DELIVERED, check=reply.text)
+    return Outcome(Verdict.DELIVERED, check=reply.text, reply=reply.text)
 
 
 def no_route(reason: str, check: str) -> Outcome:
@@ -322,7 +294,9 @@ def report_not_built(error: str) -> Outcome:
     return Outcome(Verdict.DEFER, "Report Error", error)
 
 
-def too_large(size: int, limit: int) -> Outcome:
+def too_large(where: str, size: int, limit: int) -> Outcome:
     """The report has more octets than the intake says it accepts (RFC 1870 6.1)."""
-    check = f"the report has {size} octets, the intake accepts at most {limit}"
-    return Outcome(Verdict.DEAD, "too-large", check)
+    check = f"the report has {size} octets, {where} accepts at most {limit}"
+    if _is_plausible(size, limit):
+        return Outcome(Verdict.REFUSED, "too-large", check)
+    return Outcome(BLOCKED, "Intake Refused", f"{check}, and every host must take {LEAST_LIMIT}")

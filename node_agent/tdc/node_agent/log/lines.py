@@ -189,6 +189,20 @@ class TdcLog:
         text = f"Delivery to {escape(destination)} resumed."
         self._write(logging.INFO, "released", text, destination=destination)
 
+    def refusing(self, destination: str, waiting: int, check: str) -> None:
+        """A destination refuses some reports: an alarm, once until none of them waits."""
+        text = (
+            f"{escape(destination)} refuses some reports: {waiting} wait to be tried again;"
+            f" last: {escape(check)}"
+        )
+        facts = {"destination": destination, "waiting": waiting, "check": check}
+        self._write(logging.ERROR, "refusing", text, **facts)
+
+    def revived(self, destination: str, copies: int) -> None:
+        """Copies that died while the destination was at fault are queued again."""
+        text = f"{copies} dead copies for {escape(destination)} are queued again: it refused all."
+        self._write(logging.WARNING, "revived", text, destination=destination, copies=copies)
+
     # Spool, settings, agent
 
     def spool_unhealthy(self, reason: str) -> None:

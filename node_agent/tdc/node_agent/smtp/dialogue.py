@@ -7,7 +7,7 @@ a special case, a next transaction may follow an unanswered one, and a reply tha
 waits for is a fault and never a success (a stray 250 must not confirm the next message).
 
     banner -> EHLO -> STARTTLS -> (TLS) -> EHLO -> transactions ... -> QUIT
-    transaction: `announce` sends MAIL RCPT (and DATA, where CHUNKING is not offered) in one
+    transaction: `announce` sends MAIL RCPT (and DATA, where BDAT is not used) in one
                  flight; when the intake is `Ready` for it, `content` sends BDAT or the content
 
 The content goes only when no reply is due, so a reply too many is noticed before it could be
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -49,6 +49,15 @@ class Stage(StrEnum):
     QUIT = "QUIT"
 
 
+class Extension(StrEnum):
+    """What a report can be sent without, where an intake offers it and then refuses it."""
+
+    SIZE = "SIZE"  # the parameter; the limit that it states still holds
+    CHUNKING = "CHUNKING"
+    EIGHT_BIT = "8BITMIME"
+    SMTPUTF8 = "SMTPUTF8"
+
+
 @dataclass(frozen=True, slots=True)
 class Offers:
     """What the intake's EHLO reply offers.
@@ -64,13 +73,26 @@ class Offers:
     chunking: bool = False
     binary: bool = False
 
+    def without(self, refused: Iterable[Extension]) -> Offers:
+        """These offers as if some of them had not been made."""
+        chunking = self.chunking and Extension.CHUNKING not in refused
+        eight_bit = self.eight_bit and Extension.EIGHT_BIT not in refused
+        return replace(
+            self,
+            eight_bit=eight_bit,
+            smtputf8=self.smtputf8 and Extension.SMTPUTF8 not in refused,
+            chunking=chunking,
+            binary=self.binary and chunking and eight_bit,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
     """One report to send: envelope, MAIL parameters and content in parts.
 
-    `size` is the octets of all parts. `declare_size` False leaves SIZE out, for an intake that
-    offers it and then refuses it.
+    `size` is the octets of all parts. For an intake that offers SIZE or CHUNKING and then refuses
+    it, `declare_size` False leaves SIZE out, and `by_data` True sends by DATA. `encoded`: the
+    original is in base64.
     """
 
     sender: str
@@ -80,6 +102,18 @@ class Outgoing:
     body: BodyType = "7BIT"
     smtputf8: bool = False
     declare_size: bool = True
+    by_data: bool = False
+    encoded: bool = False
+
+    def uses(self, offers: Offers) -> frozenset[Extension]:
+        """The extensions that its commands use."""
+        used = {
+            Extension.SIZE: offers.size is not None and self.declare_size,
+            Extension.CHUNKING: offers.chunking and not self.by_data,
+            Extension.EIGHT_BIT: self.body != "7BIT",
+            Extension.SMTPUTF8: self.smtputf8,
+        }
+        return frozenset(extension for extension, is_used in used.items() if is_used)
 
 
 class Answered(NamedTuple):
@@ -166,7 +200,7 @@ class Dialogue:
         self._command(self._mail(transaction), Stage.MAIL, sending)
         if self.offers.pipelining:
             self._command(f"RCPT TO:<{transaction.recipient}>", Stage.RCPT, sending)
-            if not self.offers.chunking:
+            if not self._by_bdat(transaction):
                 self._command("DATA", Stage.DATA, sending)
 
     def content(self, transaction: Outgoing) -> bool:
@@ -176,7 +210,7 @@ class Dialogue:
             self._fault = self._fault or "a reply came before it was due"
         if self._fault is not None or sending is None or sending.transaction is not transaction:
             return False
-        if self.offers.chunking:
+        if self._by_bdat(transaction):
             self._out.append(b"BDAT %d LAST\r\n" % transaction.size)
             self._out += transaction.parts
         else:
@@ -253,6 +287,9 @@ class Dialogue:
         self._out.append(f"{line}\r\n".encode())
         self._expected.append((stage, sending))
 
+    def _by_bdat(self, transaction: Outgoing) -> bool:
+        return self.offers.chunking and not transaction.by_data
+
     def _mail(self, transaction: Outgoing) -> str:
         words = [f"MAIL FROM:<{transaction.sender}>"]
         if self.offers.size is not None and transaction.declare_size:
@@ -301,7 +338,7 @@ class Dialogue:
         transaction = sending.transaction
         if stage is Stage.MAIL:
             self._command(f"RCPT TO:<{transaction.recipient}>", Stage.RCPT, sending)
-        elif stage is Stage.RCPT and not self.offers.chunking:
+        elif stage is Stage.RCPT and not self._by_bdat(transaction):
             self._command("DATA", Stage.DATA, sending)
         else:
             self._ready = sending

@@ -257,6 +257,12 @@ class Database:
                 self._run("correct_sizes", mids)
         return mids
 
+    def revive(self, mids: Iterable[int]) -> list[tuple[str, int]]:
+        """Queue dead copies again, durably; return intake and MID of each; raises DatabaseFault."""
+        with _faults():
+            listed = (json.dumps(list(mids)),)
+            return self._connection.execute(queries()["revive"], listed).fetchall()
+
     def release_all_held(self) -> int:
         """Queue every held copy (after a restart); return how many there were."""
         with _faults():

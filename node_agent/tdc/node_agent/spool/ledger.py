@@ -135,6 +135,12 @@ class Ledger:
         self._claimed.pop(mid, None)
         self.dead += 1
 
+    def revive(self, copies: Iterable[tuple[str, int]], now: float) -> None:
+        """Dead copies, each as intake and MID, are due; they count against the bounds already."""
+        for intake, mid in copies:
+            self.dead -= 1
+            self.due.push(intake, mid, now)
+
     def is_recent(self, mid: int) -> bool:
         """Whether `recall` would return the copy."""
         return mid in self._recent

@@ -30,6 +30,11 @@ SET state = 'dead', reason = json_extract(j.value, '$[2]')
 FROM json_each(?) AS j
 WHERE mid = json_extract(j.value, '$[0]')
 
+-- name: revive
+UPDATE copies SET state = 'queued', attempts = 0, next_at = taken_at
+WHERE state = 'dead' AND mid IN (SELECT value FROM json_each(?))
+RETURNING intake, mid
+
 -- name: insert_events
 INSERT INTO events (mid, at, what, text)
 SELECT json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), ?2,

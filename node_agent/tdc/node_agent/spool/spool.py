@@ -141,8 +141,7 @@ class Spool:
             raise SpoolFull(f"the spool is full: {refusal}")
         ledger = self._ledger
         self._mid += 1
-        now = self._clock()
-        copy = Copy(self._mid, report_id, intake, envelope, content, now)
+        copy = Copy(self._mid, report_id, intake, envelope, content, self._clock())
         ledger.add(size)
         try:
             await self._writer.write_copy(copy)
@@ -245,8 +244,7 @@ class Spool:
         the first thing written when the file is back.
         """
         self._ledger.deliver(mid)
-        text = f"{reply} ({tls_version})" if tls_version else reply
-        return self._finished(mid, "delivered", text)
+        return self._finished(mid, "delivered", f"{reply} ({tls_version})".removesuffix(" ()"))
 
     async def defer(self, mid: int, *, next_at: float, reason: str) -> None:
         """An attempt failed: count it, and try again at `next_at` (Unix seconds)."""
@@ -264,6 +262,12 @@ class Spool:
         self._unmarked.discard(mid)
         death = (mid, self._clock(), storable(reason))
         await self._writer.mark(lambda batch: batch.dead.append(death))
+
+    async def revive(self, mids: Iterable[int]) -> None:
+        """Queue dead copies again, due now, no attempt counted; raises SpoolUnavailable."""
+        revived = await self._writer.ask(lambda database: database.revive(mids))
+        self._ledger.revive(revived, self._clock())
+        self.arrived.set()
 
     def next_due(
         self, now: float, *, exclude_intakes: frozenset[str] = frozenset()

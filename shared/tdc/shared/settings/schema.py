@@ -168,7 +168,7 @@ _ROWS = (
         "retry.lifetime",
         Kind.SECONDS,
         72 * 3_600,
-        "Age at which an undelivered copy goes to the dead-letter list.",
+        "Age from which a copy is dead if it keeps failing while others are delivered.",
         low=60,
         high=60 * _DAY,
     ),
