@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.node_agent.spool.due import DueQueue
-from tdc.node_agent.spool.values import Backlog, Copy
+from tdc.node_agent.spool.values import Backlog, Copy, IntakeBacklog
 from tdc.shared.mail.address import domain_of
 
 RECENT_BYTES = 32 * 1024**2
@@ -43,7 +43,7 @@ class Ledger:
         self.bytes = 0
         self.newest: float | None = None
         self.due = DueQueue()
-        self.dead = 0
+        self._dead: Counter[str] = Counter()
         self._held: dict[int, Entry] = {}
         self._claimed: dict[int, Entry] = {}
         self._reading: Counter[str] = Counter()
@@ -65,11 +65,11 @@ class Ledger:
 
         self.due.fill(waiting())
 
-    def load_dead(self, sizes: Iterable[int]) -> None:
-        """Add dead copies: they count against the bounds."""
-        for size in sizes:
+    def load_dead(self, rows: Iterable[tuple[str, int]]) -> None:
+        """Add dead copies (intake, size): they count against the bounds."""
+        for intake, size in rows:
             self.add(size)
-            self.dead += 1
+            self._dead[intake] += 1
 
     # Bounds count from the moment a hold is asked for
 
@@ -131,9 +131,12 @@ class Ledger:
         self.due.push(self._claimed.pop(mid).intake, mid, next_at)
 
     def mark_dead(self, mid: int) -> None:
-        """A copy taken from `due`, or claimed, is dead; it still counts against the bounds."""
-        self._claimed.pop(mid, None)
-        self.dead += 1
+        """A claimed copy is dead; it still counts against the bounds."""
+        self.add_dead(self._claimed.pop(mid).intake)
+
+    def add_dead(self, intake: str) -> None:
+        """A copy taken from `due` is dead."""
+        self._dead[intake] += 1
 
     def is_recent(self, mid: int) -> bool:
         """Whether `recall` would return the copy."""
@@ -154,7 +157,7 @@ class Ledger:
         """
         copies = list(self._recent.values())
         self.due.keep(self._recent)
-        self.dead = 0
+        self._dead.clear()
         in_hand = [*self._held.values(), *self._claimed.values()]
         self.messages = len(self._held) + self.queued
         self.bytes = sum(entry.size for entry in in_hand)
@@ -173,12 +176,31 @@ class Ledger:
         """Copies that wait, are being read, or are in delivery's hands."""
         return len(self.due) + len(self._claimed) + self._reading.total()
 
-    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Backlog]:
-        """Intake domain -> what waits; `oldest` is by intake."""
+    @property
+    def dead(self) -> int:
+        """Copies that are not tried any more."""
+        return self._dead.total()
+
+    def backlogs(self, oldest: Mapping[str, float | None]) -> dict[str, IntakeBacklog]:
+        """Intake -> what waits for it and what is dead; `oldest` is by intake."""
+        waiting = self._waiting()
+        return {
+            intake: IntakeBacklog(
+                waiting[intake], self._dead[intake], oldest.get(intake) if waiting[intake] else None
+            )
+            for intake in sorted(waiting.keys() | self._dead.keys())
+            if waiting[intake] or self._dead[intake]
+        }
+
+    def _waiting(self) -> Counter[str]:
         waiting = Counter(self.due.waiting()) + self._reading
         waiting.update(entry.intake for entry in self._claimed.values())
+        return waiting
+
+    def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Backlog]:
+        """Intake domain -> what waits; `oldest` is by intake."""
         found: dict[str, Backlog] = {}
-        for intake, copies in waiting.items():
+        for intake, copies in self._waiting().items():
             domain = domain_of(intake)
             before = found.get(domain, Backlog(0, None))
             ages = [before.oldest, oldest.get(intake) if copies else None]

@@ -98,7 +98,7 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> OpenedSp
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED), now + LONGEST_WAIT)
-        ledger.load_dead(size for _, _, _, size in database.load(CopyState.DEAD))
+        ledger.load_dead((row[0], row[3]) for row in database.load(CopyState.DEAD))
         if database.is_new and folder.reserved_mid:
             highest_mid = folder.reserved_mid
             folder.suspects.begin(highest_mid)

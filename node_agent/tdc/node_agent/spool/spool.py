@@ -56,6 +56,7 @@ from tdc.node_agent.spool.values import (
     Copy,
     CopyEvent,
     DeadLetter,
+    IntakeBacklog,
     SpoolFacts,
     SpoolFull,
     SpoolUnavailable,
@@ -219,7 +220,7 @@ class Spool:
             if copy is None:
                 ledger.due.push(intake, mid, due_at)
             elif isinstance(copy, DamagedCopy):
-                self._mark_damaged_dead(copy)
+                self._mark_damaged_dead(copy, intake)
             else:
                 ledger.claim(copy, due_at)
                 copies.append(copy)
@@ -296,6 +297,10 @@ class Spool:
     def destinations(self) -> Mapping[str, Backlog]:
         """Intake domain -> what waits for it, copies being delivered included."""
         return self._ledger.destinations(self._writer.oldest)
+
+    def backlogs(self) -> Mapping[str, IntakeBacklog]:
+        """Intake address -> what waits for it, and what is dead."""
+        return self._ledger.backlogs(self._writer.oldest)
 
     async def history(self, mid: int) -> list[CopyEvent]:
         """What happened to a copy, oldest first; empty if the MID is not known.
@@ -388,9 +393,9 @@ class Spool:
         end = (mid, self._clock(), outcome, storable(text))
         return self._writer.mark(lambda batch: batch.finished.append(end))
 
-    def _mark_damaged_dead(self, damaged: DamagedCopy) -> None:
+    def _mark_damaged_dead(self, damaged: DamagedCopy, intake: str) -> None:
         self._log.dead(damaged.mid, damaged.reason)
         self._unmarked.discard(damaged.mid)
-        self._ledger.mark_dead(damaged.mid)
+        self._ledger.add_dead(intake)
         death = (damaged.mid, self._clock(), damaged.reason)
         self._writer.submit(lambda batch: batch.dead.append(death))

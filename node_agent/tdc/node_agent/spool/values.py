@@ -70,6 +70,18 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class IntakeBacklog:
+    """What the spool holds for one intake address: copies that wait, and dead ones.
+
+    `oldest` is when the oldest of those that wait was taken, Unix seconds.
+    """
+
+    waiting: int
+    dead: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CopyEvent:
     """A step in the history of a copy: `at` Unix seconds; `text` is a reply or a reason."""
 
