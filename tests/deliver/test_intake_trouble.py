@@ -24,6 +24,7 @@ from tests.stage.delivery import (
     MESSAGE,
     Authority,
     DeliveryStage,
+    dead_letters,
     make_settings,
     staged,
 )
@@ -233,7 +234,7 @@ async def test_a_refusal_of_the_content_sets_that_message_aside(tmp_path: Path, 
         await stage.until(lambda: stage.spool.facts().dead == 1)
         await stage.queue()
         await stage.drained()
-        [dead] = await stage.spool.dead_letters()
+        [dead] = await dead_letters(stage.spool)
         assert dead.mid == first
         assert reply in dead.reason
         assert len(stage.intake.messages) == 1
@@ -330,7 +331,7 @@ async def test_too_large_for_the_intake_is_known_before_mail(tmp_path: Path) -> 
     async with staged(tmp_path, faults=faults, intake=intake) as stage:
         await stage.queue(MESSAGE + b"x" * 70 + b"\r\n" * 600)
         await stage.until(lambda: stage.spool.facts().dead == 1)
-        [dead] = await stage.spool.dead_letters()
+        [dead] = await dead_letters(stage.spool)
         assert "too-large" in dead.reason
         assert stage.intake.counts.mail_commands == 0
 

@@ -46,7 +46,7 @@ from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
 
-NOW = Moment(monotonic=1_000.0, wall=2e9)
+NOW = Moment(monotonic=1_000.0, steady=2e9)
 SETTINGS = replace(
     ConnectorSettings.defaults(),
     retry_initial=60,
@@ -129,7 +129,7 @@ def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
     assert type(fate) is expected
     assert fate.mid == copy.mid
     if isinstance(fate, Defer):
-        assert NOW.wall < fate.next_at <= min(copy.taken_at, NOW.wall) + SETTINGS.retry_lifetime
+        assert NOW.steady < fate.next_at <= min(copy.taken_at, NOW.steady) + SETTINGS.retry_lifetime
 
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool import writer
+from tdc.node_agent.spool.database import SCHEMA_VERSION
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import SpoolLocked, SpoolUnavailable
-from tdc.shared.edge.clock import wall
 
 from tests.spool.test_spool_damage import (  # noqa: F401
     ENVELOPE,
@@ -27,6 +27,7 @@ from tests.spool.test_spool_damage import (  # noqa: F401
     put,
     spool_with,
 )
+from tests.stage.delivery import dead_letters
 
 
 @asynccontextmanager
@@ -40,14 +41,14 @@ async def unopened(folder: Path, why: str) -> AsyncIterator[Spool]:
         assert why in (spool.facts().unhealthy or "")
         with pytest.raises(SpoolUnavailable):
             await spool.hold(ENVELOPE, b"x", INTAKE, "1" * 32)
-        assert await spool.claim(wall(), 10) == []
+        assert await spool.claim(spool.now(), 10) == []
         assert spool.facts().queued == 0
         yield spool
         async with asyncio.timeout(8):
             await spool.arrived.wait()
         assert spool.facts().unhealthy is None
         mid = await put(spool, b"the first")
-        assert mid in [copy.mid for copy in await spool.claim(wall(), 10)]
+        assert mid in [copy.mid for copy in await spool.claim(spool.now(), 10)]
     finally:
         await spool.close()
         log.close()
@@ -80,7 +81,7 @@ async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     async with unopened(tmp_path / "file" / "spool", "Not a directory; it must belong to") as spool:
         with pytest.raises(SpoolUnavailable):
-            await spool.dead_letters()
+            await dead_letters(spool)
         (tmp_path / "file").unlink()
 
 
@@ -95,14 +96,14 @@ async def test_a_number_of_messages_that_cannot_be_read(folder: Path) -> None:
 async def test_what_waits_in_a_file_that_opens_late_is_delivered(folder: Path) -> None:
     """A file of a newer version is left alone, byte for byte, and holds up no original."""
     mids = await spool_with(folder, 2)
-    change(folder, "PRAGMA user_version = 2")
+    change(folder, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = (folder / "spool.db").read_bytes()
     async with unopened(folder, "newer version") as spool:
         assert (folder / "spool.db").read_bytes() == before
-        change(folder, "PRAGMA user_version = 1")
+        change(folder, f"PRAGMA user_version = {SCHEMA_VERSION}")
         async with asyncio.timeout(8):
             await spool.arrived.wait()
-        claimed = await spool.claim(wall(), 10)
+        claimed = await spool.claim(spool.now(), 10)
         assert [copy.mid for copy in claimed] == mids
         spool.unclaim(mids)
 

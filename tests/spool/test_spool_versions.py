@@ -9,6 +9,7 @@ from tdc.node_agent.spool.spool import Spool
 
 from tests.spool.conftest import FakeClock
 from tests.spool.test_spool import INTAKE
+from tests.stage.delivery import dead_letters
 
 SCRIPT = Path(__file__).with_name("spool_with_state_damaged.sql")
 """1 delivered, 2 deferred, 3 dead, 4 damaged, 5 and 7 queued, 6 discarded, 8 held."""
@@ -24,7 +25,7 @@ def written_before(folder: Path) -> None:
 async def test_the_copies_of_an_earlier_agent_are_delivered(folder: Path, clock: FakeClock) -> None:
     written_before(folder)
     clock.now += 120  # 2 is due 300 s after it was deferred
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.facts().warning is None
     copies = await spool.claim(clock(), 10)
     assert [copy.mid for copy in copies] == [5, 7, 8]
@@ -42,14 +43,14 @@ async def test_a_damaged_copy_of_an_earlier_agent_is_dead_with_its_reason(
 ) -> None:
     """It had a state and an event of its own; a dead copy is a dead copy, whatever the reason."""
     written_before(folder)
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.facts().dead == 2
-    assert {letter.mid: letter.reason for letter in await spool.dead_letters()} == {
+    assert {letter.mid: letter.reason for letter in await dead_letters(spool)} == {
         3: "Message Refused: 552 5.3.4 too big",
         4: "its bytes don't match their checksum",
     }
     assert [event.what for event in await spool.history(4)] == ["taken", "dead"]
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.facts().dead == 2
     await spool.close()

@@ -21,9 +21,12 @@ from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import DeadLetter
+from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.tasks import running
 from tdc.shared.mail.envelope import Envelope
+from tdc.shared.sync.queue_work import Selection
 
 from tests.fakes.dns import DnsServer
 from tests.fakes.smtp_faults import Faults
@@ -80,6 +83,11 @@ class DeliveryStage:
     settings: ConnectorSettings
     log: io.StringIO
 
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "settings":  # as the agent does when settings come in force
+            self.spool.intakes.set_in_force(intakes_in_force(self.settings))
+
     async def queue(self, content: bytes = MESSAGE, **envelope: Any) -> int:
         given = Envelope("sender@out.example", ("user@example.com",), **envelope)
         mid = await self.spool.hold(given, content, INTAKE, new_report_id())
@@ -112,6 +120,10 @@ class DeliveryStage:
             re.search(rb"(?im)^Message-ID: <([0-9a-f]+)@", message.content)[1].decode()  # type: ignore[index]
             for message in (sink or self.intake).messages
         ]
+
+
+async def dead_letters(spool: Spool) -> list[DeadLetter]:
+    return await spool.orders.dead_letters(Selection(), 1_000, lambda _: "")
 
 
 def make_settings(**changes: Any) -> ConnectorSettings:

@@ -1,4 +1,4 @@
-"""Performs the work on the queue that an operator asks for (`tdc delivery ...`).
+"""Performs the work on the queue that an operator asks for: list, retry, move, drop.
 
 In: an order. Out: the answer for the manager. Promise: an order is done whole or not at all, and
 once, however often it is sent; what it did is in the file before it is answered.
@@ -7,19 +7,25 @@ once, however often it is sent; what it did is in the file before it is answered
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
+from tdc.node_agent.journal.headers import read_headers
 from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.spool.orders import Orders
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import DeadLetter, SpoolUnavailable
+from tdc.node_agent.spool.values import Change, Counted, Drop, Move, Retry, SpoolUnavailable
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.sync.queue_work import (
     MOST_LISTED,
     DeadCopy,
+    DropCopies,
     ListDead,
     MoveCopies,
     QueueAnswer,
     QueueOrder,
+    RetryCopies,
+    Selection,
 )
 
 
@@ -32,41 +38,71 @@ async def perform(
 ) -> QueueAnswer:
     """Do `order` on the spool; never raises.
 
-    `settings` are those in force, `kick` has delivery look again at once, destinations on hold
-    included.
+    `settings` are those in force; `kick` has delivery look at once, destinations on hold included.
     """
     intakes = tuple(intake.address for intake in intakes_in_force(settings))
-    work = order.work
-    if isinstance(work, MoveCopies) and work.to_intake not in intakes:
-        refused = f"{work.to_intake} is not an intake in force on this machine"
+    refused = _refusal(order, intakes)
+    if refused:
         return QueueAnswer(order.id, refused=refused, intakes=intakes)
     try:
-        return await _perform(order, spool, log, kick)
+        if isinstance(order.work, ListDead):
+            return await _listed(order.id, order.work.selection, spool.orders, intakes)
+        if order.count_only:
+            counted = await spool.orders.count(order.work.selection)
+        else:
+            counted = await _changed(order, order.work, spool.orders, log)
+            kick()
     except SpoolUnavailable as error:
         return QueueAnswer(order.id, refused=str(error), intakes=intakes)
+    return QueueAnswer(order.id, counted.copies, counted.bytes, intakes=intakes)
 
 
-async def _perform(
-    order: QueueOrder, spool: Spool, log: TdcLog, kick: Callable[[], None]
-) -> QueueAnswer:
+def _refusal(order: QueueOrder, intakes: tuple[str, ...]) -> str:
     work = order.work
-    if not isinstance(work, ListDead):
-        return QueueAnswer(order.id, refused="this version can only list dead copies")
-    letters = await spool.dead_letters(MOST_LISTED)
-    return QueueAnswer(order.id, spool.facts().dead, dead=tuple(map(_dead_copy, letters)))
+    if isinstance(work, MoveCopies) and work.to_intake not in intakes:
+        known = ", ".join(intakes) or "none"
+        return f"{work.to_intake} is not an intake in force on this machine; in force: {known}"
+    if not order.id and not isinstance(work, ListDead):
+        return "the order has no id, so it could be done twice"
+    return ""
 
 
-def _dead_copy(letter: DeadLetter) -> DeadCopy:
-    return DeadCopy(
-        mid=letter.mid,
-        report_id=letter.report_id,
-        message_id="",
-        intake=letter.intake,
-        sender=letter.sender,
-        recipients=letter.recipients,
-        size=letter.size,
-        taken_at=letter.taken_at,
-        dead_at=letter.taken_at,
-        attempts=letter.attempts,
-        reason=letter.reason,
-    )
+async def _listed(
+    order_id: str, selection: Selection, orders: Orders, intakes: tuple[str, ...]
+) -> QueueAnswer:
+    counted = await orders.count(Selection(selection.intake, selection.mids, dead=True))
+    letters = await orders.dead_letters(selection, MOST_LISTED, _message_id)
+    listed = tuple(DeadCopy(**asdict(letter)) for letter in letters)
+    return QueueAnswer(order_id, counted.copies, counted.bytes, dead=listed, intakes=intakes)
+
+
+def _message_id(start: bytes) -> str:
+    return read_headers(start).message_id_raw.decode("utf-8", "replace")
+
+
+async def _changed(
+    order: QueueOrder, work: RetryCopies | MoveCopies | DropCopies, orders: Orders, log: TdcLog
+) -> Counted:
+    change, what = _change(order.operator, work)
+    counted = await orders.change(change, work.selection, order.id)
+    log.queue_work(order.operator, what, counted.copies, counted.bytes)
+    return counted
+
+
+def _change(operator: str, work: RetryCopies | MoveCopies | DropCopies) -> tuple[Change, str]:
+    """The change, and what the log says of it."""
+    by, chosen = f"by {operator}", _in_words(work.selection)
+    match work:
+        case RetryCopies():
+            return Retry(by), f"retried {chosen}"
+        case MoveCopies(_, to):
+            return Move(by, to), f"moved {chosen} to {to}"
+        case DropCopies():
+            return Drop(by), f"dropped {chosen}"
+
+
+def _in_words(selection: Selection) -> str:
+    wanted = {"waiting": selection.waiting, "dead": selection.dead}
+    states = " and ".join(word for word, is_wanted in wanted.items() if is_wanted)
+    numbers = " with chosen MIDs" if selection.mids else ""
+    return f"{states or 'no'} copies for {selection.intake or 'all intakes'}{numbers}"

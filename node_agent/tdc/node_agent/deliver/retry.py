@@ -39,14 +39,14 @@ def wait_after(failures: int, settings: RetrySettings, jitter: float) -> float:
 
 
 def next_attempt(
-    now: float, taken_at: float, attempts: int, settings: RetrySettings, jitter: float
+    now: float, lives_from: float, attempts: int, settings: RetrySettings, jitter: float
 ) -> float | None:
     """Give the time when a copy is due after one more failure, None if its lifetime is over.
 
     `attempts` counts failures before this one. The last attempt is made at the very end of
-    the lifetime. A `taken_at` in the future (the clock was set back) counts as now.
+    the lifetime, which counts from `lives_from`; one in the future counts as now.
     """
-    end = min(taken_at, now) + settings.lifetime
+    end = min(lives_from, now) + settings.lifetime
     if now >= end:
         return None
     return min(now + wait_after(attempts + 1, settings, jitter), end)

@@ -111,10 +111,10 @@ class EndedAttempt(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Now, by both clocks, and chance in [0, 1) for the hold's wait and for the copy's."""
+    """Now, by the monotonic clock and by the spool's; chance in [0, 1), for a hold and a copy."""
 
     monotonic: float
-    wall: float
+    steady: float
     hold_jitter: float = 0.5
     copy_jitter: float = 0.5
 
@@ -258,7 +258,7 @@ def _later(
 ) -> Defer | MarkDead:
     """Defer a copy, or give it up if its lifetime is over."""
     retry = RetrySettings.of(settings)
-    next_at = next_attempt(moment.wall, copy.taken_at, copy.attempts, retry, moment.copy_jitter)
+    next_at = next_attempt(moment.steady, copy.lives_from, copy.attempts, retry, moment.copy_jitter)
     if next_at is not None:
         return Defer(copy.mid, next_at, _text(outcome))
     over = f"not delivered within {retry.lifetime} s (retry.lifetime); last: {outcome.check}"
@@ -268,7 +268,7 @@ def _later(
 def _next_try(fate: Fate, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
     if not isinstance(fate, Defer):
         return ()
-    check = f"{outcome.check}; next try in {fate.next_at - moment.wall:.0f} s"
+    check = f"{outcome.check}; next try in {fate.next_at - moment.steady:.0f} s"
     return (LogFailed(fate.mid, outcome.reason, check),)
 
 

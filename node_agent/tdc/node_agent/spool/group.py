@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tdc.node_agent.spool.database import Batch, Read
+from tdc.node_agent.spool.batch import Batch
+from tdc.node_agent.spool.database import Read
 
 GROUP_OPERATIONS = 1_000
 GROUP_BYTES = 32 * 1024**2

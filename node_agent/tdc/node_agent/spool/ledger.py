@@ -14,12 +14,22 @@ them together.
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from tdc.node_agent.spool.due import DueQueue
-from tdc.node_agent.spool.values import Backlog, Copy, IntakeBacklog
+from tdc.node_agent.spool.values import (
+    Backlog,
+    Change,
+    Copy,
+    Counted,
+    Drop,
+    IntakeBacklog,
+    Move,
+    Retry,
+)
 from tdc.shared.mail.address import domain_of
 
 RECENT_BYTES = 32 * 1024**2
@@ -28,11 +38,29 @@ RECENT_BYTES = 32 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A copy that ingest or delivery has in hand. `due_at` is Unix seconds."""
+    """A copy that ingest or delivery has in hand. `due_at` is steady seconds.
+
+    `recalled`: an operator moved or dropped it meanwhile; `intake` is then where it goes next, or
+    empty if it goes nowhere.
+    """
 
     intake: str
     size: int
     due_at: float
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Copies that an operator chose: by intake those that wait, or are dead; those in hand."""
+
+    waiting: Mapping[str, array[int]] = field(default_factory=dict)
+    in_hand: array[int] = field(default_factory=lambda: array("q"))
+    dead: Mapping[str, array[int]] = field(default_factory=dict)
+
+    def mids(self) -> set[int]:
+        """Those that wait."""
+        return {mid for mids in self.waiting.values() for mid in mids}
 
 
 class Ledger:
@@ -49,6 +77,8 @@ class Ledger:
         self._reading: Counter[str] = Counter()
         self._recent: dict[int, Copy] = {}
         self._recent_bytes = 0
+        self.recalls = 0
+        """How often an operator may have moved or dropped copies that were in hand."""
 
     # At open
 
@@ -93,10 +123,10 @@ class Ledger:
             self._recent[copy.mid] = copy
             self._recent_bytes += len(copy.content)
 
-    def release(self, mid: int, now: float) -> None:
-        """A held copy becomes due; `now` bounds its time, for the clock may have been set back."""
+    def release(self, mid: int) -> None:
+        """A held copy becomes due."""
         entry = self._held.pop(mid)
-        self.due.push(entry.intake, mid, min(entry.due_at, now))
+        self.due.push(entry.intake, mid, entry.due_at)
 
     def discard(self, mid: int) -> None:
         """A held copy leaves the spool."""
@@ -113,14 +143,26 @@ class Ledger:
         finally:
             self._reading -= amid
 
+    def may_send(self, copy: Copy) -> bool:
+        """Whether a claimed copy is still to be sent to its intake."""
+        entry = self._claimed.get(copy.mid)
+        return entry is not None and not entry.recalled
+
     def claim(self, copy: Copy, due_at: float) -> None:
         """A copy taken from `due` is in delivery's hands."""
         self._claimed[copy.mid] = Entry(copy.intake, len(copy.content), due_at)
 
-    def unclaim(self, mid: int, now: float) -> None:
-        """A claimed copy waits again, due as before; `now` as for `release`."""
+    def unclaim(self, mid: int) -> None:
+        """A claimed copy waits again, due as before, or where an operator sent it meanwhile."""
         entry = self._claimed.pop(mid)
-        self.due.push(entry.intake, mid, min(entry.due_at, now))
+        if entry.intake:
+            self.due.push(entry.intake, mid, entry.due_at)
+        else:
+            self.remove(entry.size)
+
+    def is_recalled(self, mid: int) -> bool:
+        """Whether an operator moved or dropped a claimed copy."""
+        return self._claimed[mid].recalled
 
     def deliver(self, mid: int) -> None:
         """A claimed copy is delivered, and gone."""
@@ -148,6 +190,51 @@ class Ledger:
         if copy is not None:
             self._recent_bytes -= len(copy.content)
         return copy
+
+    # What operators order
+
+    def choose(self, intake: str, mids: Container[int] | None) -> Chosen:
+        """Which copies wait, or are in delivery's hands; of one intake or all, these MIDs or all.
+
+        None may be amid being read from the file.
+        """
+        in_hand = (
+            mid
+            for mid, entry in self._claimed.items()
+            if entry.intake and intake in ("", entry.intake) and (mids is None or mid in mids)
+        )
+        return Chosen(self.due.find(intake, mids), array("q", in_hand))
+
+    def apply(self, change: Change, chosen: Chosen, now: float) -> None:
+        """Change what was chosen just now. What is dropped counts until `remove_many`."""
+        self.due.remove(chosen.waiting)
+        for intake, mids in chosen.dead.items():
+            self._dead[intake] -= len(mids)
+        for intake, mids in (*chosen.waiting.items(), *chosen.dead.items()):
+            match change:
+                case Retry():
+                    self.due.add(intake, mids, now)
+                case Move(_, to):
+                    self.due.add(to, mids, now)
+        for mid in chosen.in_hand:
+            self._claimed[mid] = _changed(self._claimed[mid], change, now)
+        if isinstance(change, Move | Drop):
+            self.recalls += bool(chosen.in_hand)
+            gone = chosen.mids()
+            for mid in [mid for mid in self._recent if mid in gone]:
+                self.recall(mid)  # what is in memory is as it was before
+
+    def remove_many(self, dropped: Counted) -> None:
+        """Dropped copies are in the file no more."""
+        self.messages -= dropped.copies
+        self.bytes -= dropped.bytes
+
+    def intakes(self) -> set[str]:
+        """The intakes that copies here are for."""
+        in_hand = (entry.intake for entry in (*self._held.values(), *self._claimed.values()))
+        dead = (intake for intake, copies in self._dead.items() if copies)
+        waiting = (intake for intake, copies in self.due.waiting().items() if copies)
+        return {*in_hand, *dead, *waiting, *self._reading}
 
     def lose_file(self) -> tuple[list[Copy], list[int]]:
         """Forget what only the lost file knew; return what the new file can be given.
@@ -207,3 +294,14 @@ class Ledger:
             known = [age for age in ages if age is not None]
             found[domain] = Backlog(before.waiting + copies, min(known, default=None))
         return found
+
+
+def _changed(entry: Entry, change: Change, now: float) -> Entry:
+    """A copy in hand after a change: one that is moved or dropped is not sent any more."""
+    match change:
+        case Retry():
+            return replace(entry, due_at=now)
+        case Move(_, to):
+            return replace(entry, due_at=now, intake=to, recalled=True)
+        case Drop():
+            return replace(entry, intake="", recalled=True)
