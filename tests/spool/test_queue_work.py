@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tdc.node_agent import queue_work
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.spool import order_rows
+from tdc.node_agent.spool import order_rows, orders
 from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.faults import DatabaseFault
 from tdc.node_agent.spool.spool import Spool
@@ -423,3 +423,21 @@ async def test_a_large_queue_is_moved_and_dropped_without_a_pause(
     assert spool.facts().queued == 2
     assert new in [copy.mid for copy in await claim_all(spool, clock)]
     await spool.close()
+
+
+async def test_a_large_order_is_written_in_parts_and_counted_whole(
+    spool: Spool, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "PART", 3)
+    for number in range(7):
+        await put(spool, b"%d" % number)
+    held = [copy.mid for copy in await spool.claim(spool.now(), 2)]
+    first = await ordered(spool, MoveCopies(OLD_ONES, OTHER))
+    assert (first.copies, first.bytes) == (7, 7)
+    assert await ordered(spool, MoveCopies(OLD_ONES, OTHER)) == first
+    spool.unclaim(held)
+    copies = await claim_all(spool, clock)
+    assert [copy.intake for copy in copies] == [OTHER] * 7
+    spool.unclaim([copy.mid for copy in copies])
+    assert (await ordered(spool, DropCopies(EVERY), "2")).copies == 7
+    assert (spool.facts().queued, spool.facts().bytes) == (0, 0)

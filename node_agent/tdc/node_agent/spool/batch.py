@@ -26,8 +26,8 @@ class IntakeRow(NamedTuple):
 class OrderMark:
     """A change to chosen copies: those that wait, those in delivery's hands, and dead ones.
 
-    `written` is called when it is in the file: with all that were chosen, and how many of them were
-    in hand. An empty `id` is not remembered.
+    `written` is called when it is in the file: with how many there were, and how many of them were
+    in hand. With an `id` the order is remembered as done.
     """
 
     id: str
@@ -36,6 +36,8 @@ class OrderMark:
     in_hand: array[int]
     dead: array[int]
     at: float
+    before: Counted
+    """What earlier parts of the order came to."""
     written: Callable[[Counted, Counted], None]
 
 

@@ -77,7 +77,8 @@ def carry_out(database: Statements, mark: OrderMark) -> tuple[Counted, Counted]:
     for chunk in _chunks(mark.dead):
         _change(database, mark.change, chunk, mark.at, dead=True)
     if mark.id:
-        database.ask("insert_order", mark.id, counted.copies, counted.bytes)
+        total = mark.before + counted
+        database.ask("insert_order", mark.id, total.copies, total.bytes)
         database.ask("prune_orders", KEEP_ORDERS)
     return counted, in_hand
 

@@ -3,7 +3,8 @@
 How one is done. Dead copies are looked up in the file. Then, in one moment in which no copy is
 being read for delivery, the copies that wait are chosen in memory, memory is changed, and the
 change is handed to the writer as one mark, MID by MID. Memory leads and the file follows, as with
-every other mark: what fails to be written is kept and written first when the file is back.
+every other mark: what fails to be written is kept and written first when the file is back. No copy
+is claimed until it is written, for what is read then must be as it is now.
 
 Copies in delivery's hands are chosen as well. One whose sending has begun ends that attempt: if the
 intake accepts it, it is delivered, and not moved. None that has not begun is sent to the intake of
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
+from typing import NamedTuple
 
 from tdc.node_agent.spool import look, order_rows
 from tdc.node_agent.spool.batch import OrderMark
@@ -32,9 +34,23 @@ from tdc.node_agent.spool.values import (
     SpoolUnavailable,
 )
 from tdc.node_agent.spool.writer import Writer
+from tdc.shared.edge.tasks import finished
 from tdc.shared.sync.queue_work import Selection
 
 NOT_WRITTEN = "the order is carried out as soon as it is, unless the agent ends before"
+
+
+PART = 50_000
+"""Copies of each kind that one transaction changes. More are written in parts: new copies wait for
+a transaction, and must not wait for so long that originals pass without them."""
+
+
+class Part(NamedTuple):
+    """What one transaction changes of an order."""
+
+    waiting: array[int]
+    in_hand: array[int]
+    dead: array[int]
 
 
 class Orders:
@@ -88,8 +104,12 @@ class Orders:
         """Change the copies chosen; returns when that is in the file.
 
         An `order_id` that was done before changes nothing. Raises SpoolUnavailable; then it is done
-        when the file can be written again.
+        when the file can be written again. One of over PART copies is not one transaction: what a
+        crash leaves undone of it is done when it is sent again.
         """
+        return await finished(self._ordered(change, selection, order_id), name="queue work")
+
+    async def _ordered(self, change: Change, selection: Selection, order_id: str) -> Counted:
         async with self._one_at_a_time:
             done = await self._writer.ask(lambda db: order_rows.done_order(db, order_id))
             if done is not None:
@@ -99,8 +119,11 @@ class Orders:
 
     async def revive(self, mids: Iterable[int], intake: str, reason: str, why: str) -> Counted:
         """Queue dead copies again: these, or those of an intake whose reason begins so."""
+        selection = Selection(intake, tuple(mids), dead=True)
+        return await finished(self._revived(selection, reason, why), name="revive copies")
+
+    async def _revived(self, selection: Selection, reason: str, why: str) -> Counted:
         async with self._one_at_a_time:
-            selection = Selection(intake, tuple(mids), dead=True)
             dead = await self._dead(selection, reason)
             return await self._change(Retry(why), dead, selection, "")
 
@@ -125,22 +148,37 @@ class Orders:
         self, change: Change, dead: dict[str, array[int]], selection: Selection, order_id: str
     ) -> Counted:
         async with self._reading:
-            # No await from here to the mark: memory and the file change alike.
+            # No await between the two: memory, and what is to be written, change alike.
             ledger, now = self._ledger(), self._clock()
             chosen = replace(self._waiting(selection), dead=dead)
             ledger.apply(change, chosen, now)
             self._before()
-            done = self._mark(change, chosen, order_id, now)
-        self._arrived()
-        try:
-            return await done
-        except TimeoutError:
-            raise SpoolUnavailable(f"no write returned in time; {NOT_WRITTEN}") from None
-        except SpoolUnavailable as error:
-            raise SpoolUnavailable(f"{error.reason}; {NOT_WRITTEN}") from None
+            try:
+                return await self._write(change, list(_parts(chosen)), order_id, now)
+            except TimeoutError:
+                raise SpoolUnavailable(f"no write returned in time; {NOT_WRITTEN}") from None
+            except SpoolUnavailable as error:
+                raise SpoolUnavailable(f"{error.reason}; {NOT_WRITTEN}") from None
+            finally:
+                self._arrived()
+
+    async def _write(self, change: Change, parts: list[Part], order_id: str, now: float) -> Counted:
+        """Write all parts, each when the one before is written; a failure stops no other."""
+        total, failure = Counted(), None
+        for number, part in enumerate(parts, start=1):
+            last = number == len(parts)
+            done = self._mark(change, part, order_id if last else "", now, total)
+            if failure is None or last:
+                try:
+                    total += await done
+                except (TimeoutError, SpoolUnavailable) as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
+        return total
 
     def _mark(
-        self, change: Change, chosen: Chosen, order_id: str, now: float
+        self, change: Change, part: Part, order_id: str, now: float, before: Counted
     ) -> asyncio.Future[Counted]:
         done: asyncio.Future[Counted] = asyncio.get_running_loop().create_future()
 
@@ -150,10 +188,16 @@ class Orders:
             if not done.done():
                 done.set_result(counted)
 
-        waiting, dead = _all(chosen.waiting), _all(chosen.dead)
-        mark = OrderMark(order_id, change, waiting, chosen.in_hand, dead, now, written)
-        self._writer.order(mark, done)
+        self._writer.order(OrderMark(order_id, change, *part, now, before, written), done)
         return done
+
+
+def _parts(chosen: Chosen) -> Iterator[Part]:
+    """At most PART of the copies at a time; those in hand, which are few, first."""
+    in_hand, waiting, dead = chosen.in_hand, _all(chosen.waiting), _all(chosen.dead)
+    for start in range(0, max(len(waiting), len(dead), 1), PART):
+        yield Part(waiting[start : start + PART], in_hand, dead[start : start + PART])
+        in_hand = array("q")
 
 
 def _all(by_intake: Mapping[str, array[int]]) -> array[int]:
