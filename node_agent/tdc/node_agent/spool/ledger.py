@@ -234,7 +234,7 @@ class Ledger:
         in_hand = (entry.intake for entry in (*self._held.values(), *self._claimed.values()))
         dead = (intake for intake, copies in self._dead.items() if copies)
         waiting = (intake for intake, copies in self.due.waiting().items() if copies)
-        return {*in_hand, *dead, *waiting, *self._reading}
+        return {*in_hand, *dead, *waiting, *self._reading} - {""}
 
     def lose_file(self) -> tuple[list[Copy], list[int]]:
         """Forget what only the lost file knew; return what the new file can be given.
@@ -281,7 +281,7 @@ class Ledger:
 
     def _waiting(self) -> Counter[str]:
         waiting = Counter(self.due.waiting()) + self._reading
-        waiting.update(entry.intake for entry in self._claimed.values())
+        waiting.update(entry.intake for entry in self._claimed.values() if entry.intake)
         return waiting
 
     def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Backlog]:
