@@ -126,9 +126,12 @@ class SpoolFolder:
 
     def replace_database(self, fresh: Path, now: float) -> None:
         """Put a whole copy of the file in its place; what stands there instead is set aside."""
+        log = Path(f"{self._database}-wal")
+        if _identity(log) == self._watched.get(log):
+            log.unlink(missing_ok=True)  # ours, and all that is in it is in the copy
         if self._database.exists():
             self.set_aside(now)
-        Path(f"{self._database}-wal").unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
         fresh.rename(self._database)
         _sync_folder(self._path)
 

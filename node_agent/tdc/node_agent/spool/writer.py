@@ -120,7 +120,6 @@ class Writer:
         self._unwritten = Batch()
         self._refreshed_at = 0.0
         self._clock_saved_at = 0.0
-        self._watched_at = 0.0
         self._sweeping = True
         self._swept_at = 0.0
         self.oldest = {}
@@ -329,9 +328,7 @@ class Writer:
 
     def _write_group(self, group: CommitGroup) -> None:
         now = monotonic()
-        if now - self._watched_at >= REFRESH / 2:
-            self._watched_at = now
-            self._file.rescue()
+        self._file.rescue()
         self._intakes |= group.intakes
         self._file.folder.reserve(group.highest_mid)
         if now - self._clock_saved_at >= SAVE_CLOCK:
