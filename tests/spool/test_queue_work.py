@@ -217,6 +217,7 @@ async def swept(spool: Spool) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.proves("F35")
 async def test_what_was_dropped_is_deleted_after_a_restart_too(
     folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -223,6 +223,7 @@ async def test_message_numbers_never_repeat(folder: Path, clock: FakeClock) -> N
     assert numbers == list(range(1, 10))
 
 
+@pytest.mark.proves("F38")
 async def test_a_full_spool_takes_nothing_more(spool: Spool, clock: FakeClock) -> None:
     spool.set_limits(max_messages=2, max_bytes=100)
     await put(spool, b"x" * 60)
@@ -236,6 +237,7 @@ async def test_a_full_spool_takes_nothing_more(spool: Spool, clock: FakeClock) -
     await put(spool, b"x" * 60)
 
 
+@pytest.mark.proves("P7")
 async def test_the_disk_is_not_filled_to_the_brim(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,11 +303,13 @@ async def test_facts_and_destinations(spool: Spool, clock: FakeClock) -> None:
     assert spool.facts().oldest == start + 10
 
 
+@pytest.mark.proves("F16")
 async def test_two_agents_cannot_open_one_spool(spool: Spool, folder: Path) -> None:
     with pytest.raises(SpoolLocked, match=f"pid {os.getpid()}"):
         await Spool.open(folder)
 
 
+@pytest.mark.proves("S17")
 async def test_the_files_are_private(spool: Spool, folder: Path) -> None:
     await put(spool)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

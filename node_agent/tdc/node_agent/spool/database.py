@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -308,6 +308,12 @@ class Database:
             row = self._connection.execute(queries()["highest_mid"], (MAX_MID,) * 2).fetchone()
         return cast("int", row[0])
 
+    def reusable_bytes(self) -> int:
+        """What is empty within the file."""
+        with faults():
+            (pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        return cast("int", pages) * PAGE_SIZE
+
     def oldest(self, intake: str) -> float | None:
         """When the oldest copy that waits for `intake` was taken."""
         with faults():
@@ -390,7 +396,3 @@ def _code(error: sqlite3.Error) -> int:
 def _reason(error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "SQLite")
     return f"{error} ({name})"
-
-
-Read = Callable[[Database], object]
-"""A question that the writer's thread asks between two transactions."""

@@ -76,7 +76,9 @@ class SpoolFolder:
 
         Raises SpoolError if something that is not a regular file has its name.
         """
-        path = self._database
+        path, log = self._database, Path(f"{self._database}-wal")
+        if log.is_symlink() or (log.exists() and not log.is_file()):
+            raise SpoolError(f"{log} is not a regular file; move it away")
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             file = os.open(path, flags, 0o600)
@@ -241,9 +243,23 @@ def _lock(path: Path) -> int:
     return lock
 
 
+def no_inodes_left(path: Path) -> bool:
+    """Whether the disk of `path`, or of the folder that it is to be made in, has none left."""
+    try:
+        disk = os.statvfs(path if path.exists() else path.parent)
+    except OSError:
+        return False
+    return disk.f_files > 0 and disk.f_favail == 0
+
+
 def _read_number(path: Path) -> int:
     try:
-        return int(path.read_text("ascii"))
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(path, flags)
+        try:
+            return int(os.read(file, 100))
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return 0
     except (OSError, ValueError) as error:

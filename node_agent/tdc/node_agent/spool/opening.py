@@ -23,7 +23,7 @@ from tdc.node_agent.spool.batch import Batch
 from tdc.node_agent.spool.clock import SteadyClock
 from tdc.node_agent.spool.database import NONSENSE, Database
 from tdc.node_agent.spool.faults import DatabaseFault, DatabaseTooNew, DatabaseUnreadable
-from tdc.node_agent.spool.folder import SpoolFolder
+from tdc.node_agent.spool.folder import SpoolFolder, no_inodes_left
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import CopyState, SpoolError
@@ -185,6 +185,8 @@ class SpoolFile:
         """Note that opening or using the file failed; return the reason in words."""
         self._damaged = self._damaged + 1 if isinstance(error, DatabaseUnreadable) else 0
         self._reason = _in_words(error)
+        if no_inodes_left(self._path):
+            self._reason += "; the disk has no inodes left: remove files from it"
         return self._reason
 
     def close(self) -> None:

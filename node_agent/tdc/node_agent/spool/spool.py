@@ -135,8 +135,8 @@ class Spool:
         if size > MAX_CONTENT:
             raise SpoolFull(f"a copy of {size} bytes is more than the spool can hold")
         ledger = self._ledger
-        free = self._writer.free_bytes
-        refusal = self._bounds.refusal(ledger.messages, ledger.bytes, size, free)
+        free, reusable = self._writer.free_bytes, self._writer.reusable_bytes
+        refusal = self._bounds.refusal(ledger.messages, ledger.bytes, size, free, reusable)
         if refusal is not None:
             raise SpoolFull(f"the spool is full: {refusal}")
         self._mid += 1

@@ -85,6 +85,9 @@ class Writer:
     free_bytes: int
     """Free space on the spool's disk, as fresh as `oldest`."""
 
+    reusable_bytes: int
+    """Empty space within the file, likewise."""
+
     busy_since: float | None = None
     """Monotonic time at which the commit under way began."""
 
@@ -123,7 +126,7 @@ class Writer:
         self._sweeping = True
         self._swept_at = 0.0
         self.oldest = {}
-        self.free_bytes = 0
+        self.free_bytes = self.reusable_bytes = 0
         self._begun: asyncio.Future[SpoolLocked | None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
 
@@ -350,6 +353,7 @@ class Writer:
     def _refresh(self) -> None:
         self._refreshed_at = monotonic()
         self.free_bytes = self._file.folder.free_bytes()
+        self.reusable_bytes = self._file.database.reusable_bytes()
         self.oldest = {intake: self._file.database.oldest(intake) for intake in self._intakes}
 
     def _refuse(self, group: CommitGroup) -> list[Result]:
