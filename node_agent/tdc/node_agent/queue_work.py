@@ -83,22 +83,32 @@ def _message_id(start: bytes) -> str:
 async def _changed(
     order: QueueOrder, work: RetryCopies | MoveCopies | DropCopies, orders: Orders, log: TdcLog
 ) -> Counted:
-    change, what = _change(order.operator, work)
-    counted = await orders.change(change, work.selection, order.id)
-    log.queue_work(order.operator, what, counted.copies, counted.bytes)
+    counted = await orders.change(_change(order.operator, work), work.selection, order.id)
+    log.queue_work(order.operator, described(work), counted.copies, counted.bytes)
     return counted
 
 
-def _change(operator: str, work: RetryCopies | MoveCopies | DropCopies) -> tuple[Change, str]:
-    """The change, and what the log says of it."""
-    by, chosen = f"by {operator}", _in_words(work.selection)
+def _change(operator: str, work: RetryCopies | MoveCopies | DropCopies) -> Change:
+    by = f"by {operator}"
     match work:
         case RetryCopies():
-            return Retry(by), f"retried {chosen}"
+            return Retry(by)
         case MoveCopies(_, to):
-            return Move(by, to), f"moved {chosen} to {to}"
+            return Move(by, to)
         case DropCopies():
-            return Drop(by), f"dropped {chosen}"
+            return Drop(by)
+
+
+def described(work: RetryCopies | MoveCopies | DropCopies) -> str:
+    """What the log says was done."""
+    chosen = _in_words(work.selection)
+    match work:
+        case RetryCopies():
+            return f"retried {chosen}"
+        case MoveCopies(_, to):
+            return f"moved {chosen} to {to}"
+        case DropCopies():
+            return f"dropped {chosen}"
 
 
 def _in_words(selection: Selection) -> str:
