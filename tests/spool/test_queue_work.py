@@ -68,6 +68,14 @@ async def reopened(spool: Spool, folder: Path, clock: FakeClock) -> Spool:
     return await Spool.open(folder, clocks=clock.machine)
 
 
+async def oldest(spool: Spool, intake: str) -> float | None:
+    """It may lag by half a second."""
+    async with asyncio.timeout(3):
+        while spool.backlogs()[intake].oldest is None:
+            await asyncio.sleep(0.02)
+    return spool.backlogs()[intake].oldest
+
+
 async def test_dead_copies_are_listed_newest_first(spool: Spool, clock: FakeClock) -> None:
     taken = clock.now
     first = await killed(spool, clock)
@@ -91,9 +99,11 @@ async def test_dead_copies_are_listed_newest_first(spool: Spool, clock: FakeCloc
 async def test_a_retried_copy_has_its_whole_lifetime_again(folder: Path, clock: FakeClock) -> None:
     spool = await Spool.open(folder, clocks=clock.machine)
     mid = await killed(spool, clock)
+    spool = await reopened(spool, folder, clock)
     clock.now += 300_000
     answer = await ordered(spool, RetryCopies(DEAD))
     assert (answer.copies, answer.bytes) == (1, len(MESSAGE))
+    assert await oldest(spool, INTAKE) == pytest.approx(clock.now - 300_000)
     spool = await reopened(spool, folder, clock)
     assert (spool.facts().dead, spool.facts().queued) == (0, 1)
     (copy,) = await claim_all(spool, clock)
@@ -130,6 +140,7 @@ async def test_moved_copies_are_for_the_other_intake_also_when_read_from_the_fil
     backlog = spool.backlogs()
     assert set(backlog) == {OTHER}
     assert (backlog[OTHER].waiting, backlog[OTHER].dead) == (4, 0)
+    assert await oldest(spool, OTHER) == clock.now
     spool = await reopened(spool, folder, clock)
     copies = await claim_all(spool, clock)
     assert {(copy.mid, copy.intake, copy.attempts) for copy in copies} == {
@@ -442,3 +453,26 @@ async def test_a_large_order_is_written_in_parts_and_counted_whole(
     spool.unclaim([copy.mid for copy in copies])
     assert (await ordered(spool, DropCopies(EVERY), "2")).copies == 7
     assert (spool.facts().queued, spool.facts().bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("damage", ["CAST(x'ff41' AS TEXT)", "x'ff41'", "7", "CAST(x'00' AS TEXT)"])
+async def test_a_dead_copy_whose_row_is_damaged_is_listed_retried_and_dropped(
+    folder: Path, clock: FakeClock, damage: str
+) -> None:
+    from tests.spool.test_spool_damage import change  # noqa: PLC0415
+
+    spool = await Spool.open(folder, clocks=clock.machine)
+    mid = await killed(spool, clock)
+    await spool.close()
+    change(folder, f"UPDATE copies SET intake = {damage}, report_id = {damage}, reason = {damage}")
+    spool = await Spool.open(folder, clocks=clock.machine)
+    [dead] = (await ordered(spool, ListDead(DEAD))).dead
+    assert dead.mid == mid
+    f"{dead}".encode()
+    assert (await ordered(spool, RetryCopies(DEAD))).copies == 1
+    assert await claim_all(spool, clock) == [], "it is damaged still"
+    assert spool.facts().dead == 1
+    assert (await ordered(spool, DropCopies(DEAD), "2")).copies == 1
+    assert (spool.facts().dead, spool.facts().bytes, spool.backlogs()) == (0, 0, {})
+    await swept(spool)
+    await spool.close()

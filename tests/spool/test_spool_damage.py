@@ -84,6 +84,8 @@ async def test_a_damaged_row_is_set_aside_and_the_others_flow(
     assert spool.facts().queued == 2
     (damaged,) = await dead_letters(spool)
     assert damaged.mid == second
+    assert sum(backlog.dead for backlog in spool.backlogs().values()) == 1
+    "".join(spool.backlogs()).encode()  # they go to the manager
     assert damaged.reason
     assert 0 <= spool.facts().bytes < 100_000, "what it says of its size is not believed"
     assert await put(spool, b"and new ones are taken") > third

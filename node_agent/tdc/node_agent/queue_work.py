@@ -12,8 +12,17 @@ from dataclasses import asdict
 from tdc.node_agent.journal.headers import read_headers
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.orders import Orders
+from tdc.node_agent.spool.rows import readable
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import Change, Counted, Drop, Move, Retry, SpoolUnavailable
+from tdc.node_agent.spool.values import (
+    Change,
+    Counted,
+    DeadLetter,
+    Drop,
+    Move,
+    Retry,
+    SpoolUnavailable,
+)
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.sync.queue_work import (
@@ -72,8 +81,17 @@ async def _listed(
 ) -> QueueAnswer:
     counted = await orders.count(Selection(selection.intake, selection.mids, dead=True))
     letters = await orders.dead_letters(selection, MOST_LISTED, _message_id)
-    listed = tuple(DeadCopy(**asdict(letter)) for letter in letters)
+    listed = tuple(map(_dead_copy, letters))
     return QueueAnswer(order_id, counted.copies, counted.bytes, dead=listed, intakes=intakes)
+
+
+def _dead_copy(letter: DeadLetter) -> DeadCopy:
+    """For the wire, which has no place for bytes that are not UTF-8."""
+    facts = asdict(letter)
+    for name in ("report_id", "message_id", "intake", "sender", "reason"):
+        facts[name] = readable(facts[name])
+    facts["recipients"] = tuple(map(readable, letter.recipients))
+    return DeadCopy(**facts)
 
 
 def _message_id(start: bytes) -> str:

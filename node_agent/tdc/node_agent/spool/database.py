@@ -156,7 +156,7 @@ class Database:
             self.ask("save_clock", steady, *reading)
         if batch.intakes:
             self.run("save_intakes", batch.intakes)
-            self.ask("forget_intakes", KEEP_INTAKES + len(batch.intakes))
+            self.ask("forget_intakes", KEEP_INTAKES)
         if batch.held:
             self._insert("insert_copies", [copy_row(copy) for copy in batch.held])
             small = [copy for copy in batch.held if len(copy.content) <= LARGE]

@@ -9,7 +9,7 @@ first copy that needs them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import get_args
 
@@ -64,6 +64,10 @@ class IntakeBook:
         self._opened = True
         self._save_in_force()
 
+    def lost(self) -> None:
+        """A new file was begun: write all that is known into it."""
+        self._write(self._last_known | self._in_force)
+
     def find(self, address: str) -> Intake:
         """The facts of an intake. Where they are not known, the safest that can deliver."""
         known = self._in_force.get(address) or self._last_known.get(address)
@@ -75,9 +79,13 @@ class IntakeBook:
         return safest(address)
 
     def _save_in_force(self) -> None:
-        if self._opened and self._in_force:
-            now = self._now()
-            self._save([IntakeRow(at, _encoded(one), now) for at, one in self._in_force.items()])
+        if self._opened:
+            self._write(self._in_force)
+
+    def _write(self, intakes: Mapping[str, Intake]) -> None:
+        now = self._now()
+        if intakes:
+            self._save([IntakeRow(at, _encoded(one), now) for at, one in intakes.items()])
 
 
 def safest(address: str) -> Intake:

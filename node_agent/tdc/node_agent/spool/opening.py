@@ -25,6 +25,7 @@ from tdc.node_agent.spool.database import NONSENSE, Database
 from tdc.node_agent.spool.faults import DatabaseFault, DatabaseTooNew, DatabaseUnreadable
 from tdc.node_agent.spool.folder import SpoolFolder, no_inodes_left
 from tdc.node_agent.spool.ledger import Ledger
+from tdc.node_agent.spool.rows import readable
 from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import CopyState, SpoolError
 
@@ -100,7 +101,7 @@ def _read(folder: SpoolFolder, clock: SteadyClock, *, reindex: bool = False) -> 
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED), now + LONGEST_WAIT)
-        ledger.load_dead((row[0], row[3]) for row in database.load(CopyState.DEAD))
+        ledger.load_dead((readable(row[0]), row[3]) for row in database.load(CopyState.DEAD))
         # Without a history, as after a try that made the file and no more, the bound goes on.
         highest_mid = database.highest_mid() or folder.reserved_mid
         folder.suspects.begin(highest_mid)
@@ -172,7 +173,7 @@ class SpoolFile:
     def open_or_reopen(self, kept: Batch) -> set[str]:
         """Open the file, or open it again, and write `kept`.
 
-        Returns, the first time, the intakes that copies in it wait for. Raises
+        Returns, the first time, the intakes that copies in it are for. Raises
         SpoolLocked, SpoolError, DatabaseFault, OSError; then it may be called again.
         """
         if self._folder is None:
@@ -211,7 +212,7 @@ class SpoolFile:
         self._folder, self._database = folder, opened.database
         folder.watch()
         self._on_opened(opened)
-        return set(opened.ledger.due.waiting())
+        return opened.ledger.intakes()
 
     def _reopen(self, folder: SpoolFolder, kept: Batch) -> None:
         if folder.gone() is not None:

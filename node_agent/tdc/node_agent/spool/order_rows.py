@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from tdc.node_agent.spool.batch import OrderMark
+from tdc.node_agent.spool.rows import readable
 from tdc.node_agent.spool.values import Change, CopyState, Counted, Drop, Move, Retry
 
 KEEP_ORDERS = 1_000
@@ -47,7 +48,7 @@ def dead_mids(database: Statements, intake: str, reason: str = "") -> dict[str, 
     )
     found: dict[str, array[int]] = {}
     for mid, its_intake in rows:
-        found.setdefault(its_intake, array("q")).append(mid)
+        found.setdefault(readable(its_intake), array("q")).append(mid)
     return found
 
 

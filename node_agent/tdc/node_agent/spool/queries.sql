@@ -131,10 +131,12 @@ FROM json_each(?)
 -- name: read_intakes
 SELECT address, facts FROM intakes
 
--- Those in force were seen last, so they are among the newest.
+-- Those in force were seen last, all at the same time.
 -- name: forget_intakes
 DELETE FROM intakes
-WHERE address NOT IN (SELECT address FROM intakes ORDER BY seen_at DESC LIMIT ?)
+WHERE address NOT IN (
+      SELECT address FROM intakes ORDER BY seen_at DESC
+      LIMIT ? + (SELECT count(*) FROM intakes WHERE seen_at = (SELECT max(seen_at) FROM intakes)))
   AND NOT EXISTS (
       SELECT 1 FROM copies AS c
       WHERE c.state IN ('held', 'queued', 'dead') AND c.intake = intakes.address)

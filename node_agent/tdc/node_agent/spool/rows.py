@@ -132,6 +132,11 @@ def _time(value: object) -> float:
     return value if isinstance(value, float) and 0 <= value <= LATEST else 0.0
 
 
+def readable(value: object) -> str:
+    """What a damaged row has in the place of a text, as a text that can be shown."""
+    return storable(value if isinstance(value, str) else repr(value))
+
+
 def storable(text: str) -> str:
     """`text` as SQLite can store it: bytes that were not UTF-8 (surrogates) are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -350,6 +350,7 @@ class Spool:
             batch.held += copies
             batch.released += released
 
+        self.intakes.lost()
         self._writer.submit(add)
 
     def _rescued(self, warning: str) -> None:

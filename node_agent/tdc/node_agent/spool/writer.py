@@ -39,7 +39,7 @@ from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.group import Ask, CommitGroup, Result, resolve, set_done
 from tdc.node_agent.spool.health import NOT_OPEN
 from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
-from tdc.node_agent.spool.values import Copy, Counted, SpoolLocked, SpoolUnavailable
+from tdc.node_agent.spool.values import Copy, Counted, Move, SpoolLocked, SpoolUnavailable
 from tdc.shared.edge.clock import chance, monotonic
 
 LINGER = 0.001
@@ -102,13 +102,8 @@ class Writer:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._clock = clock
-        self._file = SpoolFile(
-            path,
-            clock,
-            self._in_loop(on_opened),
-            self._in_loop(on_lost),
-            self._in_loop(on_rescued),
-        )
+        opened, lost = self._in_loop(on_opened), self._in_loop(on_lost)
+        self._file = SpoolFile(path, clock, opened, lost, self._in_loop(on_rescued))
         self._intakes: set[str] = set()
         self._on_fault = self._in_loop(on_fault)
         self._queue: queue.SimpleQueue[CommitGroup | None] = queue.SimpleQueue()
@@ -210,6 +205,8 @@ class Writer:
         def written(counted: Counted, in_hand: Counted) -> None:
             self._loop.call_soon_threadsafe(mark.written, counted, in_hand)
 
+        if isinstance(mark.change, Move):
+            self._gathering.intakes.add(mark.change.to)
         self._gathering.batch.orders.append(replace(mark, written=written))
         # `written` ends it with a value before the group would.
         self._gathering.futures.append(done)  # type: ignore[arg-type]
