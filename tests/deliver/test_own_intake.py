@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tdc.node_agent import queue_work
+from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.clock import MachineClocks
 from tdc.node_agent.spool.spool import Spool
@@ -133,10 +134,13 @@ async def order(stage: DeliveryStage, number: str, to: str) -> QueueAnswer:
     )
 
 
+@pytest.mark.parametrize("scheduler_is_late", [False, True])
 async def test_a_move_takes_copies_at_hand_along_and_none_goes_to_the_old_host(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler_is_late: bool
 ) -> None:
     """The old host answers nothing to EHLO for a while: all copies are claimed and at hand."""
+    if scheduler_is_late:
+        monkeypatch.setattr(Delivery, "_give_back_recalled", lambda _: None)
     async with two_hosts(tmp_path) as (stage, other):
         stage.intake.faults = Faults(delays={"ehlo": 1.0})
         for _ in range(20):

@@ -77,6 +77,10 @@ def test_a_right_clock_counts_a_short_time_off_exactly(off: float, up: float, bo
     assert passed(before, after) == pytest.approx(min(off, LONGEST_STEP), abs=1e-3)
 
 
+def test_where_the_start_of_the_machine_has_no_name_the_wall_clock_decides() -> None:
+    assert passed(Reading("", 500.0, 1_000.0), Reading("", 9_500.0, 1_060.0)) == 60.0
+
+
 def test_a_machine_whose_clock_since_boot_went_back_was_restored_from_an_image() -> None:
     assert passed(Reading("a", 500.0, 1_000.0), Reading("a", 20.0, 1_060.0)) == 60.0
     assert passed(Reading("a", 500.0, 1_000.0), Reading("a", 20.0, 10.0)) == 0.0

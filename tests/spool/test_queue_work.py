@@ -476,3 +476,21 @@ async def test_a_dead_copy_whose_row_is_damaged_is_listed_retried_and_dropped(
     assert (spool.facts().dead, spool.facts().bytes, spool.backlogs()) == (0, 0, {})
     await swept(spool)
     await spool.close()
+
+
+async def test_copies_that_are_being_read_for_delivery_are_chosen_when_they_are(
+    folder: Path, clock: FakeClock
+) -> None:
+    spool = await Spool.open(folder, clocks=clock.machine)
+    for number in range(3):
+        await put(spool, b"%d" % number)
+    spool = await reopened(spool, folder, clock)
+    claiming = asyncio.ensure_future(claim_all(spool, clock))
+    await asyncio.sleep(0)
+    answer = await ordered(spool, MoveCopies(OLD_ONES, OTHER))
+    copies = await claiming
+    assert answer.copies == len(copies) == 3
+    assert not any(spool.may_send(copy) for copy in copies)
+    spool.unclaim([copy.mid for copy in copies])
+    assert [copy.intake for copy in await claim_all(spool, clock)] == [OTHER] * 3
+    await spool.close()

@@ -112,8 +112,8 @@ async def test_people_see_times_by_the_wall_clock_of_today(
 async def test_the_date_of_a_report_is_that_of_the_take_whatever_comes(
     folder: Path, clock: FakeClock
 ) -> None:
-    clock.wrong_by = -HOUR
     spool = await Spool.open(folder, clocks=clock.machine)
+    clock.wrong_by = -HOUR
     mid, taken = await put(spool), clock.wall()
     (first,) = await spool.claim(spool.now(), 1)
     await spool.defer(mid, next_at=spool.now() + 1, reason="later")
