@@ -16,6 +16,7 @@ from tdc.node_agent.spool import order_rows, orders
 from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.faults import DatabaseFault
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import Copy
 from tdc.shared.mail.envelope import Envelope
 from tdc.shared.sync.queue_work import (
     DropCopies,
@@ -493,4 +494,28 @@ async def test_copies_that_are_being_read_for_delivery_are_chosen_when_they_are(
     assert not any(spool.may_send(copy) for copy in copies)
     spool.unclaim([copy.mid for copy in copies])
     assert [copy.intake for copy in await claim_all(spool, clock)] == [OTHER] * 3
+    await spool.close()
+
+
+async def test_no_copy_is_claimed_while_a_part_of_an_order_is_not_written(
+    folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be read from the file as it was, and sent to the intake of before."""
+    monkeypatch.setattr(orders, "PART", 2)
+    spool = await Spool.open(folder, clocks=clock.machine)
+    for number in range(20):
+        await put(spool, b"%d" % number)
+    spool = await reopened(spool, folder, clock)
+    moving = asyncio.ensure_future(ordered(spool, MoveCopies(OLD_ONES, OTHER)))
+    claimed: list[Copy] = []
+    while OTHER not in spool.backlogs():
+        await asyncio.sleep(0)
+    assert not moving.done(), "memory leads, the file follows"
+    while not moving.done():
+        claimed += await claim_all(spool, clock)
+        await asyncio.sleep(0)
+    claimed += await claim_all(spool, clock)
+    assert moving.result().copies == 20
+    assert len(claimed) == 20
+    assert {copy.intake for copy in claimed} == {OTHER}
     await spool.close()
