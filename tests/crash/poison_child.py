@@ -14,10 +14,10 @@ from typing import Any
 from unittest import mock
 
 from tdc.node_agent.deliver import courier, prepare
-from tdc.node_agent.spool import database, rows
+from tdc.node_agent.spool import rows
 from tdc.node_agent.spool.values import Copy
 
-from tests.stage.delivery import staged
+from tests.stage.delivery import dead_letters, staged
 
 POISON = b"poison"
 
@@ -28,13 +28,13 @@ def die_by(content: bytes) -> None:
 
 
 def poison_reading() -> None:
-    checks = rows.is_same
+    checks = rows.CopyRow.is_same
 
-    def is_same(checksum: object, content: bytes, *facts: object) -> bool:
+    def is_same(row: rows.CopyRow, content: bytes) -> bool:
         die_by(content)
-        return checks(checksum, content, *facts)
+        return checks(row, content)
 
-    mock.patch.object(database, "is_same", is_same).start()
+    mock.patch.object(rows.CopyRow, "is_same", is_same).start()
 
 
 def poison_building() -> None:
@@ -50,7 +50,7 @@ def poison_building() -> None:
 async def main(folder: Path) -> None:
     async with staged(folder, delivery_max_connections=2) as stage:
         await stage.drained()
-        dead = await stage.spool.dead_letters()
+        dead = await dead_letters(stage.spool)
         print([(each.mid, each.reason) for each in dead], len(stage.intake.messages))
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import SpoolUnavailable
-from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
 
 ENVELOPE = Envelope("ann@example.com", ("bob@example.org",))
@@ -40,7 +39,7 @@ async def take(spool: Spool, number: int, count: int) -> None:
 
 async def deliver(spool: Spool) -> None:
     while True:
-        copies = await spool.claim(wall(), 10)
+        copies = await spool.claim(spool.now(), 10)
         if not copies:
             await asyncio.sleep(0.005)
         for copy in copies[::2]:
@@ -48,7 +47,7 @@ async def deliver(spool: Spool) -> None:
             await spool.delivered(copy.mid, reply="250 ok")
             say("gone", copy.mid)
         for copy in copies[1::2]:
-            await spool.defer(copy.mid, next_at=wall() + 3_600, reason="later")
+            await spool.defer(copy.mid, next_at=spool.now() + 3_600, reason="later")
 
 
 async def main(folder: Path, count: int, takers: int) -> None:

@@ -12,7 +12,15 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.shared.mail.envelope import Envelope
 
 from tests.fakes.smtp_faults import Faults
-from tests.stage.delivery import HOST, INTAKE, MESSAGE, QUICK, DeliveryStage, staged
+from tests.stage.delivery import (
+    HOST,
+    INTAKE,
+    MESSAGE,
+    QUICK,
+    DeliveryStage,
+    dead_letters,
+    staged,
+)
 
 LARGE = MESSAGE + (b"x" * 70 + b"\r\n") * 2_000
 NON_ASCII = "From: a@b.example\r\nSubject: caf\u00e9\r\n\r\nna\u00efve\r\n".encode()
@@ -218,7 +226,7 @@ async def test_of_a_poison_message_among_good_ones_only_it_dies(tmp_path: Path, 
             good += 1
             await asyncio.sleep(0.3)
             assert good < 60
-        [dead] = await stage.spool.dead_letters()
+        [dead] = await dead_letters(stage.spool)
         assert dead.mid == poison
         assert f"answered end of data with {reply}; 5 tries in " in dead.reason
         assert dead.attempts == evidence.DEAD_AFTER - 1
@@ -311,7 +319,7 @@ async def test_only_the_dead_are_revived(tmp_path: Path) -> None:
     assert [copy.mid for copy in await spool.claim(2**40, 2)] == [first, second]
     for mid in (first, second):
         await spool.dead(mid, reason="no")
-    await spool.revive([second, third, 99])
+    await spool.orders.revive([second, third, 99], INTAKE, "", "the intake was at fault")
     assert (spool.facts().dead, spool.facts().queued) == (1, 2)
     again = await spool.claim(2**40, 9)
     assert {copy.mid: copy.attempts for copy in again} == {second: 0, third: 0}

@@ -19,8 +19,9 @@ from tdc.node_agent.deliver.verify import (
     handshake_fault,
     verify_peer,
 )
+from tdc.shared.connector.intake import Intake
 
-from tests.stage.delivery import Authority, make_settings
+from tests.stage.delivery import INTAKE, Authority, make_settings
 
 MX = Candidate("mx1.intake.example", "192.0.2.1", 25)
 FOREIGN = Candidate("mx.hosting.example", "192.0.2.1", 25)
@@ -35,7 +36,9 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def policy(authority: Authority, **settings: object) -> TlsPolicy:
-    return TlsPolicy.of(make_settings(**settings), "intake.example", authority.ca_file)
+    return TlsPolicy.of(
+        Intake.of(INTAKE, make_settings(**settings)), "intake.example", authority.ca_file
+    )
 
 
 def handshake(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.node_agent import queue_work
 from tdc.node_agent.deliver.trouble import SessionFault, Trouble, judge
 from tdc.node_agent.ingest.take import WHAT_TO_CHECK
 from tdc.node_agent.log import background, lines
@@ -25,6 +26,7 @@ from tdc.node_agent.spool.health import Bounds
 from tdc.shared.connector.selection import NotDue, Rule
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import faults_of
+from tdc.shared.sync.queue_work import MoveCopies, Selection
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/log-lines.md").read_text("utf-8")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -42,6 +44,10 @@ NO_STARTTLS = judge(
 FULL = Bounds(max_messages=500_000, max_bytes=10**10).refusal(500_000, 0, 0, free=10**12)
 [NO_INTAKE] = faults_of({**default_values(), "enabled": True})
 IDS = MessageIds("<1@partner.example>", "4F1C2A")
+
+MOVED = queue_work.described(
+    MoveCopies(Selection("old@intake.example", waiting=True, dead=True), "new@intake.example")
+)
 
 # What docs/log-lines.md shows, by calling each method with what its callers pass.
 EXAMPLES: list[Callable[[TdcLog], None]] = [
@@ -65,6 +71,7 @@ EXAMPLES: list[Callable[[TdcLog], None]] = [
     lambda log: log.revived("intake.example", 2),
     lambda log: log.spool_unhealthy("disk I/O error (SQLITE_IOERR_FSYNC)"),
     lambda log: log.spool_healthy(),
+    lambda log: log.queue_work("ann", MOVED, 12, 345_678),
     lambda log: log.settings_applied(42, HASH),
     lambda log: log.settings_rejected(43, f"{NO_INTAKE.setting}: {NO_INTAKE.reason}"),
     lambda log: log.info("connected to manager manager.example.org:7443"),

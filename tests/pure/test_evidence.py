@@ -58,7 +58,7 @@ class Life:
             if not isinstance(settled.fate, Defer):
                 return
             self.copy = replace(self.copy, attempts=self.copy.attempts + 1)
-            self.clock += settled.fate.next_at - moment.wall
+            self.clock += settled.fate.next_at - moment.steady
             jumped = self.wall_jump
             for _ in range(self.others):
                 self.record.note_delivery(next(other), self.clock - 1)

@@ -44,7 +44,8 @@ def copy_of(content: bytes = MESSAGE, **envelope: object) -> Copy:
         intake="journal@intake.example",
         envelope=Envelope(**facts),  # type: ignore[arg-type]
         content=content,
-        taken_at=1_795_425_302.5,
+        taken_at=1_700_000_000.5,
+        dated=1_795_425_302.5,
     )
 
 

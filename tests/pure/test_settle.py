@@ -59,7 +59,7 @@ from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
 
-NOW = Moment(monotonic=100_000.0, wall=2e9)
+NOW = Moment(monotonic=100_000.0, steady=2e9)
 SETTINGS = replace(
     ConnectorSettings.defaults(),
     retry_initial=60,
@@ -173,11 +173,11 @@ def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
     assert type(fate) is expected
     assert fate.mid == copy.mid
     if isinstance(fate, Defer):
-        latest = NOW.wall + SETTINGS.retry_maximum
-        end = min(copy.taken_at, NOW.wall) + SETTINGS.retry_lifetime
-        end = max(end, NOW.wall + outcome.at_least)
-        assert fate.next_at >= NOW.wall + outcome.at_least
-        assert NOW.wall < fate.next_at <= (latest if over else min(end, latest))
+        latest = NOW.steady + SETTINGS.retry_maximum
+        end = min(copy.taken_at, NOW.steady) + SETTINGS.retry_lifetime
+        end = max(end, NOW.steady + outcome.at_least)
+        assert fate.next_at >= NOW.steady + outcome.at_least
+        assert NOW.steady < fate.next_at <= (latest if over else min(end, latest))
 
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)

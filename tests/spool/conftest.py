@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent.spool import writer
+from tdc.node_agent.spool.clock import MachineClocks
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +23,29 @@ def folder(tmp_path: Path) -> Path:
 
 
 class FakeClock:
+    """Time that passes (`now`), a wall clock that may be wrong (`wrong_by`), and reboots."""
+
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
+        self.wrong_by = 0.0
+        self.boot = "first"
+        self._booted_at = self.now - 1_000
 
     def __call__(self) -> float:
         return self.now
+
+    def wall(self) -> float:
+        return self.now + self.wrong_by
+
+    def reboot(self, seconds: float) -> None:
+        """Start the machine again, after being off for so long."""
+        self.now += seconds
+        self.boot += " again"
+        self._booted_at = self.now
+
+    @property
+    def machine(self) -> MachineClocks:
+        return MachineClocks(lambda: self.now - self._booted_at, self.wall, self.boot)
 
 
 @pytest.fixture

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent.spool import health
-from tdc.node_agent.spool.database import Batch, Database
+from tdc.node_agent.spool.batch import Batch
+from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import Copy, SpoolFull, SpoolLocked
 from tdc.shared.mail.envelope import Envelope
 
 from tests.spool.conftest import FakeClock
+from tests.stage.delivery import dead_letters
 
 INTAKE = "journal@intake.example"
 OTHER = "journal@other.example"
@@ -27,7 +29,7 @@ ENVELOPE = Envelope(
 
 @pytest.fixture
 async def spool(folder: Path, clock: FakeClock) -> AsyncIterator[Spool]:
-    opened = await Spool.open(folder, clock=clock)
+    opened = await Spool.open(folder, clocks=clock.machine)
     yield opened
     await opened.close()
 
@@ -47,7 +49,7 @@ async def test_a_copy_comes_out_as_it_went_in(spool: Spool, clock: FakeClock) ->
     assert spool.arrived.is_set()
     (copy,) = await claim_all(spool, clock)
     assert copy == Copy(
-        mid, f"{'000d0aff':0>32}", INTAKE, ENVELOPE, b"\0\r\n\xff" * 100, clock.now, 0
+        mid, f"{'000d0aff':0>32}", INTAKE, ENVELOPE, b"\0\r\n\xff" * 100, clock.now, 0, clock.now
     )
     await spool.delivered(mid, reply="250 ok", tls_version="TLSv1.3")
     assert await claim_all(spool, clock) == []
@@ -55,21 +57,21 @@ async def test_a_copy_comes_out_as_it_went_in(spool: Spool, clock: FakeClock) ->
 
 
 async def test_a_copy_comes_out_of_the_file_as_it_went_in(folder: Path, clock: FakeClock) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     mid = await put(spool, b"\0\r\n\xff" * 100)
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     (copy,) = await claim_all(spool, clock)
     assert (copy.mid, copy.envelope, copy.content) == (mid, ENVELOPE, b"\0\r\n\xff" * 100)
     await spool.close()
 
 
 async def test_copies_being_read_from_the_file_still_count(folder: Path, clock: FakeClock) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     for number in range(3):
         await put(spool, b"content %d" % number)
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     claiming = asyncio.ensure_future(claim_all(spool, clock))
     looks = 0
     while not claiming.done():
@@ -83,10 +85,10 @@ async def test_copies_being_read_from_the_file_still_count(folder: Path, clock: 
 
 
 async def test_a_claim_reads_no_more_than_it_may(folder: Path, clock: FakeClock) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     mids = [await put(spool, b"%04d" % number * 250) for number in range(6)]
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     first = await spool.claim(clock(), 100, max_bytes=2_500)
     assert [copy.mid for copy in first] == mids[:3]
     assert spool.facts().queued == 6
@@ -110,12 +112,12 @@ async def test_a_held_copy_is_not_delivered_before_its_release(
 
 
 async def test_a_discarded_copy_is_gone(folder: Path, clock: FakeClock) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     mid = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
     await spool.discard(mid)
     assert spool.facts().bytes == 0
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.facts().queued == 0
     await spool.close()
 
@@ -124,10 +126,10 @@ async def test_a_copy_that_was_held_when_the_agent_died_is_due(
     folder: Path, clock: FakeClock
 ) -> None:
     """The original may have been accepted: a copy twice is better than none."""
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     mid = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert [copy.mid for copy in await claim_all(spool, clock)] == [mid]
     await spool.close()
 
@@ -144,14 +146,14 @@ async def test_nobody_claims_a_copy_twice(spool: Spool, clock: FakeClock) -> Non
 async def test_a_deferred_copy_waits_and_counts_its_attempts(
     folder: Path, clock: FakeClock
 ) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     mid = await put(spool)
     await claim_all(spool, clock)
     await spool.defer(mid, next_at=clock.now + 60, reason="TLS Error \udcff\0")
     assert await claim_all(spool, clock) == []
     assert spool.next_due(clock()) == clock.now + 60
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert await claim_all(spool, clock) == []
     clock.now += 60
     (copy,) = await claim_all(spool, clock)
@@ -171,13 +173,13 @@ async def test_an_intake_on_hold_does_not_hold_the_others(spool: Spool, clock: F
 async def test_a_dead_copy_is_on_the_list_and_counts_against_the_bounds(
     folder: Path, clock: FakeClock
 ) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     mid = await put(spool, b"12345")
     await claim_all(spool, clock)
     await spool.dead(mid, reason="552 too large")
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
-    (letter,) = await spool.dead_letters()
+    spool = await Spool.open(folder, clocks=clock.machine)
+    (letter,) = await dead_letters(spool)
     assert (letter.mid, letter.size, letter.reason) == (mid, 5, "552 too large")
     assert (letter.sender, letter.recipients) == (ENVELOPE.sender, ENVELOPE.recipients)
     facts = spool.facts()
@@ -205,48 +207,10 @@ async def test_history_tells_what_happened(spool: Spool, clock: FakeClock) -> No
     assert await spool.history(mid + 1) == []
 
 
-async def test_a_clock_that_is_set_back_holds_up_no_copy(spool: Spool, clock: FakeClock) -> None:
-    put_off, waiting, claimed = [await put(spool, b"%d" % n) for n in range(3)]
-    copies = await spool.claim(clock(), 3)
-    await spool.defer(put_off, next_at=clock() + 60, reason="later")
-    spool.unclaim([waiting])
-    held = await spool.hold(ENVELOPE, b"x", INTAKE, "1")
-
-    clock.now -= 86_400 * 365
-    assert spool.next_due(clock()) == clock()
-    assert [copy.mid for copy in await claim_all(spool, clock)] == [waiting]
-    spool.unclaim([claimed])
-    spool.release(held)
-    assert [copy.mid for copy in await claim_all(spool, clock)] == [claimed, held]
-    due = spool.next_due(clock())
-    assert due is not None
-    assert 50 < due - clock() < 61, "what was put off still waits its time, and no longer"
-    assert len(copies) == 3
-
-    clock.now += 86_400 * 365
-    assert [copy.mid for copy in await claim_all(spool, clock)] == [put_off]
-
-
-async def test_a_time_written_by_a_wrong_clock_is_not_waited_for(
-    folder: Path, clock: FakeClock
-) -> None:
-    right = clock.now
-    clock.now += 86_400 * 365
-    spool = await Spool.open(folder, clock=clock)
-    mid = await put(spool)
-    await claim_all(spool, clock)
-    await spool.defer(mid, next_at=clock() + 60, reason="later")
-    await spool.close()
-    clock.now = right
-    spool = await Spool.open(folder, clock=clock)
-    assert [copy.mid for copy in await claim_all(spool, clock)] == [mid]
-    await spool.close()
-
-
 async def test_message_numbers_never_repeat(folder: Path, clock: FakeClock) -> None:
     numbers = []
     for _ in range(3):
-        spool = await Spool.open(folder, clock=clock)
+        spool = await Spool.open(folder, clocks=clock.machine)
         for _ in range(2):
             mid = await put(spool)
             await claim_all(spool, clock)
@@ -259,6 +223,7 @@ async def test_message_numbers_never_repeat(folder: Path, clock: FakeClock) -> N
     assert numbers == list(range(1, 10))
 
 
+@pytest.mark.proves("F38")
 async def test_a_full_spool_takes_nothing_more(spool: Spool, clock: FakeClock) -> None:
     spool.set_limits(max_messages=2, max_bytes=100)
     await put(spool, b"x" * 60)
@@ -272,6 +237,7 @@ async def test_a_full_spool_takes_nothing_more(spool: Spool, clock: FakeClock) -
     await put(spool, b"x" * 60)
 
 
+@pytest.mark.proves("P7")
 async def test_the_disk_is_not_filled_to_the_brim(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +252,7 @@ async def test_room_made_on_the_disk_is_noticed_though_nothing_is_written(
 ) -> None:
     free = 10 * 1024**2
     monkeypatch.setattr(SpoolFolder, "free_bytes", lambda _: free)
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     with pytest.raises(SpoolFull, match="10 MiB left"):
         await put(spool, b"x")
     free = 10 * 1024**3
@@ -303,7 +269,7 @@ async def test_many_holds_at_once_do_not_pass_the_bounds(spool: Spool) -> None:
 
 
 async def test_a_taker_that_goes_away_leaves_no_copy(folder: Path, clock: FakeClock) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     tasks = [asyncio.ensure_future(put(spool, b"y" * 5_000)) for _ in range(20)]
     await asyncio.sleep(0)
     for task in tasks:
@@ -311,7 +277,7 @@ async def test_a_taker_that_goes_away_leaves_no_copy(folder: Path, clock: FakeCl
     await asyncio.gather(*tasks, return_exceptions=True)
     assert (spool.facts().bytes, spool.facts().queued, spool.facts().held) == (0, 0, 0)
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.facts().queued == 0
     await spool.close()
 
@@ -337,11 +303,13 @@ async def test_facts_and_destinations(spool: Spool, clock: FakeClock) -> None:
     assert spool.facts().oldest == start + 10
 
 
+@pytest.mark.proves("F16")
 async def test_two_agents_cannot_open_one_spool(spool: Spool, folder: Path) -> None:
     with pytest.raises(SpoolLocked, match=f"pid {os.getpid()}"):
         await Spool.open(folder)
 
 
+@pytest.mark.proves("S17")
 async def test_the_files_are_private(spool: Spool, folder: Path) -> None:
     await put(spool)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -360,14 +328,14 @@ async def test_content_of_every_size_group_is_kept(spool: Spool, clock: FakeCloc
 async def test_large_content_is_kept_exactly_and_held_in_memory_once(
     folder: Path, clock: FakeClock
 ) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     sizes = (1024**2 - 1, 1024**2, 1024**2 + 1, 48 * 1024**2)
     contents = [os.urandom(1024) * (size // 1024) + b"x" * (size % 1024) for size in sizes]
     before = resident()
     await asyncio.gather(*(put(spool, content) for content in contents))
     held = resident() - before
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     copies = await claim_all(spool, clock)
     assert sorted(copy.content for copy in copies) == sorted(contents)
     assert spool.facts().dead == 0
@@ -399,11 +367,11 @@ async def test_holds_at_the_same_time_share_a_commit(
 async def test_marks_that_nobody_waits_for_are_written_at_the_close(
     folder: Path, clock: FakeClock
 ) -> None:
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     await asyncio.gather(*(put(spool) for _ in range(10)))
     for copy in await claim_all(spool, clock):
         spool.delivered(copy.mid, reply="250 ok")
     await spool.close()
-    spool = await Spool.open(folder, clock=clock)
+    spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.facts().queued == 0
     await spool.close()

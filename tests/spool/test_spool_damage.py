@@ -14,8 +14,9 @@ import pytest
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import SpoolUnavailable
-from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
+
+from tests.stage.delivery import dead_letters
 
 INTAKE = "journal@intake.example"
 ENVELOPE = Envelope("ann@example.com", ("bob@example.org",))
@@ -70,18 +71,21 @@ def change(folder: Path, statement: str, *values: object) -> None:
         "UPDATE copies SET state = 'qveued' WHERE mid = ?",
     ],
 )
+@pytest.mark.proves("F13")
 async def test_a_damaged_row_is_set_aside_and_the_others_flow(
     folder: Path, statement: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first, second, third = await spool_with(folder, 3)
     change(folder, statement, second)
     spool = await Spool.open(folder)
-    copies = await spool.claim(wall(), 10)
+    copies = await spool.claim(spool.now(), 10)
     assert [copy.mid for copy in copies] == [first, third]
     assert spool.facts().dead == 1
     assert spool.facts().queued == 2
-    (damaged,) = await spool.dead_letters()
+    (damaged,) = await dead_letters(spool)
     assert damaged.mid == second
+    assert sum(backlog.dead for backlog in spool.backlogs().values()) == 1
+    "".join(spool.backlogs()).encode()  # they go to the manager
     assert damaged.reason
     assert 0 <= spool.facts().bytes < 100_000, "what it says of its size is not believed"
     assert await put(spool, b"and new ones are taken") > third
@@ -99,9 +103,9 @@ async def test_damaged_pages_of_one_copy_do_not_stop_the_others(folder: Path) ->
     raw[at : at + 64] = b"\xff" * 64
     path.write_bytes(raw)
     spool = await Spool.open(folder)
-    copies = await spool.claim(wall(), 100)
+    copies = await spool.claim(spool.now(), 100)
     assert len(copies) == 39
-    assert [damaged.mid for damaged in await spool.dead_letters()] == [mids[20]]
+    assert [damaged.mid for damaged in await dead_letters(spool)] == [mids[20]]
     await spool.close()
 
 
@@ -120,7 +124,7 @@ async def test_a_damaged_index_entry_does_not_refuse_marks_for_good(folder: Path
     await spool_with(folder, 40)
     damage_index(folder, 7, b"queued")
     spool = await Spool.open(folder)
-    copies = await spool.claim(wall(), 100)
+    copies = await spool.claim(spool.now(), 100)
     assert len(copies) == 40
     async with asyncio.timeout(8):
         for copy in copies:
@@ -139,7 +143,7 @@ async def test_a_damaged_index_entry_of_a_held_copy_loses_no_copy_at_open(folder
     change(folder, "UPDATE copies SET state = 'held'")
     damage_index(folder, 2, b"held")
     spool = await Spool.open(folder)
-    assert len(await spool.claim(wall(), 10)) == 3
+    assert len(await spool.claim(spool.now(), 10)) == 3
     assert spool.facts().warning is None
     assert not list(folder.glob("spool.damaged-*"))
     await spool.close()
@@ -174,7 +178,7 @@ async def test_damage_met_while_running_is_left_behind_without_a_restart(folder:
     raw[first * 8_192 : (last + 1) * 8_192] = bytes((last + 1 - first) * 8_192)
     path.write_bytes(raw)
 
-    before = await spool.claim(wall(), 100)
+    before = await spool.claim(spool.now(), 100)
     held = await spool.hold(ENVELOPE, b"its original is not answered yet", INTAKE, "1" * 32)
     fresh = await put(spool, b"released, and still in memory")
     for copy in before[:-1]:
@@ -190,24 +194,25 @@ async def test_damage_met_while_running_is_left_behind_without_a_restart(folder:
     spool.release(held)
     new = await put(spool, b"taken from now on")
     facts = spool.facts()
-    copies = {copy.mid: copy for copy in await spool.claim(wall(), 100)}
+    copies = {copy.mid: copy for copy in await spool.claim(spool.now(), 100)}
     assert copies.keys() == {held, fresh, new}
     assert facts.queued == 4
     assert spool.facts().dead == 1
-    await spool.defer(held, next_at=wall(), reason="read it from the new file")
-    [again] = await spool.claim(wall(), 10)
+    await spool.defer(held, next_at=spool.now(), reason="read it from the new file")
+    [again] = await spool.claim(spool.now(), 10)
     assert again.content == copies[held].content
     assert again.attempts == 1
     await spool.delivered(held, reply="250 ok")
     await spool.close()
 
     spool = await Spool.open(folder)
-    assert {copy.mid for copy in await spool.claim(wall(), 100)} == {fresh, new}
+    assert {copy.mid for copy in await spool.claim(spool.now(), 100)} == {fresh, new}
     assert spool.facts().warning is None
     await spool.close()
 
 
 @pytest.mark.parametrize("raw", [b"no database at all" * 1_000, b"\0" * 16_384])
+@pytest.mark.proves("F13")
 async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
     folder: Path, raw: bytes
 ) -> None:
@@ -297,12 +302,13 @@ def disk_limit() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("disk_limit")
+@pytest.mark.proves("F8", "F9", "P19")
 async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_heals(
     folder: Path,
 ) -> None:
     spool = await Spool.open(folder)
     mids = [await put(spool, b"x" * 10_000) for _ in range(8)]
-    (claimed, *others) = await spool.claim(wall(), 4)
+    (claimed, *others) = await spool.claim(spool.now(), 4)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     used = (folder / "spool.db-wal").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (used, hard))
@@ -310,10 +316,10 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
     with pytest.raises(SpoolUnavailable):
         await put(spool, b"y" * 10_000)
     assert spool.facts().unhealthy
-    assert await spool.claim(wall(), 10) == [], "what can't be marked must not be sent"
+    assert await spool.claim(spool.now(), 10) == [], "what can't be marked must not be sent"
     async with asyncio.timeout(3):  # the mark is kept, its caller is not held up
         await spool.delivered(claimed.mid, reply="250 ok")
-        await spool.defer(others[0].mid, next_at=wall(), reason="later")
+        await spool.defer(others[0].mid, next_at=spool.now(), reason="later")
     with pytest.raises(SpoolUnavailable):
         await spool.hold(ENVELOPE, b"z", INTAKE, "1")
 
@@ -326,18 +332,19 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
     await spool.close()
 
     spool = await Spool.open(folder)
-    found = {copy.mid: copy.attempts for copy in await spool.claim(wall(), 100)}
+    found = {copy.mid: copy.attempts for copy in await spool.claim(spool.now(), 100)}
     assert set(found) == {*mids, new} - {claimed.mid}
     assert found[others[0].mid] == 1
     await spool.close()
 
 
 @pytest.mark.usefixtures("disk_limit")
+@pytest.mark.proves("F10")
 async def test_marks_that_were_kept_are_written_at_the_end_at_the_latest(folder: Path) -> None:
     spool = await Spool.open(folder)
     first = await put(spool, b"x" * 10_000)
     second = await put(spool, b"x" * 10_000)
-    await spool.claim(wall(), 1)
+    await spool.claim(spool.now(), 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     used = (folder / "spool.db-wal").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (used, hard))
@@ -346,7 +353,7 @@ async def test_marks_that_were_kept_are_written_at_the_end_at_the_latest(folder:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     await spool.close()
     spool = await Spool.open(folder)
-    assert [copy.mid for copy in await spool.claim(wall(), 10)] == [second]
+    assert [copy.mid for copy in await spool.claim(spool.now(), 10)] == [second]
     await spool.close()
 
 
@@ -355,4 +362,4 @@ async def test_a_closed_spool_takes_nothing(folder: Path) -> None:
     await spool.close()
     with pytest.raises(SpoolUnavailable):
         await spool.hold(ENVELOPE, b"x", INTAKE, "1")
-    assert await spool.claim(wall(), 1) == []
+    assert await spool.claim(spool.now(), 1) == []

@@ -20,10 +20,14 @@ from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.spool.clock import MachineClocks
 from tdc.node_agent.spool.spool import Spool
+from tdc.node_agent.spool.values import DeadLetter
+from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.tasks import running
 from tdc.shared.mail.envelope import Envelope
+from tdc.shared.sync.queue_work import Selection
 
 from tests.fakes.dns import DnsServer
 from tests.fakes.smtp_faults import Faults
@@ -80,9 +84,14 @@ class DeliveryStage:
     settings: ConnectorSettings
     log: io.StringIO
 
-    async def queue(self, content: bytes = MESSAGE, **envelope: Any) -> int:
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "settings":  # as the agent does when settings come in force
+            self.spool.intakes.set_in_force(intakes_in_force(self.settings))
+
+    async def queue(self, content: bytes = MESSAGE, intake: str = INTAKE, **envelope: Any) -> int:
         given = Envelope("sender@out.example", ("user@example.com",), **envelope)
-        mid = await self.spool.hold(given, content, INTAKE, new_report_id())
+        mid = await self.spool.hold(given, content, intake, new_report_id())
         self.spool.release(mid)
         return mid
 
@@ -114,6 +123,10 @@ class DeliveryStage:
         ]
 
 
+async def dead_letters(spool: Spool) -> list[DeadLetter]:
+    return await spool.orders.dead_letters(Selection(), 1_000, lambda _: "")
+
+
 def make_settings(**changes: Any) -> ConnectorSettings:
     values: dict[str, Any] = {"enabled": True, "intake_address": INTAKE, **changes}
     return replace(ConnectorSettings.defaults(), **values)
@@ -127,6 +140,7 @@ async def staged(
     options: dict[str, Any] | None = None,
     intake: dict[str, Any] | None = None,
     run: bool = True,
+    clocks: MachineClocks | None = None,
     **settings: Any,
 ) -> AsyncIterator[DeliveryStage]:
     """Set up a spool, an intake behind mx1.intake.example, a DNS, and run delivery."""
@@ -141,7 +155,7 @@ async def staged(
     }
     given = {"certificate": authority.issue(HOST), "faults": faults, **(intake or {})}
     async with SmtpSink(**given) as sink, DnsServer(zone) as dns:
-        spool = await Spool.open(folder / "spool", log=log)
+        spool = await Spool.open(folder / "spool", log=log, clocks=clocks)
         counters = Counters()
         delivery_options = DeliveryOptions(
             helo_name="mx1.example",

@@ -32,6 +32,7 @@ from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.report_changes import report_changes
 from tdc.node_agent.sync.stream import Managers, SettingsStream
 from tdc.node_agent.version import VERSION
+from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.edge.tasks import running
 from tdc.v1 import agents_pb2
 
@@ -83,7 +84,7 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         await stack.enter_async_context(running(stream.run(), name="settings stream"))
         await stack.enter_async_context(running(health, name="health"))
         await stack.enter_async_context(running(delivery.run(), name="delivery"))
-        in_force.on_change(lambda _: delivery.kick())
+        in_force.on_change(lambda _: delivery.settings_changed())
 
         taker = Taker(spool, in_force.current, counters, log, reporter)
         filter_options = options.ingest.filter_options(machine)
@@ -111,4 +112,5 @@ async def _spool(
     spool = await Spool.open(options.spool_folder, log=log)
     stack.push_async_callback(spool.close)
     in_force.on_change(lambda new: spool.set_limits(new.spool_max_messages, new.spool_max_bytes))
+    in_force.on_change(lambda new: spool.intakes.set_in_force(intakes_in_force(new)))
     return spool

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tdc.node_agent.deliver.assign import LaneState, takes_another
 from tdc.node_agent.deliver.connection import Connection, Failed
 from tdc.node_agent.deliver.destination import DestinationState
-from tdc.node_agent.deliver.effects import Effect, SendAgain
+from tdc.node_agent.deliver.effects import BackToQueue, Effect, MarkDelivered, SendAgain
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
 from tdc.node_agent.deliver.parts import Parts
 from tdc.node_agent.deliver.perform import Mark
@@ -43,7 +43,7 @@ from tdc.node_agent.deliver.trouble import (
 from tdc.node_agent.deliver.verify import TlsPolicy
 from tdc.node_agent.smtp.dialogue import Finished, Outgoing, Stage
 from tdc.node_agent.spool.values import Copy
-from tdc.shared.edge.clock import chance, monotonic, wall
+from tdc.shared.edge.clock import chance, monotonic
 
 UNRECORDED = 4
 """Outcomes of a connection that may wait for the spool while it goes on: what a crash repeats
@@ -120,18 +120,18 @@ class Courier:
     async def _open(self) -> bool:
         """Connect to the first host that works; False if none does, which is then settled."""
         parts, destination = self._parts, self.destination
-        settings, options = parts.settings(), parts.options
+        intake, options = parts.spool.intakes.find(destination.intake), parts.options
         try:
             self._candidates = await parts.resolver.find(
                 destination.domain,
-                settings.smtp_route,
+                intake.route,
                 options.mx_port,
                 allow_local=options.allow_private_targets,
             )
         except NoRoute as error:
             self._settle_unopened(None, no_route(error.reason, error.check))
             return False
-        policy = TlsPolicy.of(settings, destination.domain, options.ca_file)
+        policy = TlsPolicy.of(intake, destination.domain, options.ca_file)
         hosts = deque(destination.ordered(self._candidates, monotonic()))
         sessions = 0
         while hosts:
@@ -171,7 +171,7 @@ class Courier:
                 destination.standing(stopping=self._stopping),
                 self._parts.working(destination) - self.works,
                 self._parts.settings(),
-                _now(),
+                self._now(),
             )
         )
 
@@ -248,6 +248,9 @@ class Courier:
     def _job(self, copy: Copy) -> _Job | None:
         """Make the report; what this intake can't have is settled here."""
         destination, parts, connection = self.destination, self._parts, self._connection
+        if not self._may_send(copy):
+            self._return_recalled(copy)
+            return None
         try:
             with parts.spool.building(copy.mid):
                 means = destination.means(copy.mid, connection.candidate, monotonic())
@@ -261,6 +264,14 @@ class Courier:
             return None
         destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
+
+    def _may_send(self, copy: Copy) -> bool:
+        return self._parts.spool.may_send(copy)
+
+    def _return_recalled(self, copy: Copy) -> None:
+        """Give back a copy that an operator moved or dropped."""
+        self.in_hand.remove(copy)
+        self._parts.spool.unclaim([copy.mid])
 
     async def _send(self, job: _Job, *, was_idle: bool) -> _Job | None:
         """Send one report, settle it, and return the one that was announced after it."""
@@ -319,7 +330,9 @@ class Courier:
     def _settle(self, attempt: EndedAttempt, outcome: Outcome) -> None:
         destination = self.destination
         standing = destination.standing(attempt.copy.mid, stopping=self._stopping)
-        settlement = settle(attempt, outcome, standing, self._parts.settings(), _now())
+        settlement = settle(attempt, outcome, standing, self._parts.settings(), self._now())
+        if not isinstance(settlement.fate, MarkDelivered) and not self._may_send(attempt.copy):
+            settlement = settlement._replace(fate=BackToQueue(attempt.copy.mid))
         self._leaving = self._leaving or settlement.leaves
         stays = isinstance(settlement.fate, SendAgain)
         if not stays:
@@ -364,6 +377,5 @@ class Courier:
         self.destination.lanes.pop(self.number, None)
         self._parts.wake()
 
-
-def _now() -> Moment:
-    return Moment(monotonic(), wall(), chance(), chance())
+    def _now(self) -> Moment:
+        return Moment(monotonic(), self._parts.spool.now(), chance(), chance())

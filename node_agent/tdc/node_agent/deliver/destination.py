@@ -20,6 +20,7 @@ from tdc.node_agent.deliver.record import Record
 from tdc.node_agent.deliver.settle import Standing
 from tdc.node_agent.smtp.dialogue import Extension
 from tdc.node_agent.spool.values import Copy
+from tdc.shared.connector.intake import Intake
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.address import domain_of
 
@@ -38,6 +39,7 @@ class DestinationState:
     def __init__(self, intake: str) -> None:
         self.intake = intake
         self.domain = domain_of(intake)
+        self.facts: Intake | None = None  # as they were when the scheduler last looked
         self.ready: deque[Copy] = deque()
         self.lanes: dict[int, Lane] = {}
         self.hold: Hold | None = None

@@ -36,7 +36,7 @@ class MarkDelivered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Count an attempt; due again at `next_at`, Unix seconds."""
+    """Count an attempt; due again at `next_at`, by the spool's own time."""
 
     mid: int
     next_at: float

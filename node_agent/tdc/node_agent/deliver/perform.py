@@ -52,6 +52,9 @@ from tdc.shared.edge.clock import monotonic
 Mark = asyncio.Future[None]
 """An outcome on its way to the disk."""
 
+FAULT_OF_INTAKE = "it died while the intake refused everything"
+"""Stands in the history of a copy that is queued again by itself."""
+
 
 class Performer:
     """Acts on the spool, the counters, the log and destinations.
@@ -121,7 +124,7 @@ class Performer:
             case UndoRun():
                 died_in_it = destination.record.undo_run()
                 if died_in_it:
-                    self._write(self._revive(died_in_it, destination.domain))
+                    self._write(self._revive(died_in_it, destination))
 
     def _change(
         self,
@@ -200,13 +203,13 @@ class Performer:
         if count:
             self._log.refusing(destination.domain, count, check)
 
-    async def _revive(self, mids: list[int], domain: str) -> None:
+    async def _revive(self, mids: list[int], destination: DestinationState) -> None:
         try:
-            await self._spool.revive(mids)
+            await self._spool.orders.revive(mids, destination.intake, "", FAULT_OF_INTAKE)
         except SpoolUnavailable as error:  # they stay where an operator finds them
             self._log.error(f"{len(mids)} dead copies could not be queued again: {error}")
         else:
-            self._log.revived(domain, len(mids))
+            self._log.revived(destination.domain, len(mids))
 
     def _give_back_waiting(
         self, destination: DestinationState, reason: str, check: str, wait: float

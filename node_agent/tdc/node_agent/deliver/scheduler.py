@@ -66,7 +66,7 @@ STOP_WITHIN = 5.0
 
 _LONGEST_SLEEP = 30.0
 _LOOK_EVERY = 0.5
-_RELEVANT = ("smtp_route", "tls_minimum_version", "tls_verification", "tls_names", "tls_pins")
+_IN_EACH_REPORT = ("report_from", "report_envelope_sender")
 
 
 class Delivery:
@@ -95,7 +95,8 @@ class Delivery:
         self._group: asyncio.TaskGroup | None = None
         self._stopping = False
         self._kicked = False
-        self._relevant: tuple[object, ...] | None = None
+        self._recalls = 0
+        self._in_each_report: tuple[object, ...] | None = None
         self._dcid = 0
 
     async def run(self) -> None:
@@ -123,8 +124,12 @@ class Delivery:
                 intake: one for intake, one in self._destinations.items() if not one.lanes
             }
 
+    def settings_changed(self) -> None:
+        """Look at the settings; intakes that they change start over."""
+        self._wake.set()
+
     def kick(self) -> None:
-        """Settings changed, or an operator asks: look again at once, probe what is on hold."""
+        """An operator asks: look again at once, probe what is on hold."""
         self._kicked = True
         self._wake.set()
 
@@ -154,6 +159,7 @@ class Delivery:
             self._notice_changes(settings, now)
             if self._spool.facts().unhealthy is not None:
                 self._give_back_ready()  # what is sent now could not be marked as sent
+            self._give_back_recalled()
             await self._claim(now)
             await self._log_newcomers(now)
             for destination in list(self._destinations.values()):
@@ -168,17 +174,22 @@ class Delivery:
             await asyncio.sleep(ARRIVALS_EVERY)
 
     def _notice_changes(self, settings: ConnectorSettings, now: float) -> None:
-        relevant = tuple(getattr(settings, name) for name in _RELEVANT)
-        changed = self._relevant is not None and relevant != self._relevant
-        self._relevant = relevant
-        if not changed and not self._kicked:
-            return
-        self._kicked = False
-        self._resolver.forget()
-        for destination in self._destinations.values():
+        """Have those start over whom a change may help: all, if it is in each report."""
+        reported = tuple(getattr(settings, name) for name in _IN_EACH_REPORT)
+        everybody = self._kicked or self._in_each_report not in (None, reported)
+        self._in_each_report, self._kicked = reported, False
+        changed = [one for one in self._destinations.values() if self._took_other_facts(one)]
+        if everybody or changed:
+            self._resolver.forget()
+        for destination in self._destinations.values() if everybody else changed:
             destination.start_over(now)
-            if changed:
-                destination.replace_connections()
+        for destination in changed:
+            destination.replace_connections()
+
+    def _took_other_facts(self, destination: DestinationState) -> bool:
+        """Look up the intake; says whether its facts are other ones than before."""
+        before, destination.facts = destination.facts, self._spool.intakes.find(destination.intake)
+        return before is not None and destination.facts != before
 
     async def _claim(self, now: float) -> None:
         at_hand = self.bytes_at_hand()
@@ -187,7 +198,7 @@ class Delivery:
         if room <= 0:  # one more, and only for a destination that would else stand still
             full |= {intake for intake, size in at_hand.items() if size}
         copies = await self._spool.claim(
-            wall(),
+            self._spool.now(),
             READY_AT_HAND if room > 0 else 1,
             max_bytes=max(room, 1),
             exclude_intakes=frozenset(full),
@@ -195,7 +206,8 @@ class Delivery:
         for copy in copies:
             intake = copy.intake
             if intake not in self._destinations:
-                self._destinations[intake] = DestinationState(intake)
+                self._destinations[intake] = one = DestinationState(intake)
+                one.facts = self._spool.intakes.find(intake)
             self._destinations[intake].ready.append(copy)
 
     async def _log_newcomers(self, now: float) -> None:
@@ -207,7 +219,7 @@ class Delivery:
             one.look_after = now + _LOOK_EVERY
             others = frozenset(self._destinations) - {one.intake}
             copies = await self._spool.claim(
-                wall(), LOGGED_AT_MOST, max_bytes=BYTES_TO_LOG, exclude_intakes=others
+                self._spool.now(), LOGGED_AT_MOST, max_bytes=BYTES_TO_LOG, exclude_intakes=others
             )
             self._spool.unclaim([copy.mid for copy in copies])
             hold = one.hold
@@ -262,10 +274,10 @@ class Delivery:
                 until = min(until, one.look_after)
             if change is not None and (one.lanes or one.ready or one.hold):
                 until = min(until, change)
-        today = wall()
-        due = self._spool.next_due(today, exclude_intakes=frozenset(full))
+        spool_now = self._spool.now()
+        due = self._spool.next_due(spool_now, exclude_intakes=frozenset(full))
         if due is not None:
-            until = min(until, now + due - today)
+            until = min(until, now + due - spool_now)
         # A tenth of a second at least where a time has come but nothing could be done about it
         # (the spool can't be read, a probe is under way): time alone must never spin the loop.
         with contextlib.suppress(TimeoutError):
@@ -304,6 +316,17 @@ class Delivery:
             if destination.ready:
                 self._spool.unclaim([copy.mid for copy in destination.ready])
                 destination.ready.clear()
+
+    def _give_back_recalled(self) -> None:
+        """Give back copies at hand that an operator moved or dropped."""
+        if self._recalls == self._spool.recalls:
+            return
+        self._recalls = self._spool.recalls
+        for destination in self._destinations.values():
+            gone = [copy for copy in destination.ready if not self._spool.may_send(copy)]
+            for copy in gone:
+                destination.ready.remove(copy)
+            self._spool.unclaim([copy.mid for copy in gone])
 
 
 def _wants_copies(one: DestinationState, now: float) -> bool:

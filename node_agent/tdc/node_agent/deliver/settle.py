@@ -130,10 +130,10 @@ class EndedAttempt(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Now, by both clocks, and chance in [0, 1) for the hold's wait and for the copy's."""
+    """Now, by the monotonic clock and by the spool's; chance in [0, 1), for a hold and a copy."""
 
     monotonic: float
-    wall: float
+    steady: float
     hold_jitter: float = 0.5
     copy_jitter: float = 0.5
 
@@ -294,7 +294,7 @@ def _fate(
     attempt: EndedAttempt, outcome: Outcome, settings: ConnectorSettings, moment: Moment
 ) -> Defer | MarkDead | BackToQueue:
     copy, retry = attempt.copy, RetrySettings.of(settings)
-    age = moment.wall - copy.taken_at
+    age = moment.steady - copy.lives_from
     if outcome.verdict is Verdict.HOLD and not outcome.suspect:
         return BackToQueue(copy.mid)
     over = is_over(age, retry)
@@ -302,7 +302,7 @@ def _fate(
     if dies and is_proven(attempt.failures, moment.monotonic):
         return MarkDead(copy.mid, _last_words(attempt, outcome, retry, moment))
     wait = max(outcome.at_least, next_wait(age, copy.attempts, retry, moment.copy_jitter))
-    return Defer(copy.mid, moment.wall + wait, _text(outcome))
+    return Defer(copy.mid, moment.steady + wait, _text(outcome))
 
 
 def _last_words(
@@ -320,7 +320,7 @@ def _last_words(
 def _next_try(fate: Fate, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
     if not isinstance(fate, Defer):
         return ()
-    check = f"{outcome.check}; next try in {fate.next_at - moment.wall:.0f} s"
+    check = f"{outcome.check}; next try in {fate.next_at - moment.steady:.0f} s"
     return (LogFailed(fate.mid, outcome.reason, check),)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.tls import intake_context
-from tdc.shared.connector.settings import ConnectorSettings
+from tdc.shared.connector.intake import Intake
 
 # X509_V_ERR_*, as OpenSSL numbers them.
 _CHAIN_FAULTS = {
@@ -43,14 +43,14 @@ class TlsPolicy:
     ca_file: Path | None
 
     @classmethod
-    def of(cls, settings: ConnectorSettings, domain: str, ca_file: Path | None) -> TlsPolicy:
-        """Take them out of the settings in force."""
-        pinned = settings.tls_verification == "pinned"
+    def of(cls, intake: Intake, domain: str, ca_file: Path | None) -> TlsPolicy:
+        """Take them out of the intake's facts."""
+        pinned = intake.tls_verification == "pinned"
         return cls(
             domain=domain,
-            minimum_version=settings.tls_minimum_version,
-            pins=frozenset(settings.tls_pins) if pinned else None,
-            names=settings.tls_names,
+            minimum_version=intake.tls_minimum_version,
+            pins=frozenset(intake.tls_pins) if pinned else None,
+            names=intake.tls_names,
             ca_file=ca_file,
         )
 

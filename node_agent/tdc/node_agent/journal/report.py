@@ -207,7 +207,7 @@ def _outer_headers(
         f"To: {_same_for_many(copy.intake)}",
         f"Subject: {_outer_subject(facts)}",
         f"Message-ID: <{copy.report_id}@{_same_for_many(reporter.machine)}>",
-        f"Date: {_date(int(copy.taken_at))}",
+        f"Date: {_date(int(copy.dated))}",
         # Readers look for exactly this spelling at the start of a line, with nothing after it.
         "X-MS-Journal-Report:",
         f"X-MS-Exchange-Parent-Message-Id: {parent}",

@@ -215,6 +215,12 @@ class TdcLog:
         """The spool is writable again."""
         self._write(logging.WARNING, "spool-healthy", "Spool is writable again.")
 
+    def queue_work(self, operator: str, what: str, copies: int, size: int) -> None:
+        """An operator changed copies in the queue; `what` says how."""
+        text = f"Operator {escape(operator)} {escape(what)}: {copies} copies, {size} bytes."
+        facts = {"operator": operator, "what": what, "copies": copies, "bytes": size}
+        self._write(logging.WARNING, "queue-work", text, **facts)
+
     def settings_applied(self, revision: int, content_hash: str) -> None:
         """New effective settings are in force."""
         text = f"Settings of revision {revision} applied ({escape(content_hash)[:12]})."

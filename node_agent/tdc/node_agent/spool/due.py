@@ -8,6 +8,7 @@ means that an intake on hold costs nothing to skip, however many copies wait for
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Container, Iterable, Mapping
 
 _MID_BITS = 44
@@ -22,7 +23,7 @@ class DueQueue:
         self._heaps: dict[str, list[int]] = {}
 
     def push(self, intake: str, mid: int, next_at: float) -> None:
-        """Add a copy that is due at `next_at` (Unix seconds)."""
+        """Add a copy that is due at `next_at` (steady seconds)."""
         heapq.heappush(self._heaps.setdefault(intake, []), _pack(mid, next_at))
 
     def fill(self, waiting: Iterable[tuple[str, int, float]]) -> None:
@@ -60,12 +61,31 @@ class DueQueue:
         )
         return None if first is None else (first >> _MID_BITS) / _TICKS
 
-    def bring_forward(self, seconds: float) -> None:
-        """Make each copy due this much sooner: the clock by which they wait was set back."""
-        earlier = int(seconds * _TICKS) << _MID_BITS
-        for heap in self._heaps.values():
-            heap[:] = [max(packed - earlier, packed & _MID_MASK) for packed in heap]
+    def find(self, intake: str, mids: Container[int] | None) -> dict[str, array[int]]:
+        """Intake -> copies that wait for it; of one intake or of all, these MIDs or all."""
+        found: dict[str, array[int]] = {}
+        for name in [intake] if intake else self._heaps:
+            numbers = (packed & _MID_MASK for packed in self._heaps.get(name, ()))
+            chosen = array("q", numbers if mids is None else (n for n in numbers if n in mids))
+            if chosen:
+                found[name] = chosen
+        return found
+
+    def remove(self, found: Mapping[str, array[int]]) -> None:
+        """Remove what `find` returned."""
+        for intake, mids in found.items():
+            heap = self._heaps[intake]
+            gone = set(mids) if len(mids) < len(heap) else None
+            heap[:] = [p for p in heap if p & _MID_MASK not in gone] if gone is not None else []
             heapq.heapify(heap)
+
+    def add(self, intake: str, mids: Iterable[int], next_at: float) -> None:
+        """Add many copies that are due at `next_at`."""
+        if heap := self._heaps.setdefault(intake, []):
+            heap.extend(_pack(mid, next_at) for mid in mids)
+            heapq.heapify(heap)
+        else:
+            heap.extend(sorted(_pack(mid, next_at) for mid in mids))
 
     def keep(self, mids: Container[int]) -> None:
         """Drop all copies but these."""

@@ -16,25 +16,44 @@ DATABASE = "spool.db"
 LOCK = "spool.lock"
 MIDS = "spool.mids"
 SUSPECTS = "spool.suspects"
+RESCUED = "spool.rescued"
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 MIDS_PER_RESERVE = 100_000
 
 
 class SpoolFolder:
     """An existing folder whose lock we hold until `close`."""
 
+    warning: str | None = None
+    """What an operator should change about the folder."""
+
     def __init__(self, path: Path, lock: int, reserved: int) -> None:
         self._path = path
         self._lock = lock
         self._reserved = reserved
+        self._watched: dict[Path, tuple[int, int]] = {}
         self.suspects = Suspects.at(path / SUSPECTS)
+        mode = path.stat().st_mode
+        if mode & _WRITABLE_BY_OTHERS:
+            self.warning = (
+                f"other users can change the spool folder {path} (its mode is "
+                f"{stat.S_IMODE(mode):o}): run chmod 700 {path}"
+            )
 
     @classmethod
     def locked(cls, path: Path) -> Self:
-        """Make the folder if it is missing, and lock it; raises SpoolLocked, SpoolError."""
+        """Make the folder if it is missing, and lock it; raises SpoolLocked, SpoolError.
+
+        A folder that is there, or a link to one, keeps its mode: it may be somebody else's.
+        """
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.chmod(0o700)
-            _sync_folder(path.parent)
+            if not path.is_dir():
+                _make(path)
+            elif _is_foreign(path):
+                raise SpoolError(
+                    f"can't use the spool folder {path}: it holds files of others and no spool; "
+                    "give the spool a folder of its own"
+                )
             lock = _lock(path / LOCK)
         except OSError as error:
             raise SpoolError(
@@ -57,7 +76,9 @@ class SpoolFolder:
 
         Raises SpoolError if something that is not a regular file has its name.
         """
-        path = self._path / DATABASE
+        path, log = self._database, Path(f"{self._database}-wal")
+        if log.is_symlink() or (log.exists() and not log.is_file()):
+            raise SpoolError(f"{log} is not a regular file; move it away")
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             file = os.open(path, flags, 0o600)
@@ -66,10 +87,55 @@ class SpoolFolder:
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise SpoolError(f"{path} is not a regular file; move it away")
+            os.fchmod(file, 0o600)  # whatever the umask
         finally:
             os.close(file)
         _sync_folder(self._path)
         return path
+
+    # A file that is removed while it is open
+
+    @property
+    def _database(self) -> Path:
+        return self._path / DATABASE
+
+    def watch(self) -> None:
+        """Remember which files are in use now."""
+        ours = (self._database, Path(f"{self._database}-wal"), self._path / LOCK)
+        self._watched = {path: found for path in ours if (found := _identity(path)) is not None}
+
+    def gone(self) -> str | None:
+        """The name of a file in use that was removed or replaced since `watch`, or None."""
+        changed = (path for path, was in self._watched.items() if _identity(path) != was)
+        return next((path.name for path in changed), None)
+
+    def renew(self) -> Path:
+        """Make folder and lock again where they are gone; returns a path for a copy of the file.
+
+        Raises SpoolLocked, OSError.
+        """
+        if not self._path.is_dir():
+            _make(self._path)
+        if _identity(self._path / LOCK) != self._watched.get(self._path / LOCK):
+            lock = _lock(self._path / LOCK)
+            os.close(self._lock)
+            self._lock = lock
+        self._reserved = 0  # its file may be gone as well
+        fresh = self._path / RESCUED
+        for each in (fresh, Path(f"{fresh}-journal")):
+            each.unlink(missing_ok=True)
+        return fresh
+
+    def replace_database(self, fresh: Path, now: float) -> None:
+        """Put a whole copy of the file in its place; what stands there instead is set aside."""
+        log = Path(f"{self._database}-wal")
+        if _identity(log) == self._watched.get(log):
+            log.unlink(missing_ok=True)  # ours, and all that is in it is in the copy
+        if self._database.exists():
+            self.set_aside(now)
+        log.unlink(missing_ok=True)
+        fresh.rename(self._database)
+        _sync_folder(self._path)
 
     def set_aside(self, now: float) -> Path:
         """Rename a file that can't be read, and its write-ahead log; return the new name.
@@ -114,6 +180,7 @@ class SpoolFolder:
         fresh = path.with_suffix(".new")
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
+            os.fchmod(file, 0o600)  # whatever the umask
             os.write(file, f"{reserved}\n".encode())
             os.fsync(file)
         finally:
@@ -121,6 +188,37 @@ class SpoolFolder:
         fresh.replace(path)
         _sync_folder(self._path)
         self._reserved = reserved
+
+
+def _make(path: Path) -> None:
+    """Make the folder, private whatever the umask, and what is above it."""
+    if not path.parent.exists():
+        _make_above(path.parent)
+    path.mkdir(mode=0o700)
+    path.chmod(0o700)
+    _sync_folder(path.parent)
+
+
+def _make_above(path: Path) -> None:
+    if not path.parent.exists():
+        _make_above(path.parent)
+    path.mkdir(mode=0o755)
+    path.chmod(0o755)
+    _sync_folder(path.parent)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a folder holds anything, and none of it is ours."""
+    names = [each.name for each in path.iterdir() if each.name != "lost+found"]
+    return bool(names) and not any(name.startswith("spool.") for name in names)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _lock(path: Path) -> int:
@@ -137,6 +235,7 @@ def _lock(path: Path) -> int:
     except OSError:
         os.close(lock)
         raise
+    os.fchmod(lock, 0o600)  # whatever the umask
     with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk may refuse it
         note = f"{os.getpid()}\n".encode()
         os.pwrite(lock, note, 0)
@@ -144,9 +243,23 @@ def _lock(path: Path) -> int:
     return lock
 
 
+def no_inodes_left(path: Path) -> bool:
+    """Whether the disk of `path`, or of the folder that it is to be made in, has none left."""
+    try:
+        disk = os.statvfs(path if path.exists() else path.parent)
+    except OSError:
+        return False
+    return disk.f_files > 0 and disk.f_favail == 0
+
+
 def _read_number(path: Path) -> int:
     try:
-        return int(path.read_text("ascii"))
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(path, flags)
+        try:
+            return int(os.read(file, 100))
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return 0
     except (OSError, ValueError) as error:

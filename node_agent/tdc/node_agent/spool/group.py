@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tdc.node_agent.spool.database import Batch, Read
+from tdc.node_agent.spool.batch import Batch
+from tdc.node_agent.spool.database import Database
+
+Read = Callable[[Database], object]
+"""A question that the writer's thread asks between two transactions."""
 
 GROUP_OPERATIONS = 1_000
 GROUP_BYTES = 32 * 1024**2

@@ -16,7 +16,8 @@ NOT_OPEN = "its file is not open yet: check its disk if this lasts"
 
 FREE_RESERVE = 64 * 1024**2
 """Bytes left free on the disk: marks of what was delivered must be written even when no more copies
-are taken, and the gateway's own queue may be on the same disk."""
+are taken, and the gateway's own queue may be on the same disk. Copies that find room within the
+spool's file may use half of it for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,16 @@ class Bounds:
     max_messages: int
     max_bytes: int
 
-    def refusal(self, messages: int, size: int, another: int, free: int) -> str | None:
+    def refusal(
+        self, messages: int, size: int, another: int, free: int, reusable: int = 0
+    ) -> str | None:
         """Why one more copy of `another` bytes does not fit beside what is there, or None.
 
-        `free` is what the disk has left; a copy is written twice, to the log and to the file.
+        `free` is what the disk has left, `reusable` what is empty within the spool's file, which
+        never shrinks. A copy is written twice, to the log and to the file.
         """
-        if free - 2 * another < FREE_RESERVE:
+        log_fits = free - another >= FREE_RESERVE // 2
+        if not log_fits or free + reusable - 2 * another < FREE_RESERVE:
             return f"its disk has only {free // 1024**2} MiB left"
         if messages + 1 > self.max_messages:
             return f"it holds {messages} copies, spool.max_messages is {self.max_messages}"

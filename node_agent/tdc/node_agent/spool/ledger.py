@@ -14,12 +14,22 @@ them together.
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from tdc.node_agent.spool.due import DueQueue
-from tdc.node_agent.spool.values import Backlog, Copy
+from tdc.node_agent.spool.values import (
+    Backlog,
+    Change,
+    Copy,
+    Counted,
+    Drop,
+    IntakeBacklog,
+    Move,
+    Retry,
+)
 from tdc.shared.mail.address import domain_of
 
 RECENT_BYTES = 32 * 1024**2
@@ -28,11 +38,29 @@ RECENT_BYTES = 32 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A copy that ingest or delivery has in hand. `due_at` is Unix seconds."""
+    """A copy that ingest or delivery has in hand. `due_at` is steady seconds.
+
+    `recalled`: an operator moved or dropped it meanwhile; `intake` is then where it goes next, or
+    empty if it goes nowhere.
+    """
 
     intake: str
     size: int
     due_at: float
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Copies that an operator chose: by intake those that wait, or are dead; those in hand."""
+
+    waiting: Mapping[str, array[int]] = field(default_factory=dict)
+    in_hand: array[int] = field(default_factory=lambda: array("q"))
+    dead: Mapping[str, array[int]] = field(default_factory=dict)
+
+    def mids(self) -> set[int]:
+        """Those that wait."""
+        return {mid for mids in self.waiting.values() for mid in mids}
 
 
 class Ledger:
@@ -43,12 +71,14 @@ class Ledger:
         self.bytes = 0
         self.newest: float | None = None
         self.due = DueQueue()
-        self.dead = 0
+        self._dead: Counter[str] = Counter()
         self._held: dict[int, Entry] = {}
         self._claimed: dict[int, Entry] = {}
         self._reading: Counter[str] = Counter()
         self._recent: dict[int, Copy] = {}
         self._recent_bytes = 0
+        self.recalls = 0
+        """How often an operator may have moved or dropped copies that were in hand."""
 
     # At open
 
@@ -65,11 +95,11 @@ class Ledger:
 
         self.due.fill(waiting())
 
-    def load_dead(self, sizes: Iterable[int]) -> None:
-        """Add dead copies: they count against the bounds."""
-        for size in sizes:
+    def load_dead(self, rows: Iterable[tuple[str, int]]) -> None:
+        """Add dead copies (intake, size): they count against the bounds."""
+        for intake, size in rows:
             self.add(size)
-            self.dead += 1
+            self._dead[intake] += 1
 
     # Bounds count from the moment a hold is asked for
 
@@ -93,10 +123,10 @@ class Ledger:
             self._recent[copy.mid] = copy
             self._recent_bytes += len(copy.content)
 
-    def release(self, mid: int, now: float) -> None:
-        """A held copy becomes due; `now` bounds its time, for the clock may have been set back."""
+    def release(self, mid: int) -> None:
+        """A held copy becomes due."""
         entry = self._held.pop(mid)
-        self.due.push(entry.intake, mid, min(entry.due_at, now))
+        self.due.push(entry.intake, mid, entry.due_at)
 
     def discard(self, mid: int) -> None:
         """A held copy leaves the spool."""
@@ -113,14 +143,26 @@ class Ledger:
         finally:
             self._reading -= amid
 
+    def may_send(self, copy: Copy) -> bool:
+        """Whether a claimed copy is still to be sent to its intake."""
+        entry = self._claimed.get(copy.mid)
+        return entry is not None and not entry.recalled
+
     def claim(self, copy: Copy, due_at: float) -> None:
         """A copy taken from `due` is in delivery's hands."""
         self._claimed[copy.mid] = Entry(copy.intake, len(copy.content), due_at)
 
-    def unclaim(self, mid: int, now: float) -> None:
-        """A claimed copy waits again, due as before; `now` as for `release`."""
+    def unclaim(self, mid: int) -> None:
+        """A claimed copy waits again, due as before, or where an operator sent it meanwhile."""
         entry = self._claimed.pop(mid)
-        self.due.push(entry.intake, mid, min(entry.due_at, now))
+        if entry.intake:
+            self.due.push(entry.intake, mid, entry.due_at)
+        else:
+            self.remove(entry.size)
+
+    def is_recalled(self, mid: int) -> bool:
+        """Whether an operator moved or dropped a claimed copy."""
+        return self._claimed[mid].recalled
 
     def deliver(self, mid: int) -> None:
         """A claimed copy is delivered, and gone."""
@@ -131,15 +173,12 @@ class Ledger:
         self.due.push(self._claimed.pop(mid).intake, mid, next_at)
 
     def mark_dead(self, mid: int) -> None:
-        """A copy taken from `due`, or claimed, is dead; it still counts against the bounds."""
-        self._claimed.pop(mid, None)
-        self.dead += 1
+        """A claimed copy is dead; it still counts against the bounds."""
+        self.add_dead(self._claimed.pop(mid).intake)
 
-    def revive(self, copies: Iterable[tuple[str, int]], now: float) -> None:
-        """Dead copies, each as intake and MID, are due; they count against the bounds already."""
-        for intake, mid in copies:
-            self.dead -= 1
-            self.due.push(intake, mid, now)
+    def add_dead(self, intake: str) -> None:
+        """A copy taken from `due` is dead."""
+        self._dead[intake] += 1
 
     def is_recent(self, mid: int) -> bool:
         """Whether `recall` would return the copy."""
@@ -152,6 +191,51 @@ class Ledger:
             self._recent_bytes -= len(copy.content)
         return copy
 
+    # What operators order
+
+    def choose(self, intake: str, mids: Container[int] | None) -> Chosen:
+        """Which copies wait, or are in delivery's hands; of one intake or all, these MIDs or all.
+
+        None may be amid being read from the file.
+        """
+        in_hand = (
+            mid
+            for mid, entry in self._claimed.items()
+            if entry.intake and intake in ("", entry.intake) and (mids is None or mid in mids)
+        )
+        return Chosen(self.due.find(intake, mids), array("q", in_hand))
+
+    def apply(self, change: Change, chosen: Chosen, now: float) -> None:
+        """Change what was chosen just now. What is dropped counts until `remove_many`."""
+        self.due.remove(chosen.waiting)
+        for intake, mids in chosen.dead.items():
+            self._dead[intake] -= len(mids)
+        for intake, mids in (*chosen.waiting.items(), *chosen.dead.items()):
+            match change:
+                case Retry():
+                    self.due.add(intake, mids, now)
+                case Move(_, to):
+                    self.due.add(to, mids, now)
+        for mid in chosen.in_hand:
+            self._claimed[mid] = _changed(self._claimed[mid], change, now)
+        if isinstance(change, Move | Drop):
+            self.recalls += bool(chosen.in_hand)
+            gone = chosen.mids()
+            for mid in [mid for mid in self._recent if mid in gone]:
+                self.recall(mid)  # what is in memory is as it was before
+
+    def remove_many(self, dropped: Counted) -> None:
+        """Dropped copies are in the file no more."""
+        self.messages -= dropped.copies
+        self.bytes -= dropped.bytes
+
+    def intakes(self) -> set[str]:
+        """The intakes that copies here are for."""
+        in_hand = (entry.intake for entry in (*self._held.values(), *self._claimed.values()))
+        dead = (intake for intake, copies in self._dead.items() if copies)
+        waiting = (intake for intake, copies in self.due.waiting().items() if copies)
+        return {*in_hand, *dead, *waiting, *self._reading} - {""}
+
     def lose_file(self) -> tuple[list[Copy], list[int]]:
         """Forget what only the lost file knew; return what the new file can be given.
 
@@ -160,7 +244,7 @@ class Ledger:
         """
         copies = list(self._recent.values())
         self.due.keep(self._recent)
-        self.dead = 0
+        self._dead.clear()
         in_hand = [*self._held.values(), *self._claimed.values()]
         self.messages = len(self._held) + self.queued
         self.bytes = sum(entry.size for entry in in_hand)
@@ -179,15 +263,45 @@ class Ledger:
         """Copies that wait, are being read, or are in delivery's hands."""
         return len(self.due) + len(self._claimed) + self._reading.total()
 
+    @property
+    def dead(self) -> int:
+        """Copies that are not tried any more."""
+        return self._dead.total()
+
+    def backlogs(self, oldest: Mapping[str, float | None]) -> dict[str, IntakeBacklog]:
+        """Intake -> what waits for it and what is dead; `oldest` is by intake."""
+        waiting = self._waiting()
+        return {
+            intake: IntakeBacklog(
+                waiting[intake], self._dead[intake], oldest.get(intake) if waiting[intake] else None
+            )
+            for intake in sorted(waiting.keys() | self._dead.keys())
+            if waiting[intake] or self._dead[intake]
+        }
+
+    def _waiting(self) -> Counter[str]:
+        waiting = Counter(self.due.waiting()) + self._reading
+        waiting.update(entry.intake for entry in self._claimed.values() if entry.intake)
+        return waiting
+
     def destinations(self, oldest: Mapping[str, float | None]) -> dict[str, Backlog]:
         """Intake domain -> what waits; `oldest` is by intake."""
-        waiting = Counter(self.due.waiting()) + self._reading
-        waiting.update(entry.intake for entry in self._claimed.values())
         found: dict[str, Backlog] = {}
-        for intake, copies in waiting.items():
+        for intake, copies in self._waiting().items():
             domain = domain_of(intake)
             before = found.get(domain, Backlog(0, None))
             ages = [before.oldest, oldest.get(intake) if copies else None]
             known = [age for age in ages if age is not None]
             found[domain] = Backlog(before.waiting + copies, min(known, default=None))
         return found
+
+
+def _changed(entry: Entry, change: Change, now: float) -> Entry:
+    """A copy in hand after a change: one that is moved or dropped is not sent any more."""
+    match change:
+        case Retry():
+            return replace(entry, due_at=now)
+        case Move(_, to):
+            return replace(entry, due_at=now, intake=to, recalled=True)
+        case Drop():
+            return replace(entry, intake="", recalled=True)

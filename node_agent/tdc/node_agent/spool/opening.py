@@ -19,19 +19,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tdc.node_agent.spool.database import (
-    NONSENSE,
-    Batch,
-    Database,
-    DatabaseFault,
-    DatabaseTooNew,
-    DatabaseUnreadable,
-)
-from tdc.node_agent.spool.folder import SpoolFolder
+from tdc.node_agent.spool.batch import Batch
+from tdc.node_agent.spool.clock import SteadyClock
+from tdc.node_agent.spool.database import NONSENSE, Database
+from tdc.node_agent.spool.faults import DatabaseFault, DatabaseTooNew, DatabaseUnreadable
+from tdc.node_agent.spool.folder import SpoolFolder, no_inodes_left
 from tdc.node_agent.spool.ledger import Ledger
+from tdc.node_agent.spool.rows import readable
 from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import CopyState, SpoolError
-from tdc.shared.edge.clock import Clock
 
 LONGEST_WAIT = 86_400.0
 """Seconds that no copy waits for its next attempt: the most that `retry.maximum` may be."""
@@ -39,6 +35,9 @@ LONGEST_WAIT = 86_400.0
 DAMAGED_TRIES = 3
 """Failures in a row that met damage, with the indexes rebuilt in between, after which the file is
 set aside while the agent runs: it would take no copy and no mark any more."""
+
+RESCUE_TRIES = 3
+"""Tries to copy what was in a file that was removed, after which an empty one is begun."""
 
 VANISHED = (
     "the spool's file was missing or empty; the copies in it are lost, unless it was set aside "
@@ -57,24 +56,26 @@ class OpenedSpool:
     suspects: Suspects
     found_dead: Mapping[int, str] = field(default_factory=dict)
     """MID -> reason of each copy that was found damaged, or poisonous, now."""
+    intakes: list[tuple[str, str]] = field(default_factory=list)
+    """Address and facts of each intake that the file knows."""
     warning: str | None = None
 
 
-def open_file(folder: SpoolFolder, now: float) -> OpenedSpool:
+def open_file(folder: SpoolFolder, clock: SteadyClock) -> OpenedSpool:
     """Open and read the file. If it can't be read it is set aside, and the warning says where."""
     try:
         try:
-            return _read(folder, now)
+            return _read(folder, clock)
         except DatabaseUnreadable:  # damage in an index alone can be repaired, and loses nothing
-            return _read(folder, now, reindex=True)
+            return _read(folder, clock, reindex=True)
     except DatabaseTooNew as error:
         raise SpoolError(
             f"the spool was written by a newer version ({error}); start that version, "
             "or move the file away"
         ) from error
     except DatabaseUnreadable as error:
-        warning = _set_aside(folder, now, str(error))
-        return replace(_read(folder, now), warning=warning)
+        warning = _set_aside(folder, clock.wall(), str(error))
+        return replace(_read(folder, clock), warning=warning)
 
 
 def _set_aside(folder: SpoolFolder, now: float, reason: str) -> str:
@@ -86,11 +87,13 @@ def _set_aside(folder: SpoolFolder, now: float, reason: str) -> str:
     )
 
 
-def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> OpenedSpool:
-    database = Database(folder.database_path())
+def _read(folder: SpoolFolder, clock: SteadyClock, *, reindex: bool = False) -> OpenedSpool:
+    database = Database(folder.database_path(), clock.wall())
     try:
         if reindex:
             database.reindex()
+        clock.resume(database.anchor())
+        now = clock()
         database.check_that_it_takes_copies()
         database.rename_damaged()
         found_dead = dict.fromkeys(database.mark_nonsense_dead(now), NONSENSE)
@@ -98,17 +101,21 @@ def _read(folder: SpoolFolder, now: float, *, reindex: bool = False) -> OpenedSp
         were_held = database.release_all_held()
         ledger = Ledger()
         ledger.load_queued(database.load(CopyState.QUEUED), now + LONGEST_WAIT)
-        ledger.load_dead(size for _, _, _, size in database.load(CopyState.DEAD))
-        if database.is_new and folder.reserved_mid:
-            highest_mid = folder.reserved_mid
-            folder.suspects.begin(highest_mid)
-            return OpenedSpool(
-                database, ledger, highest_mid, were_held, folder.suspects, warning=VANISHED
-            )
+        ledger.load_dead((readable(row[0]), row[3]) for row in database.load(CopyState.DEAD))
         # Without a history, as after a try that made the file and no more, the bound goes on.
         highest_mid = database.highest_mid() or folder.reserved_mid
         folder.suspects.begin(highest_mid)
-        return OpenedSpool(database, ledger, highest_mid, were_held, folder.suspects, found_dead)
+        vanished = database.is_new and folder.reserved_mid
+        return OpenedSpool(
+            database,
+            ledger,
+            highest_mid,
+            were_held,
+            folder.suspects,
+            found_dead,
+            database.intakes(),
+            VANISHED if vanished else folder.warning,
+        )
     except BaseException:
         database.close()
         raise
@@ -127,23 +134,27 @@ class SpoolFile:
     """The file as the writer's thread has it. Not open at first: opening is the first recovery.
 
     Called by that thread: `on_opened` with what was read, when the file is open for the first time;
-    `on_lost` with an alarm, when a new file had to be begun while the agent runs.
+    `on_lost` with an alarm, when a new file had to be begun while the agent runs; `on_rescued`
+    with one, when all that was in a file that was removed is in a new one.
     """
 
     def __init__(
         self,
         path: Path,
-        clock: Clock,
+        clock: SteadyClock,
         on_opened: Callable[[OpenedSpool], None],
         on_lost: Callable[[str], None],
+        on_rescued: Callable[[str], None],
     ) -> None:
         self._path = path
         self._clock = clock
         self._on_opened = on_opened
         self._on_lost = on_lost
+        self._on_rescued = on_rescued
         self._folder: SpoolFolder | None = None
         self._database: Database | None = None
         self._damaged = 0
+        self._rescues = 0
         self._reason = ""
         self._aside: str | None = None
 
@@ -162,7 +173,7 @@ class SpoolFile:
     def open_or_reopen(self, kept: Batch) -> set[str]:
         """Open the file, or open it again, and write `kept`.
 
-        Returns, the first time, the intakes that copies in it wait for. Raises
+        Returns, the first time, the intakes that copies in it are for. Raises
         SpoolLocked, SpoolError, DatabaseFault, OSError; then it may be called again.
         """
         if self._folder is None:
@@ -175,6 +186,8 @@ class SpoolFile:
         """Note that opening or using the file failed; return the reason in words."""
         self._damaged = self._damaged + 1 if isinstance(error, DatabaseUnreadable) else 0
         self._reason = _in_words(error)
+        if no_inodes_left(self._path):
+            self._reason += "; the disk has no inodes left: remove files from it"
         return self._reason
 
     def close(self) -> None:
@@ -186,7 +199,7 @@ class SpoolFile:
     def _open_first(self) -> set[str]:
         folder = SpoolFolder.locked(self._path)
         try:
-            opened = open_file(folder, self._clock())
+            opened = open_file(folder, self._clock)
         except (DatabaseFault, OSError) as error:
             folder.close()
             raise SpoolError(
@@ -197,14 +210,20 @@ class SpoolFile:
             folder.close()
             raise
         self._folder, self._database = folder, opened.database
+        folder.watch()
         self._on_opened(opened)
-        return set(opened.ledger.due.waiting())
+        return opened.ledger.intakes()
 
     def _reopen(self, folder: SpoolFolder, kept: Batch) -> None:
+        if folder.gone() is not None:
+            if self._database is not None and self._rescues < RESCUE_TRIES:
+                self.rescue()
+            else:
+                folder.renew()
         self._close_database()
         if self._damaged >= DAMAGED_TRIES:
-            self._aside = _set_aside(folder, self._clock(), self._reason)
-        self._database = database = Database(folder.database_path())
+            self._aside = _set_aside(folder, self._clock.wall(), self._reason)
+        self._database = database = Database(folder.database_path(), self._clock.wall())
         if database.is_new:
             self._on_lost(self._aside or VANISHED)
             self._aside = None
@@ -213,6 +232,28 @@ class SpoolFile:
             database.check_that_it_takes_copies()
         database.write(kept)
         database.probe()  # what was kept may be empty: only a real commit counts
+        folder.watch()
+
+    def rescue(self) -> None:
+        """If the file was removed while it is open, make a new one of all that is in it.
+
+        Raises SpoolError, DatabaseFault, OSError.
+        """
+        gone = self.folder.gone()
+        if gone is None:
+            return
+        self._rescues += 1
+        fresh = self.folder.renew()
+        self.database.copy_to(fresh)
+        self._close_database()
+        self.folder.replace_database(fresh, self._clock.wall())
+        self._database = Database(self.folder.database_path(), self._clock.wall())
+        self.folder.watch()
+        self._rescues = 0
+        self._on_rescued(
+            f"{gone} was removed or replaced in {self._path} while the agent runs. All copies were "
+            "still at hand and are in a new file"
+        )
 
     def _close_database(self) -> None:
         if self._database is not None:

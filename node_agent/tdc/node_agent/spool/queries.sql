@@ -3,8 +3,8 @@
 -- database.py repeats the row after VALUES to insert several at once.
 
 -- name: insert_copies
-INSERT INTO copies (mid, state, report_id, intake, envelope, size, taken_at, next_at, attempts, checksum, reason)
-VALUES (?, 'held', ?, ?, ?, ?, ?, ?, 0, ?, '')
+INSERT INTO copies (mid, state, report_id, intake, envelope, size, taken_at, next_at, attempts, checksum, reason, dated)
+VALUES (?, 'held', ?, ?, ?, ?, ?, ?, 0, ?, '', ?)
 
 -- name: insert_contents
 INSERT INTO contents (mid, content)
@@ -26,14 +26,9 @@ WHERE mid = json_extract(j.value, '$[0]')
 
 -- name: mark_dead
 UPDATE copies
-SET state = 'dead', reason = json_extract(j.value, '$[2]')
+SET state = 'dead', reason = json_extract(j.value, '$[2]'), next_at = json_extract(j.value, '$[1]')
 FROM json_each(?) AS j
 WHERE mid = json_extract(j.value, '$[0]')
-
--- name: revive
-UPDATE copies SET state = 'queued', attempts = 0, next_at = taken_at
-WHERE state = 'dead' AND mid IN (SELECT value FROM json_each(?))
-RETURNING intake, mid
 
 -- name: insert_events
 INSERT INTO events (mid, at, what, text)
@@ -70,7 +65,7 @@ UPDATE copies SET state = 'queued' WHERE state = 'held'
 -- name: nonsense
 SELECT mid FROM copies
 WHERE typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ?
-   OR state <> 'dead' AND (
+   OR state NOT IN ('dead', 'dropped') AND (
          state NOT IN ('held', 'queued')
       OR mid NOT BETWEEN 1 AND ?
       OR typeof(intake) <> 'text' OR intake GLOB '*[^!-~]*'
@@ -94,14 +89,21 @@ SELECT max(ifnull((SELECT max(mid) FROM copies WHERE mid <= ?), 0),
 
 -- name: read_copy
 SELECT c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.attempts, c.checksum,
+       c.dated, c.retried_at, c.taken_for, c.move_check,
        CASE WHEN typeof(b.content) = 'blob' AND length(b.content) > ? THEN NULL ELSE b.content END,
        typeof(b.content) = 'blob' AND length(b.content) > ?
 FROM copies AS c LEFT JOIN contents AS b ON b.mid = c.mid
 WHERE c.mid = ?
 
+-- The newest first. The inner query finds them in the covering index.
 -- name: list_dead
-SELECT mid, report_id, intake, envelope, size, taken_at, attempts, reason
-FROM copies WHERE state = 'dead' ORDER BY intake, taken_at LIMIT ?
+SELECT c.mid, c.report_id, c.intake, c.envelope, c.size, c.taken_at, c.next_at, c.attempts, c.reason
+FROM (
+    SELECT mid FROM copies
+    WHERE state = 'dead' AND (?1 = '' OR intake = ?1)
+      AND (?2 IS NULL OR mid IN (SELECT value FROM json_each(?2)))
+    ORDER BY next_at DESC, mid DESC LIMIT ?3
+) AS d CROSS JOIN copies AS c ON c.mid = d.mid
 
 -- name: events_of
 SELECT at, CASE what WHEN 'damaged' THEN 'dead' ELSE what END, text FROM events WHERE mid = ? ORDER BY id
@@ -113,4 +115,87 @@ SELECT taken_at, finished_at, outcome, text FROM finished WHERE mid = ?
 SELECT count(*) FROM copies WHERE mid = ? AND state IN ('held', 'queued')
 
 -- name: taken_of
-SELECT taken_at FROM copies WHERE mid = ?
+SELECT taken_at, state, next_at, reason FROM copies WHERE mid = ?
+
+-- name: save_clock
+INSERT OR REPLACE INTO clock (id, steady, boot, since_boot, wall) VALUES (1, ?, ?, ?, ?)
+
+-- name: read_clock
+SELECT steady, boot, since_boot, wall FROM clock
+
+-- name: save_intakes
+INSERT OR REPLACE INTO intakes (address, facts, seen_at)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+FROM json_each(?)
+
+-- name: read_intakes
+SELECT address, facts FROM intakes
+
+-- Those in force were seen last, all at the same time.
+-- name: forget_intakes
+DELETE FROM intakes
+WHERE address NOT IN (
+      SELECT address FROM intakes ORDER BY seen_at DESC
+      LIMIT ? + (SELECT count(*) FROM intakes WHERE seen_at = (SELECT max(seen_at) FROM intakes)))
+  AND NOT EXISTS (
+      SELECT 1 FROM copies AS c
+      WHERE c.state IN ('held', 'queued', 'dead') AND c.intake = intakes.address)
+
+-- What operators order. Copies that were delivered meanwhile are not there any more.
+
+-- name: done_order
+SELECT copies, bytes FROM orders WHERE id = ?
+
+-- name: insert_order
+INSERT INTO orders (id, copies, bytes) VALUES (?, ?, ?)
+
+-- name: prune_orders
+DELETE FROM orders WHERE number <= (SELECT max(number) FROM orders) - ?
+
+-- name: dead_mids
+SELECT mid, intake FROM copies WHERE state = 'dead' AND (?1 = '' OR intake = ?1)
+
+-- name: dead_mids_by_reason
+SELECT mid, intake FROM copies
+WHERE state = 'dead' AND (?1 = '' OR intake = ?1) AND substr(reason, 1, length(?2)) = ?2
+
+-- name: count_chosen
+SELECT count(*), ifnull(sum(size), 0) FROM copies
+WHERE mid IN (SELECT value FROM json_each(?)) AND state = ?
+
+-- name: retried_events
+INSERT INTO events (mid, at, what, text)
+SELECT mid, ?2, 'retried', ?3 FROM copies
+WHERE mid IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'dead')
+
+-- name: moved_events
+INSERT INTO events (mid, at, what, text)
+SELECT mid, ?2, 'moved', 'from ' || intake || ' to ' || ?3 FROM copies
+WHERE mid IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'dead')
+
+-- name: make_due
+UPDATE copies SET next_at = ?2
+WHERE mid IN (SELECT value FROM json_each(?1)) AND state = 'queued'
+
+-- name: revive_dead
+UPDATE copies SET state = 'queued', attempts = 0, next_at = ?2, retried_at = ?2, reason = ''
+WHERE mid IN (SELECT value FROM json_each(?1)) AND state = 'dead'
+
+-- name: move_copies
+UPDATE copies
+SET state = 'queued', attempts = 0, next_at = ?2, retried_at = ?2, reason = '',
+    taken_for = ifnull(taken_for, intake), move_check = move_check(checksum, ?3), intake = ?3
+WHERE mid IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'dead')
+
+-- Their content is deleted later, a part at a time: see Database.sweep.
+-- name: drop_copies
+UPDATE copies SET state = 'dropped', next_at = ?2, reason = ?3
+WHERE mid IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'dead')
+
+-- name: some_dropped
+SELECT mid, size FROM copies WHERE state = 'dropped' LIMIT ?
+
+-- name: finish_dropped
+INSERT OR REPLACE INTO finished (mid, report_id, intake, taken_at, finished_at, outcome, text)
+SELECT mid, report_id, intake, taken_at, next_at, 'dropped', reason FROM copies
+WHERE mid IN (SELECT value FROM json_each(?))

@@ -1,40 +1,6 @@
-"""The durable queue of copies: what ingest, deliver and status call.
+"""The spool as ingest, deliver and status call it; what it promises stands in `__init__`.
 
-A copy's life:
-
-    hold            release            claim ... delivered
-    -----> held ------------> queued ----------------------> gone
-             |                 ^  |
-     discard |        defer    |  | claim ... dead
-             v     (deferred)  |  v
-            gone            claim  dead
-
-**Acknowledged means durable.** `hold` returns the MID when the copy and the names of its files are
-synced to the disk; only then may the front end answer the MTA. All writes go through one thread,
-in order, in groups that share an fsync (`writer`).
-
-**At each moment the gateway still has the original, or we have the copy.** What a kill -9 or a
-loss of power leaves:
-
-| moment | in the file | after the restart |
-|---|---|---|
-| before a hold is committed | nothing | the MTA got no answer: it sends the message again |
-| held, the next hop has not answered | held | queued: the original may have been accepted |
-| released, the mark is not written | held | the same, so that mark need not be durable |
-| discarded | nothing | nothing: a refused message must not be reported |
-| sent, `delivered` is not written | queued | sent again, with the same report id |
-| deferred or dead, not written | queued | tried again, sooner than it had to be |
-
-A copy too many is harmless, a missing one is not: each doubtful case ends in a copy.
-
-**When the file fails, delivery stops too.** What is delivered but can't be marked would be
-delivered again after each restart. So while the file can't be opened or written nothing is taken
-and nothing is claimed. Marks of what has already happened are kept in memory and written first,
-and the file is tried again by itself. Originals do not wait for it: the front end passes or
-refuses them, as the setting `spool.when_full` says.
-
-**Exclusive.** A lock on the folder keeps a second agent out; a claim keeps two connections from
-sending the same copy. All methods are called from one event loop and need no locks.
+All methods are called from one event loop and need no locks.
 """
 
 from __future__ import annotations
@@ -42,32 +8,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.spool.database import MAX_CONTENT, Batch, DamagedCopy
+from tdc.node_agent.spool import look
+from tdc.node_agent.spool.batch import Batch
+from tdc.node_agent.spool.claims import Claims
+from tdc.node_agent.spool.clock import MachineClocks, SteadyClock
+from tdc.node_agent.spool.database import MAX_CONTENT
+from tdc.node_agent.spool.faults import DamagedCopy
 from tdc.node_agent.spool.health import NOT_OPEN, Bounds, Health
+from tdc.node_agent.spool.intake_book import IntakeBook
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.opening import OpenedSpool
+from tdc.node_agent.spool.orders import Orders
 from tdc.node_agent.spool.rows import storable
 from tdc.node_agent.spool.suspects import Hazard, Suspects
 from tdc.node_agent.spool.values import (
     Backlog,
     Copy,
     CopyEvent,
-    DeadLetter,
+    IntakeBacklog,
     SpoolFacts,
     SpoolFull,
     SpoolUnavailable,
 )
 from tdc.node_agent.spool.writer import WRITE_TIMEOUT, Writer
-from tdc.shared.edge.clock import Clock, monotonic, wall
+from tdc.shared.edge.clock import monotonic
 from tdc.shared.mail.envelope import Envelope
 
 RELEASE_MARK_DELAY = 1.0
 """Seconds that the mark of a release may wait; a copy delivered sooner never needs it."""
-CLOCK_STEP = 10.0
-"""Seconds back that count as the clock being set; less is drift, and only delays by itself."""
 _STOPPING = "the agent is stopping"
 
 
@@ -75,14 +47,19 @@ class Spool:
     """One folder with one SQLite file. All methods are called from one event loop."""
 
     arrived: asyncio.Event
-    """Set by release, unclaim and recovery: there may be something to claim. The scheduler
+    """Set by release, unclaim, orders and recovery: there may be something to claim. The scheduler
     clears it before it looks."""
 
-    def __init__(self, folder: Path, clock: Clock, log: TdcLog | None) -> None:
+    orders: Orders
+    """What operators order."""
+
+    intakes: IntakeBook
+    """The facts of each intake that a copy may be for."""
+
+    def __init__(self, folder: Path, clocks: MachineClocks, log: TdcLog | None) -> None:
         """Make it, not open yet; use `open` to get one."""
         self.arrived = asyncio.Event()
-        self._clock = clock
-        self._clock_lead = clock() - monotonic()
+        self._clock = SteadyClock(clocks)
         self._log = log or TdcLog()
         self._bounds = Bounds(max_messages=500_000, max_bytes=10 * 1024**3)
         self._health = Health(NOT_OPEN)
@@ -93,10 +70,26 @@ class Spool:
         self._mid = 0
         self._unmarked: set[int] = set()
         self._mark_timer: asyncio.TimerHandle | None = None
-        self._writer = Writer(folder, clock, self._opened, self._lost, self._fault_changed)
+        self._writer = Writer(
+            folder, self._clock, self._opened, self._lost, self._rescued, self._fault_changed
+        )
+        self.intakes = IntakeBook(
+            self._writer.save_intakes, lambda: self._ledger, self._clock, self._log
+        )
+        self._claims = Claims(self._writer, self._mark_damaged_dead)
+        self.orders = Orders(
+            self._writer,
+            lambda: self._ledger,
+            self._clock,
+            self._claims.reading,
+            self._mark_released,
+            self.arrived.set,
+        )
 
     @classmethod
-    async def open(cls, folder: Path, *, clock: Clock = wall, log: TdcLog | None = None) -> Spool:
+    async def open(
+        cls, folder: Path, *, clocks: MachineClocks | None = None, log: TdcLog | None = None
+    ) -> Spool:
         """Open or make the spool in `folder`.
 
         If that fails the spool is unhealthy, with the reason: it takes and gives nothing, and the
@@ -104,7 +97,7 @@ class Spool:
         pid): another agent serves there. A file that can't be read is renamed to
         ``spool.damaged-<time>`` and shown as a warning in `facts`.
         """
-        spool = cls(folder, clock, log)
+        spool = cls(folder, clocks or MachineClocks(), log)
         try:
             await spool._writer.start()
         except BaseException:
@@ -126,6 +119,10 @@ class Spool:
         """Set the bounds (settings `spool.max_messages`, `spool.max_bytes`)."""
         self._bounds = Bounds(max_messages, max_bytes)
 
+    def now(self) -> float:
+        """The spool's own time (steady.py), by which copies are due and grow old."""
+        return self._clock()
+
     # Taking
 
     async def hold(self, envelope: Envelope, content: bytes, intake: str, report_id: str) -> int:
@@ -141,7 +138,8 @@ class Spool:
             raise SpoolFull(f"the spool is full: {refusal}")
         ledger = self._ledger
         self._mid += 1
-        copy = Copy(self._mid, report_id, intake, envelope, content, self._clock())
+        now, dated = self._clock(), self._clock.wall()
+        copy = Copy(self._mid, report_id, intake, envelope, content, now, dated=dated)
         ledger.add(size)
         try:
             await self._writer.write_copy(copy)
@@ -163,7 +161,7 @@ class Spool:
         The row is marked within a second, unless the copy is delivered before. A crash before
         that changes nothing: a held row becomes due at open.
         """
-        self._ledger.release(mid, self._clock())
+        self._ledger.release(mid)
         self._unmarked.add(mid)
         if self._mark_timer is None:
             loop = asyncio.get_running_loop()
@@ -193,34 +191,22 @@ class Spool:
         """
         if self._unhealthy() is not None:
             return []
-        self._notice_clock()
-        ledger = self._ledger
-        popped = ledger.due.pop_due(now, limit, exclude_intakes)
-        missing = [mid for _, mid, _ in popped if not ledger.is_recent(mid)]
-        read: dict[int, Copy | DamagedCopy] = {}
-        if missing:
-            try:
-                with ledger.reading(intake for intake, _, _ in popped):
-                    read = await self._writer.ask(
-                        lambda database: database.read_up_to(max_bytes, missing, self._suspects)
-                    )
-            except BaseException as error:
-                for intake, mid, due_at in popped:
-                    ledger.due.push(intake, mid, due_at)
-                if isinstance(error, SpoolUnavailable):
-                    return []
-                raise
-        copies = []
-        for intake, mid, due_at in popped:
-            copy = ledger.recall(mid) or read.get(mid)
-            if copy is None:
-                ledger.due.push(intake, mid, due_at)
-            elif isinstance(copy, DamagedCopy):
-                self._mark_damaged_dead(copy)
-            else:
-                ledger.claim(copy, due_at)
-                copies.append(copy)
-        return copies
+        due, suspects = self._ledger.due, self._suspects
+        return await self._claims.claim(
+            self._ledger, suspects, lambda: due.pop_due(now, limit, exclude_intakes), max_bytes
+        )
+
+    def may_send(self, copy: Copy) -> bool:
+        """Whether a claimed copy is still to be sent; if not it must be unclaimed.
+
+        An operator may have moved or dropped it meanwhile.
+        """
+        return self._ledger.may_send(copy)
+
+    @property
+    def recalls(self) -> int:
+        """Grows when `may_send` may have become false for a claimed copy."""
+        return self._ledger.recalls
 
     def building(self, mid: int) -> AbstractContextManager[None]:
         """Note, while the body runs, that a claimed copy's report is being built.
@@ -232,9 +218,8 @@ class Spool:
 
     def unclaim(self, mids: Iterable[int]) -> None:
         """Return claimed copies to the queue, due as before; no attempt is counted."""
-        now = self._clock()
         for mid in mids:
-            self._ledger.unclaim(mid, now)
+            self._ledger.unclaim(mid)
         self.arrived.set()
 
     def delivered(self, mid: int, *, reply: str, tls_version: str = "") -> asyncio.Future[None]:
@@ -247,33 +232,38 @@ class Spool:
         return self._finished(mid, "delivered", f"{reply} ({tls_version})".removesuffix(" ()"))
 
     async def defer(self, mid: int, *, next_at: float, reason: str) -> None:
-        """An attempt failed: count it, and try again at `next_at` (Unix seconds)."""
+        """An attempt failed: count it, and try again at `next_at` (steady seconds).
+
+        A copy that an operator moved or dropped meanwhile is only given back; so it is by `dead`.
+        """
+        if self._ledger.is_recalled(mid):
+            self.unclaim([mid])
+            return
         deferral = (mid, self._clock(), storable(reason), next_at)
         self._unmarked.discard(mid)
         try:
             await self._writer.mark(lambda batch: batch.deferred.append(deferral))
         finally:  # it waits again even if its scheduler is being stopped
-            self._ledger.defer(mid, next_at)
+            if self._ledger.is_recalled(mid):
+                self._ledger.unclaim(mid)
+            else:
+                self._ledger.defer(mid, next_at)
             self.arrived.set()
 
     async def dead(self, mid: int, *, reason: str) -> None:
         """No more attempts: onto the dead-letter list, durably."""
+        if self._ledger.is_recalled(mid):
+            self.unclaim([mid])
+            return
         self._ledger.mark_dead(mid)
         self._unmarked.discard(mid)
         death = (mid, self._clock(), storable(reason))
         await self._writer.mark(lambda batch: batch.dead.append(death))
 
-    async def revive(self, mids: Iterable[int]) -> None:
-        """Queue dead copies again, due now, no attempt counted; raises SpoolUnavailable."""
-        revived = await self._writer.ask(lambda database: database.revive(mids))
-        self._ledger.revive(revived, self._clock())
-        self.arrived.set()
-
     def next_due(
         self, now: float, *, exclude_intakes: frozenset[str] = frozenset()
     ) -> float | None:
         """When the next copy is due (`now` if a copy is due already), or None."""
-        self._notice_clock()
         next_at = self._ledger.due.next_at(exclude_intakes)
         return None if next_at is None else max(now, next_at)
 
@@ -282,49 +272,49 @@ class Spool:
     def refusal(self, size: int) -> str | None:
         """Why a copy of `size` bytes has no room now; None if it has."""
         ledger = self._ledger
-        return self._bounds.refusal(ledger.messages, ledger.bytes, size, self._writer.free_bytes)
+        free, reusable = self._writer.free_bytes, self._writer.reusable_bytes
+        return self._bounds.refusal(ledger.messages, ledger.bytes, size, free, reusable)
 
     def facts(self) -> SpoolFacts:
         """What status shows, from memory."""
         ledger = self._ledger
         ages = [age for age in self._writer.oldest.values() if age is not None]
         waiting = bool(ledger.held or ledger.queued)
+        oldest, newest = min(ages, default=None), ledger.newest
         return SpoolFacts(
             queued=ledger.queued,
             held=ledger.held,
             dead=ledger.dead,
             bytes=ledger.bytes,
-            oldest=min(ages, default=None) if waiting else None,
-            newest=ledger.newest if waiting else None,
+            oldest=self._shown(oldest) if waiting else None,
+            newest=self._shown(newest) if waiting else None,
             unhealthy=self._unhealthy(),
             warning=self._warning,
         )
 
     def destinations(self) -> Mapping[str, Backlog]:
         """Intake domain -> what waits for it, copies being delivered included."""
-        return self._ledger.destinations(self._writer.oldest)
+        return self._ledger.destinations(self._oldest())
+
+    def backlogs(self) -> Mapping[str, IntakeBacklog]:
+        """Intake address -> what waits for it, and what is dead."""
+        return self._ledger.backlogs(self._oldest())
+
+    def _oldest(self) -> dict[str, float | None]:
+        return {intake: self._shown(age) for intake, age in self._writer.oldest.items()}
+
+    def _shown(self, at: float | None) -> float | None:
+        return None if at is None else self._clock.shown(at)
 
     async def history(self, mid: int) -> list[CopyEvent]:
         """What happened to a copy, oldest first; empty if the MID is not known.
 
         Raises SpoolUnavailable.
         """
-        return await self._writer.ask(lambda database: database.history(mid))
-
-    async def dead_letters(self, limit: int = 1_000) -> list[DeadLetter]:
-        """The dead copies, oldest first for each intake; raises SpoolUnavailable."""
-        return await self._writer.ask(lambda database: database.dead_letters(limit))
+        events = await self._writer.ask(lambda database: look.history(database, mid))
+        return [replace(event, at=self._clock.shown(event.at)) for event in events]
 
     # Inside
-
-    def _notice_clock(self) -> None:
-        """Bring all times forward if the wall clock was set back: no copy waits."""
-        lead = self._clock() - monotonic()
-        if lead < self._clock_lead - CLOCK_STEP:
-            self._ledger.due.bring_forward(self._clock_lead - lead)
-        elif lead <= self._clock_lead:
-            return
-        self._clock_lead = lead
 
     def _unhealthy(self) -> str | None:
         since = self._writer.busy_since
@@ -341,6 +331,7 @@ class Spool:
         self._mid = opened.highest_mid
         self._warning = opened.warning
         self._suspects = opened.suspects
+        self.intakes.opened(opened.intakes)
         if opened.warning is not None:
             self._log.error(opened.warning)
         for mid, reason in opened.found_dead.items():
@@ -361,7 +352,12 @@ class Spool:
             batch.held += copies
             batch.released += released
 
+        self.intakes.lost()
         self._writer.submit(add)
+
+    def _rescued(self, warning: str) -> None:
+        self._warning = warning
+        self._log.error(warning)
 
     def _fault_changed(self, fault: str | None) -> None:
         if self._health.fault == _STOPPING:
@@ -395,9 +391,9 @@ class Spool:
         end = (mid, self._clock(), outcome, storable(text))
         return self._writer.mark(lambda batch: batch.finished.append(end))
 
-    def _mark_damaged_dead(self, damaged: DamagedCopy) -> None:
+    def _mark_damaged_dead(self, damaged: DamagedCopy, intake: str) -> None:
         self._log.dead(damaged.mid, damaged.reason)
         self._unmarked.discard(damaged.mid)
-        self._ledger.mark_dead(damaged.mid)
+        self._ledger.add_dead(intake)
         death = (damaged.mid, self._clock(), damaged.reason)
         self._writer.submit(lambda batch: batch.dead.append(death))

@@ -64,9 +64,11 @@ class Suspects:
         """Open or make the file at `path`."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return cls(os.open(path, flags, 0o600))
+            file = os.open(path, flags, 0o600)
+            os.fchmod(file, 0o600)  # whatever the umask
         except OSError:
             return cls()
+        return cls(file)
 
     def begin(self, highest_mid: int) -> None:
         """The spool is open; `highest_mid` is the last copy of earlier runs."""

@@ -18,6 +18,7 @@ class CopyState(StrEnum):
     HELD = "held"  # for the next hop's answer to the original
     QUEUED = "queued"  # for `next_at`, then for delivery
     DEAD = "dead"  # for an operator: refused, too old, damaged, or the agent dies of it
+    DROPPED = "dropped"  # for its content to be deleted: an operator dropped it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,10 @@ class Copy:
 
     `mid` is its number at this agent; `report_id` the stable left part of the report's
     Message-ID, the same in each attempt; `intake` the message intake address it is due to;
-    `content` the original's bytes (CRLF lines, not dot-stuffed); `taken_at` Unix seconds;
-    `attempts` the number of failed attempts so far.
+    `content` the original's bytes (CRLF lines, not dot-stuffed); `attempts` the number of failed
+    attempts so far. `taken_at` is by the spool's own time (steady.py), and so is `retried_at`: when
+    its lifetime began again, if ever. `dated` is for people: Unix seconds when it was taken, by the
+    wall clock of that moment, the same in each attempt.
     """
 
     mid: int
@@ -37,6 +40,13 @@ class Copy:
     content: bytes
     taken_at: float
     attempts: int = 0
+    dated: float = 0.0
+    retried_at: float | None = None
+
+    @property
+    def lives_from(self) -> float:
+        """When its lifetime began, by the spool's own time."""
+        return self.taken_at if self.retried_at is None else self.retried_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,18 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class IntakeBacklog:
+    """What the spool holds for one intake address: copies that wait, and dead ones.
+
+    `oldest` is when the oldest of those that wait was taken, Unix seconds.
+    """
+
+    waiting: int
+    dead: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CopyEvent:
     """A step in the history of a copy: `at` Unix seconds; `text` is a reply or a reason."""
 
@@ -79,8 +101,51 @@ class CopyEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Try copies at once; dead ones have their whole lifetime again. `by` is who asked, or why."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Send copies to another intake; their lifetime begins again."""
+
+    by: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Delete copies."""
+
+    by: str
+
+
+Change = Retry | Move | Drop
+"""What becomes of copies that were chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Chosen copies, and their bytes."""
+
+    copies: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(self.copies + other.copies, self.bytes + other.bytes)
+
+    def __sub__(self, other: Counted) -> Counted:
+        return Counted(self.copies - other.copies, self.bytes - other.bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A copy that is not tried any more, without its content; `reason` says why."""
+    """A copy that is not tried any more, without its content; `reason` says why.
+
+    `taken_at` and `dead_at` are Unix seconds; `message_id` is the original's.
+    """
 
     mid: int
     report_id: str
@@ -89,8 +154,10 @@ class DeadLetter:
     recipients: tuple[str, ...]
     size: int
     taken_at: float
+    dead_at: float
     attempts: int
     reason: str
+    message_id: str = ""
 
 
 class SpoolError(Exception):

@@ -29,15 +29,18 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from tdc.node_agent.spool.database import MAX_CONTENT, Batch, Database
+from tdc.node_agent.spool.batch import Batch, IntakeRow, OrderMark
+from tdc.node_agent.spool.clock import SteadyClock
+from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.group import Ask, CommitGroup, Result, resolve, set_done
-from tdc.node_agent.spool.health import FREE_RESERVE, NOT_OPEN
+from tdc.node_agent.spool.health import NOT_OPEN
 from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
-from tdc.node_agent.spool.values import Copy, SpoolLocked, SpoolUnavailable
-from tdc.shared.edge.clock import Clock, chance, monotonic
+from tdc.node_agent.spool.values import Copy, Counted, Move, SpoolLocked, SpoolUnavailable
+from tdc.shared.edge.clock import chance, monotonic
 
 LINGER = 0.001
 """Seconds that a group gathers while there are others to share its commit with. A lone caller
@@ -56,10 +59,13 @@ REFUSED = "refused"
 """Outcome of a copy that was refused because the file failed."""
 
 REFRESH = 0.5
-"""Seconds by which the age of the oldest copy and the free space may lag under load."""
-LOW_DISK = FREE_RESERVE + 2 * MAX_CONTENT
-"""Free bytes below which a copy may be refused. Then nothing may be written any more, so the free
-space is read again without a write; otherwise we would never see that it grew."""
+"""Seconds by which the age of the oldest copy and the free space may lag, and within which a file
+that was removed is noticed. It is looked at without a write too: where nothing may be written any
+more we would never see that there is room again."""
+SAVE_CLOCK = 60.0
+"""Seconds by which the spool's time in the file may lag."""
+SWEEP_PAUSE = 0.01
+"""Seconds between two parts of what was dropped."""
 
 _T = TypeVar("_T")
 
@@ -68,15 +74,19 @@ class Writer:
     """Owns the file. Public methods belong to the event loop, `_run` and below to the thread.
 
     Called in the event loop: `on_opened` once, when the file is open for the first time;
-    `on_lost(alarm)` when a new file had to be begun; `on_fault(reason)` when the file can't be
+    `on_lost(alarm)` when a new file had to be begun; `on_rescued(alarm)` when one was removed and
+    made again without loss; `on_fault(reason)` when the file can't be
     used, `on_fault(None)` when it can (again).
     """
 
     oldest: dict[str, float | None]
-    """Intake -> `taken_at` of its oldest copy; replaced by the thread, read anywhere."""
+    """Intake -> `taken_at` of its oldest copy, steady; replaced by the thread, read anywhere."""
 
     free_bytes: int
     """Free space on the spool's disk, as fresh as `oldest`."""
+
+    reusable_bytes: int
+    """Empty space within the file, likewise."""
 
     busy_since: float | None = None
     """Monotonic time at which the commit under way began."""
@@ -84,13 +94,16 @@ class Writer:
     def __init__(
         self,
         path: Path,
-        clock: Clock,
+        clock: SteadyClock,
         on_opened: Callable[[OpenedSpool], None],
         on_lost: Callable[[str], None],
+        on_rescued: Callable[[str], None],
         on_fault: Callable[[str | None], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._file = SpoolFile(path, clock, self._in_loop(on_opened), self._in_loop(on_lost))
+        self._clock = clock
+        opened, lost = self._in_loop(on_opened), self._in_loop(on_lost)
+        self._file = SpoolFile(path, clock, opened, lost, self._in_loop(on_rescued))
         self._intakes: set[str] = set()
         self._on_fault = self._in_loop(on_fault)
         self._queue: queue.SimpleQueue[CommitGroup | None] = queue.SimpleQueue()
@@ -100,13 +113,15 @@ class Writer:
         self._lingering: asyncio.Handle | None = None
         self._linger_end = 0.0
         self._closing = False
-        self._stale = False
         self._fault: str | None = NOT_OPEN
         self._retry_at = 0.0
         self._unwritten = Batch()
         self._refreshed_at = 0.0
+        self._clock_saved_at = 0.0
+        self._sweeping = True
+        self._swept_at = 0.0
         self.oldest = {}
-        self.free_bytes = 0
+        self.free_bytes = self.reusable_bytes = 0
         self._begun: asyncio.Future[SpoolLocked | None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
 
@@ -149,6 +164,10 @@ class Writer:
         add(self._gathering.batch)
         self._gathered(LINGER_MARKS)
 
+    def save_intakes(self, rows: list[IntakeRow]) -> None:
+        """Write facts of intakes with the next group, before the copies in it."""
+        self.submit(lambda batch: batch.intakes.extend(rows))
+
     def mark(self, add: Callable[[Batch], None]) -> asyncio.Future[None]:
         """Write a mark; the future is done when it is durable.
 
@@ -175,6 +194,23 @@ class Writer:
         group.futures.append(future)
         self._gathered()
         return future
+
+    def order(self, mark: OrderMark, done: asyncio.Future[Counted]) -> None:
+        """Write an order; `mark.written` is called in the event loop when it is in the file.
+
+        `done` ends in SpoolUnavailable if the file fails, in TimeoutError after WRITE_TIMEOUT; the
+        order is kept then, like every mark.
+        """
+
+        def written(counted: Counted, in_hand: Counted) -> None:
+            self._loop.call_soon_threadsafe(mark.written, counted, in_hand)
+
+        if isinstance(mark.change, Move):
+            self._gathering.intakes.add(mark.change.to)
+        self._gathering.batch.orders.append(replace(mark, written=written))
+        # `written` ends it with a value before the group would.
+        self._gathering.futures.append(done)  # type: ignore[arg-type]
+        self._gathered()
 
     async def ask(self, read: Callable[[Database], _T]) -> _T:
         """Return what `read` gives; raises SpoolUnavailable."""
@@ -225,9 +261,8 @@ class Writer:
             self._queue.put(group)
 
     def _finished(self, group: CommitGroup, settled: list[Result]) -> None:
-        if group.expiry is None:  # made by the thread itself
-            return
-        group.expiry.cancel()
+        if group.expiry is not None:
+            group.expiry.cancel()
         self._under_way -= 1
         if self._gathering.operations and not self._under_way:
             urgent = self._gathering.futures or self._gathering.asks
@@ -248,9 +283,12 @@ class Writer:
             self.busy_since = monotonic()
             settled = self._work(group)
             self.busy_since = None
-            self._loop.call_soon_threadsafe(self._finished, group, settled)
+            if group.operations:
+                self._loop.call_soon_threadsafe(self._finished, group, settled)
         if self._fault is not None and self._unwritten:
             self._recover()  # a last try: what is not marked now is delivered again
+        elif self._fault is None:
+            self._try(lambda: self._file.database.write(Batch(clock=self._clock.anchor())))
 
     def _begin(self) -> None:
         """Open the file for the first time; `start` raises if another agent has it."""
@@ -268,11 +306,10 @@ class Writer:
         self._loop.call_soon_threadsafe(self._begun.set_result, refusal)
 
     def _next_group(self) -> CommitGroup | None:
-        """Wait for the next group; an empty one if there is work without any. None ends."""
-        if self._fault is not None:
-            timeout: float | None = RETRY / 2
-        else:
-            timeout = REFRESH if self._stale or self.free_bytes < LOW_DISK else None
+        """Wait for the next group; an empty one now and then without any. None ends."""
+        timeout = RETRY / 2 if self._fault is not None else REFRESH
+        if self._sweeping and self._fault is None:
+            timeout = SWEEP_PAUSE
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
@@ -290,29 +327,35 @@ class Writer:
         return settled + [self._answer(ask) for ask in group.asks]
 
     def _write_group(self, group: CommitGroup) -> None:
+        now = monotonic()
+        self._file.rescue()
         self._intakes |= group.intakes
         self._file.folder.reserve(group.highest_mid)
+        if now - self._clock_saved_at >= SAVE_CLOCK:
+            group.batch.clock = self._clock.anchor()
+            self._clock_saved_at = now
         if group.batch:
             self._file.database.write(group.batch)
-        self._stale = group.operations > 1 and monotonic() - self._refreshed_at < REFRESH
-        if not self._stale:
+        self._sweep(group)
+        if group.operations <= 1 or now - self._refreshed_at >= REFRESH:
             self._refresh()
+
+    def _sweep(self, group: CommitGroup) -> None:
+        """Delete a part of what was dropped, when there is nothing else to do, or seldom."""
+        self._sweeping |= bool(group.batch.orders)
+        if self._sweeping and (not group.operations or monotonic() - self._swept_at >= REFRESH):
+            self._sweeping = self._file.database.sweep()
+            self._swept_at = monotonic()
 
     def _refresh(self) -> None:
         self._refreshed_at = monotonic()
         self.free_bytes = self._file.folder.free_bytes()
+        self.reusable_bytes = self._file.database.reusable_bytes()
         self.oldest = {intake: self._file.database.oldest(intake) for intake in self._intakes}
 
     def _refuse(self, group: CommitGroup) -> list[Result]:
         """Fail all who wait; keep the marks of what has already happened."""
-        batch, kept = group.batch, self._unwritten
-        kept.released += batch.released
-        kept.deferred += batch.deferred
-        kept.dead += batch.dead
-        kept.finished += batch.finished
-        # A commit whose fsync failed may still be found in the log when the file is opened
-        # again; these copies were refused, so they must not appear then.
-        kept.finished += [(copy.mid, copy.taken_at, REFUSED, "") for copy in batch.held]
+        self._unwritten.keep_marks(group.batch, REFUSED)
         refused = SpoolUnavailable(self._fault or "")
         waiting = group.futures + [ask.future for ask in group.asks]
         return [(future, None, refused) for future in waiting]
@@ -325,6 +368,7 @@ class Writer:
     def _open(self) -> None:
         self._intakes |= self._file.open_or_reopen(self._unwritten)
         self._unwritten = Batch()
+        self._clock_saved_at = 0.0
         self._refresh()
 
     def _try(self, work: Callable[[], None]) -> bool:

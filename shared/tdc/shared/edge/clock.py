@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 Clock = Callable[[], float]
 """Seconds. Which epoch depends on the clock: see `wall` and `monotonic`."""
@@ -24,6 +25,19 @@ def wall() -> float:
 def monotonic() -> float:
     """Seconds since an unknown moment; never goes back."""
     return time.monotonic()
+
+
+def since_boot() -> float:
+    """Seconds since the machine started, time asleep included; never goes back until the next."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    """What names this start of the machine; empty where the system doesn't say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def chance() -> float:
