@@ -77,7 +77,10 @@ class SmtpFilter:
     async def __aenter__(self) -> Self:
         options = self._options
         self._pool = NextHopPool(
-            options.next_hops, options.hostname, max_idle=options.max_connections
+            options.next_hops,
+            options.hostname,
+            options.hop_timeouts,
+            max_idle=options.max_connections,
         )
         try:
             await self._listener.start(options.host, options.port)
@@ -136,7 +139,7 @@ class FilterBackend:
         self._counters = counters
         self._log = log
         self._connections = connections
-        self._relaying = Relaying(pool, log)
+        self._relaying = Relaying(pool, options.hop_timeouts, log)
 
     def admit(self, peer: str) -> Reply | None:
         """Only the MTA, and only as many connections as were agreed."""

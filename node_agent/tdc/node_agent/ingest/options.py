@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -14,6 +14,7 @@ from ipaddress import (
 )
 
 from tdc.node_agent.ingest.pool import NextHop
+from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.server import ServerOptions
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -41,6 +42,7 @@ class FilterOptions:
     block_timeout: float = 180.0
     message_timeout: float = 3_600.0
     stop_timeout: float = 10.0
+    hop_timeouts: HopTimeouts = field(default_factory=HopTimeouts)
 
     def server(self) -> ServerOptions:
         """The limits of a session."""
