@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from tdc.node_agent.smtp import own_replies
 from tdc.node_agent.smtp.backend import Backend, PendingCommand, Unavailable
 from tdc.node_agent.smtp.body_reader import BodyReader
 from tdc.node_agent.smtp.commands import (
@@ -24,24 +25,6 @@ from tdc.node_agent.smtp.commands import (
 from tdc.node_agent.smtp.connection import PeerExpelled, PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
-from tdc.node_agent.smtp.own_replies import (
-    BARE_LINE_FEED,
-    BYE,
-    CUT_OFF,
-    EMPTY_COMMAND,
-    EXPELLED,
-    FAILED,
-    LINE_TOO_LONG,
-    NOT_IMPLEMENTED,
-    OK,
-    STOPPING,
-    TIMED_OUT,
-    TOO_LARGE,
-    TOO_MANY_ERRORS,
-    TOO_MANY_RECIPIENTS,
-    UNKNOWN_COMMAND,
-    WHO_KNOWS,
-)
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server_options import ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
@@ -105,12 +88,12 @@ class ServerSession:
         except PeerGone:
             pass
         except PeerExpelled:
-            self._connection.say(EXPELLED)
+            self._connection.say(own_replies.EXPELLED)
         except PeerSilent:
-            self._connection.say(TIMED_OUT)
+            self._connection.say(own_replies.TIMED_OUT)
         except Exception as error:  # a fault of ours must not end as a silent hang
             self._backend.failed(error)
-            self._connection.say(FAILED)
+            self._connection.say(own_replies.FAILED)
         finally:
             self._backend.abandon()
             self._connection.close()
@@ -159,7 +142,7 @@ class ServerSession:
                 return
             connection.flush()
             if self._stop_wanted and not self._in_transaction:
-                connection.say(STOPPING)
+                connection.say(own_replies.STOPPING)
                 return
             if not asked:
                 await connection.more(timeout, until=self._since + timeout)
@@ -172,13 +155,13 @@ class ServerSession:
         try:
             line = self._connection.inbound.line()
         except LineTooLong:
-            self._refuse(LINE_TOO_LONG)
+            self._refuse(own_replies.LINE_TOO_LONG)
             return b""
         except BareLineFeed:
-            self._refuse(BARE_LINE_FEED)
+            self._refuse(own_replies.BARE_LINE_FEED)
             return b""
         if line == b"":
-            self._refuse(EMPTY_COMMAND)
+            self._refuse(own_replies.EMPTY_COMMAND)
         return line
 
     async def _command(self, line: bytes) -> None:
@@ -190,13 +173,13 @@ class ServerSession:
             if await self._settled():
                 await serve(self, line)
         elif verb in OTHER_VERBS:
-            self._refuse(NOT_IMPLEMENTED)
+            self._refuse(own_replies.NOT_IMPLEMENTED)
         elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):
             # What follows is content, not commands (RFC 3030; a cross-protocol attack).
             if await self._settled():
-                self._close_with(CUT_OFF)
+                self._close_with(own_replies.CUT_OFF)
         else:
-            self._refuse(UNKNOWN_COMMAND)
+            self._refuse(own_replies.UNKNOWN_COMMAND)
 
     async def _ehlo(self, line: bytes) -> None:
         await self._hello(line, extended=True)
@@ -241,7 +224,7 @@ class ServerSession:
             self._refuse(reply(str(bad)))
             return
         if self._asked >= self._options.max_recipients:
-            self._refuse(TOO_MANY_RECIPIENTS)
+            self._refuse(own_replies.TOO_MANY_RECIPIENTS)
             return
         self._pending.append(command)
         self._asked += 1
@@ -262,16 +245,16 @@ class ServerSession:
         await self._backend.reset()
         connected = self._state is State.CONNECTED
         self._end_transaction(State.CONNECTED if connected else State.READY)
-        self._answer_idle(OK)
+        self._answer_idle(own_replies.OK)
 
     async def _noop(self, line: bytes) -> None:
-        self._answer_idle(OK)
+        self._answer_idle(own_replies.OK)
 
     async def _vrfy(self, line: bytes) -> None:
-        self._answer_idle(WHO_KNOWS)
+        self._answer_idle(own_replies.WHO_KNOWS)
 
     async def _quit(self, line: bytes) -> None:
-        self._close_with(BYE)
+        self._close_with(own_replies.BYE)
 
     async def _xforward_command(self, line: bytes) -> None:
         if self._out_of_order(b"XFORWARD"):
@@ -281,7 +264,7 @@ class ServerSession:
         except BadCommand as bad:
             self._refuse(reply(str(bad)))
             return
-        self._answer_idle(OK)
+        self._answer_idle(own_replies.OK)
 
     # The transaction
 
@@ -328,7 +311,7 @@ class ServerSession:
             )
         except BodyTooLarge:
             self._backend.abandon()
-            answers = (TOO_LARGE,)
+            answers = (own_replies.TOO_LARGE,)
         finally:
             self._body.done()
         self._end_transaction(State.LOST if self._backend.lost else State.READY)
@@ -370,7 +353,7 @@ class ServerSession:
         """Refuse a command without asking the backend; after those that await their reply."""
         self._errors += answer.permanent
         if self._errors > MAX_ERRORS:
-            answer = TOO_MANY_ERRORS
+            answer = own_replies.TOO_MANY_ERRORS
             self._state = State.CLOSING
         if self._pending:
             self._pending.append(PendingCommand(answer=answer))
@@ -381,7 +364,7 @@ class ServerSession:
         """Answer a command that does nothing: it costs us, and may come without end."""
         self._junk += 1
         if self._junk > MAX_JUNK:
-            self._close_with(TOO_MANY_ERRORS)
+            self._close_with(own_replies.TOO_MANY_ERRORS)
         else:
             self._connection.say(answer)
 
