@@ -46,7 +46,7 @@ from pathlib import Path
 
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.database import MAX_CONTENT, Batch, DamagedCopy
-from tdc.node_agent.spool.health import NOT_OPEN, Bounds, Health
+from tdc.node_agent.spool.health import NOT_OPEN, SLOW_DISK, Bounds, Health
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.opening import OpenedSpool
 from tdc.node_agent.spool.rows import storable
@@ -60,7 +60,7 @@ from tdc.node_agent.spool.values import (
     SpoolFull,
     SpoolUnavailable,
 )
-from tdc.node_agent.spool.writer import WRITE_TIMEOUT, Writer
+from tdc.node_agent.spool.writer import Writer
 from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.mail.envelope import Envelope
 
@@ -150,7 +150,7 @@ class Spool:
             await self._writer.write_copy(copy)
         except TimeoutError:
             self._forget_hold(copy)
-            raise SpoolUnavailable(f"no write returned within {WRITE_TIMEOUT:.0f} s") from None
+            raise SpoolUnavailable(SLOW_DISK) from None
         except SpoolUnavailable:
             ledger.remove(size)
             raise
@@ -320,8 +320,9 @@ class Spool:
         self._clock_lead = lead
 
     def _unhealthy(self) -> str | None:
-        since = self._writer.busy_since
-        return self._health.reason(0.0 if since is None else monotonic() - since)
+        writer, since = self._writer, self._writer.busy_since
+        takes = 0.0 if since is None else monotonic() - since
+        return self._health.reason(takes, writer.busy_bytes)
 
     def _check_health(self) -> None:
         reason = self._unhealthy()
@@ -357,7 +358,7 @@ class Spool:
         self._writer.submit(add)
 
     def _fault_changed(self, fault: str | None) -> None:
-        if self._health.fault == _STOPPING:
+        if self._health.fault == _STOPPING or (fault is not None and fault == self._health.fault):
             return
         self._health.fault = fault
         if fault is not None:

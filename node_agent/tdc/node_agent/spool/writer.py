@@ -20,6 +20,11 @@ when a real commit has returned on the fresh connection. While it is closed
   and are the first transaction after recovery;
 - copies whose hold failed are marked as finished as well: their commit may be found in the log
   after all, and a copy that was refused must not appear.
+
+A slow disk closes it too: one write that is late by WRITE_TIMEOUT, beyond the time that its octets
+need on a sound disk, and those that follow fail at once instead of after as long a wait each. It
+opens when a commit has returned within PROMPT.
+
 The file is not open at first: opening it is simply the first recovery.
 """
 
@@ -34,7 +39,7 @@ from typing import TypeVar
 
 from tdc.node_agent.spool.database import MAX_CONTENT, Batch, Database
 from tdc.node_agent.spool.group import Ask, CommitGroup, Result, resolve, set_done
-from tdc.node_agent.spool.health import FREE_RESERVE, NOT_OPEN
+from tdc.node_agent.spool.health import FREE_RESERVE, NOT_OPEN, SLOW_DISK, SOUND_RATE
 from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
 from tdc.node_agent.spool.values import Copy, SpoolLocked, SpoolUnavailable
 from tdc.shared.edge.clock import Clock, chance, monotonic
@@ -49,7 +54,10 @@ RETRY = 2.0
 OPEN_TIMEOUT = 10.0
 """Seconds that the start waits for the file; then mail passes without it until it is open."""
 WRITE_TIMEOUT = 10.0
-"""Seconds after which a future of a write ends in TimeoutError; the write may still happen."""
+"""Seconds after which a future of a write ends in TimeoutError; the write may still happen. The
+octets of its group, and of those before it, have their time at SOUND_RATE besides."""
+PROMPT = 1.0
+"""Seconds within which the file must be open again and written to, after the disk was slow."""
 ASK_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 20.0
 REFUSED = "refused"
@@ -81,6 +89,9 @@ class Writer:
     busy_since: float | None = None
     """Monotonic time at which the commit under way began."""
 
+    busy_bytes = 0
+    """Octets of the contents that it writes."""
+
     def __init__(
         self,
         path: Path,
@@ -92,10 +103,14 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._file = SpoolFile(path, clock, self._in_loop(on_opened), self._in_loop(on_lost))
         self._intakes: set[str] = set()
+        self._post_fault = on_fault
         self._on_fault = self._in_loop(on_fault)
         self._queue: queue.SimpleQueue[CommitGroup | None] = queue.SimpleQueue()
         self._gathering = CommitGroup()
         self._under_way = 0  # groups handed over and not finished
+        self._bytes_under_way = 0
+        self._late = False  # somebody waited for a write in vain
+        self._slow = False  # that closed the latch
         self._shared = False  # the last group was for more than one caller
         self._lingering: asyncio.Handle | None = None
         self._linger_end = 0.0
@@ -194,11 +209,24 @@ class Writer:
         group = self._gathering
         group.operations += 1
         if group.expiry is None:  # one timer for all that share the commit
-            group.expiry = self._loop.call_later(WRITE_TIMEOUT, group.expire)
+            allowed = WRITE_TIMEOUT + self._bytes_under_way / SOUND_RATE
+            group.expires_at = self._loop.time() + allowed
+            group.expiry = self._loop.call_at(group.expires_at, self._expire, group)
         if group.is_full or self._closing:
             self._hand_over()
         elif not self._under_way:
             self._linger(linger)
+
+    def _expire(self, group: CommitGroup) -> None:
+        """End the waits for a group, and close the latch: those who follow need not wait too."""
+        end = group.expires_at + group.held_bytes / SOUND_RATE
+        if self._loop.time() < end:
+            group.expiry = self._loop.call_at(end, self._expire, group)
+        elif group.awaited:
+            self._late = True
+            self._queue.put(CommitGroup())  # the thread is to see it, whatever it does
+            self._post_fault(SLOW_DISK)
+            group.expire()
 
     def _linger(self, seconds: float) -> None:
         """Hand the group over soon: after what the loop does now, or in `seconds` if shared."""
@@ -222,6 +250,7 @@ class Writer:
         if group.operations:
             self._shared = group.operations > 1
             self._under_way += 1
+            self._bytes_under_way += group.held_bytes
             self._queue.put(group)
 
     def _finished(self, group: CommitGroup, settled: list[Result]) -> None:
@@ -229,6 +258,7 @@ class Writer:
             return
         group.expiry.cancel()
         self._under_way -= 1
+        self._bytes_under_way -= group.held_bytes
         if self._gathering.operations and not self._under_way:
             urgent = self._gathering.futures or self._gathering.asks
             self._linger(LINGER if urgent else LINGER_MARKS)
@@ -245,6 +275,7 @@ class Writer:
             ended |= group is None
             if group is None:
                 continue
+            self.busy_bytes = group.held_bytes
             self.busy_since = monotonic()
             settled = self._work(group)
             self.busy_since = None
@@ -287,7 +318,16 @@ class Writer:
         if self._fault is not None:
             return self._refuse(group)
         settled: list[Result] = [(future, None, None) for future in group.futures]
-        return settled + [self._answer(ask) for ask in group.asks]
+        settled += [self._answer(ask) for ask in group.asks]
+        if self._late:
+            self._slow_disk()
+        return settled
+
+    def _slow_disk(self) -> None:
+        """Close the latch: what was written is written, but nobody waits so long once more."""
+        self._slow = True
+        self._set_fault(SLOW_DISK)
+        self._retry_at = monotonic() + RETRY * (0.5 + chance())
 
     def _write_group(self, group: CommitGroup) -> None:
         self._intakes |= group.intakes
@@ -319,8 +359,15 @@ class Writer:
 
     def _recover(self) -> None:
         """Open the file (again) and write what was kept; then the latch opens."""
-        if self._try(self._open):
-            self._set_fault(None)
+        began = monotonic()
+        self._late = False
+        if not self._try(self._open):
+            return
+        if self._slow and monotonic() - began > PROMPT:
+            self._slow_disk()
+            return
+        self._slow = False
+        self._set_fault(None)
 
     def _open(self) -> None:
         self._intakes |= self._file.open_or_reopen(self._unwritten)
