@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tdc.node_agent.deliver import scheduler
 from tdc.node_agent.deliver.assign import Lane
-from tdc.node_agent.deliver.connection import Timeouts
 from tdc.node_agent.deliver.destination import DestinationState
+from tdc.node_agent.deliver.timeouts import Timeouts
 from tdc.node_agent.spool import ledger
 from tdc.shared.edge.tasks import running
 

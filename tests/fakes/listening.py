@@ -15,8 +15,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def listening(serve: Serve) -> AsyncIterator[int]:
-    """Yield the loopback port on which `serve` gets each connection.
+async def listening(serve: Serve, *, limit: int = 2**25) -> AsyncIterator[int]:
+    """Yield the loopback port on which `serve` gets each connection, read `limit` bytes ahead.
 
     asyncio.Server waits for open connections at its end from Python 3.12 on; here they are cut.
     """
@@ -26,7 +26,7 @@ async def listening(serve: Serve) -> AsyncIterator[int]:
         writers.append(writer)
         await serve(reader, writer)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**25)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=limit)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tdc.node_agent.smtp.backend import Backend, PendingCommand
+from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
 from tdc.node_agent.smtp.replies import Reply, reply
-from tdc.node_agent.smtp.server import ServerOptions, ServerSession
+from tdc.node_agent.smtp.server import ServerSession
+from tdc.node_agent.smtp.server_options import ServerOptions
 from tdc.node_agent.smtp.session_state import OUT_OF_ORDER, State
 from tdc.shared.mail.envelope import Envelope
 
 from tests.stage.filter_dialogue import Side, connected
 
-OPTIONS = ServerOptions("box.example", 3, 5.0, 5.0, 10.0)
+OPTIONS = ServerOptions("box.example", 3, 5.0, 5.0, 10.0, 500.0)
+IN_HAND = BytesInHand(2**20)
 
 
 class Mailbox:
@@ -74,7 +77,7 @@ class Mailbox:
 @asynccontextmanager
 async def session(box: Mailbox) -> AsyncIterator[Side]:
     backend: Backend = box
-    listener = Listener(lambda connection: ServerSession(connection, backend, OPTIONS))
+    listener = Listener(lambda connection: ServerSession(connection, backend, OPTIONS, IN_HAND))
     await listener.start("127.0.0.1", 0)
     try:
         mta = await connected(listener.port)
@@ -171,7 +174,9 @@ async def test_a_session_that_raises_ends_alone_and_is_logged() -> None:
     asyncio.get_running_loop().set_exception_handler(
         lambda _, context: logged.append(context["exception"])
     )
-    listener = Listener(lambda connection: ServerSession(connection, next(backends), OPTIONS))
+    listener = Listener(
+        lambda connection: ServerSession(connection, next(backends), OPTIONS, IN_HAND)
+    )
     await listener.start("127.0.0.1", 0)
     other = await connected(listener.port)
     await other.expect("220 *")

@@ -12,8 +12,8 @@ from pathlib import Path
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from tdc.node_agent.ingest import relaying
 from tdc.node_agent.ingest.relaying import Relaying
+from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.backend import PendingCommand
 from tdc.node_agent.smtp.commands import Mail
 from tdc.node_agent.smtp.extensions import Extensions
@@ -73,13 +73,15 @@ async def filter_and_sink(folder: Path, **options: object) -> AsyncIterator[tupl
 
 
 async def test_a_next_hop_that_ponders_a_recipient_has_more_time_than_for_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """RFC 5321 4.5.3.2: five minutes for RCPT, two for DATA; here 5 s and 0.2 s."""
-    monkeypatch.setattr(relaying, "COMMAND_TIMEOUT", 5.0)
-    monkeypatch.setattr(relaying, "DATA_TIMEOUT", 0.2)
+    timeouts = HopTimeouts(command=5.0, data=0.2)
     slow = Faults(delays={"rcpt": 0.6})
-    async with SmtpSink(faults=slow) as hop, running_filter(tmp_path, hop.port) as bench:
+    async with (
+        SmtpSink(faults=slow) as hop,
+        running_filter(tmp_path, hop.port, hop_timeouts=timeouts) as bench,
+    ):
         mta = await connected(bench.filter.port)
         mta.writer.write(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
         async with asyncio.timeout(5):
@@ -252,7 +254,7 @@ async def test_a_connection_borrowed_by_a_session_that_was_ended_is_not_lent_aga
     """The next transaction's commands would become part of this one's message."""
     hop = Mock(extensions=Extensions(), reused=False, xforwarded=False)
     pool = Mock()
-    outgoing = Relaying(pool, Mock())
+    outgoing = Relaying(pool, HopTimeouts(), Mock())
 
     async def acquire_abandoned(**_: object) -> Mock:
         outgoing.drop()  # the server stops

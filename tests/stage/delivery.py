@@ -14,9 +14,9 @@ from typing import Any
 
 import trustme
 from tdc.node_agent.counters import Counters
-from tdc.node_agent.deliver.connection import Timeouts
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.scheduler import Delivery
+from tdc.node_agent.deliver.timeouts import Timeouts
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.journal.report import new_report_id
 from tdc.node_agent.log.lines import TdcLog

@@ -1,19 +1,21 @@
 """One connection to an intake: a socket, TLS and timeouts around a Dialogue.
 
-Promises: no message byte before TLS is up and the peer verified; every wait is bounded; a failure
-is raised as a Trouble with the stage at which it happened. The owner closes the connection.
+Promises: no message byte before TLS is up and the peer verified; every wait is bounded, each by
+itself and all of one phase together (`timeouts`), whatever the peer drips; a failure is raised as a
+Trouble with the stage at which it happened. The owner closes the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.deliver.timeouts import Timeouts
 from tdc.node_agent.deliver.tls import NoTrust
 from tdc.node_agent.deliver.trouble import SessionFault, Trouble
 from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
@@ -32,29 +34,6 @@ from tdc.node_agent.smtp.replies import ProtocolFault, Reply
 
 _JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
 _WRITE_AT_ONCE = 256 * 1024  # octets of a large content handed to the transport at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds. The defaults are those of RFC 5321 4.5.3.2; `connect` is for one address."""
-
-    connect: float = 5.0
-    banner: float = 300.0
-    tls: float = 60.0
-    command: float = 300.0  # EHLO, MAIL, RCPT, RSET
-    data: float = 120.0
-    block: float = 180.0
-    dot: float = 600.0
-    message: float = 1_800.0  # for one message in all
-    idle: float = 20.0  # an unused connection is closed
-
-    def of(self, stage: Stage | None) -> float:
-        """How long to wait for the reply at a stage."""
-        if stage is Stage.BANNER:
-            return self.banner
-        if stage is Stage.DATA:
-            return self.data
-        return self.dot if stage is Stage.DOT else self.command
 
 
 Following = Callable[[], Outgoing | None]
@@ -87,7 +66,8 @@ class Connection(asyncio.Protocol):
         self._announced: Outgoing | None = None
         self._loop = asyncio.get_running_loop()
         self._wait = BoundedWait(self._loop, self._wait_expired)
-        self._end = math.inf  # of the message under way, loop time
+        self._end = math.inf  # of the phase under way (opening, one message), loop time
+        self._phase = ""  # its bound, for the log
 
     @classmethod
     async def open(
@@ -97,11 +77,18 @@ class Connection(asyncio.Protocol):
         policy: TlsPolicy,
         timeouts: Timeouts,
         source: tuple[str, int] | None = None,
+        *,
+        hurried: bool = False,
     ) -> Connection:
-        """Connect, start TLS, verify; raises Failed. Ready for messages when it returns."""
+        """Connect, start TLS, verify; raises Failed. Ready for messages when it returns.
+
+        `hurried`: another host can be tried, so that this one gets less time.
+        """
         connection = cls(candidate, helo_name, timeouts)
         try:
             await connection._connect(source)
+            within = timeouts.opening_hurried if hurried else timeouts.opening
+            connection._begin(within, "to open a session")
             await connection._session(Stage.BANNER)
             await connection._greet()
             if not connection.offers.starttls:
@@ -113,6 +100,7 @@ class Connection(asyncio.Protocol):
         except BaseException:
             connection.close()
             raise
+        connection._end = math.inf
         return connection
 
     @property
@@ -131,7 +119,7 @@ class Connection(asyncio.Protocol):
         `following` is asked for the next transaction when this one's content goes out, so that
         both travel in one write; what it returns must be delivered next.
         """
-        self._end = self._loop.time() + self._timeouts.message
+        self._begin(self._timeouts.for_message(transaction.size), "for one message")
         try:
             if self._announced is not transaction:
                 self._dialogue.announce(transaction)
@@ -145,7 +133,7 @@ class Connection(asyncio.Protocol):
     async def _deliver(self, transaction: Outgoing, following: Following) -> Finished:
         while True:
             await self._flush()
-            event = await self._next_event(self._timeouts.of(self._dialogue.waiting_for))
+            event = await self._next_event()
             if isinstance(event, Ready) and self._dialogue.content(transaction):
                 if self._dialogue.takes_another:
                     self._announced = following()
@@ -158,16 +146,13 @@ class Connection(asyncio.Protocol):
                 return event
             self._note_fault()
 
-    async def say_goodbye(self, *, timeout: float = 2.0) -> None:
+    async def say_goodbye(self) -> None:
         """QUIT, unless a reply is due; then close. What the peer does is ignored."""
         if self.usable and self._dialogue.waiting_for is None:
             self._dialogue.quit()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._flush()
-                    await self._next_event(timeout)
-            except (TimeoutError, Failed):
-                pass
+            with contextlib.suppress(Failed):
+                await self._flush()  # a few octets: it does not wait
+                await self._next_event(self._timeouts.goodbye)
         self.close()
 
     def close(self) -> None:
@@ -188,6 +173,11 @@ class Connection(asyncio.Protocol):
         return not self._amid_content and self._dialogue.may_be_taken(transaction)
 
     # The session
+
+    def _begin(self, within: float, what_for: str) -> None:
+        """Bound what follows in all."""
+        self._end = self._loop.time() + within
+        self._phase = f"{f'{within:.1f}'.removesuffix('.0')} s {what_for}"
 
     async def _connect(self, source: tuple[str, int] | None) -> None:
         candidate = self.candidate
@@ -210,7 +200,7 @@ class Connection(asyncio.Protocol):
     async def _session(self, stage: Stage) -> None:
         """Wait for the reply at a stage of the session; raises Failed unless it is positive."""
         await self._flush()
-        event = await self._next_event(self._timeouts.of(stage))
+        event = await self._next_event()
         assert isinstance(event, Answered)
         if not event.reply.positive:
             raise Failed(self._refused(stage, event.reply))
@@ -228,7 +218,7 @@ class Connection(asyncio.Protocol):
                 self,
                 context,
                 server_hostname=self.candidate.name or policy.domain,
-                ssl_handshake_timeout=self._timeouts.tls,
+                ssl_handshake_timeout=self._handshake_timeout(),
                 ssl_shutdown_timeout=1.0,
             )
         except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
@@ -243,20 +233,28 @@ class Connection(asyncio.Protocol):
         except TlsRefused as error:
             raise Failed(self._tls_trouble(str(error))) from error
 
-    async def _next_event(self, timeout: float) -> Event:
-        """Wait for the next event; raises Failed on loss, garbage and silence."""
+    def _handshake_timeout(self) -> float:
+        """Seconds for the whole handshake: asyncio wants more than nought."""
+        return max(0.001, min(self._timeouts.tls, self._end - self._loop.time()))
+
+    async def _next_event(self, timeout: float = 0.0) -> Event:
+        """Wait for the next event; raises Failed on loss, garbage and silence.
+
+        Each whole reply has the time of its stage, or `timeout`; bytes that complete none do not
+        end the wait.
+        """
         while not self._events:
             if self._fault is not None:
                 raise Failed(self._trouble(self._stage(), *self._fault))
             if self._dialogue.has_output:
                 await self._flush()
-            await self._wait.wait(timeout, until=self._end)
+            allowed = timeout or self._timeouts.of(self._dialogue.waiting_for)
+            await self._wait.wait(allowed, until=self._end)
         return self._events.pop(0)
 
     def _wait_expired(self) -> None:
-        limit = f"{self._wait.allowed:g} s"
-        if self._wait.deadline == self._end:
-            limit = f"{self._timeouts.message:g} s for one message"
+        late = self._wait.deadline == self._end
+        limit = self._phase if late else f"{self._wait.allowed:g} s"
         self._fault = self._fault or (SessionFault.TIMEOUT, f"did not reply within {limit}")
         self._wait.end()
 
@@ -282,11 +280,14 @@ class Connection(asyncio.Protocol):
         if not self._full or self._fault is not None:
             return
         self._room = self._loop.create_future()
+        left = self._end - self._loop.time()
         try:
-            async with asyncio.timeout(min(self._timeouts.block, self._end - self._loop.time())):
+            async with asyncio.timeout(min(self._timeouts.block, left)):
                 await self._room
         except TimeoutError:
-            self._fault = (SessionFault.TIMEOUT, f"accepted no data for {self._timeouts.block:g} s")
+            late = left < self._timeouts.block
+            limit = f"in the {self._phase}" if late else f"for {self._timeouts.block:g} s"
+            self._fault = (SessionFault.TIMEOUT, f"accepted no data {limit}")
         finally:
             self._room = None
 
@@ -296,6 +297,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the dialogue (called by asyncio)."""
+        before = self._dialogue.replies
         events = self._dialogue.feed(data)
         if self._amid_content and any(
             isinstance(one, Finished) and one.succeeded for one in events
@@ -305,9 +307,11 @@ class Connection(asyncio.Protocol):
         else:
             self._events += events
         self._note_fault()
-        self._wait.end()
         if self._broken():
+            self._wait.end()
             self.resume_writing()
+        elif self._dialogue.replies != before:  # else it is a part of one, or a drip
+            self._wait.end()
 
     def eof_received(self) -> bool:
         """Note the end of the peer's bytes (called by asyncio)."""

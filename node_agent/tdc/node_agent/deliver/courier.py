@@ -137,8 +137,10 @@ class Courier:
         while hosts:
             candidate = hosts.popleft()
             destination.latest_host = str(candidate)
+            # The last one to be tried gets all the time there is.
+            hurried = worth_next_host(len(hosts), sessions + 1)
             try:
-                connection = await self._connect(candidate, policy)
+                connection = await self._connect(candidate, policy, hurried=hurried)
             except Failed as error:
                 sessions += error.trouble.stage is not Stage.CONNECT
                 more = worth_next_host(len(hosts), sessions)
@@ -151,10 +153,14 @@ class Courier:
                 return True
         return False
 
-    async def _connect(self, candidate: Candidate, policy: TlsPolicy) -> Connection:
+    async def _connect(
+        self, candidate: Candidate, policy: TlsPolicy, *, hurried: bool
+    ) -> Connection:
         options = self._parts.options
         source = (options.source_address, 0) if options.source_address else None
-        return await Connection.open(candidate, options.helo_name, policy, options.timeouts, source)
+        return await Connection.open(
+            candidate, options.helo_name, policy, options.timeouts, source, hurried=hurried
+        )
 
     def _connected(self, connection: Connection) -> None:
         candidate, version = connection.candidate, connection.tls_version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tdc.node_agent.deliver.connection import Timeouts
+from tdc.node_agent.deliver.timeouts import Timeouts
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.settings.schema import USE_DNS
 
 LOOKUP_TIMEOUT = 10.0  # seconds for one question, all nameservers and repetitions
+FIND_TIMEOUT = 25.0  # seconds for all questions about one intake
 MIN_TTL, MAX_TTL, FAILURE_TTL = 30.0, 3_600.0, 5.0  # seconds
 MAX_CACHED = 1_000
 MAX_HOSTS = 10  # MX hosts whose addresses are asked for
@@ -67,8 +68,16 @@ class Resolver:
         `route` is the setting smtp_route: ("usedns",), or host[:port] entries, which are
         tried in their order instead of the MX.
         """
-        if tuple(route) != (USE_DNS,):
-            return await self._by_route(domain, route, port, allow_local)
+        try:
+            async with asyncio.timeout(FIND_TIMEOUT):
+                if tuple(route) != (USE_DNS,):
+                    return await self._by_route(domain, route, port, allow_local)
+                return await self._by_mx(domain, port, allow_local)
+        except TimeoutError:
+            text = f"the DNS did not say within {FIND_TIMEOUT:g} s where {domain} is"
+            raise NoRoute("DNS Error", text) from None
+
+    async def _by_mx(self, domain: str, port: int, allow_local: bool) -> tuple[Candidate, ...]:
         answer = await self._mx(domain)
         hosts = hosts_by_mx(domain, answer, self._chance)[:MAX_HOSTS]
         found = await asyncio.gather(*map(self._addresses, hosts))
@@ -79,9 +88,10 @@ class Resolver:
     ) -> tuple[Candidate, ...]:
         found: list[Candidate] = []
         fault: NoRoute | None = None
-        for hop in route:
-            host, hop_port = split_hop(hop, port)
-            answer = await self._addresses(host)
+        hops = [split_hop(hop, port) for hop in route]
+        # All at once: the time that a name without an answer costs is then spent once.
+        answers = await asyncio.gather(*(self._addresses(host) for host, _ in hops))
+        for (_, hop_port), answer in zip(hops, answers, strict=True):
             try:
                 found += candidates(
                     domain, [answer], hop_port, allow_local=allow_local, by_mx=False

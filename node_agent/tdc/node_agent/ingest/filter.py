@@ -13,6 +13,7 @@ loop through the MTA, which adds and counts its own on re-injection (RFC 5321 6.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,7 @@ from tdc.node_agent.smtp.backend import PendingCommand, Unavailable
 from tdc.node_agent.smtp.connection import ServerConnection
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.framing import unstuffed
+from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server import ServerSession
@@ -39,6 +41,7 @@ NO_NEXT_HOP = reply("421 4.4.1 Next hop unavailable, try again later")
 NO_STORAGE = reply("451 4.3.1 Insufficient system storage, try again later")
 OFFERED = ("8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 SMALL_BODY = 64 * 1024
+CROWDED_EVERY = 60.0  # seconds between two lines that say so
 
 
 class FilterUnavailable(Exception):
@@ -62,7 +65,9 @@ class SmtpFilter:
         self._log = log
         self._server_options = options.server()
         self._listener = Listener(self._session)
+        self.in_hand = BytesInHand(options.bytes_in_hand)
         self._pool: NextHopPool | None = None
+        self._crowded_at = -CROWDED_EVERY
 
     @property
     def port(self) -> int:
@@ -77,7 +82,10 @@ class SmtpFilter:
     async def __aenter__(self) -> Self:
         options = self._options
         self._pool = NextHopPool(
-            options.next_hops, options.hostname, max_idle=options.max_connections
+            options.next_hops,
+            options.hostname,
+            options.hop_timeouts,
+            max_idle=options.max_connections,
         )
         try:
             await self._listener.start(options.host, options.port)
@@ -112,13 +120,27 @@ class SmtpFilter:
             self._taker,
             self._counters,
             self._log,
-            connections=lambda: self.connections,
+            make_room=self._make_room,
         )
-        return ServerSession(connection, backend, self._server_options)
+        return ServerSession(connection, backend, self._server_options, self.in_hand)
+
+    def _make_room(self) -> bool:
+        """Say whether a connection that has just come may stay."""
+        most = self._options.max_connections
+        if self._listener.connections <= most:
+            return True
+        now = asyncio.get_running_loop().time()
+        if now - self._crowded_at >= CROWDED_EVERY:
+            self._crowded_at = now
+            self._log.warning(
+                f"All {most} connections of the content filter are in use: idle and slow ones are "
+                "ended for new ones (ingest.max_connections)"
+            )
+        return self._listener.make_room(most)
 
 
 class FilterBackend:
-    """The backend of one session. `connections` returns how many sessions there are."""
+    """The backend of one session. `make_room` says whether one that has just come may stay."""
 
     def __init__(
         self,
@@ -128,23 +150,21 @@ class FilterBackend:
         counters: Counters,
         log: TdcLog,
         *,
-        connections: Callable[[], int],
+        make_room: Callable[[], bool],
     ) -> None:
         self._options = options
         self._pool = pool
         self._taker = taker
         self._counters = counters
         self._log = log
-        self._connections = connections
-        self._relaying = Relaying(pool, log)
+        self._make_room = make_room
+        self._relaying = Relaying(pool, options.hop_timeouts, log)
 
     def admit(self, peer: str) -> Reply | None:
         """Only the MTA, and only as many connections as were agreed."""
         if not self._options.trusts(peer):
             return NOT_TRUSTED
-        if self._connections() > self._options.max_connections:
-            return TOO_MANY_CONNECTIONS
-        return None
+        return None if self._make_room() else TOO_MANY_CONNECTIONS
 
     async def hello(self, *, extended: bool) -> Sequence[str]:
         """Offer what the next hop offers, and nothing that it would have to refuse."""
@@ -192,24 +212,24 @@ class FilterBackend:
         self, envelope: Envelope, body: bytes, gone: Callable[[], bool]
     ) -> Sequence[Reply]:
         """Take the copies, send the original, then release or discard."""
-        return [await self._message(envelope, body, gone)]
-
-    async def _message(self, envelope: Envelope, body: bytes, gone: Callable[[], bool]) -> Reply:
         # A small body costs one system call less together with its final dot.
-        small = len(body) <= SMALL_BODY
+        unsent = body if len(body) <= SMALL_BODY else b""
         try:
             hop = self._relaying.hop
-            if not small:
+            if not unsent:
                 await hop.send_body(body)
-            taken = await self._taker.take(envelope, unstuffed(body))
+            content = unstuffed(body)
+            del body  # of a large one no more is held than its content, and that until it is taken
+            taken = await self._taker.take(envelope, content)
         except HopLost as lost:
-            return self._give_up(HOP_LOST, str(lost))
+            return [self._give_up(HOP_LOST, str(lost))]
         except TakeRefused as refused:
-            return self._give_up(NO_STORAGE, str(refused))
+            return [self._give_up(NO_STORAGE, str(refused))]
+        del content
         if gone():
             await self._taker.discard(taken)
-            return self._give_up(HOP_LOST, "the MTA closed the connection before its reply")
-        return await self._final_dot(hop, taken, body if small else b"")
+            return [self._give_up(HOP_LOST, "the MTA closed the connection before its reply")]
+        return [await self._final_dot(hop, taken, unsent)]
 
     async def _final_dot(self, hop: HopConnection, taken: Taken, unsent: bytes) -> Reply:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -14,7 +14,8 @@ from ipaddress import (
 )
 
 from tdc.node_agent.ingest.pool import NextHop
-from tdc.node_agent.smtp.server import ServerOptions
+from tdc.node_agent.ingest.timeouts import HopTimeouts
+from tdc.node_agent.smtp.server_options import ServerOptions
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -26,7 +27,8 @@ class FilterOptions:
     `next_hops`: where originals go, tried in order. `port` 0 lets the system choose.
     `trusted_networks`: who may connect. For the limits of a session see ServerOptions.
     `max_message_size` bounds what one message may hold of our memory; a smaller SIZE of the next
-    hop takes precedence. `stop_timeout` is what transactions under way are given at a stop.
+    hop takes precedence. `bytes_in_hand` bounds what all may hold together, by reading no further.
+    `stop_timeout` is what transactions under way are given at a stop.
     """
 
     next_hops: tuple[NextHop, ...]
@@ -40,7 +42,10 @@ class FilterOptions:
     command_timeout: float = 300.0
     block_timeout: float = 180.0
     message_timeout: float = 3_600.0
+    minimum_rate: float = 500.0
+    bytes_in_hand: int = 448 * 1024**2
     stop_timeout: float = 10.0
+    hop_timeouts: HopTimeouts = field(default_factory=HopTimeouts)
 
     def server(self) -> ServerOptions:
         """The limits of a session."""
@@ -50,6 +55,7 @@ class FilterOptions:
             self.command_timeout,
             self.block_timeout,
             self.message_timeout,
+            self.minimum_rate,
         )
 
     def trusts(self, address: str) -> bool:

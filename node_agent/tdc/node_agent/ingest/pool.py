@@ -1,26 +1,32 @@
 """Connections to the next hop, kept for reuse. One is lent for one transaction.
 
 Errors of connecting (OSError, TimeoutError) end here as NextHopUnavailable.
+
+*One that accepts and stays mute* must not hold originals up while another one works. So while there
+is another to try, an address gets `opening_hurried` seconds for connection, banner and EHLO; it is
+then avoided, the longer the more often it failed, and tried again by one session at a time. Only
+when all have failed gets a slow one its full time. An address is good again once a transaction has
+ended on it: a banner alone proves little.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, HopConnection, HopLost
+from tdc.node_agent.ingest.relay import HopConnection, HopLost
+from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import Reply
-
-CONNECT_TIMEOUT = 10.0  # seconds; to a neighbour, so it may be impatient
-GREETING_TIMEOUT = 300.0  # RFC 5321 4.5.3.2.1
-IDLE_TIMEOUT = 60.0  # far below the peer's 5 minutes (RFC 5321 4.5.3.2.7)
-AVOID_TIME = 30.0  # seconds in which an address that failed is asked last
 
 
 class NextHopUnavailable(Exception):
     """No next hop accepts a connection now; the text says why for each address."""
+
+
+class _Slow(NextHopUnavailable):
+    """It did not fail, but had not answered when its time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +40,40 @@ class NextHop:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """An address that failed so often in a row, counted lately; tried last until then (loop time).
+
+    Sessions that fail together count as one failure.
+    """
+
+    failures: int
+    counted: float
+    until: float
+
+
 class NextHopPool:
     """Lends connections to the next hop and keeps them for reuse.
 
-    `addresses` are asked in order; one that has just failed is asked last. `hostname` is what
+    `addresses` are asked in order; one that has failed lately is asked last. `hostname` is what
     we call ourselves in EHLO.
     """
 
-    def __init__(self, addresses: Sequence[NextHop], hostname: str, *, max_idle: int = 100) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[NextHop],
+        hostname: str,
+        timeouts: HopTimeouts,
+        *,
+        max_idle: int = 100,
+    ) -> None:
         self._addresses = tuple(addresses)
         self._hostname = hostname
+        self._timeouts = timeouts
         self._max_idle = max_idle
         self._idle: list[HopConnection] = []
-        self._open: set[HopConnection] = set()
-        self._failed_at: dict[NextHop, float] = {}
+        self._open: dict[HopConnection, NextHop] = {}
+        self._bad: dict[NextHop, _Bad] = {}
         self._loop = asyncio.get_running_loop()
         self.learned: Extensions | None = None
 
@@ -71,20 +97,13 @@ class NextHopPool:
                 return hop
             # One that offers less, kept, would be met by each message that follows.
             self.discard(hop, politely=True)
-        reasons = []
-        for address in sorted(self._addresses, key=self._recently_failed):
-            try:
-                hop = await self._connect(address)
-            except NextHopUnavailable as unavailable:
-                self._failed_at[address] = self._loop.time()
-                reasons.append(f"{address}: {unavailable}")
-                continue
-            self._failed_at.pop(address, None)
-            return hop
-        raise NextHopUnavailable("; ".join(reasons))
+        return await self._open_one()
 
     def release(self, hop: HopConnection) -> None:
         """Take a connection back between transactions."""
+        address = self._open.get(hop)
+        if hop.transactions and address is not None:
+            self._bad.pop(address, None)
         if hop.usable and len(self._idle) < self._max_idle:
             hop.idle_since = self._loop.time()
             self._idle.append(hop)
@@ -92,8 +111,10 @@ class NextHopPool:
             self.discard(hop, politely=True)
 
     def discard(self, hop: HopConnection, *, politely: bool = False) -> None:
-        """Close a connection that was lent."""
-        self._open.discard(hop)
+        """Close a connection that was lent; one that fell silent tells of its address."""
+        address = self._open.pop(hop, None)
+        if hop.fell_silent and address is not None:
+            self._avoid(address)
         hop.close(politely=politely)
 
     def close(self) -> None:
@@ -102,41 +123,94 @@ class NextHopPool:
             self.discard(hop, politely=hop in self._idle)
         self._idle.clear()
 
-    def _recently_failed(self, address: NextHop) -> bool:
-        return self._loop.time() - self._failed_at.get(address, -AVOID_TIME) < AVOID_TIME
-
     def _drop_stale(self) -> None:
-        oldest = self._loop.time() - IDLE_TIMEOUT
+        oldest = self._loop.time() - self._timeouts.idle
         while self._idle and (self._idle[0].idle_since < oldest or not self._idle[0].usable):
             self.discard(self._idle.pop(0), politely=True)
 
-    async def _connect(self, address: NextHop) -> HopConnection:
+    # Which address
+
+    async def _open_one(self) -> HopConnection:
+        """Connect to the first address that works, a good one before a bad one."""
+        reasons: list[str] = []
+        slow: list[NextHop] = []
+        hurried = len(self._addresses) > 1
+        for address in sorted(self._addresses, key=self._is_avoided):
+            try:
+                return await self._try(address, reasons, hurried=hurried)
+            except _Slow:
+                slow.append(address)
+            except NextHopUnavailable:
+                continue
+        if hurried and slow:
+            return await self._try(slow[0], reasons, hurried=False)
+        raise NextHopUnavailable("; ".join(reasons))
+
+    async def _try(self, address: NextHop, reasons: list[str], *, hurried: bool) -> HopConnection:
+        """Connect to one address; if that fails, add the reason and avoid it."""
+        known = self._bad.get(address)
+        if known is not None:  # one session tries it; the others need not wait for that
+            until = self._loop.time() + self._timeouts.avoid
+            self._bad[address] = replace(known, until=max(known.until, until))
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await self._connect(address, hurried=hurried)
+        except NextHopUnavailable as unavailable:
+            self._avoid(address)
+            reasons.append(f"{address}: {unavailable}")
+            if hurried:
+                raise
+            raise NextHopUnavailable("; ".join(reasons)) from None
+
+    def _avoid(self, address: NextHop) -> None:
+        now, timeouts = self._loop.time(), self._timeouts
+        failures, counted = 1, now
+        known = self._bad.get(address)
+        if known is not None:
+            again = now - known.counted >= timeouts.avoid
+            failures = known.failures + again
+            counted = now if again else known.counted
+        self._bad[address] = _Bad(failures, counted, now + timeouts.avoid_after(failures))
+
+    def _is_avoided(self, address: NextHop) -> bool:
+        bad = self._bad.get(address)
+        return bad is not None and self._loop.time() < bad.until
+
+    # One address
+
+    async def _connect(self, address: NextHop, *, hurried: bool) -> HopConnection:
+        timeouts = self._timeouts
+        began = self._loop.time()
+        allowed = min(timeouts.connect, timeouts.opening_hurried) if hurried else timeouts.connect
+        try:
+            async with asyncio.timeout(allowed):
                 _, hop = await self._loop.create_connection(
-                    HopConnection, address.host, address.port
+                    lambda: HopConnection(timeouts), address.host, address.port
                 )
         except TimeoutError:
-            raise NextHopUnavailable(f"no connection in {CONNECT_TIMEOUT:.0f} s") from None
+            raise NextHopUnavailable(f"no connection in {allowed:g} s") from None
         except OSError as error:
             raise NextHopUnavailable(error.strerror or str(error)) from None
-        self._open.add(hop)
+        self._open[hop] = address
+        within = timeouts.opening_hurried if hurried else timeouts.connect + timeouts.opening
         try:
-            hello = await self._greet(hop)
+            hello = await self._greet(hop, began + within)
         except BaseException:
-            self.discard(hop, politely=True)
+            del self._open[hop]
+            hop.close(politely=True)
             raise
         hop.extensions = self.learned = Extensions.from_reply(hello)
         return hop
 
-    async def _greet(self, hop: HopConnection) -> Reply:
+    async def _greet(self, hop: HopConnection, until: float) -> Reply:
+        timeouts = self._timeouts
         try:
-            greeting = (await hop.replies(1, GREETING_TIMEOUT))[0]
+            greeting = (await hop.replies(1, timeouts.greeting, until=until))[0]
             if greeting.code != 220:
                 raise NextHopUnavailable(f"greeted with {greeting.text}")
-            hello = (await hop.exchange([b"EHLO " + self._hostname.encode()], COMMAND_TIMEOUT))[0]
+            lines = [b"EHLO " + self._hostname.encode()]
+            hello = (await hop.exchange(lines, timeouts.command, until=until))[0]
         except HopLost as lost:
-            raise NextHopUnavailable(str(lost)) from None
+            raise (_Slow if hop.fell_silent else NextHopUnavailable)(str(lost)) from None
         if not hello.positive:
             raise NextHopUnavailable(f"answered EHLO with {hello.text}")
         return hello

@@ -17,17 +17,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import cast
 
+from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.bounded_wait import BoundedWait
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import NEIGHBOUR, ProtocolFault, Reply, ReplyParser
 
 CHUNK = 256 * 1024
 RECEIVE_BUFFER = 4096  # replies are short
-# RFC 5321 4.5.3.2, seconds.
-COMMAND_TIMEOUT = 300.0
-DATA_TIMEOUT = 120.0
-BLOCK_TIMEOUT = 180.0
-FINAL_DOT_TIMEOUT = 600.0
 QUIT_AFTER_REFUSALS = 10  # peers end a session that has had too many
 QUIT_AFTER_TRANSACTIONS = 1_000
 
@@ -47,7 +43,9 @@ class HopConnection(asyncio.BufferedProtocol):
     connection is closed instead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeouts: HopTimeouts) -> None:
+        self._timeouts = timeouts
+        self.fell_silent = False  # it did not answer, or read, within its time
         self.extensions = Extensions()
         self.reused = False
         self.xforwarded = False
@@ -124,11 +122,16 @@ class HopConnection(asyncio.BufferedProtocol):
         """Why it is closed; None while it is open."""
         return self._lost
 
-    async def replies(self, count: int, timeout: float) -> list[Reply]:
-        """Wait for `count` replies in all; raises HopLost with those that came."""
+    async def replies(
+        self, count: int, timeout: float, *, until: float | None = None
+    ) -> list[Reply]:
+        """Wait for `count` whole replies, `timeout` seconds for all and not past `until`.
+
+        Raises HopLost with those that came.
+        """
         self._expected = count
         if len(self._replies) < count and self._lost is None:
-            await self._wait.wait(timeout)
+            await self._wait.wait(timeout, until=until)
         replies = list(self._replies)
         self._replies.clear()
         self._expected = 0
@@ -137,16 +140,18 @@ class HopConnection(asyncio.BufferedProtocol):
         self.refusals += sum(answer.refused for answer in replies)
         return replies
 
-    async def exchange(self, lines: Sequence[bytes], timeout: float) -> list[Reply]:
+    async def exchange(
+        self, lines: Sequence[bytes], timeout: float, *, until: float | None = None
+    ) -> list[Reply]:
         """Send command lines (without CRLF), return their replies; raises HopLost."""
         if "PIPELINING" in self.extensions or len(lines) == 1:
             self._write_commands(b"\r\n".join([*lines, b""]))
-            return await self.replies(len(lines), timeout)
+            return await self.replies(len(lines), timeout, until=until)
         replies: list[Reply] = []
         for line in lines:
             self._write_commands(line + b"\r\n")
             try:
-                replies += await self.replies(1, timeout)
+                replies += await self.replies(1, timeout, until=until)
             except HopLost as lost:
                 raise HopLost(str(lost), [*replies, *lost.replies]) from None
         return replies
@@ -156,11 +161,12 @@ class HopConnection(asyncio.BufferedProtocol):
 
         It goes in pieces as fast as the next hop reads, so that it isn't held in memory twice.
         """
+        end = self._loop.time() + self._timeouts.for_body(len(body))
         view = memoryview(body)
         for start in range(0, len(body), CHUNK):
             self._write(view[start : start + CHUNK])
             if self._room is not None:
-                await self._wait_for_room()
+                await self._wait_for_room(end)
 
     async def finish(self, unsent: bytes = b"") -> Reply:
         """Send `unsent`, the rest of the body, and the final dot; return the reply.
@@ -169,7 +175,7 @@ class HopConnection(asyncio.BufferedProtocol):
         """
         self._write_commands(unsent + b".\r\n")
         self.transactions += 1
-        return (await self.replies(1, FINAL_DOT_TIMEOUT))[0]
+        return (await self.replies(1, self._timeouts.final_dot))[0]
 
     def close(self, *, politely: bool = False) -> None:
         """Close it; the next hop forgets a transaction under way (RFC 5321 4.1.1.10)."""
@@ -195,18 +201,21 @@ class HopConnection(asyncio.BufferedProtocol):
         if self._lost is None:
             self._transport.write(data)
 
-    async def _wait_for_room(self) -> None:
+    async def _wait_for_room(self, end: float) -> None:
         if self._room is not None and self._lost is None:
+            left = end - self._loop.time()
             try:
-                async with asyncio.timeout(BLOCK_TIMEOUT):
+                async with asyncio.timeout(min(self._timeouts.block, left)):
                     await self._room
             except TimeoutError:
+                self.fell_silent = True
                 self._fail("the next hop does not read")
         if self._lost is not None:
             raise HopLost(self._lost)
 
     def _wait_expired(self) -> None:
-        self._fail(f"no reply from the next hop in {self._wait.allowed:.0f} s")
+        self.fell_silent = True
+        self._fail(f"no reply from the next hop in {self._wait.took:.3g} s")
 
     def _fail(self, reason: str) -> None:
         if self._lost is None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
-from tdc.node_agent.ingest.relay import COMMAND_TIMEOUT, DATA_TIMEOUT, HopConnection, HopLost
+from tdc.node_agent.ingest.relay import HopConnection, HopLost
+from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand
 from tdc.node_agent.smtp.extensions import Extensions
@@ -30,10 +31,11 @@ class Relaying:
     `announced` are the extensions that the MTA may use, because they were offered to it.
     """
 
-    def __init__(self, pool: NextHopPool, log: TdcLog) -> None:
+    def __init__(self, pool: NextHopPool, timeouts: HopTimeouts, log: TdcLog) -> None:
         self.announced: frozenset[str] = frozenset()
         self.lost = False  # the connection was lost amid the transaction, or had to be closed
         self._pool = pool
+        self._timeouts = timeouts
         self._log = log
         self._hop: HopConnection | None = None
         self._mail_accepted = False
@@ -80,7 +82,7 @@ class Relaying:
         lines = [command.line for command in commands]
         # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
         alone = len(commands) == 1 and commands[0].is_data
-        timeout = DATA_TIMEOUT if alone else COMMAND_TIMEOUT
+        timeout = self._timeouts.data if alone else self._timeouts.command
         for fresh in (False, True):
             prefix: list[bytes] = []
             if self._hop is None:
@@ -126,7 +128,7 @@ class Relaying:
         hop = self._hop
         if hop is not None and self._mail_accepted:
             try:
-                [answer] = await hop.exchange([b"RSET"], COMMAND_TIMEOUT)
+                [answer] = await hop.exchange([b"RSET"], self._timeouts.command)
             except HopLost:
                 self.drop()
             else:

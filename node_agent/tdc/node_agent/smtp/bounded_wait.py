@@ -25,6 +25,12 @@ class BoundedWait:
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
+        self._began = 0.0
+
+    @property
+    def took(self) -> float:
+        """The seconds from the beginning of the wait to its deadline."""
+        return self.deadline - self._began
 
     @property
     def under_way(self) -> bool:
@@ -34,7 +40,8 @@ class BoundedWait:
     async def wait(self, allowed: float, *, until: float | None = None) -> None:
         """Wait for `end`, at most `allowed` seconds and not past the moment `until`."""
         self.allowed = allowed
-        moment = self._loop.time() + allowed
+        self._began = self._loop.time()
+        moment = self._began + allowed
         self.deadline = moment if until is None else min(moment, until)
         if self._timer is None or self._rings_at > self.deadline:
             self._set_timer()

@@ -28,7 +28,11 @@ class PeerGone(Exception):
 
 
 class PeerSilent(Exception):
-    """The peer sent nothing within its time."""
+    """The peer sent nothing, or too little, within its time."""
+
+
+class PeerExpelled(PeerSilent):
+    """The peer was idle or slow, and its place is wanted for another."""
 
 
 class ServerConnection(asyncio.BufferedProtocol):
@@ -40,6 +44,8 @@ class ServerConnection(asyncio.BufferedProtocol):
 
     def __init__(self, buffer: memoryview, opened: Callable[[ServerConnection], None]) -> None:
         self.inbound = Inbound()
+        self.received = 0  # bytes in all
+        self._seen = 0  # those of them that came before the latest wait
         self._opened = opened
         self._buffer = buffer
         self._transport: asyncio.Transport | None = None
@@ -47,6 +53,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._wait = BoundedWait(self._loop, self._expired)
         self._ended = False  # no more input will come
         self._silent = False
+        self._expelled = False
         self._paused = False
         self._replies: list[bytes] = []
 
@@ -62,11 +69,19 @@ class ServerConnection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Keep the bytes; take no more than HIGH_WATER while nobody reads them."""
+        """Keep the bytes; take no more than HIGH_WATER while nobody reads them.
+
+        Nor more than two buffers for one wake-up of who waits: the event loop reads on and on
+        before the session runs, and a hundred large messages would be here at once.
+        """
         self.inbound.feed(self._buffer[:nbytes])
+        self.received += nbytes
         if self._wait.under_way:
             self._wait.end()
-        elif len(self.inbound) > HIGH_WATER and not self._paused and self._transport is not None:
+            much = self.received - self._seen > RECEIVE_BUFFER
+        else:
+            much = len(self.inbound) > HIGH_WATER
+        if much and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
@@ -100,10 +115,15 @@ class ServerConnection(asyncio.BufferedProtocol):
         name = self._transport and self._transport.get_extra_info("peername")
         return str(name[0]) if name else ""
 
+    @property
+    def waiting(self) -> bool:
+        """True while the session waits for the peer, and not for anything of ours."""
+        return self._wait.under_way
+
     async def more(self, allowed: float, *, until: float) -> None:
         """Wait for more bytes, `allowed` seconds at most and not past `until` (loop time).
 
-        Raises PeerGone, PeerSilent.
+        Raises PeerGone, PeerSilent, PeerExpelled.
         """
         transport = self._transport
         if self._ended or transport is None:
@@ -113,9 +133,17 @@ class ServerConnection(asyncio.BufferedProtocol):
         if self._paused:
             self._paused = False
             transport.resume_reading()
+        self._seen = self.received
         await self._wait.wait(allowed, until=until)
+        if self._expelled:
+            raise PeerExpelled
         if self._silent:
             raise PeerSilent
+
+    def expel(self) -> None:
+        """End the wait for the peer: its place is wanted."""
+        self._expelled = True
+        self._wait.end()
 
     def wake(self) -> None:
         """End a `more` that waits, though nothing came."""

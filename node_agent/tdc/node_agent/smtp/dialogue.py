@@ -169,6 +169,7 @@ class Dialogue:
         self._fault: str | None = None
         self._ready: _Sending | None = None
         self.offers = Offers()
+        self.replies = 0  # that came whole
 
     # What to send
 
@@ -301,6 +302,7 @@ class Dialogue:
         return " ".join(words)
 
     def _match(self, reply: Reply) -> Event | None:
+        self.replies += 1
         if reply.code == 421:
             self._over = reply
         if not self._expected:

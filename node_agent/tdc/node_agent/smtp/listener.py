@@ -1,4 +1,9 @@
-"""Listens for SMTP clients, owns the task of each session, and stops cleanly."""
+"""Listens for SMTP clients, owns the task of each session, and stops cleanly.
+
+At its limit of sessions it makes room: whoever comes gets the place of the session that has been
+idle or slow for longest. So those who hold connections and send nothing keep nobody out, whatever
+their number, and a client whose turn it is to wait for us is never ended.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tdc.node_agent.smtp.connection import RECEIVE_BUFFER, ServerConnection
+from tdc.node_agent.smtp.slowest import Timed, expel_slowest
 
 BACKLOG = 1024
 ABORT_TIMEOUT = 5.0  # seconds a session is given to end once its connection is closed
 
 
-class Served(Protocol):
+class Served(Timed, Protocol):
     """What the listener runs for each connection."""
 
     async def run(self) -> None:
@@ -26,6 +32,11 @@ class Served(Protocol):
 
     def abort(self) -> None:
         """End now; a transaction under way is given up."""
+        ...
+
+    @property
+    def ending(self) -> bool:
+        """True once it no longer needs its place."""
         ...
 
 
@@ -64,6 +75,14 @@ class Listener:
             lambda: ServerConnection(buffer, self._opened), host, port, backlog=BACKLOG
         )
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+
+    def make_room(self, capacity: int) -> bool:
+        """Say whether one that has just come may stay; another may be ended for it."""
+        if len(self._sessions) <= capacity:
+            return True
+        if len(self._sessions) - sum(one.ending for one in self._sessions) <= capacity:
+            return True
+        return expel_slowest(self._sessions, asyncio.get_running_loop().time())
 
     async def drain(self, patience: float) -> int:
         """Take no new connection, and end each session; the number that did not end.

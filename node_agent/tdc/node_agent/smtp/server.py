@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
+from tdc.node_agent.smtp import own_replies
 from tdc.node_agent.smtp.backend import Backend, PendingCommand, Unavailable
+from tdc.node_agent.smtp.body_reader import BodyReader
 from tdc.node_agent.smtp.commands import (
     BadCommand,
     Mail,
@@ -22,68 +23,51 @@ from tdc.node_agent.smtp.commands import (
     parse_xforward,
     queue_id,
 )
-from tdc.node_agent.smtp.connection import PeerGone, PeerSilent, ServerConnection
+from tdc.node_agent.smtp.connection import PeerExpelled, PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
+from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.replies import Reply, reply
+from tdc.node_agent.smtp.server_options import ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
 from tdc.shared.mail.envelope import Envelope
 
 MAX_ERRORS = 20  # refusals of our own in one session
 MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
 
-TIMED_OUT = reply("421 4.4.2 Timeout")
-STOPPING = reply("421 4.3.2 Service shutting down, try again later")
-FAILED = reply("421 4.3.0 Internal error")
-TOO_MANY_ERRORS = reply("421 4.7.0 Too many errors")
-TOO_MANY_RECIPIENTS = reply("452 4.5.3 Too many recipients")
-TOO_LARGE = reply("552 5.3.4 Message too large")
-NOT_IMPLEMENTED = reply("502 5.5.1 Command not implemented")
-CUT_OFF = reply("502 5.5.1 Command not implemented, closing")
-UNKNOWN_COMMAND = reply("500 5.5.2 Command not recognized")
-LINE_TOO_LONG = reply("500 5.5.2 Line too long")
-BARE_LINE_FEED = reply("500 5.5.2 A command ends in CR LF")
-EMPTY_COMMAND = reply("500 5.5.2 Empty command")
-WHO_KNOWS = reply("252 2.1.5 Send a message to find out")
-OK = reply("250 2.0.0 Ok")
-BYE = reply("221 2.0.0 Bye")
+PATIENCE = 0.25  # seconds that an idle client keeps its place where another wants it
+PATIENCE_AMID = 1.0  # the same amid a transaction
+
 XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
 OTHER_VERBS = frozenset((b"STARTTLS", b"AUTH", b"EXPN", b"HELP", b"TURN", b"ETRN", b"XCLIENT"))
 OTHER_PROTOCOLS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """Limits of a session; times are seconds.
-
-    `command_timeout` is the wait for the next command (RFC 5321 4.5.3.2.7), `block_timeout` for
-    the next part of a message (4.5.3.2.5), `message_timeout` for a message in all.
-    """
-
-    hostname: str
-    max_recipients: int
-    command_timeout: float
-    block_timeout: float
-    message_timeout: float
 
 
 class ServerSession:
     """One session. `run` serves it; `stop` and `abort` may be called meanwhile."""
 
     __slots__ = (
-        "_asked", "_backend", "_client", "_connection", "_errors", "_junk", "_loop", "_mail",
-        "_options", "_pending", "_recipients", "_state", "_stop_wanted", "_xforward",
+        "_asked", "_backend", "_body", "_client", "_connection", "_errors", "_junk", "_loop",
+        "_mail", "_options", "_pending", "_recipients", "_since", "_state", "_stop_wanted",
+        "_xforward", "ending",
     )  # fmt: skip
 
     def __init__(
-        self, connection: ServerConnection, backend: Backend, options: ServerOptions
+        self,
+        connection: ServerConnection,
+        backend: Backend,
+        options: ServerOptions,
+        in_hand: BytesInHand,
     ) -> None:
         self._connection = connection
         self._backend = backend
         self._options = options
+        self._body = BodyReader(self, connection, options, in_hand)
         self._loop = asyncio.get_running_loop()
         self._client = ""  # the name it gave
         self._state = State.CONNECTED
+        self._since = self._loop.time()  # when the wait for this command began
         self._stop_wanted = False
+        self.ending = False
         self._errors = 0
         self._junk = 0
         self._pending: list[PendingCommand] = []
@@ -105,11 +89,13 @@ class ServerSession:
                 self._connection.say(refusal)
         except PeerGone:
             pass
+        except PeerExpelled:
+            self._connection.say(own_replies.EXPELLED)
         except PeerSilent:
-            self._connection.say(TIMED_OUT)
+            self._connection.say(own_replies.TIMED_OUT)
         except Exception as error:  # a fault of ours must not end as a silent hang
             self._backend.failed(error)
-            self._connection.say(FAILED)
+            self._connection.say(own_replies.FAILED)
         finally:
             self._backend.abandon()
             self._connection.close()
@@ -125,6 +111,19 @@ class ServerSession:
         self._backend.abandon()
         self._connection.abort()
 
+    def expel(self) -> None:
+        """End the session for another; its client is idle or slow."""
+        self.ending = True
+        self._connection.expel()
+
+    def overdue(self, now: float) -> float:
+        """Seconds by which the client keeps us waiting longer than it may where others want in."""
+        if self.ending or not self._connection.waiting:
+            return 0.0
+        if self._state is State.CONTENT:
+            return self._body.lag(now) - PATIENCE_AMID
+        return now - self._since - (PATIENCE_AMID if self._in_transaction else PATIENCE)
+
     @property
     def _in_transaction(self) -> bool:
         return self._state is State.TRANSACTION or self._state is State.CONTENT
@@ -133,23 +132,22 @@ class ServerSession:
 
     async def _serve(self) -> None:
         connection, timeout = self._connection, self._options.command_timeout
-        deadline = self._loop.time() + timeout
         while self._state is not State.CLOSING:
             line = self._next_line()
             if line is not None:
                 if line:
                     await self._command(line)
-                deadline = self._loop.time() + timeout
+                self._since = self._loop.time()
                 continue
             asked = bool(self._pending)
             if not await self._settled():
                 return
             connection.flush()
             if self._stop_wanted and not self._in_transaction:
-                connection.say(STOPPING)
+                connection.say(own_replies.STOPPING)
                 return
             if not asked:
-                await connection.more(timeout, until=deadline)
+                await connection.more(timeout, until=self._since + timeout)
             # Else the rest of a pipelined group may have come while the backend was asked, and
             # nothing would follow it to wake us: look before waiting.
         await self._settled()
@@ -159,13 +157,13 @@ class ServerSession:
         try:
             line = self._connection.inbound.line()
         except LineTooLong:
-            self._refuse(LINE_TOO_LONG)
+            self._refuse(own_replies.LINE_TOO_LONG)
             return b""
         except BareLineFeed:
-            self._refuse(BARE_LINE_FEED)
+            self._refuse(own_replies.BARE_LINE_FEED)
             return b""
         if line == b"":
-            self._refuse(EMPTY_COMMAND)
+            self._refuse(own_replies.EMPTY_COMMAND)
         return line
 
     async def _command(self, line: bytes) -> None:
@@ -177,13 +175,13 @@ class ServerSession:
             if await self._settled():
                 await serve(self, line)
         elif verb in OTHER_VERBS:
-            self._refuse(NOT_IMPLEMENTED)
+            self._refuse(own_replies.NOT_IMPLEMENTED)
         elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):
             # What follows is content, not commands (RFC 3030; a cross-protocol attack).
             if await self._settled():
-                self._close_with(CUT_OFF)
+                self._close_with(own_replies.CUT_OFF)
         else:
-            self._refuse(UNKNOWN_COMMAND)
+            self._refuse(own_replies.UNKNOWN_COMMAND)
 
     async def _ehlo(self, line: bytes) -> None:
         await self._hello(line, extended=True)
@@ -229,7 +227,7 @@ class ServerSession:
             self._refuse(reply(str(bad)))
             return
         if self._asked >= self._options.max_recipients:
-            self._refuse(TOO_MANY_RECIPIENTS)
+            self._refuse(own_replies.TOO_MANY_RECIPIENTS)
             return
         self._pending.append(command)
         self._asked += 1
@@ -250,16 +248,16 @@ class ServerSession:
         await self._backend.reset()
         connected = self._state is State.CONNECTED
         self._end_transaction(State.CONNECTED if connected else State.READY)
-        self._answer_idle(OK)
+        self._answer_idle(own_replies.OK)
 
     async def _noop(self, line: bytes) -> None:
-        self._answer_idle(OK)
+        self._answer_idle(own_replies.OK)
 
     async def _vrfy(self, line: bytes) -> None:
-        self._answer_idle(WHO_KNOWS)
+        self._answer_idle(own_replies.WHO_KNOWS)
 
     async def _quit(self, line: bytes) -> None:
-        self._close_with(BYE)
+        self._close_with(own_replies.BYE)
 
     async def _xforward_command(self, line: bytes) -> None:
         if self._out_of_order(b"XFORWARD"):
@@ -269,7 +267,7 @@ class ServerSession:
         except BadCommand as bad:
             self._refuse(reply(str(bad)))
             return
-        self._answer_idle(OK)
+        self._answer_idle(own_replies.OK)
 
     # The transaction
 
@@ -306,16 +304,19 @@ class ServerSession:
         return answer
 
     async def _content(self) -> None:
-        connection, limit = self._connection, self._backend.body_limit
-        latest = self._loop.time() + self._options.message_timeout
+        connection = self._connection
         try:
-            while (body := connection.inbound.body(limit)) is None:
-                await connection.more(self._options.block_timeout, until=latest)
+            # The body has no name here: the backend is to let go of it before it returns.
+            answers: Sequence[Reply] = await self._backend.body(
+                self._envelope(),
+                await self._body.read(self._backend.body_limit),
+                lambda: connection.gone,
+            )
         except BodyTooLarge:
             self._backend.abandon()
-            answers: Sequence[Reply] = (TOO_LARGE,)
-        else:
-            answers = await self._backend.body(self._envelope(), body, lambda: connection.gone)
+            answers = (own_replies.TOO_LARGE,)
+        finally:
+            self._body.done()
         self._end_transaction(State.LOST if self._backend.lost else State.READY)
         for answer in answers:
             connection.say(answer)
@@ -357,7 +358,7 @@ class ServerSession:
         """Refuse a command without asking the backend; after those that await their reply."""
         self._errors += answer.permanent
         if self._errors > MAX_ERRORS:
-            answer = TOO_MANY_ERRORS
+            answer = own_replies.TOO_MANY_ERRORS
             self._state = State.CLOSING
         if self._pending:
             self._pending.append(PendingCommand(answer=answer))
@@ -368,7 +369,7 @@ class ServerSession:
         """Answer a command that does nothing: it costs us, and may come without end."""
         self._junk += 1
         if self._junk > MAX_JUNK:
-            self._close_with(TOO_MANY_ERRORS)
+            self._close_with(own_replies.TOO_MANY_ERRORS)
         else:
             self._connection.say(answer)
 

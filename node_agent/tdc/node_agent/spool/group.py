@@ -39,12 +39,21 @@ class CommitGroup:
     highest_mid: int = 0
     operations: int = 0
     held_bytes: int = 0
+    expires_at: float = 0.0
+    """Loop time, without the seconds that its own octets are given."""
     expiry: asyncio.TimerHandle | None = None
 
     @property
     def is_full(self) -> bool:
         """Whether it should be committed without waiting for more."""
         return self.operations >= GROUP_OPERATIONS or self.held_bytes >= GROUP_BYTES
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody still waits for a write."""
+        return not all(one.done() for one in self.futures) or not all(
+            one.done() for one in self.marks
+        )
 
     def expire(self) -> None:
         """Nobody waits any longer for its writes, though they may still happen."""

@@ -9,10 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STALLED_AFTER = 5.0
-"""Seconds without an answer after which a commit counts as failed."""
+"""Seconds without an answer after which a commit counts as failed, besides those for its octets."""
+
+SOUND_RATE = 4.0 * 1024**2
+"""Octets a second that a disk writes which is sound, however busy. A slower one is a slow disk."""
 
 NOT_OPEN = "its file is not open yet: check its disk if this lasts"
 """The reason before the first try to open the file has ended."""
+
+SLOW_DISK = "slow disk: a write did not return in time: check what else uses the spool's disk"
+"""The reason from a write that came too late until the disk writes as it should again."""
 
 FREE_RESERVE = 64 * 1024**2
 """Bytes left free on the disk: marks of what was delivered must be written even when no more copies
@@ -51,10 +57,13 @@ class Health:
 
     fault: str | None = None
 
-    def reason(self, commit_takes: float) -> str | None:
-        """Why nothing may be taken or claimed now; `commit_takes` so many seconds by now."""
+    def reason(self, commit_takes: float, size: int = 0) -> str | None:
+        """Why nothing may be taken or claimed now.
+
+        The commit under way takes `commit_takes` seconds by now and has `size` octets of content.
+        """
         if self.fault is not None:
             return self.fault
-        if commit_takes > STALLED_AFTER:
-            return f"a write has not returned for {commit_takes:.0f} s: check the disk"
+        if commit_takes > STALLED_AFTER + size / SOUND_RATE:
+            return f"slow disk: a write has not returned for {commit_takes:.0f} s: check the disk"
         return None

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import get_args
 
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.spool.batch import KEEP_INTAKES, IntakeRow
+from tdc.node_agent.spool.batch import KEEP_INTAKES, Batch, IntakeRow
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.shared.connector.intake import Intake
 from tdc.shared.edge.clock import Clock
@@ -28,16 +28,16 @@ UNKNOWN = (
 
 
 class IntakeBook:
-    """In memory; `save` writes rows with the next group, `ledger` is what copies there are."""
+    """In memory; `submit` has the next group written, `ledger` is what copies there are."""
 
     def __init__(
         self,
-        save: Callable[[list[IntakeRow]], None],
+        submit: Callable[[Callable[[Batch], None]], None],
         ledger: Callable[[], Ledger],
         now: Clock,
         log: TdcLog,
     ) -> None:
-        self._save, self._ledger, self._now, self._log = save, ledger, now, log
+        self._submit, self._ledger, self._now, self._log = submit, ledger, now, log
         self._in_force: dict[str, Intake] = {}
         self._last_known: dict[str, Intake] = {}
         self._unknown: set[str] = set()
@@ -85,7 +85,8 @@ class IntakeBook:
     def _write(self, intakes: Mapping[str, Intake]) -> None:
         now = self._now()
         if intakes:
-            self._save([IntakeRow(at, _encoded(one), now) for at, one in intakes.items()])
+            rows = [IntakeRow(at, _encoded(one), now) for at, one in intakes.items()]
+            self._submit(lambda batch: batch.intakes.extend(rows))
 
 
 def safest(address: str) -> Intake:

@@ -18,7 +18,7 @@ from tdc.node_agent.spool.claims import Claims
 from tdc.node_agent.spool.clock import MachineClocks, SteadyClock
 from tdc.node_agent.spool.database import MAX_CONTENT
 from tdc.node_agent.spool.faults import DamagedCopy
-from tdc.node_agent.spool.health import NOT_OPEN, Bounds, Health
+from tdc.node_agent.spool.health import NOT_OPEN, SLOW_DISK, Bounds, Health
 from tdc.node_agent.spool.intake_book import IntakeBook
 from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.opening import OpenedSpool
@@ -34,7 +34,7 @@ from tdc.node_agent.spool.values import (
     SpoolFull,
     SpoolUnavailable,
 )
-from tdc.node_agent.spool.writer import WRITE_TIMEOUT, Writer
+from tdc.node_agent.spool.writer import Writer
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.mail.envelope import Envelope
 
@@ -73,9 +73,8 @@ class Spool:
         self._writer = Writer(
             folder, self._clock, self._opened, self._lost, self._rescued, self._fault_changed
         )
-        self.intakes = IntakeBook(
-            self._writer.save_intakes, lambda: self._ledger, self._clock, self._log
-        )
+        submit = self._writer.submit
+        self.intakes = IntakeBook(submit, lambda: self._ledger, self._clock, self._log)
         self._claims = Claims(self._writer, self._mark_damaged_dead)
         self.orders = Orders(
             self._writer,
@@ -145,7 +144,7 @@ class Spool:
             await self._writer.write_copy(copy)
         except TimeoutError:
             self._forget_hold(copy)
-            raise SpoolUnavailable(f"no write returned within {WRITE_TIMEOUT:.0f} s") from None
+            raise SpoolUnavailable(SLOW_DISK) from None
         except SpoolUnavailable:
             ledger.remove(size)
             raise
@@ -272,13 +271,13 @@ class Spool:
     def refusal(self, size: int) -> str | None:
         """Why a copy of `size` bytes has no room now; None if it has."""
         ledger = self._ledger
-        free, reusable = self._writer.free_bytes, self._writer.reusable_bytes
+        free, reusable = self._writer.upkeep.free_bytes, self._writer.upkeep.reusable_bytes
         return self._bounds.refusal(ledger.messages, ledger.bytes, size, free, reusable)
 
     def facts(self) -> SpoolFacts:
         """What status shows, from memory."""
         ledger = self._ledger
-        ages = [age for age in self._writer.oldest.values() if age is not None]
+        ages = [age for age in self._writer.upkeep.oldest.values() if age is not None]
         waiting = bool(ledger.held or ledger.queued)
         oldest, newest = min(ages, default=None), ledger.newest
         return SpoolFacts(
@@ -301,7 +300,7 @@ class Spool:
         return self._ledger.backlogs(self._oldest())
 
     def _oldest(self) -> dict[str, float | None]:
-        return {intake: self._shown(age) for intake, age in self._writer.oldest.items()}
+        return {intake: self._shown(age) for intake, age in self._writer.upkeep.oldest.items()}
 
     def _shown(self, at: float | None) -> float | None:
         return None if at is None else self._clock.shown(at)
@@ -317,8 +316,9 @@ class Spool:
     # Inside
 
     def _unhealthy(self) -> str | None:
-        since = self._writer.busy_since
-        return self._health.reason(0.0 if since is None else monotonic() - since)
+        writer, since = self._writer, self._writer.busy_since
+        takes = 0.0 if since is None else monotonic() - since
+        return self._health.reason(takes, writer.busy_bytes)
 
     def _check_health(self) -> None:
         reason = self._unhealthy()
@@ -360,7 +360,7 @@ class Spool:
         self._log.error(warning)
 
     def _fault_changed(self, fault: str | None) -> None:
-        if self._health.fault == _STOPPING:
+        if self._health.fault == _STOPPING or (fault is not None and fault == self._health.fault):
             return
         self._health.fault = fault
         if fault is not None:

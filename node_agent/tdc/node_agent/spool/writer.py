@@ -20,6 +20,11 @@ when a real commit has returned on the fresh connection. While it is closed
   and are the first transaction after recovery;
 - copies whose hold failed are marked as finished as well: their commit may be found in the log
   after all, and a copy that was refused must not appear.
+
+A slow disk closes it too: one write that is late by WRITE_TIMEOUT, beyond the time that its octets
+need on a sound disk, and those that follow fail at once instead of after as long a wait each. It
+opens when a commit has returned within PROMPT.
+
 The file is not open at first: opening it is simply the first recovery.
 """
 
@@ -33,12 +38,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from tdc.node_agent.spool.batch import Batch, IntakeRow, OrderMark
+from tdc.node_agent.spool.batch import Batch, OrderMark
 from tdc.node_agent.spool.clock import SteadyClock
 from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.group import Ask, CommitGroup, Result, resolve, set_done
-from tdc.node_agent.spool.health import NOT_OPEN
+from tdc.node_agent.spool.health import NOT_OPEN, SLOW_DISK, SOUND_RATE
 from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
+from tdc.node_agent.spool.upkeep import REFRESH, SWEEP_PAUSE, Upkeep
 from tdc.node_agent.spool.values import Copy, Counted, Move, SpoolLocked, SpoolUnavailable
 from tdc.shared.edge.clock import chance, monotonic
 
@@ -46,26 +52,23 @@ LINGER = 0.001
 """Seconds that a group gathers while there are others to share its commit with. A lone caller
 does not wait: after a group of one the next goes at once."""
 LINGER_MARKS = 0.004
-"""The same for marks alone: only the connection that made one waits for it, and not for each."""
+"""The same for marks alone."""
 RETRY = 2.0
 """Seconds between two tries to open the file, give or take half."""
 OPEN_TIMEOUT = 10.0
 """Seconds that the start waits for the file; then mail passes without it until it is open."""
 WRITE_TIMEOUT = 10.0
-"""Seconds after which a future of a write ends in TimeoutError; the write may still happen."""
+"""Seconds after which a future of a write ends in TimeoutError; the write may still happen. The
+octets of its group, and of those before it, have their time at SOUND_RATE besides."""
+PROMPT = 1.0
+"""Seconds within which the file must be open again and written to, after the disk was slow."""
 ASK_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 20.0
 REFUSED = "refused"
 """Outcome of a copy that was refused because the file failed."""
 
-REFRESH = 0.5
-"""Seconds by which the age of the oldest copy and the free space may lag, and within which a file
-that was removed is noticed. It is looked at without a write too: where nothing may be written any
-more we would never see that there is room again."""
 SAVE_CLOCK = 60.0
 """Seconds by which the spool's time in the file may lag."""
-SWEEP_PAUSE = 0.01
-"""Seconds between two parts of what was dropped."""
 
 _T = TypeVar("_T")
 
@@ -75,21 +78,12 @@ class Writer:
 
     Called in the event loop: `on_opened` once, when the file is open for the first time;
     `on_lost(alarm)` when a new file had to be begun; `on_rescued(alarm)` when one was removed and
-    made again without loss; `on_fault(reason)` when the file can't be
-    used, `on_fault(None)` when it can (again).
+    made again without loss; `on_fault(reason)` when the file can't be used, else `on_fault(None)`.
     """
 
-    oldest: dict[str, float | None]
-    """Intake -> `taken_at` of its oldest copy, steady; replaced by the thread, read anywhere."""
-
-    free_bytes: int
-    """Free space on the spool's disk, as fresh as `oldest`."""
-
-    reusable_bytes: int
-    """Empty space within the file, likewise."""
-
     busy_since: float | None = None
-    """Monotonic time at which the commit under way began."""
+    busy_bytes = 0
+    """Monotonic time at which the commit under way began, and the octets of its contents."""
 
     def __init__(
         self,
@@ -104,11 +98,15 @@ class Writer:
         self._clock = clock
         opened, lost = self._in_loop(on_opened), self._in_loop(on_lost)
         self._file = SpoolFile(path, clock, opened, lost, self._in_loop(on_rescued))
-        self._intakes: set[str] = set()
+        self.upkeep = Upkeep(self._file)
+        self._post_fault = on_fault
         self._on_fault = self._in_loop(on_fault)
         self._queue: queue.SimpleQueue[CommitGroup | None] = queue.SimpleQueue()
         self._gathering = CommitGroup()
         self._under_way = 0  # groups handed over and not finished
+        self._bytes_under_way = 0
+        self._late = False  # somebody waited for a write in vain
+        self._slow = False  # that closed the latch
         self._shared = False  # the last group was for more than one caller
         self._lingering: asyncio.Handle | None = None
         self._linger_end = 0.0
@@ -116,12 +114,7 @@ class Writer:
         self._fault: str | None = NOT_OPEN
         self._retry_at = 0.0
         self._unwritten = Batch()
-        self._refreshed_at = 0.0
         self._clock_saved_at = 0.0
-        self._sweeping = True
-        self._swept_at = 0.0
-        self.oldest = {}
-        self.free_bytes = self.reusable_bytes = 0
         self._begun: asyncio.Future[SpoolLocked | None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
 
@@ -164,10 +157,6 @@ class Writer:
         add(self._gathering.batch)
         self._gathered(LINGER_MARKS)
 
-    def save_intakes(self, rows: list[IntakeRow]) -> None:
-        """Write facts of intakes with the next group, before the copies in it."""
-        self.submit(lambda batch: batch.intakes.extend(rows))
-
     def mark(self, add: Callable[[Batch], None]) -> asyncio.Future[None]:
         """Write a mark; the future is done when it is durable.
 
@@ -208,14 +197,12 @@ class Writer:
         if isinstance(mark.change, Move):
             self._gathering.intakes.add(mark.change.to)
         self._gathering.batch.orders.append(replace(mark, written=written))
-        # `written` ends it with a value before the group would.
-        self._gathering.futures.append(done)  # type: ignore[arg-type]
+        self._gathering.futures.append(done)  # type: ignore[arg-type]  # `written` ends it first
         self._gathered()
 
     async def ask(self, read: Callable[[Database], _T]) -> _T:
         """Return what `read` gives; raises SpoolUnavailable."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        # A future of what `read` gives
         self._gathering.asks.append(Ask(read, future))  # type: ignore[arg-type]
         self._gathered()
         try:
@@ -230,20 +217,33 @@ class Writer:
         group = self._gathering
         group.operations += 1
         if group.expiry is None:  # one timer for all that share the commit
-            group.expiry = self._loop.call_later(WRITE_TIMEOUT, group.expire)
+            allowed = WRITE_TIMEOUT + self._bytes_under_way / SOUND_RATE
+            group.expires_at = self._loop.time() + allowed
+            group.expiry = self._loop.call_at(group.expires_at, self._expire, group)
         if group.is_full or self._closing:
             self._hand_over()
         elif not self._under_way:
             self._linger(linger)
+
+    def _expire(self, group: CommitGroup) -> None:
+        """End the waits for a group, and close the latch: those who follow need not wait too."""
+        end = group.expires_at + group.held_bytes / SOUND_RATE
+        if self._loop.time() < end:
+            group.expiry = self._loop.call_at(end, self._expire, group)
+        elif group.awaited:
+            self._late = True
+            self._queue.put(CommitGroup())  # the thread is to see it, whatever it does
+            self._post_fault(SLOW_DISK)
+            group.expire()
 
     def _linger(self, seconds: float) -> None:
         """Hand the group over soon: after what the loop does now, or in `seconds` if shared."""
         if not self._shared:
             seconds = 0.0
         end = self._loop.time() + seconds
+        if self._lingering is not None and self._linger_end <= end:
+            return
         if self._lingering is not None:
-            if self._linger_end <= end:
-                return
             self._lingering.cancel()
         self._lingering = self._loop.call_at(end, self._lingered)
         self._linger_end = end
@@ -258,12 +258,14 @@ class Writer:
         if group.operations:
             self._shared = group.operations > 1
             self._under_way += 1
+            self._bytes_under_way += group.held_bytes
             self._queue.put(group)
 
     def _finished(self, group: CommitGroup, settled: list[Result]) -> None:
         if group.expiry is not None:
             group.expiry.cancel()
         self._under_way -= 1
+        self._bytes_under_way -= group.held_bytes
         if self._gathering.operations and not self._under_way:
             urgent = self._gathering.futures or self._gathering.asks
             self._linger(LINGER if urgent else LINGER_MARKS)
@@ -280,6 +282,7 @@ class Writer:
             ended |= group is None
             if group is None:
                 continue
+            self.busy_bytes = group.held_bytes
             self.busy_since = monotonic()
             settled = self._work(group)
             self.busy_since = None
@@ -308,7 +311,7 @@ class Writer:
     def _next_group(self) -> CommitGroup | None:
         """Wait for the next group; an empty one now and then without any. None ends."""
         timeout = RETRY / 2 if self._fault is not None else REFRESH
-        if self._sweeping and self._fault is None:
+        if self.upkeep.sweeping and self._fault is None:
             timeout = SWEEP_PAUSE
         try:
             return self._queue.get(timeout=timeout)
@@ -324,34 +327,28 @@ class Writer:
         if self._fault is not None:
             return self._refuse(group)
         settled: list[Result] = [(future, None, None) for future in group.futures]
-        return settled + [self._answer(ask) for ask in group.asks]
+        settled += [self._answer(ask) for ask in group.asks]
+        if self._late:
+            self._slow_disk()
+        return settled
+
+    def _slow_disk(self) -> None:
+        """Close the latch: what was written is written, but nobody waits so long once more."""
+        self._slow = True
+        self._set_fault(SLOW_DISK)
+        self._retry_at = monotonic() + RETRY * (0.5 + chance())
 
     def _write_group(self, group: CommitGroup) -> None:
         now = monotonic()
         self._file.rescue()
-        self._intakes |= group.intakes
+        self.upkeep.intakes |= group.intakes
         self._file.folder.reserve(group.highest_mid)
         if now - self._clock_saved_at >= SAVE_CLOCK:
             group.batch.clock = self._clock.anchor()
             self._clock_saved_at = now
         if group.batch:
             self._file.database.write(group.batch)
-        self._sweep(group)
-        if group.operations <= 1 or now - self._refreshed_at >= REFRESH:
-            self._refresh()
-
-    def _sweep(self, group: CommitGroup) -> None:
-        """Delete a part of what was dropped, when there is nothing else to do, or seldom."""
-        self._sweeping |= bool(group.batch.orders)
-        if self._sweeping and (not group.operations or monotonic() - self._swept_at >= REFRESH):
-            self._sweeping = self._file.database.sweep()
-            self._swept_at = monotonic()
-
-    def _refresh(self) -> None:
-        self._refreshed_at = monotonic()
-        self.free_bytes = self._file.folder.free_bytes()
-        self.reusable_bytes = self._file.database.reusable_bytes()
-        self.oldest = {intake: self._file.database.oldest(intake) for intake in self._intakes}
+        self.upkeep.after(group, now)
 
     def _refuse(self, group: CommitGroup) -> list[Result]:
         """Fail all who wait; keep the marks of what has already happened."""
@@ -362,14 +359,21 @@ class Writer:
 
     def _recover(self) -> None:
         """Open the file (again) and write what was kept; then the latch opens."""
-        if self._try(self._open):
-            self._set_fault(None)
+        began = monotonic()
+        self._late = False
+        if not self._try(self._open):
+            return
+        if self._slow and monotonic() - began > PROMPT:
+            self._slow_disk()
+            return
+        self._slow = False
+        self._set_fault(None)
 
     def _open(self) -> None:
-        self._intakes |= self._file.open_or_reopen(self._unwritten)
+        self.upkeep.intakes |= self._file.open_or_reopen(self._unwritten)
         self._unwritten = Batch()
         self._clock_saved_at = 0.0
-        self._refresh()
+        self.upkeep.refresh()
 
     def _try(self, work: Callable[[], None]) -> bool:
         """Do `work`; whatever it raises closes the latch, for the thread must live."""

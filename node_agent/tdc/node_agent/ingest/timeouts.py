@@ -1,0 +1,37 @@
+"""PURE. How long the content filter waits for the next hop: each step, and its steps together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HopTimeouts:
+    """Seconds. The steps have those of RFC 5321 4.5.3.2; `connect` is short, for a neighbour.
+
+    `opening` is for banner and EHLO together; `opening_hurried` is for connection, banner and EHLO
+    while another next hop can be tried. A body has `block` seconds and one more for each `rate`
+    octets. `avoid` is how long a next hop that failed is tried last, doubled each time up to
+    `avoid_longest`.
+    """
+
+    connect: float = 10.0
+    greeting: float = 300.0
+    command: float = 300.0
+    data: float = 120.0
+    block: float = 180.0
+    final_dot: float = 600.0
+    opening: float = 300.0
+    opening_hurried: float = 5.0
+    rate: float = 100_000.0
+    idle: float = 60.0  # far below the peer's 5 minutes (RFC 5321 4.5.3.2.7)
+    avoid: float = 30.0
+    avoid_longest: float = 480.0
+
+    def for_body(self, size: int) -> float:
+        """How long a body may take in all."""
+        return self.block + size / self.rate
+
+    def avoid_after(self, failures: int) -> float:
+        """How long to avoid a next hop that failed so many times in a row."""
+        return min(self.avoid * 2.0 ** min(failures - 1, 16), self.avoid_longest)

@@ -1,0 +1,22 @@
+"""PURE. The limits of a session that a server serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Limits of a session; times are seconds.
+
+    `command_timeout` is the wait for the next whole command (RFC 5321 4.5.3.2.7), `block_timeout`
+    for the next part of a message (4.5.3.2.5), `message_timeout` for a message in all. A body has
+    `block_timeout` and one second more for each `minimum_rate` octets of it that have come.
+    """
+
+    hostname: str
+    max_recipients: int
+    command_timeout: float
+    block_timeout: float
+    message_timeout: float
+    minimum_rate: float
