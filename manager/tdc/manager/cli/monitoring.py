@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 from tdc.manager.cli import status_tables
-from tdc.manager.cli.command import Run, command
+from tdc.manager.cli.command import Commands, Run, command
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
 from tdc.shared.wire import answers
 from tdc.v1 import operators_pb2
 
-delivery_app = typer.Typer(help="Show delivery to the intake.", no_args_is_help=True)
+delivery_app = typer.Typer(cls=Commands, help="Show delivery to the intake.", no_args_is_help=True)
 
 
 def add_status(app: typer.Typer) -> None:

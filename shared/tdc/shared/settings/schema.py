@@ -72,6 +72,11 @@ class Setting:
         """The name of the setting's field in tdc.v1.Settings and in ConnectorSettings."""
         return self.name.replace(".", "_")
 
+    @property
+    def optional(self) -> bool:
+        """Whether a level may say that there is no value (`values.NONE`)."""
+        return self.default is None
+
 
 _DAY = 86_400
 _GIB = 1024**3
