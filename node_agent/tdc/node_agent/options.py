@@ -95,10 +95,9 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the intake is reached from this machine.
 
     Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
-    `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, an intake that
-    resolves to a loopback, link-local or cloud metadata address is refused; other private networks
-    (10.0.0.0/8 and the like) are allowed either way. `helo_name` is our name in EHLO; the machine's
-    name if not given.
+    `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, or the setting
+    `smtp_route.private`, an intake whose address is not for the public Internet is refused.
+    `helo_name` is our name in EHLO; the machine's name if not given.
     """
 
     nameservers: tuple[str, ...] = ()

@@ -146,7 +146,7 @@ class Courier:
                 destination.domain,
                 settings.smtp_route,
                 options.mx_port,
-                allow_local=options.allow_private_targets,
+                allow_private=options.allow_private_targets or settings.smtp_route_private,
             )
         except NoRoute as error:
             self._settle_unopened(None, no_route(error.reason, error.check))

@@ -6,7 +6,8 @@ In: an intake domain or the operator's route. Out: candidates in order, or NoRou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -60,7 +61,7 @@ class Resolver:
         self._cache.clear()
 
     async def find(
-        self, domain: str, route: Sequence[str], port: int, *, allow_local: bool
+        self, domain: str, route: Sequence[str], port: int, *, allow_private: bool
     ) -> tuple[Candidate, ...]:
         """Return the addresses to try for a domain, in order; raises NoRoute.
 
@@ -68,14 +69,14 @@ class Resolver:
         tried in their order instead of the MX.
         """
         if tuple(route) != (USE_DNS,):
-            return await self._by_route(domain, route, port, allow_local)
+            return await self._by_route(domain, route, port, allow_private)
         answer = await self._mx(domain)
         hosts = hosts_by_mx(domain, answer, self._chance)[:MAX_HOSTS]
         found = await asyncio.gather(*map(self._addresses, hosts))
-        return candidates(domain, found, port, allow_local=allow_local)
+        return candidates(domain, found, port, allow_private=allow_private, own=_own_of(found))
 
     async def _by_route(
-        self, domain: str, route: Sequence[str], port: int, allow_local: bool
+        self, domain: str, route: Sequence[str], port: int, allow_private: bool
     ) -> tuple[Candidate, ...]:
         found: list[Candidate] = []
         fault: NoRoute | None = None
@@ -84,7 +85,12 @@ class Resolver:
             answer = await self._addresses(host)
             try:
                 found += candidates(
-                    domain, [answer], hop_port, allow_local=allow_local, by_mx=False
+                    domain,
+                    [answer],
+                    hop_port,
+                    allow_private=allow_private,
+                    own=_own_of([answer]),
+                    by_mx=False,
                 )
             except NoRoute as error:
                 fault = fault or error
@@ -131,6 +137,23 @@ class Resolver:
             records = tuple(_mx_record(data) for data in found if isinstance(data, MX))
             return _Answer(DnsStatus.FOUND, records=records), ttl
         return _Answer(DnsStatus.FOUND, values=tuple(data.to_text() for data in found)), ttl
+
+
+def _own_of(hosts: Iterable[HostAnswer]) -> frozenset[str]:
+    """Those of the hosts' addresses that are this machine's own."""
+    found = {address for host in hosts for address in (*host.v4, *host.v6)}
+    return frozenset(filter(is_own, found))
+
+
+def is_own(address: str) -> bool:
+    """Whether an address is one of this machine's: only those can be bound to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _resolver(nameservers: Sequence[str]) -> dns.asyncresolver.Resolver:

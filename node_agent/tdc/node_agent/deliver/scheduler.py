@@ -65,7 +65,14 @@ STOP_WITHIN = 5.0
 
 _LONGEST_SLEEP = 30.0
 _LOOK_EVERY = 0.5
-_RELEVANT = ("smtp_route", "tls_minimum_version", "tls_verification", "tls_names", "tls_pins")
+_RELEVANT = (
+    "smtp_route",
+    "smtp_route_private",
+    "tls_minimum_version",
+    "tls_verification",
+    "tls_names",
+    "tls_pins",
+)
 
 
 class Delivery:

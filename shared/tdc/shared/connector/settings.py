@@ -22,6 +22,7 @@ class ConnectorSettings:
     incoming_domains: tuple[str, ...]
     policies: tuple[Policy, ...]
     smtp_route: tuple[str, ...]
+    smtp_route_private: bool
     tls_minimum_version: str
     tls_verification: VerificationMethod
     tls_names: tuple[str, ...]

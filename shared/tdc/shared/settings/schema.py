@@ -109,6 +109,12 @@ _ROWS = (
         "usedns: the MX of the intake domain; or a list of host[:port], tried in order.",
     ),
     Setting(
+        "smtp_route.private",
+        Kind.FLAG,
+        False,
+        "Allow intake hosts at addresses that are not for the public Internet, such as 10.0.0.0/8.",
+    ),
+    Setting(
         "tls.minimum_version",
         Kind.CHOICE,
         "1.2",
