@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import uuid
+from pathlib import Path
 
 import grpc
 import pytest
-from tdc.shared.wire.settings import settings_to_wire
+from tdc.shared.wire.settings import settings_from_wire, settings_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.cli import samples
@@ -263,3 +266,78 @@ def test_the_plan_of_a_large_fleet_stays_readable(tdc: Tdc, planned: ScriptedMan
     assert "3000 machines would stop copying: mx0000, mx0001" in shown
     assert "and 2980 more" in " ".join(shown.split())
     assert tdc(*DISABLE, "--dry-run", "-o", "json").json["stop_copying"] == names
+
+
+def test_a_value_may_come_from_a_file_or_from_standard_input(
+    tdc: Tdc, planned: ScriptedManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1 200 policies are more than a command line holds."""
+    rows = [
+        {"name": f"p{number}", "action": "no-scan", "recipients": [f"u{number}@corp.example"]}
+        for number in range(1_200)
+    ]
+    path = tmp_path / "policies.json"
+    path.write_text("\ufeff" + json.dumps(rows) + "\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b" a.example,b.example\n")))
+    run = tdc(
+        "settings", "set", "cluster", "emea", f"policies=@{path}", "incoming_domains=-", "--yes"
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    (plan,) = planned.asked("MakePlan")
+    sent = settings_from_wire(plan.edits[0].set.settings)
+    assert [each.name for each in sent["policies"]] == [row["name"] for row in rows]  # type: ignore[union-attr]  # a list of policies
+    assert sent["incoming_domains"] == ("a.example", "b.example")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["policies=@no/such/file"], "'no/such/file' can't be read: No such file"),
+        (["policies=@"], "'' can't be read"),
+        (["policies=@/dev/zero"], "'/dev/zero' has more than 4 MiB"),
+        (["policies=@LATIN"], "is not UTF-8"),
+        (["policies=-", "incoming_domains=-"], "Only one setting can be read"),
+    ],
+)
+def test_a_value_that_can_not_be_read_is_named(
+    tdc: Tdc,
+    planned: ScriptedManager,
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    latin = tmp_path / "latin"
+    latin.write_bytes(b"caf\xe9")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[]")))
+    given = [word.replace("LATIN", str(latin)) for word in words]
+    run = tdc("settings", "set", "cluster", "emea", *given, "--yes")
+    assert run.code == 2
+    assert says in " ".join(run.err.split())
+    assert "Nothing was changed" in " ".join(run.err.split())
+    assert not planned.asked("MakePlan")
+
+
+def test_a_problem_of_a_level_is_not_said_again_for_its_machines(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    plan = samples.disable_plan()
+    reason = "policy 'p' has neither senders nor recipients"
+    plan.problems.add(machine="mx1", setting="policies", reason=reason)
+    plan.problems.add(machine="", setting="policies", reason=f"cluster emea: {reason}")
+    planned.answers.update(MakePlan=plan)
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 1
+    assert run.out.count(reason) == 1
+    assert f"cluster emea: {reason}" in run.out
+
+
+@pytest.mark.parametrize("words", [("machin",), ("commit", "rolback"), ("delivery", "drp")])
+def test_a_mistyped_command_is_answered_with_all_there_are(
+    tdc: Tdc, words: tuple[str, ...]
+) -> None:
+    """The nearest by spelling may be one that changes something: it is not suggested alone."""
+    run = tdc(*words)
+    assert run.code == 2
+    assert "Did you mean" not in run.err
+    assert f"No such command {words[-1]!r}. Commands of tdc" in run.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -435,11 +436,15 @@ async def test_a_null_mx_is_a_configuration_error(tmp_path: Path) -> None:
         assert stage.intake.counts.connections == 0
 
 
-async def test_loopback_targets_are_refused_unless_allowed(tmp_path: Path) -> None:
+async def test_a_private_intake_is_refused_until_its_route_allows_it(tmp_path: Path) -> None:
     async with staged(tmp_path, options={"allow_private_targets": False}) as stage:
         await stage.queue()
-        await stage.logged("has only forbidden addresses")
+        await stage.logged("127.0.0.1 (loopback)")
+        await stage.logged("set smtp_route.private = true")
         assert stage.intake.counts.connections == 0
+        stage.settings = dataclasses.replace(stage.settings, smtp_route_private=True)
+        stage.delivery.kick()
+        await stage.intake.wait_for(1)
 
 
 def _another(stage: DeliveryStage, **facts: Any) -> SmtpSink:

@@ -42,14 +42,15 @@ _FORMS = {
 def values_of(row: Setting) -> st.SearchStrategy[Value]:
     """Values that the row allows."""
     texts = _FORMS[row.form or Form.DOMAIN]
+    nothing: st.SearchStrategy[str] = st.just("") if row.optional else st.nothing()
     strategies: dict[Kind, st.SearchStrategy[Value]] = {
         Kind.FLAG: st.booleans(),
         Kind.COUNT: st.integers(row.low, row.high),
         Kind.SECONDS: st.integers(row.low, row.high),
         Kind.BYTES: st.integers(row.low, row.high),
         Kind.CHOICE: st.sampled_from(row.choices or ("",)),
-        Kind.ADDRESS: addresses,
-        Kind.TEXT: texts,
+        Kind.ADDRESS: addresses | nothing,
+        Kind.TEXT: texts | nothing,
         Kind.TEXT_LIST: st.lists(texts, max_size=4, unique=True).map(tuple),
         Kind.ROUTE: st.one_of(
             st.just((USE_DNS,)), st.lists(_hops, min_size=1, max_size=3, unique=True).map(tuple)

@@ -14,7 +14,6 @@ from tdc.node_agent.deliver.mx import (
     MxRecord,
     NoRoute,
     candidates,
-    forbidden,
     hosts_by_mx,
 )
 
@@ -65,55 +64,74 @@ def test_a_null_mx_says_no_and_means_nothing_among_others() -> None:
     assert hosts_by_mx("x.example", found((0, ""), (5, "a.example")), lambda: 0.0) == ("a.example",)
 
 
-def addresses(*hosts: HostAnswer, allow_local: bool = False) -> list[str]:
-    return [one.address for one in candidates("x.example", hosts, 25, allow_local=allow_local)]
+def addresses(*hosts: HostAnswer, allow_private: bool = False) -> list[str]:
+    return [one.address for one in candidates("x.example", hosts, 25, allow_private=allow_private)]
 
 
 def test_address_families_alternate_and_five_are_enough() -> None:
-    host = HostAnswer("a.example", ("192.0.2.1", "192.0.2.2", "192.0.2.3"), ("2001:db8::1",))
-    other = HostAnswer("b.example", ("192.0.2.4", "192.0.2.5"))
+    host = HostAnswer("a.example", ("9.9.9.1", "9.9.9.2", "9.9.9.3"), ("2a00::1",))
+    other = HostAnswer("b.example", ("9.9.9.4", "9.9.9.5"))
     assert addresses(host, other) == [
-        "2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.4", "192.0.2.5",
+        "2a00::1", "9.9.9.1", "9.9.9.2", "9.9.9.4", "9.9.9.5",
     ]  # fmt: skip
     assert len(addresses(host)) == 4
 
 
 def test_a_host_with_many_addresses_does_not_hide_the_next_one() -> None:
-    host = HostAnswer("a.example", tuple(f"192.0.2.{number}" for number in range(1, 9)))
-    assert addresses(host, HostAnswer("b.example", ("192.0.2.99",))) == [
-        "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.99",
+    host = HostAnswer("a.example", tuple(f"9.9.9.{number}" for number in range(1, 9)))
+    assert addresses(host, HostAnswer("b.example", ("9.9.9.99",))) == [
+        "9.9.9.1", "9.9.9.2", "9.9.9.3", "9.9.9.4", "9.9.9.99",
     ]  # fmt: skip
     assert len(addresses(host)) == 5
 
 
 def test_mx_hosts_without_addresses_are_skipped_and_all_of_them_are_an_error() -> None:
-    assert addresses(HostAnswer("a.example"), HostAnswer("b.example", ("192.0.2.4",))) == [
-        "192.0.2.4"
-    ]
+    assert addresses(HostAnswer("a.example"), HostAnswer("b.example", ("9.9.9.4",))) == ["9.9.9.4"]
     with pytest.raises(NoRoute, match="has no address"):
         addresses(HostAnswer("a.example"))
     with pytest.raises(NoRoute, match="got no answer"):
         addresses(HostAnswer("a.example", failed=True))
 
 
-LOCAL = ["127.0.0.1", "127.9.9.9", "::1", "169.254.169.254", "fe80::1", "fd00:ec2::254",
-         "::ffff:127.0.0.1", "100.100.100.200"]  # fmt: skip
-NEVER = ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"]
+PRIVATE = [
+    "127.0.0.1", "127.9.9.9", "::1", "169.254.169.254", "fe80::1", "fd00:ec2::254",
+    "100.100.100.200", "10.1.2.3", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fdab::1",
+    "192.0.2.1", "198.18.0.1", "240.0.0.1", "2001:db8::1", "2001::1", "fec0::1", "0.1.2.3",
+    "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::10.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::1",
+    "2002:a00:1::1", "64:ff9b::7f00:1", "::ffff:a9fe:a9fe",
+]  # fmt: skip
+NEVER = [
+    "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0", "64:ff9b::e000:1",
+]  # fmt: skip
+PUBLIC = ["9.9.9.1", "172.32.0.1", "2a00::1", "::ffff:9.9.9.9", "64:ff9b::909:909", "2002:909:9::1"]
 
 
-@pytest.mark.parametrize("address", LOCAL)
-def test_addresses_of_this_machine_are_forbidden_unless_allowed(address: str) -> None:
-    assert forbidden(address, allow_local=False)
-    assert not forbidden(address, allow_local=True)
-    with pytest.raises(NoRoute, match="only forbidden addresses"):
+@pytest.mark.proves("B73", "S9")
+@pytest.mark.parametrize("address", PRIVATE)
+def test_what_is_not_for_the_internet_is_refused_unless_the_route_allows_it(address: str) -> None:
+    assert addresses(HostAnswer("a.example", v4=(address,)), allow_private=True) == [address]
+    with pytest.raises(NoRoute, match=r"set smtp_route\.private = true, or deliver\.allow_private"):
         addresses(HostAnswer("a.example", v4=(address,)))
 
 
 @pytest.mark.parametrize("address", NEVER)
 def test_some_addresses_are_never_a_mail_host(address: str) -> None:
-    assert forbidden(address, allow_local=True)
+    with pytest.raises(NoRoute, match="never a mail host"):
+        addresses(HostAnswer("a.example", v4=(address,)), allow_private=True)
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1", "10.1.2.3", "2001:db8::1"])
-def test_other_addresses_are_allowed(address: str) -> None:
-    assert not forbidden(address, allow_local=False)
+@pytest.mark.parametrize("address", PUBLIC)
+def test_addresses_of_the_internet_are_allowed_in_every_form(address: str) -> None:
+    assert addresses(HostAnswer("a.example", v4=(address,))) == [address]
+
+
+def test_an_address_of_this_machine_is_refused_though_it_is_public() -> None:
+    host = HostAnswer("a.example", ("9.9.9.1", "9.9.9.2"))
+    found = candidates("x.example", [host], 25, allow_private=False, own={"9.9.9.1"})
+    assert [one.address for one in found] == ["9.9.9.2"]
+
+
+def test_a_refusal_names_each_address_and_why() -> None:
+    host = HostAnswer("a.example", tuple(f"10.0.0.{number}" for number in range(9)))
+    with pytest.raises(NoRoute, match=r"10\.0\.0\.0 \(private\), .* and 4 more"):
+        addresses(host)

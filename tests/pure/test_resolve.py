@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from tdc.manager.levels.fleet import Cluster, UnknownLevel
 from tdc.manager.levels.resolve import explain, resolve, resolve_values
+from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.settings.schema import SCHEMA, SettingError
-from tdc.shared.settings.values import Level, Origin, same_value
+from tdc.shared.settings.values import NONE, Level, Origin, same_value
+from tdc.shared.wire.settings import settings_from_wire, value_to_wire
 
 from tests.pure.dumb_levels import Dumb
 from tests.stage.clusters import (
@@ -84,6 +86,24 @@ def test_false_present_at_a_level_hides_true_above_it() -> None:
     cluster = after(empty_fleet(), put(CLUSTER, enabled=True), put(group("g1"), enabled=False))
     assert resolve(cluster, "mx1").values()["enabled"] is False
     assert resolve(cluster, "mx3").values()["enabled"] is True
+
+
+def test_a_nearer_level_may_say_that_there_is_none() -> None:
+    """Present and none hides what is above; the agent has no value, and other hashes differ."""
+    cluster = after(
+        empty_fleet(),
+        put(CLUSTER, report_from="tdc@corp.example", remote_ip_header="X-Ip"),
+        put(machine("mx1"), report_from=NONE),
+    )
+    one, other = resolve(cluster, "mx1"), resolve(cluster, "mx2")
+    assert one.settings["report_from"].value == NONE
+    assert one.settings["report_from"].origin.level is Level.MACHINE
+    assert other.settings["report_from"].value == "tdc@corp.example"
+    assert one.content_hash != other.content_hash
+    connector = ConnectorSettings.from_values(one.values())
+    assert connector.report_from is None
+    assert connector.remote_ip_header == "X-Ip"
+    assert settings_from_wire(value_to_wire("report_from", NONE))["report_from"] == NONE
 
 
 def test_an_empty_list_present_at_a_level_replaces_the_list_above_as_a_whole() -> None:

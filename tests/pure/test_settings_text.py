@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_text, render
-from tdc.shared.settings.values import Policy, PolicyAction, Value, same_value
+from tdc.shared.settings.values import NONE, Policy, PolicyAction, Value, same_value
 
 from tests.pure.setting_values import named_values, names
 
@@ -39,7 +39,6 @@ READ: list[tuple[str, str, Value]] = [
     ("enabled", "ON", True),
     ("enabled", "no", False),
     ("enabled", "off", False),
-    ("retry.initial", "60", 60),
     ("retry.initial", "60s", 60),
     ("retry.initial", "5m", 300),
     ("retry.initial", "1h", 3_600),
@@ -47,7 +46,7 @@ READ: list[tuple[str, str, Value]] = [
     ("spool.max_bytes", "10GiB", 10 * 1024**3),
     ("spool.max_bytes", "10gb", 10 * 1024**3),
     ("spool.max_bytes", "1k", 1_024),
-    ("spool.max_bytes", "1024", 1_024),
+    ("spool.max_bytes", "1024B", 1_024),
     ("max_message_size", "100MiB", 100 * 1024**2),
     ("max_message_size", "512B", 512),
     ("spool.max_messages", "500000", 500_000),
@@ -56,6 +55,8 @@ READ: list[tuple[str, str, Value]] = [
     ("smtp_route", "usedns", ("usedns",)),
     ("smtp_route", "mx1.example:25,[::1]", ("mx1.example:25", "[::1]")),
     ("intake_address", " Journal@Intake.example ", "Journal@intake.example"),
+    ("report_from", "none", NONE),
+    ("remote_ip_header", " None ", NONE),
     (
         "policies",
         '[{"name": "hr", "action": "no-scan", "recipients": ["hr@corp.example"]}]',
@@ -74,6 +75,8 @@ REFUSED: list[tuple[str, str, str]] = [
     ("enabled", "maybe", "must be one of true, yes, on, false, no, off"),
     ("enabled", "", "must be one of"),
     ("enabled", "1", "must be one of"),
+    ("retry.initial", "5", "'5' has no unit: it must be a duration such as 90s or 1h; units"),
+    ("spool.max_bytes", "1024", "has no unit: it must be a size such as 100MiB"),
     ("retry.initial", "5 m", "must be a duration such as 90s or 1h; units are s, m, h, d"),
     ("retry.initial", "-1s", "must be a duration"),
     ("retry.initial", "NaN", "must be a duration"),
@@ -97,6 +100,8 @@ REFUSED: list[tuple[str, str, str]] = [
     ("policies", '[{"name": "p", "name": "q"}]', "has a field twice"),
     ("policies", "[" * 100_000, "must be a JSON list"),
     ("policies", "NaN", "not a list of policies"),
+    ("report_from", "", "the value is empty; write none"),
+    ("tls.verification", "none", "must be one of webpki, pinned"),
     ("enable", "true", "did you mean enabled"),
     ("intake_adress", "a@b.example", "did you mean intake_address?"),
 ]
@@ -126,6 +131,7 @@ def test_what_could_be_meant_otherwise_is_refused(name: str, text: str, says: st
         ("incoming_domains", (), ""),
         ("smtp_route", ("usedns",), "usedns"),
         ("intake_address", None, "-"),
+        ("intake_address", NONE, "none"),
         ("policies", (), "[]"),
     ],
 )

@@ -19,6 +19,7 @@ def named(action: str = "no-scan", **fields: object) -> list[dict[str, object]]:
 ENABLED = {"enabled": True, "intake_address": "j@intake.example"}
 BROKEN: list[tuple[dict[str, object], str, str]] = [
     ({"enabled": True}, "intake_address", "there is no intake_address"),
+    ({"enabled": True, "intake_address": "none"}, "intake_address", "there is no intake_address"),
     (
         {"intake_address": "j@corp.example", "incoming_domains": ["a.example", "corp.example"]},
         "intake_address",

@@ -19,7 +19,8 @@ from tests.spool.test_spool_damage import change
 
 def intake(number: int, *, port: int = 25) -> Intake:
     address = f"copies@{number}.example"
-    return Intake(address, (f"mx.{number}.example:{port}",), "1.3", "pinned", ("x",), ("sha256:0",))
+    route = (f"mx.{number}.example:{port}",)
+    return Intake(address, route, True, "1.3", "pinned", ("x",), ("sha256:0",))
 
 
 async def test_the_facts_are_written_with_the_first_copy_at_the_latest(

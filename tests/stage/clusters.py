@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues, UnsetValues
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
-from tdc.shared.settings.values import Level, Policy, PolicyAction, Settings, Value
+from tdc.shared.settings.values import NONE, Level, Policy, PolicyAction, Settings, Value
 
 CLUSTER = LevelKey(Level.CLUSTER, "c1")
 GROUPS = ("Main_Group", "g1", "g2")
@@ -16,7 +16,7 @@ MACHINES = {"mx1": "g1", "mx2": "g1", "mx3": "g2", "mx4": "g2", "mx5": "Main_Gro
 
 _VALUES: dict[str, list[Value]] = {
     "enabled": [True, False],
-    "intake_address": ["journal@intake.example", "other@intake.example"],
+    "intake_address": ["journal@intake.example", "other@intake.example", NONE],
     "incoming_domains": [(), ("corp.example",), ("corp.example", "intake.example")],
     "policies": [
         (),

@@ -41,9 +41,9 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line", "said"),
     [
-        (("next_hop", "next_hops"), 7, "unknown key `next_hops` (at ingest)"),
+        (("next_hop", "next_hops"), 7, "unknown key next_hops in [ingest]; did you mean next_hop?"),
         (('next_hop = "127.0.0.1:10026"', ""), 6, "missing key `next_hop` (at ingest)"),
-        (("[ingest]", "[ingets]"), 6, "unknown key `ingets`"),
+        (("[ingest]", "[ingets]"), 6, "unknown key ingets; did you mean ingest?"),
         (('"127.0.0.1:10026"', '"127.0.0.1"'), 7, "host:port"),
         (('"127.0.0.1:10026"', '"127.0.0.1:0"'), 7, "host:port"),
         (('"127.0.0.1:10026"', '"127.0.0.1:65536"'), 7, "host:port"),

@@ -8,6 +8,7 @@ refused: a mistyped line must not mean the default. A fault is named with the pl
 from __future__ import annotations
 
 import argparse
+import difflib
 import ipaddress
 import os
 import re
@@ -232,11 +233,14 @@ def _from_file(path: Path) -> Iterator[_Given]:
     for name, raw in content.items():
         place = f"{path}{_line_of(name, text)}"
         if name not in _FIELDS:
-            raise OptionsError(
-                f"{place}: unknown option {name}; valid options are {', '.join(_FIELDS)}"
-            )
+            raise OptionsError(f"{place}: unknown option {name}; {_near(name)}")
         # A path in the file means a place beside the file, wherever the manager is started.
         yield _Given(place, name, raw, path.parent)
+
+
+def _near(name: str) -> str:
+    near = difflib.get_close_matches(name, _FIELDS, n=1)
+    return f"did you mean {near[0]}?" if near else f"valid options are {', '.join(_FIELDS)}"
 
 
 def _line_of(name: str, text: str) -> str:

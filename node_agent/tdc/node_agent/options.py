@@ -6,6 +6,7 @@ Addresses are ``host:port``, with an IPv6 address in brackets.
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from ipaddress import ip_address, ip_network
@@ -94,10 +95,9 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the intake is reached from this machine.
 
     Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
-    `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, an intake that
-    resolves to a loopback, link-local or cloud metadata address is refused; other private networks
-    (10.0.0.0/8 and the like) are allowed either way. `helo_name` is our name in EHLO; the machine's
-    name if not given.
+    `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, or the setting
+    `smtp_route.private`, an intake whose address is not for the public Internet is refused.
+    `helo_name` is our name in EHLO; the machine's name if not given.
     """
 
     nameservers: tuple[str, ...] = ()
@@ -153,6 +153,13 @@ class AgentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.spool.folder or self.state_folder / "spool"
 
 
+_SECTIONS = {
+    field.name: field.type
+    for field in msgspec.structs.fields(AgentOptions)
+    if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+}
+
+
 def read_options(path: Path) -> AgentOptions:
     """Read agent.toml; raises AgentOptionsError."""
     try:
@@ -202,10 +209,23 @@ def _path(folder: Path) -> Any:
 
 
 def _in_toml_words(problem: str) -> str:
-    """A problem that msgspec found, in the words of docs/agent-toml.md: keys, not fields."""
-    problem = problem.replace("Object contains unknown field", "unknown key")
+    """A problem that msgspec found, in the words of docs/agent-toml.md: keys and sections."""
+    unknown = re.fullmatch(
+        r"Object contains unknown field `([^`]+)`(?: - at `\$\.(\w+)`)?", problem
+    )
+    if unknown:
+        return _unknown_key(unknown[1], unknown[2] or "")
     problem = problem.replace("Object missing required field", "missing key")
     return re.sub(r" - at `\$\.([^`]+)`$", r" (at \1)", problem)
+
+
+def _unknown_key(key: str, section: str) -> str:
+    """Name the keys that a section has, the likely one first."""
+    kind = _SECTIONS.get(section, AgentOptions)
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(known)}"
+    return f"unknown key {key}{f' in [{section}]' if section else ''}; {hint}"
 
 
 def _line_of(text: str, problem: str) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Settings(_message.Message):
-    __slots__ = ("enabled", "intake_address", "incoming_domains", "policies", "smtp_route", "tls_minimum_version", "tls_verification", "tls_names", "tls_pins", "delivery_max_connections", "delivery_messages_per_connection", "retry_initial", "retry_maximum", "retry_lifetime", "spool_max_messages", "spool_max_bytes", "spool_when_full", "max_message_size", "report_from", "report_envelope_sender", "remote_ip_header", "log_level", "log_format")
+    __slots__ = ("enabled", "intake_address", "incoming_domains", "policies", "smtp_route", "tls_minimum_version", "tls_verification", "tls_names", "tls_pins", "delivery_max_connections", "delivery_messages_per_connection", "retry_initial", "retry_maximum", "retry_lifetime", "spool_max_messages", "spool_max_bytes", "spool_when_full", "max_message_size", "report_from", "report_envelope_sender", "remote_ip_header", "smtp_route_private", "log_level", "log_format")
     ENABLED_FIELD_NUMBER: _ClassVar[int]
     INTAKE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     INCOMING_DOMAINS_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class Settings(_message.Message):
     REPORT_FROM_FIELD_NUMBER: _ClassVar[int]
     REPORT_ENVELOPE_SENDER_FIELD_NUMBER: _ClassVar[int]
     REMOTE_IP_HEADER_FIELD_NUMBER: _ClassVar[int]
+    SMTP_ROUTE_PRIVATE_FIELD_NUMBER: _ClassVar[int]
     LOG_LEVEL_FIELD_NUMBER: _ClassVar[int]
     LOG_FORMAT_FIELD_NUMBER: _ClassVar[int]
     enabled: bool
@@ -52,9 +53,10 @@ class Settings(_message.Message):
     report_from: str
     report_envelope_sender: str
     remote_ip_header: str
+    smtp_route_private: bool
     log_level: str
     log_format: str
-    def __init__(self, enabled: _Optional[bool] = ..., intake_address: _Optional[str] = ..., incoming_domains: _Optional[_Union[TextList, _Mapping]] = ..., policies: _Optional[_Union[PolicyList, _Mapping]] = ..., smtp_route: _Optional[_Union[TextList, _Mapping]] = ..., tls_minimum_version: _Optional[str] = ..., tls_verification: _Optional[str] = ..., tls_names: _Optional[_Union[TextList, _Mapping]] = ..., tls_pins: _Optional[_Union[TextList, _Mapping]] = ..., delivery_max_connections: _Optional[int] = ..., delivery_messages_per_connection: _Optional[int] = ..., retry_initial: _Optional[int] = ..., retry_maximum: _Optional[int] = ..., retry_lifetime: _Optional[int] = ..., spool_max_messages: _Optional[int] = ..., spool_max_bytes: _Optional[int] = ..., spool_when_full: _Optional[str] = ..., max_message_size: _Optional[int] = ..., report_from: _Optional[str] = ..., report_envelope_sender: _Optional[str] = ..., remote_ip_header: _Optional[str] = ..., log_level: _Optional[str] = ..., log_format: _Optional[str] = ...) -> None: ...
+    def __init__(self, enabled: _Optional[bool] = ..., intake_address: _Optional[str] = ..., incoming_domains: _Optional[_Union[TextList, _Mapping]] = ..., policies: _Optional[_Union[PolicyList, _Mapping]] = ..., smtp_route: _Optional[_Union[TextList, _Mapping]] = ..., tls_minimum_version: _Optional[str] = ..., tls_verification: _Optional[str] = ..., tls_names: _Optional[_Union[TextList, _Mapping]] = ..., tls_pins: _Optional[_Union[TextList, _Mapping]] = ..., delivery_max_connections: _Optional[int] = ..., delivery_messages_per_connection: _Optional[int] = ..., retry_initial: _Optional[int] = ..., retry_maximum: _Optional[int] = ..., retry_lifetime: _Optional[int] = ..., spool_max_messages: _Optional[int] = ..., spool_max_bytes: _Optional[int] = ..., spool_when_full: _Optional[str] = ..., max_message_size: _Optional[int] = ..., report_from: _Optional[str] = ..., report_envelope_sender: _Optional[str] = ..., remote_ip_header: _Optional[str] = ..., smtp_route_private: _Optional[bool] = ..., log_level: _Optional[str] = ..., log_format: _Optional[str] = ...) -> None: ...
 
 class TextList(_message.Message):
     __slots__ = ("items",)

@@ -1,11 +1,12 @@
 """PURE. What an operator types as settings: ``setting=value``, and setting names.
 
-The schema alone judges it, without a manager, so every fault is WrongUsage.
+A value too long for a command line comes from a file, ``setting=@FILE``, or from standard input,
+``setting=-``. The schema alone judges it, without a manager, so every fault is WrongUsage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from tdc.manager.cli.errors import WrongUsage, sentence
 from tdc.shared.settings import schema
@@ -13,9 +14,19 @@ from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_text
 from tdc.shared.settings.values import Value
 
+FROM_FILE = "@"
+STANDARD_INPUT = "-"
+"""No setting has a value that is, or begins with, one of these."""
 
-def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
-    """Read ``setting=value`` texts; raises WrongUsage at the first fault."""
+ReadValue = Callable[[str], str]
+"""Reads a value's text from where the part after ``=`` says; raises WrongUsage."""
+
+
+def parse_assignments(texts: Sequence[str], read: ReadValue) -> dict[str, Value]:
+    """Read ``setting=value`` texts; raises WrongUsage at the first fault.
+
+    `read` is asked for values that are elsewhere: ``@FILE`` and ``-``.
+    """
     values: dict[str, Value] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -25,6 +36,8 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
                 f"use `tdc settings unset`."
             )
         _known_once(name, values)
+        if value == STANDARD_INPUT or value.startswith(FROM_FILE):
+            value = read(value)
         try:
             values[name] = parse_text(name, value)
         except SettingError as error:

@@ -141,10 +141,14 @@ def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
 def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:
     """Problems; machines with the same problem share a line.
 
-    The reason of a level's own problem begins with the level.
+    The reason of a level's own problem begins with the level. A machine that has the same problem
+    from there is not named again: the level is where it is put right.
     """
     alike: dict[tuple[str, str], list[str]] = {}
+    of_levels = [problem.reason for problem in problems if not problem.machine]
     for problem in problems:
+        if problem.machine and any(own.endswith(f": {problem.reason}") for own in of_levels):
+            continue
         alike.setdefault((problem.setting, problem.reason), []).append(problem.machine)
     lines = [
         Line(f"{first_names(machines)} {setting}: {reason}" if any(machines) else reason, indent=2)

@@ -34,6 +34,7 @@ from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import Out, OutputFormat, write
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.wire.errors import BadMessage
+from typer.core import TyperGroup
 
 DEFAULT_TIMEOUT = 10.0
 
@@ -111,6 +112,24 @@ class Run:
         deadline = self.common.timeout or DEFAULT_TIMEOUT
         async with connected(config, deadline, self.attempt) as manager:
             yield manager
+
+
+class Commands(TyperGroup):
+    """A group of commands that answers a mistyped one with all that there are.
+
+    The nearest by spelling could be one that changes something: none is put into anybody's mouth.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**(given | {"suggest_commands": False}))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command by its name; the complaint about another names those there are."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None and not ctx.resilient_parsing:
+            known = ", ".join(self.list_commands(ctx))
+            ctx.fail(f"No such command {cmd_name!r}. Commands of {ctx.command_path}: {known}.")
+        return found
 
 
 Body = Callable[..., Awaitable[None]]

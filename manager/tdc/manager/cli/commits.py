@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from tdc.manager.cli import change_tables
 from tdc.manager.cli.changes import carry_out
-from tdc.manager.cli.command import Consent, Run, command
+from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.options import Cluster
 from tdc.shared.wire import answers
 from tdc.v1 import fleet_pb2, operators_pb2
 
-app = typer.Typer(help="Show history and roll back.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="Show history and roll back.", no_args_is_help=True)
 
 _PAGE = 1_000
 """Commits that a manager returns in one answer, at most (ListCommitsRequest)."""

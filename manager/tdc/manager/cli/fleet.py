@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from tdc.manager.cli import status_tables, tables
 from tdc.manager.cli.changes import carry_out
-from tdc.manager.cli.command import Consent, Run, command
+from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster, Name, OfCluster, OfGroup
@@ -18,10 +18,10 @@ from tdc.shared.wire import answers
 from tdc.shared.wire.documents import CommittedDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
-cluster_app = typer.Typer(help="Manage clusters.", no_args_is_help=True)
-group_app = typer.Typer(help="Manage groups.", no_args_is_help=True)
+cluster_app = typer.Typer(cls=Commands, help="Manage clusters.", no_args_is_help=True)
+group_app = typer.Typer(cls=Commands, help="Manage groups.", no_args_is_help=True)
 machine_app = typer.Typer(
-    help="Manage machines (gateways) and their join tokens.", no_args_is_help=True
+    cls=Commands, help="Manage machines (gateways) and their join tokens.", no_args_is_help=True
 )
 
 _AGENT_FILE = "/etc/tdc/agent.toml"

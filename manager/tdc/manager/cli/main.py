@@ -7,9 +7,10 @@ import sys
 
 import typer
 from tdc.manager.cli import commits, fleet, monitoring, settings
-from tdc.manager.cli.command import global_options
+from tdc.manager.cli.command import Commands, global_options
 
 app = typer.Typer(
+    cls=Commands,
     name="tdc",
     help="Manage Threat Defense Connector: settings and delivery of your mail gateways.",
     no_args_is_help=True,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 from tdc.manager.cli import check_lines, status_tables
-from tdc.manager.cli.command import Run, command
+from tdc.manager.cli.command import Commands, Run, command
 from tdc.manager.cli.errors import CliError
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
@@ -15,7 +15,7 @@ from tdc.manager.cli.render import write
 from tdc.shared.wire import answers
 from tdc.v1 import operators_pb2
 
-delivery_app = typer.Typer(help="Show delivery to the intake.", no_args_is_help=True)
+delivery_app = typer.Typer(cls=Commands, help="Show delivery to the intake.", no_args_is_help=True)
 
 
 _CHECK = "--check"

@@ -8,7 +8,7 @@ import typer
 from tdc.manager.cli import tables
 from tdc.manager.cli.assignments import parse_assignments, parse_names
 from tdc.manager.cli.changes import carry_out
-from tdc.manager.cli.command import Consent, Run, command
+from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.options import (
     AtLevel,
@@ -18,13 +18,14 @@ from tdc.manager.cli.options import (
     complete_assignment,
     complete_setting,
 )
+from tdc.manager.cli.values_elsewhere import ValueReader
 from tdc.shared.settings.values import Level
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import setting_documents
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2
 
-app = typer.Typer(help="Show, explain and change settings.", no_args_is_help=True)
+app = typer.Typer(cls=Commands, help="Show, explain and change settings.", no_args_is_help=True)
 
 
 @command(app, "list")
@@ -126,7 +127,8 @@ async def set_(
         list[str],
         typer.Argument(
             metavar="SETTING=VALUE",
-            help="Settings to set; `tdc settings list` shows them all.",
+            help="Settings to set; `tdc settings list` shows them all. VALUE may be @FILE, or - "
+            "for standard input.",
             show_default=False,
             autocompletion=complete_assignment,
         ),
@@ -138,7 +140,7 @@ async def set_(
 
     Disabling a machine (`machine NAME enabled=false`) also disables its group and its cluster.
     """
-    wanted = settings_to_wire(parse_assignments(assignments))
+    wanted = settings_to_wire(parse_assignments(assignments, ValueReader()))
     edit = fleet_pb2.Edit(
         set=fleet_pb2.SetSettings(level=_level_ref(level, name, cluster), settings=wanted)
     )

@@ -126,7 +126,7 @@ class Courier:
                 destination.domain,
                 intake.route,
                 options.mx_port,
-                allow_local=options.allow_private_targets,
+                allow_private=options.allow_private_targets or intake.private,
             )
         except NoRoute as error:
             self._settle_unopened(None, no_route(error.reason, error.check))

@@ -1,6 +1,6 @@
 """PURE. From DNS answers to the hosts and addresses to try, in order (RFC 5321 5.1, RFC 7505).
 
-The DNS answer is not trusted. What it can make us connect to is limited here (`forbidden`); what
+The DNS answer is not trusted. What it can make us connect to is limited by `private`; what
 it can make us believe is limited by the certificate (`verify`).
 
 *No MX* means that the domain itself is the host. *MX records without a usable host* are an error:
@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import chain, zip_longest
+
+from tdc.node_agent.deliver.private import never_a_host, why_private
 
 MAX_ADDRESSES = 5
 """Addresses tried in one go."""
@@ -28,20 +29,6 @@ ADDRESSES_FIRST = 2
 
 MAX_HOST_NAME = 253  # RFC 1035 2.3.4, as text
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-
-Address = IPv4Address | IPv6Address
-
-_LOCAL_ONLY = tuple(
-    ip_network(text)
-    for text in (
-        "127.0.0.0/8",
-        "::1/128",
-        "169.254.0.0/16",  # link-local, cloud metadata among it
-        "fe80::/10",
-        "fd00:ec2::/32",  # cloud metadata
-        "100.100.100.200/32",  # cloud metadata
-    )
-)
 
 
 class DnsStatus(StrEnum):
@@ -145,10 +132,14 @@ def candidates(
     hosts: Sequence[HostAnswer],
     port: int,
     *,
-    allow_local: bool,
+    allow_private: bool,
+    own: Collection[str] = (),
     by_mx: bool = True,
 ) -> tuple[Candidate, ...]:
     """List at most MAX_ADDRESSES addresses in the order to try them; raises NoRoute.
+
+    `own` are those that are this machine's; they and addresses that are not for the public Internet
+    are left out unless `allow_private`.
 
     Hosts stay in order; within a host IPv6 and IPv4 alternate, so that a broken one of the two
     costs one timeout. An MX host without addresses is left out; if all are, that is an error,
@@ -159,16 +150,36 @@ def candidates(
         for host in hosts
         for address in _alternating(host.v6, host.v4)
     ]
-    allowed = [one for one in found if not forbidden(one.address, allow_local=allow_local)]
+    refused = {one: _objection(one.address, own, allow_private=allow_private) for one in found}
+    allowed = [one for one in found if not refused[one]]
     if allowed:
         return _cut(allowed)
     names = ", ".join(host.host for host in hosts)
     check = f"{names} (host of {domain}) has no address"
     if found:
-        check = f"{names} has only forbidden addresses: see deliver.allow_private_targets"
+        check = f"{names} has no address that may be used: {_named(refused)}"
     elif any(host.failed for host in hosts):
         check = f"the address lookup for {names} (host of {domain}) got no answer"
     raise NoRoute("DNS Error", check)
+
+
+def _objection(address: str, own: Collection[str], *, allow_private: bool) -> str:
+    """Why an address may not be connected to; empty if it may."""
+    if never_a_host(address):
+        return "never a mail host"
+    if allow_private:
+        return ""
+    return why_private(address) or ("this machine's own" if address in own else "")
+
+
+def _named(refused: Mapping[Candidate, str]) -> str:
+    first = dict(list(refused.items())[:MAX_ADDRESSES])
+    listed = ", ".join(f"{one.address} ({why})" for one, why in first.items())
+    more = len(refused) - len(first)
+    return (
+        f"{listed}{f' and {more} more' if more else ''}. If the intake is meant to be there, set "
+        "smtp_route.private = true, or deliver.allow_private_targets in agent.toml"
+    )
 
 
 def _cut(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -186,18 +197,3 @@ def _cut(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
 def _alternating(v6: Iterable[str], v4: Iterable[str]) -> list[str]:
     pairs = chain.from_iterable(zip_longest(v6, v4))
     return [address for address in pairs if address is not None]
-
-
-def forbidden(address: str, *, allow_local: bool) -> bool:
-    """Say whether an address may not be connected to.
-
-    Loopback, link-local and cloud metadata addresses would let the owner of the DNS zone
-    reach services of this machine; `allow_local` admits them. Unspecified, multicast and
-    broadcast addresses are never a mail host.
-    """
-    ip = ip_address(address)
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if ip.is_unspecified or ip.is_multicast or ip == IPv4Address("255.255.255.255"):
-        return True
-    return not allow_local and any(ip in network for network in _LOCAL_ONLY)

@@ -13,8 +13,8 @@ class DeliveryOptions:
     """Facts of this machine that no level may set.
 
     `nameservers` are host:port, empty for the system's; `mx_port` is the port of hosts found by
-    DNS; `ca_file` replaces the system's trust store; `allow_private_targets` admits loopback
-    and link-local intakes; `source_address` is the local address to connect from.
+    DNS; `ca_file` replaces the system's trust store; `allow_private_targets` admits intakes
+    at private addresses; `source_address` is the local address to connect from.
     """
 
     helo_name: str

@@ -6,7 +6,8 @@ In: an intake domain or the operator's route. Out: candidates in order, or NoRou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -61,7 +62,7 @@ class Resolver:
         self._cache.clear()
 
     async def find(
-        self, domain: str, route: Sequence[str], port: int, *, allow_local: bool
+        self, domain: str, route: Sequence[str], port: int, *, allow_private: bool
     ) -> tuple[Candidate, ...]:
         """Return the addresses to try for a domain, in order; raises NoRoute.
 
@@ -71,20 +72,20 @@ class Resolver:
         try:
             async with asyncio.timeout(FIND_TIMEOUT):
                 if tuple(route) != (USE_DNS,):
-                    return await self._by_route(domain, route, port, allow_local)
-                return await self._by_mx(domain, port, allow_local)
+                    return await self._by_route(domain, route, port, allow_private)
+                return await self._by_mx(domain, port, allow_private)
         except TimeoutError:
             text = f"the DNS did not say within {FIND_TIMEOUT:g} s where {domain} is"
             raise NoRoute("DNS Error", text) from None
 
-    async def _by_mx(self, domain: str, port: int, allow_local: bool) -> tuple[Candidate, ...]:
+    async def _by_mx(self, domain: str, port: int, allow_private: bool) -> tuple[Candidate, ...]:
         answer = await self._mx(domain)
         hosts = hosts_by_mx(domain, answer, self._chance)[:MAX_HOSTS]
         found = await asyncio.gather(*map(self._addresses, hosts))
-        return candidates(domain, found, port, allow_local=allow_local)
+        return candidates(domain, found, port, allow_private=allow_private, own=_own_of(found))
 
     async def _by_route(
-        self, domain: str, route: Sequence[str], port: int, allow_local: bool
+        self, domain: str, route: Sequence[str], port: int, allow_private: bool
     ) -> tuple[Candidate, ...]:
         found: list[Candidate] = []
         fault: NoRoute | None = None
@@ -94,7 +95,12 @@ class Resolver:
         for (_, hop_port), answer in zip(hops, answers, strict=True):
             try:
                 found += candidates(
-                    domain, [answer], hop_port, allow_local=allow_local, by_mx=False
+                    domain,
+                    [answer],
+                    hop_port,
+                    allow_private=allow_private,
+                    own=_own_of([answer]),
+                    by_mx=False,
                 )
             except NoRoute as error:
                 fault = fault or error
@@ -141,6 +147,23 @@ class Resolver:
             records = tuple(_mx_record(data) for data in found if isinstance(data, MX))
             return _Answer(DnsStatus.FOUND, records=records), ttl
         return _Answer(DnsStatus.FOUND, values=tuple(data.to_text() for data in found)), ttl
+
+
+def _own_of(hosts: Iterable[HostAnswer]) -> frozenset[str]:
+    """Those of the hosts' addresses that are this machine's own."""
+    found = {address for host in hosts for address in (*host.v4, *host.v6)}
+    return frozenset(filter(is_own, found))
+
+
+def is_own(address: str) -> bool:
+    """Whether an address is one of this machine's: only those can be bound to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _resolver(nameservers: Sequence[str]) -> dns.asyncresolver.Resolver:

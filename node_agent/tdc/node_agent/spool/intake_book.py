@@ -91,7 +91,7 @@ class IntakeBook:
 
 def safest(address: str) -> Intake:
     """What can deliver to an intake of which nothing is known, and trusts nobody for it."""
-    return Intake(address, (USE_DNS,), "1.2", "webpki", (), ())
+    return Intake(address, (USE_DNS,), False, "1.2", "webpki", (), ())
 
 
 def _encoded(intake: Intake) -> str:
@@ -108,6 +108,7 @@ def _decoded(address: str, facts: str) -> Intake | None:
         return Intake(
             str(address),
             tuple(map(str, read["route"])),
+            bool(read["private"]),
             str(read["tls_minimum_version"]),
             read["tls_verification"],
             tuple(map(str, read["tls_names"])),

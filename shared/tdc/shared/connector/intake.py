@@ -18,11 +18,13 @@ from tdc.shared.settings.values import VerificationMethod
 class Intake:
     """One intake, as the settings that named it last had it.
 
-    `route` is ``("usedns",)`` or hops in order; the other fields are the settings `tls.*`.
+    `route` is ``("usedns",)`` or hops in order; `private` is `smtp_route.private`; the other
+    fields are the settings `tls.*`.
     """
 
     address: str
     route: tuple[str, ...]
+    private: bool
     tls_minimum_version: str
     tls_verification: VerificationMethod
     tls_names: tuple[str, ...]
@@ -34,6 +36,7 @@ class Intake:
         return cls(
             address,
             settings.smtp_route,
+            settings.smtp_route_private,
             settings.tls_minimum_version,
             settings.tls_verification,
             settings.tls_names,

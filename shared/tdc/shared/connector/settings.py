@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tdc.shared.settings.schema import SCHEMA, default_values
-from tdc.shared.settings.values import Policy, Value, VerificationMethod, WhenFull
+from tdc.shared.settings.values import NONE, Policy, Value, VerificationMethod, WhenFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class ConnectorSettings:
     incoming_domains: tuple[str, ...]
     policies: tuple[Policy, ...]
     smtp_route: tuple[str, ...]
+    smtp_route_private: bool
     tls_minimum_version: str
     tls_verification: VerificationMethod
     tls_names: tuple[str, ...]
@@ -43,7 +44,10 @@ class ConnectorSettings:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Value | None]) -> ConnectorSettings:
-        """Typed settings from effective values; raises KeyError if a setting is missing."""
+        """Typed settings from effective values; raises KeyError if a setting is missing.
+
+        That a level says "none" and that no level says anything are the same here.
+        """
         return cls(**{row.field: _typed(values[row.name]) for row in SCHEMA.values()})
 
     @classmethod
@@ -53,7 +57,7 @@ class ConnectorSettings:
 
 
 def _typed(value: Value | None) -> Any:  # its type was checked by the schema
-    return value
+    return None if value == NONE else value
 
 
 assert {row.field for row in SCHEMA.values()} == {field.name for field in fields(ConnectorSettings)}

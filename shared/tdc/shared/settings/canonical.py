@@ -2,7 +2,8 @@
 
 The plain form is what JSON contracts, stored values and the last-known-good file share:
 setting name -> flag, number, text, list of texts, or list of policy objects. The route
-``usedns`` is the text ``"usedns"``, not a list of one.
+``usedns`` is the text ``"usedns"``, not a list of one; that there is no value is the text
+``"none"``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 from collections.abc import Mapping
 
 from tdc.shared.settings.schema import USE_DNS
-from tdc.shared.settings.values import Policy, Value
+from tdc.shared.settings.values import NONE, NONE_WORD, Policy, Value
 
 PlainPolicy = dict[str, str | list[str]]
 """A policy as plain data: the fields that it has."""
@@ -23,7 +24,7 @@ Plain = bool | int | str | list[str | PlainPolicy] | None
 def plain(value: Value | None) -> Plain:
     """A value in its plain form; `check.check_value` reads it back."""
     if not isinstance(value, tuple):
-        return value
+        return NONE_WORD if value == NONE else value
     if value == (USE_DNS,):
         return USE_DNS
     policies = [item for item in value if isinstance(item, Policy)]

@@ -14,7 +14,14 @@ from typing import cast
 
 from tdc.shared.mail.address import AddressError, parse_address, parse_domain
 from tdc.shared.settings.schema import USE_DNS, Form, Kind, Setting, SettingError, setting
-from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
+from tdc.shared.settings.values import (
+    NONE,
+    NONE_WORD,
+    Policy,
+    PolicyAction,
+    Settings,
+    Value,
+)
 
 # RFC 5322 section 2.2: a field name is printable ASCII without a colon; this is a safe subset.
 _HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,70}")
@@ -34,9 +41,11 @@ def check_value(name: str, value: object) -> Value:
     """`value` in its normal form, if the row of `name` allows it; raises SettingError.
 
     Domains become lower case, local parts stay as they are; lists lose duplicates and keep their
-    order.
+    order. The word `none` is `NONE` where a setting may have no value.
     """
     row = setting(name)
+    if row.optional and isinstance(value, str) and value in (NONE, NONE_WORD):
+        return NONE
     try:
         return _CHECKS[row.kind](row, value)
     except (SettingError, AddressError) as error:

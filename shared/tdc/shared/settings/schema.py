@@ -72,6 +72,11 @@ class Setting:
         """The name of the setting's field in tdc.v1.Settings and in ConnectorSettings."""
         return self.name.replace(".", "_")
 
+    @property
+    def optional(self) -> bool:
+        """Whether a level may say that there is no value (`values.NONE`)."""
+        return self.default is None
+
 
 _DAY = 86_400
 _GIB = 1024**3
@@ -102,6 +107,12 @@ _ROWS = (
         Kind.ROUTE,
         (USE_DNS,),
         "usedns: the MX of the intake domain; or a list of host[:port], tried in order.",
+    ),
+    Setting(
+        "smtp_route.private",
+        Kind.FLAG,
+        False,
+        "Allow intake hosts at addresses that are not for the public Internet, such as 10.0.0.0/8.",
     ),
     Setting(
         "tls.minimum_version",

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
-from tdc.shared.settings.schema import Kind, SettingError, setting
-from tdc.shared.settings.values import Value
+from tdc.shared.settings.schema import Kind, Setting, SettingError, setting
+from tdc.shared.settings.values import NONE, NONE_WORD, Value
 
 ABSENT = "-"
 """Shown for a setting without a value."""
@@ -22,9 +22,9 @@ _FLAGS = {
     "true": True, "yes": True, "on": True,
     "false": False, "no": False, "off": False,
 }  # fmt: skip
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _POWERS = (("T", 4), ("G", 3), ("M", 2), ("K", 1))
-_BYTES = {"": 1, "b": 1} | {
+_BYTES = {"b": 1} | {
     spelling: 1024**power
     for letter, power in _POWERS
     for spelling in (letter.lower(), f"{letter.lower()}b", f"{letter.lower()}ib")
@@ -38,10 +38,10 @@ _BYTES_SHOWN = tuple((f"{letter}iB", 1024**power, 1024**power) for letter, power
 def parse_text(name: str, text: str) -> Value:
     """The value that was typed for a setting; raises SettingError.
 
-    Flags: true, false, yes, no, on, off. Durations: a whole number and s, m, h or d; seconds
-    without a unit. Sizes: a whole number and k, M, G or T, also as KiB or KB, always powers of
-    1024; bytes without a unit. Lists: commas between entries, empty text for an empty list.
-    Policies: a JSON list of objects.
+    Flags: true, false, yes, no, on, off. Durations: a whole number and s, m, h or d. Sizes: a
+    whole number and B, k, M, G or T, also as KiB or KB, always powers of 1024. A unit is required:
+    of 5 nobody knows whether minutes were meant. Lists: commas between entries, empty text for an
+    empty list. Policies: a JSON list of objects. The word none, where a setting may have no value.
     """
     row = setting(name)
     match row.kind:
@@ -60,7 +60,7 @@ def parse_text(name: str, text: str) -> Value:
         case Kind.POLICIES:
             return check_value(name, _json(name, text))
         case Kind.CHOICE | Kind.ADDRESS | Kind.TEXT:
-            return check_value(name, text.strip())
+            return check_value(name, _word(row, text.strip()))
 
 
 def render(name: str, value: Value | None) -> str:
@@ -76,10 +76,20 @@ def render(name: str, value: Value | None) -> str:
     if isinstance(value, int):
         return _SHOWN[kind](value) if kind in _SHOWN else str(value)
     if isinstance(value, str):
-        return value
+        return NONE_WORD if value == NONE else value
     if kind is Kind.POLICIES:
         return json.dumps(plain(value), ensure_ascii=False)
     return ",".join(str(item) for item in value)
+
+
+def _word(row: Setting, text: str) -> str:
+    """One word. An empty one could mean `none` or a slip: it is refused."""
+    if not text and row.optional:
+        raise SettingError(
+            f"{row.name}: the value is empty; write {NONE_WORD} to say that there is none, or "
+            "unset the setting to let the level above decide"
+        )
+    return NONE_WORD if text.lower() == NONE_WORD else text
 
 
 def _flag(name: str, text: str) -> bool:
@@ -96,7 +106,8 @@ def _quantity(name: str, text: str, units: Mapping[str, int], wanted: str) -> in
     if found is None or unit is None:
         known = ", ".join(unit for unit in units if unit)
         hint = f"; units are {known}, without a space before the unit" if known else ""
-        raise SettingError(f"{name}: {_shown(text)} must be {wanted}{hint}")
+        lacks = " has no unit: it" if found is not None and not found[2] else ""
+        raise SettingError(f"{name}: {_shown(text)}{lacks} must be {wanted}{hint}")
     return int(found[1]) * unit
 
 

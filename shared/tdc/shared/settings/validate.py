@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tdc.shared.mail.address import domain_of, is_at_or_below
 from tdc.shared.settings.text import render
-from tdc.shared.settings.values import Policy, PolicyAction, Settings, Value
+from tdc.shared.settings.values import NONE, Policy, PolicyAction, Settings, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def own_faults_of(settings: Settings) -> tuple[Fault, ...]:
 
 
 def _enabled_has_intake(values: Values) -> Iterator[Fault]:
-    if values["enabled"] is True and values["intake_address"] is None:
+    if values["enabled"] is True and values["intake_address"] in (None, NONE):
         yield Fault(
             "intake_address",
             "enabled is true but there is no intake_address; set intake_address in the same "

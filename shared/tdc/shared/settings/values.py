@@ -53,6 +53,15 @@ T = TypeVar("T")
 Value = bool | int | str | tuple[str, ...] | tuple[Policy, ...]
 """The value of a setting: durations in whole seconds, sizes in whole bytes."""
 
+NONE: Value = ""
+"""Present and saying that there is none: no value here, whatever the levels above have.
+
+Only a setting without a default can say so (`schema.Setting.optional`). It is not absence, which
+means "as above"; people and documents write it `NONE_WORD`.
+"""
+
+NONE_WORD = "none"
+
 
 @dataclass(frozen=True)
 class Settings(Mapping[str, Value]):

@@ -1,0 +1,52 @@
+"""Values that are not on the command line: ``setting=@FILE`` and ``setting=-``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tdc.manager.cli.assignments import FROM_FILE, STANDARD_INPUT
+from tdc.manager.cli.errors import WrongUsage
+
+LONGEST = 4 * 1024**2
+"""Bytes of one value: a manager takes no longer request."""
+
+
+class ValueReader:
+    """Reads values for `parse_assignments`. Standard input can be read once."""
+
+    def __init__(self) -> None:
+        self._read_input = False
+
+    def __call__(self, source: str) -> str:
+        """Read the text that `source` names; raises WrongUsage."""
+        if source == STANDARD_INPUT:
+            return self._from_input()
+        path = source.removeprefix(FROM_FILE)
+        try:
+            with Path(path).open("rb") as file:
+                raw = file.read(LONGEST + 1)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise WrongUsage(f"{path!r} can't be read: {reason}. Nothing was changed.") from None
+        return _text(raw, repr(path))
+
+    def _from_input(self) -> str:
+        if self._read_input:
+            raise WrongUsage(
+                "Only one setting can be read from standard input (-). Nothing was changed."
+            )
+        self._read_input = True
+        return _text(sys.stdin.buffer.read(LONGEST + 1), "standard input")
+
+
+def _text(raw: bytes, place: str) -> str:
+    if len(raw) > LONGEST:
+        raise WrongUsage(
+            f"{place} has more than {LONGEST // 1024**2} MiB, which is more than a manager takes. "
+            "Nothing was changed."
+        )
+    try:
+        return raw.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise WrongUsage(f"{place} is not UTF-8. Nothing was changed.") from None
