@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,7 @@ from tdc.node_agent.sync import renewal as renewals
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.stream import Managers
+from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Running
@@ -33,7 +38,7 @@ async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
     token = manager.joins.make(manager.authority)
     made = await join(manager, token.text, tmp_path)
     assert (made.cluster, made.machine) == ("c1", "mx1")
-    key = tmp_path / "identity" / identities.KEY
+    key = tmp_path / "identity" / identities.FILE
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
     assert identities.load(tmp_path / "identity") == made
@@ -256,17 +261,92 @@ async def test_an_expired_certificate_stops_nothing_and_enrolling_mends_it(
         await until(lambda: manager.state() == "in sync")
 
 
-@pytest.mark.parametrize("damage", ["key", "certificate", "other key"])
-def test_an_identity_that_does_not_fit_together_is_told_apart(
-    manager: ManagerSide, machine: Path, tmp_path: Path, damage: str
-) -> None:
+@pytest.mark.parametrize("damage", ["empty", "cut", "key", "other key"])
+def test_an_identity_that_does_not_fit_together_is_told_apart(machine: Path, damage: str) -> None:
     folder = machine / "identity"
+    whole = (folder / identities.FILE).read_bytes()
+    held = identities.load(folder)
     match damage:
+        case "empty":
+            whole = b""
+        case "cut":
+            whole = whole[: len(whole) // 2]
         case "key":
-            (folder / identities.KEY).write_bytes(b"")
-        case "certificate":
-            (folder / identities.CERTIFICATE).write_bytes(b"-----BEGIN")
+            whole = whole.removeprefix(held.key_pem)
         case "other key":
-            (folder / identities.KEY).write_bytes(identities.new_key())
+            whole = whole.replace(held.key_pem, identities.new_key())
+    (folder / identities.FILE).write_bytes(whole)
     with pytest.raises(identities.IdentityUnusable, match="enrol this machine again"):
         identities.load(folder)
+    with pytest.raises(identities.IdentityUnusable, match=str(folder)):
+        identities.load(folder)
+
+
+def test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    held = identities.load(manager.enrolled(tmp_path / "made"))
+    folder = tmp_path / "identity"
+    folder.mkdir()
+    parts = (held.key_pem, held.certificate_pem, held.ca_pem)
+    for name, part in zip(identities.BEFORE, parts, strict=True):
+        (folder / name).write_bytes(part)
+    assert identities.load(folder) == held
+    (folder / identities.BEFORE[1]).unlink()
+    with pytest.raises(identities.NotEnrolled):
+        identities.load(folder)
+    newer = identities.load(manager.enrolled(tmp_path / "newer"))
+    identities.save(folder, newer)
+    assert identities.load(folder) == newer
+    assert [each.name for each in folder.iterdir()] == [identities.FILE]
+    assert stat.S_IMODE((folder / identities.FILE).stat().st_mode) == 0o600
+
+
+async def test_a_renewal_that_ends_after_an_enrolment_changes_nothing(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """Else the machine had the certificate of an enrolment that is over, and no other."""
+    folder = tmp_path / "identity"
+    held = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    again = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    assert identities.save_renewed(folder, held, held) is False
+    assert identities.load(folder) == again
+    assert identities.save_renewed(folder, again, held) is True
+
+
+def test_two_programs_never_write_an_identity_at_once(
+    manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = machine / "identity"
+    held = identities.load(folder)
+    monkeypatch.setattr(identities, "LOCK_WAIT", 0.1)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(durable_file.NotWritten, match="another program"):
+            identities.save(folder, held)
+    finally:
+        os.close(descriptor)
+    identities.save(folder, held)
+
+
+@pytest.mark.parametrize("before", ["one file", "three files"])
+def test_a_machine_killed_while_it_is_enrolled_again_has_the_old_identity_or_the_new(
+    manager: ManagerSide, tmp_path: Path, before: str
+) -> None:
+    """Killed at each line that is run: every time key, certificate and CA belong together."""
+    old = manager.enrolled(tmp_path / "old")
+    manager.enrolled(tmp_path / "new")
+    if before == "three files":
+        held = identities.load(old)
+        (old / identities.FILE).unlink()
+        parts = (held.key_pem, held.certificate_pem, held.ca_pem)
+        for name, part in zip(identities.BEFORE, parts, strict=True):
+            (old / name).write_bytes(part)
+    command = [sys.executable, "-m", "tests.crash.identity_child", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.split()
+    assert set(found) == {"old", "new"}, found
+    assert found == sorted(found, reverse=True), "once it is new it stays new"
+    assert len(found) > 30
