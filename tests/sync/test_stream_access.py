@@ -14,13 +14,13 @@ import pytest
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
-from tdc.node_agent.sync.stream import StreamEnded, _Session
+from tdc.node_agent.sync.stream import Machine, StreamEnded, _Session
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, MAX_DESTINATIONS
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
-from tests.stage.settings_stream import ManagerSide, agent, until
+from tests.stage.settings_stream import ManagerSide, agent, no_copies, until
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 STATUS = grpc.StatusCode
@@ -137,7 +137,12 @@ async def test_a_write_that_crosses_the_managers_last_word_does_not_hide_it(tmp_
     in_force = await InForce.open(tmp_path, TdcLog())
     call = cast("Call", _CrossedCall())
     session = _Session(
-        call, "manager:7443", in_force, agents_pb2.MachineStatus, TdcLog(), monotonic
+        call,
+        "manager:7443",
+        in_force,
+        Machine(agents_pb2.MachineStatus, no_copies),
+        TdcLog(),
+        monotonic,
     )
     with pytest.raises(StreamEnded, match="mx1 was removed") as ended:
         await session.run()

@@ -13,6 +13,7 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
+from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.sync.values import Attempt, Running
 
 
@@ -22,7 +23,8 @@ class AgentFacts:
 
     `running` are the settings in force, `last_attempt` the last ones offered; `copying` says
     whether copies are taken now; `counters` is a copy that no longer counts; `warnings` are
-    sentences for the operator, settings first, then spool, then certificate.
+    sentences for the operator, settings first, then spool, then certificate; `backlogs` are the
+    copies in the spool by intake.
     """
 
     running: Running
@@ -32,6 +34,7 @@ class AgentFacts:
     destinations: tuple[DestinationFacts, ...]
     counters: Counters
     warnings: tuple[str, ...]
+    backlogs: tuple[ReportedBacklog, ...]
 
 
 def gather(
@@ -40,6 +43,7 @@ def gather(
     destinations: Iterable[DestinationFacts],
     counters: Counters,
     certificate_warnings: Sequence[str] = (),
+    backlogs: Iterable[ReportedBacklog] = (),
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together."""
     spool_warnings = [spool.warning] if spool.warning else []
@@ -51,4 +55,5 @@ def gather(
         destinations=tuple(destinations),
         counters=replace(counters),
         warnings=(*in_force.warnings, *spool_warnings, *certificate_warnings),
+        backlogs=tuple(backlogs),
     )

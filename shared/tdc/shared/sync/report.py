@@ -45,6 +45,19 @@ class ReportedDestination:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedBacklog:
+    """The copies of one intake in a spool; `tdc.v1.Backlog` says what each field is.
+
+    `oldest` is Unix seconds; None if no copy waits.
+    """
+
+    intake: str
+    waiting: int
+    dead: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MachineReport:
     """One status of one machine. `spool_unhealthy` is empty while the spool can write."""
 
@@ -55,3 +68,4 @@ class MachineReport:
     warnings: tuple[str, ...]
     counters: ReportedCounters
     destinations: tuple[ReportedDestination, ...]
+    backlogs: tuple[ReportedBacklog, ...] = ()

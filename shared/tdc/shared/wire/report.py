@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tdc.shared.sync.report import MachineReport, ReportedCounters, ReportedDestination
+from tdc.shared.sync.report import (
+    MachineReport,
+    ReportedBacklog,
+    ReportedCounters,
+    ReportedDestination,
+)
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.stream import running_of
 from tdc.v1 import agents_pb2
@@ -18,6 +23,7 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         warnings=tuple(message.warnings),
         counters=_counters(message.counters),
         destinations=tuple(_destination(each) for each in message.destinations),
+        backlogs=tuple(_backlog(each) for each in message.backlogs),
     )
 
 
@@ -53,6 +59,25 @@ def destination_to_wire(destination: ReportedDestination) -> agents_pb2.Destinat
         last_reply=destination.last_reply,
         last_tls_version=destination.last_tls_version,
         held_reason=destination.held_reason,
+    )
+
+
+def backlog_to_wire(backlog: ReportedBacklog) -> agents_pb2.Backlog:
+    """The copies of one intake as a message."""
+    return agents_pb2.Backlog(
+        intake=backlog.intake,
+        waiting=backlog.waiting,
+        dead=backlog.dead,
+        oldest=None if backlog.oldest is None else timestamp(backlog.oldest),
+    )
+
+
+def _backlog(message: agents_pb2.Backlog) -> ReportedBacklog:
+    return ReportedBacklog(
+        intake=message.intake,
+        waiting=message.waiting,
+        dead=message.dead,
+        oldest=unix_seconds(message.oldest) if message.HasField("oldest") else None,
     )
 
 

@@ -15,25 +15,25 @@ from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.settings import settings_from_wire
 from tdc.v1 import agents_pb2
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Newest version of the stream's protocol that this software speaks."""
+
+QUEUE_ORDERS = 2
+"""The first version of the protocol whose agents take queue orders."""
 
 MAX_AGENT_MESSAGE = 256 * 1024
 """Bytes: the manager keeps the last message of each machine in memory."""
 MAX_DESTINATIONS = 1_000
 """Destinations in a status: each becomes a row for operators, whatever its bytes."""
+MAX_BACKLOGS = 200
+"""Intakes with copies in a status."""
 MAX_TEXT = 2_000
 """Characters of a reason or a reply that an agent reports; the rest is cut off."""
 
 
 def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
     """An agent's message as an event of the manager's half; raises BadMessage."""
-    size, rows = message.ByteSize(), len(message.status.destinations)
-    if size > MAX_AGENT_MESSAGE or rows > MAX_DESTINATIONS:
-        raise BadMessage(
-            f"the agent sent {size} bytes with {rows} destinations; a message has at most "
-            f"{MAX_AGENT_MESSAGE} bytes and {MAX_DESTINATIONS} destinations"
-        )
+    check_size(message)
     match message.WhichOneof("kind"):
         case "hello":
             hello = message.hello
@@ -47,11 +47,25 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
             status = message.status
             for destination in status.destinations:  # operators get it as it is
                 unix_seconds(destination.oldest_queued)
+            for backlog in status.backlogs:
+                unix_seconds(backlog.oldest)
             attempt = attempt_of(status.last_attempt) if status.HasField("last_attempt") else None
             return stream.StatusSaid(running_of(status.running), attempt)
         case "pong":
             return stream.PongSaid(message.pong.number)
     raise BadMessage("the agent sent a message of an unknown kind")
+
+
+def check_size(message: agents_pb2.AgentMessage) -> None:
+    """Raise BadMessage for a message that is larger than an agent's may be."""
+    size, rows = message.ByteSize(), len(message.status.destinations)
+    backlogs = len(message.status.backlogs)
+    if size > MAX_AGENT_MESSAGE or rows > MAX_DESTINATIONS or backlogs > MAX_BACKLOGS:
+        raise BadMessage(
+            f"the agent sent {size} bytes with {rows} destinations and {backlogs} backlogs; a "
+            f"message has at most {MAX_AGENT_MESSAGE} bytes, {MAX_DESTINATIONS} destinations and "
+            f"{MAX_BACKLOGS} backlogs"
+        )
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
