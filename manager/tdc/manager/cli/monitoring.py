@@ -10,7 +10,9 @@ from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
 from tdc.shared.wire import answers
 from tdc.v1 import operators_pb2
 
-delivery_app = typer.Typer(help="Show delivery to the intake.", no_args_is_help=True)
+delivery_app = typer.Typer(
+    help="Show delivery to the intake; work on the queue.", no_args_is_help=True
+)
 
 
 def add_status(app: typer.Typer) -> None:
