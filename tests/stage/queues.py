@@ -55,7 +55,7 @@ class MemoryQueue:
             return self.done[order.id]
         work = order.work
         if isinstance(work, MoveCopies) and work.to_intake not in self.in_force:
-            refused = f"{work.to_intake} is not in force here"
+            refused = f"{work.to_intake} is not in force; in force: {', '.join(self.in_force)}"
             return QueueAnswer(order.id, refused=refused, intakes=self.in_force)
         chosen = self._chosen(work.selection)
         answer = QueueAnswer(order.id, len(chosen), 1_000 * len(chosen))

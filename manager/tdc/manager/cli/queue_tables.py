@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tdc.manager.cli.layout import Column, Grid, Line, Piece
-from tdc.manager.cli.words import ABSENT, counted, listed, name_list, size, when
+from tdc.manager.cli.words import ABSENT, counted, listed, size, when
 from tdc.shared.wire.documents import (
     MachineDeadDocument,
-    MachineWorkDocument,
     OrderedWorkDocument,
     WorkDocument,
 )
@@ -63,14 +62,10 @@ def work_pieces(work: WorkDocument) -> list[Piece]:
         Column("SIZE", right=True),
     ]
     pieces = listed(columns, rows, "No machine has enrolled.")
-    remarks = [Line(_remark(row), "yellow") for row in work.machines if row.problem]
+    remarks = [
+        Line(f"{row.machine}: {row.problem}", "yellow") for row in work.machines if row.problem
+    ]
     return [*pieces, Line(), *remarks] if remarks else pieces
-
-
-def _remark(row: MachineWorkDocument) -> str:
-    if not row.intakes:
-        return f"{row.machine}: {row.problem}"
-    return f"{row.machine}: {row.problem}; intakes in force there: {name_list(row.intakes)}"
 
 
 def work_words(kind: str, copies: int, from_intake: str, to_intake: str) -> str:

@@ -55,7 +55,7 @@ class QueueScope:
 class MachineQueue:
     """What one machine answered. `problem` is empty if it did what was asked.
 
-    `intakes` are those in force there, where another one was named.
+    `intakes` are those in force there, where the machine refused.
     """
 
     machine: str
@@ -127,6 +127,6 @@ def _row(key: MachineKey, answer: QueueAnswer | Unanswered) -> MachineQueue:
     cluster, machine = key
     if isinstance(answer, Unanswered):
         return MachineQueue(machine, cluster, answer.reason)
-    return MachineQueue(
-        machine, cluster, answer.refused, answer.copies, answer.bytes, answer.dead, answer.intakes
-    )
+    if answer.refused:
+        return MachineQueue(machine, cluster, answer.refused, intakes=answer.intakes)
+    return MachineQueue(machine, cluster, "", answer.copies, answer.bytes, answer.dead)

@@ -381,7 +381,7 @@ class MachineDeadDocument(_Document, frozen=True):
 class MachineWorkDocument(_Document, frozen=True):
     """What work on queues chose on a machine. `problem` says why it was not done, or not known.
 
-    `intakes` are those in force there, where another one was named.
+    `intakes` are those in force there, where the machine refused.
     """
 
     machine: str
