@@ -285,3 +285,9 @@ def moved_commit() -> fleet_pb2.Commit:
     return fleet_pb2.Commit(
         cluster="emea", revision=9, author="ada", time=TIME, request_id="r-9", work=work
     )
+
+
+def move_request() -> operators_pb2.QueueWorkRequest:
+    selection = agents_pb2.CopySelection(intake="typo@intake.example", waiting=True, dead=True)
+    move = agents_pb2.MoveCopies(selection=selection, to_intake="in@intake.example")
+    return operators_pb2.QueueWorkRequest(move=move)

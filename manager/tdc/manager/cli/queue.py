@@ -25,7 +25,7 @@ from tdc.manager.cli.queue_tables import dead_pieces, work_pieces, work_words
 from tdc.manager.cli.render import OutputFormat
 from tdc.manager.cli.words import counted
 from tdc.shared.wire import queue_answers
-from tdc.shared.wire.documents import MachineDeadDocument, MachineWorkDocument, WorkDocument
+from tdc.shared.wire.queue_documents import MachineDeadDocument, MachineWorkDocument, WorkDocument
 from tdc.v1 import agents_pb2, operators_pb2
 
 TIMEOUT = 60.0

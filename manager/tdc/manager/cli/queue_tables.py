@@ -6,11 +6,8 @@ from collections.abc import Sequence
 
 from tdc.manager.cli.layout import Column, Grid, Line, Piece
 from tdc.manager.cli.words import ABSENT, counted, listed, size, when
-from tdc.shared.wire.documents import (
-    MachineDeadDocument,
-    OrderedWorkDocument,
-    WorkDocument,
-)
+from tdc.shared.wire.documents import OrderedWorkDocument
+from tdc.shared.wire.queue_documents import MachineDeadDocument, WorkDocument
 
 
 def dead_pieces(rows: Sequence[MachineDeadDocument]) -> list[Piece]:

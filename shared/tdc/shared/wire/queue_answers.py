@@ -5,7 +5,7 @@ Raises BadMessage for an invalid time; nothing is guessed or left out.
 
 from __future__ import annotations
 
-from tdc.shared.wire import documents
+from tdc.shared.wire import queue_documents as documents
 from tdc.shared.wire.moments import rfc3339
 from tdc.v1 import agents_pb2, operators_pb2
 
