@@ -403,6 +403,29 @@ async def test_a_rollback_goes_past_work_and_to_it(api: Api, fleet: dict[str, Ma
     assert effective.settings.max_message_size == 1_000
 
 
+async def test_work_and_commits_at_the_same_time_each_have_a_revision_of_their_own(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    fleet["mx1"].queue.waiting = {1: INTAKE}
+    work = agents_pb2.RetryCopies(selection=agents_pb2.CopySelection(waiting=True))
+
+    async def retried(number: int) -> int:
+        request = operators_pb2.QueueWorkRequest(
+            scope=scope("mx1"), retry=work, request_id=f"w{number}"
+        )
+        return (await api.queue.DoWork(request)).revision
+
+    async def committed(number: int) -> int:
+        return await api.commit(put("machine", f"mx{number}", max_message_size=1_000 + number))
+
+    async with connected(api, fleet["mx1"]):
+        revisions = await asyncio.gather(
+            *(retried(number) for number in (1, 2, 3)), *(committed(number) for number in (1, 2, 3))
+        )
+    assert len(set(revisions)) == 6
+    assert (await newest(api)).revision == max(revisions)
+
+
 async def test_a_record_outlives_the_manager_that_wrote_it(
     api: Api, fleet: dict[str, Machine], etcd: ExternalEtcd, tmp_path: Path
 ) -> None:
