@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import token_hash
 from tdc.node_agent.log.lines import TdcLog
@@ -20,10 +23,12 @@ from tdc.node_agent.sync import renewal as renewals
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.stream import Managers
-from tdc.shared.edge import durable_file
+from tdc.shared.edge import durable_file, grpc_tls
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
+from tdc.shared.sync.identity import MachinePeer, parse_identity
 from tdc.shared.sync.values import Running
+from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 from tests.stage.settings_stream import ManagerSide, agent, until
 
@@ -48,6 +53,7 @@ async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
         await until(lambda: manager.state() == "in sync")
 
 
+@pytest.mark.proves("P18")
 async def test_a_token_works_once_and_its_failure_harms_no_identity(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -68,6 +74,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
 
+@pytest.mark.proves("P18")
 async def test_of_two_machines_with_one_token_exactly_one_wins(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -81,6 +88,7 @@ async def test_of_two_machines_with_one_token_exactly_one_wins(
     ]
 
 
+@pytest.mark.proves("P18")
 async def test_a_token_that_expired_or_is_not_known_enrols_nobody(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -350,3 +358,35 @@ def test_a_machine_killed_while_it_is_enrolled_again_has_the_old_identity_or_the
     assert set(found) == {"old", "new"}, found
     assert found == sorted(found, reverse=True), "once it is new it stays new"
     assert len(found) > 30
+
+
+@pytest.mark.proves("B93")
+async def test_what_a_request_asks_to_be_called_is_no_name_in_the_certificate(
+    manager: ManagerSide,
+) -> None:
+    """mx1's token, and a request that asks to be an operator, another machine and a CA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = [
+        x509.UniformResourceIdentifier("tdc://operator/ana"),
+        x509.UniformResourceIdentifier("tdc://machine/c1/mx2/e1"),
+        x509.DNSName("tdc-manager"),
+    ]
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx2")]))
+        .add_extension(x509.SubjectAlternativeName(asked), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+    token = manager.joins.make(manager.authority).text
+    async with grpc_tls.client_channel(manager.enrol_address, manager.authority.ca_pem) as channel:
+        stub = agents_pb2_grpc.EnrolmentStub(channel)
+        made = await stub.Enrol(agents_pb2.EnrolRequest(token=token, csr_pem=request), timeout=5)
+    certificate = x509.load_pem_x509_certificate(made.certificate_pem.encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (uri,) = [str(each.value) for each in names]
+    assert parse_identity(uri) == MachinePeer("c1", "mx1", manager.view.enrolments["c1", "mx1"])
+    assert certificate.subject.rdns == []
+    assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
