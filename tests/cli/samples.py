@@ -242,3 +242,61 @@ def machines() -> operators_pb2.ListMachinesResponse:
             )
         ]
     )
+
+
+def queue_row(
+    machine: str, copies: int = 0, problem: str = "", dead: int = 0
+) -> operators_pb2.MachineQueue:
+    return operators_pb2.MachineQueue(
+        machine=machine,
+        cluster="emea",
+        problem=problem,
+        copies=copies,
+        bytes=4_021 * copies,
+        dead=[dead_copy(mid) for mid in range(dead, 0, -1)],
+    )
+
+
+def dead_copy(mid: int) -> agents_pb2.DeadCopy:
+    return agents_pb2.DeadCopy(
+        mid=mid,
+        report_id="ab" * 16,
+        message_id="<a1@example.com>",
+        intake="in@intake.example",
+        sender="ann@example.com",
+        recipients=["bob@example.org"],
+        size=4_021,
+        taken_at=TIME,
+        dead_at=TIME,
+        attempts=9,
+        reason="552 5.3.4 message too big",
+    )
+
+
+def counted(*rows: operators_pb2.MachineQueue) -> operators_pb2.QueueResponse:
+    return operators_pb2.QueueResponse(cluster="emea", machines=rows)
+
+
+def worked(*rows: operators_pb2.MachineQueue) -> operators_pb2.QueueResponse:
+    return operators_pb2.QueueResponse(cluster="emea", revision=9, committed=True, machines=rows)
+
+
+def moved_commit() -> fleet_pb2.Commit:
+    work = fleet_pb2.OrderedWork(
+        kind="move",
+        from_intake="typo@intake.example",
+        to_intake="in@intake.example",
+        waiting=True,
+        dead=True,
+        copies=12,
+        machines=[fleet_pb2.CountedCopies(machine="mx1", copies=12, bytes=48_252)],
+    )
+    return fleet_pb2.Commit(
+        cluster="emea", revision=9, author="ada", time=TIME, request_id="r-9", work=work
+    )
+
+
+def move_request() -> operators_pb2.QueueWorkRequest:
+    selection = agents_pb2.CopySelection(intake="typo@intake.example", waiting=True, dead=True)
+    move = agents_pb2.MoveCopies(selection=selection, to_intake="in@intake.example")
+    return operators_pb2.QueueWorkRequest(move=move)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from tdc.shared.settings.schema import SCHEMA
-from tdc.shared.wire import answers, documents
+from tdc.shared.wire import answers, documents, queue_answers, queue_documents
 from tdc.v1 import agents_pb2
 
 from tests.cli import samples
@@ -28,7 +28,8 @@ _TOTALS = set(agents_pb2.Counters.DESCRIPTOR.fields_by_name)
 
 TYPES: list[type[msgspec.Struct]] = [
     kind
-    for name, kind in inspect.getmembers(documents, inspect.isclass)
+    for module in (documents, queue_documents)
+    for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, msgspec.Struct) and not name.startswith("_")
 ]
 MADE: list[msgspec.Struct] = [
@@ -47,6 +48,9 @@ MADE: list[msgspec.Struct] = [
     answers.whole_commit(samples.whole_commit()),
     *map(answers.status, samples.status().machines),
     *map(answers.delivery, samples.delivery().rows),
+    answers.whole_commit(samples.moved_commit()),
+    queue_answers.dead(samples.queue_row("mx1", 2, dead=2)),
+    queue_answers.work(samples.move_request(), samples.worked(samples.queue_row("mx1", 2))),
     *documents.setting_documents(),
 ]
 

@@ -153,6 +153,7 @@ def test_a_plan_gives_levels_and_machines_with_before_and_after(
         "stop_copying": ["mx1", "mx2"],
         "start_copying": [],
         "problems": [],
+        "backlogs": [],
     }
 
 
@@ -217,6 +218,7 @@ def test_history_and_commit_are_documents(tdc: Tdc, manager: ScriptedManager) ->
             "comment": "pilot",
             "request_id": "r-7",
             "machines_changed": 2,
+            "work": None,
         }
     ]
     whole = tdc("commit", "show", "8", "-o", "json").json

@@ -22,10 +22,13 @@ from tdc.manager.intent.permissions import (
     check_operations,
     operation,
 )
+from tdc.manager.intent.queue import QueueOperations
+from tdc.manager.intent.queue_machines import QueueMachines, QueueScope
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine
+from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
@@ -35,6 +38,7 @@ from tdc.manager.view.presence import Presence
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
+from tdc.shared.sync.queue_work import DropCopies, Selection
 from tdc.shared.sync.values import Running
 from tdc.shared.wire.report import report_of
 from tdc.v1 import agents_pb2
@@ -47,6 +51,9 @@ CHANGE = ChangeAsked("", (SET,))
 WHY = {"comment": "", "request_id": "r1"}
 
 Call = Callable[[Operations, Actor], Awaitable[object]]
+
+MX1 = QueueScope(machines=("mx1",))
+DROP = DropCopies(Selection("typo@intake.example", waiting=True))
 
 CALLS: Mapping[str, Call] = {
     "changes.plan": lambda does, who: does.changes.plan(who, CHANGE),
@@ -64,6 +71,9 @@ CALLS: Mapping[str, Call] = {
     "fleet.list_machines": lambda does, who: does.fleet.list_machines(who, "", "", ""),
     "monitoring.read_status": lambda does, who: does.monitoring.read_status(who, "", "", ""),
     "monitoring.read_delivery": lambda does, who: does.monitoring.read_delivery(who, "", ""),
+    "queue.list_dead": lambda does, who: does.queue.list_dead(who, QueueScope(), ""),
+    "queue.plan": lambda does, who: does.queue.plan(who, MX1, DROP),
+    "queue.do": lambda does, who: does.queue.do(who, MX1, DROP, **WHY),
     "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
 }
 
@@ -82,11 +92,13 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
     async with EtcdClient(etcd.options) as client:
         view = FleetView(client, await store_id(client))
         presence, history = Presence(view), History(client)
+        machines = QueueMachines(view, presence, AgentSessions(view, presence))
         does = Operations(
-            ChangeOperations(view, CommitStore(client), history),
+            ChangeOperations(view, presence, CommitStore(client), history),
             SettingsOperations(view, presence, history),
             FleetOperations(view),
             MonitoringOperations(view, presence),
+            QueueOperations(view, machines, CommitStore(client), history),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
         )
         async with running(view.run(), name="view"):

@@ -37,6 +37,7 @@ MAIN: list[Registration] = [
             operators_pb2_grpc.add_MonitoringServicer_to_server,
             operators_pb2_grpc.MonitoringServicer,
         ),
+        (operators_pb2_grpc.add_QueueServicer_to_server, operators_pb2_grpc.QueueServicer),
         (agents_pb2_grpc.add_AgentsServicer_to_server, agents_pb2_grpc.AgentsServicer),
     )
 ]

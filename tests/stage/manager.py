@@ -80,6 +80,7 @@ class Api:
         self.monitoring: operators_pb2_grpc.MonitoringAsyncStub = operators_pb2_grpc.MonitoringStub(
             self.channel
         )
+        self.queue: operators_pb2_grpc.QueueAsyncStub = operators_pb2_grpc.QueueStub(self.channel)
         self.agents: agents_pb2_grpc.AgentsAsyncStub = agents_pb2_grpc.AgentsStub(self.channel)
 
     async def plan(self, *edits: fleet_pb2.Edit, cluster: str = "") -> fleet_pb2.Plan:

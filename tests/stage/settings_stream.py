@@ -26,7 +26,8 @@ from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
-from tdc.node_agent.sync.stream import Managers, SettingsStream
+from tdc.node_agent.sync.orders import Perform
+from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
@@ -34,6 +35,8 @@ from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
 from tdc.shared.sync.acceptance import hash_of
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
+from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.sync.values import Intervals
 from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
@@ -202,22 +205,31 @@ class AgentSide:
     statuses: int = 0
 
 
+async def no_copies(order: QueueOrder) -> QueueAnswer:
+    """The answer of a machine whose spool is empty."""
+    return QueueAnswer(order.id)
+
+
 @contextlib.asynccontextmanager
 async def agent(
-    folder: Path, *addresses: str, retry_maximum: float = 0.3
+    folder: Path,
+    *addresses: str,
+    retry_maximum: float = 0.3,
+    perform: Perform = no_copies,
+    backlogs: tuple[ReportedBacklog, ...] = (),
 ) -> AsyncIterator[AgentSide]:
     log = TdcLog()
     in_force = await InForce.open(folder, log)
 
     def status() -> agents_pb2.MachineStatus:
         side.statuses += 1
-        return status_to_wire(gather(in_force, SPOOL, (), Counters()))
+        return status_to_wire(gather(in_force, SPOOL, (), Counters(), (), backlogs))
 
     stream = SettingsStream(
         Managers(addresses, retry_maximum),
         lambda: identities.load(folder / "identity"),
         in_force,
-        status,
+        Machine(status, perform),
         log,
     )
     side = AgentSide(folder, in_force, stream)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import token_hash
 from tdc.node_agent.log.lines import TdcLog
@@ -16,9 +23,12 @@ from tdc.node_agent.sync import renewal as renewals
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.stream import Managers
+from tdc.shared.edge import durable_file, grpc_tls
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
+from tdc.shared.sync.identity import MachinePeer, parse_identity
 from tdc.shared.sync.values import Running
+from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 from tests.stage.settings_stream import ManagerSide, agent, until
 
@@ -33,7 +43,7 @@ async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
     token = manager.joins.make(manager.authority)
     made = await join(manager, token.text, tmp_path)
     assert (made.cluster, made.machine) == ("c1", "mx1")
-    key = tmp_path / "identity" / identities.KEY
+    key = tmp_path / "identity" / identities.FILE
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
     assert identities.load(tmp_path / "identity") == made
@@ -43,6 +53,7 @@ async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
         await until(lambda: manager.state() == "in sync")
 
 
+@pytest.mark.proves("P18")
 async def test_a_token_works_once_and_its_failure_harms_no_identity(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -63,6 +74,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
 
+@pytest.mark.proves("P18")
 async def test_of_two_machines_with_one_token_exactly_one_wins(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -76,6 +88,7 @@ async def test_of_two_machines_with_one_token_exactly_one_wins(
     ]
 
 
+@pytest.mark.proves("P18")
 async def test_a_token_that_expired_or_is_not_known_enrols_nobody(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -256,17 +269,124 @@ async def test_an_expired_certificate_stops_nothing_and_enrolling_mends_it(
         await until(lambda: manager.state() == "in sync")
 
 
-@pytest.mark.parametrize("damage", ["key", "certificate", "other key"])
-def test_an_identity_that_does_not_fit_together_is_told_apart(
-    manager: ManagerSide, machine: Path, tmp_path: Path, damage: str
-) -> None:
+@pytest.mark.parametrize("damage", ["empty", "cut", "key", "other key"])
+def test_an_identity_that_does_not_fit_together_is_told_apart(machine: Path, damage: str) -> None:
     folder = machine / "identity"
+    whole = (folder / identities.FILE).read_bytes()
+    held = identities.load(folder)
     match damage:
+        case "empty":
+            whole = b""
+        case "cut":
+            whole = whole[: len(whole) // 2]
         case "key":
-            (folder / identities.KEY).write_bytes(b"")
-        case "certificate":
-            (folder / identities.CERTIFICATE).write_bytes(b"-----BEGIN")
+            whole = whole.removeprefix(held.key_pem)
         case "other key":
-            (folder / identities.KEY).write_bytes(identities.new_key())
+            whole = whole.replace(held.key_pem, identities.new_key())
+    (folder / identities.FILE).write_bytes(whole)
     with pytest.raises(identities.IdentityUnusable, match="enrol this machine again"):
         identities.load(folder)
+    with pytest.raises(identities.IdentityUnusable, match=str(folder)):
+        identities.load(folder)
+
+
+def test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    held = identities.load(manager.enrolled(tmp_path / "made"))
+    folder = tmp_path / "identity"
+    folder.mkdir()
+    parts = (held.key_pem, held.certificate_pem, held.ca_pem)
+    for name, part in zip(identities.BEFORE, parts, strict=True):
+        (folder / name).write_bytes(part)
+    assert identities.load(folder) == held
+    (folder / identities.BEFORE[1]).unlink()
+    with pytest.raises(identities.NotEnrolled):
+        identities.load(folder)
+    newer = identities.load(manager.enrolled(tmp_path / "newer"))
+    identities.save(folder, newer)
+    assert identities.load(folder) == newer
+    assert [each.name for each in folder.iterdir()] == [identities.FILE]
+    assert stat.S_IMODE((folder / identities.FILE).stat().st_mode) == 0o600
+
+
+async def test_a_renewal_that_ends_after_an_enrolment_changes_nothing(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """Else the machine had the certificate of an enrolment that is over, and no other."""
+    folder = tmp_path / "identity"
+    held = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    again = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    assert identities.save_renewed(folder, held, held) is False
+    assert identities.load(folder) == again
+    assert identities.save_renewed(folder, again, held) is True
+
+
+def test_two_programs_never_write_an_identity_at_once(
+    manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = machine / "identity"
+    held = identities.load(folder)
+    monkeypatch.setattr(identities, "LOCK_WAIT", 0.1)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(durable_file.NotWritten, match="another program"):
+            identities.save(folder, held)
+    finally:
+        os.close(descriptor)
+    identities.save(folder, held)
+
+
+@pytest.mark.parametrize("before", ["one file", "three files"])
+def test_a_machine_killed_while_it_is_enrolled_again_has_the_old_identity_or_the_new(
+    manager: ManagerSide, tmp_path: Path, before: str
+) -> None:
+    """Killed at each line that is run: every time key, certificate and CA belong together."""
+    old = manager.enrolled(tmp_path / "old")
+    manager.enrolled(tmp_path / "new")
+    if before == "three files":
+        held = identities.load(old)
+        (old / identities.FILE).unlink()
+        parts = (held.key_pem, held.certificate_pem, held.ca_pem)
+        for name, part in zip(identities.BEFORE, parts, strict=True):
+            (old / name).write_bytes(part)
+    command = [sys.executable, "-m", "tests.crash.identity_child", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.split()
+    assert set(found) == {"old", "new"}, found
+    assert found == sorted(found, reverse=True), "once it is new it stays new"
+    assert len(found) > 30
+
+
+@pytest.mark.proves("B93")
+async def test_what_a_request_asks_to_be_called_is_no_name_in_the_certificate(
+    manager: ManagerSide,
+) -> None:
+    """mx1's token, and a request that asks to be an operator, another machine and a CA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = [
+        x509.UniformResourceIdentifier("tdc://operator/ana"),
+        x509.UniformResourceIdentifier("tdc://machine/c1/mx2/e1"),
+        x509.DNSName("tdc-manager"),
+    ]
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx2")]))
+        .add_extension(x509.SubjectAlternativeName(asked), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+    token = manager.joins.make(manager.authority).text
+    async with grpc_tls.client_channel(manager.enrol_address, manager.authority.ca_pem) as channel:
+        stub = agents_pb2_grpc.EnrolmentStub(channel)
+        made = await stub.Enrol(agents_pb2.EnrolRequest(token=token, csr_pem=request), timeout=5)
+    certificate = x509.load_pem_x509_certificate(made.certificate_pem.encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (uri,) = [str(each.value) for each in names]
+    assert parse_identity(uri) == MachinePeer("c1", "mx1", manager.view.enrolments["c1", "mx1"])
+    assert certificate.subject.rdns == []
+    assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca

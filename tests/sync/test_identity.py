@@ -169,6 +169,7 @@ async def test_an_expired_certificate_is_not_let_in(authority: Authority) -> Non
     assert code is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.proves("B93")
 def test_of_a_request_only_the_key_is_used(authority: Authority) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = authority.issue_machine(request_of(key), "c1", "mx1", "e1")
@@ -180,6 +181,7 @@ def test_of_a_request_only_the_key_is_used(authority: Authority) -> None:
     assert certificate.public_key() == key.public_key()
 
 
+@pytest.mark.proves("B93")
 @pytest.mark.parametrize(
     "key",
     [
@@ -196,6 +198,7 @@ def test_a_key_that_is_weak_or_of_another_kind_is_refused(
         authority.issue_machine(request_of(key), "c1", "mx1", "e1")
 
 
+@pytest.mark.proves("B93")
 def test_a_request_that_is_not_signed_by_its_own_key_is_refused(authority: Authority) -> None:
     """Else a machine could get a certificate for a key that it only saw."""
     request = x509.load_pem_x509_csr(request_of(ec.generate_private_key(ec.SECP256R1())))

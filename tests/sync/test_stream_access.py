@@ -14,13 +14,17 @@ import pytest
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
-from tdc.node_agent.sync.stream import StreamEnded, _Session
+from tdc.node_agent.sync.orders import Orders
+from tdc.node_agent.sync.stream import Machine, StreamEnded, _Session
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
-from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, MAX_DESTINATIONS
+from tdc.shared.edge.tasks import running
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
+from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, MAX_BACKLOGS, MAX_DESTINATIONS
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
-from tests.stage.settings_stream import ManagerSide, agent, until
+from tests.stage.settings_stream import ManagerSide, agent, no_copies, until
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 STATUS = grpc.StatusCode
@@ -137,7 +141,12 @@ async def test_a_write_that_crosses_the_managers_last_word_does_not_hide_it(tmp_
     in_force = await InForce.open(tmp_path, TdcLog())
     call = cast("Call", _CrossedCall())
     session = _Session(
-        call, "manager:7443", in_force, agents_pb2.MachineStatus, TdcLog(), monotonic
+        call,
+        "manager:7443",
+        in_force,
+        Machine(agents_pb2.MachineStatus, no_copies),
+        TdcLog(),
+        monotonic,
     )
     with pytest.raises(StreamEnded, match="mx1 was removed") as ended:
         await session.run()
@@ -165,8 +174,9 @@ async def test_a_second_stream_of_the_same_machine_ends_the_first(
         agents_pb2.AgentMessage(),
         agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=1)),
         agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=0)),
+        agents_pb2.AgentMessage(queue_answer=agents_pb2.QueueAnswer(id="nobody asked")),
     ],
-    ids=["empty", "pong first", "no protocol"],
+    ids=["empty", "pong first", "no protocol", "answer first"],
 )
 async def test_what_is_not_the_protocol_ends_the_stream_with_a_reason(
     manager: ManagerSide, machine: Path, message: agents_pb2.AgentMessage
@@ -181,9 +191,10 @@ async def test_what_is_not_the_protocol_ends_the_stream_with_a_reason(
     "status",
     [
         agents_pb2.MachineStatus(destinations=[agents_pb2.Destination()] * (MAX_DESTINATIONS + 1)),
+        agents_pb2.MachineStatus(backlogs=[agents_pb2.Backlog()] * (MAX_BACKLOGS + 1)),
         agents_pb2.MachineStatus(warnings=["x" * MAX_AGENT_MESSAGE]),
     ],
-    ids=["rows", "bytes"],
+    ids=["rows", "backlogs", "bytes"],
 )
 async def test_a_status_of_no_size_that_an_agent_sends_is_not_kept(
     manager: ManagerSide, machine: Path, status: agents_pb2.MachineStatus
@@ -196,3 +207,64 @@ async def test_a_status_of_no_size_that_an_agent_sends_is_not_kept(
     assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "at most" in (ending.details() or "")
     assert manager.presence.facts("c1", "mx1").status is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        agents_pb2.QueueAnswer(id="nobody asked"),
+        agents_pb2.QueueAnswer(refused="x" * MAX_AGENT_MESSAGE),
+    ],
+    ids=["unasked", "bytes"],
+)
+async def test_an_answer_that_nobody_waits_for_ends_the_stream(
+    manager: ManagerSide, machine: Path, answer: agents_pb2.QueueAnswer
+) -> None:
+    """Else one machine could fill a manager with lists that it never asked for."""
+    async with opened_by(manager, machine) as call:
+        messages = (
+            agents_pb2.AgentMessage(hello=HELLO),
+            agents_pb2.AgentMessage(queue_answer=answer),
+        )
+        ending = await ending_of(call, *messages)
+    assert ending.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_second_order_before_the_answer_to_the_first_is_refused() -> None:
+    """An agent has one order in hand, whatever a manager does."""
+    said: list[QueueAnswer] = []
+    hangs = asyncio.Event()
+
+    async def perform(order: QueueOrder) -> QueueAnswer:
+        await hangs.wait()
+        return QueueAnswer(order.id)
+
+    orders = Orders(perform, said.append, TdcLog())
+    async with running(orders.run(), name="orders"):
+        drop = agents_pb2.DropCopies(selection=agents_pb2.CopySelection(intake="a@b", dead=True))
+        orders.take(agents_pb2.QueueOrder(id="1", drop=drop))
+        await asyncio.sleep(0)
+        with pytest.raises(BadMessage, match="before the answer to the last one"):
+            orders.take(agents_pb2.QueueOrder(id="2", drop=drop))
+        hangs.set()
+        await until(lambda: said == [QueueAnswer("1")])
+        orders.take(agents_pb2.QueueOrder(id="3"))
+        await until(lambda: len(said) == 2)
+    assert "upgrade the agent" in said[1].refused
+
+
+async def test_work_that_takes_too_long_is_answered_as_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tdc.node_agent.sync.orders.LONGEST_WORK", 0.05)
+    said: list[QueueAnswer] = []
+
+    async def perform(order: QueueOrder) -> QueueAnswer:
+        await asyncio.Event().wait()
+        return QueueAnswer(order.id)
+
+    orders = Orders(perform, said.append, TdcLog())
+    async with running(orders.run(), name="orders"):
+        orders.take(agents_pb2.QueueOrder(id="1", drop=agents_pb2.DropCopies()))
+        await until(lambda: bool(said))
+    assert "may still be" in said[0].refused

@@ -112,15 +112,13 @@ async def test_an_agents_certificate_opens_nothing_of_the_operators(fleet: Runni
     before = await fleet.json("cluster", "show", "demo")
     config = _config(fleet, "third")
     await fleet.enrol(config, (await fleet.json("machine", "token", "mx1"))["token"])
-    identity = config.parent / "state" / "identity"
-    key = identity / "machine.key"
-    certificate = identity / "machine.pem"
+    identity = config.parent / "state" / "identity" / "identity.pem"
     bundle = fleet.folder / "stolen.toml"
     bundle.write_text(
         fleet.operator_file.read_text()
         .replace('"ca.pem"', f'"{fleet.operator_file.parent / "ca.pem"}"')
-        .replace('"operator.pem"', f'"{certificate}"')
-        .replace('"operator.key"', f'"{key}"')
+        .replace('"operator.pem"', f'"{identity}"')
+        .replace('"operator.key"', f'"{identity}"')
     )
     done = subprocess.run(
         [

@@ -32,6 +32,8 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.queue import QueueOperations
+from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
@@ -41,6 +43,7 @@ from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.monitoring import MonitoringService
+from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
 from tdc.manager.store.commit import CommitStore
@@ -93,7 +96,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         tokens = TokenOperations(
             view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
         )
-        operations = _operations(etcd, view, presence, tokens)
+        operations = _operations(etcd, view, presence, sessions, tokens)
         await servers.start(
             main=[*_for_operators(operations), _for_agents(sessions, authority)],
             enrol=[_for_joining(etcd, authority, view)],
@@ -155,15 +158,20 @@ def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
 
 
 def _operations(
-    etcd: EtcdClient, view: FleetView, presence: Presence, tokens: TokenOperations
+    etcd: EtcdClient,
+    view: FleetView,
+    presence: Presence,
+    sessions: AgentSessions,
+    tokens: TokenOperations,
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
-    history = History(etcd)
+    commits, history = CommitStore(etcd), History(etcd)
     return Operations(
-        changes=ChangeOperations(view, CommitStore(etcd), history),
+        changes=ChangeOperations(view, presence, commits, history),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence),
+        queue=QueueOperations(view, QueueMachines(view, presence, sessions), commits, history),
         tokens=tokens,
     )
 
@@ -174,11 +182,13 @@ def _for_operators(operations: Operations) -> list[Registration]:
     settings = SettingsService(operations.settings)
     changes = ChangesService(operations.changes)
     monitoring = MonitoringService(operations.monitoring)
+    queue = QueueService(operations.queue)
     return [
         partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
         partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
         partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
         partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
+        partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
     ]
 
 

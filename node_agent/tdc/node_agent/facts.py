@@ -15,6 +15,7 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import SpoolFacts
 from tdc.node_agent.sync.apply import InForce
 from tdc.shared.edge.clock import monotonic, wall
+from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.sync.values import Attempt, Running
 
 
@@ -36,7 +37,7 @@ class AgentFacts:
     whether copies are taken now; `spool_full` why the spool has no room, None if it has;
     `refuses_originals` whether originals are refused while no copy can be taken; `counters` is a
     copy that no longer counts; `warnings` are sentences for the operator, settings first, then
-    spool, then certificate.
+    spool, then certificate; `backlogs` are the copies in the spool by intake.
     """
 
     time: float
@@ -51,6 +52,7 @@ class AgentFacts:
     missed: tuple[MissedFacts, ...]
     delivered_at: float | None
     warnings: tuple[str, ...]
+    backlogs: tuple[ReportedBacklog, ...]
 
 
 def gather(
@@ -59,6 +61,7 @@ def gather(
     destinations: Iterable[DestinationFacts],
     counters: Counters,
     certificate_warnings: Sequence[str] = (),
+    backlogs: Iterable[ReportedBacklog] = (),
     *,
     full: str | None = None,
 ) -> AgentFacts:
@@ -82,6 +85,7 @@ def gather(
         missed=_missed(counters, lead),
         delivered_at=None if counters.delivered_at is None else counters.delivered_at + lead,
         warnings=(*in_force.warnings, *spool_warnings, *certificate_warnings),
+        backlogs=tuple(backlogs),
     )
 
 

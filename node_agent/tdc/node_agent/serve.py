@@ -30,10 +30,11 @@ from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.report_changes import report_changes
-from tdc.node_agent.sync.stream import Managers, SettingsStream
+from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
 from tdc.node_agent.version import VERSION
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.edge.tasks import running
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.v1 import agents_pb2
 
 
@@ -77,7 +78,11 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
             return spool.facts().unhealthy, spool_full(spool, counters) is not None
 
         stream = SettingsStream(
-            managers, lambda: identity.load(options.identity_folder), in_force, status, log
+            managers,
+            lambda: identity.load(options.identity_folder),
+            in_force,
+            Machine(status, _refuse),
+            log,
         )
         health = report_changes(copies_stop, stream.status_due)
         await stack.enter_async_context(running(renewal.run(), name="renewal"))
@@ -95,6 +100,10 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         collector.calm()
         log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
         yield smtp_filter.port
+
+
+async def _refuse(order: QueueOrder) -> QueueAnswer:
+    return QueueAnswer(order.id, refused="this agent can't work on its queue: upgrade the agent")
 
 
 async def _settings(

@@ -8,9 +8,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.facts import AgentFacts, MissedFacts
+from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.wire.moments import timestamp
+from tdc.shared.wire.report import backlog_to_wire
 from tdc.shared.wire.stream import (
     MAX_AGENT_MESSAGE,
+    MAX_BACKLOGS,
     MAX_DESTINATIONS,
     MAX_TEXT,
     attempt_to_wire,
@@ -35,11 +38,18 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         spool_full=facts.spool_full or "",
         refuses_originals=facts.refuses_originals,
         oldest_queued=_moment(facts.spool.oldest),
+        backlogs=[backlog_to_wire(each) for each in _largest(facts.backlogs)],
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))
     _add_destinations(status, [destination_to_wire(each) for each in facts.destinations])
     return status
+
+
+def _largest(backlogs: Sequence[ReportedBacklog]) -> list[ReportedBacklog]:
+    """Those that fit into a status: the ones with the most copies."""
+    by_size = sorted(backlogs, key=lambda each: (-each.waiting, -each.dead, each.intake))
+    return by_size[:MAX_BACKLOGS]
 
 
 def _add_destinations(

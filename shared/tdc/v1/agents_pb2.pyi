@@ -45,26 +45,30 @@ class RenewResponse(_message.Message):
     def __init__(self, certificate_pem: _Optional[str] = ..., ca_pem: _Optional[str] = ...) -> None: ...
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "outcome", "status", "pong")
+    __slots__ = ("hello", "outcome", "status", "pong", "queue_answer")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_ANSWER_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     outcome: Outcome
     status: MachineStatus
     pong: Pong
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., status: _Optional[_Union[MachineStatus, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ...) -> None: ...
+    queue_answer: QueueAnswer
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., status: _Optional[_Union[MachineStatus, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., queue_answer: _Optional[_Union[QueueAnswer, _Mapping]] = ...) -> None: ...
 
 class ManagerMessage(_message.Message):
-    __slots__ = ("welcome", "wanted", "ping")
+    __slots__ = ("welcome", "wanted", "ping", "queue_order")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_ORDER_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     wanted: Wanted
     ping: Ping
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ...) -> None: ...
+    queue_order: QueueOrder
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., queue_order: _Optional[_Union[QueueOrder, _Mapping]] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("revision", "hash", "store_id")
@@ -143,7 +147,7 @@ class Pong(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class MachineStatus(_message.Message):
-    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued")
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +156,7 @@ class MachineStatus(_message.Message):
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    BACKLOGS_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
     MISSED_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +172,7 @@ class MachineStatus(_message.Message):
     counters: Counters
     destinations: _containers.RepeatedCompositeFieldContainer[Destination]
     warnings: _containers.RepeatedScalarFieldContainer[str]
+    backlogs: _containers.RepeatedCompositeFieldContainer[Backlog]
     dead: int
     missed: _containers.RepeatedCompositeFieldContainer[Missed]
     delivered_at: _timestamp_pb2.Timestamp
@@ -174,7 +180,7 @@ class MachineStatus(_message.Message):
     spool_full: str
     refuses_originals: bool
     oldest_queued: _timestamp_pb2.Timestamp
-    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Missed(_message.Message):
     __slots__ = ("reason", "count", "since", "last")
@@ -187,6 +193,116 @@ class Missed(_message.Message):
     since: _timestamp_pb2.Timestamp
     last: _timestamp_pb2.Timestamp
     def __init__(self, reason: _Optional[str] = ..., count: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Backlog(_message.Message):
+    __slots__ = ("intake", "waiting", "dead", "oldest")
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    intake: str
+    waiting: int
+    dead: int
+    oldest: _timestamp_pb2.Timestamp
+    def __init__(self, intake: _Optional[str] = ..., waiting: _Optional[int] = ..., dead: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class QueueOrder(_message.Message):
+    __slots__ = ("id", "operator", "count_only", "list_dead", "retry", "move", "drop")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    COUNT_ONLY_FIELD_NUMBER: _ClassVar[int]
+    LIST_DEAD_FIELD_NUMBER: _ClassVar[int]
+    RETRY_FIELD_NUMBER: _ClassVar[int]
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    DROP_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    operator: str
+    count_only: bool
+    list_dead: ListDead
+    retry: RetryCopies
+    move: MoveCopies
+    drop: DropCopies
+    def __init__(self, id: _Optional[str] = ..., operator: _Optional[str] = ..., count_only: _Optional[bool] = ..., list_dead: _Optional[_Union[ListDead, _Mapping]] = ..., retry: _Optional[_Union[RetryCopies, _Mapping]] = ..., move: _Optional[_Union[MoveCopies, _Mapping]] = ..., drop: _Optional[_Union[DropCopies, _Mapping]] = ...) -> None: ...
+
+class CopySelection(_message.Message):
+    __slots__ = ("intake", "mids", "waiting", "dead")
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    MIDS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    intake: str
+    mids: _containers.RepeatedScalarFieldContainer[int]
+    waiting: bool
+    dead: bool
+    def __init__(self, intake: _Optional[str] = ..., mids: _Optional[_Iterable[int]] = ..., waiting: _Optional[bool] = ..., dead: _Optional[bool] = ...) -> None: ...
+
+class ListDead(_message.Message):
+    __slots__ = ("selection",)
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    selection: CopySelection
+    def __init__(self, selection: _Optional[_Union[CopySelection, _Mapping]] = ...) -> None: ...
+
+class RetryCopies(_message.Message):
+    __slots__ = ("selection",)
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    selection: CopySelection
+    def __init__(self, selection: _Optional[_Union[CopySelection, _Mapping]] = ...) -> None: ...
+
+class MoveCopies(_message.Message):
+    __slots__ = ("selection", "to_intake")
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    TO_INTAKE_FIELD_NUMBER: _ClassVar[int]
+    selection: CopySelection
+    to_intake: str
+    def __init__(self, selection: _Optional[_Union[CopySelection, _Mapping]] = ..., to_intake: _Optional[str] = ...) -> None: ...
+
+class DropCopies(_message.Message):
+    __slots__ = ("selection",)
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    selection: CopySelection
+    def __init__(self, selection: _Optional[_Union[CopySelection, _Mapping]] = ...) -> None: ...
+
+class QueueAnswer(_message.Message):
+    __slots__ = ("id", "copies", "bytes", "dead", "refused", "intakes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    INTAKES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    copies: int
+    bytes: int
+    dead: _containers.RepeatedCompositeFieldContainer[DeadCopy]
+    refused: str
+    intakes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., copies: _Optional[int] = ..., bytes: _Optional[int] = ..., dead: _Optional[_Iterable[_Union[DeadCopy, _Mapping]]] = ..., refused: _Optional[str] = ..., intakes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DeadCopy(_message.Message):
+    __slots__ = ("mid", "report_id", "message_id", "intake", "sender", "recipients", "size", "taken_at", "dead_at", "attempts", "reason")
+    MID_FIELD_NUMBER: _ClassVar[int]
+    REPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENTS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    DEAD_AT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    mid: int
+    report_id: str
+    message_id: str
+    intake: str
+    sender: str
+    recipients: _containers.RepeatedScalarFieldContainer[str]
+    size: int
+    taken_at: _timestamp_pb2.Timestamp
+    dead_at: _timestamp_pb2.Timestamp
+    attempts: int
+    reason: str
+    def __init__(self, mid: _Optional[int] = ..., report_id: _Optional[str] = ..., message_id: _Optional[str] = ..., intake: _Optional[str] = ..., sender: _Optional[str] = ..., recipients: _Optional[_Iterable[str]] = ..., size: _Optional[int] = ..., taken_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dead_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Counters(_message.Message):
     __slots__ = ("originals_passed", "originals_refused", "copies_taken", "copies_missed", "copies_not_due", "delivered", "deferred", "dead", "maybe_duplicate")

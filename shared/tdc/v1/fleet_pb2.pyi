@@ -170,7 +170,7 @@ class Problem(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems")
+    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     BASE_REVISION_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +180,7 @@ class Plan(_message.Message):
     START_COPYING_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    BACKLOGS_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     base_revision: int
     levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
@@ -189,10 +190,25 @@ class Plan(_message.Message):
     start_copying: _containers.RepeatedScalarFieldContainer[str]
     fingerprint: str
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
-    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+    backlogs: _containers.RepeatedCompositeFieldContainer[PlannedBacklog]
+    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., backlogs: _Optional[_Iterable[_Union[PlannedBacklog, _Mapping]]] = ...) -> None: ...
+
+class PlannedBacklog(_message.Message):
+    __slots__ = ("machine", "intake", "copies", "oldest", "goes")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    GOES_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    intake: str
+    copies: int
+    oldest: _timestamp_pb2.Timestamp
+    goes: bool
+    def __init__(self, machine: _Optional[str] = ..., intake: _Optional[str] = ..., copies: _Optional[int] = ..., oldest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., goes: _Optional[bool] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("cluster", "revision", "author", "time", "comment", "request_id", "levels", "topology", "machines_changed")
+    __slots__ = ("cluster", "revision", "author", "time", "comment", "request_id", "levels", "topology", "machines_changed", "work")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     AUTHOR_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +218,7 @@ class Commit(_message.Message):
     LEVELS_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
     MACHINES_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     revision: int
     author: str
@@ -211,4 +228,35 @@ class Commit(_message.Message):
     levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
     topology: _containers.RepeatedCompositeFieldContainer[TopologyChange]
     machines_changed: int
-    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., author: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., machines_changed: _Optional[int] = ...) -> None: ...
+    work: OrderedWork
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., author: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., machines_changed: _Optional[int] = ..., work: _Optional[_Union[OrderedWork, _Mapping]] = ...) -> None: ...
+
+class OrderedWork(_message.Message):
+    __slots__ = ("kind", "from_intake", "to_intake", "waiting", "dead", "mids", "copies", "machines")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FROM_INTAKE_FIELD_NUMBER: _ClassVar[int]
+    TO_INTAKE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    MIDS_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    from_intake: str
+    to_intake: str
+    waiting: bool
+    dead: bool
+    mids: _containers.RepeatedScalarFieldContainer[int]
+    copies: int
+    machines: _containers.RepeatedCompositeFieldContainer[CountedCopies]
+    def __init__(self, kind: _Optional[str] = ..., from_intake: _Optional[str] = ..., to_intake: _Optional[str] = ..., waiting: _Optional[bool] = ..., dead: _Optional[bool] = ..., mids: _Optional[_Iterable[int]] = ..., copies: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[CountedCopies, _Mapping]]] = ...) -> None: ...
+
+class CountedCopies(_message.Message):
+    __slots__ = ("machine", "copies", "bytes")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    copies: int
+    bytes: int
+    def __init__(self, machine: _Optional[str] = ..., copies: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...

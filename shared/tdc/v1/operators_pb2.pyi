@@ -368,3 +368,67 @@ class DeliveryRow(_message.Message):
     destination: _agents_pb2.Destination
     counters: _agents_pb2.Counters
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., destination: _Optional[_Union[_agents_pb2.Destination, _Mapping]] = ..., counters: _Optional[_Union[_agents_pb2.Counters, _Mapping]] = ...) -> None: ...
+
+class QueueScope(_message.Message):
+    __slots__ = ("cluster", "group", "machines")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    group: str
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cluster: _Optional[str] = ..., group: _Optional[str] = ..., machines: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListDeadRequest(_message.Message):
+    __slots__ = ("scope", "intake")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    INTAKE_FIELD_NUMBER: _ClassVar[int]
+    scope: QueueScope
+    intake: str
+    def __init__(self, scope: _Optional[_Union[QueueScope, _Mapping]] = ..., intake: _Optional[str] = ...) -> None: ...
+
+class QueueWorkRequest(_message.Message):
+    __slots__ = ("scope", "retry", "move", "drop", "comment", "request_id")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_FIELD_NUMBER: _ClassVar[int]
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    DROP_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    scope: QueueScope
+    retry: _agents_pb2.RetryCopies
+    move: _agents_pb2.MoveCopies
+    drop: _agents_pb2.DropCopies
+    comment: str
+    request_id: str
+    def __init__(self, scope: _Optional[_Union[QueueScope, _Mapping]] = ..., retry: _Optional[_Union[_agents_pb2.RetryCopies, _Mapping]] = ..., move: _Optional[_Union[_agents_pb2.MoveCopies, _Mapping]] = ..., drop: _Optional[_Union[_agents_pb2.DropCopies, _Mapping]] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class QueueResponse(_message.Message):
+    __slots__ = ("cluster", "revision", "committed", "machines")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    committed: bool
+    machines: _containers.RepeatedCompositeFieldContainer[MachineQueue]
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., committed: _Optional[bool] = ..., machines: _Optional[_Iterable[_Union[MachineQueue, _Mapping]]] = ...) -> None: ...
+
+class MachineQueue(_message.Message):
+    __slots__ = ("machine", "cluster", "problem", "copies", "bytes", "dead", "intakes")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    DEAD_FIELD_NUMBER: _ClassVar[int]
+    INTAKES_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    problem: str
+    copies: int
+    bytes: int
+    dead: _containers.RepeatedCompositeFieldContainer[_agents_pb2.DeadCopy]
+    intakes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., problem: _Optional[str] = ..., copies: _Optional[int] = ..., bytes: _Optional[int] = ..., dead: _Optional[_Iterable[_Union[_agents_pb2.DeadCopy, _Mapping]]] = ..., intakes: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -790,3 +790,170 @@ class Monitoring:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class QueueStub:
+    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
+    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListDead = channel.unary_unary(
+                '/tdc.v1.Queue/ListDead',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.ListDeadRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.QueueResponse.FromString,
+                _registered_method=True)
+        self.CountCopies = channel.unary_unary(
+                '/tdc.v1.Queue/CountCopies',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.QueueWorkRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.QueueResponse.FromString,
+                _registered_method=True)
+        self.DoWork = channel.unary_unary(
+                '/tdc.v1.Queue/DoWork',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.QueueWorkRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.QueueResponse.FromString,
+                _registered_method=True)
+
+
+class QueueServicer:
+    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
+    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """
+
+    def ListDead(self, request, context):
+        """Dead copies, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountCopies(self, request, context):
+        """Counts what DoWork would choose; changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DoWork(self, request, context):
+        """Counts again, records the work in the cluster's history, then orders it from the machines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_QueueServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListDead': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDead,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.ListDeadRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.QueueResponse.SerializeToString,
+            ),
+            'CountCopies': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountCopies,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.QueueWorkRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.QueueResponse.SerializeToString,
+            ),
+            'DoWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.DoWork,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.QueueWorkRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.QueueResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'tdc.v1.Queue', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('tdc.v1.Queue', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Queue:
+    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
+    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """
+
+    @staticmethod
+    def ListDead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Queue/ListDead',
+            tdc_dot_v1_dot_operators__pb2.ListDeadRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.QueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountCopies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Queue/CountCopies',
+            tdc_dot_v1_dot_operators__pb2.QueueWorkRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.QueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DoWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Queue/DoWork',
+            tdc_dot_v1_dot_operators__pb2.QueueWorkRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.QueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

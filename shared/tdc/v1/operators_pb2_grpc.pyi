@@ -294,3 +294,64 @@ class MonitoringServicer(metaclass=_abc_1.ABCMeta):
         """By machine and destination, from each machine's last status."""
 
 def add_MonitoringServicer_to_server(servicer: MonitoringServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class QueueStub:
+    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
+    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> QueueAsyncStub: ...
+    ListDead: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListDeadRequest, _operators_pb2.QueueResponse]
+    """Dead copies, newest first."""
+    CountCopies: _grpc.UnaryUnaryMultiCallable[_operators_pb2.QueueWorkRequest, _operators_pb2.QueueResponse]
+    """Counts what DoWork would choose; changes nothing."""
+    DoWork: _grpc.UnaryUnaryMultiCallable[_operators_pb2.QueueWorkRequest, _operators_pb2.QueueResponse]
+    """Counts again, records the work in the cluster's history, then orders it from the machines."""
+
+@_typing.type_check_only
+class QueueAsyncStub(QueueStub):
+    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
+    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListDead: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListDeadRequest, _operators_pb2.QueueResponse]  # type: ignore[assignment]
+    """Dead copies, newest first."""
+    CountCopies: _aio.UnaryUnaryMultiCallable[_operators_pb2.QueueWorkRequest, _operators_pb2.QueueResponse]  # type: ignore[assignment]
+    """Counts what DoWork would choose; changes nothing."""
+    DoWork: _aio.UnaryUnaryMultiCallable[_operators_pb2.QueueWorkRequest, _operators_pb2.QueueResponse]  # type: ignore[assignment]
+    """Counts again, records the work in the cluster's history, then orders it from the machines."""
+
+class QueueServicer(metaclass=_abc_1.ABCMeta):
+    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
+    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """
+
+    @_abc_1.abstractmethod
+    def ListDead(
+        self,
+        request: _operators_pb2.ListDeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.QueueResponse, _abc.Awaitable[_operators_pb2.QueueResponse]]:
+        """Dead copies, newest first."""
+
+    @_abc_1.abstractmethod
+    def CountCopies(
+        self,
+        request: _operators_pb2.QueueWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.QueueResponse, _abc.Awaitable[_operators_pb2.QueueResponse]]:
+        """Counts what DoWork would choose; changes nothing."""
+
+    @_abc_1.abstractmethod
+    def DoWork(
+        self,
+        request: _operators_pb2.QueueWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.QueueResponse, _abc.Awaitable[_operators_pb2.QueueResponse]]:
+        """Counts again, records the work in the cluster's history, then orders it from the machines."""
+
+def add_QueueServicer_to_server(servicer: QueueServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

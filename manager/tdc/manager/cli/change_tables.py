@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.queue_tables import ordered_pieces, ordered_words
 from tdc.manager.cli.words import ABSENT, first_names, level_words, listed, shown, when
 from tdc.shared.wire.documents import (
     CommitDocument,
     LevelChangeDocument,
     MachineChangeDocument,
     PlanDocument,
+    PlannedBacklogDocument,
     ProblemDocument,
     TopologyChangeDocument,
     WholeCommitDocument,
@@ -28,6 +30,7 @@ def plan_pieces(plan: PlanDocument) -> list[Piece]:
         pieces += _machine_changes(plan.machines)
     pieces += _copying("stop copying", plan.stop_copying, "bold red")
     pieces += _copying("start copying", plan.start_copying, "green")
+    pieces += _backlogs(plan.backlogs)
     if plan.problems:
         pieces += _problems(plan.problems)
     elif not plan.levels and not plan.topology:
@@ -52,12 +55,17 @@ def history_pieces(rows: Sequence[CommitDocument]) -> list[Piece]:
                 when(row.time),
                 row.author,
                 str(row.machines_changed),
-                row.comment or ABSENT,
+                _comment(row),
             ]
             for row in rows
         ],
         "No commits.",
     )
+
+
+def _comment(row: CommitDocument) -> str:
+    said = [ordered_words(row.work)] if row.work is not None else []
+    return ": ".join([*said, row.comment] if row.comment else said) or ABSENT
 
 
 def commit_pieces(commit: WholeCommitDocument) -> list[Piece]:
@@ -68,6 +76,7 @@ def commit_pieces(commit: WholeCommitDocument) -> list[Piece]:
         Line(f"Request {commit.request_id}"),
         *_topology(commit.topology),
         *_level_changes(commit.levels),
+        *(ordered_pieces(commit.work) if commit.work is not None else []),
         Line(f"Machines whose settings in force changed: {commit.machines_changed}"),
     ]
 
@@ -136,6 +145,39 @@ def _copying(verb: str, machines: Sequence[str], style: str) -> list[Piece]:
         return []
     noun = "1 machine would" if len(machines) == 1 else f"{len(machines)} machines would"
     return [Line(f"{noun} {verb}: {first_names(machines)}", style)]
+
+
+def _backlogs(backlogs: Sequence[PlannedBacklogDocument]) -> list[Piece]:
+    """Copies that wait for intakes which change; machines with the same intake share a row."""
+    if not backlogs:
+        return []
+    alike: dict[tuple[str, str], list[PlannedBacklogDocument]] = {}
+    for each in backlogs:
+        alike.setdefault((each.intake, each.happens), []).append(each)
+    rows = [
+        [
+            intake,
+            str(sum(each.copies for each in same)),
+            when(min((each.oldest for each in same if each.oldest), default=None)),
+            first_names([each.machine for each in same]),
+            happens,
+        ]
+        for (intake, happens), same in alike.items()
+    ]
+    columns = [
+        Column("INTAKE", folds=True),
+        Column("COPIES", right=True),
+        Column("OLDEST", folds=True),
+        Column("MACHINE", folds=True),
+        Column("WHAT HAPPENS", folds=True),
+    ]
+    return [
+        Line("Copies that wait for an intake which changes:", "bold yellow"),
+        Grid(columns, rows),
+        Line(
+            "After the commit, `tdc delivery move --from INTAKE --to INTAKE` sends them elsewhere."
+        ),
+    ]
 
 
 def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:

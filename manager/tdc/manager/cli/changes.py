@@ -7,20 +7,18 @@ committed is what was shown (the plan's fingerprint), and only once (the request
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import uuid
 from collections.abc import Sequence
 
+from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Run
 from tdc.manager.cli.errors import OutputClosed, Refused
 from tdc.manager.cli.layout import Line
-from tdc.manager.cli.render import OutputFormat, is_terminal
+from tdc.manager.cli.render import OutputFormat
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import ChangeDocument, PlanDocument
-from tdc.shared.wire.printable import printable
 from tdc.v1 import fleet_pb2, operators_pb2
 
 
@@ -57,7 +55,7 @@ async def carry_out(
     if asking or run.out.form is OutputFormat.TABLE:
         _show_before_commit(run, plan)
     if asking:
-        await _ask(plan.cluster)
+        await confirm(f"Commit this to {plan.cluster}?", "Nothing was committed.")
     request_id = str(uuid.uuid4())
     reply = await manager.commit(
         manager.changes.MakeCommit,
@@ -84,37 +82,6 @@ def _show_before_commit(run: Run, plan: PlanDocument) -> None:
 
 def _dry_end(plan: PlanDocument) -> list[Line]:
     return [] if plan.problems else [Line("Dry run: nothing was committed.")]
-
-
-async def _ask(cluster: str) -> None:
-    """Ask on the terminal; raises Refused unless the answer is yes."""
-    if not is_terminal(sys.stdin):
-        raise Refused(
-            "Not a terminal: use --yes to commit without asking, or --dry-run. "
-            "Nothing was committed."
-        )
-    print(f"Commit this to {printable(cluster)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if (await _typed_line()).strip().lower() not in ("y", "yes"):
-        raise Refused("Nothing was committed.")
-
-
-async def _typed_line() -> str:
-    """The next line typed; empty at the end of input.
-
-    The event loop waits, not a read: a Ctrl-C just before a blocking read would be lost.
-    """
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(sys.stdin, readable.set)
-    line = ""
-    try:
-        await readable.wait()  # as long as the operator thinks; Ctrl-C cancels it
-        line = sys.stdin.readline()  # a terminal delivers whole lines
-    finally:
-        loop.remove_reader(sys.stdin)
-        if not line.endswith("\n"):  # Ctrl-C, Ctrl-D: what follows begins a new line
-            print(file=sys.stderr, flush=True)
-    return line
 
 
 def _report(run: Run, plan: PlanDocument, revision: int, *, committed: bool) -> None:

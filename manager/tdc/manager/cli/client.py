@@ -28,6 +28,9 @@ from tdc.v1 import operators_pb2, operators_pb2_grpc
 _Request = TypeVar("_Request", bound=Message)
 _Reply = TypeVar("_Reply", bound=Message)
 
+_Made = TypeVar("_Made", bound=operators_pb2.CommitResponse | operators_pb2.QueueResponse)
+"""Answers to what is written into the history; both have `revision` and `committed`."""
+
 _PATIENCE = 1.0
 """Seconds before a terminal shows what `tdc` is waiting for."""
 
@@ -74,6 +77,7 @@ class Manager:
         self.monitoring: operators_pb2_grpc.MonitoringAsyncStub = operators_pb2_grpc.MonitoringStub(
             channel
         )
+        self.queue: operators_pb2_grpc.QueueAsyncStub = operators_pb2_grpc.QueueStub(channel)
 
     async def ask(
         self, call: aio.UnaryUnaryMultiCallable[_Request, _Reply], request: _Request
@@ -87,10 +91,10 @@ class Manager:
 
     async def commit(
         self,
-        call: aio.UnaryUnaryMultiCallable[_Request, operators_pb2.CommitResponse],
+        call: aio.UnaryUnaryMultiCallable[_Request, _Made],
         request: _Request,
         request_id: str,
-    ) -> operators_pb2.CommitResponse:
+    ) -> _Made:
         """Commit once, even if answers are lost; raises Refused or NoConnection."""
         self._attempt.request_id = request_id
         try:
@@ -109,17 +113,26 @@ class Manager:
             self._attempt.request_id = ""
         return reply
 
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(_AnswerLost),
-        stop=tenacity.stop_after_attempt(_COMMIT_ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
-        reraise=True,
-    )
     async def _commit_until_answered(
         self,
-        call: aio.UnaryUnaryMultiCallable[_Request, operators_pb2.CommitResponse],
+        call: aio.UnaryUnaryMultiCallable[_Request, _Made],
         request: _Request,
-    ) -> operators_pb2.CommitResponse:
+    ) -> _Made:
+        async for attempt in tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_AnswerLost),
+            stop=tenacity.stop_after_attempt(_COMMIT_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._commit_once(call, request)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _commit_once(
+        self,
+        call: aio.UnaryUnaryMultiCallable[_Request, _Made],
+        request: _Request,
+    ) -> _Made:
         try:
             async with _waiting_shown(self._address):
                 return await call(request, timeout=self._deadline)

@@ -83,7 +83,7 @@ class Consent:
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; change nothing.")
     ] = False
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Commit without asking.")] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False
     comment: Annotated[
         str, typer.Option("--comment", "-m", metavar="TEXT", help="Reason, kept in the history.")
     ] = ""
@@ -104,12 +104,12 @@ class Run:
     failed: Callable[[Run, CliError], int] | None = None
 
     @contextlib.asynccontextmanager
-    async def manager(self) -> AsyncIterator[Manager]:
-        """Connect for the body; raises NoConnection."""
+    async def manager(self, timeout: float = DEFAULT_TIMEOUT) -> AsyncIterator[Manager]:
+        """Connect for the body; raises NoConnection. `timeout` holds unless one was typed."""
         config = read_config(find_config(self.common.config))
         if config.warnings:
             self.out.tell([Line(f"tdc: {warning}", "yellow") for warning in config.warnings])
-        deadline = self.common.timeout or DEFAULT_TIMEOUT
+        deadline = self.common.timeout or timeout
         async with connected(config, deadline, self.attempt) as manager:
             yield manager
 

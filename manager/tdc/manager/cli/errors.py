@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     REFUSED = 1
     WRONG_USAGE = 2  # what typer and click use too
     NO_CONNECTION = 3
+    PARTIAL = 4
     INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
     OUTPUT_CLOSED = 141  # 128 + SIGPIPE
 
@@ -42,6 +43,12 @@ class NoConnection(CliError):
     """No answer from a trusted manager: not configured, not reached, or too late."""
 
     exit_code = ExitCode.NO_CONNECTION
+
+
+class Partial(CliError):
+    """Done on some machines and not, or not certainly, on others; the output names them."""
+
+    exit_code = ExitCode.PARTIAL
 
 
 class Interrupted(CliError):

@@ -6,7 +6,7 @@ import io
 import sys
 
 import typer
-from tdc.manager.cli import commits, fleet, monitoring, settings
+from tdc.manager.cli import commits, fleet, monitoring, queue, settings
 from tdc.manager.cli.command import Commands, global_options
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(settings.app, name="settings")
 app.add_typer(commits.app, name="commit")
 monitoring.add_status(app)
 app.add_typer(monitoring.delivery_app, name="delivery")
+queue.add_work(monitoring.delivery_app)
 
 
 def main() -> None:

@@ -15,7 +15,9 @@ from tdc.manager.cli.render import write
 from tdc.shared.wire import answers
 from tdc.v1 import operators_pb2
 
-delivery_app = typer.Typer(cls=Commands, help="Show delivery to the intake.", no_args_is_help=True)
+delivery_app = typer.Typer(
+    cls=Commands, help="Show delivery to the intake; work on the queue.", no_args_is_help=True
+)
 
 
 _CHECK = "--check"

@@ -41,6 +41,23 @@ def origin_words(origin: OriginDocument) -> str:
     return level_words(origin) + revision
 
 
+def size(count: int) -> str:
+    """Bytes as people read them: `12.3 KiB`."""
+    if count < 1_024:
+        return f"{count} B"
+    amount = float(count)
+    for unit in ("KiB", "MiB", "GiB"):
+        amount /= 1_024
+        if amount < 1_023.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1_024:.1f} TiB"
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """A number with its noun: `1 copy`, `12 copies`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def yes_or_no(flag: bool) -> str:
     """A flag as people read it."""
     return "yes" if flag else "no"

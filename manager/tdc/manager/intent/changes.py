@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.intent.actor import Actor
@@ -24,6 +24,7 @@ from tdc.manager.intent.errors import (
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.plan_faults import faults_of
 from tdc.manager.intent.targets import ChangeAsked, RestoreTo, target_of
+from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, TopologyChange
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan, undo_values
@@ -32,7 +33,10 @@ from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import CommitRecord, History, Signature
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.queue_work import OrderedWork
+from tdc.shared.sync.report import ReportedBacklog
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -83,15 +87,22 @@ class HistoryRow:
     levels: tuple[LevelChange, ...]
     topology: tuple[TopologyChange, ...]
     machines_changed: int
+    work: OrderedWork | None = None
 
 
 class ChangeOperations:
     """Plans, commits, history. Reads the view, writes the store."""
 
     def __init__(
-        self, view: FleetView, commits: CommitStore, history: History, clock: Clock = wall
+        self,
+        view: FleetView,
+        presence: Presence,
+        commits: CommitStore,
+        history: History,
+        clock: Clock = wall,
     ) -> None:
         self._view = view
+        self._presence = presence
         self._commits = commits
         self._history = history
         self._clock = clock
@@ -100,17 +111,24 @@ class ChangeOperations:
     async def plan(self, actor: Actor, asked: ChangeAsked) -> Plan:
         """Plan what a commit would do; raises UnknownName, AmbiguousName, EditRefused, …"""
         cluster, edits = target_of(self._view, asked)
-        return await self._plan_on(cluster, edits)
+        plan = await self._plan_on(cluster, edits)
+
+        def reported(machine: str) -> Sequence[ReportedBacklog]:
+            status = self._presence.facts(cluster.name, machine).status
+            return status.backlogs if status is not None else ()
+
+        backlogs = backlogs_of(plan.before, plan.after, plan.machines, reported)
+        return replace(plan, backlogs=backlogs)
 
     @operation("changes.commit")
     async def commit(
         self, actor: Actor, asked: ChangeAsked, *, fingerprint: str, comment: str, request_id: str
     ) -> Made:
         """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …"""
-        signature = _signature(actor, comment, request_id)
+        signature = sign(actor, comment, request_id)
         if not fingerprint:
             raise BadRequest("a commit needs the fingerprint of its plan: make a plan first")
-        self._require_etcd()
+        require_etcd(self._view)
         cluster, edits = target_of(self._view, asked)
         made = await self._history.find_request(cluster.name, request_id)
         if made is not None:
@@ -130,9 +148,9 @@ class ChangeOperations:
         self, actor: Actor, name: str, *, comment: str, request_id: str
     ) -> Made:
         """Create a cluster with its first group, as its revision 1; raises ClusterExists."""
-        signature = _signature(actor, comment, request_id)
+        signature = sign(actor, comment, request_id)
         cluster = new_cluster(name)
-        self._require_etcd()
+        require_etcd(self._view)
         committed = await self._commits.create_cluster(cluster, signature, self._clock())
         log.info("%s created cluster %s: %r", actor.name, name, comment)
         await self._view.at_least(name, committed.revision, CATCH_UP)
@@ -234,13 +252,6 @@ class ChangeOperations:
             )
         return [record.levels for record in records if isinstance(record, CommitRecord)]
 
-    def _require_etcd(self) -> None:
-        if self._view.etcd_away:
-            raise EtcdUnavailable(
-                "etcd is unreachable, so nothing can be changed now; reads show the last known "
-                f"state. Try again when it is back (unreachable since {self._view.etcd_away})"
-            )
-
     async def _what_changed(self, plan: Plan) -> str:
         newest = await self._history.commits(plan.cluster_name, limit=1)
         last = newest[0] if newest else None
@@ -253,7 +264,16 @@ class ChangeOperations:
         )
 
 
-def _signature(actor: Actor, comment: str, request_id: str) -> Signature:
+def require_etcd(view: FleetView) -> None:
+    """Raise EtcdUnavailable while etcd is unreachable: nothing can be written then."""
+    if view.etcd_away:
+        raise EtcdUnavailable(
+            "etcd is unreachable, so nothing can be changed now; reads show the last known "
+            f"state. Try again when it is back (unreachable since {view.etcd_away})"
+        )
+
+
+def sign(actor: Actor, comment: str, request_id: str) -> Signature:
     """Sign a commit; raises BadRequest if the comment or the request id can't be stored."""
     if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
         raise BadRequest(
@@ -280,4 +300,5 @@ def _row(cluster: str, record: CommitRecord | Unreadable) -> HistoryRow:
         levels=record.levels,
         topology=record.topology,
         machines_changed=record.machines_changed,
+        work=record.work,
     )

@@ -9,6 +9,7 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.permissions import check_operations
+from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.tokens import TokenOperations
 
@@ -21,6 +22,7 @@ class Operations:
     settings: SettingsOperations
     fleet: FleetOperations
     monitoring: MonitoringOperations
+    queue: QueueOperations
     tokens: TokenOperations
 
     def __post_init__(self) -> None:

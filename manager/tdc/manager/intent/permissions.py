@@ -59,6 +59,9 @@ PERMISSIONS: Mapping[str, Permission] = {
     "fleet.list_machines": Permission(Role.READ_ONLY),
     "monitoring.read_status": Permission(Role.HELP_DESK),
     "monitoring.read_delivery": Permission(Role.HELP_DESK),
+    "queue.list_dead": Permission(Role.HELP_DESK),
+    "queue.plan": Permission(Role.READ_ONLY),
+    "queue.do": Permission(Role.OPERATOR),
     "tokens.create": Permission(Role.ADMINISTRATOR),
 }
 

@@ -27,6 +27,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tdc.manager.levels.backlogs import PlannedBacklog
 from tdc.manager.levels.changes import Edit, Edited, LevelChange, TopologyChange
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey
@@ -40,7 +41,9 @@ class Plan:
     """What a commit on `before` would do. It can't be committed while it has `problems`.
 
     `levels` are net changes, nearest level first; `machines` are in name order. `stop_copying`
-    and `start_copying` name the machines on which `enabled` changes in force.
+    and `start_copying` name the machines on which `enabled` changes in force. `backlogs` are
+    copies that wait for an intake which changes; whoever knows what machines report adds them, and
+    they are no part of the outcome.
     """
 
     cluster_name: str
@@ -54,6 +57,7 @@ class Plan:
     start_copying: tuple[str, ...]
     problems: tuple[Problem, ...]
     fingerprint: str
+    backlogs: tuple[PlannedBacklog, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:

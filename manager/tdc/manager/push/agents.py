@@ -14,6 +14,7 @@ from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,19 @@ class AgentSessions:
                 self._presence.disconnected(key, ending.reason, dead=ending.end is End.DEAD)
                 log.info("%s: stream ended: %s", peer, ending.reason)
         return ending
+
+    def is_connected(self, key: MachineKey) -> bool:
+        """Whether a stream of this machine is open here."""
+        return key in self._sessions
+
+    async def ask(
+        self, key: MachineKey, order: QueueOrder, timeout: float
+    ) -> QueueAnswer | Unanswered:
+        """Order work on a machine's queue, and wait for its answer for `timeout` seconds."""
+        session = self._sessions.get(key)
+        if session is None:
+            return Unanswered("it is not connected to this manager")
+        return await session.orders.ask(order, timeout)
 
     def stop(self) -> None:
         """End every stream, so that agents look for another manager; admit no new one."""

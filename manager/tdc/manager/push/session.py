@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from tdc.manager.push.orders import Orders
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock
@@ -24,7 +25,7 @@ from tdc.shared.sync.values import Intervals, Target
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
-from tdc.shared.wire.stream import agent_event
+from tdc.shared.wire.stream import agent_event, check_size
 from tdc.v1 import agents_pb2
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
@@ -76,6 +77,7 @@ class Session:
         self._clock = clock
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
+        self.orders = Orders(self._outbox.put_nowait)
         self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -90,15 +92,20 @@ class Session:
 
     async def run(self, read: Read, write: Write) -> Ending:
         """Serve the stream to its end; what `read` or `write` raise is raised from here."""
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self._reading(read), name="read")
-            writing = group.create_task(self._writing(write), name="write")
-            timing = group.create_task(self._keeping_time(), name="time")
-            ending = await self._ended
-            if self._under_way:  # cut off in a message, gRPC could not send the agent the reason
-                await asyncio.wait([writing], timeout=LAST_MESSAGE)
-            for task in (reading, writing, timing):
-                task.cancel()
+        ending = Ending(End.LEFT, End.LEFT.value)
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._reading(read), name="read")
+                writing = group.create_task(self._writing(write), name="write")
+                timing = group.create_task(self._keeping_time(), name="time")
+                ending = await self._ended
+                self.orders.end(ending.reason)
+                if self._under_way:  # cut off in a message, gRPC could not send the reason
+                    await asyncio.wait([writing], timeout=LAST_MESSAGE)
+                for task in (reading, writing, timing):
+                    task.cancel()
+        finally:
+            self.orders.end(ending.reason)
         return ending
 
     def set_target(self) -> None:
@@ -113,6 +120,10 @@ class Session:
     async def _reading(self, read: Read) -> None:
         while (message := await read()) is not None:
             try:
+                if message.HasField("queue_answer"):  # no part of the settings: see `orders`
+                    check_size(message)
+                    self.orders.answered(message.queue_answer)
+                    continue
                 event = agent_event(message)
             except BadMessage as error:
                 self.end(End.FAULT, str(error))
@@ -150,6 +161,7 @@ class Session:
     def _note_hello(self, message: agents_pb2.AgentMessage) -> None:
         if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
             self._presence.connected(self.key, cut(message.hello.agent_version, MOST_WORD))
+            self.orders.greeted(message.hello)
 
     def _note(self, message: agents_pb2.AgentMessage) -> None:
         half = self._half

@@ -106,6 +106,7 @@ _SERVICES = (
     "tdc.v1.SettingsReader",
     "tdc.v1.Changes",
     "tdc.v1.Monitoring",
+    "tdc.v1.Queue",
     "tdc.v1.Agents",
     "grpc.health.v1.Health",
     reflection.SERVICE_NAME,

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from tdc.manager.intent.changes import HistoryRow, Made
 from tdc.manager.intent.settings import ExplainedStep
 from tdc.manager.intent.targets import ChangeAsked, EditAsked, LevelAsked, RestoreTo, SetAt, UnsetAt
+from tdc.manager.levels.backlogs import PlannedBacklog
 from tdc.manager.levels.changes import AddGroup, AddMachine, LevelChange, TopologyChange
 from tdc.manager.levels.impact import MachineChange
 from tdc.manager.levels.plan import Plan
 from tdc.shared.settings.values import Effective, Origin, Value
+from tdc.shared.sync.queue_work import MoveCopies, OrderedWork, kind_of
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import (
@@ -88,6 +90,7 @@ def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
             fleet_pb2.Problem(machine=each.machine, setting=each.setting, reason=each.reason)
             for each in plan.problems
         ],
+        backlogs=[_backlog(each) for each in plan.backlogs],
     )
 
 
@@ -110,6 +113,7 @@ def commit_to_wire(row: HistoryRow, *, whole: bool) -> fleet_pb2.Commit:
         levels=[_level_change(change) for change in row.levels] if whole else [],
         topology=[_topology_change(change) for change in row.topology] if whole else [],
         machines_changed=row.machines_changed,
+        work=None if row.work is None else _work(row.work, whole=whole),
     )
 
 
@@ -165,6 +169,34 @@ def _machine_change(change: MachineChange, values: _Values) -> fleet_pb2.Machine
         before=values.of(change.setting, change.before),
         after=values.of(change.setting, change.after),
         origin=_origin(change.origin),
+    )
+
+
+def _backlog(backlog: PlannedBacklog) -> fleet_pb2.PlannedBacklog:
+    return fleet_pb2.PlannedBacklog(
+        machine=backlog.machine,
+        intake=backlog.intake,
+        copies=backlog.copies,
+        oldest=None if backlog.oldest is None else timestamp(backlog.oldest),
+        goes=backlog.goes,
+    )
+
+
+def _work(ordered: OrderedWork, *, whole: bool) -> fleet_pb2.OrderedWork:
+    chosen = ordered.work.selection
+    counted = [
+        fleet_pb2.CountedCopies(machine=each.machine, copies=each.copies, bytes=each.bytes)
+        for each in ordered.machines
+    ]
+    return fleet_pb2.OrderedWork(
+        kind=kind_of(ordered.work),
+        from_intake=chosen.intake,
+        to_intake=ordered.work.to_intake if isinstance(ordered.work, MoveCopies) else "",
+        waiting=chosen.waiting,
+        dead=chosen.dead,
+        mids=chosen.mids,
+        copies=ordered.copies,
+        machines=counted if whole else [],
     )
 
 

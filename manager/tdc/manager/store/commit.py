@@ -15,7 +15,7 @@ one twice by itself, so an attempt ends in one of four ways:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
@@ -47,6 +47,7 @@ from tdc.manager.store.history import (
 from tdc.manager.store.keys import commit_key, head_key, request_key
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.sync.queue_work import OrderedWork
 
 MAX_TRANSACTION = 1_500_000
 """Bytes of values in one transaction; etcd's default limit of a request is 1.5 MiB."""
@@ -65,7 +66,7 @@ class Committed:
 class _Change:
     """What a commit is to do: bring a cluster from revision `base` (0: not there yet) to `after`.
 
-    `fingerprint` is the plan's; empty where a cluster is created.
+    `fingerprint` is the plan's, or the work's; empty where a cluster is created.
     """
 
     base: int
@@ -130,6 +131,22 @@ class CommitStore:
             machines_changed=len(cluster.machines),
         )
         return await self._apply(_Change(cluster.revision - 1, cluster, record))
+
+    async def record_work(
+        self,
+        cluster: Cluster,
+        work: OrderedWork,
+        fingerprint: str,
+        signature: Signature,
+        time: float,
+    ) -> Committed:
+        """Record work on queues as a revision that changes no level; raises as `commit` does.
+
+        `fingerprint` is what the request id stands for.
+        """
+        after = replace(cluster, revision=cluster.revision + 1)
+        record = CommitRecord(after.revision, signature, time, (), (), 0, work)
+        return await self._apply(_Change(cluster.revision, after, record, fingerprint))
 
     async def _apply(self, change: _Change) -> Committed:
         """Read, check and write until it is settled."""

@@ -24,16 +24,19 @@ from tdc.manager.store.encoding import (
     count_of,
     list_of,
     moment_of,
+    object_of,
     pack,
     text_of,
     unpack,
 )
 from tdc.manager.store.errors import RequestIdReused
 from tdc.manager.store.keys import commit_key, commits_prefix, parse_commit_key, request_key
+from tdc.manager.store.work_record import plain_work, work_from
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Level, Value
+from tdc.shared.sync.queue_work import OrderedWork
 
 MAX_COMMITS = 10_000
 """Commit records kept for each cluster."""
@@ -53,7 +56,10 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """One commit as history keeps it. `time` is Unix seconds by its manager's clock."""
+    """One commit as history keeps it. `time` is Unix seconds by its manager's clock.
+
+    `work` is work on queues that was ordered; such a commit changes no level.
+    """
 
     revision: int
     signature: Signature
@@ -61,6 +67,7 @@ class CommitRecord:
     levels: tuple[LevelChange, ...]
     topology: tuple[TopologyChange, ...]
     machines_changed: int
+    work: OrderedWork | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +159,19 @@ def _read(item: KeyValue) -> CommitRecord | Unreadable:
 
 def pack_record(record: CommitRecord) -> bytes:
     """The bytes of a record."""
-    return pack(
-        {
-            "revision": record.revision,
-            "author": record.signature.author,
-            "time": record.time,
-            "comment": record.signature.comment,
-            "request_id": record.signature.request_id,
-            "levels": [_plain_change(change) for change in record.levels],
-            "topology": [_plain_topology(change) for change in record.topology],
-            "machines_changed": record.machines_changed,
-        }
-    )
+    fields: dict[str, object] = {
+        "revision": record.revision,
+        "author": record.signature.author,
+        "time": record.time,
+        "comment": record.signature.comment,
+        "request_id": record.signature.request_id,
+        "levels": [_plain_change(change) for change in record.levels],
+        "topology": [_plain_topology(change) for change in record.topology],
+        "machines_changed": record.machines_changed,
+    }
+    if record.work is not None:
+        fields["work"] = plain_work(record.work)
+    return pack(fields)
 
 
 def read_record(raw: bytes) -> CommitRecord:
@@ -180,6 +188,7 @@ def read_record(raw: bytes) -> CommitRecord:
         levels=tuple(_change_from(_object(item)) for item in list_of(document, "levels")),
         topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
         machines_changed=count_of(document, "machines_changed"),
+        work=work_from(object_of(document, "work")) if "work" in document else None,
     )
 
 

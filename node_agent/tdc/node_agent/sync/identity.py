@@ -1,14 +1,22 @@
 """This machine's identity on disk: key, certificate, and the CA it trusts.
 
-``machine.key`` (0600), ``machine.pem``, ``ca.pem``. A certificate is replaced by an atomic rename
-and keeps its key, so key and certificate match at every moment. Nothing here ever deletes an
-identity: a manager with a fault must not be able to make a machine forget who it is.
+All three are in one file, ``identity.pem`` (0600), which one rename replaces: whenever the machine
+dies, the whole old identity or the whole new one is there. Agents before that kept three files;
+they are read while there is no ``identity.pem``, and removed once there is.
+Nothing here deletes the identity in use: a manager with a fault must not be able to make a machine
+forget who it is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
+import os
+import re
 import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +25,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
 
-KEY, CERTIFICATE, AUTHORITY = "machine.key", "machine.pem", "ca.pem"
+FILE = "identity.pem"
+"""PEM in this order: the machine's key, its certificate, the CA."""
+BEFORE = ("machine.key", "machine.pem", "ca.pem")
+"""The same in three files, as older agents kept it."""
+
+LOCK_WAIT = 10.0
+"""Seconds that a write waits for another program (`tdc-agent enrol`) that is writing."""
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----\n?", re.DOTALL)
 
 
 class NotEnrolled(Exception):
@@ -79,7 +96,7 @@ def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Iden
 def load(folder: Path) -> Identity:
     """Read the identity in `folder`; raises NotEnrolled, IdentityUnusable."""
     try:
-        parts = [durable_file.read(folder / name) for name in (KEY, CERTIFICATE, AUTHORITY)]
+        parts = _parts(folder)
     except durable_file.Missing:
         raise NotEnrolled(
             f"this machine is not enrolled (no identity in {folder}): run `tdc-agent enrol`"
@@ -92,6 +109,18 @@ def load(folder: Path) -> Identity:
         raise IdentityUnusable(
             f"{str(error).rstrip('.')} ({folder}): enrol this machine again with `tdc-agent enrol`"
         ) from None
+
+
+def _parts(folder: Path) -> tuple[bytes, bytes, bytes]:
+    """Key, certificate and CA, PEM; raises Missing, NotReadable. What is damaged comes empty."""
+    try:
+        whole = durable_file.read(folder / FILE)
+    except durable_file.Missing:
+        key, certificate, authority = (durable_file.read(folder / name) for name in BEFORE)
+        return key, certificate, authority
+    blocks = [match[0] for match in _BLOCK.finditer(whole)]
+    key, certificate, authority, *_ = [*blocks, b"", b"", b""]
+    return key, certificate, authority
 
 
 def name_or_hostname(folder: Path, log: TdcLog) -> str:
@@ -108,16 +137,68 @@ def name_or_hostname(folder: Path, log: TdcLog) -> str:
 
 
 def save(folder: Path, identity: Identity) -> None:
-    """Write a new identity; raises durable_file.NotWritten."""
+    """Put a new identity in place of what is there, as one; raises durable_file.NotWritten."""
     durable_file.make_folder(folder)
-    durable_file.write(folder / KEY, identity.key_pem)
-    durable_file.write(folder / AUTHORITY, identity.ca_pem, mode=durable_file.READABLE)
-    save_certificate(folder, identity)
+    with _locked(folder):
+        _write(folder, identity)
 
 
-def save_certificate(folder: Path, identity: Identity) -> None:
-    """Replace the certificate by a renewed one of the same key; raises NotWritten."""
-    durable_file.write(folder / CERTIFICATE, identity.certificate_pem, mode=durable_file.READABLE)
+def save_renewed(folder: Path, held: Identity, renewed: Identity) -> bool:
+    """Replace `held` by `renewed`; False if another is there by now, which then stays.
+
+    The machine may be enrolled again while a renewal is under way. Raises NotWritten.
+    """
+    with _locked(folder):
+        try:
+            if load(folder) != held:
+                return False
+        except (NotEnrolled, IdentityUnusable):
+            return False
+        _write(folder, renewed)
+    return True
+
+
+def _write(folder: Path, identity: Identity) -> None:
+    parts = (identity.key_pem, identity.certificate_pem, identity.ca_pem)
+    durable_file.write(folder / FILE, b"".join(part.rstrip(b"\n") + b"\n" for part in parts))
+    for name in BEFORE:
+        with contextlib.suppress(OSError):  # `FILE` is read first, whatever lies beside it
+            (folder / name).unlink()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Be the only writer in `folder`; raises NotWritten if another one does not end."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise durable_file.NotWritten(f"{folder} can't be opened: {error.strerror}") from error
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    give_up = monotonic() + LOCK_WAIT
+    while not _got_lock(descriptor, folder):
+        if monotonic() > give_up:
+            raise durable_file.NotWritten(
+                f"{folder} can't be written: another program has been writing there for "
+                f"{LOCK_WAIT:g} s. Look for a `tdc-agent enrol` that hangs, end it and try again"
+            )
+        threading.Event().wait(0.05)
+
+
+def _got_lock(descriptor: int, folder: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise durable_file.NotWritten(f"{folder} can't be locked: {error.strerror}") from error
+    return True
 
 
 def new_key() -> bytes:

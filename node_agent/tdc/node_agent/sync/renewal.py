@@ -138,12 +138,15 @@ class Renewal:
             return False  # the stream logs it
         try:
             renewed = await _renew(address, held)
-            await asyncio.to_thread(identity.save_certificate, self._folder, renewed)
+            saved = await asyncio.to_thread(identity.save_renewed, self._folder, held, renewed)
         except (RenewalFailed, IdentityUnusable, durable_file.NotWritten) as error:
             self.trouble = str(error)
             self._complain(held, failures)
             return False
-        self.ends, self.trouble = renewed.ends, ""
+        self.trouble = ""
+        if not saved:
+            return True  # enrolled again meanwhile: that identity counts, not what was renewed
+        self.ends = renewed.ends
         self._note_clock(renewed)
         self._log.info(f"certificate renewed; it expires {identity.day(renewed.ends)}")
         return True

@@ -19,12 +19,15 @@ import grpc.aio
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
+from tdc.node_agent.sync.orders import Orders, Perform
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
 from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.queue_work import answer_to_wire
 from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, manager_event, running_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -41,7 +44,14 @@ _LATE_STATUS = (0.01, 0.04, 0.15)
 """Seconds to wait, in turn, for the manager's own status to replace that of a crossing write."""
 
 Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
-Status = Callable[[], agents_pb2.MachineStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the stream asks of the rest of the agent: its status, and work on its queue."""
+
+    status: Callable[[], agents_pb2.MachineStatus]
+    perform: Perform
 
 
 class StreamEnded(Exception):
@@ -91,7 +101,7 @@ class SettingsStream:
         managers: Managers,
         identity: Callable[[], Identity],
         in_force: InForce,
-        status: Status,
+        machine: Machine,
         log: TdcLog,
         *,
         clock: Clock = monotonic,
@@ -100,7 +110,7 @@ class SettingsStream:
         self._managers = managers
         self._identity = identity
         self._in_force = in_force
-        self._status = status
+        self._machine = machine
         self._log = log
         self._clock = clock
         self._chance = chance
@@ -146,7 +156,7 @@ class SettingsStream:
         async with grpc_tls.client_channel(address, *pem) as channel:
             call = agents_pb2_grpc.AgentsStub(channel).Session()
             session = self._session = _Session(
-                call, address, self._in_force, self._status, self._log, self._clock
+                call, address, self._in_force, self._machine, self._log, self._clock
             )
             try:
                 await session.run()
@@ -175,18 +185,19 @@ class _Session:
         call: Call,
         address: str,
         in_force: InForce,
-        status: Status,
+        machine: Machine,
         log: TdcLog,
         clock: Clock,
     ) -> None:
         self._call = call
         self._address = address
         self._in_force = in_force
-        self._status = status
+        self._status = machine.status
         self._log = log
         self._clock = clock
         self._half = agent_half.agent_opened(in_force.running, clock())
-        self._outbox: asyncio.Queue[stream.Effect] = asyncio.Queue()
+        self._outbox: asyncio.Queue[stream.Effect | QueueAnswer] = asyncio.Queue()
+        self._orders = Orders(machine.perform, self._answered, log)
         self._work: asyncio.Queue[stream.Apply | stream.Refuse] = asyncio.Queue()
         self._changed = asyncio.Event()
         self.welcomed = False
@@ -199,6 +210,7 @@ class _Session:
                 group.create_task(self._writing(), name="stream: write"),
                 group.create_task(self._applying(), name="stream: apply"),
                 group.create_task(self._keeping_time(), name="stream: time"),
+                group.create_task(self._orders.run(), name="stream: orders"),
             ]
             self.step(stream.StreamOpened())
             ended = await self._ended
@@ -222,6 +234,9 @@ class _Session:
     async def _reading(self) -> None:
         try:
             while isinstance(message := await self._call.read(), agents_pb2.ManagerMessage):
+                if message.HasField("queue_order"):  # no part of the settings: see `orders`
+                    self._orders.take(message.queue_order)
+                    continue
                 event = manager_event(message)
                 self.step(event)
                 if isinstance(event, stream.WelcomeSaid) and not self.welcomed:
@@ -232,6 +247,10 @@ class _Session:
             self._end(StreamEnded(f"{self._address}: {error}"))
         except grpc.aio.AioRpcError:
             await self._broke()
+
+    def _answered(self, answer: QueueAnswer) -> None:
+        self._outbox.put_nowait(answer)
+        self.step(stream.StatusDue())  # what waits may have changed
 
     async def _writing(self) -> None:
         try:
@@ -264,9 +283,11 @@ class _Session:
                 self.step(stream.Tick())
             self._changed.clear()
 
-    def _message(self, effect: stream.Effect) -> agents_pb2.AgentMessage:
+    def _message(self, effect: stream.Effect | QueueAnswer) -> agents_pb2.AgentMessage:
         """The message of an effect; facts are read as late as possible, when it is sent."""
         match effect:
+            case QueueAnswer():
+                return agents_pb2.AgentMessage(queue_answer=answer_to_wire(effect))
             case stream.SayHello():
                 return agents_pb2.AgentMessage(hello=self._hello())
             case stream.SayOutcome(attempt):

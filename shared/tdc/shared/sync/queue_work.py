@@ -57,7 +57,15 @@ class DropCopies:
     selection: Selection
 
 
-Work = ListDead | RetryCopies | MoveCopies | DropCopies
+QueueChange = RetryCopies | MoveCopies | DropCopies
+"""Work that changes what is in the queue."""
+
+Work = ListDead | QueueChange
+
+
+def kind_of(work: QueueChange) -> str:
+    """The word for it: retry, move or drop."""
+    return {RetryCopies: "retry", MoveCopies: "move", DropCopies: "drop"}[type(work)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +108,36 @@ class QueueAnswer:
     dead: tuple[DeadCopy, ...] = ()
     refused: str = ""
     intakes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Why a machine has not answered an order, in words.
+
+    `sent` is True if the order may have reached it: then it is not known whether it was done.
+    """
+
+    reason: str
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountedCopies:
+    """Copies that were counted on one machine before work was ordered there."""
+
+    machine: str
+    copies: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedWork:
+    """Work as a cluster's history keeps it: written down before it was sent to these machines."""
+
+    work: QueueChange
+    machines: tuple[CountedCopies, ...]
+
+    @property
+    def copies(self) -> int:
+        """Copies counted on all machines."""
+        return sum(each.copies for each in self.machines)

@@ -59,6 +59,19 @@ class ReportedMissed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedBacklog:
+    """The copies of one intake in a spool; `tdc.v1.Backlog` says what each field is.
+
+    `oldest` is Unix seconds; None if no copy waits.
+    """
+
+    intake: str
+    waiting: int
+    dead: int
+    oldest: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MachineReport:
     """One status of one machine. `spool_unhealthy` is empty while the spool can write.
 
@@ -80,3 +93,4 @@ class MachineReport:
     spool_full: str = ""
     refuses_originals: bool = False
     oldest_queued: float | None = None
+    backlogs: tuple[ReportedBacklog, ...] = ()

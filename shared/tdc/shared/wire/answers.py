@@ -159,6 +159,7 @@ def plan(reply: fleet_pb2.Plan) -> documents.PlanDocument:
             documents.ProblemDocument(each.machine, each.setting, each.reason)
             for each in reply.problems
         ),
+        backlogs=tuple(map(_backlog, reply.backlogs)),
     )
 
 
@@ -177,6 +178,7 @@ def commit(message: fleet_pb2.Commit) -> documents.CommitDocument:
         comment=message.comment,
         request_id=message.request_id,
         machines_changed=message.machines_changed,
+        work=_work(message),
     )
 
 
@@ -190,8 +192,42 @@ def whole_commit(message: fleet_pb2.Commit) -> documents.WholeCommitDocument:
         comment=message.comment,
         request_id=message.request_id,
         machines_changed=message.machines_changed,
+        work=_work(message),
         levels=_level_changes(message.levels),
         topology=_topology_changes(message.topology),
+    )
+
+
+GOES_ON = "the intake goes; they go on by its own last facts"
+NEW_FACTS = "the intake stays; they go by its new facts"
+
+
+def _backlog(message: fleet_pb2.PlannedBacklog) -> documents.PlannedBacklogDocument:
+    return documents.PlannedBacklogDocument(
+        machine=message.machine,
+        intake=message.intake,
+        copies=message.copies,
+        oldest=_time(message, "oldest"),
+        happens=GOES_ON if message.goes else NEW_FACTS,
+    )
+
+
+def _work(commit: fleet_pb2.Commit) -> documents.OrderedWorkDocument | None:
+    if not commit.HasField("work"):
+        return None
+    work = commit.work
+    return documents.OrderedWorkDocument(
+        kind=work.kind,
+        from_intake=work.from_intake,
+        to_intake=work.to_intake,
+        waiting=work.waiting,
+        dead=work.dead,
+        mids=tuple(work.mids),
+        copies=work.copies,
+        machines=tuple(
+            documents.CountedDocument(each.machine, each.copies, each.bytes)
+            for each in work.machines
+        ),
     )
 
 

@@ -139,8 +139,21 @@ class ProblemDocument(_Document, frozen=True):
     reason: str
 
 
+class PlannedBacklogDocument(_Document, frozen=True):
+    """Copies on a machine that wait for an intake which changes, and what then happens to them."""
+
+    machine: str
+    intake: str
+    copies: int
+    oldest: str | None
+    happens: str
+
+
 class PlanDocument(_Document, frozen=True):
-    """What a commit would do; it would be refused if there are `problems`."""
+    """What a commit would do; it would be refused if there are `problems`.
+
+    `backlogs` are as the machines last reported.
+    """
 
     cluster: str
     base_revision: int
@@ -151,6 +164,7 @@ class PlanDocument(_Document, frozen=True):
     stop_copying: tuple[str, ...]
     start_copying: tuple[str, ...]
     problems: tuple[ProblemDocument, ...]
+    backlogs: tuple[PlannedBacklogDocument, ...]
 
 
 class CommittedDocument(_Document, frozen=True):
@@ -167,8 +181,35 @@ class ChangeDocument(CommittedDocument, frozen=True):
     plan: PlanDocument
 
 
+class CountedDocument(_Document, frozen=True):
+    """Copies that were counted on a machine before work was ordered there."""
+
+    machine: str
+    copies: int
+    bytes: int
+
+
+class OrderedWorkDocument(_Document, frozen=True):
+    """Work on queues, as it was recorded before it was sent: `kind` is retry, move or drop.
+
+    Empty `from_intake` means every intake, no `mids` every copy. `machines` is empty in a history.
+    """
+
+    kind: str
+    from_intake: str
+    to_intake: str
+    waiting: bool
+    dead: bool
+    mids: tuple[int, ...]
+    copies: int
+    machines: tuple[CountedDocument, ...]
+
+
 class CommitDocument(_Document, frozen=True):
-    """A commit in a history; `machines_changed` counts those where something in force changed."""
+    """A commit in a history; `machines_changed` counts those where something in force changed.
+
+    `work` is None unless it ordered work on queues; then it changed no setting.
+    """
 
     cluster: str
     revision: int
@@ -177,6 +218,7 @@ class CommitDocument(_Document, frozen=True):
     comment: str
     request_id: str
     machines_changed: int
+    work: OrderedWorkDocument | None
 
 
 class WholeCommitDocument(CommitDocument, frozen=True):

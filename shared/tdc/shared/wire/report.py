@@ -9,6 +9,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 from tdc.shared.sync.report import (
     MachineReport,
+    ReportedBacklog,
     ReportedCounters,
     ReportedDestination,
     ReportedMissed,
@@ -41,6 +42,7 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         spool_full=cut(message.spool_full),
         refuses_originals=message.refuses_originals,
         oldest_queued=_moment(message, "oldest_queued"),
+        backlogs=tuple(_backlog(each) for each in message.backlogs),
     )
 
 
@@ -93,6 +95,25 @@ def destination_to_wire(destination: ReportedDestination) -> agents_pb2.Destinat
         last_tls_version=destination.last_tls_version,
         held_reason=destination.held_reason,
         held_since=None if held is None else timestamp(held),
+    )
+
+
+def backlog_to_wire(backlog: ReportedBacklog) -> agents_pb2.Backlog:
+    """The copies of one intake as a message."""
+    return agents_pb2.Backlog(
+        intake=backlog.intake,
+        waiting=backlog.waiting,
+        dead=backlog.dead,
+        oldest=None if backlog.oldest is None else timestamp(backlog.oldest),
+    )
+
+
+def _backlog(message: agents_pb2.Backlog) -> ReportedBacklog:
+    return ReportedBacklog(
+        intake=message.intake,
+        waiting=message.waiting,
+        dead=message.dead,
+        oldest=unix_seconds(message.oldest) if message.HasField("oldest") else None,
     )
 
 

@@ -16,25 +16,25 @@ from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.settings import settings_from_wire
 from tdc.v1 import agents_pb2
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Newest version of the stream's protocol that this software speaks."""
+
+QUEUE_ORDERS = 2
+"""The first version of the protocol whose agents take queue orders."""
 
 MAX_AGENT_MESSAGE = 256 * 1024
 """Bytes: the manager keeps the last message of each machine in memory."""
 MAX_DESTINATIONS = 1_000
 """Destinations in a status: each becomes a row for operators, whatever its bytes."""
+MAX_BACKLOGS = 200
+"""Intakes with copies in a status."""
 MAX_TEXT = 2_000
 """Characters of a reason or a reply that an agent reports; the rest is cut off."""
 
 
 def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
     """An agent's message as an event of the manager's half; raises BadMessage."""
-    size, rows = message.ByteSize(), len(message.status.destinations)
-    if size > MAX_AGENT_MESSAGE or rows > MAX_DESTINATIONS:
-        raise BadMessage(
-            f"the agent sent {size} bytes with {rows} destinations; a message has at most "
-            f"{MAX_AGENT_MESSAGE} bytes and {MAX_DESTINATIONS} destinations"
-        )
+    check_size(message)
     match message.WhichOneof("kind"):
         case "hello":
             hello = message.hello
@@ -54,6 +54,18 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
     raise BadMessage("the agent sent a message of an unknown kind")
 
 
+def check_size(message: agents_pb2.AgentMessage) -> None:
+    """Raise BadMessage for a message that is larger than an agent's may be."""
+    size, rows = message.ByteSize(), len(message.status.destinations)
+    backlogs = len(message.status.backlogs)
+    if size > MAX_AGENT_MESSAGE or rows > MAX_DESTINATIONS or backlogs > MAX_BACKLOGS:
+        raise BadMessage(
+            f"the agent sent {size} bytes with {rows} destinations and {backlogs} backlogs; a "
+            f"message has at most {MAX_AGENT_MESSAGE} bytes, {MAX_DESTINATIONS} destinations and "
+            f"{MAX_BACKLOGS} backlogs"
+        )
+
+
 def _check_times(status: agents_pb2.MachineStatus) -> None:
     """Raise BadMessage for a time that is none: operators are shown all of them."""
     for moment in (status.delivered_at, status.time, status.oldest_queued):
@@ -64,6 +76,8 @@ def _check_times(status: agents_pb2.MachineStatus) -> None:
     for destination in status.destinations:
         unix_seconds(destination.oldest_queued)
         unix_seconds(destination.held_since)
+    for backlog in status.backlogs:
+        unix_seconds(backlog.oldest)
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:

@@ -1,0 +1,61 @@
+"""PURE. The JSON contract of work on queues (docs/cli.md); `documents` says what holds for all."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DeadCopyDocument(msgspec.Struct, frozen=True):
+    """A copy that is no longer tried (tdc.v1.DeadCopy)."""
+
+    mid: int
+    report_id: str
+    message_id: str
+    intake: str
+    sender: str
+    recipients: tuple[str, ...]
+    size: int
+    taken_at: str | None
+    dead_at: str | None
+    attempts: int
+    reason: str
+
+
+class MachineDeadDocument(msgspec.Struct, frozen=True):
+    """A machine's dead copies, newest first; `copies` counts all, also those that `dead` lacks.
+
+    `problem` says why they are not known; empty if they are.
+    """
+
+    machine: str
+    cluster: str
+    problem: str
+    copies: int
+    bytes: int
+    dead: tuple[DeadCopyDocument, ...]
+
+
+class MachineWorkDocument(msgspec.Struct, frozen=True):
+    """What work on queues chose on a machine. `problem` says why it was not done, or not known.
+
+    `intakes` are those in force there, where the machine refused.
+    """
+
+    machine: str
+    cluster: str
+    problem: str
+    copies: int
+    bytes: int
+    intakes: tuple[str, ...]
+
+
+class WorkDocument(msgspec.Struct, frozen=True):
+    """Work on queues: `committed` if it was ordered; then `revision` is that of its record."""
+
+    kind: str
+    from_intake: str
+    to_intake: str
+    cluster: str
+    revision: int
+    committed: bool
+    machines: tuple[MachineWorkDocument, ...]

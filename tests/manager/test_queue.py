@@ -1,0 +1,471 @@
+"""Work on queues through a real manager, over real streams; the agents' queues are in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from tdc.manager.intent import queue_machines
+from tdc.node_agent.sync.enrol import enrol
+from tdc.shared.sync.report import ReportedBacklog
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE
+from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2
+
+from tests.fakes.etcd import ExternalEtcd
+from tests.stage.manager import Api, add_machine, manager, put, restore
+from tests.stage.manager import refused as refused_with
+from tests.stage.queues import INTAKE, TYPO, MemoryQueue, dead_copy
+from tests.stage.settings_stream import AgentSide, agent
+
+STATUS = grpc.StatusCode
+IN_HAND = "r-1"
+
+
+@dataclasses.dataclass
+class Machine:
+    queue: MemoryQueue
+    folder: Path
+
+
+@pytest.fixture
+async def fleet(api: Api, tmp_path: Path) -> dict[str, Machine]:
+    """Cluster c1 with mx1, mx2 and mx3; mx1 and mx2 are enrolled, nobody is connected."""
+    await api.create_cluster("c1")
+    await api.commit(*[add_machine(f"mx{n}", "Main_Group") for n in (1, 2, 3)])
+    machines = {name: Machine(MemoryQueue(), tmp_path / name) for name in ("mx1", "mx2")}
+    for name, machine in machines.items():
+        await _enrol(api, name, machine.folder)
+    return machines
+
+
+async def _enrol(api: Api, name: str, folder: Path) -> None:
+    request = operators_pb2.CreateJoinTokenRequest(machine=name)
+    token = (await api.fleet.CreateJoinToken(request)).token
+    await enrol(f"127.0.0.1:{api.ports.enrol}", token, folder / "identity", folder)
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    api: Api, machine: Machine, backlogs: tuple[ReportedBacklog, ...] = ()
+) -> AsyncIterator[AgentSide]:
+    address = f"127.0.0.1:{api.ports.main}"
+    async with agent(
+        machine.folder, address, perform=machine.queue.perform, backlogs=backlogs
+    ) as side:
+        async with asyncio.timeout(10):
+            while not side.stream.connected:
+                await asyncio.sleep(0.02)
+        yield side
+
+
+def scope(*machines: str) -> operators_pb2.QueueScope:
+    return operators_pb2.QueueScope(machines=machines)
+
+
+def move(
+    *machines: str, to: str = INTAKE, request_id: str = IN_HAND
+) -> operators_pb2.QueueWorkRequest:
+    selection = agents_pb2.CopySelection(intake=TYPO, waiting=True, dead=True)
+    work = agents_pb2.MoveCopies(selection=selection, to_intake=to)
+    return operators_pb2.QueueWorkRequest(
+        scope=scope(*machines), move=work, comment="typo", request_id=IN_HAND
+    )
+
+
+def drop(*machines: str, request_id: str = IN_HAND) -> operators_pb2.QueueWorkRequest:
+    selection = agents_pb2.CopySelection(intake=TYPO, waiting=True, dead=True)
+    work = agents_pb2.DropCopies(selection=selection)
+    return operators_pb2.QueueWorkRequest(scope=scope(*machines), drop=work, request_id=request_id)
+
+
+def by_name(response: operators_pb2.QueueResponse) -> dict[str, operators_pb2.MachineQueue]:
+    return {row.machine: row for row in response.machines}
+
+
+async def newest(api: Api) -> fleet_pb2.Commit:
+    listed = await api.changes.ListCommits(operators_pb2.ListCommitsRequest(limit=1))
+    return listed.commits[0]
+
+
+async def whole(api: Api, revision: int) -> fleet_pb2.Commit:
+    return await api.changes.GetCommit(operators_pb2.GetCommitRequest(revision=revision))
+
+
+# -- listing -------------------------------------------------------------------------------------
+
+
+async def test_dead_copies_are_listed_from_each_connected_machine(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    fleet["mx1"].queue.dead = {7: dead_copy(7), 8: dead_copy(8, TYPO)}
+    async with connected(api, fleet["mx1"]):
+        answer = await api.queue.ListDead(operators_pb2.ListDeadRequest())
+        of_typo = await api.queue.ListDead(operators_pb2.ListDeadRequest(intake=TYPO))
+    rows = by_name(answer)
+    assert set(rows) == {"mx1", "mx2"}, "a machine that never enrolled has no queue"
+    assert [(copy.mid, copy.message_id) for copy in rows["mx1"].dead] == [
+        (7, "<7@example.com>"),
+        (8, "<8@example.com>"),
+    ]
+    assert (rows["mx1"].copies, rows["mx1"].problem) == (2, "")
+    assert rows["mx2"].problem.startswith("offline: ")
+    assert [copy.mid for copy in by_name(of_typo)["mx1"].dead] == [8]
+    assert fleet["mx1"].queue.orders[0].operator == "ana"
+
+
+async def test_a_list_that_is_too_long_is_cut_and_its_count_tells_of_all(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    """An answer has room in one message of an agent, whatever peers wrote."""
+    long = "x" * 3_000
+    fleet["mx1"].queue.dead = {n: dead_copy(n, reason=long) for n in range(1, 2_001)}
+    async with connected(api, fleet["mx1"]) as side:
+        row = by_name(await api.queue.ListDead(operators_pb2.ListDeadRequest(scope=scope("mx1"))))
+        assert row["mx1"].copies == 2_000
+        assert 50 < len(row["mx1"].dead) < 150
+        assert row["mx1"].ByteSize() < MAX_AGENT_MESSAGE
+        assert side.stream.connected
+
+
+# -- work ----------------------------------------------------------------------------------------
+
+
+async def test_copies_are_moved_and_the_history_says_who_what_and_how_many(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    queue = fleet["mx1"].queue
+    queue.waiting, queue.dead = {1: TYPO, 2: INTAKE}, {3: dead_copy(3, TYPO)}
+    async with connected(api, fleet["mx1"]) as side:
+        plan = await api.queue.CountCopies(move("mx1"))
+        assert (plan.committed, plan.revision, by_name(plan)["mx1"].copies) == (False, 0, 2)
+        assert queue.waiting == {1: TYPO, 2: INTAKE}, "counting changes nothing"
+        applied = side.in_force.running
+        done = await api.queue.DoWork(move("mx1"))
+        await asyncio.sleep(0.3)
+        assert side.in_force.running == applied, "nothing was pushed"
+    assert queue.waiting == {1: INTAKE, 2: INTAKE, 3: INTAKE}
+    assert (done.committed, done.cluster, by_name(done)["mx1"].copies) == (True, "c1", 2)
+    listed, commit = await newest(api), await whole(api, done.revision)
+    assert (listed.revision, listed.author, listed.comment) == (done.revision, "ana", "typo")
+    assert (listed.work.kind, listed.work.from_intake, listed.work.to_intake) == (
+        "move",
+        TYPO,
+        INTAKE,
+    )
+    assert (listed.work.copies, len(listed.work.machines)) == (2, 0)
+    assert [(each.machine, each.copies, each.bytes) for each in commit.work.machines] == [
+        ("mx1", 2, 2_000)
+    ]
+    assert (len(commit.levels), commit.machines_changed) == (0, 0)
+
+
+async def test_the_history_is_written_before_a_machine_is_told(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    """A machine that hangs, or a manager that dies then, leaves a record of what was ordered."""
+    queue = fleet["mx1"].queue
+    queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]):
+        await api.queue.CountCopies(drop("mx1"))
+        asking = asyncio.ensure_future(api.queue.DoWork(drop("mx1")))
+        while not [order for order in queue.orders if not order.count_only]:
+            await asyncio.sleep(0.01)
+        assert (await newest(api)).work.kind == "drop"
+        await asking
+
+
+async def test_dead_copies_are_brought_back(api: Api, fleet: dict[str, Machine]) -> None:
+    queue = fleet["mx1"].queue
+    queue.dead = {7: dead_copy(7), 8: dead_copy(8)}
+    work = agents_pb2.RetryCopies(selection=agents_pb2.CopySelection(mids=[8], dead=True))
+    request = operators_pb2.QueueWorkRequest(scope=scope("mx1"), retry=work, request_id="r")
+    async with connected(api, fleet["mx1"]):
+        await api.queue.DoWork(request)
+    assert (set(queue.dead), queue.waiting) == ({7}, {8: INTAKE})
+
+
+async def test_the_same_request_id_does_its_work_once(api: Api, fleet: dict[str, Machine]) -> None:
+    """An answer was lost; meanwhile other copies came for that intake, which nobody agreed to."""
+    queue = fleet["mx1"].queue
+    queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]):
+        first = await api.queue.DoWork(drop("mx1"))
+        queue.waiting = {2: TYPO}
+        again = await api.queue.DoWork(drop("mx1"))
+        assert (again.revision, by_name(again)["mx1"].copies) == (first.revision, 1)
+        assert queue.waiting == {2: TYPO}
+        async with refused_with(STATUS.INVALID_ARGUMENT, "request id"):
+            await api.queue.DoWork(move("mx1"))
+        assert (await newest(api)).revision == first.revision
+
+
+async def test_machines_that_are_away_are_named_and_left_out(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    for machine in fleet.values():
+        machine.queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]):
+        done = by_name(await api.queue.DoWork(drop("mx1", "mx2")))
+    assert done["mx1"].copies == 1
+    assert "offline" in done["mx2"].problem
+    assert fleet["mx2"].queue.waiting == {1: TYPO}
+    commit = await whole(api, (await newest(api)).revision)
+    assert [each.machine for each in commit.work.machines] == ["mx1"]
+
+
+async def test_without_anything_to_do_nothing_is_recorded(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    before = (await newest(api)).revision
+    async with connected(api, fleet["mx1"]):
+        done = await api.queue.DoWork(drop("mx1", "mx2"))
+    assert (done.committed, done.revision) == (False, 0)
+    assert (await newest(api)).revision == before
+
+
+async def test_a_target_that_is_not_in_force_is_refused_with_those_that_are(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    fleet["mx1"].queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]):
+        for call in (api.queue.CountCopies, api.queue.DoWork):
+            row = by_name(await call(move("mx1", to="other@intake.example")))["mx1"]
+            assert "not in force" in row.problem
+            assert list(row.intakes) == [INTAKE]
+    assert fleet["mx1"].queue.waiting == {1: TYPO}
+
+
+@pytest.mark.parametrize("what", ["count", "work"])
+async def test_a_machine_that_does_not_answer_is_named_in_time(
+    api: Api, fleet: dict[str, Machine], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """And what it does is said to be not known; the others are not kept waiting for it."""
+    monkeypatch.setattr(queue_machines, "ANSWER_WAIT", 0.4)
+    for machine in fleet.values():
+        machine.queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]) as side, connected(api, fleet["mx2"]):
+        slow = fleet["mx1"].queue
+        if what == "count":
+            slow.hangs = asyncio.Event()
+            rows = by_name(await api.queue.CountCopies(drop("mx1", "mx2")))
+        else:
+            rows = by_name(await _hanging_after_the_count(api, slow))
+        assert "did not answer within 0.4 s" in rows["mx1"].problem
+        assert (rows["mx2"].copies, rows["mx2"].problem) == (1, "")
+        busy = by_name(await api.queue.CountCopies(drop("mx1")))["mx1"]
+        assert "busy with an order before" in busy.problem
+        await asyncio.sleep(0.5)
+        assert side.stream.connected, "an order never harms the stream"
+        assert slow.hangs is not None
+        slow.hangs.set()
+        await asyncio.sleep(0.3)
+        slow.hangs = None
+        assert by_name(await api.queue.CountCopies(drop("mx1")))["mx1"].problem == ""
+
+
+async def _hanging_after_the_count(api: Api, slow: MemoryQueue) -> operators_pb2.QueueResponse:
+    asking = asyncio.ensure_future(api.queue.DoWork(drop("mx1", "mx2")))
+    while not slow.orders:
+        await asyncio.sleep(0)
+    slow.hangs = asyncio.Event()
+    return await asking
+
+
+async def test_settings_reach_a_machine_while_an_order_is_under_way(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    queue = fleet["mx1"].queue
+    async with connected(api, fleet["mx1"]) as side:
+        queue.hangs = asyncio.Event()
+        asking = asyncio.ensure_future(api.queue.CountCopies(drop("mx1")))
+        while not queue.orders:
+            await asyncio.sleep(0.01)
+        await api.commit(put("cluster", "c1", max_message_size=12_345))
+        async with asyncio.timeout(3):
+            while side.in_force.current().max_message_size != 12_345:
+                await asyncio.sleep(0.02)
+        queue.hangs.set()
+        await asking
+
+
+async def test_an_agent_of_an_older_protocol_is_named_and_never_sent_an_order(
+    api: Api, fleet: dict[str, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tdc.node_agent.sync.stream.PROTOCOL", 1)
+    async with connected(api, fleet["mx1"]):
+        row = by_name(await api.queue.CountCopies(drop("mx1")))["mx1"]
+    assert "upgrade the agent" in row.problem
+    assert fleet["mx1"].queue.orders == []
+
+
+async def test_a_performer_that_fails_is_answered_in_words(
+    api: Api, fleet: dict[str, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: object) -> None:
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr(fleet["mx1"].queue, "perform", fails)
+    async with connected(api, fleet["mx1"]) as side:
+        row = by_name(await api.queue.CountCopies(drop("mx1")))["mx1"]
+        assert side.stream.connected
+    assert "the disk is gone" in row.problem
+
+
+# -- requests that are wrong -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (operators_pb2.QueueWorkRequest(scope=scope("mx1"), request_id="r"), "names no work"),
+        (drop(), "machines that are named"),
+        (move("mx1", to=TYPO), "to itself"),
+        (move("mx1", to=""), "a move needs the intake"),
+        (drop("mx1", request_id=""), "request id"),
+        (
+            operators_pb2.QueueWorkRequest(
+                scope=scope("mx1"), request_id="r", drop=agents_pb2.DropCopies()
+            ),
+            "chooses no copies",
+        ),
+        (
+            operators_pb2.QueueWorkRequest(
+                scope=scope("mx1"),
+                request_id="r",
+                drop=agents_pb2.DropCopies(selection=agents_pb2.CopySelection(dead=True)),
+            ),
+            "never drops them all",
+        ),
+        (
+            operators_pb2.QueueWorkRequest(
+                scope=scope("mx1", "mx2"),
+                request_id="r",
+                retry=agents_pb2.RetryCopies(
+                    selection=agents_pb2.CopySelection(mids=[1], dead=True)
+                ),
+            ),
+            "name one machine",
+        ),
+    ],
+)
+async def test_work_that_contradicts_itself_is_refused(
+    api: Api, fleet: dict[str, Machine], request_: operators_pb2.QueueWorkRequest, words: str
+) -> None:
+    async with refused_with(STATUS.INVALID_ARGUMENT, words):
+        await api.queue.DoWork(request_)
+
+
+async def test_machines_of_two_clusters_are_refused_and_unknown_ones_too(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    await api.create_cluster("c2")
+    await api.commit(add_machine("mx9", "Main_Group"), cluster="c2")
+    async with refused_with(STATUS.INVALID_ARGUMENT, "c1, c2", "one cluster at a time"):
+        await api.queue.DoWork(drop("mx1", "mx9"))
+    async with refused_with(STATUS.NOT_FOUND, "mx7"):
+        await api.queue.ListDead(operators_pb2.ListDeadRequest(scope=scope("mx7")))
+
+
+async def test_work_is_refused_while_its_record_can_not_be_written(
+    api: Api, fleet: dict[str, Machine], etcd: ExternalEtcd
+) -> None:
+    fleet["mx1"].queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]):
+        await etcd.stop()
+        async with asyncio.timeout(20):
+            while not (await api.monitoring.GetStatus(operators_pb2.StatusRequest())).warnings:
+                await asyncio.sleep(0.1)
+        assert by_name(await api.queue.CountCopies(drop("mx1")))["mx1"].copies == 1
+        async with refused_with(STATUS.UNAVAILABLE, "etcd is unreachable"):
+            await api.queue.DoWork(drop("mx1"))
+    assert fleet["mx1"].queue.waiting == {1: TYPO}
+
+
+# -- history and plans -----------------------------------------------------------------------------
+
+
+async def test_a_rollback_goes_past_work_and_to_it(api: Api, fleet: dict[str, Machine]) -> None:
+    fleet["mx1"].queue.waiting = {1: TYPO}
+    first = await api.commit(put("cluster", "c1", max_message_size=1_000))
+    async with connected(api, fleet["mx1"]):
+        worked = (await api.queue.DoWork(drop("mx1"))).revision
+    assert worked == first + 1
+    await api.commit(put("cluster", "c1", max_message_size=2_000))
+    await api.commit(restore(worked))
+    await api.commit(put("cluster", "c1", max_message_size=3_000))
+    await api.commit(restore(first))
+    effective = await api.settings.GetEffective(operators_pb2.GetEffectiveRequest(machine="mx1"))
+    assert effective.settings.max_message_size == 1_000
+
+
+async def test_work_and_commits_at_the_same_time_each_have_a_revision_of_their_own(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    fleet["mx1"].queue.waiting = {1: INTAKE}
+    work = agents_pb2.RetryCopies(selection=agents_pb2.CopySelection(waiting=True))
+
+    async def retried(number: int) -> int:
+        request = operators_pb2.QueueWorkRequest(
+            scope=scope("mx1"), retry=work, request_id=f"w{number}"
+        )
+        return (await api.queue.DoWork(request)).revision
+
+    async def committed(number: int) -> int:
+        return await api.commit(put("machine", f"mx{number}", max_message_size=1_000 + number))
+
+    async with connected(api, fleet["mx1"]):
+        revisions = await asyncio.gather(
+            *(retried(number) for number in (1, 2, 3)), *(committed(number) for number in (1, 2, 3))
+        )
+    assert len(set(revisions)) == 6
+    assert (await newest(api)).revision == max(revisions)
+
+
+async def test_a_record_outlives_the_manager_that_wrote_it(
+    api: Api, fleet: dict[str, Machine], etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    fleet["mx1"].queue.waiting = {1: TYPO}
+    async with connected(api, fleet["mx1"]):
+        revision = (await api.queue.DoWork(move("mx1"))).revision
+    async with manager(tmp_path / "other", etcd_endpoints=etcd.options.endpoints) as other:
+        commit = await whole(other, revision)
+    assert (commit.work.kind, commit.work.copies, commit.work.machines[0].machine) == (
+        "move",
+        1,
+        "mx1",
+    )
+
+
+async def test_a_plan_says_how_many_copies_wait_for_an_intake_that_changes_or_goes(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    board = {"name": "b", "action": "custom", "recipients": ["board@corp.example"]}
+    policies = [{**board, "intake_address": "board@intake.example"}]
+    await api.commit(put("cluster", "c1", enabled=True, intake_address=TYPO, policies=policies))
+    backlogs = (
+        ReportedBacklog(TYPO, 12, 1, 1_795_425_302.25),
+        ReportedBacklog("board@intake.example", 3, 0, 1_795_425_302.25),
+        ReportedBacklog("gone@intake.example", 5, 0, None),
+        ReportedBacklog("empty@intake.example", 0, 9, None),
+    )
+    async with connected(api, fleet["mx1"], backlogs):
+        await asyncio.sleep(0.5)
+        renamed = await api.plan(put("cluster", "c1", intake_address=INTAKE))
+        rerouted = await api.plan(put("cluster", "c1", smtp_route=["relay.example:25"]))
+        beside = await api.plan(put("cluster", "c1", max_message_size=5_000))
+    assert [(each.machine, each.intake, each.copies, each.goes) for each in renamed.backlogs] == [
+        ("mx1", TYPO, 12, True)
+    ]
+    assert renamed.backlogs[0].oldest.seconds == 1_795_425_302
+    assert [(each.intake, each.copies, each.goes) for each in rerouted.backlogs] == [
+        ("board@intake.example", 3, False),
+        (TYPO, 12, False),
+    ]
+    assert not beside.backlogs
+    alone = await api.plan(put("cluster", "c1", intake_address=INTAKE))
+    assert alone.fingerprint == renamed.fingerprint, "what waits is no part of the outcome"
