@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 import pytest
 from tdc.manager.intent import queue_machines
+from tdc.node_agent.spool.values import IntakeBacklog
 from tdc.node_agent.sync.enrol import enrol
-from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE
 from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2
 
@@ -51,7 +52,7 @@ async def _enrol(api: Api, name: str, folder: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def connected(
-    api: Api, machine: Machine, backlogs: tuple[ReportedBacklog, ...] = ()
+    api: Api, machine: Machine, backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({})
 ) -> AsyncIterator[AgentSide]:
     address = f"127.0.0.1:{api.ports.main}"
     async with agent(
@@ -447,12 +448,12 @@ async def test_a_plan_says_how_many_copies_wait_for_an_intake_that_changes_or_go
     board = {"name": "b", "action": "custom", "recipients": ["board@corp.example"]}
     policies = [{**board, "intake_address": "board@intake.example"}]
     await api.commit(put("cluster", "c1", enabled=True, intake_address=TYPO, policies=policies))
-    backlogs = (
-        ReportedBacklog(TYPO, 12, 1, 1_795_425_302.25),
-        ReportedBacklog("board@intake.example", 3, 0, 1_795_425_302.25),
-        ReportedBacklog("gone@intake.example", 5, 0, None),
-        ReportedBacklog("empty@intake.example", 0, 9, None),
-    )
+    backlogs = {
+        TYPO: IntakeBacklog(12, 1, 1_795_425_302.25),
+        "board@intake.example": IntakeBacklog(3, 0, 1_795_425_302.25),
+        "gone@intake.example": IntakeBacklog(5, 0, None),
+        "empty@intake.example": IntakeBacklog(0, 9, None),
+    }
     async with connected(api, fleet["mx1"], backlogs):
         await asyncio.sleep(0.5)
         renamed = await api.plan(put("cluster", "c1", intake_address=INTAKE))

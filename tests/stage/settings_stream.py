@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc.aio
 from tdc.manager.identity.authority import Authority
@@ -22,7 +23,7 @@ from tdc.manager.view.presence import Presence
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.facts import gather
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.spool.values import SpoolFacts
+from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
@@ -36,7 +37,6 @@ from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
 from tdc.shared.sync.acceptance import hash_of
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
-from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.sync.values import Intervals
 from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
@@ -216,7 +216,7 @@ async def agent(
     *addresses: str,
     retry_maximum: float = 0.3,
     perform: Perform = no_copies,
-    backlogs: tuple[ReportedBacklog, ...] = (),
+    backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
 ) -> AsyncIterator[AgentSide]:
     log = TdcLog()
     in_force = await InForce.open(folder, log)

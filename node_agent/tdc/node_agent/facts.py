@@ -6,13 +6,14 @@ the manager.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tdc.node_agent.counters import Counters, MissedReason
 from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import SpoolFacts
+from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.sync.apply import InForce
 from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.sync.report import ReportedBacklog
@@ -61,7 +62,7 @@ def gather(
     destinations: Iterable[DestinationFacts],
     counters: Counters,
     certificate_warnings: Sequence[str] = (),
-    backlogs: Iterable[ReportedBacklog] = (),
+    backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
     *,
     full: str | None = None,
 ) -> AgentFacts:
@@ -85,7 +86,10 @@ def gather(
         missed=_missed(counters, lead),
         delivered_at=None if counters.delivered_at is None else counters.delivered_at + lead,
         warnings=(*in_force.warnings, *spool_warnings, *certificate_warnings),
-        backlogs=tuple(backlogs),
+        backlogs=tuple(
+            ReportedBacklog(intake, each.waiting, each.dead, each.oldest)
+            for intake, each in backlogs.items()
+        ),
     )
 
 

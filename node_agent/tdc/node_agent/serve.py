@@ -24,6 +24,7 @@ from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.options import AgentOptions
 from tdc.node_agent.ports_file import announced
+from tdc.node_agent.queue_work import perform
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity
@@ -69,10 +70,14 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
 
         def status() -> agents_pb2.MachineStatus:
             rows, warnings = delivery.destinations(), renewal.warnings()
+            facts, backlogs = spool.facts(), spool.backlogs()
             full = spool_full(spool, counters)
             return status_to_wire(
-                gather(in_force, spool.facts(), rows, counters, warnings, full=full)
+                gather(in_force, facts, rows, counters, warnings, backlogs, full=full)
             )
+
+        async def do_work(order: QueueOrder) -> QueueAnswer:
+            return await perform(order, spool, in_force.current(), log, delivery.kick)
 
         def copies_stop() -> tuple[str | None, bool]:
             return spool.facts().unhealthy, spool_full(spool, counters) is not None
@@ -81,7 +86,7 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
             managers,
             lambda: identity.load(options.identity_folder),
             in_force,
-            Machine(status, _refuse),
+            Machine(status, do_work),
             log,
         )
         health = report_changes(copies_stop, stream.status_due)
@@ -100,10 +105,6 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         collector.calm()
         log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
         yield smtp_filter.port
-
-
-async def _refuse(order: QueueOrder) -> QueueAnswer:
-    return QueueAnswer(order.id, refused="this agent can't work on its queue: upgrade the agent")
 
 
 async def _settings(
