@@ -44,6 +44,7 @@ def run(tmp_path: Path, number: int, step: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize("step", ["read", "built"])
+@pytest.mark.proves("F22")
 async def test_a_copy_that_kills_the_agent_three_times_is_set_aside(
     tmp_path: Path, step: str
 ) -> None:

@@ -95,6 +95,7 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
         (_injected, "sent plain text after its reply to STARTTLS"),
     ],
 )
+@pytest.mark.proves("P9", "F43", "B65")
 async def test_no_byte_of_a_message_leaves_without_verified_tls(
     tmp_path: Path, fault: Callable[[Authority], Faults], check: str
 ) -> None:
@@ -205,6 +206,7 @@ async def test_a_drop_amid_the_content_is_tried_again(tmp_path: Path) -> None:
         assert stage.counters.maybe_duplicate <= 1  # the kernel may have taken all of it
 
 
+@pytest.mark.proves("F37")
 async def test_a_refusal_of_the_address_holds_everything_and_loses_nothing(tmp_path: Path) -> None:
     """One alarm, one probe for each interval, and all is delivered once the intake is fixed."""
     faults = Faults(replies={"rcpt": "550 5.1.1 No such user"})
@@ -357,6 +359,7 @@ async def test_content_arrives_exactly_whatever_the_intake_offers(
             assert message.via == ("DATA" if "CHUNKING" in without else "BDAT")
 
 
+@pytest.mark.proves("P8")
 async def test_a_reply_too_many_is_never_a_success(tmp_path: Path) -> None:
     """An extra 250 shifts all later replies: the message is tried again, not counted."""
     faults = Faults(garbage={"mail": "250 2.1.0 Ok\r\n250 2.1.0 Ok\r\n"})

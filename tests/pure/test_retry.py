@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.deliver.retry import RetrySettings, next_attempt, wait_after
@@ -31,6 +32,7 @@ def test_waits_never_shrink_by_more_than_their_spread(
     assert later >= now * 0.6
 
 
+@pytest.mark.proves("P5")
 def test_waits_double_until_the_maximum() -> None:
     settings = RetrySettings(60, 3_600, 86_400)
     middle = [wait_after(count, settings, 0.5) for count in range(2, 9)]
@@ -57,6 +59,7 @@ def test_a_copy_is_tried_until_its_lifetime_is_over_and_not_after(
 
 
 @given(SETTINGS, JITTER)
+@pytest.mark.proves("P5")
 def test_attempts_of_one_copy_end(settings: RetrySettings, jitter: float) -> None:
     """Never more attempts than the shortest wait allows, and the last at the very end."""
     now, attempts, last = 0.0, 0, 0.0

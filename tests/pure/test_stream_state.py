@@ -161,6 +161,7 @@ def test_a_wanted_that_can_not_be_read_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("revision", [0, -1, -(2**63)])
+@pytest.mark.proves("B88")
 def test_a_revision_that_no_commit_has_is_refused(revision: int) -> None:
     wanted = Wanted(revision, BY_LETTER["a"], STORE, settings_of("a"))
     assert objection(wanted, NOTHING_RUNS)

@@ -337,6 +337,7 @@ async def test_facts_and_destinations(spool: Spool, clock: FakeClock) -> None:
     assert spool.facts().oldest == start + 10
 
 
+@pytest.mark.proves("F16")
 async def test_two_agents_cannot_open_one_spool(spool: Spool, folder: Path) -> None:
     with pytest.raises(SpoolLocked, match=f"pid {os.getpid()}"):
         await Spool.open(folder)

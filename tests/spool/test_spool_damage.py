@@ -70,6 +70,7 @@ def change(folder: Path, statement: str, *values: object) -> None:
         "UPDATE copies SET state = 'qveued' WHERE mid = ?",
     ],
 )
+@pytest.mark.proves("P2", "F13")
 async def test_a_damaged_row_is_set_aside_and_the_others_flow(
     folder: Path, statement: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,6 +209,7 @@ async def test_damage_met_while_running_is_left_behind_without_a_restart(folder:
 
 
 @pytest.mark.parametrize("raw", [b"no database at all" * 1_000, b"\0" * 16_384])
+@pytest.mark.proves("P2", "F13")
 async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
     folder: Path, raw: bytes
 ) -> None:
@@ -333,6 +335,7 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
 
 
 @pytest.mark.usefixtures("disk_limit")
+@pytest.mark.proves("F10")
 async def test_marks_that_were_kept_are_written_at_the_end_at_the_latest(folder: Path) -> None:
     spool = await Spool.open(folder)
     first = await put(spool, b"x" * 10_000)

@@ -67,6 +67,7 @@ def something_else(kind: str) -> tuple[Callable[[Path], None], Callable[[Path], 
 
 
 @pytest.mark.parametrize("kind", ["folder", "symlink", "fifo"])
+@pytest.mark.proves("F14")
 async def test_something_else_in_the_place_of_the_file(folder: Path, kind: str) -> None:
     folder.mkdir()
     make, remove = something_else(kind)

@@ -63,6 +63,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
 
+@pytest.mark.proves("P18")
 async def test_of_two_machines_with_one_token_exactly_one_wins(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -119,6 +120,7 @@ async def test_an_impostor_that_shows_our_ca_without_its_key_gets_no_token(
     assert manager.joins.used == {}
 
 
+@pytest.mark.proves("S5")
 def test_only_the_hash_of_a_token_is_stored(manager: ManagerSide) -> None:
     token = manager.joins.make(manager.authority)
     assert token.hash == token_hash(token.text)
