@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: help setup demo check test bench bench-push bench-compare format protos reference lock clean
+.PHONY: help setup demo check test bench bench-push bench-compare mutants format protos reference lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -33,6 +33,10 @@ bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout o
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.compare $(BASE)
 
+mutants:  ## plant faults in copies of the source, and count those that the suite notices
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.mutants
+
 format:  ## format the code, and fix what the linter can
 	@scripts/setup python
 	@.venv/bin/ruff format -q . && .venv/bin/ruff check -q --fix .
@@ -41,9 +45,10 @@ protos:  ## generate shared/tdc/v1 from proto/
 	@scripts/setup python
 	@scripts/protos
 
-reference:  ## write docs/settings.md from the settings table
+reference:  ## write docs/settings.md and docs/requirements.md from their tables
 	@scripts/setup python
 	@.venv/bin/python scripts/reference
+	@.venv/bin/python -m tests.tree.requirements
 
 lock:  ## pin the newest version of every dependency, with hashes
 	@scripts/lock

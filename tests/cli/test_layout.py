@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -66,6 +67,7 @@ def test_a_line_folds_and_is_whole(text: str, width: int) -> None:
 
 
 @given(text=st.text())
+@pytest.mark.proves("S10")
 def test_clean_leaves_nothing_that_a_terminal_acts_on(text: str) -> None:
     """No control, no direction override, no line separator; printable text is as it was."""
     cleaned = printable(text)

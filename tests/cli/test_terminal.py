@@ -28,6 +28,7 @@ def environment(manager: ScriptedManager) -> dict[str, str]:
     return {**kept, "TDC_CONFIG": str(manager.config), "TERM": "xterm", "LANG": "C.UTF-8"}
 
 
+@pytest.mark.proves("B106", "S10")
 def test_an_escape_sequence_from_the_manager_reaches_no_table(
     tdc: Tdc, manager: ScriptedManager
 ) -> None:
@@ -42,6 +43,7 @@ def test_an_escape_sequence_from_the_manager_reaches_no_table(
     assert rows[0]["comment"] == "\x1b]0;owned\x07\u202etxt"
 
 
+@pytest.mark.proves("B106")
 def test_a_reader_that_goes_away_ends_tdc_quietly(
     manager: ScriptedManager, environment: dict[str, str]
 ) -> None:
@@ -167,6 +169,7 @@ def test_ctrl_c_after_the_commit_says_that_it_was_made(
     ("slow", "said"),
     [("MakePlan", "Nothing was committed"), ("MakeCommit", "may or may not have been made")],
 )
+@pytest.mark.proves("B106")
 def test_ctrl_c_says_whether_the_commit_may_have_been_made(
     manager: ScriptedManager, environment: dict[str, str], slow: str, said: str
 ) -> None:
@@ -264,6 +267,7 @@ def test_a_long_wait_is_named_on_a_terminal_and_wiped(
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+@pytest.mark.proves("B106")
 def test_a_locale_without_the_letters_still_gets_its_answer(
     manager: ScriptedManager, environment: dict[str, str], locale: dict[str, str]
 ) -> None:

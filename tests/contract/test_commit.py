@@ -114,6 +114,7 @@ async def test_a_request_id_commits_once(etcd: EtcdClient) -> None:
     assert await History(etcd).find_request("west", "never") is None
 
 
+@pytest.mark.proves("F50")
 async def test_a_lost_answer_is_settled_as_committed(
     proxy: EtcdProxy, lossy: EtcdClient, small_etcd: EtcdClient
 ) -> None:

@@ -36,6 +36,7 @@ async def test_a_token_enrols_its_machine(etcd: EtcdClient) -> None:
     assert (enrolment.id, enrolment.at) == ("id-1", NOW)
 
 
+@pytest.mark.proves("P18", "S5")
 async def test_a_token_is_used_once(etcd: EtcdClient) -> None:
     joins = JoinStore(etcd)
     await joins.add("hash", TOKEN)
@@ -50,6 +51,7 @@ async def test_a_token_is_used_once(etcd: EtcdClient) -> None:
     assert enrolment.id == "id-1"
 
 
+@pytest.mark.proves("P18", "S5")
 async def test_of_racing_calls_exactly_one_wins(etcd: EtcdClient) -> None:
     joins = JoinStore(etcd)
     await joins.add("hash", TOKEN)

@@ -123,7 +123,7 @@ async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when:
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
 @pytest.mark.parametrize("when", [3, 9, 14, 31])
-@pytest.mark.proves("F1", "F35")
+@pytest.mark.proves("P1", "F1", "F35")
 async def test_a_kill_at_any_write_or_sync_loses_nothing(
     folder: Path, call: str, when: int
 ) -> None:
@@ -140,7 +140,7 @@ async def test_a_kill_at_any_write_or_sync_loses_nothing(
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.proves("F2")
+@pytest.mark.proves("P1", "F2", "F11")
 def test_nothing_is_acknowledged_before_it_and_its_names_are_synced(folder: Path) -> None:
     """kill -9 keeps what the kernel has; only the order of calls shows what power loss keeps."""
     log = folder.parent / "strace.log"

@@ -96,7 +96,7 @@ def _pair(files: tuple[Path, Path]) -> tuple[str, str]:
         (_injected, "sent plain text after its reply to STARTTLS"),
     ],
 )
-@pytest.mark.proves("P9", "F43")
+@pytest.mark.proves("P9", "F43", "B65")
 async def test_no_byte_of_a_message_leaves_without_verified_tls(
     tmp_path: Path, fault: Callable[[Authority], Faults], check: str
 ) -> None:

@@ -90,6 +90,7 @@ def handshake(
         (["2001:db8::2"], LITERAL_6, {}, False),
     ],
 )
+@pytest.mark.proves("S18")
 def test_which_name_is_right(
     authority: Authority,
     names: list[str],
@@ -140,6 +141,7 @@ def test_chain_trouble_says_what_to_check(authority: Authority, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "", "SSLv3"])
+@pytest.mark.proves("S18")
 def test_no_context_below_tls_1_2_can_be_made(version: str) -> None:
     with pytest.raises(ValueError, match=r"not one of 1\.2, 1\.3"):
         intake_context(version, None, chain=True)

@@ -144,6 +144,7 @@ async def test_an_etcd_that_takes_small_requests_only_refuses_for_certain(
         assert caught.value.reason is Reason.TOO_LARGE
 
 
+@pytest.mark.proves("F46")
 async def test_a_full_store_says_what_to_do_and_is_repaired_that_way(tmp_path: Path) -> None:
     """NOSPACE: writes are refused with the way out, reads go on, and the way out works."""
     async with full_etcd(tmp_path / "etcd") as client:

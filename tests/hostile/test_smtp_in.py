@@ -79,6 +79,27 @@ DIALOGUES: dict[str, tuple[bytes, str, int]] = {
 
 
 @pytest.mark.parametrize("name", DIALOGUES)
+@pytest.mark.proves(
+    "B16",
+    "B19",
+    "B20",
+    "B21",
+    "B22",
+    "B23",
+    "B25",
+    "B26",
+    "B27",
+    "B29",
+    "B30",
+    "B33",
+    "B34",
+    "B37",
+    "B39",
+    "B40",
+    "B41",
+    "B42",
+    "B44",
+)
 async def test_an_odd_dialogue_gets_its_replies_in_order(tmp_path: Path, name: str) -> None:
     given, codes, messages = DIALOGUES[name]
     async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
@@ -105,6 +126,7 @@ async def _codes(reader: asyncio.StreamReader, count: int) -> list[str]:
     return found
 
 
+@pytest.mark.proves("B38")
 async def test_a_connection_cut_anywhere_leaves_nothing_behind(tmp_path: Path) -> None:
     session = HELLO + MAIL + SENT
     async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
@@ -158,6 +180,30 @@ LACKING: tuple[tuple[str, ...], ...] = (
 
 
 @pytest.mark.system
+@pytest.mark.proves(
+    "B1",
+    "B2",
+    "B3",
+    "B4",
+    "B5",
+    "B6",
+    "B7",
+    "B8",
+    "B9",
+    "B11",
+    "B13",
+    "B15",
+    "B16",
+    "B17",
+    "B44",
+    "B45",
+    "B47",
+    "B48",
+    "B49",
+    "B51",
+    "B52",
+    "B54",
+)
 async def test_every_content_arrives_exactly_at_next_hop_and_intake(copying: RunningFleet) -> None:
     """Whatever the intake offers, a report holds the original byte for byte."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")

@@ -90,6 +90,7 @@ TROUBLE = [
 
 @pytest.mark.proves("B57", "B58", "B59", "B60", "B61", "B62", "B63", "B64", "P8")
 @pytest.mark.parametrize("case", TROUBLE, ids=lambda case: case.name)
+@pytest.mark.proves("P8", "F30", "B57", "B59", "B60", "B61", "B62", "B63", "B64")
 async def test_an_intake_in_trouble_gets_nothing_in_the_clear_and_the_copy_is_kept(
     tmp_path: Path, case: Case
 ) -> None:
@@ -254,6 +255,7 @@ ROUTES: list[tuple[str, Zone, str]] = [
 
 
 @pytest.mark.parametrize(("zone", "log"), [r[1:] for r in ROUTES], ids=[r[0] for r in ROUTES])
+@pytest.mark.proves("B69", "B72", "B74", "B79")
 async def test_a_hostile_zone_leads_nowhere(zone: Zone, log: str) -> None:
     async with DnsServer(zone) as dns:
         with pytest.raises(NoRoute) as raised:
@@ -263,6 +265,7 @@ async def test_a_hostile_zone_leads_nowhere(zone: Zone, log: str) -> None:
     assert log in str(raised.value)
 
 
+@pytest.mark.proves("F41", "B71")
 async def test_a_long_list_of_mx_costs_a_few_questions() -> None:
     hosts: Zone = {f"m{number}.e": {"A": [f"9.9.9.{number % 250}"]} for number in range(500)}
     zone: Zone = {"i.example": {"MX": list(enumerate(hosts))}, **hosts}

@@ -16,5 +16,6 @@ def test_there_are_scripts() -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.proves("F26", "F38", "B24", "B28", "B43", "B50")
 async def test_dialogue(script: Path, tmp_path: Path) -> None:
     await play(script, tmp_path)

@@ -25,6 +25,7 @@ PIECES = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"a", b"\0", b"\
 
 
 @pytest.mark.parametrize("odd", NOT_THE_END)
+@pytest.mark.proves("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
 def test_only_crlf_dot_crlf_ends_a_message(odd: bytes) -> None:
     inbound = Inbound()
     for byte in b"a" + odd + b"b\r\n":
@@ -90,6 +91,7 @@ def test_a_body_of_exactly_the_limit_is_taken() -> None:
         inbound.body(100)
 
 
+@pytest.mark.proves("B21")
 def test_an_endless_command_line_takes_no_memory_and_costs_one_refusal() -> None:
     inbound = Inbound()
     for _ in range(100):

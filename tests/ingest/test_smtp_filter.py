@@ -136,6 +136,7 @@ async def test_odd_messages_leave_as_they_came_and_so_do_their_copies(tmp_path: 
         assert bench.counters.originals_passed == bench.counters.copies_taken == len(messages)
 
 
+@pytest.mark.proves("B10")
 async def test_a_session_fed_byte_by_byte_is_the_same(tmp_path: Path) -> None:
     body = b"Subject: x\r\n\r\n..dot\r\n.\n.\r.\nend\r\n.\r\n"
     session = (
@@ -184,6 +185,7 @@ async def test_a_stranger_is_refused_at_connect(tmp_path: Path) -> None:
         assert (await mta.reader.read()).startswith(b"554 5.7.1 ")
 
 
+@pytest.mark.proves("F28")
 async def test_connections_over_the_limit_get_421_and_leave_no_trace(tmp_path: Path) -> None:
     async with filter_and_sink(tmp_path, max_connections=5) as (bench, _):
         served = [await connected(bench.filter.port) for _ in range(5)]

@@ -63,6 +63,7 @@ async def _two_machines(api: Api) -> None:
     )
 
 
+@pytest.mark.proves("F45")
 async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     api: Api, etcd: ExternalEtcd
 ) -> None:
@@ -147,6 +148,7 @@ async def test_two_managers_commit_at_a_time_and_both_commits_are_made(
     assert [each.revision for each in history.commits] == list(range(12, 0, -1))
 
 
+@pytest.mark.proves("F51")
 async def test_a_damaged_shard_is_refused_alone_and_its_machine_keeps_its_last_settings(
     api: Api, etcd: ExternalEtcd, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -121,6 +121,7 @@ async def test_health_and_reflection_answer_an_operator(api: Api) -> None:
     assert {"tdc.v1.Fleet", "tdc.v1.Agents", "grpc.health.v1.Health"} <= names
 
 
+@pytest.mark.proves("B86")
 async def test_a_path_in_another_spelling_reaches_no_handler(api: Api) -> None:
     """The check is around the handler: there is no path that leads past it."""
     for path in ("tdc.v1.Fleet/ListClusters", "//tdc.v1.Fleet/ListClusters",
@@ -197,6 +198,7 @@ async def test_a_new_service_that_nobody_gave_a_row_does_not_start() -> None:
         Guard().guarded("test.New", {"Do": handler})
 
 
+@pytest.mark.proves("B84")
 async def test_a_request_above_its_limit_is_refused(api: Api, tmp_path: Path) -> None:
     request = operators_pb2.CreateClusterRequest(name="c1", comment="x" * (5 * 1024**2))
     async with refused(STATUS.RESOURCE_EXHAUSTED):

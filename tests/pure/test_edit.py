@@ -189,6 +189,7 @@ def test_a_plain_name_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: repr(name)[:20])
+@pytest.mark.proves("B89")
 def test_a_name_that_would_be_misread_somewhere_is_refused_in_a_short_sentence(name: str) -> None:
     with pytest.raises(FleetError) as caught:
         new_cluster(name)

@@ -37,6 +37,7 @@ from tdc.node_agent.journal.headers import (
         (b" continuation first\r\nSubject: s\r\n\r\n", "s", 35),
     ],
 )
+@pytest.mark.proves("B52", "B54")
 def test_header_of_odd_messages(content: bytes, subject: str, end: int) -> None:
     facts = read_headers(content)
     assert facts.subject == subject

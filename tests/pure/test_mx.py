@@ -41,6 +41,7 @@ def test_hosts_come_by_preference_each_once_and_only_names(
     assert [best[host] for host in hosts] == sorted(best.values())
 
 
+@pytest.mark.proves("B76")
 def test_equal_preferences_are_shuffled() -> None:
     answer = found((10, "a.example"), (10, "b.example"))
     first = hosts_by_mx("x.example", answer, iter([0.1, 0.9]).__next__)
@@ -58,6 +59,7 @@ def test_a_failed_lookup_is_never_a_reason_to_use_the_domain(status: DnsStatus) 
         hosts_by_mx("x.example", MxAnswer(status), lambda: 0.0)
 
 
+@pytest.mark.proves("B69", "B70")
 def test_a_null_mx_says_no_and_means_nothing_among_others() -> None:
     with pytest.raises(NoRoute, match="null MX"):
         hosts_by_mx("x.example", found((0, "")), lambda: 0.0)

@@ -14,14 +14,14 @@ from tdc.manager.levels.changes import (
     UnsetValues,
 )
 from tdc.manager.levels.edit import apply_edits
-from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.impact import Problem, impact_of
 from tdc.manager.levels.plan import make_plan, undo_values
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.rpc import wire
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.validate import faults_of
-from tdc.shared.settings.values import Origin, Policy, PolicyAction, Value
+from tdc.shared.settings.values import Level, Origin, Policy, PolicyAction, Value
 from tdc.shared.wire.settings import settings_from_wire, value_to_wire
 from tdc.v1 import settings_pb2
 
@@ -131,6 +131,22 @@ def test_a_commit_in_between_that_alters_an_affected_machine_alters_the_fingerpr
         AddMachine("mx6", "g1"),  # would stop copying too
     ):
         assert make_plan(after(cluster, between), edits).fingerprint != planned
+
+
+def test_the_fingerprint_tells_values_and_clusters_apart_where_no_machine_is_touched() -> None:
+    """A cluster without machines: the level changes alone are what the operator saw."""
+
+    def fingerprint(name: str, initial: int) -> str:
+        edits = [put(LevelKey(Level.CLUSTER, name), retry__initial=initial)]
+        return make_plan(new_cluster(name), edits).fingerprint
+
+    assert fingerprint("corp", 90) == fingerprint("corp", 90)
+    assert fingerprint("corp", 90) != fingerprint("corp", 91)
+    edits = [AddGroup("branch")]
+    assert (
+        make_plan(new_cluster("corp"), edits).fingerprint
+        != make_plan(new_cluster("other"), edits).fingerprint
+    )
 
 
 # -- refused -----------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def test_waits_never_shrink_by_more_than_their_spread(
     assert later >= now * 0.6
 
 
+@pytest.mark.proves("P5")
 def test_waits_double_until_the_maximum() -> None:
     settings = RetrySettings(60, 3_600, 86_400)
     middle = [wait_after(count, settings, 0.5) for count in range(2, 9)]
@@ -53,6 +54,7 @@ def test_one_attempt_is_made_at_the_very_end_of_a_lifetime(
 
 
 @given(SETTINGS, JITTER)
+@pytest.mark.proves("P5")
 def test_the_attempts_within_a_lifetime_are_bounded(settings: RetrySettings, jitter: float) -> None:
     """Never more of them than the shortest wait allows, and one is at its end."""
     age, attempts = 0.0, 0

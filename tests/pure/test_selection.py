@@ -240,6 +240,7 @@ def test_no_incoming_domains_means_all_recipients() -> None:
 
 
 @pytest.mark.parametrize("recipient", [INTAKE, "JOURNAL@intake.example", OTHER])
+@pytest.mark.proves("B50")
 def test_mail_to_an_intake_is_never_copied_not_even_to_another_intake(recipient: str) -> None:
     conf = settings(policies=(Policy("p", PolicyAction.CUSTOM, (), ("corp.example",), OTHER),))
     assert taken(to(recipient), conf).reason is NotDue.TO_INTAKE

@@ -183,6 +183,7 @@ def _short(value: object) -> str:
 
 
 @pytest.mark.parametrize(("name", "value", "says"), REFUSED, ids=_short)
+@pytest.mark.proves("B95", "B97")
 def test_a_bad_value_is_refused_with_what_would_be_right(
     name: str, value: object, says: str
 ) -> None:

@@ -108,6 +108,7 @@ REFUSED: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "text", "says"), REFUSED, ids=lambda text: ascii(text)[:30])
+@pytest.mark.proves("B95")
 def test_what_could_be_meant_otherwise_is_refused(name: str, text: str, says: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_text(name, text)

@@ -161,6 +161,7 @@ def test_a_wanted_that_can_not_be_read_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("revision", [0, -1, -(2**63)])
+@pytest.mark.proves("B88")
 def test_a_revision_that_no_commit_has_is_refused(revision: int) -> None:
     wanted = Wanted(revision, BY_LETTER["a"], STORE, settings_of("a"))
     assert objection(wanted, NOTHING_RUNS)
@@ -249,6 +250,23 @@ def test_a_status_without_its_last_attempt_does_not_undo_a_refusal() -> None:
     assert state.refused
 
 
+def test_of_what_comes_while_an_agent_applies_the_newest_is_applied_next() -> None:
+    """A manager that does not wait for the outcome must not make a backlog."""
+    first, second, third = (
+        Wanted(number, hash_of(settings_of(letter)), STORE, settings_of(letter))
+        for number, letter in enumerate("abc", start=1)
+    )
+    state, _ = agent_step(agent_opened(NOTHING_RUNS, 0), stream.StreamOpened(), 0)
+    state, _ = agent_step(state, stream.WelcomeSaid(INTERVALS), 0)
+    for wanted in (first, second, third):
+        state, _ = agent_step(state, stream.WantedSaid(wanted), 0)
+    running = Running(first.revision, first.hash, first.store_id)
+    applied = Attempt(first.revision, first.hash, True, "", 0)
+    _, effects = agent_step(state, stream.Settled(applied, running, again=False), 0)
+    assert stream.Apply(third) in effects
+    assert stream.Apply(second) not in effects
+
+
 # --- identity and join token as text ------------------------------------------------------
 
 parts = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
@@ -262,6 +280,9 @@ def test_an_identity_is_read_back_as_it_was_written(peer: Peer) -> None:
 
 
 @given(st.text(max_size=60).map(lambda text: "tdc://" + text))
+@example("tdc://operator/%61nna")  # "a" needs no escape
+@example("tdc://operator/a%2fb")  # the writer's escapes are in capitals
+@example("tdc://machine/corp/mx 1/e1")
 def test_an_identity_has_one_spelling(uri: str) -> None:
     try:
         peer = parse_identity(uri)

@@ -97,6 +97,7 @@ def test_no_starttls_reads_as_documented() -> None:
     assert fault(Stage.STARTTLS, SessionFault.NO_STARTTLS).check == f"{WHERE} offered no STARTTLS"
 
 
+@pytest.mark.proves("F36")
 def test_greylisting_is_given_its_time_and_capacity_fewer_connections() -> None:
     assert reply(Stage.RCPT, "451 4.7.1 try later").at_least == GREYLIST_WAIT
     assert reply(Stage.RCPT, "450 Greylisted, sorry").at_least == GREYLIST_WAIT

@@ -71,7 +71,7 @@ def change(folder: Path, statement: str, *values: object) -> None:
         "UPDATE copies SET state = 'qveued' WHERE mid = ?",
     ],
 )
-@pytest.mark.proves("F13")
+@pytest.mark.proves("P2", "F13")
 async def test_a_damaged_row_is_set_aside_and_the_others_flow(
     folder: Path, statement: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,7 +212,7 @@ async def test_damage_met_while_running_is_left_behind_without_a_restart(folder:
 
 
 @pytest.mark.parametrize("raw", [b"no database at all" * 1_000, b"\0" * 16_384])
-@pytest.mark.proves("F13")
+@pytest.mark.proves("P2", "F13")
 async def test_a_file_that_cannot_be_read_is_kept_and_a_new_one_begun(
     folder: Path, raw: bytes
 ) -> None:

@@ -67,6 +67,7 @@ def test_content_is_on_disk_before_the_name_and_the_name_before_it_returns(tmp_p
         "rename:error=ENOSPC:when=1",
     ],
 )
+@pytest.mark.proves("F11")
 def test_a_disk_that_fails_is_told_and_leaves_a_whole_file(tmp_path: Path, fault: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -99,6 +100,7 @@ def test_what_can_not_be_written_or_read_is_said_in_our_words(tmp_path: Path) ->
 
 
 @given(st.binary(max_size=200), st.data())
+@pytest.mark.proves("F56")
 def test_any_single_damage_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, data: st.DataObject
 ) -> None:

@@ -132,6 +132,7 @@ async def test_an_impostor_that_shows_our_ca_without_its_key_gets_no_token(
     assert manager.joins.used == {}
 
 
+@pytest.mark.proves("S5")
 def test_only_the_hash_of_a_token_is_stored(manager: ManagerSide) -> None:
     token = manager.joins.make(manager.authority)
     assert token.hash == token_hash(token.text)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tdc.node_agent.sync import last_good
 from tdc.shared.sync.values import Running
 
 
+@pytest.mark.proves("F56")
 def test_two_good_files_are_kept_and_the_older_is_taken_if_both_fail_nothing_copies(
     tmp_path: Path,
 ) -> None:

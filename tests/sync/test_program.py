@@ -179,6 +179,7 @@ async def test_a_port_that_is_taken_ends_the_agent_in_words(tmp_path: Path) -> N
     assert "Traceback" not in said
 
 
+@pytest.mark.proves("F16")
 async def test_two_agents_do_not_share_a_spool(tmp_path: Path) -> None:
     path = config(tmp_path)
     async with program(path):

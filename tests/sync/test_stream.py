@@ -42,6 +42,7 @@ async def test_settings_reach_the_machine_and_its_status_the_manager(
     assert len(manager.sessions) == 0
 
 
+@pytest.mark.proves("P15")
 async def test_a_rejection_reaches_the_operator_with_its_reason_and_is_not_repeated(
     manager: ManagerSide, machine: Path
 ) -> None:
@@ -100,6 +101,7 @@ async def test_a_lower_revision_of_the_same_store_is_refused(
 
 
 @pytest.mark.parametrize("torn", ["empty", "hash", "unknown field", "one missing"])
+@pytest.mark.proves("P15")
 async def test_what_is_not_whole_never_runs(manager: ManagerSide, machine: Path, torn: str) -> None:
     manager.view.commit(1, max_message_size=1_000_000)
     async with agent(machine, manager.address) as mx1:

@@ -43,6 +43,7 @@ def _message(number: int) -> Message:
     )
 
 
+@pytest.mark.proves("P3", "F25")
 async def test_thirty_kills_lose_no_original_and_no_copy(copying: RunningFleet) -> None:
     """Repeats are allowed only where a kill fell between the final dot and its reply."""
     gateway = await copying.add_gateway("mx1", group="Main_Group", listen=free_port())

@@ -37,6 +37,7 @@ def _etcd_of(stage: RunningFleet) -> int:
     raise AssertionError("the manager has no etcd")
 
 
+@pytest.mark.proves("P14")
 async def test_mail_and_copies_go_on_without_manager_and_etcd(copying: RunningFleet) -> None:
     """Both are killed; copies go on, also after a restart of the agent; all back: in sync."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")

@@ -1,0 +1,1 @@
+"""Planted faults, each of which the suite must notice: `make mutants`."""

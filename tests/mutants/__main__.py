@@ -1,0 +1,137 @@
+"""Plant each fault in a copy of the source, run the tests that should notice it, and count.
+
+    python -m tests.mutants              all of them, two at a time
+    python -m tests.mutants WORD ...     those whose file or name has one of these words
+
+A mutant is *killed* if its tests fail, *survives* if they pass; anything else (its text is no
+longer in the file, its tests can't be collected) is an error, for then nothing was tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from queue import SimpleQueue
+
+from tests.mutants.planted import MUTANTS
+from tests.mutants.values import Mutant
+from tests.tree.source import ROOT
+
+AT_ONCE = 2
+LONGEST = 60
+"""Seconds for one mutant's tests: a fault that makes them hang is noticed too."""
+
+COPIED = ("manager", "node_agent", "shared", "tests", "deploy", "docs", "proto", "scripts")
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "SURVIVED"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One mutant's fate, its seconds, and what the tests printed."""
+
+    mutant: Mutant
+    fate: Fate
+    seconds: float
+    output: str
+
+
+def main(words: Sequence[str]) -> int:
+    """Try the mutants; 1 if one of them survived or could not be tried."""
+    chosen = [each for each in MUTANTS if not words or any(word in str(each) for word in words)]
+    with _copies() as copies, ThreadPoolExecutor(AT_ONCE) as pool:
+        results = []
+        for result in pool.map(lambda mutant: _try_in_one_of(copies, mutant), chosen):
+            print(f"{result.fate:9} {result.seconds:5.1f} s  {result.mutant}", flush=True)
+            if result.fate is Fate.ERROR:
+                print(result.output[-2_000:])
+            results.append(result)
+    killed = sum(each.fate is Fate.KILLED for each in results)
+    print(f"mutants: {len(results)} planted, {killed} killed")
+    return 0 if killed == len(results) else 1
+
+
+@contextmanager
+def _copies() -> Iterator[SimpleQueue[Path]]:
+    """Copies of the tree, one for each mutant at a time."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    with tempfile.TemporaryDirectory(prefix="tdc-mutants-") as folder:
+        for number in range(AT_ONCE):
+            copy = Path(folder) / str(number)
+            for name in COPIED:
+                shutil.copytree(
+                    ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__")
+                )
+            for name in ("pyproject.toml", "README.md", "Makefile"):
+                shutil.copy(ROOT / name, copy)
+            (copy / ".venv").symlink_to(ROOT / ".venv")
+            free.put(copy)
+        yield free
+
+
+def _try_in_one_of(copies: SimpleQueue[Path], mutant: Mutant) -> Result:
+    copy = copies.get()
+    try:
+        return _try(copy, mutant)
+    finally:
+        copies.put(copy)
+
+
+def _try(copy: Path, mutant: Mutant) -> Result:
+    path, start = copy / mutant.file, time.monotonic()
+    sound = path.read_text()
+    if sound.count(mutant.sound) != 1:
+        found = sound.count(mutant.sound)
+        return Result(mutant, Fate.ERROR, 0.0, f"its text is {found} times in {mutant.file}")
+    path.write_text(sound.replace(mutant.sound, mutant.planted))
+    try:
+        code, output = _run(copy, mutant.tests)
+    finally:
+        path.write_text(sound)
+    fate = {0: Fate.SURVIVED, 1: Fate.KILLED}.get(code, Fate.ERROR)
+    return Result(mutant, fate, time.monotonic() - start, output)
+
+
+def _run(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
+    """Run tests against a copy; the exit code is pytest's, 1 if they hang."""
+    trees = ":".join(str(copy / name) for name in ("shared", "manager", "node_agent"))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "--tb=line",
+        "-p",
+        "no:cacheprovider",
+        *tests,
+    ]
+    environment = os.environ | {"PYTHONPATH": trees, "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True,
+            timeout=LONGEST, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return 1, f"not over after {LONGEST} s"
+    return done.returncode, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,172 @@
+"""Faults in what settings mean: levels, the disable rule, plans, values and their rules."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+LEVELS = "manager/tdc/manager/levels"
+SETTINGS = "shared/tdc/shared/settings"
+PURE = "tests/pure"
+
+MUTANTS = (
+    *planted_in(
+        f"{LEVELS}/disable_rule.py",
+        (f"{PURE}/test_disable_rule.py",),
+        (
+            "the rule acts at any level",
+            "if edit.key.level is not Level.MACHINE:",
+            "if edit.key.level is Level.CLUSTER:",
+        ),
+        (
+            "the rule acts at any value",
+            "is not False or enabled_before",
+            "is None or enabled_before",
+        ),
+        ("the rule acts again", " or enabled_before is False:", ":"),
+        (
+            "the cluster is left out",
+            "        SetValues(LevelKey(Level.CLUSTER, cluster), _DISABLED),\n",
+            "",
+        ),
+        (
+            "the group is left out",
+            "        SetValues(LevelKey(Level.GROUP, group), _DISABLED),\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/edit.py",
+        (f"{PURE}/test_edit.py", f"{PURE}/test_disable_rule.py"),
+        (
+            "no new revision",
+            "revision = self.before.revision + 1",
+            "revision = self.before.revision",
+        ),
+        ("a restore makes levels that are gone", "if not self._exists(key):", "if False:"),
+        (
+            "a name may differ only in case",
+            'there = self.names.setdefault((level, name.lower()), "")',
+            'there = self.names.setdefault((level, name), "")',
+        ),
+        (
+            "a value that stays is blamed on the commit",
+            "old.set_by[name] if same_value(old.settings.get(name), value) else revision",
+            "revision",
+        ),
+        (
+            "what the rule wrote is blamed on the operator",
+            "self._set(further, by_rule=True)",
+            "self._set(further, by_rule=False)",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/resolve.py",
+        (f"{PURE}/test_resolve.py",),
+        ("false counts as absent", "if value is not None:  # a", "if value:  # a"),
+        (
+            "the cluster wins over the group",
+            "        LevelKey(Level.GROUP, group),\n"
+            "        LevelKey(Level.CLUSTER, cluster.name),\n",
+            "        LevelKey(Level.CLUSTER, cluster.name),\n"
+            "        LevelKey(Level.GROUP, group),\n",
+        ),
+        ("two levels win", "wins=present and not won", "wins=present"),
+    ),
+    *planted_in(
+        f"{LEVELS}/plan.py",
+        (f"{PURE}/test_plan.py",),
+        (
+            "the fingerprint leaves machines out",
+            "            for change in machines\n        ],",
+            "            for change in machines[:0]\n        ],",
+        ),
+        (
+            "the fingerprint leaves values out",
+            "change.setting, *_shown(change)]",
+            "change.setting]",
+        ),
+        ("the fingerprint leaves the cluster out", "        [cluster],\n", "        [],\n"),
+        (
+            "a rollback goes oldest first",
+            "for changes in newest_first:",
+            "for changes in reversed(list(newest_first)):",
+        ),
+        (
+            "a rollback makes levels that are gone",
+            "            if change.key not in there:\n                continue\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{SETTINGS}/check.py",
+        (f"{PURE}/test_settings_check.py", f"{PURE}/test_settings_text.py"),
+        ("true counts as a number", "if isinstance(value, bool) or not", "if not"),
+        ("limits are open above", "row.low <= value <= row.high", "row.low <= value"),
+        ("any header may be set", 'r"X-[A-Za-z0-9-]{1,70}"', 'r"[A-Za-z0-9-]{1,70}"'),
+        ("a port may be 0", "if not 1 <= int(match[2])", "if not 0 <= int(match[2])"),
+        ("two policies of one name", "if policy.name in seen:", "if False:"),
+        ("unknown policy fields are ignored", "    if unknown:\n", "    if False:\n"),
+    ),
+    *planted_in(
+        f"{SETTINGS}/validate.py",
+        (f"{PURE}/test_settings_validate.py",),
+        (
+            "enabled without intake passes",
+            'values["enabled"] is True and values["intake_address"] is None',
+            'values["enabled"] is None and values["intake_address"] is None',
+        ),
+        (
+            "pinned without pins passes",
+            'values["tls.verification"] == "pinned" and not values["tls.pins"]',
+            'values["tls.verification"] == "pinned" and values["tls.pins"] is None',
+        ),
+        (
+            "a message that never fits may wait for ever",
+            'values["spool.when_full"] == "tempfail" and largest > room',
+            'values["spool.when_full"] == "pass" and largest > room',
+        ),
+        (
+            "a policy for all mail passes",
+            "if not policy.senders and not policy.recipients:",
+            "if policy.senders is None and not policy.recipients:",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/mail/address.py",
+        (f"{PURE}/test_address.py",),
+        ("an IP address is a domain", "if _NUMBER.fullmatch(labels[-1]):", "if False and labels:"),
+        ("quotes are another mailbox", 'local = _ESCAPED.sub(r"\\1", local[1:-1])', "pass"),
+        (
+            "a name that ends alike is below",
+            'domain.endswith("." + above)',
+            "domain.endswith(above)",
+        ),
+        ("the sharp s is ss", "return name if back ==", "return name if True or back =="),
+    ),
+    *planted_in(
+        "shared/tdc/shared/connector/selection.py",
+        (f"{PURE}/test_selection.py",),
+        ("own reports are copied", "    if loop:\n", "    if False:\n"),
+        ("mail to an intake is copied", "if matching_form(recipient) in intakes:", "if False:"),
+        (
+            "subdomains are incoming",
+            "domain_of(recipient) not in settings.incoming_domains",
+            "domain_of(recipient).partition('.')[2] not in settings.incoming_domains",
+        ),
+        (
+            "the last policy decides",
+            "            for policy in policies\n            if _matches",
+            "            for policy in reversed(policies)\n            if _matches",
+        ),
+        (
+            "one of the two lists is enough",
+            "_matches(policy.senders, sender) and _matches",
+            "_matches(policy.senders, sender) or _matches",
+        ),
+        (
+            "a larger message is copied",
+            "    if size > settings.max_message_size:\n",
+            "    if size > 2 * settings.max_message_size:\n",
+        ),
+    ),
+)

@@ -1,0 +1,123 @@
+"""Faults in what manager and agent say to each other, and in who may say it."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+SYNC = "shared/tdc/shared/sync"
+PURE = ("tests/pure/test_stream_state.py",)
+
+MUTANTS = (
+    *planted_in(
+        f"{SYNC}/acceptance.py",
+        PURE,
+        ("a torn message runs", "    if missing:\n", "    if len(missing) == len(SCHEMA):\n"),
+        ("a wrong hash runs", "if found != wanted.hash:", "if not found:"),
+        ("an older revision runs", "wanted.revision < running.revision:", "wanted.revision < 0:"),
+        (
+            "revisions of other stores are compared",
+            "if wanted.store_id == running.store_id and wanted.revision",
+            "if wanted.revision",
+        ),
+        ("revision 0 runs", "if wanted.revision < 1:", "if wanted.revision < 0:"),
+        ("what can't be read runs", "    if wanted.fault:\n", "    if wanted.fault is None:\n"),
+    ),
+    *planted_in(
+        f"{SYNC}/manager_half.py",
+        PURE,
+        (
+            "what runs is offered again",
+            "if state.running.hash == target.hash or _was_refused",
+            "if _was_refused",
+        ),
+        (
+            "what was refused is offered again",
+            "if state.running.hash == target.hash or _was_refused(state, target):",
+            "if state.running.hash == target.hash:",
+        ),
+        (
+            "two offers are under way",
+            "if state.phase is not Phase.IDLE or target is None:",
+            "if target is None:",
+        ),
+        (
+            "an outcome is awaited for ever",
+            "state.phase is Phase.BUSY and now >= state.outcome_by",
+            "False and now >= state.outcome_by",
+        ),
+        (
+            "silence is not noticed",
+            "    if now >= state.heard_at + state.intervals.deadline:\n"
+            "        return _manager_close(",
+            "    if now < 0:\n        return _manager_close(",
+        ),
+        (
+            "a refusal for age lasts for ever",
+            "return not (too_old and target.revision >= running.revision)",
+            "return True",
+        ),
+        (
+            "an agent that says applied and lies is flooded",
+            "if target == state.last_offer and now < state.offer_again_at:",
+            "if target == state.last_offer and now < 0:",
+        ),
+        (
+            "a status without an attempt undoes a refusal",
+            "attempt = event.last_attempt or state.last_attempt",
+            "attempt = event.last_attempt",
+        ),
+    ),
+    *planted_in(
+        f"{SYNC}/agent_half.py",
+        PURE,
+        (
+            "what is objected to is applied",
+            "Refuse(wanted, reason) if reason else Apply(wanted)",
+            "Apply(wanted)",
+        ),
+        (
+            "a backlog: the first one wins",
+            "return replace(state, next=wanted), ()",
+            "return replace(state, next=state.next or wanted), ()",
+        ),
+        (
+            "silence is not noticed",
+            "    if now >= state.heard_at + state.intervals.deadline:\n"
+            "        return _agent_close(",
+            "    if now < 0:\n        return _agent_close(",
+        ),
+        ("a failure is not tried again", "if event.again and after is None:", "if False:"),
+    ),
+    *planted_in(
+        f"{SYNC}/identity.py",
+        PURE,
+        ("one identity has two spellings", "if identity_uri(peer) != uri:", "if False:"),
+        ("names may hold separators", 'quote(part, safe="")', 'quote(part, safe="/")'),
+    ),
+    *planted_in(
+        "shared/tdc/shared/edge/durable_file.py",
+        ("tests/sync/test_durable_file.py",),
+        (
+            "the content is not synced",
+            "        os.fsync(descriptor)\n\n\ndef _sync",
+            "\n\ndef _sync",
+        ),
+        (
+            "the name is not synced",
+            "        _sync_folder(path.parent)\n    except OSError as error:\n"
+            "        raise NotWritten(f\"{path} can't be written",
+            "    except OSError as error:\n        raise NotWritten(f\"{path} can't be written",
+        ),
+        ("damage is not noticed", "    if head != _HEAD", "    if not head and head != _HEAD"),
+    ),
+    *planted_in(
+        "node_agent/tdc/node_agent/journal/loop.py",
+        ("tests/pure/test_journal_loop.py",),
+        (
+            "anybody's line is ours",
+            "hmac.compare_digest(line.proof, signed(line.report_id, key).proof)",
+            "bool(line.proof)",
+        ),
+        ("the key is printed", "loop_key: bytes = field(repr=False)", "loop_key: bytes"),
+    ),
+)
