@@ -12,7 +12,7 @@ from email.message import EmailMessage
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.journal.loop import Reporter, is_own_report
 from tdc.node_agent.journal.report import (
     ENCODED_HEADER,
     MAX_LINE,
@@ -155,7 +155,7 @@ def test_the_journal_header_is_spelled_as_readers_look_for_it_and_empty() -> Non
 def test_the_original_part_has_no_other_header_than_its_type() -> None:
     copy = copy_of()
     report = build(copy, SETTINGS, REPORTER)
-    assert report.head.endswith(b"\r\nContent-Type: message/rfc822\r\n\r\n")
+    assert report.head.endswith(b"\r\nContent-Type: message/rfc822\r\n\r\n"), "it is 7bit"
     assert report.content is copy.content, "no second copy of a large original in memory"
 
 
@@ -232,7 +232,9 @@ def test_nothing_in_a_message_adds_a_header_or_a_line_to_ours(
         copy = copy_of(content, sender=sender, recipients=(recipient,))
         raw = whole(build(copy, SETTINGS, REPORTER, fallback=fallback))
         header, first, *_ = raw.split(b"\r\n--=_tdc_")
-        assert len(re.findall(rb"(?m)^\S", header)) == 11 + fallback
+        encoding = header.count(b"\r\nContent-Transfer-Encoding: ")
+        assert encoding <= (not fallback)
+        assert len(re.findall(rb"(?m)^\S", header)) == 11 + fallback + encoding
         assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]", header + first)
         assert header.count(b"\n") == header.count(b"\r\n") == header.count(b"\r")
         assert first.count(b"\n") == first.count(b"\r\n") == first.count(b"\r")
@@ -254,6 +256,68 @@ def test_the_client_address_goes_on_top_of_the_copy_when_asked_for() -> None:
     assert read_report(whole(report)).original == (b"X-IronPort-RemoteIP: 192.0.2.7\r\n" + MESSAGE)
     unknown = build(copy_of(), settings, REPORTER)
     assert read_report(whole(unknown)).original == MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("IPv6:2001:DB8::1", "2001:db8::1"),
+        ("::ffff:198.51.100.9", "198.51.100.9"),
+        ("[192.0.2.7]", "192.0.2.7"),
+        ("unknown", ""),
+        ("203.0.113.300", ""),
+        ("[UNAVAILABLE]", ""),
+        ("", ""),
+        ("192.0.2.7\r\nBcc: x", ""),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
+)
+def test_a_client_address_is_a_valid_one_or_left_out(given: str, shown: str) -> None:
+    settings = replace(SETTINGS, remote_ip_header="X-Ip")
+    raw = whole(build(copy_of(client_address=given), settings, REPORTER))
+    line = f"X-Ip: {shown}\r\n".encode() if shown else b""
+    assert read_report(raw).original == line + MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"Subject: x\r\n\r\n\xc3\xa9\r\n", "8bit"),
+        (b"Subject: x\r\n\r\na\0b\r\n", "binary"),
+        (b"Subject: x\r\n\r\nplain\r\n", ""),
+    ],
+)
+def test_what_holds_8bit_or_binary_parts_says_so(content: bytes, word: str) -> None:
+    """RFC 2045 6.4, as the standard library reads it."""
+    message = email.message_from_bytes(whole(build(copy_of(content), SETTINGS, REPORTER)))
+    original = message.get_payload()[1]  # type: ignore[index]  # the second of its parts
+    assert (message["Content-Transfer-Encoding"] or "") == word
+    assert (original["Content-Transfer-Encoding"] or "") == word  # type: ignore[index]  # as above
+
+
+def test_a_utf8_message_id_is_whole_in_the_report() -> None:
+    content = "Message-ID: <gr\u00fc\u00df@b\u00fccher.example>\r\n\r\nx\r\n".encode()
+    raw = whole(build(copy_of(content), SETTINGS, REPORTER))
+    parsed = email.message_from_bytes(raw, policy=email.policy.SMTP)
+    assert parsed["X-MS-Exchange-Parent-Message-Id"] == "<gr\u00fc\u00df@b\u00fccher.example>"
+
+
+def test_the_gateways_own_postmaster_gets_its_domain() -> None:
+    """RFC 5321 4.5.1: it may come without one."""
+    raw = whole(build(copy_of(recipients=("Postmaster",)), SETTINGS, REPORTER))
+    assert b"\r\nRecipient: Postmaster@mx1\r\n" in raw
+
+
+@pytest.mark.parametrize(
+    "top", [b"From a@b Thu Nov 26 09:00:00 2026\r\n", b">From a@b\r\njunk\r\n"]
+)
+def test_a_line_on_top_hides_neither_subject_nor_our_own_report(top: bytes) -> None:
+    raw = whole(build(copy_of(top + MESSAGE), SETTINGS, REPORTER))
+    plain = whole(build(copy_of(MESSAGE), SETTINGS, REPORTER))
+    assert read_report(raw).subject == read_report(plain).subject
+    assert is_own_report(top + plain, REPORTER.loop_key)
+    assert not is_own_report(top + MESSAGE, REPORTER.loop_key)
 
 
 def test_report_from_is_as_set() -> None:

@@ -29,6 +29,7 @@ REPORTER = Reporter("mx1", bytes(32))
         ("Subject: e\r\n\r\né", replace(ALL, smtputf8=False), False),
         ("Subject: e\r\n\r\n\n", replace(ALL, binary=False), True),
         ("Subject: e\r\n\r\n", Offers(), False),
+        ("Subject: =?utf-8?B?w6k=?=\r\n\r\n", Offers(), False),  # our text is quoted
     ],
 )
 def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
@@ -41,6 +42,8 @@ def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
     assert isinstance(sent, Outgoing)
     assert (b"X-TDC-Original-Encoded: base64" in sent.parts[0]) == encoded
     assert not sent.smtputf8 or offers.smtputf8
+    assert sent.body == "7BIT" or offers.eight_bit
+    assert offers.eight_bit or b"".join(sent.parts).isascii()
 
 
 @pytest.mark.parametrize("offers", [ALL, Offers()], ids=["plain", "encoded"])

@@ -78,7 +78,8 @@ def dumb_verdict(sender: str, recipient: str, conf: ConnectorSettings) -> str | 
     if recipient.lower() in [intake.lower() for intake in intakes if intake]:
         return Rule(NotDue.TO_INTAKE)
     domain = recipient.lower().split("@")[-1] if "@" in recipient else ""
-    if conf.incoming_domains and domain not in conf.incoming_domains:
+    own = recipient.lower() == "postmaster"
+    if conf.incoming_domains and domain not in conf.incoming_domains and not own:
         return Rule(NotDue.NOT_INCOMING)
     for policy in conf.policies:
         if dumb_match(policy, sender, recipient):
@@ -223,7 +224,9 @@ def test_a_bare_local_part_is_not_taken_for_a_domain() -> None:
         ("a@b\u00fccher.example", True),
         ("a@xn--bcher-kva.example", True),
         ("a@[192.0.2.1]", False),
-        ("postmaster", False),
+        ("postmaster", True),  # the gateway's own: RFC 5321 4.5.1
+        ("Postmaster", True),
+        ("postmaster2", False),
     ],
 )
 def test_incoming_is_a_domain_as_listed_and_not_its_subdomains(

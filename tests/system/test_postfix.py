@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import smtplib
 from collections import Counter
 from pathlib import Path
 
@@ -85,6 +86,31 @@ async def test_the_log_names_a_message_as_postfix_does(
     named = re.findall(r"queued for delivery\. (?:Message-ID \S+, )?queue id (\w+)\.", log)
     assert len(named) == 5
     assert sorted(named) == sorted(found[1].decode() for found in given if found)
+
+
+async def test_a_message_to_many_recipients_is_one_report(copying: RunningFleet) -> None:
+    """Postfix's own limit, 50 for each transaction, would make two of it."""
+    filter_port, reinject_port = free_port(), free_port()
+    await copying.add_gateway(
+        "mx1", group="Main_Group", listen=filter_port, next_hop_port=reinject_port
+    )
+    await copying.in_sync()
+    main, master = filter_settings(filter_port, reinject_port)
+    people = [f"user{number}@corp.example" for number in range(100)]
+    async with SmtpSink(folder=copying.folder / "out") as out:
+        route = f"\nrelay_transport = smtp:[127.0.0.1]:{out.port}\n"
+        with private_postfix(main=main + route, master=master) as postfix:
+            message = b"Subject: to all\r\n\r\nhello\r\n"
+            await asyncio.to_thread(_send, postfix.port, people, message)
+            await copying.intake.wait_for(1, timeout=30)
+            await asyncio.sleep(1)  # a second report would come now
+    [report] = [read_report(path.read_bytes()) for path in copying.reports.glob("*.eml")]
+    assert sorted(report.recipients) == sorted(people)
+
+
+def _send(port: int, recipients: list[str], message: bytes) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        assert client.sendmail("alice@partner.example", recipients, message) == {}
 
 
 def _envelopes(folder: Path) -> set[tuple[str, str]]:

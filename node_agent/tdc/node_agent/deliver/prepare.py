@@ -39,12 +39,14 @@ def prepare(
     """Make the transaction that sends a copy's report, or say why this intake can't have it.
 
     A `message/rfc822` part may not be encoded (RFC 2046 5.2.1): where the intake can't take the
-    octets as they are, the report is built in its other form, with the original as base64.
+    octets as they are, the report is built in another form, with the original as base64. Where only
+    our own text is 8-bit, it is enough to quote that.
     """
     usable = offers.without(means.without)
     drafted = draft(copy, settings, reporter)
-    encoded = means.encoded or not _carries(usable, drafted.needs)
-    report = drafted.report(encoded=encoded)
+    quoted = not _carries(usable, drafted.needs) and _carries(usable, drafted.needs_quoted)
+    encoded = means.encoded or not (quoted or _carries(usable, drafted.needs))
+    report = drafted.report(encoded=encoded, quoted=quoted)
     needs = report.needs
     if offers.size and report.size > offers.size:
         return too_large(means.host, report.size, offers.size)

@@ -14,6 +14,8 @@ from email.header import decode_header
 from itertools import islice
 from typing import NamedTuple
 
+from tdc.node_agent.journal import charsets
+
 LOOP_HEADER = "X-TDC-Loop"
 """Header of our journal reports, by which a machine knows its own (journal/loop.py)."""
 
@@ -23,9 +25,11 @@ MAX_LOOP_LINES = 50
 MAX_HEADER_BYTES = 1024**2
 MAX_VALUE_BYTES = 8 * 1024
 
-# RFC 5322 2.2 and 3.6.8: a field name is printable ASCII without a colon; obsolete syntax allows
-# white space before the colon. Any other line ends the header, as most readers see it.
-_SECTION = re.compile(rb"(?:(?:[!-9;-~]+[ \t]*:|[ \t])[^\n]*+(?:\n|\Z))*+")
+# RFC 5322 2.1: the first empty line ends the header. A line of another kind does not, be it the
+# "From " that a mailbox file puts on top or junk: other readers read on, and so must we, or a
+# sender could hide subject and Message-ID from the scanner.
+_END = re.compile(rb"^\r?\n", re.M)
+# RFC 5322 2.2 and 3.6.8: obsolete syntax allows white space before the colon.
 _FIELD = re.compile(
     rb"^(subject|message-id|received)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE | re.M
 )
@@ -56,7 +60,7 @@ class HeaderFacts(NamedTuple):
 
     `subject_raw` and `message_id_raw` are unfolded and stripped, empty if missing, of the first
     field of that name; `subject` is decoded (RFC 2047). `end` is the offset after the empty
-    line that ends the header (the header's end, if there is no such line). `hops` counts
+    line that ends the header (the content's end, if there is no such line). `hops` counts
     Received (RFC 5321 6.3). `loop_lines` are as `loop_lines` returns them.
     """
 
@@ -107,16 +111,9 @@ def decode_value(raw: bytes) -> str:
         parts = decode_header(text)
     except (HeaderParseError, ValueError):
         return text
-    return "".join(_decoded(part, charset) for part, charset in parts)
-
-
-def _decoded(part: bytes | str, charset: str | None) -> str:
-    if isinstance(part, str):
-        return part
-    try:
-        return part.decode(charset or "latin-1", "replace")
-    except (LookupError, ValueError):  # an unknown charset, or a name with a NUL in it
-        return part.decode("latin-1")
+    return "".join(
+        part if isinstance(part, str) else charsets.decode(part, charset) for part, charset in parts
+    )
 
 
 def _text(raw: bytes) -> str:
@@ -127,8 +124,8 @@ def _text(raw: bytes) -> str:
 
 
 def _header_length(content: bytes) -> int:
-    match = _SECTION.match(content, 0, MAX_HEADER_BYTES)
-    return match.end() if match is not None else 0
+    match = _END.search(content, 0, MAX_HEADER_BYTES)
+    return match.start() if match is not None else min(len(content), MAX_HEADER_BYTES)
 
 
 def _loop_lines(content: bytes, end: int) -> tuple[LoopLine, ...]:

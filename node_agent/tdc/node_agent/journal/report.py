@@ -15,12 +15,14 @@ import re
 import secrets
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 from tdc.node_agent.journal.headers import LOOP_HEADER, HeaderFacts, read_headers
 from tdc.node_agent.journal.loop import Reporter, signed
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
+from tdc.shared.mail.address import is_own_postmaster
 
 ENCODED_HEADER = "X-TDC-Original-Encoded"
 """Header of a report whose original is in base64, because the intake can't accept it as it is."""
@@ -71,8 +73,15 @@ def new_report_id(random: bytes | None = None) -> str:
     return (secrets.token_bytes(16) if random is None else random).hex()
 
 
+_NOTHING = Needs(eight_bit=False, binary=False, smtputf8=False)
+
+
 class Draft(NamedTuple):
-    """What both forms of a copy's report are made of; `needs` is what the plain form needs."""
+    """What all forms of a copy's report are made of; `needs` is what the plain form needs.
+
+    `needs_quoted` is what it needs with its own text in quoted-printable: less, where the original
+    is ASCII and only its decoded subject, in our text, is not.
+    """
 
     copy: Copy
     outer: bytes
@@ -80,21 +89,23 @@ class Draft(NamedTuple):
     top: bytes
     as_global: bool
     needs: Needs
+    needs_quoted: Needs
 
-    def report(self, *, encoded: bool = False) -> Report:
+    def report(self, *, encoded: bool = False, quoted: bool = False) -> Report:
         """Build the report in one of its forms.
 
         With `encoded` the original goes as base64, flagged by ENCODED_HEADER, for an intake that
-        does not offer what `needs` names; such a report needs nothing.
+        does not offer what `needs` names; such a report needs nothing. With `quoted` the original
+        stays as it is and our text goes as quoted-printable.
         """
-        return _encoded(self) if encoded else _plain(self)
+        return _encoded(self) if encoded else _plain(self, quoted=quoted)
 
 
 def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
     """Read the copy's header once, and find out what its report would need."""
     facts = read_headers(copy.content)
     outer = _outer_headers(copy, settings, reporter, facts)
-    text = _text_part(copy, facts)
+    text = _text_part(copy, facts, reporter.machine)
     top = _remote_ip_line(copy, settings)
     as_global = copy.envelope.smtputf8 and facts.eight_bit
     # Whole lines each, and without controls, as `_one_line` makes them: only their length may be
@@ -105,25 +116,30 @@ def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
         binary=needs_binary(copy.content) or max(map(len, ours.split(b"\r\n"))) > MAX_LINE,
         smtputf8=as_global,
     )
-    return Draft(copy, outer, text, top, as_global, needs)
+    quoted = needs._replace(eight_bit=not (copy.content.isascii() and (outer + top).isascii()))
+    return Draft(copy, outer, text, top, as_global, needs, quoted)
 
 
-def _plain(draft: Draft) -> Report:
+def _plain(draft: Draft, *, quoted: bool) -> Report:
     copy = draft.copy
+    needs = draft.needs_quoted if quoted else draft.needs
     boundary = _boundary(copy.report_id, copy.content)
+    # RFC 2045 6.4: a part that holds 8-bit or binary parts says so itself.
+    original = needs._replace(eight_bit=not copy.content.isascii())
     head = b"".join(
         (
             draft.outer,
-            _multipart(boundary),
+            _multipart(boundary, needs),
             b"--", boundary, b"\r\n",
-            _text_headers(draft.text),
-            draft.text,
+            _QUOTED_TEXT_HEADERS if quoted else _text_headers(draft.text),
+            binascii.b2a_qp(draft.text) if quoted else draft.text,
             b"\r\n--", boundary, b"\r\n",
-            b"Content-Type: message/", b"global" if draft.as_global else b"rfc822", b"\r\n\r\n",
+            b"Content-Type: message/", b"global" if draft.as_global else b"rfc822", b"\r\n",
+            _transfer_encoding(original), b"\r\n",
             draft.top,
         )
     )  # fmt: skip
-    return _report(head, copy.content, boundary, draft.needs)
+    return _report(head, copy.content, boundary, needs)
 
 
 def needs_binary(content: bytes) -> bool:
@@ -169,7 +185,7 @@ def _encoded(draft: Draft) -> Report:
         (
             draft.outer,
             ENCODED_HEADER.encode(), b": base64\r\n",
-            _multipart(boundary),
+            _multipart(boundary, _NOTHING),
             b"--", boundary, b"\r\n",
             _QUOTED_TEXT_HEADERS if quoted else _text_headers(text),
             binascii.b2a_qp(text) if quoted else text,
@@ -178,7 +194,7 @@ def _encoded(draft: Draft) -> Report:
             b"Content-Transfer-Encoding: base64\r\n\r\n",
         )
     )  # fmt: skip
-    return _report(head, content, boundary, Needs(eight_bit=False, binary=False, smtputf8=False))
+    return _report(head, content, boundary, _NOTHING)
 
 
 def _base64_lines(content: bytes) -> bytes:
@@ -198,14 +214,14 @@ def _outer_headers(
     copy: Copy, settings: ConnectorSettings, reporter: Reporter, facts: HeaderFacts
 ) -> bytes:
     sender = settings.report_from or f"tdc@{reporter.machine}"
-    parent = _ascii(_one_line(facts.message_id_raw.decode("latin-1")))[:_MAX_OUTER_VALUE]
+    parent = _unstructured(facts.message_id_raw, _message_id(facts))
     # The original's lines follow ours: a loop through several gateways comes back through a machine
     # that made an inner report, and that machine must recognise its own line.
     loop = (signed(copy.report_id, reporter.loop_key), *facts.loop_lines)
     lines = (
         f"From: {_same_for_many(sender)}",
         f"To: {_same_for_many(copy.intake)}",
-        f"Subject: {_outer_subject(facts)}",
+        f"Subject: {_unstructured(facts.subject_raw, facts.subject)}",
         f"Message-ID: <{copy.report_id}@{_same_for_many(reporter.machine)}>",
         f"Date: {_date(int(copy.dated))}",
         # Readers look for exactly this spelling at the start of a line, with nothing after it.
@@ -229,15 +245,23 @@ def _date(second: int) -> str:
     return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
-def _multipart(boundary: bytes) -> bytes:
-    return b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\r\n\r\n'
+def _multipart(boundary: bytes, needs: Needs) -> bytes:
+    kind = b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\r\n'
+    return kind + _transfer_encoding(needs) + b"\r\n"
 
 
-def _outer_subject(facts: HeaderFacts) -> str:
-    """The subject as the original has it; encoded again if that is not valid in a header."""
-    if facts.subject_raw.isascii() and len(facts.subject_raw) <= _MAX_OUTER_VALUE:
-        return _one_line(facts.subject_raw.decode("ascii"))
-    text = _cut(_one_line(facts.subject), _MAX_OUTER_VALUE)
+def _transfer_encoding(needs: Needs) -> bytes:
+    """The header for what is inside (RFC 2045 6.1, 6.4); none for 7bit, which is the default."""
+    if needs.binary:
+        return b"Content-Transfer-Encoding: binary\r\n"
+    return b"Content-Transfer-Encoding: 8bit\r\n" if needs.eight_bit else b""
+
+
+def _unstructured(raw: bytes, decoded: str) -> str:
+    """A value as the original has it; as encoded words if that is not valid in a header."""
+    if raw.isascii() and len(raw) <= _MAX_OUTER_VALUE:
+        return _one_line(raw.decode("ascii"))
+    text = _cut(_one_line(decoded), _MAX_OUTER_VALUE)
     words = []
     while text:
         word = _cut(text, _ENCODED_WORD_BYTES)
@@ -249,7 +273,7 @@ def _outer_subject(facts: HeaderFacts) -> str:
 # The text part
 
 
-def _text_part(copy: Copy, facts: HeaderFacts) -> bytes:
+def _text_part(copy: Copy, facts: HeaderFacts, machine: str) -> bytes:
     """One value on each line, CRLF, never folded (docs/journal-report.md)."""
     # Recipient, not To, Cc or Bcc: those would mean that the headers can be trusted, and this mail
     # is from outside. The null sender is written as in SMTP: a line without a value looks like a
@@ -258,9 +282,15 @@ def _text_part(copy: Copy, facts: HeaderFacts) -> bytes:
         f"Sender: {_one_line(copy.envelope.sender) or '<>'}",
         _cut(f"Subject: {_one_line(facts.subject)}", MAX_LINE),
         _cut(f"Message-Id: {_one_line(_message_id(facts))}", MAX_LINE),
-        *(f"Recipient: {_one_line(recipient)}" for recipient in copy.envelope.recipients),
+        *(f"Recipient: {_mailbox(recipient, machine)}" for recipient in copy.envelope.recipients),
     ]
     return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _mailbox(recipient: str, machine: str) -> str:
+    """A recipient; the gateway's own postmaster may come without a domain (RFC 5321 4.5.1)."""
+    shown = _one_line(recipient)
+    return f"{shown}@{machine}" if is_own_postmaster(recipient) else shown
 
 
 def _message_id(facts: HeaderFacts) -> str:
@@ -288,10 +318,24 @@ _QUOTED_TEXT_HEADERS = (
 
 def _remote_ip_line(copy: Copy, settings: ConnectorSettings) -> bytes:
     """The one permitted change to the copy: a header with the client's address on top."""
-    address = copy.envelope.client_address
-    if settings.remote_ip_header is None or address is None:
+    address = valid_address(copy.envelope.client_address or "")
+    if settings.remote_ip_header is None or not address:
         return b""
-    return f"{settings.remote_ip_header}: {_ascii(_one_line(address))}\r\n".encode("ascii")
+    return f"{settings.remote_ip_header}: {address}\r\n".encode("ascii")
+
+
+def valid_address(text: str) -> str:
+    """An IP address in its plain form, IPv4 within IPv6 as IPv4; empty for what is none.
+
+    MTAs write `IPV6:` before an IPv6 address, and `unknown` or `[UNAVAILABLE]` where they know
+    none: a header that says nothing true is left out.
+    """
+    try:
+        address = ip_address(text.strip("[]").lower().removeprefix("ipv6:"))
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def _boundary(report_id: str, content: bytes) -> bytes:

@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tdc.shared.connector.settings import ConnectorSettings
-from tdc.shared.mail.address import domain_of, matching_form
+from tdc.shared.mail.address import domain_of, is_own_postmaster, matching_form
 from tdc.shared.mail.envelope import Envelope
 from tdc.shared.settings.values import Policy, PolicyAction
 
@@ -129,13 +129,17 @@ def _intake_for(
     if matching_form(recipient) in intakes:
         return _TO_INTAKE
     # Only the listed domains themselves: a subdomain must be listed too.
-    if settings.incoming_domains and domain_of(recipient) not in settings.incoming_domains:
+    if settings.incoming_domains and not _is_incoming(recipient, settings.incoming_domains):
         return _NOT_INCOMING
     policy = _first_match(sender, recipient, settings.policies)
     if policy is not None and policy.action is PolicyAction.NO_SCAN:
         return Rule(NotDue.NO_SCAN, policy.name)
     own = policy.intake_address if policy is not None else None
     return own or default
+
+
+def _is_incoming(recipient: str, domains: tuple[str, ...]) -> bool:
+    return domain_of(recipient) in domains or is_own_postmaster(recipient)
 
 
 def _first_match(sender: str, recipient: str, policies: tuple[Policy, ...]) -> Policy | None:

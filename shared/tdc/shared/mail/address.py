@@ -104,6 +104,14 @@ def matching_form(path: str) -> str:
     return f"{local.lower()}@{domain_of(path)}"
 
 
+def is_own_postmaster(path: str) -> bool:
+    """Whether a path is the receiving host's own postmaster, who needs no domain.
+
+    RFC 5321 4.5.1: ``RCPT TO:<Postmaster>`` must be accepted, in any case of letters.
+    """
+    return path.lower() == "postmaster"
+
+
 def is_at_or_below(domain: str, above: str) -> bool:
     """True if `domain` is `above` or a subdomain of it; both in normal form."""
     return domain == above or domain.endswith("." + above)
