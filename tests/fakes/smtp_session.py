@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -300,7 +301,7 @@ class Session(asyncio.Protocol):
             self._say("421 4.7.0 Too many messages on this connection")
             self._closing = True
             return
-        path, parameters = _path(rest, "FROM:")
+        path, parameters = path_of(rest, "FROM:")
         if path is None or self._sender is not None:
             self._say("503 5.5.1 Nested MAIL" if self._sender is not None else "501 5.5.4 Syntax")
             return
@@ -308,7 +309,7 @@ class Session(asyncio.Protocol):
             self._sender, self._parameters = path, parameters
 
     def _rcpt(self, rest: str) -> None:
-        path, _ = _path(rest, "TO:")
+        path, _ = path_of(rest, "TO:")
         if self._sender is None or not path:
             self._say("503 5.5.1 Need MAIL" if self._sender is None else "501 5.5.4 Syntax")
         elif self._answer("rcpt", "250 2.1.5 Ok"):
@@ -357,10 +358,13 @@ _VERBS: dict[str, Callable[[Session, str], None]] = {
 }
 
 
-def _path(rest: str, keyword: str) -> tuple[str | None, tuple[str, ...]]:
+# RFC 5321 4.1.2: within a quoted string, blanks and angle brackets are part of the address.
+_PATH = re.compile(r'<((?:"(?:\\.|[^"\\])*"|[^">])*)>(.*)', re.DOTALL)
+
+
+def path_of(rest: str, keyword: str) -> tuple[str | None, tuple[str, ...]]:
+    """The path of MAIL or RCPT and its parameters; None for what is no path."""
     if rest[: len(keyword)].upper() != keyword:
         return None, ()
-    path, closed, parameters = rest[len(keyword) :].strip().partition(">")
-    if not closed or not path.startswith("<"):
-        return None, ()
-    return path[1:], tuple(parameters.split())
+    match = _PATH.fullmatch(rest[len(keyword) :].strip())
+    return (match[1], tuple(match[2].split())) if match else (None, ())
