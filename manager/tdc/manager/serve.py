@@ -49,6 +49,7 @@ from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import ROOT
 from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file
@@ -84,7 +85,9 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
         presence = Presence(view, shared=not options.embedded)
-        sessions = AgentSessions(view, presence, intervals=_intervals(options))
+        chains = KnownChains(view, History(etcd))
+        sessions = AgentSessions(view, presence, intervals=_intervals(options), chain_at=chains.at)
+        view.on_replaced(sessions.welcome_again)
         servers = Servers(_server_identity(options, authority))
         wanted = Ports(main=options.listen_port, enrol=options.enrol_port)
         ports = servers.bind(options.listen_host, wanted, last_ports(options))

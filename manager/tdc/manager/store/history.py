@@ -10,15 +10,17 @@ plan it is a mistake of the caller, and must not pass for done.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, prefix_end
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
-from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.documents import Unreadable, chain_of
 from tdc.manager.store.encoding import (
     Damaged,
     count_of,
@@ -61,6 +63,8 @@ class CommitRecord:
     levels: tuple[LevelChange, ...]
     topology: tuple[TopologyChange, ...]
     machines_changed: int
+    chain: str = ""
+    """Hash over this commit and all before it; empty for one of before chains were kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +154,34 @@ def _read(item: KeyValue) -> CommitRecord | Unreadable:
         return Unreadable(item.key, None, str(error))
 
 
+def chained(record: CommitRecord, before: str) -> CommitRecord:
+    """The record with its chain value, after a commit whose value is `before`.
+
+    The request id is part of the hash, so two stores that began as copies differ from the first
+    commit on that only one of them has, even if it changes the same.
+    """
+    content = json.dumps(_plain_record(record), sort_keys=True, separators=(",", ":"))
+    value = hashlib.sha256(f"{before}\n{content}".encode("utf-8", "surrogatepass")).hexdigest()
+    return replace(record, chain=value)
+
+
 def pack_record(record: CommitRecord) -> bytes:
     """The bytes of a record."""
-    return pack(
-        {
-            "revision": record.revision,
-            "author": record.signature.author,
-            "time": record.time,
-            "comment": record.signature.comment,
-            "request_id": record.signature.request_id,
-            "levels": [_plain_change(change) for change in record.levels],
-            "topology": [_plain_topology(change) for change in record.topology],
-            "machines_changed": record.machines_changed,
-        }
-    )
+    chain: dict[str, object] = {"chain": record.chain} if record.chain else {}
+    return pack({**_plain_record(record), **chain})
+
+
+def _plain_record(record: CommitRecord) -> dict[str, object]:
+    return {
+        "revision": record.revision,
+        "author": record.signature.author,
+        "time": record.time,
+        "comment": record.signature.comment,
+        "request_id": record.signature.request_id,
+        "levels": [_plain_change(change) for change in record.levels],
+        "topology": [_plain_topology(change) for change in record.topology],
+        "machines_changed": record.machines_changed,
+    }
 
 
 def read_record(raw: bytes) -> CommitRecord:
@@ -180,6 +198,7 @@ def read_record(raw: bytes) -> CommitRecord:
         levels=tuple(_change_from(_object(item)) for item in list_of(document, "levels")),
         topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
         machines_changed=count_of(document, "machines_changed"),
+        chain=chain_of(document),
     )
 
 

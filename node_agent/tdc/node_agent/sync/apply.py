@@ -117,8 +117,8 @@ class InForce:
     ) -> Settled:
         """Record that `wanted` does not run here; what runs stays.
 
-        `passing`: it is no fault of these settings, so a later stream may offer them again; `again`:
-        on this stream they are to be tried again.
+        `passing`: it is no fault of these settings, so a later stream may offer them again;
+        `again`: they are to be tried again on this one.
         """
         self._log.settings_rejected(wanted.revision, reason)
         return await self._settle(wanted, reason, passing=passing, again=again)
