@@ -36,6 +36,7 @@ from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.reach import external_etcd
 from tdc.manager.rpc.agents import AgentsService
 from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.enrolment import EnrolmentService
@@ -116,16 +117,7 @@ async def _reach_etcd(
         endpoint = await stack.enter_async_context(member)
         notes = (member.warning,) if member.warning else ()
         return EtcdOptions(endpoints=(endpoint,), quota=QUOTA, prefix=ROOT), notes
-    external = EtcdOptions(
-        endpoints=options.etcd_endpoints,
-        ca_file=options.etcd_ca,
-        cert_file=options.etcd_certificate,
-        key_file=options.etcd_key,
-        user=options.etcd_user or None,
-        password=options.etcd_password() or None,
-        prefix=ROOT,
-    )
-    return external, ()
+    return external_etcd(options), ()
 
 
 async def _store_id(etcd: EtcdClient) -> str:

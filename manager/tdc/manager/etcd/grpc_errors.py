@@ -30,6 +30,8 @@ def translated(
     refused = refusal(error.code(), text, prefix)
     if refused is not None:
         return refused
+    if any(words in text for words in _NOT_EXECUTED):
+        return EtcdUnavailable(f"etcd at {target} executed nothing: {text}")
     if sent:
         return EtcdAnswerLost(
             f"etcd at {target} did not answer a transaction ({text}); "
@@ -37,6 +39,12 @@ def translated(
         )
     return EtcdUnavailable(f"etcd at {target} did not answer: {text}")
 
+
+_NOT_EXECUTED = (
+    "failed to connect to all addresses",  # gRPC: the call had no connection to be sent on
+    "no leader",  # a member cut off from the others refuses before it proposes anything
+    "too many requests",  # so does one with too much to do
+)
 
 _NOT_ANSWERED = {
     grpc.StatusCode.UNAVAILABLE,

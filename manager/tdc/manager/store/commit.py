@@ -178,8 +178,16 @@ class CommitStore:
         )
         items = await self._etcd.get_many(keys)
         request, base, record = (items.pop(key, None) for key in keys[:3])
-        made = _made(request, change.fingerprint) if request else None
+        made = _made(request, change.fingerprint) if request else _last_made(change, items)
         return _Found(made, items, base is not None, record is not None)
+
+
+def _last_made(change: _Change, items: Mapping[str, KeyValue]) -> int | None:
+    """The revision that the request id made, by the head: its own key may have been deleted."""
+    key = head_key(change.after.name)
+    head = _document(items[key]).head if key in items else None
+    same = head is not None and head.request_id == change.record.signature.request_id
+    return head.revision if head is not None and same else None
 
 
 def _made(request: KeyValue, fingerprint: str) -> int:

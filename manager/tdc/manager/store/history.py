@@ -42,6 +42,7 @@ MAX_COMMITS = 10_000
 MAX_AGE = 400 * 86_400.0
 """Seconds that a commit record is kept; the newest one is always kept."""
 _PAGE = 50
+_GONE = "what this commit changed is known no more; the settings that it left are as they were"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class History:
             if len(page) < wanted:
                 break
             end = page[-1].key
-        return tuple(_read(item) for item in found)
+        return _without_gaps(cluster, [_read(item) for item in found])[:limit]
 
     async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
         """Read one record; None if it was never made or history no longer has it."""
@@ -142,6 +143,29 @@ class History:
             return read_request(item.value) if item else None
         except Damaged:
             return None
+
+
+def _without_gaps(
+    cluster: str, records: list[CommitRecord | Unreadable]
+) -> tuple[CommitRecord | Unreadable, ...]:
+    """The records, newest first, with one that says so for each that was deleted between them."""
+    rows: list[CommitRecord | Unreadable] = []
+    above: int | None = None
+    for record in records:
+        revision = _revision_of(record)
+        for missing in range((above or revision + 1) - 1, revision, -1):
+            rows.append(
+                Unreadable(commit_key(cluster, missing), None, _GONE, "was deleted by hand")
+            )
+        rows.append(record)
+        above = revision
+    return tuple(rows)
+
+
+def _revision_of(record: CommitRecord | Unreadable) -> int:
+    if isinstance(record, CommitRecord):
+        return record.revision
+    return parse_commit_key(record.key) or 0
 
 
 def _read(item: KeyValue) -> CommitRecord | Unreadable:
