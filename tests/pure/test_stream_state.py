@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
-from tdc.shared.sync.acceptance import another_history, hash_of, objection, objection_to_history
+from tdc.shared.sync.acceptance import another_history, foreign, hash_of, objection, older
 from tdc.shared.sync.agent_half import agent_opened, agent_step
 from tdc.shared.sync.identity import (
     MachinePeer,
@@ -138,7 +138,7 @@ def test_an_agent_never_goes_back_by_itself(
     store = STORE if same_store else "store-2"
     wanted = Wanted(offered, BY_LETTER[letter], store, settings_of(letter))
     assert objection(wanted) == ""
-    assert bool(objection_to_history(wanted, running)) == (same_store and offered < runs)
+    assert bool(older(wanted, running)) == (same_store and offered < runs)
 
 
 @given(
@@ -152,10 +152,10 @@ def test_an_agent_stays_with_the_history_that_it_has(ours: str, theirs: str, off
     assert bool(another_history(running, theirs)) == differ
     wanted = Wanted(offered, BY_LETTER["a"], STORE, settings_of("a"), history=theirs)
     told = another_history(running, theirs)
-    assert bool(objection_to_history(wanted, running, told)) == differ
+    assert bool(foreign(wanted, running, told)) == differ
     moved = Wanted(offered, BY_LETTER["a"], "store-2", settings_of("a"), history=theirs)
-    assert objection_to_history(moved, running, told) == "", "another id says that it is meant"
-    assert objection_to_history(wanted, moved.after(running)) != "", "and the first is left"
+    assert foreign(moved, running, told) == "", "another id says that it is meant"
+    assert foreign(wanted, moved.after(running), "") != "", "and the first is left"
 
 
 # --- single rules -------------------------------------------------------------------------

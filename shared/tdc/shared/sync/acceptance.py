@@ -35,12 +35,16 @@ def objection(wanted: Wanted) -> str:
     return ""
 
 
-def objection_to_history(wanted: Wanted, running: Running, other_history: str = "") -> str:
-    """Say why what `wanted` comes from must be refused where `running` runs; empty if it may run.
+def foreign(wanted: Wanted, running: Running, other_history: str) -> str:
+    """Say why where `wanted` comes from is refused: another history, or a store that was left.
 
     `other_history` is what `another_history` said of the manager; empty if nothing.
     """
-    return _left_store(wanted, running) or _older(wanted, running, other_history)
+    if wanted.store_id != running.store_id:
+        return _left_store(wanted, running)
+    if not other_history and wanted.revision == running.revision:
+        return another_history(running, wanted.history)
+    return other_history
 
 
 def _left_store(wanted: Wanted, running: Running) -> str:
@@ -54,15 +58,9 @@ def _left_store(wanted: Wanted, running: Running) -> str:
     )
 
 
-def _older(wanted: Wanted, running: Running, other_history: str) -> str:
-    """Refuse, within one store, another history and what is older than what runs."""
-    if wanted.store_id != running.store_id:
-        return ""
-    if not other_history and wanted.revision == running.revision:
-        other_history = another_history(running, wanted.history)
-    if other_history:
-        return other_history
-    if wanted.revision < running.revision:
+def older(wanted: Wanted, running: Running) -> str:
+    """Refuse, within one store, what is older than what runs."""
+    if wanted.store_id == running.store_id and wanted.revision < running.revision:
         return (
             f"revision {wanted.revision} is older than revision {running.revision}, which runs "
             f"here. Was the store restored from a backup? {_ADOPT}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from tdc.shared.sync.acceptance import another_history, objection, objection_to_history
+from tdc.shared.sync.acceptance import another_history, foreign, objection, older
 from tdc.shared.sync.stream_state import (
     Apply,
     Effect,
@@ -123,7 +123,9 @@ def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
     busy = replace(state, phase=Phase.BUSY, applying=wanted, again=None)
     if reason := objection(wanted):
         return busy, (Refuse(wanted, reason),)
-    if reason := objection_to_history(wanted, state.running, state.other_history):
+    if reason := foreign(wanted, state.running, state.other_history):
+        return busy, (NoteHistory(reason), Refuse(wanted, reason, of_history=True))
+    if reason := older(wanted, state.running):
         return busy, (Refuse(wanted, reason, of_history=True),)
     return busy, (Apply(wanted),)
 
