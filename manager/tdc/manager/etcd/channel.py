@@ -164,6 +164,13 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_ino, found.st_mtime_ns
 
 
+def host_of(endpoint: str) -> str:
+    """The host of an endpoint; empty for a socket."""
+    if endpoint.startswith("unix:"):
+        return ""
+    return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or ""
+
+
 def _target(endpoint: str, options: EtcdOptions) -> str:
     if endpoint.startswith("unix:"):
         return endpoint

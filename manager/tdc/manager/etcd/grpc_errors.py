@@ -30,9 +30,7 @@ def translated(
     refused = refusal(error.code(), text, prefix)
     if refused is not None:
         return refused
-    if any(words in text for words in _NOT_EXECUTED):
-        return EtcdUnavailable(f"etcd at {target} executed nothing: {text}")
-    if sent:
+    if sent and not any(words in text for words in _NOT_EXECUTED):
         return EtcdAnswerLost(
             f"etcd at {target} did not answer a transaction ({text}); "
             "it may or may not have been executed"

@@ -45,7 +45,7 @@ class FleetView:
         self,
         etcd: EtcdClient,
         store_id: str,
-        notes: tuple[str, ...] = (),
+        notes: Callable[[], tuple[str, ...]] = tuple,
         options: FollowOptions | None = None,
         clock: Clock = wall,
     ) -> None:
@@ -135,7 +135,7 @@ class FleetView:
         """What is wrong with the store as this manager sees it; empty if nothing is."""
         unreadable, enrolments = self._clusters.unreadable(), self._enrolments.damaged
         trouble = self._following.id_trouble
-        notes = (*self._notes, trouble) if trouble else self._notes
+        notes = (*self._notes(), trouble) if trouble else self._notes()
         return problems(notes, self.etcd_away, unreadable, enrolments)
 
     # -- keeping -------------------------------------------------------------------------------
