@@ -91,6 +91,16 @@ async def wait_until_serving(options: EtcdOptions) -> None:
                     return
 
 
+async def answering(etcd: EtcdClient) -> None:
+    """Return when it answers again: members elect a leader some time after they are back."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(EtcdError):
+                await etcd.get("/tdc/")
+                return
+            await asyncio.sleep(0.05)
+
+
 @contextlib.asynccontextmanager
 async def external_etcd(
     folder: Path, *, tls: bool = False, login: bool = False, arguments: Sequence[str] = ()

@@ -13,7 +13,15 @@ from tdc.shared.settings.values import Settings
 from tdc.shared.sync import agent_half, manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.acceptance import hash_of
-from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Intervals, Running, Target, Wanted
+from tdc.shared.sync.values import (
+    BEHIND,
+    NOTHING_RUNS,
+    Attempt,
+    Intervals,
+    Running,
+    Target,
+    Wanted,
+)
 
 STORE = "store-1"
 INTERVALS = Intervals(status=30, ping=5, deadline=15)
@@ -38,6 +46,7 @@ class Machine:
     manager: manager_half.ManagerHalf | None = None
     to_agent: list[stream.Event] = field(default_factory=list)
     refuses: str = ""
+    passing: bool = False
     again: bool = False
     frozen: bool = False
     slow: bool = False
@@ -53,13 +62,16 @@ class World:
     target: Target | None = None
     store: str = STORE
     damaged: bool = False
+    chain: dict[int, str] = field(default_factory=dict)
     machines: dict[str, Machine] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
 
     # --- the story's verbs
 
-    def commit(self, revision: str, letter: str) -> None:
-        self.target = Target(int(revision), BY_LETTER[letter], self.store)
+    def commit(self, revision: str, letter: str, chain: str = "") -> None:
+        """Want settings at a revision; `chain` is the history's value there."""
+        self.chain[int(revision)] = chain
+        self.target = Target(int(revision), BY_LETTER[letter], self.store, chain)
         for name, machine in self.machines.items():
             if machine.manager:
                 self._manager(name, machine, stream.TargetSet(self.target))
@@ -70,6 +82,13 @@ class World:
         machine.agent = agent_half.agent_opened(machine.running, self.now)
         machine.manager = manager_half.manager_opened(self.target, INTERVALS, self.now)
         self._agent(name, machine, stream.StreamOpened())
+
+    def forget_chain(self) -> None:
+        """Another manager answers, with a store of its own history: it is told anew."""
+        self.chain, self.target = {}, None
+
+    def restore_as(self, store: str) -> None:
+        self.store = store
 
     def disconnect(self, name: str) -> None:
         self.machines[name].agent = self.machines[name].manager = None
@@ -143,14 +162,21 @@ class World:
             match effect:
                 case stream.SayWelcome(intervals, wanted):
                     self._say(name, f"<- welcome, wanted {HASHES.get(wanted, '-')}")
-                    machine.to_agent.append(stream.WelcomeSaid(intervals))
+                    history = self._history_at(machine.running)
+                    machine.to_agent.append(stream.WelcomeSaid(intervals, history))
                 case stream.Offer(target):
                     letter = HASHES[target.hash]
                     self._say(name, f"<- wanted {target.revision} {letter}")
                     sent = settings_of("h" if self.damaged else letter)
                     machine.to_agent.append(
                         stream.WantedSaid(
-                            Wanted(target.revision, target.hash, target.store_id, sent)
+                            Wanted(
+                                target.revision,
+                                target.hash,
+                                target.store_id,
+                                sent,
+                                history=target.history,
+                            )
                         )
                     )
                 case stream.SayPing(number):
@@ -169,21 +195,26 @@ class World:
             match effect:
                 case stream.SayHello():
                     self._say(name, f"-> hello, runs {_running(machine.running)}")
-                    self._heard(name, stream.HelloSaid(machine.running, machine.last_attempt))
+                    attempted = None if machine.passing else machine.last_attempt
+                    self._heard(name, stream.HelloSaid(machine.running, attempted))
                 case stream.Apply():
                     if machine.slow:
                         machine.applying.append(effect)
                     else:
                         self._settle(name, machine, effect)
-                case stream.Refuse(wanted, reason):
+                case stream.Refuse(wanted, reason, of_history):
                     attempt = Attempt(wanted.revision, wanted.hash, False, reason, self.now)
                     machine.last_attempt = attempt
+                    machine.passing = of_history
                     self._agent(name, machine, stream.Settled(attempt, machine.running))
                 case stream.SayOutcome(attempt):
                     said = "applied" if attempt.applied else "rejected"
                     why = f": {attempt.reason}" if attempt.reason else ""
                     self._say(name, f"-> {said} {attempt.revision}{_short(why)}")
                     self._heard(name, stream.OutcomeSaid(attempt))
+                case stream.NoteHistory(other):
+                    if other:
+                        self._say(name, f"warns: {other}")
                 case stream.SayStatus():
                     self._say(name, f"-> status, runs {_running(machine.running)}")
                     self._heard(name, stream.StatusSaid(machine.running, machine.last_attempt))
@@ -197,10 +228,16 @@ class World:
         attempt = Attempt(
             wanted.revision, wanted.hash, not machine.refuses, machine.refuses, self.now
         )
-        machine.last_attempt = attempt
+        machine.last_attempt, machine.passing = attempt, machine.again
         if attempt.applied:
-            machine.running = Running(wanted.revision, wanted.hash, wanted.store_id)
+            machine.running = wanted.after(machine.running)
         self._agent(name, machine, stream.Settled(attempt, machine.running, machine.again))
+
+    def _history_at(self, running: Running) -> str:
+        if not self.target or running.store_id != self.store or not running.history:
+            return ""
+        ahead = running.revision > self.target.revision
+        return BEHIND if ahead else self.chain.get(running.revision, "")
 
     def _heard(self, name: str, event: stream.Event) -> None:
         machine = self.machines[name]

@@ -21,6 +21,9 @@ from tests.examples import examples
 GARBAGE = st.sampled_from([b"", b"\x01\xff", b"{}", b"null", b'{"schema":99}'])
 
 
+NAMES = [f"mx{number}" for number in range(5)]
+
+
 def _stored(size: int) -> StoredSettings:
     return StoredSettings(checked({"max_message_size": size}), {"max_message_size": size})
 
@@ -32,13 +35,12 @@ def _documents(sizes: dict[str, int], revision: int) -> dict[str, bytes]:
         cluster_key("c1"): pack_cluster_level(StoredSettings()),
         group_key("c1", "g1"): pack_groups([Group("g1")], {}),
     }
-    shards: dict[str, list[Machine]] = {}
+    shards: dict[str, list[Machine]] = {machine_key("c1", name): [] for name in NAMES}
     for name, size in sizes.items():
         shards.setdefault(machine_key("c1", name), []).append(Machine(name, "g1", _stored(size)))
     return documents | {key: pack_machines(each, {}) for key, each in shards.items()}
 
 
-NAMES = [f"mx{number}" for number in range(5)]
 SIZES = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3), max_size=5)
 
 
@@ -117,11 +119,26 @@ def test_a_key_of_no_known_form_is_named_and_forgotten_when_deleted() -> None:
     assert known.unreadable() == ()
 
 
-def test_a_cluster_whose_documents_are_gone_is_gone_with_its_machines() -> None:
+def test_a_cluster_whose_documents_are_gone_without_a_commit_is_kept_and_named() -> None:
     known = KnownClusters()
     documents = _documents({"mx0": 1}, 1)
     known.take(documents, all_of_it=True)
     (change,) = known.take(dict.fromkeys(documents), all_of_it=False)
+    assert _sizes(known.clusters["c1"]) == {"mx0": 1}
+    assert change.machines == frozenset()
+    assert {each.key for each in known.unreadable()} == set(documents)
+    assert all("was deleted by hand" in str(each) for each in known.unreadable())
+    known.take(documents, all_of_it=False)
+    assert known.unreadable() == ()
+
+
+def test_a_store_that_was_replaced_is_believed_whatever_was_known() -> None:
+    known = KnownClusters()
+    known.take(_documents({"mx0": 1}, 5), all_of_it=True)
+    (change,) = known.take(_documents({"mx1": 2}, 3), all_of_it=True, replaced=True)
+    assert change.machines == {"mx0", "mx1"}
+    assert _sizes(known.clusters["c1"]) == {"mx1": 2}
+    (change,) = known.take({}, all_of_it=True, replaced=True)
     assert known.clusters == {}
-    assert change.machines == {"mx0"}
-    assert change.after is None
+    assert (change.machines, change.after) == (frozenset({"mx1"}), None)
+    assert known.unreadable() == ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
-from tdc.shared.sync.acceptance import hash_of, objection
+from tdc.shared.sync.acceptance import another_history, foreign, hash_of, objection, older
 from tdc.shared.sync.agent_half import agent_opened, agent_step
 from tdc.shared.sync.identity import (
     MachinePeer,
@@ -23,6 +23,7 @@ from tdc.shared.sync.identity import (
 from tdc.shared.sync.join_token import NotAToken, authority_of, token_text
 from tdc.shared.sync.manager_half import manager_opened, manager_step
 from tdc.shared.sync.values import (
+    BEHIND,
     NOTHING_RUNS,
     Attempt,
     BadIntervals,
@@ -136,7 +137,25 @@ def test_an_agent_never_goes_back_by_itself(
     running = Running(runs, BY_LETTER["c"], STORE)
     store = STORE if same_store else "store-2"
     wanted = Wanted(offered, BY_LETTER[letter], store, settings_of(letter))
-    assert bool(objection(wanted, running)) == (same_store and offered < runs)
+    assert objection(wanted) == ""
+    assert bool(older(wanted, running)) == (same_store and offered < runs)
+
+
+@given(
+    st.sampled_from(["", "a1", "b2"]), st.sampled_from(["", "a1", "b2", BEHIND]), st.integers(5, 7)
+)
+@pytest.mark.proves("F49", "P16")
+def test_an_agent_stays_with_the_history_that_it_has(ours: str, theirs: str, offered: int) -> None:
+    """Nothing of another history of the same store runs, whatever its revision."""
+    running = Running(5, BY_LETTER["c"], STORE, ours)
+    differ = ours != "" and theirs not in ("", BEHIND, ours)
+    assert bool(another_history(running, theirs)) == differ
+    wanted = Wanted(offered, BY_LETTER["a"], STORE, settings_of("a"), history=theirs)
+    told = another_history(running, theirs)
+    assert bool(foreign(wanted, running, told)) == differ
+    moved = Wanted(offered, BY_LETTER["a"], "store-2", settings_of("a"), history=theirs)
+    assert foreign(moved, running, told) == "", "another id says that it is meant"
+    assert foreign(wanted, moved.after(running), "") != "", "and the first is left"
 
 
 # --- single rules -------------------------------------------------------------------------
@@ -144,7 +163,7 @@ def test_an_agent_never_goes_back_by_itself(
 
 def test_an_empty_wanted_never_means_the_defaults() -> None:
     empty = Settings.of({})
-    assert "incomplete" in objection(Wanted(1, hash_of(empty), STORE, empty), NOTHING_RUNS)
+    assert "incomplete" in objection(Wanted(1, hash_of(empty), STORE, empty))
 
 
 @pytest.mark.parametrize(
@@ -152,19 +171,19 @@ def test_an_empty_wanted_never_means_the_defaults() -> None:
 )
 def test_a_wanted_that_lacks_one_setting_is_refused(name: str) -> None:
     torn = settings_of("a").without(name)
-    assert name in objection(Wanted(1, hash_of(torn), STORE, torn), NOTHING_RUNS)
+    assert name in objection(Wanted(1, hash_of(torn), STORE, torn))
 
 
 def test_a_wanted_that_can_not_be_read_is_refused_with_the_reason() -> None:
     wanted = Wanted(1, "", STORE, fault="fields that this version does not know")
-    assert objection(wanted, NOTHING_RUNS) == "fields that this version does not know"
+    assert objection(wanted) == "fields that this version does not know"
 
 
 @pytest.mark.parametrize("revision", [0, -1, -(2**63)])
 @pytest.mark.proves("B88")
 def test_a_revision_that_no_commit_has_is_refused(revision: int) -> None:
     wanted = Wanted(revision, BY_LETTER["a"], STORE, settings_of("a"))
-    assert objection(wanted, NOTHING_RUNS)
+    assert objection(wanted)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`tdc-manager`: the verbs init, run and operator, their flags, what they print, their exit codes.
+"""`tdc-manager`: its verbs (init, run, operator, adopt, repair), flags, output, exit codes.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
@@ -23,6 +23,7 @@ from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
+from tdc.manager.upkeep import adopt, repaired
 from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.tasks import running
@@ -66,10 +67,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--operator", required=True, type=_operator_name, help="name of the operator"
     )
     operator.add_argument("--out", required=True, type=Path, help="folder to make")
-    for verb in (init, run, operator):
+    adopting = verbs.add_parser(
+        "adopt", help="say that this store is the only one: after a move, a copy, a restored backup"
+    )
+    repairing = verbs.add_parser(
+        "repair", help="put right, from history, what was deleted or set back in etcd by hand"
+    )
+    repairing.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    for verb in (init, run, operator, adopting, repairing):
         add_flags(verb)
     flags = vars(parser.parse_args(arguments))
-    commands = {"init": init_command, "run": run_command, "operator": operator_command}
+    commands = {
+        "init": init_command,
+        "run": run_command,
+        "operator": operator_command,
+        "adopt": adopt_command,
+        "repair": repair_command,
+    }
     try:
         code = commands[flags["verb"]](flags)
     except OptionsError as error:
@@ -121,6 +135,35 @@ def operator_command(flags: Mapping[str, object]) -> int:
         return _refused(error)
     print(f"Operators use: tdc --config {quote(str(operator_file))} …")  # noqa: T201
     return 0
+
+
+def adopt_command(flags: Mapping[str, object]) -> int:
+    """Make the store the only one; returns the exit code."""
+    options = read_options(flags)
+    try:
+        made = asyncio.run(adopt(options))
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"The store has the new id {made[:8]}. Machines that reach this store take what it has, "
+        "whatever revision they run, and refuse other copies from then on. Start the manager now, "
+        "and never one on a copy."
+    )
+    return 0
+
+
+def repair_command(flags: Mapping[str, object]) -> int:
+    """Look for what was deleted or set back by hand, and put it right; returns the exit code."""
+    options = read_options(flags)
+    try:
+        found = asyncio.run(repaired(options, write=not flags.get("dry_run")))
+    except _REFUSALS as error:
+        return _refused(error)
+    for finding in found:
+        print(finding.text)  # noqa: T201
+    if not found:
+        print("Every document is as its commits left it.")  # noqa: T201
+    return 0 if all(finding.right for finding in found) else 1
 
 
 def run_command(flags: Mapping[str, object]) -> int:

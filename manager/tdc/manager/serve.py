@@ -28,6 +28,7 @@ from tdc.manager.first_setup import (
     write_operator_file,
 )
 from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
@@ -38,6 +39,7 @@ from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.reach import cautions, external_etcd
 from tdc.manager.rpc.agents import AgentsService
 from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.enrolment import EnrolmentService
@@ -52,6 +54,7 @@ from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import ROOT
 from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file
@@ -83,12 +86,19 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     async with contextlib.AsyncExitStack() as stack:
         etcd_options, notes = await _reach_etcd(stack, options)
         etcd = await stack.enter_async_context(EtcdClient(etcd_options))
-        view = FleetView(etcd, await _store_id(etcd), notes)
+        store = await _store_id(etcd)
+        notes = (*notes, *await _cautions(options, etcd))
+        identity = _server_identity(options, authority)
+        expiry = ExpiryWatch(partial(_endings, options, authority, identity))
+        view = FleetView(etcd, store, lambda: (*notes, *expiry.problems()))
+        await stack.enter_async_context(running(expiry.run(), name="expiry"))
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
         presence = Presence(view, shared=not options.embedded)
-        sessions = AgentSessions(view, presence, intervals=_intervals(options))
-        servers = Servers(_server_identity(options, authority))
+        chains = KnownChains(view, History(etcd))
+        sessions = AgentSessions(view, presence, intervals=_intervals(options), chain_at=chains.at)
+        view.on_replaced(sessions.welcome_again)
+        servers = Servers(identity)
         wanted = Ports(main=options.listen_port, enrol=options.enrol_port)
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
@@ -116,16 +126,19 @@ async def _reach_etcd(
         endpoint = await stack.enter_async_context(member)
         notes = (member.warning,) if member.warning else ()
         return EtcdOptions(endpoints=(endpoint,), quota=QUOTA, prefix=ROOT), notes
-    external = EtcdOptions(
-        endpoints=options.etcd_endpoints,
-        ca_file=options.etcd_ca,
-        cert_file=options.etcd_certificate,
-        key_file=options.etcd_key,
-        user=options.etcd_user or None,
-        password=options.etcd_password() or None,
-        prefix=ROOT,
-    )
-    return external, ()
+    return external_etcd(options), ()
+
+
+async def _cautions(options: Options, etcd: EtcdClient) -> tuple[str, ...]:
+    """Say what is unsafe about an external etcd, and log it."""
+    try:
+        version = (await etcd.status()).version
+    except EtcdError:  # from 3.5.28 on only root may ask
+        version = ""
+    found = tuple(cautions(options, version))
+    for each in found:
+        log.warning("%s", each)
+    return found
 
 
 async def _store_id(etcd: EtcdClient) -> str:
@@ -155,6 +168,24 @@ def _intervals(options: Options) -> Intervals:
 def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
     issued = authority.issue_server((*options.names, options.advertised_host))
     return ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem)
+
+
+def _endings(options: Options, authority: Authority, server: ServerIdentity) -> Iterator[Ending]:
+    """Yield the certificates of this manager that end; what others hold, they watch."""
+    yield Ending(
+        "the CA of this manager",
+        authority.ends,
+        "then no machine and no operator can connect, and mail flows with the last settings. Make "
+        "a new CA before (operator guide, section 5)",
+    )
+    yield Ending(
+        "this manager's server certificate",
+        end_of_pem(server.certificate),
+        "restart the manager, which makes a new one",
+    )
+    path = options.etcd_certificate
+    if path is not None and (end := end_of(path)) is not None:
+        yield Ending(f"the client certificate for etcd ({path})", end, "replace the file before")
 
 
 def _operations(

@@ -71,14 +71,16 @@ class ManagerMessage(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., queue_order: _Optional[_Union[QueueOrder, _Mapping]] = ...) -> None: ...
 
 class Running(_message.Message):
-    __slots__ = ("revision", "hash", "store_id")
+    __slots__ = ("revision", "hash", "store_id", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     hash: str
     store_id: str
-    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., store_id: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("agent_version", "protocol", "running", "last_attempt")
@@ -107,32 +109,36 @@ class Outcome(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., applied: _Optional[bool] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash")
+    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash", "history")
     STATUS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     PING_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     WANTED_HASH_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     status_interval: float
     ping_interval: float
     deadline: float
     machine: str
     cluster: str
     wanted_hash: str
-    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("revision", "hash", "settings", "store_id")
+    __slots__ = ("revision", "hash", "settings", "store_id", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     hash: str
     settings: _settings_pb2.Settings
     store_id: str
-    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ("number",)

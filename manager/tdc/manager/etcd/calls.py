@@ -146,9 +146,18 @@ class Calls:
                 self._token = await self._new_token(channel)
             return self._token
 
+    def _password(self) -> str:
+        password = self._options.password
+        if not callable(password):
+            return password or ""
+        try:
+            return password()
+        except Exception as error:  # whatever its source raises, there is no login without it
+            raise EtcdRefused(Reason.LOGIN, f"no password for etcd: {error}") from error
+
     async def _new_token(self, channel: grpc.aio.Channel) -> Metadata:
         user, timeout = self._options.user, self._options.timeout
-        request = rpc_pb2.AuthenticateRequest(name=user, password=self._options.password)
+        request = rpc_pb2.AuthenticateRequest(name=user, password=self._password())
         try:
             stub = rpc_pb2_grpc.AuthStub(channel)
             answer = await stub.Authenticate(request, timeout=timeout)

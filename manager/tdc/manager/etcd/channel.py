@@ -7,7 +7,7 @@ the answer was lost" are never mixed up. One endpoint is used at a time; when it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,8 +44,9 @@ class EtcdOptions:
 
     `endpoints` are ``host:port``, ``https://host:port``, ``http://host:port`` or ``unix:PATH``.
     `ca_file` turns TLS on; `cert_file` and `key_file` are a client certificate (PEM).
-    `user` and `password` log in where etcd has authentication enabled. `timeout` is the deadline
-    of each call in seconds. `quota` is the server's ``--quota-backend-bytes`` where known.
+    `user` and `password` log in where etcd has authentication enabled; a password that is a call is
+    asked for at each login. The TLS files are read again when they change. `timeout` is the
+    deadline of each call in seconds. `quota` is the server's ``--quota-backend-bytes`` where known.
     `prefix` is where the caller's keys are: the error of a missing permission names it.
     """
 
@@ -54,7 +55,7 @@ class EtcdOptions:
     cert_file: Path | None = None
     key_file: Path | None = None
     user: str | None = None
-    password: str | None = None
+    password: str | Callable[[], str] | None = None
     timeout: float = 5.0
     quota: int | None = None
     prefix: str = ""
@@ -73,7 +74,8 @@ class Channels:
             raise EtcdOptionsError("a client certificate is given without the CA file of etcd")
         self._targets = tuple(_target(endpoint, options) for endpoint in options.endpoints)
         self._options = options
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._opened: dict[str, _Opened] = {}
+        self._retired: dict[str, grpc.aio.Channel] = {}
         self._current = 0
 
     @property
@@ -91,8 +93,8 @@ class Channels:
         reasons: list[str] = []
         for _ in self._targets:
             target = self.current
-            channel = self._channel(target)
-            if await _is_ready(channel):
+            channel = await self._ready(target)
+            if channel is not None:
                 return target, channel
             reasons.append(target)
             self.prefer_next(target)
@@ -101,17 +103,72 @@ class Channels:
             "is right, and that both sides trust each other's certificates"
         )
 
-    def _channel(self, target: str) -> grpc.aio.Channel:
-        channel = self._channels.get(target)
-        if channel is None:
-            channel = self._channels[target] = _open(target, self._options)
-        return channel
+    async def _ready(self, target: str) -> grpc.aio.Channel | None:
+        """The channel to `target`, connected; None if that fails.
+
+        One that was opened with other TLS files than there are now gives way to a new one, but not
+        before that is connected: files that are being replaced may not fit each other yet.
+        """
+        files, old = _state_of(self._options), self._opened.get(target)
+        if old is None or files == old.files:
+            opened = old or _Opened(_open(target, self._options), files)
+            self._opened[target] = opened
+            return opened.channel if await _is_ready(opened.channel) else None
+        new = _Opened(_open(target, self._options), files)
+        if await _is_ready(new.channel):
+            await self._retire(target, old.channel)
+            self._opened[target] = new
+            return new.channel
+        await new.channel.close()
+        return old.channel if await _is_ready(old.channel) else None
+
+    async def _retire(self, target: str, channel: grpc.aio.Channel) -> None:
+        """Let calls in progress go on; those of a channel retired before are cancelled."""
+        before = self._retired.get(target)
+        self._retired[target] = channel
+        if before is not None:
+            await before.close()
 
     async def close(self) -> None:
         """Close every channel; calls in progress are cancelled."""
-        channels, self._channels = tuple(self._channels.values()), {}
+        opened = [each.channel for each in self._opened.values()]
+        channels = (*opened, *self._retired.values())
+        self._opened, self._retired = {}, {}
         for channel in channels:
             await channel.close()
+
+
+FileState = tuple[tuple[int, int], ...]
+"""Inode and time of change of each TLS file; both 0 for one that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    channel: grpc.aio.Channel
+    files: FileState
+
+
+def _state_of(options: EtcdOptions) -> FileState:
+    return tuple(
+        _state(path)
+        for path in (options.ca_file, options.cert_file, options.key_file)
+        if path is not None
+    )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
+
+
+def host_of(endpoint: str) -> str:
+    """The host of an endpoint; empty for a socket."""
+    if endpoint.startswith("unix:"):
+        return ""
+    return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or ""
 
 
 def _target(endpoint: str, options: EtcdOptions) -> str:

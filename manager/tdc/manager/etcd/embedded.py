@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tdc.manager.etcd import place
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
@@ -49,8 +50,19 @@ class EmbeddedEtcd:
     Once started, `warning` says what is wrong with the etcd program in use; None if nothing is.
     """
 
-    def __init__(self, folder: Path, binary: Path | None = None, *, quota: int = QUOTA) -> None:
-        """Take the folder for its data (made if absent) and, if given, the program to run."""
+    def __init__(
+        self,
+        folder: Path,
+        binary: Path | None = None,
+        *,
+        quota: int = QUOTA,
+        anywhere: bool = False,
+    ) -> None:
+        """Take the folder for its data (made if absent) and, if given, the program to run.
+
+        `anywhere`: start also on data that was last used elsewhere; `settle` makes this its place.
+        """
+        self._anywhere = anywhere
         self.folder = folder.absolute()
         self.warning: str | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -65,6 +77,9 @@ class EmbeddedEtcd:
             program = await find_program(self._binary)
             self._prepare_folder()
             self._lock = await self._take_lock(stack)
+            if not self._anywhere:
+                place.check(self.folder)
+                self.settle()
             self._warn(program)
             endpoint = stack.enter_context(_reachable(self.folder))
             # Stopped by the stack, not by the supervising task: a task that is cancelled before
@@ -79,6 +94,10 @@ class EmbeddedEtcd:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def settle(self) -> None:
+        """Note that the data belongs in this folder, on this machine; raises EmbeddedError."""
+        place.settle(self.folder)
 
     @property
     def pid(self) -> int | None:
@@ -178,7 +197,8 @@ class EmbeddedEtcd:
                     start_new_session=True,  # Ctrl-C in our terminal is for us, not for etcd
                 )
         except OSError as error:
-            raise EmbeddedError(f"can't start {program.path}: {error}") from error
+            program.check()
+            raise EmbeddedError(f"can't start {program.path} as etcd: {error}") from error
 
     async def _stop(self) -> None:
         """End the process by SIGTERM, then by SIGKILL."""

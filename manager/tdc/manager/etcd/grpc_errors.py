@@ -30,13 +30,19 @@ def translated(
     refused = refusal(error.code(), text, prefix)
     if refused is not None:
         return refused
-    if sent:
+    if sent and not any(words in text for words in _NOT_EXECUTED):
         return EtcdAnswerLost(
             f"etcd at {target} did not answer a transaction ({text}); "
             "it may or may not have been executed"
         )
     return EtcdUnavailable(f"etcd at {target} did not answer: {text}")
 
+
+_NOT_EXECUTED = (
+    "failed to connect to all addresses",  # gRPC: the call had no connection to be sent on
+    "no leader",  # a member cut off from the others refuses before it proposes anything
+    "too many requests",  # so does one with too much to do
+)
 
 _NOT_ANSWERED = {
     grpc.StatusCode.UNAVAILABLE,

@@ -35,6 +35,12 @@ class EtcdProgram:
     version: tuple[int, int, int]
     warning: str | None = None
 
+    def check(self) -> None:
+        """Raise EmbeddedError, naming which, if a program that is to be run can't be."""
+        for path, what in ((self.path, "etcd"), (Path(sys.executable), "its launcher")):
+            if not os.access(path, os.X_OK):
+                raise EmbeddedError(f"can't start {what}: {path} may not be executed by this user")
+
     def dying_with_us(self, arguments: Sequence[str]) -> list[str]:
         """The command line that runs it and ends it when this process ends."""
         return [

@@ -117,6 +117,11 @@ class Authority:
         return cls(certificate, key, clock)
 
     @property
+    def ends(self) -> float:
+        """When the CA's certificate ends, Unix seconds; no certificate of its lasts longer."""
+        return self._certificate.not_valid_after_utc.timestamp()
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the CA's certificate, 64 hexadecimal digits: what join tokens carry."""
         der = self._certificate.public_bytes(serialization.Encoding.DER)

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import logging
 
-from tdc.manager.push.session import End, Ending, Read, Session, Write
+from tdc.manager.push.session import (
+    ChainAt,
+    End,
+    Ending,
+    Read,
+    Session,
+    Write,
+    unknown_chain,
+)
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic
@@ -37,8 +45,10 @@ class AgentSessions:
         presence: Presence,
         clock: Clock = monotonic,
         intervals: Intervals = DEFAULT_INTERVALS,
+        chain_at: ChainAt = unknown_chain,
     ) -> None:
         """`clock` is monotonic. Raises BadIntervals."""
+        self._chain_at = chain_at
         self._view = view
         self._presence = presence
         self._clock = clock
@@ -72,7 +82,15 @@ class AgentSessions:
             raise Stopping("this manager is about to stop")
         self.admit(peer)
         key = (peer.cluster, peer.machine)
-        session = Session(peer, self._view, self._presence, self._clock, self._intervals, address)
+        session = Session(
+            peer,
+            self._view,
+            self._presence,
+            self._clock,
+            self._intervals,
+            address,
+            self._chain_at,
+        )
         older = self._sessions.get(key)
         if older is not None:
             log.info(
@@ -113,6 +131,11 @@ class AgentSessions:
         self._stopping = True
         for session in list(self._sessions.values()):
             session.end(End.STOPPING)
+
+    def welcome_again(self) -> None:
+        """End every stream: only a new Welcome tells an agent by which history it is served."""
+        for session in list(self._sessions.values()):
+            session.end(End.OTHER_STORE)
 
     def _changed(self, machines: frozenset[MachineKey]) -> None:
         for key in machines & self._sessions.keys():

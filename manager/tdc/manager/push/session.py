@@ -21,7 +21,7 @@ from tdc.shared.edge.clock import Clock
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
-from tdc.shared.sync.values import Intervals, Target
+from tdc.shared.sync.values import Intervals, Running, Target
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
@@ -32,6 +32,15 @@ Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
 """Returns the next message; None at the end of the stream."""
 
 Write = Callable[[agents_pb2.ManagerMessage], Awaitable[None]]
+
+ChainAt = Callable[[str, Running], Awaitable[str]]
+"""What a cluster's history has at what an agent runs; see `view.chains`."""
+
+
+async def unknown_chain(cluster: str, running: Running) -> str:
+    """Say that history is not known."""
+    return ""
+
 
 LAST_MESSAGE = 1.0
 """Seconds that a message under way is given when its stream ends."""
@@ -45,6 +54,7 @@ class End(Enum):
     FAULT = "the agent broke the protocol"
     REPLACED = "another stream of the same machine was opened"
     DENIED = "the machine's enrolment is no longer valid"
+    OTHER_STORE = "the store was replaced or restored; welcome again"
     STOPPING = "the manager is stopping"
 
 
@@ -67,12 +77,15 @@ class Session:
         clock: Clock,
         intervals: Intervals,
         address: str,
+        chain_at: ChainAt = unknown_chain,
     ) -> None:
         """`address` is where the stream comes from, for people to read."""
         self.key: MachineKey = (peer.cluster, peer.machine)
         self.address = address
         self.enrolment = peer.enrolment
         self._fleet = fleet
+        self._chain_at = chain_at
+        self._history = ""
         self._presence = presence
         self._clock = clock
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
@@ -129,6 +142,8 @@ class Session:
                 self.end(End.FAULT, str(error))
                 return
             self._note_hello(message)
+            if isinstance(event, stream.HelloSaid):
+                self._history = await self._chain_at(self.key[0], event.running)
             if isinstance(event, stream.StatusSaid):
                 # The view notifies of changed content. A newer revision of the same content,
                 # which can cure a refusal, is looked for here; so is a missed notification.
@@ -197,6 +212,7 @@ class Session:
             machine=machine,
             cluster=cluster,
             wanted_hash=wanted_hash,
+            history=self._history,
         )
         return agents_pb2.ManagerMessage(welcome=welcome)
 
@@ -210,4 +226,4 @@ class Session:
         wanted = self._fleet.wanted(*self.key)
         if wanted is None:
             return None
-        return Target(wanted.revision, wanted.hash, wanted.store_id)
+        return Target(wanted.revision, wanted.hash, wanted.store_id, wanted.history)

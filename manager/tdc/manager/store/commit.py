@@ -15,6 +15,7 @@ one twice by itself, so an attempt ends in one of four ways:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tdc.manager.etcd.backoff import Backoff
@@ -23,6 +24,7 @@ from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdRefused, Reas
 from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import Plan
+from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.errors import (
@@ -39,6 +41,7 @@ from tdc.manager.store.history import (
     CommitRecord,
     MadeRequest,
     Signature,
+    chained,
     pack_record,
     pack_request,
     read_request,
@@ -81,10 +84,16 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is stored: `made` is the revision that our request id made, None if it made none."""
+    """What is stored: `made` is the revision that our request id made, None if it made none.
+
+    `items` are the head and the documents; `base_made` and `next_made` say whether history has the
+    commits of the base and of the revision that is to be made.
+    """
 
     made: int | None
     items: dict[str, KeyValue]
+    base_made: bool
+    next_made: bool
 
 
 class CommitStore:
@@ -180,12 +189,22 @@ class CommitStore:
         name = change.after.name
         keys = (
             request_key(name, change.record.signature.request_id),
+            *(commit_key(name, revision) for revision in (change.base, change.base + 1)),
             head_key(name),
             *change.touched.keys(name),
         )
         items = await self._etcd.get_many(keys)
-        request = items.pop(keys[0], None)
-        return _Found(made=_made(request, change.fingerprint) if request else None, items=items)
+        request, base, record = (items.pop(key, None) for key in keys[:3])
+        made = _made(request, change.fingerprint) if request else _last_made(change, items)
+        return _Found(made, items, base is not None, record is not None)
+
+
+def _last_made(change: _Change, items: Mapping[str, KeyValue]) -> int | None:
+    """The revision that the request id made, by the head: its own key may have been deleted."""
+    key = head_key(change.after.name)
+    head = _document(items[key]).head if key in items else None
+    same = head is not None and head.request_id == change.record.signature.request_id
+    return head.revision if head is not None and same else None
 
 
 def _made(request: KeyValue, fingerprint: str) -> int:
@@ -200,7 +219,8 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     """Compares and writes of the change on what was found; raises what refuses it."""
     name, revision = change.after.name, change.after.revision
     documents = {key: _document(item) for key, item in found.items.items()}
-    _check_base(change, documents.pop(head_key(name), None))
+    head = _base_head(change, found, documents.pop(head_key(name), None))
+    _check_by_hand(change, head, documents)
     try:
         values = rewritten(documents, change.after, change.touched)
     except Untouchable as error:
@@ -209,8 +229,10 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
             "repair the stored value"
         ) from None
     request_id = change.record.signature.request_id
-    values[head_key(name)] = pack_head(Head(revision, request_id))
-    values[commit_key(name, revision)] = pack_record(change.record)
+    record = chained(change.record, head.chain)
+    written = {**head.written, **dict.fromkeys(values, revision)}
+    values[head_key(name)] = pack_head(Head(revision, request_id, record.chain, written))
+    values[commit_key(name, revision)] = pack_record(record)
     made = MadeRequest(revision, change.record.time, change.fingerprint)
     values[request_key(name, request_id)] = pack_request(made)
     size = sum(len(key) + len(value) for key, value in values.items())
@@ -235,14 +257,30 @@ def _document(item: KeyValue) -> Document:
     return document
 
 
-def _check_base(change: _Change, head: Document | None) -> None:
-    """Raise what refuses a change whose base is not what is stored."""
+def _check_by_hand(change: _Change, head: Head, documents: Mapping[str, Document]) -> None:
+    """Raise UnreadableTouched if a document that is touched is not as its commits left it."""
     name = change.after.name
-    if head is not None and head.head is None:
-        raise UnreadableTouched(f"{head.unreadable[0]}; nothing was changed")
-    stored = head.head.revision if head is not None and head.head is not None else 0
+    faults = by_hand.faults_of(name, head, documents, change.touched.keys(name))
+    if faults:
+        raise UnreadableTouched(f"{faults[0]}. The commit touches it, so nothing was changed")
+
+
+def _base_head(change: _Change, found: _Found, document: Document | None) -> Head:
+    """The head that the change is made on; raises what refuses a base that is not stored."""
+    name = change.after.name
+    if document is not None and document.head is None:
+        raise UnreadableTouched(f"{document.unreadable[0]}; nothing was changed")
+    head = document.head if document is not None and document.head is not None else Head(0, "")
+    stored = head.revision
+    newest = change.base + found.next_made
+    if document is None and (found.base_made or found.next_made):
+        raise UnreadableTouched(f"{by_hand.deleted(head_key(name), newest)}. Nothing was changed")
+    if (stored < change.base and found.base_made) or (stored == change.base and found.next_made):
+        raise UnreadableTouched(
+            f"{by_hand.set_back(head_key(name), stored, newest)}. Nothing was changed"
+        )
     if stored == change.base:
-        return
+        return head
     if change.base == 0:
         raise ClusterExists(f"cluster {name!r} already exists, at revision {stored}")
     if stored == 0:

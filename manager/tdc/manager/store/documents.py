@@ -21,10 +21,12 @@ from tdc.manager.levels.fleet import (
 )
 from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of, unpack
 from tdc.manager.store.keys import (
+    CLUSTERS,
     GROUP_SHARDS,
     MACHINE_SHARDS,
     DocumentKey,
     Part,
+    cluster_prefix,
     parse_document_key,
     shard_of,
 )
@@ -43,20 +45,29 @@ class Unreadable:
     key: str
     entry: str | None
     reason: str
+    what: str = "can't be read"
 
     def __str__(self) -> str:
         where = f"entry {self.entry!r} of {self.key}" if self.entry is not None else self.key
         # A foreign key or entry may hold bytes that are not text; this sentence must be text.
-        words = f"{where} can't be read: {self.reason}"
+        words = f"{where} {self.what}: {self.reason}"
         return words.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The revision of a cluster and the request id that made it."""
+    """The revision of a cluster and the request id that made it.
+
+    `chain` is the history's chain value at the revision; empty if its commits have none.
+    `written` says which revision wrote each document last, by its key; a document that is older was
+    set back, one that is missing was deleted, and neither by a commit. Documents that were written
+    before this was kept are not in it.
+    """
 
     revision: int
     request_id: str
+    chain: str = ""
+    written: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +75,12 @@ class Document:
     """One stored document, read. Only the field of its part is filled.
 
     `kept` holds unreadable entries as they are stored, so that a commit beside them keeps them.
-    `whole` is False if nothing of the document could be read.
+    `whole` is False if nothing of the document could be read. `revision` is the commit that wrote
+    it; 0 if it does not say.
     """
 
     key: DocumentKey
+    revision: int = 0
     head: Head | None = None
     stored: StoredSettings | None = None
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -75,6 +88,12 @@ class Document:
     kept: Mapping[str, object] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     whole: bool = True
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether nothing was ever read of it."""
+        read = (self.head, self.stored) != (None, None) or self.groups or self.machines
+        return not self.whole and not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +124,45 @@ def read_document(key: str, raw: bytes) -> Document | Unreadable:
 
 
 def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
-    return Document(key, head=Head(count_of(document, "revision"), text_of(document, "request_id")))
+    revision, written = count_of(document, "revision"), document.get("written", {})
+    if not isinstance(written, dict):
+        raise Damaged("written is not an object")
+    head = Head(
+        revision,
+        text_of(document, "request_id"),
+        chain_of(document),
+        {f"{cluster_prefix(key.cluster)}{name}": count_of(written, name) for name in written},
+    )
+    return Document(key, revision, head=head)
+
+
+def chain_of(document: Mapping[str, object]) -> str:
+    """A chain value; empty where there is none. Raises Damaged."""
+    return text_of(document, "chain") if "chain" in document else ""
+
+
+def _written_by(document: Mapping[str, object]) -> int:
+    return count_of(document, "revision") if "revision" in document else 0
 
 
 def _read_cluster(key: DocumentKey, document: Mapping[str, object]) -> Document:
-    return Document(key, stored=stored_from(document))
+    return Document(key, _written_by(document), stored=stored_from(document))
 
 
 def _read_groups(key: DocumentKey, document: Mapping[str, object]) -> Document:
     groups, kept, unreadable = _entries(
         key, Level.GROUP, object_of(document, "groups"), GROUP_SHARDS, _group_from
     )
-    return Document(key, groups=groups, kept=kept, unreadable=unreadable)
+    revision = _written_by(document)
+    return Document(key, revision, groups=groups, kept=kept, unreadable=unreadable)
 
 
 def _read_machines(key: DocumentKey, document: Mapping[str, object]) -> Document:
     machines, kept, unreadable = _entries(
         key, Level.MACHINE, object_of(document, "machines"), MACHINE_SHARDS, _machine_from
     )
-    return Document(key, machines=machines, kept=kept, unreadable=unreadable)
+    revision = _written_by(document)
+    return Document(key, revision, machines=machines, kept=kept, unreadable=unreadable)
 
 
 _READ: Mapping[Part, Callable[[DocumentKey, Mapping[str, object]], Document]] = {
@@ -192,27 +231,43 @@ def stored_from(entry: Mapping[str, object]) -> StoredSettings:
 
 def pack_head(head: Head) -> bytes:
     """The bytes of a head."""
-    return pack({"revision": head.revision, "request_id": head.request_id})
+    fields: dict[str, object] = {"revision": head.revision, "request_id": head.request_id}
+    if head.chain:
+        fields["chain"] = head.chain
+    if head.written:
+        fields["written"] = {_short(key): head.written[key] for key in sorted(head.written)}
+    return pack(fields)
 
 
-def pack_cluster_level(stored: StoredSettings) -> bytes:
-    """The bytes of a cluster level."""
-    return pack(plain_stored(stored))
+def _short(key: str) -> str:
+    """What a document's key has behind the prefix of its cluster."""
+    return key.removeprefix(CLUSTERS).partition("/")[2]
 
 
-def pack_groups(groups: Iterable[Group], kept: Mapping[str, object]) -> bytes:
+def pack_cluster_level(stored: StoredSettings, revision: int = 0) -> bytes:
+    """The bytes of a cluster level that the commit `revision` writes."""
+    return pack({**_by(revision), **plain_stored(stored)})
+
+
+def pack_groups(groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0) -> bytes:
     """The bytes of a shard of groups, with its unreadable entries kept as they were."""
     entries: dict[str, object] = {group.name: plain_stored(group.stored) for group in groups}
-    return pack({"groups": _sorted({**kept, **entries})})
+    return pack({**_by(revision), "groups": _sorted({**kept, **entries})})
 
 
-def pack_machines(machines: Iterable[Machine], kept: Mapping[str, object]) -> bytes:
+def _by(revision: int) -> dict[str, object]:
+    return {"revision": revision} if revision else {}
+
+
+def pack_machines(
+    machines: Iterable[Machine], kept: Mapping[str, object], revision: int = 0
+) -> bytes:
     """The bytes of a shard of machines, with its unreadable entries kept as they were."""
     entries: dict[str, object] = {
         machine.name: {"group": machine.group, **plain_stored(machine.stored)}
         for machine in machines
     }
-    return pack({"machines": _sorted({**kept, **entries})})
+    return pack({**_by(revision), "machines": _sorted({**kept, **entries})})
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:

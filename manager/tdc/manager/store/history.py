@@ -10,15 +10,17 @@ plan it is a mistake of the caller, and must not pass for done.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, prefix_end
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
-from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.documents import Unreadable, chain_of
 from tdc.manager.store.encoding import (
     Damaged,
     count_of,
@@ -43,6 +45,7 @@ MAX_COMMITS = 10_000
 MAX_AGE = 400 * 86_400.0
 """Seconds that a commit record is kept; the newest one is always kept."""
 _PAGE = 50
+_GONE = "what this commit changed is known no more; the settings that it left are as they were"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class CommitRecord:
     topology: tuple[TopologyChange, ...]
     machines_changed: int
     work: OrderedWork | None = None
+    chain: str = ""
+    """Hash over this commit and all before it; empty for one of before chains were kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ class History:
             if len(page) < wanted:
                 break
             end = page[-1].key
-        return tuple(_read(item) for item in found)
+        return _without_gaps(cluster, [_read(item) for item in found])[:limit]
 
     async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
         """Read one record; None if it was never made or history no longer has it."""
@@ -147,6 +152,29 @@ class History:
             return None
 
 
+def _without_gaps(
+    cluster: str, records: list[CommitRecord | Unreadable]
+) -> tuple[CommitRecord | Unreadable, ...]:
+    """The records, newest first, with one that says so for each that was deleted between them."""
+    rows: list[CommitRecord | Unreadable] = []
+    above: int | None = None
+    for record in records:
+        revision = _revision_of(record)
+        for missing in range((above or revision + 1) - 1, revision, -1):
+            rows.append(
+                Unreadable(commit_key(cluster, missing), None, _GONE, "was deleted by hand")
+            )
+        rows.append(record)
+        above = revision
+    return tuple(rows)
+
+
+def _revision_of(record: CommitRecord | Unreadable) -> int:
+    if isinstance(record, CommitRecord):
+        return record.revision
+    return parse_commit_key(record.key) or 0
+
+
 def _read(item: KeyValue) -> CommitRecord | Unreadable:
     try:
         record = read_record(item.value)
@@ -157,8 +185,24 @@ def _read(item: KeyValue) -> CommitRecord | Unreadable:
         return Unreadable(item.key, None, str(error))
 
 
+def chained(record: CommitRecord, before: str) -> CommitRecord:
+    """The record with its chain value, after a commit whose value is `before`.
+
+    The request id is part of the hash, so two stores that began as copies differ from the first
+    commit on that only one of them has, even if it changes the same.
+    """
+    content = json.dumps(_plain_record(record), sort_keys=True, separators=(",", ":"))
+    value = hashlib.sha256(f"{before}\n{content}".encode("utf-8", "surrogatepass")).hexdigest()
+    return replace(record, chain=value)
+
+
 def pack_record(record: CommitRecord) -> bytes:
     """The bytes of a record."""
+    chain: dict[str, object] = {"chain": record.chain} if record.chain else {}
+    return pack({**_plain_record(record), **chain})
+
+
+def _plain_record(record: CommitRecord) -> dict[str, object]:
     fields: dict[str, object] = {
         "revision": record.revision,
         "author": record.signature.author,
@@ -171,7 +215,7 @@ def pack_record(record: CommitRecord) -> bytes:
     }
     if record.work is not None:
         fields["work"] = plain_work(record.work)
-    return pack(fields)
+    return fields
 
 
 def read_record(raw: bytes) -> CommitRecord:
@@ -189,6 +233,7 @@ def read_record(raw: bytes) -> CommitRecord:
         topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
         machines_changed=count_of(document, "machines_changed"),
         work=work_from(object_of(document, "work")) if "work" in document else None,
+        chain=chain_of(document),
     )
 
 

@@ -1,14 +1,30 @@
-"""The store's own id: made once, read by every manager, so that a different store is recognised."""
+"""The store's own id: made once, read by every manager, so that a different store is recognised.
+
+An operator who says that a store is the only one (`adopt`) gives it a new id; the ids that it had
+are kept beside it, so that one that is put back by hand is recognised too.
+"""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.values import Put, Unchanged
-from tdc.manager.store.encoding import Damaged, pack, text_of, unpack
+from tdc.manager.etcd.values import KeyValue, Put, Unchanged
+from tdc.manager.store.encoding import Damaged, list_of, pack, text_of, unpack
 from tdc.manager.store.errors import UnreadableStore
-from tdc.manager.store.keys import STORE
+from tdc.manager.store.keys import CLUSTERS, STORE
+
+MOST_FORMER = 64
+"""Former ids that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIdentity:
+    """The id of a store, and those that it had before, oldest first."""
+
+    id: str
+    former: tuple[str, ...] = ()
 
 
 async def store_id(etcd: EtcdClient) -> str:
@@ -16,15 +32,53 @@ async def store_id(etcd: EtcdClient) -> str:
 
     Raises UnreadableStore, or an EtcdError; after EtcdAnswerLost asking again is safe.
     """
-    item = await etcd.get(STORE)
-    if item is None:
-        made = pack({"id": uuid.uuid4().hex})
-        await etcd.txn([Unchanged(STORE, 0)], [Put(STORE, made)])
-        item = await etcd.get(STORE)  # ours, or that of another manager who came first
-    if item is None:
+    found = await find_identity(etcd)
+    if found is None:
+        if (await etcd.range(CLUSTERS, keys_only=True)).items:
+            raise UnreadableStore(
+                f"{STORE} was deleted by hand: the store has clusters and no id, so agents could "
+                "not tell it from another store. `tdc-manager adopt` gives it a new id"
+            )
+        await etcd.txn([Unchanged(STORE, 0)], [_put(StoreIdentity(uuid.uuid4().hex))])
+        found = await find_identity(etcd)  # ours, or that of another manager who came first
+    if found is None:
         raise UnreadableStore(f"{STORE} was deleted while this manager started; start it again")
+    return found.id
+
+
+async def find_identity(etcd: EtcdClient) -> StoreIdentity | None:
+    """Read the store's identity, None if it has none; raises UnreadableStore, or an EtcdError."""
+    item = await etcd.get(STORE)
+    return _read(item) if item is not None else None
+
+
+async def adopt(etcd: EtcdClient) -> StoreIdentity:
+    """Give the store a new id, so that machines take it for the one that is meant.
+
+    Raises UnreadableStore, or an EtcdError; after EtcdAnswerLost it may have been done, and doing
+    it again does no harm.
+    """
+    item = await etcd.get(STORE)
+    before = _read(item) if item is not None else None
+    former = (*before.former, before.id)[-MOST_FORMER:] if before is not None else ()
+    after = StoreIdentity(uuid.uuid4().hex, former)
+    expected = item.mod_revision if item is not None else 0
+    result = await etcd.txn([Unchanged(STORE, expected)], [_put(after)])
+    if not result.succeeded:
+        raise UnreadableStore(f"{STORE} was written by somebody else meanwhile; try again")
+    return after
+
+
+def _put(identity: StoreIdentity) -> Put:
+    former = {"former": list(identity.former)} if identity.former else {}
+    return Put(STORE, pack({"id": identity.id, **former}))
+
+
+def _read(item: KeyValue) -> StoreIdentity:
     try:
-        return text_of(unpack(item.value), "id")
+        document = unpack(item.value)
+        former = list_of(document, "former") if "former" in document else []
+        return StoreIdentity(text_of(document, "id"), tuple(map(str, former)))
     except Damaged as error:
         raise UnreadableStore(
             f"{STORE} can't be read: {error}; this manager must not write to such a store"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
-from tdc.manager.store.encoding import Damaged, moment_of, pack, text_of, unpack
+from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, text_of, unpack
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.keys import enrolment_key, join_token_key
 from tenacity import (
@@ -36,11 +36,14 @@ class JoinToken:
 class ValidEnrolment:
     """The one enrolment of a machine that is good: certificates of any other id are denied.
 
-    `at` is Unix seconds.
+    `at` is Unix seconds. `number` grows with each enrolment of the machine, whatever the clocks
+    say; 0 for one of before that. `token` is the hash of the join token that it used.
     """
 
     id: str
     at: float
+    number: int = 0
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,18 @@ class JoinStore:
             return stored.token
         assert item is not None
         token = stored.token
-        enrolled = pack({"id": enrolment_id, "at": now})
+        place = enrolment_key(token.cluster, token.machine)
+        before = await self._etcd.get(place)
+        number = _next_number(before, token_hash, now)
+        enrolled = ValidEnrolment(enrolment_id, now, number, token_hash)
         result = await self._etcd.txn(
-            [Unchanged(key, item.mod_revision)],
+            [
+                Unchanged(key, item.mod_revision),
+                Unchanged(place, before.mod_revision if before else 0),
+            ],
             [
                 Put(key, pack_token(replace(stored, used_by=enrolment_id, used_at=now))),
-                Put(enrolment_key(token.cluster, token.machine), enrolled),
+                Put(place, pack_enrolment(enrolled)),
             ],
         )
         if not result.succeeded:
@@ -105,6 +114,26 @@ class JoinStore:
 
 class _Raced(EtcdUnavailable):
     """Another call used or trimmed the token between our read and our transaction."""
+
+
+def _next_number(before: KeyValue | None, token_hash: str, now: float) -> int:
+    """Number the next enrolment of a machine; raises TokenUsed if its token made the one before.
+
+    It is at least the time, so that one after a deleted enrolment is above that too.
+    """
+    try:
+        known = read_enrolment(before.value) if before is not None else None
+    except Damaged:
+        known = None
+    if known is None:
+        return int(now)
+    if known.token == token_hash:
+        raise TokenUsed(
+            "the join token made the machine's present enrolment, so it has been used already, "
+            "though it is stored as unused: somebody set it back in etcd by hand. Make a new one "
+            "with `tdc machine token`"
+        )
+    return max(known.number + 1, int(now))
 
 
 def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken:
@@ -164,4 +193,21 @@ def read_token(raw: bytes) -> StoredToken:
 def read_enrolment(raw: bytes) -> ValidEnrolment:
     """Read an enrolment; raises Damaged."""
     document = unpack(raw)
-    return ValidEnrolment(text_of(document, "id"), moment_of(document, "at"))
+    return ValidEnrolment(
+        id=text_of(document, "id"),
+        at=moment_of(document, "at"),
+        number=count_of(document, "number") if "number" in document else 0,
+        token=text_of(document, "token") if "token" in document else "",
+    )
+
+
+def pack_enrolment(enrolment: ValidEnrolment) -> bytes:
+    """The bytes of an enrolment."""
+    return pack(
+        {
+            "id": enrolment.id,
+            "at": enrolment.at,
+            "number": enrolment.number,
+            "token": enrolment.token,
+        }
+    )

@@ -68,13 +68,13 @@ def rewritten(stored: Mapping[str, Document], after: Cluster, changed: Touched) 
         _check(document, changed)
     values: dict[str, bytes] = {}
     if changed.cluster:
-        values[cluster_key(after.name)] = pack_cluster_level(after.stored)
+        values[cluster_key(after.name)] = pack_cluster_level(after.stored, after.revision)
     for key, names in _by_key(changed.groups, lambda name: group_key(after.name, name)).items():
         groups, kept = (stored[key].groups, stored[key].kept) if key in stored else ({}, {})
-        values[key] = pack_groups(_updated(groups, after.groups, names), kept)
+        values[key] = pack_groups(_updated(groups, after.groups, names), kept, after.revision)
     for key, names in _by_key(changed.machines, lambda name: machine_key(after.name, name)).items():
         machines, kept = (stored[key].machines, stored[key].kept) if key in stored else ({}, {})
-        values[key] = pack_machines(_updated(machines, after.machines, names), kept)
+        values[key] = pack_machines(_updated(machines, after.machines, names), kept, after.revision)
     return values
 
 

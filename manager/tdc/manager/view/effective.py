@@ -30,22 +30,27 @@ class Resolved:
     values: Mapping[str, Value | None]
     _wanted: dict[str, agents_pb2.Wanted] = field(default_factory=dict)
 
-    def wanted(self, cluster: str, revision: int, store_id: str) -> agents_pb2.Wanted:
+    def wanted(self, cluster: str, revision: int, store_id: str, history: str) -> agents_pb2.Wanted:
         """The message that offers these values; it is shared: never change it.
 
         Clusters with equal settings share values, and each counts its own revisions: of each the
         newest message is kept, because an older one is never offered.
         """
         message = self._wanted.get(cluster)
-        if message is None or (message.revision, message.store_id) != (revision, store_id):
+        if message is None or _origin(message) != (revision, store_id, history):
             message = agents_pb2.Wanted(
                 revision=revision,
                 hash=self.content_hash,
                 settings=settings_to_wire(self.values),
                 store_id=store_id,
+                history=history,
             )
             self._wanted[cluster] = message
         return message
+
+
+def _origin(message: agents_pb2.Wanted) -> tuple[int, str, str]:
+    return message.revision, message.store_id, message.history
 
 
 class SharedResolves:

@@ -21,7 +21,7 @@ from tdc.manager.store.keys import CLUSTERS, ENROLMENTS
 from tdc.manager.view import names
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
-from tdc.manager.view.following import Following, Values
+from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.problems import problems
@@ -45,7 +45,7 @@ class FleetView:
         self,
         etcd: EtcdClient,
         store_id: str,
-        notes: tuple[str, ...] = (),
+        notes: Callable[[], tuple[str, ...]] = tuple,
         options: FollowOptions | None = None,
         clock: Clock = wall,
     ) -> None:
@@ -59,6 +59,7 @@ class FleetView:
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
         self._listeners: list[Listener] = []
+        self._replaced_listeners: list[Callable[[], object]] = []
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -97,7 +98,13 @@ class FleetView:
         known = self._in_force.get((cluster, machine))
         if known is None:
             return None
-        return known.wanted(cluster, self.revision(cluster), self.store_id)
+        return known.wanted(
+            cluster, self.revision(cluster), self.store_id, self._clusters.chain(cluster)
+        )
+
+    def chain(self, cluster: str) -> str:
+        """The history's chain value at the cluster's revision; empty where there is none."""
+        return self._clusters.chain(cluster)
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none, or is gone.
@@ -127,13 +134,19 @@ class FleetView:
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the store as this manager sees it; empty if nothing is."""
         unreadable, enrolments = self._clusters.unreadable(), self._enrolments.damaged
-        return problems(self._notes, self.etcd_away, unreadable, enrolments)
+        trouble = self._following.id_trouble
+        notes = (*self._notes(), trouble) if trouble else self._notes()
+        return problems(notes, self.etcd_away, unreadable, enrolments)
 
     # -- keeping -------------------------------------------------------------------------------
 
     def on_change(self, listener: Listener) -> None:
         """Call `listener` after each change, at once and in the order of registration."""
         self._listeners.append(listener)
+
+    def on_replaced(self, listener: Callable[[], object]) -> None:
+        """Call `listener` when the store has become another, or an older one of itself."""
+        self._replaced_listeners.append(listener)
 
     async def run(self) -> None:
         """Follow the store until cancelled."""
@@ -155,17 +168,24 @@ class FleetView:
 
         return await self._following.until(has_it, timeout)
 
-    def _take_clusters(self, values: Values, all_of_it: bool) -> None:
+    def _take_clusters(self, values: Values, how: How) -> None:
         before: set[Unreadable] = set(self._clusters.unreadable())
-        changes = self._clusters.take(values, all_of_it=all_of_it)
+        changes = self._clusters.take(
+            values, all_of_it=how is not How.SOME, replaced=how is How.REPLACED
+        )
         for trouble in self._clusters.unreadable():
             if trouble not in before:
                 log.error("%s; its last known value is used", trouble)
         self._notify(frozenset(each for change in changes for each in self._resolve(change)))
+        if how is How.REPLACED:
+            for listener in self._replaced_listeners:
+                listener()
 
-    def _take_enrolments(self, values: Values, all_of_it: bool) -> None:
+    def _take_enrolments(self, values: Values, how: How) -> None:
         before = set(self._enrolments.damaged)
-        changed = self._enrolments.take(values, all_of_it=all_of_it)
+        changed = self._enrolments.take(
+            values, all_of_it=how is not How.SOME, replaced=how is How.REPLACED
+        )
         for sentence in self._enrolments.damaged:
             if sentence not in before:
                 log.error("%s", sentence)

@@ -3,7 +3,7 @@
 In: what the store hands on under a prefix. Out: values, handed to that prefix's taker; since when
 etcd is unreachable; a wake-up after each change.
 Promise: the store's id is read again before a new snapshot is taken, so revisions of another store
-never go out under the old id.
+never go out under the old id; an id that is deleted or set back by hand is named, and not believed.
 """
 
 from __future__ import annotations
@@ -13,21 +13,36 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import Enum
 
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
-from tdc.manager.etcd.follow import Away, FollowOptions, News, Snapshot, follow
-from tdc.manager.store.identity import store_id
+from tdc.manager.etcd.follow import Away, FollowOptions, News, NewValues, Snapshot, follow
+from tdc.manager.store.identity import StoreIdentity, find_identity, store_id
+from tdc.manager.store.keys import STORE
 from tdc.shared.edge.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_KEPT_ID = (
+    "the id that was known is used until this manager ends. `tdc-manager adopt` gives the store a "
+    "new one"
+)
+
 Values = Mapping[str, bytes | None]
 """Values by key; None for a deleted key."""
 
-Taker = Callable[[Values, bool], None]
-"""Takes values; if the flag is True, a key that is not among them is gone."""
+
+class How(Enum):
+    """What values are: some that changed, all there are, or all of a store that was replaced."""
+
+    SOME = "some"
+    ALL = "all"
+    REPLACED = "replaced"
+
+
+Taker = Callable[[Values, How], None]
 
 
 class Following:
@@ -42,8 +57,15 @@ class Following:
         self._away: dict[str, tuple[float, str]] = {}  # by prefix: since when, and why
         self._read: set[str] = set()
         self._moved = asyncio.Event()
-        self.store_id = first_id
+        self._identity = StoreIdentity(first_id)
+        self._ids: dict[str, str] = {}  # by prefix: the store that its values are from
+        self.id_trouble = ""
+        """What is wrong with the stored id, in a sentence; empty if nothing is."""
+
+    @property
+    def store_id(self) -> str:
         """Identity of the store that the values are from."""
+        return self._identity.id
 
     @property
     def away(self) -> str:
@@ -56,6 +78,7 @@ class Following:
     async def run(self, takers: Mapping[str, Taker]) -> None:
         """Follow each prefix until cancelled, and hand what it holds to its taker."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_id(), name="view: store id")
             for prefix, take in takers.items():
                 tasks.create_task(self._follow(prefix, take), name=f"view: {prefix}")
 
@@ -76,11 +99,17 @@ class Following:
         async with contextlib.aclosing(follow(self._etcd, prefix, self._options)) as all_news:
             async for news in all_news:
                 if isinstance(news, Snapshot):
-                    await self._check_store()
+                    await self._check_store(went_back=news.went_back)
                 self._take(prefix, news, take)
                 self._wake()
 
-    async def _check_store(self) -> None:
+    async def _follow_id(self) -> None:
+        async with contextlib.aclosing(follow(self._etcd, STORE, self._options)) as all_news:
+            async for news in all_news:
+                if not isinstance(news, Away):
+                    await self._check_store(went_back=isinstance(news, Snapshot) and news.went_back)
+
+    async def _check_store(self, *, went_back: bool) -> None:
         """Read the store's id again: etcd may have been put on other data meanwhile.
 
         Ends with UnreadableStore where this manager must not write.
@@ -88,15 +117,29 @@ class Following:
         backoff = Backoff(longest=3.0)
         while True:
             try:
-                found = await store_id(self._etcd)
+                found = await find_identity(self._etcd)
+                if found is None and went_back:
+                    found = StoreIdentity(await store_id(self._etcd))
             except EtcdError as error:
                 log.warning("the store's id can't be read: %s", error)
                 await backoff.wait()
                 continue
-            if found != self.store_id:
-                log.error("etcd holds another store than before: %s, not %s", found, self.store_id)
-                self.store_id = found
+            self._judge_identity(found)
             return
+
+    def _judge_identity(self, found: StoreIdentity | None) -> None:
+        trouble = ""
+        if found is None:
+            trouble = f"{STORE} was deleted by hand: {_KEPT_ID}"
+        elif found.id in self._identity.former:
+            trouble = f"{STORE} was set back by hand to an id that the store had before: {_KEPT_ID}"
+        else:
+            if found.id != self.store_id:
+                log.error("the store has another id than before: %s, not %s", found, self.store_id)
+            self._identity = found
+        if trouble and trouble != self.id_trouble:
+            log.error("%s", trouble)
+        self.id_trouble = trouble
 
     def _take(self, prefix: str, news: News, take: Taker) -> None:
         if isinstance(news, Away):
@@ -105,8 +148,14 @@ class Following:
             return
         if isinstance(news, Snapshot):
             self._note_snapshot(prefix, news)
-        take(news.values, isinstance(news, Snapshot))
+        take(news.values, self._how(prefix, news))
         self._read.add(prefix)
+
+    def _how(self, prefix: str, news: Snapshot | NewValues) -> How:
+        if not isinstance(news, Snapshot):
+            return How.SOME
+        before, self._ids[prefix] = self._ids.get(prefix, self.store_id), self.store_id
+        return How.REPLACED if news.went_back or before != self.store_id else How.ALL
 
     def _note_snapshot(self, prefix: str, news: Snapshot) -> None:
         if self._away.pop(prefix, None) is not None:

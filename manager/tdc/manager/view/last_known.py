@@ -1,7 +1,8 @@
 """PURE. The stored clusters as far as they could ever be read, one document at a time.
 
 In: keys and bytes, as the store hands them on. Out: clusters, and what can't be read.
-Promise: a value that can't be read leaves what was last known in its place, and is named.
+Promise: a value that can't be read, that was deleted or set back though no commit did it, leaves
+what was last known in its place, and is named.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Unreadable, assemble, read_document
 from tdc.manager.store.keys import (
     DocumentKey,
@@ -46,8 +48,15 @@ class KnownClusters:
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
 
-    def take(self, values: Mapping[str, bytes | None], *, all_of_it: bool) -> list[ClusterChange]:
-        """Take new values (None: deleted); with `all_of_it`, what is not among them is gone."""
+    def take(
+        self, values: Mapping[str, bytes | None], *, all_of_it: bool, replaced: bool = False
+    ) -> list[ClusterChange]:
+        """Take new values (None: deleted); with `all_of_it`, what is not among them is gone.
+
+        `replaced`: the store is another than before, or a restored one, so nothing is known of it.
+        """
+        if replaced:
+            return self._replace(values)
         if all_of_it:
             values = {**dict.fromkeys(self._keys()), **values}
         touched: dict[str, set[DocumentKey]] = {}
@@ -56,6 +65,22 @@ class KnownClusters:
             if document_key is not None:
                 touched.setdefault(document_key.cluster, set()).add(document_key)
         return [self._reassembled(name, keys) for name, keys in touched.items()]
+
+    def _replace(self, values: Mapping[str, bytes | None]) -> list[ClusterChange]:
+        """Forget all that is known, and take `values` for the store."""
+        before = self.clusters
+        self.clusters, self._documents, self._strange, self._troubles = {}, {}, {}, {}
+        changes = {change.name: change for change in self.take(values, all_of_it=True)}
+        for name, known in before.items():
+            after = self.clusters.get(name)
+            machines = _machines(known) | _machines(after)
+            changes[name] = ClusterChange(name, known, after, machines)
+        return list(changes.values())
+
+    def chain(self, cluster: str) -> str:
+        """The history's chain value at the cluster's revision; empty where there is none."""
+        document = self._documents.get(cluster, {}).get(head_key(cluster))
+        return document.head.chain if document is not None and document.head is not None else ""
 
     def unreadable(self) -> tuple[Unreadable, ...]:
         """What can't be read, in the order of its keys."""
@@ -96,24 +121,38 @@ class KnownClusters:
         return read.key
 
     def _forget(self, key: str) -> DocumentKey | None:
+        """Keep what a deleted key held: no commit deletes one. None if it held nothing of use."""
         for documents in self._documents.values():
             if key in documents:
-                return documents.pop(key).key
+                known = documents[key]
+                if known.nothing_read:
+                    return documents.pop(key).key
+                gone = by_hand.deleted(key, known.revision)
+                documents[key] = replace(known, unreadable=(gone,), whole=False)
+                return known.key
         return None
 
     def _reassembled(self, name: str, touched: set[DocumentKey]) -> ClusterChange:
         before = self.clusters.pop(name, None)
         documents = self._documents.get(name, {})
-        if not documents:
-            self._documents.pop(name, None)
-            self._troubles.pop(name, None)
-            return ClusterChange(name, before, None, _machines(before))
-        assembled = assemble(name, documents.values())
-        self._troubles[name] = assembled.unreadable
+        faults = _faults(name, documents)
+        doubted = {fault.key for fault in faults}
+        trusted = [each for key, each in documents.items() if key not in doubted]
+        damage = [each for key in doubted & documents.keys() for each in documents[key].unreadable]
+        assembled = assemble(name, trusted)
+        self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *assembled.unreadable)))
         after = assembled.cluster
         if after is not None:
             self.clusters[name] = after
         return ClusterChange(name, before, after, _affected(before, after, touched))
+
+
+def _faults(name: str, documents: Mapping[str, Document]) -> tuple[Unreadable, ...]:
+    """What a manager can see that did not know the cluster before."""
+    found = documents.get(head_key(name))
+    if found is None or found.head is None:
+        return ()
+    return by_hand.faults_of(name, found.head, documents, found.head.written)
 
 
 def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:
@@ -127,7 +166,12 @@ def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:
 
 def _with_last_known(document: Document, before: Document | None) -> Document:
     """Fill what can't be read of `document` with what was known of it before."""
-    if before is None or not document.unreadable:
+    if before is None:
+        return document
+    if by_hand.is_older(document, before):
+        older = by_hand.set_back(str(document.key), document.revision, before.revision)
+        return replace(before, unreadable=(older, *document.unreadable), whole=False)
+    if not document.unreadable:
         return document
     if not document.whole:
         return replace(before, unreadable=document.unreadable, whole=False)

@@ -48,7 +48,8 @@ class InForce:
         self.last_attempt: Attempt | None = None
         self.passing = False
         """True if the last attempt failed for a temporary reason: it should be offered again."""
-        self.warnings: tuple[str, ...] = start.warnings
+        self._start_warnings = start.warnings
+        self._other_history = ""
 
     @classmethod
     async def open(cls, folder: Path, log: TdcLog, clock: Clock = wall) -> InForce:
@@ -73,6 +74,18 @@ class InForce:
         self._listeners.append(listener)
         self._notify(listener)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the settings of this machine, in sentences."""
+        other = (self._other_history,) if self._other_history else ()
+        return (*self._start_warnings, *other)
+
+    def note_history(self, other: str) -> None:
+        """Note that the manager's history is another than what runs here; empty: it is not."""
+        if other and other != self._other_history:
+            self._log.error(other)
+        self._other_history = other
+
     async def apply(self, wanted: Wanted) -> Settled:
         """Put `wanted` in force, or report why not; never raises.
 
@@ -86,29 +99,37 @@ class InForce:
         faults = faults_of(values)
         if faults:
             return await self.refuse(wanted, "; ".join(map(_sentence, faults)))
-        running = Running(wanted.revision, wanted.hash, wanted.store_id)
+        running = wanted.after(self.running)
         try:
             await self._on_disk(last_good.save, self._folder, running, wanted.settings)
         except durable_file.NotWritten as error:
             reason = f"can't save the settings: {error}; trying again"
-            return await self.refuse(wanted, reason, again=True)
-        self.running, self.warnings = running, ()
+            return await self.refuse(wanted, reason, passing=True, again=True)
+        self.running, self._start_warnings = running, ()
         self._current = _in_use(wanted.settings)
         for listener in self._listeners:
             self._notify(listener)
         self._log.settings_applied(wanted.revision, wanted.hash)
-        return await self._settle(wanted, "", again=False)
+        return await self._settle(wanted, "")
 
-    async def refuse(self, wanted: Wanted, reason: str, *, again: bool = False) -> Settled:
-        """Record that `wanted` does not run here; what runs stays."""
+    async def refuse(
+        self, wanted: Wanted, reason: str, *, passing: bool = False, again: bool = False
+    ) -> Settled:
+        """Record that `wanted` does not run here; what runs stays.
+
+        `passing`: it is no fault of these settings, so a later stream may offer them again;
+        `again`: they are to be tried again on this one.
+        """
         self._log.settings_rejected(wanted.revision, reason)
-        return await self._settle(wanted, reason, again=again)
+        return await self._settle(wanted, reason, passing=passing, again=again)
 
-    async def _settle(self, wanted: Wanted, reason: str, *, again: bool) -> Settled:
+    async def _settle(
+        self, wanted: Wanted, reason: str, *, passing: bool = False, again: bool = False
+    ) -> Settled:
         attempt = Attempt(wanted.revision, wanted.hash, not reason, reason, self._clock())
-        self.last_attempt, self.passing = attempt, again
+        self.last_attempt, self.passing = attempt, passing
         # A temporary failure is not kept: after a restart the settings should be offered again.
-        if not again:
+        if not passing:
             try:
                 await self._on_disk(_save_attempt, self._folder, attempt)
             except durable_file.NotWritten as error:

@@ -81,7 +81,8 @@ def forget_history(folder: Path) -> None:
     """
     known = load(folder)
     if known.running.revision:
-        save(folder, replace(known.running, store_id=""), known.settings)
+        running = replace(known.running, store_id="", history="", left=())
+        save(folder, running, known.settings)
 
 
 def _pack(running: Running, settings: Mapping[str, Any]) -> bytes:
@@ -90,6 +91,8 @@ def _pack(running: Running, settings: Mapping[str, Any]) -> bytes:
         "revision": running.revision,
         "hash": running.hash,
         "store_id": running.store_id,
+        "history": running.history,
+        "left": list(running.left),
         "settings": plain_settings(settings),
     }
     return json.dumps(document, indent=1, ensure_ascii=False).encode()
@@ -104,8 +107,22 @@ def _read(path: Path) -> LastGood:
             raise durable_file.NotReadable(
                 f"{path} has format {document['format']}; this agent reads {_FORMAT}"
             )
-        running = Running(document["revision"], document["hash"], document["store_id"])
+        running = _running(document)
         running_to_wire(running)  # it is reported at each connect, so it must fit the message
         return LastGood(running, checked(document["settings"]))
     except (ValueError, KeyError, TypeError, AttributeError, SettingError, RecursionError) as error:
         raise durable_file.FileDamaged(f"{path} can't be understood: {error}") from None
+
+
+def _running(document: Mapping[str, Any]) -> Running:
+    """What a file says to run; one written before histories were known says nothing of them."""
+    left = document.get("left", [])
+    if not isinstance(left, list) or not all(isinstance(each, str) for each in left):
+        raise ValueError("left is not a list of texts")
+    return Running(
+        document["revision"],
+        document["hash"],
+        document["store_id"],
+        document.get("history", ""),
+        tuple(left),
+    )

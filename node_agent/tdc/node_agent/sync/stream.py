@@ -225,6 +225,8 @@ class _Session:
             match effect:
                 case stream.Apply() | stream.Refuse():
                     self._work.put_nowait(effect)
+                case stream.NoteHistory(other):
+                    self._in_force.note_history(other)
                 case stream.EndStream(reason):
                     self._end(StreamEnded(f"{self._address}: {reason}"))
                 case _:
@@ -270,8 +272,8 @@ class _Session:
             match await self._work.get():
                 case stream.Apply(wanted):
                     self.step(await self._in_force.apply(wanted))
-                case stream.Refuse(wanted, reason):
-                    self.step(await self._in_force.refuse(wanted, reason))
+                case stream.Refuse(wanted, reason, of_history):
+                    self.step(await self._in_force.refuse(wanted, reason, passing=of_history))
 
     async def _keeping_time(self) -> None:
         while True:

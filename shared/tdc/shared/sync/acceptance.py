@@ -9,11 +9,11 @@ from __future__ import annotations
 from tdc.shared.settings.canonical import content_hash
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Settings
-from tdc.shared.sync.values import Running, Wanted
+from tdc.shared.sync.values import BEHIND, Running, Wanted
 
 
-def objection(wanted: Wanted, running: Running) -> str:
-    """Say in one sentence why `wanted` must be refused; empty if it may run."""
+def objection(wanted: Wanted) -> str:
+    """Say in one sentence what is wrong with `wanted` itself; empty if nothing is."""
     if wanted.fault:
         return wanted.fault
     if wanted.revision < 1:
@@ -32,13 +32,61 @@ def objection(wanted: Wanted, running: Running) -> str:
     found = hash_of(wanted.settings)
     if found != wanted.hash:
         return f"the settings do not match their hash: expected {wanted.hash}, computed {found}"
+    return ""
+
+
+def foreign(wanted: Wanted, running: Running, other_history: str) -> str:
+    """Say why where `wanted` comes from is refused: another history, or a store that was left.
+
+    `other_history` is what `another_history` said of the manager; empty if nothing.
+    """
+    if wanted.store_id != running.store_id:
+        return _left_store(wanted, running)
+    if not other_history and wanted.revision == running.revision:
+        return another_history(running, wanted.history)
+    return other_history
+
+
+def _left_store(wanted: Wanted, running: Running) -> str:
+    """Refuse a store that this machine has left: two managers must not pull it to and fro."""
+    if wanted.store_id not in running.left:
+        return ""
+    return (
+        f"revision {wanted.revision} is of store {wanted.store_id[:8]}, which this machine left "
+        f"for store {running.store_id[:8]}: two managers run, one from a copy or an old state of "
+        f"the other's store. Stop the wrong one. {_ADOPT}"
+    )
+
+
+def older(wanted: Wanted, running: Running) -> str:
+    """Refuse, within one store, what is older than what runs."""
     if wanted.store_id == running.store_id and wanted.revision < running.revision:
         return (
             f"revision {wanted.revision} is older than revision {running.revision}, which runs "
-            "here; if the store was restored from a backup, commit again until it passes that "
-            "revision"
+            f"here. Was the store restored from a backup? {_ADOPT}"
         )
     return ""
+
+
+def another_history(running: Running, theirs: str) -> str:
+    """Say that the manager's history is not the one that runs here; empty if it may be.
+
+    `theirs` is the manager's chain value at the revision that runs.
+    """
+    if theirs in ("", BEHIND) or running.history in ("", theirs):
+        return ""
+    return (
+        f"this manager's store has another history: its commit {running.revision} is not the one "
+        f"that runs here ({theirs[:8]}, not {running.history[:8]}), so there are two managers with "
+        "copies of one store, or an older backup was restored. This machine keeps what it runs. "
+        f"Stop the wrong manager. {_ADOPT}"
+    )
+
+
+_ADOPT = (
+    "If this manager's store is the right one, run `tdc-manager adopt` for it; machines then "
+    "follow it"
+)
 
 
 def hash_of(settings: Settings) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from tdc.shared.sync.acceptance import objection
+from tdc.shared.sync.acceptance import another_history, foreign, objection, older
 from tdc.shared.sync.stream_state import (
     Apply,
     Effect,
     EndStream,
     Event,
+    NoteHistory,
     Phase,
     PingSaid,
     Refuse,
@@ -27,7 +28,14 @@ from tdc.shared.sync.stream_state import (
     name_of,
     silence,
 )
-from tdc.shared.sync.values import DEFAULT_INTERVALS, BadIntervals, Intervals, Running, Wanted
+from tdc.shared.sync.values import (
+    BEHIND,
+    DEFAULT_INTERVALS,
+    BadIntervals,
+    Intervals,
+    Running,
+    Wanted,
+)
 
 RETRY_APPLY = 10.0
 """Seconds until an agent retries settings that failed for a reason that may pass by itself."""
@@ -38,10 +46,13 @@ class AgentHalf:
     """What an agent knows of its stream. Times are monotonic seconds.
 
     Invariant: `applying` is set in phase BUSY and only there, `next` only there too; `again` (what
-    is to be retried at `again_at`) only in phase IDLE.
+    is to be retried at `again_at`) only in phase IDLE. `other_history` says that the manager's
+    history is not the one that runs here; `behind`, that it had not come to what runs here.
     """
 
     running: Running
+    other_history: str = ""
+    behind: bool = False
     phase: Phase = Phase.NEW
     intervals: Intervals = DEFAULT_INTERVALS
     applying: Wanted | None = None
@@ -91,19 +102,39 @@ def _agent_welcome(state: AgentHalf, event: WelcomeSaid, now: float) -> AgentSte
         intervals = event.intervals.checked()
     except BadIntervals as error:
         return _agent_close(state, f"the manager's Welcome is not usable: {error}")
-    status_at = now + intervals.status
-    return replace(state, phase=Phase.IDLE, intervals=intervals, status_at=status_at), (
-        SayStatus(),
+    other = another_history(state.running, event.history)
+    state = replace(
+        state,
+        phase=Phase.IDLE,
+        intervals=intervals,
+        status_at=now + intervals.status,
+        other_history=other,
+        behind=event.history == BEHIND and bool(state.running.history),
     )
+    return state, (NoteHistory(other), SayStatus())
 
 
 def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
     wanted = event.wanted
     if state.phase is Phase.BUSY:
         return replace(state, next=wanted), ()  # latest wins: an older `next` is forgotten
+    if _passed_unseen(state, wanted):
+        return _agent_close(state, "its store has passed the revision that runs here; asking again")
     busy = replace(state, phase=Phase.BUSY, applying=wanted, again=None)
-    reason = objection(wanted, state.running)
-    return busy, (Refuse(wanted, reason) if reason else Apply(wanted),)
+    if reason := objection(wanted):
+        return busy, (Refuse(wanted, reason),)
+    if reason := foreign(wanted, state.running, state.other_history):
+        return busy, (NoteHistory(reason), Refuse(wanted, reason, of_history=True))
+    if reason := older(wanted, state.running):
+        return busy, (Refuse(wanted, reason, of_history=True),)
+    return busy, (Apply(wanted),)
+
+
+def _passed_unseen(state: AgentHalf, wanted: Wanted) -> bool:
+    """Whether the manager was behind and is ahead now: only a new Welcome says by which history."""
+    running = state.running
+    same_store = wanted.store_id == running.store_id
+    return state.behind and same_store and wanted.revision > running.revision
 
 
 def _agent_settled(state: AgentHalf, event: Settled, now: float) -> AgentStep:

@@ -104,7 +104,7 @@ def _manager_outcome(state: ManagerHalf, event: OutcomeSaid, now: float) -> Mana
     if offered is None or attempt.hash != offered.hash:
         return state, ()  # the outcome of older settings, which the agent retried by itself
     if attempt.applied:
-        state = replace(state, running=Running(offered.revision, offered.hash, offered.store_id))
+        state = replace(state, running=offered.as_running)
     return _offer_if_due(replace(state, phase=Phase.IDLE, offered=None), now)
 
 
@@ -113,8 +113,7 @@ def _manager_own_try(state: ManagerHalf, event: OutcomeSaid, now: float) -> Mana
     attempt = event.attempt
     state = replace(state, last_attempt=attempt)
     if attempt.applied and state.target and attempt.hash == state.target.hash:
-        target = state.target
-        state = replace(state, running=Running(target.revision, target.hash, target.store_id))
+        state = replace(state, running=state.target.as_running)
     return _offer_if_due(state, now)
 
 
@@ -162,12 +161,15 @@ def _offer_if_due(state: ManagerHalf, now: float) -> ManagerStep:
 def _was_refused(state: ManagerHalf, target: Target) -> bool:
     """True if the agent refused this hash for a reason that still holds.
 
-    One refusal passes with time: if the revision was older than the one that runs, a newer
-    revision with the same content is welcome. After a restored backup, a commit above the agent's
-    revision must reach it.
+    Two refusals pass. If the revision was older than the one that runs, a newer revision with the
+    same content is welcome: after a restored backup, a commit above the agent's revision must reach
+    it. And what was refused of one store may be welcome of another (its history has a new id): it
+    is offered once on each stream.
     """
     attempt, running = state.last_attempt, state.running
     if attempt is None or attempt.applied or attempt.hash != target.hash:
+        return False
+    if running.store_id not in ("", target.store_id) and state.last_offer != target:
         return False
     too_old = attempt.revision < running.revision and running.store_id == target.store_id
     return not (too_old and target.revision >= running.revision)

@@ -91,9 +91,14 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class WelcomeSaid:
-    """Agent: the manager answered Hello and set the intervals."""
+    """Agent: the manager answered Hello and set the intervals.
+
+    `history` is what the manager's own history has at the revision that runs here; empty if it
+    can't say.
+    """
 
     intervals: Intervals
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,13 @@ class SayPing:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteHistory:
+    """Agent: the manager's history is another than what runs here, and why; empty if it is not."""
+
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
 class SayHello:
     """Agent: introduce itself."""
 
@@ -182,10 +194,15 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Agent: record the refusal; then hand back Settled."""
+    """Agent: record the refusal; then hand back Settled.
+
+    `of_history`: these settings are refused for the store they come from. Of another manager the
+    same ones may be welcome, so the refusal is not told in the next Hello.
+    """
 
     wanted: Wanted
     reason: str
+    of_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +236,7 @@ Effect = (
     SayWelcome
     | Offer
     | SayPing
+    | NoteHistory
     | SayHello
     | Apply
     | Refuse

@@ -15,14 +15,24 @@ from tdc.shared.settings.values import Settings
 class Running:
     """What an agent runs. Revision 0 with an empty hash means the built-in defaults.
 
-    `store_id` names the history that the revision counts in; revisions of different stores
-    can't be compared.
+    `store_id` names the store that the revision counts in; revisions of different stores can't be
+    compared. `history` is the chain value of that store's history at the revision; empty if it is
+    not known. `left` has the stores that the agent ran before, oldest first; only the agent knows.
     """
 
     revision: int = 0
     hash: str = ""
     store_id: str = ""
+    history: str = ""
+    left: tuple[str, ...] = ()
 
+
+MOST_LEFT = 16
+"""Stores that an agent remembers to have left."""
+
+BEHIND = "behind"
+"""What a Welcome has for a chain value where the manager's store has not come to the revision that
+the agent runs. No chain value reads so: they are hexadecimal."""
 
 NOTHING_RUNS = Running()
 """The built-in defaults: nothing is copied."""
@@ -35,6 +45,12 @@ class Target:
     revision: int
     hash: str
     store_id: str
+    history: str = ""
+
+    @property
+    def as_running(self) -> Running:
+        """What an agent runs once it has applied it."""
+        return Running(self.revision, self.hash, self.store_id, self.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,14 @@ class Wanted:
     store_id: str
     settings: Settings = field(default_factory=Settings)
     fault: str = ""
+    history: str = ""
+
+    def after(self, before: Running) -> Running:
+        """What runs once it is applied where `before` ran."""
+        left = before.left
+        if before.store_id not in ("", self.store_id):
+            left = (*left, before.store_id)[-MOST_LEFT:]
+        return Running(self.revision, self.hash, self.store_id, self.history, left)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ BadMessage, which ends the stream. Nothing unreadable becomes a default.
 from __future__ import annotations
 
 from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
 from tdc.shared.wire.errors import BadMessage
@@ -87,7 +88,7 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
             welcome = message.welcome
             intervals = Intervals(welcome.status_interval, welcome.ping_interval, welcome.deadline)
             try:
-                return stream.WelcomeSaid(intervals.checked())
+                return stream.WelcomeSaid(intervals.checked(), welcome.history)
             except BadIntervals as error:
                 raise BadMessage(str(error)) from None
         case "wanted":
@@ -100,13 +101,16 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
 def running_of(message: agents_pb2.Running) -> Running:
     """What an agent reports to run."""
     hash_, store_id = cut(message.hash, MOST_WORD), cut(message.store_id, MOST_WORD)
-    return Running(message.revision, hash_, store_id)
+    return Running(message.revision, hash_, store_id, cut(message.history, MOST_WORD))
 
 
 def running_to_wire(running: Running) -> agents_pb2.Running:
     """What runs, as a message."""
     return agents_pb2.Running(
-        revision=running.revision, hash=running.hash, store_id=running.store_id
+        revision=running.revision,
+        hash=running.hash,
+        store_id=running.store_id,
+        history=running.history,
     )
 
 
@@ -130,8 +134,11 @@ def attempt_to_wire(attempt: Attempt) -> agents_pb2.Outcome:
 
 def wanted_of(message: agents_pb2.Wanted) -> Wanted:
     """Wanted settings; why they can't be read is their `fault`."""
+    settings, fault = Settings(), ""
     try:
         settings = settings_from_wire(message.settings)
     except SettingError as error:
-        return Wanted(message.revision, message.hash, message.store_id, fault=str(error))
-    return Wanted(message.revision, message.hash, message.store_id, settings)
+        fault = str(error)
+    return Wanted(
+        message.revision, message.hash, message.store_id, settings, fault, message.history
+    )

@@ -1,0 +1,135 @@
+"""Puts right what was deleted or set back by hand, from history.
+
+In: a store. Out: what was found and what became of it, in sentences.
+Promise: nothing is written but what the commits in history left there, and only while it is still
+as it was read; what history can't say is named and left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import KeyValue, Put, Unchanged
+from tdc.manager.store import by_hand
+from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
+from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.identity import find_identity
+from tdc.manager.store.keys import CLUSTERS, COMMITS, STORE, cluster_prefix, head_key
+from tdc.manager.store.replay import HistoryBroken, replayed
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentence about one fault; `right` is True if it is put right, or would be."""
+
+    text: str
+    right: bool
+
+
+async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
+    """Find what commits did not leave so, in every cluster, and put it right if `write`.
+
+    Raises UnreadableStore, or an EtcdError.
+    """
+    found: list[Finding] = []
+    if await find_identity(etcd) is None:
+        text = f"{STORE} is missing; `tdc-manager adopt` gives the store a new id"
+        found.append(Finding(text, right=False))
+    for name in await _clusters(etcd):
+        found.extend(await _repair_cluster(etcd, name, write=write))
+    return tuple(found)
+
+
+async def _clusters(etcd: EtcdClient) -> list[str]:
+    keys = [
+        item.key.removeprefix(prefix)
+        for prefix in (CLUSTERS, COMMITS)
+        for item in (await etcd.range(prefix, keys_only=True)).items
+    ]
+    return sorted({unquote(key.partition("/")[0]) for key in keys})
+
+
+async def _repair_cluster(etcd: EtcdClient, name: str, *, write: bool) -> list[Finding]:
+    items = {item.key: item for item in (await etcd.range(cluster_prefix(name))).items}
+    stored = _documents(items)
+    records = await History(etcd).commits(name, limit=2**31)
+    try:
+        head, values = replayed(name, reversed(records))
+    except HistoryBroken as error:
+        newest = next((each for each in records if isinstance(each, CommitRecord)), None)
+        return await _repair_head(etcd, name, stored, items, newest, str(error), write=write)
+    wrong = by_hand.faults_of(name, head, stored, head.written)
+    faults = [*wrong, *_head_fault(name, stored, head)]
+    return [
+        await _put(
+            etcd,
+            items,
+            fault.key,
+            str(fault),
+            {**values, head_key(name): pack_head(head)},
+            write=write,
+        )
+        for fault in faults
+    ]
+
+
+async def _repair_head(
+    etcd: EtcdClient,
+    name: str,
+    stored: dict[str, Document],
+    items: dict[str, KeyValue],
+    newest: CommitRecord | None,
+    why: str,
+    *,
+    write: bool,
+) -> list[Finding]:
+    """Without all of history: the head follows from the newest record and the documents."""
+    found = stored.get(head_key(name))
+    known = found.head if found is not None else None
+    if known is not None and (newest is None or known.revision >= newest.revision):
+        faults = by_hand.faults_of(name, known, stored, known.written)
+        lost = f"{why}; restore a backup"
+        return [Finding(f"{each}. Not put right: {lost}", right=False) for each in faults]
+    if newest is None:
+        return [Finding(f"cluster {name!r} has neither head nor history: {why}", right=False)]
+    written = {key: each.revision for key, each in stored.items() if each.revision}
+    written.pop(head_key(name), None)
+    head = Head(newest.revision, newest.signature.request_id, newest.chain, written)
+    return [
+        await _put(etcd, items, fault.key, str(fault), {fault.key: pack_head(head)}, write=write)
+        for fault in _head_fault(name, stored, head)
+    ]
+
+
+def _documents(items: dict[str, KeyValue]) -> dict[str, Document]:
+    read = {key: read_document(key, item.value) for key, item in items.items()}
+    return {key: each for key, each in read.items() if isinstance(each, Document)}
+
+
+def _head_fault(name: str, stored: dict[str, Document], head: Head) -> list[Unreadable]:
+    key, found = head_key(name), stored.get(head_key(name))
+    if found is None:
+        return [by_hand.deleted(key, head.revision)]
+    if found.head is not None and found.head.revision < head.revision:
+        return [by_hand.set_back(key, found.head.revision, head.revision)]
+    return []
+
+
+async def _put(
+    etcd: EtcdClient,
+    items: dict[str, KeyValue],
+    key: str,
+    fault: str,
+    values: dict[str, bytes],
+    *,
+    write: bool,
+) -> Finding:
+    if not write:
+        return Finding(f"{fault}. It would be put right", right=True)
+    expected = items[key].mod_revision if key in items else 0
+    result = await etcd.txn([Unchanged(key, expected)], [Put(key, values[key])])
+    if not result.succeeded:
+        return Finding(f"{fault}. It changed meanwhile: try again", right=False)
+    return Finding(f"{fault}. Put right", right=True)

@@ -1,0 +1,92 @@
+"""What a cluster's documents must hold, from its history alone.
+
+A commit record has every change of its commit, so the records from the first on make the documents
+again, byte for byte as the commits wrote them, but for entries that could not be read even then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from tdc.manager.levels.changes import LevelChange, TopologyChange
+from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
+from tdc.manager.store.documents import Document, Head, Unreadable, read_document
+from tdc.manager.store.history import CommitRecord, chained
+from tdc.manager.store.rewrite import rewritten, touched
+from tdc.shared.settings.values import Level, Settings
+
+
+class HistoryBroken(Exception):
+    """History does not say what the documents held; the text says where it ends."""
+
+
+def replayed(
+    name: str, records: Iterable[CommitRecord | Unreadable]
+) -> tuple[Head, dict[str, bytes]]:
+    """The head and the documents by key, from all records, oldest first; raises HistoryBroken."""
+    cluster = Cluster(name, 0, StoredSettings(), {}, {})
+    head, values = Head(0, ""), dict[str, bytes]()
+    for each in records:
+        record = _next(name, head, each)
+        cluster = _after(cluster, record)
+        changed = touched(record.levels, record.topology)
+        made = rewritten(_read(values, changed.keys(name)), cluster, changed)
+        values |= made
+        head = Head(
+            record.revision,
+            record.signature.request_id,
+            record.chain,
+            {**head.written, **dict.fromkeys(made, record.revision)},
+        )
+    return head, values
+
+
+def _next(name: str, head: Head, record: CommitRecord | Unreadable) -> CommitRecord:
+    if isinstance(record, Unreadable):
+        raise HistoryBroken(str(record))
+    if record.revision != head.revision + 1:
+        raise HistoryBroken(
+            f"history of cluster {name!r} has no commit {head.revision + 1}: it is older than "
+            "history is kept, or its record was deleted by hand"
+        )
+    if record.chain and record.chain != chained(replace(record, chain=""), head.chain).chain:
+        raise HistoryBroken(f"commit {record.revision} of cluster {name!r} was changed by hand")
+    return record
+
+
+def _read(values: Mapping[str, bytes], keys: Iterable[str]) -> dict[str, Document]:
+    read = {key: read_document(key, values[key]) for key in keys if key in values}
+    return {key: each for key, each in read.items() if isinstance(each, Document)}
+
+
+def _after(cluster: Cluster, record: CommitRecord) -> Cluster:
+    for topology in record.topology:
+        cluster = _with_topology(cluster, topology)
+    stored: dict[LevelKey, StoredSettings] = {}
+    for change in record.levels:
+        before = stored.get(change.key) or cluster.stored_at(change.key)
+        stored[change.key] = _with_value(before, change, record.revision)
+    return replace(cluster.with_stored(stored), revision=record.revision)
+
+
+def _with_topology(cluster: Cluster, change: TopologyChange) -> Cluster:
+    match change.level:
+        case Level.GROUP:
+            return replace(cluster, groups={**cluster.groups, change.name: Group(change.name)})
+        case Level.MACHINE:
+            known = cluster.machines.get(change.name)
+            stored = known.stored if known is not None else StoredSettings()
+            machine = Machine(change.name, change.group, stored)
+            return replace(cluster, machines={**cluster.machines, change.name: machine})
+        case _:
+            return cluster
+
+
+def _with_value(before: StoredSettings, change: LevelChange, revision: int) -> StoredSettings:
+    values, set_by = dict(before.settings), dict(before.set_by)
+    values.pop(change.setting, None)
+    set_by.pop(change.setting, None)
+    if change.after is not None:
+        values[change.setting], set_by[change.setting] = change.after, revision
+    return StoredSettings(Settings.of(values), set_by)

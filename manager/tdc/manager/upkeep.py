@@ -1,0 +1,55 @@
+"""`adopt` and `repair`: what an operator does with a store that is not as it was left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from tdc.manager.etcd.channel import EtcdOptions
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd
+from tdc.manager.first_setup import ETCD_FOLDER
+from tdc.manager.options import Options
+from tdc.manager.reach import external_etcd
+from tdc.manager.store import identity
+from tdc.manager.store.keys import ROOT
+from tdc.manager.store.repair import Finding, repair
+
+
+async def adopt(options: Options) -> str:
+    """Make the store the only one: bound to this place, with a new id. Returns the id.
+
+    The new id is written first: cut off in between, it is done again. Raises EtcdSetupError, an
+    EtcdError, UnreadableStore.
+    """
+    if not options.embedded:
+        async with EtcdClient(external_etcd(options)) as etcd:
+            return (await identity.adopt(etcd)).id
+    member = EmbeddedEtcd(options.folder / ETCD_FOLDER, anywhere=True)
+    async with member as endpoint, EtcdClient(_embedded(endpoint)) as etcd:
+        made = await identity.adopt(etcd)
+        member.settle()
+        return made.id
+
+
+async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
+    """Look for what was deleted or set back by hand, and put it right if `write`.
+
+    Raises EtcdSetupError, an EtcdError, UnreadableStore.
+    """
+    async with _client(options) as etcd:
+        return await repair(etcd, write=write)
+
+
+@contextlib.asynccontextmanager
+async def _client(options: Options) -> AsyncIterator[EtcdClient]:
+    async with contextlib.AsyncExitStack() as stack:
+        reach = external_etcd(options)
+        if options.embedded:
+            member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
+            reach = _embedded(await stack.enter_async_context(member))
+        yield await stack.enter_async_context(EtcdClient(reach))
+
+
+def _embedded(endpoint: str) -> EtcdOptions:
+    return EtcdOptions(endpoints=(endpoint,), quota=QUOTA, prefix=ROOT)

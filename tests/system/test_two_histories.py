@@ -1,0 +1,86 @@
+"""A copied data folder: refused at the start; forced, the machine stays with what it has."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.stage.fleet import RunningFleet
+from tests.stage.programs import BIN, Program
+
+pytestmark = pytest.mark.system
+
+
+def _tdc_manager(verb: str, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / "tdc-manager"), verb, "--folder", str(folder), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def _manager_on(folder: Path, log: Path) -> Program:
+    """A manager where the last one served: `last-ports.json` is in the folder."""
+    ports = folder / "ports.json"
+    command = [str(BIN / "tdc-manager"), "run", "--folder", str(folder), "--ports-file", str(ports)]
+    return Program([*command, "--status-interval", "0.5"], log=log, ports_file=ports)
+
+
+@pytest.mark.proves("P16", "F49")
+async def test_a_copied_store_is_refused_and_a_machine_stays_with_the_history_it_has(
+    copying: RunningFleet,
+) -> None:
+    await copying.add_gateway("mx1", group="Main_Group")
+    await copying.in_sync()
+    folder, copy = copying.folder / "manager", copying.folder / "copy"
+    await copying.manager.stop()
+    await asyncio.to_thread(shutil.copytree, folder, copy, ignore=shutil.ignore_patterns("localh*"))
+
+    refused = await asyncio.to_thread(_tdc_manager, "run", copy)
+    assert refused.returncode == 1
+    for words in (str(folder / "etcd"), "copied", "nothing was started", f"adopt --folder {copy}"):
+        assert words in refused.stderr, refused.stderr
+
+    await copying.manager.start()
+    await copying.tdc(*_sets("15s"))
+    await copying.wait_for(lambda rows: rows["mx1"]["applied_revision"] > 1)
+    await copying.in_sync()
+    stayed = (await copying.status())["mx1"]["applied_revision"]
+    await copying.manager.stop()
+
+    (copy / "etcd/place").unlink()  # forced: as if no place had been kept
+    second = _manager_on(copy, copying.folder / "copy.log")
+    await second.start()
+    try:
+        await copying.tdc(*_sets("25s"))
+        await copying.wait_for(lambda rows: rows["mx1"]["state"] == "rejected")
+        row = (await copying.status())["mx1"]
+        assert row["wanted_revision"] == row["applied_revision"] == stayed
+        assert "another history" in row["reason"]
+        assert any("another history" in each for each in row["warnings"])
+        assert "another history" in (copying.gateways["mx1"].folder / "agent.log").read_text()
+
+        await second.stop()
+        adopted = await asyncio.to_thread(_tdc_manager, "adopt", copy)
+        assert adopted.returncode == 0, adopted.stderr
+        await second.start()
+        await copying.in_sync()
+        assert "25" in await copying.tdc("settings", "explain", "mx1", "retry.initial")
+    finally:
+        await second.stop()
+
+    await copying.manager.start()
+    await copying.tdc(*_sets("35s"))
+    await copying.wait_for(lambda rows: rows["mx1"]["state"] == "rejected")
+    assert "which this machine left" in (await copying.status())["mx1"]["reason"]
+
+
+def _sets(seconds: str) -> tuple[str, ...]:
+    where = ("machine", "mx1", "--cluster", "demo")
+    return ("settings", "set", *where, f"retry.initial={seconds}", f"retry.maximum={seconds}", "-y")
