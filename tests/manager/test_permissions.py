@@ -16,16 +16,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tdc.manager.identity.peer import Denied
 from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
-from tdc.manager.rpc.guard import Context, Guard, _admitted
+from tdc.manager.rpc.guard import Context, Door, Entry, Guard
 from tdc.shared.edge.grpc_tls import client_channel
+from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc
 
 from tests.fakes.etcd import ExternalEtcd
 from tests.stage.manager import Api, connected, manager, refused
 
 STATUS = grpc.StatusCode
+
+
+def _deny_all(peer: MachinePeer) -> None:
+    raise Denied(f"{peer} is denied")
 
 
 def _key_and_request() -> tuple[bytes, bytes]:
@@ -145,7 +151,7 @@ async def test_a_manager_with_a_method_without_row_does_not_start(
 
 
 async def test_a_row_without_method_does_not_start_either() -> None:
-    guard = Guard({**RPCS, "tdc.v1.Fleet.DropEverything": Rpc(Who.ANYONE)})
+    guard = Guard(_deny_all, {**RPCS, "tdc.v1.Fleet.DropEverything": Rpc(Who.ANYONE)})
     with pytest.raises(PermissionTableError, match="DropEverything belongs to no RPC"):
         guard.check()
     check_rpcs(RPCS.keys())
@@ -194,7 +200,7 @@ async def test_a_new_service_that_nobody_gave_a_row_does_not_start() -> None:
         lambda request, context: request
     )
     with pytest.raises(PermissionTableError, match=r"test\.New\.Do has no row"):
-        Guard().guarded("test.New", {"Do": handler})
+        Guard(_deny_all).guarded("test.New", {"Do": handler})
 
 
 async def test_a_request_above_its_limit_is_refused(api: Api, tmp_path: Path) -> None:
@@ -209,6 +215,6 @@ async def test_a_caller_that_has_gone_is_no_failure_of_ours(
     """What gRPC raises then is left to gRPC: a page of traceback would send people looking."""
     context = cast("Context", object())  # nothing is asked of it: an abort would fail again
     with pytest.raises(grpc.aio.InternalError):
-        async with _admitted(context, "tdc.v1.Agents.Session", Who.ANYONE):
+        async with Entry(Door(_deny_all), "tdc.v1.Agents.Session", Who.ANYONE).admitted(context):
             raise grpc.aio.InternalError
     assert not caplog.records

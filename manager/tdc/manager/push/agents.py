@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from tdc.manager.identity.peer import Denied
 from tdc.manager.push.session import End, Ending, Read, Session, Write
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
@@ -17,10 +18,6 @@ from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
 
 log = logging.getLogger(__name__)
-
-
-class Denied(Exception):
-    """The certificate is valid, but the machine may not use it, or no longer."""
 
 
 class Stopping(Exception):

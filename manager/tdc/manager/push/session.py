@@ -27,7 +27,7 @@ from tdc.shared.wire.stream import agent_event
 from tdc.v1 import agents_pb2
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
-"""Returns the next message; None at the end of the stream."""
+"""Returns the next message; None at the end of the stream. Raises BadMessage."""
 
 Write = Callable[[agents_pb2.ManagerMessage], Awaitable[None]]
 
@@ -110,8 +110,11 @@ class Session:
             self._ended.set_result(Ending(end, reason or end.value))
 
     async def _reading(self, read: Read) -> None:
-        while (message := await read()) is not None:
+        while True:
             try:
+                message = await read()
+                if message is None:
+                    break
                 event = agent_event(message)
             except BadMessage as error:
                 self.end(End.FAULT, str(error))

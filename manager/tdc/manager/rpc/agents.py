@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import NoReturn
+from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
-from tdc.manager.push.agents import AgentSessions, Denied, Stopping
+from tdc.manager.identity.peer import Denied
+from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
 from tdc.manager.rpc.guard import caller
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
@@ -48,16 +48,17 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         self._lifetime = lifetime
 
     # A coroutine that reads and writes, not a generator: reading and writing are two tasks.
-    async def Session(self, request_iterator: object, context: SessionContext) -> None:  # type: ignore[override]  # noqa: N802
+    async def Session(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[agents_pb2.AgentMessage], context: SessionContext
+    ) -> None:
         """Serve the stream to its end."""
         peer = _machine()
 
         async def read() -> agents_pb2.AgentMessage | None:
             try:
-                message = await context.read()
+                return await anext(request_iterator, None)
             except grpc.aio.InternalError:  # the connection has just broken
                 return None
-            return message if isinstance(message, Message) else None
 
         async def write(message: agents_pb2.ManagerMessage) -> None:
             with contextlib.suppress(grpc.aio.InternalError):  # reading notices the end
@@ -66,7 +67,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         try:
             ending = await self._sessions.serve(peer, read, write, context.peer())
         except Denied as error:
-            await _deny(context, peer, str(error))
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Stopping as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error), _come_back())
         if ending.end in _CODES:
@@ -79,7 +80,6 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         """Give the same machine a new certificate, for a new key if it made one."""
         peer = _machine()
         try:
-            self._sessions.admit(peer)
             certificate = self._authority.issue_machine(
                 request.csr_pem,
                 peer.cluster,
@@ -87,8 +87,6 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
                 peer.enrolment,
                 lifetime=self._lifetime,
             )
-        except Denied as error:
-            await _deny(context, peer, str(error))
         except RequestRefused as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         log.info("%s renewed its certificate", peer)
@@ -105,8 +103,3 @@ def _machine() -> MachinePeer:
 
 def _come_back() -> tuple[tuple[str, str], ...]:
     return ((RETRY_AFTER, f"{SPREAD:g}"),)
-
-
-async def _deny(context: SessionContext | RenewContext, peer: MachinePeer, reason: str) -> NoReturn:
-    log.warning("denied: %s from %s: %s", peer, context.peer(), reason)
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, reason)
