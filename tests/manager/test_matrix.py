@@ -16,19 +16,15 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete
 from tdc.manager.identity.authority import Authority
 from tdc.manager.rpc.callers import RPCS, Rpc, Who
 from tdc.manager.store.keys import enrolment_key
 from tdc.shared.edge.grpc_tls import client_channel
-from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import Api, add_machine, manager
+from tests.stage.manager import Api, Certificate, add_machine, enrolled, key_and_request, manager
 
 OPERATOR, MACHINE = "operator", "enrolled machine"
 NOBODY_MAIN, NOBODY_ENROL = "no certificate", "no certificate, enrolment port"
@@ -46,7 +42,6 @@ OF_WHO_JOINS = frozenset({"tdc.v1.Enrolment"})
 OF_ALL = frozenset({"grpc.health.v1.Health"})
 OF_OUR_CLIENTS = frozenset({OPERATOR, MACHINE, *OTHERS[:3]})
 
-Certificate = tuple[bytes, bytes]
 Cell = tuple[str, str]
 REFUSALS = frozenset(
     {
@@ -70,28 +65,6 @@ def _expected(rpc: str) -> frozenset[str]:
     return frozenset({OPERATOR})
 
 
-def _key_and_request() -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private, request.sign(key, hashes.SHA256()).public_bytes(pem)
-
-
-async def _enrolled(api: Api, machine: str) -> Certificate:
-    token = await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine=machine))
-    key, request = _key_and_request()
-    address = f"127.0.0.1:{api.ports.enrol}"
-    async with client_channel(address, api.authority.ca_pem) as channel:
-        stub: agents_pb2_grpc.EnrolmentAsyncStub = agents_pb2_grpc.EnrolmentStub(channel)
-        answer = await stub.Enrol(
-            agents_pb2.EnrolRequest(token=token.token, csr_pem=request.decode())
-        )
-    return answer.certificate_pem.encode(), key
-
-
 async def _remove_enrolment(etcd: ExternalEtcd, machine: str) -> None:
     """As a removal will: no operation removes a machine yet."""
     async with EtcdClient(etcd.options) as client:
@@ -99,7 +72,7 @@ async def _remove_enrolment(etcd: ExternalEtcd, machine: str) -> None:
 
 
 def _issued(authority: Authority) -> Certificate:
-    key, request = _key_and_request()
+    key, request = key_and_request()
     return authority.issue_machine(request, "c1", "mx1", "another-enrolment"), key
 
 
@@ -107,8 +80,8 @@ async def _certificates(api: Api, etcd: ExternalEtcd, folder: Path) -> dict[str,
     """One for each kind of caller who has one."""
     await api.create_cluster("c1")
     await api.commit(*(add_machine(name, "Main_Group") for name in ("mx1", "mx2", "mx3")))
-    mine, removed, earlier = [await _enrolled(api, name) for name in ("mx1", "mx2", "mx3")]
-    await _enrolled(api, "mx3")
+    mine, removed, earlier = [await enrolled(api, name) for name in ("mx1", "mx2", "mx3")]
+    await enrolled(api, "mx3")
     await _remove_enrolment(etcd, "mx2")
     server = api.authority.issue_server()
     bundle = folder / "operator"

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from tdc.manager.identity.rates import Rate, full, taken
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock
@@ -23,7 +24,7 @@ from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Target
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.report import report_of
-from tdc.shared.wire.stream import agent_event
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event
 from tdc.v1 import agents_pb2
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
@@ -35,12 +36,26 @@ LAST_MESSAGE = 1.0
 """Seconds that a message under way is given when its stream ends."""
 
 
+MESSAGES_AT_ONCE = 100.0
+BYTES_AT_ONCE = 16.0 * MAX_AGENT_MESSAGE
+"""What an agent may send at once on a stream; in the long run, what `stream_rates` says."""
+
+
+def stream_rates(intervals: Intervals) -> tuple[Rate, Rate]:
+    """PURE. How many messages and bytes an agent may send: several times what one needs."""
+    statuses = 2 / intervals.status
+    messages = 1 + statuses + 2 / intervals.ping
+    sizes = 8_192 + MAX_AGENT_MESSAGE * statuses
+    return Rate(MESSAGES_AT_ONCE, messages), Rate(BYTES_AT_ONCE, sizes)
+
+
 class End(Enum):
     """Why a stream ended."""
 
     LEFT = "the agent disconnected"
     DEAD = "agent stopped responding"
     FAULT = "the agent broke the protocol"
+    FLOOD = "the agent sends too much"
     REPLACED = "another stream of the same machine was opened"
     DENIED = "the machine's enrolment is no longer valid"
     STOPPING = "the manager is stopping"
@@ -74,6 +89,8 @@ class Session:
         self._presence = presence
         self._clock = clock
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
+        self._rates = stream_rates(intervals)
+        self._buckets = [full(rate, clock()) for rate in self._rates]
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
         self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
@@ -115,6 +132,9 @@ class Session:
                 message = await read()
                 if message is None:
                     break
+                if not self._takes(message.ByteSize()):
+                    self.end(End.FLOOD)
+                    return
                 event = agent_event(message)
             except BadMessage as error:
                 self.end(End.FAULT, str(error))
@@ -127,6 +147,16 @@ class Session:
             self._step(event)
             self._note(message)
         self.end(End.LEFT)
+
+    def _takes(self, size: int) -> bool:
+        """Count a message of `size` bytes; False if the agent sends too much."""
+        now = self._clock()
+        for place, (rate, cost) in enumerate(zip(self._rates, (1.0, float(size)), strict=True)):
+            left = taken(self._buckets[place], rate, now, cost)
+            if left is None:
+                return False
+            self._buckets[place] = left
+        return True
 
     async def _writing(self, write: Write) -> None:
         while not self._ended.done():

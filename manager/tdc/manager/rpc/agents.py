@@ -13,9 +13,11 @@ import grpc
 import grpc.aio
 from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
 from tdc.manager.identity.peer import Denied
+from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
 from tdc.manager.rpc.guard import caller
+from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
 from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc
@@ -27,6 +29,7 @@ RenewContext = grpc.aio.ServicerContext[agents_pb2.RenewRequest, agents_pb2.Rene
 
 _CODES = {
     End.DEAD: grpc.StatusCode.DEADLINE_EXCEEDED,
+    End.FLOOD: grpc.StatusCode.RESOURCE_EXHAUSTED,
     End.FAULT: grpc.StatusCode.INVALID_ARGUMENT,
     End.REPLACED: grpc.StatusCode.ABORTED,
     End.DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -37,15 +40,29 @@ SPREAD = 5.0
 """Seconds over which agents are asked to spread their return when a manager stops."""
 
 
+RENEWALS_EACH = Rate(burst=6, per_second=6 / 3_600)
+"""For one machine; a certificate is renewed once in two thirds of its lifetime, in days."""
+
+RENEWALS_IN_ALL = Rate(burst=200, per_second=20.0)
+"""Signatures for all machines: a fleet that was off for long comes back at once."""
+
+
 class AgentsService(agents_pb2_grpc.AgentsServicer):
     """The service; `lifetime` is that of renewed certificates, seconds."""
 
     def __init__(
-        self, sessions: AgentSessions, authority: Authority, lifetime: float = MACHINE_LIFETIME
+        self,
+        sessions: AgentSessions,
+        authority: Authority,
+        lifetime: float = MACHINE_LIFETIME,
+        clock: Clock = monotonic,
     ) -> None:
         self._sessions = sessions
         self._authority = authority
         self._lifetime = lifetime
+        # Certificates that are good for minutes only are renewed more often.
+        each = Rate(RENEWALS_EACH.burst, max(RENEWALS_EACH.per_second, 6 / lifetime))
+        self._renewals = Budget(each, RENEWALS_IN_ALL, clock)
 
     # A coroutine that reads and writes, not a generator: reading and writing are two tasks.
     async def Session(  # type: ignore[override]  # noqa: N802
@@ -79,6 +96,12 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
     ) -> agents_pb2.RenewResponse:
         """Give the same machine a new certificate, for a new key if it made one."""
         peer = _machine()
+        if not self._renewals.take((peer.cluster, peer.machine)):
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{peer} renewed its certificate too often, or too many machines renew at once; "
+                "the certificate it has stays good: try again later",
+            )
         try:
             certificate = self._authority.issue_machine(
                 request.csr_pem,

@@ -25,6 +25,7 @@ import grpc.aio
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 from tdc.manager.identity.peer import Denied, NotIdentified, peer_of
+from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.caller_log import CallerLog
@@ -119,12 +120,20 @@ class _Registrar:
         self._server.add_generic_rpc_handlers((generic,))
 
 
+CALLS_EACH = Rate(burst=60, per_second=1.0)
+"""Calls of one machine, which opens a stream and renews a certificate now and then."""
+
+CALLS_IN_ALL = Rate(burst=20_000, per_second=2_000.0)
+"""Calls of all machines: a whole fleet may come back at once."""
+
+
 class Door:
-    """What all entries share: who is admitted, and the lines about those who are not."""
+    """What all entries share: who is admitted, how often, and the lines about the others."""
 
     def __init__(self, admit: Admit) -> None:
         self.admit = admit
         self.lines = CallerLog(log)
+        self.machines = Budget(CALLS_EACH, CALLS_IN_ALL)
 
 
 class Entry:
@@ -166,6 +175,9 @@ class Entry:
             caller = context.peer()
             self._door.lines.warning(caller, "denied: %s from %s: %s", peer, caller, error)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        if not self._door.machines.take((peer.cluster, peer.machine)):
+            why = f"{peer} calls too often, or too many machines call at once; try again later"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
 
     async def _refuse(self, context: Context, why: str) -> NoReturn:
         peer, needed = context.peer(), self._who.value

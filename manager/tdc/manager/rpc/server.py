@@ -15,9 +15,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tdc.manager.rpc.guard import Admit, Guard
+from tdc.manager.rpc.health import HealthService
 from tdc.shared.edge import grpc_tls
 
 REQUEST_LIMIT = 4 * 1024**2
@@ -59,7 +60,7 @@ class Servers:
 
     def __init__(self, identity: ServerIdentity) -> None:
         self._identity = identity
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService()
         self._guard: Guard | None = None
         self._main = grpc.aio.server(options=_options(REQUEST_LIMIT))
         self._enrol = grpc.aio.server(options=_options(ENROL_REQUEST_LIMIT))
