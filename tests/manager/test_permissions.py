@@ -10,39 +10,31 @@ from typing import Any, cast
 import grpc
 import grpc.aio
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tdc.manager.identity.peer import Denied
 from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
-from tdc.manager.rpc.guard import Context, Guard, _admitted
+from tdc.manager.rpc.guard import Context, Door, Entry, Guard
 from tdc.shared.edge.grpc_tls import client_channel
+from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import Api, connected, manager, refused
+from tests.stage.manager import Api, connected, key_and_request, manager, refused
 
 STATUS = grpc.StatusCode
 
 
-def _key_and_request() -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    signed = request.sign(key, hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    pem = key.private_bytes(
-        encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return pem, signed.public_bytes(encoding)
+def _deny_all(peer: MachinePeer) -> None:
+    raise Denied(f"{peer} is denied")
 
 
 async def test_a_machines_certificate_can_not_make_any_operators_call(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key, request = _key_and_request()
+    key, request = key_and_request()
     certificate = api.authority.issue_machine(request, "c1", "mx1", "enrolment-1")
     async with connected(api.ports, api.authority, certificate, key) as machine:
         calls: dict[str, Awaitable[object]] = {
@@ -74,7 +66,7 @@ async def test_an_operators_certificate_can_not_act_as_a_machine(api: Api) -> No
 
 async def test_a_machine_that_was_never_enrolled_here_is_denied_its_stream(api: Api) -> None:
     """Its certificate is of our CA, but no enrolment in the store stands behind it."""
-    key, request = _key_and_request()
+    key, request = key_and_request()
     certificate = api.authority.issue_machine(request, "c1", "mx1", "enrolment-1")
     async with (
         connected(api.ports, api.authority, certificate, key) as machine,
@@ -102,7 +94,7 @@ async def test_the_enrolment_port_serves_enrolment_and_health_only(api: Api) -> 
                 operators_pb2.ListClustersRequest()
             )
         async with refused(STATUS.PERMISSION_DENIED, "join token"):
-            _, request = _key_and_request()
+            _, request = key_and_request()
             await agents_pb2_grpc.EnrolmentStub(channel).Enrol(
                 agents_pb2.EnrolRequest(token="no token", csr_pem=request.decode())
             )
@@ -146,7 +138,7 @@ async def test_a_manager_with_a_method_without_row_does_not_start(
 
 
 async def test_a_row_without_method_does_not_start_either() -> None:
-    guard = Guard({**RPCS, "tdc.v1.Fleet.DropEverything": Rpc(Who.ANYONE)})
+    guard = Guard(_deny_all, {**RPCS, "tdc.v1.Fleet.DropEverything": Rpc(Who.ANYONE)})
     with pytest.raises(PermissionTableError, match="DropEverything belongs to no RPC"):
         guard.check()
     check_rpcs(RPCS.keys())
@@ -195,7 +187,7 @@ async def test_a_new_service_that_nobody_gave_a_row_does_not_start() -> None:
         lambda request, context: request
     )
     with pytest.raises(PermissionTableError, match=r"test\.New\.Do has no row"):
-        Guard().guarded("test.New", {"Do": handler})
+        Guard(_deny_all).guarded("test.New", {"Do": handler})
 
 
 @pytest.mark.proves("B84")
@@ -211,6 +203,6 @@ async def test_a_caller_that_has_gone_is_no_failure_of_ours(
     """What gRPC raises then is left to gRPC: a page of traceback would send people looking."""
     context = cast("Context", object())  # nothing is asked of it: an abort would fail again
     with pytest.raises(grpc.aio.InternalError):
-        async with _admitted(context, "tdc.v1.Agents.Session", Who.ANYONE):
+        async with Entry(Door(_deny_all), "tdc.v1.Agents.Session", Who.ANYONE).admitted(context):
             raise grpc.aio.InternalError
     assert not caplog.records

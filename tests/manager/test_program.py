@@ -218,6 +218,7 @@ async def test_a_signal_also_ends_a_start_that_waits_for_etcd(tmp_path: Path) ->
     )  # fmt: skip
     assert process.stderr is not None
     async with asyncio.timeout(15):
+        assert b"files and connections" in await process.stderr.readline()
         assert b"waiting for etcd" in await process.stderr.readline()
         await asyncio.sleep(1)  # some six tries
         process.send_signal(signal.SIGTERM)

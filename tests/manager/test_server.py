@@ -11,9 +11,11 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.peer import Denied
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.server import Ports, PortTaken, Registration, ServerIdentity, Servers
 from tdc.shared.edge.grpc_tls import client_channel
+from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
 
 ANY = Ports(main=0, enrol=0)
@@ -59,6 +61,10 @@ def servers(authority: Authority) -> Servers:
     return Servers(ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem))
 
 
+def deny_all(peer: MachinePeer) -> None:
+    raise Denied(f"{peer} is denied")
+
+
 async def _health(channel: grpc.aio.Channel) -> int:
     stub = health_pb2_grpc.HealthStub(channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
@@ -78,7 +84,7 @@ async def test_a_caller_who_comes_before_the_services_waits_for_them(authority: 
         early = group.create_task(_health(channel))
         await asyncio.sleep(0.3)
         assert not early.done()
-        await under_test.start(MAIN, ENROL)
+        await under_test.start(MAIN, ENROL, deny_all)
         assert await early == health_pb2.HealthCheckResponse.SERVING
     await under_test.stop(0.5)
 
@@ -87,5 +93,5 @@ async def test_a_row_of_the_table_without_its_service_stops_the_start(authority:
     under_test = servers(authority)
     under_test.bind("127.0.0.1", ANY)
     with pytest.raises(PermissionTableError, match=r"tdc\.v1\.Fleet\.CreateCluster"):
-        await under_test.start(MAIN[1:], ENROL)
+        await under_test.start(MAIN[1:], ENROL, deny_all)
     await under_test.stop(0.5)

@@ -11,6 +11,9 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tdc.manager.first_setup import CA_FOLDER, set_up
 from tdc.manager.identity.authority import Authority
 from tdc.manager.options import Options
@@ -20,7 +23,10 @@ from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
-from tdc.v1 import agents_pb2_grpc, fleet_pb2, operators_pb2, operators_pb2_grpc
+from tdc.v1 import agents_pb2, agents_pb2_grpc, fleet_pb2, operators_pb2, operators_pb2_grpc
+
+Certificate = tuple[bytes, bytes]
+"""PEM of a certificate and of its key."""
 
 _numbers = itertools.count(1)
 
@@ -165,3 +171,27 @@ async def refused(code: grpc.StatusCode, *words: str) -> AsyncIterator[None]:
     details = caught.value.details() or ""
     for word in words:
         assert word in details
+
+
+def key_and_request() -> tuple[bytes, bytes]:
+    """A new key and its certificate request, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private, request.sign(key, hashes.SHA256()).public_bytes(pem)
+
+
+async def enrolled(api: Api, machine: str) -> Certificate:
+    """Enrol a machine with a new token."""
+    token = await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine=machine))
+    key, request = key_and_request()
+    address = f"127.0.0.1:{api.ports.enrol}"
+    async with client_channel(address, api.authority.ca_pem) as channel:
+        stub: agents_pb2_grpc.EnrolmentAsyncStub = agents_pb2_grpc.EnrolmentStub(channel)
+        answer = await stub.Enrol(
+            agents_pb2.EnrolRequest(token=token.token, csr_pem=request.decode())
+        )
+    return answer.certificate_pem.encode(), key

@@ -150,7 +150,7 @@ class ManagerSide:
             for name, row in RPCS.items()
             if name.startswith(("tdc.v1.Agents.", "tdc.v1.Enrolment."))
         }
-        guard = Guard(rows)
+        guard = Guard(self.sessions.admit, rows)
         agents = AgentsService(self.sessions, self.authority, self.lifetime)
         enrolment = EnrolmentService(self.joins, self.authority, self.view, lifetime=self.lifetime)
         self._server = grpc.aio.server(options=list(grpc_tls.server_options()))

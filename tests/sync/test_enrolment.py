@@ -53,7 +53,7 @@ async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
         await until(lambda: manager.state() == "in sync")
 
 
-@pytest.mark.proves("P18")
+@pytest.mark.proves("P18", "B92")
 async def test_a_token_works_once_and_its_failure_harms_no_identity(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -74,7 +74,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
 
-@pytest.mark.proves("P18")
+@pytest.mark.proves("P18", "B92")
 async def test_of_two_machines_with_one_token_exactly_one_wins(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -88,7 +88,7 @@ async def test_of_two_machines_with_one_token_exactly_one_wins(
     ]
 
 
-@pytest.mark.proves("P18")
+@pytest.mark.proves("P18", "B92")
 async def test_a_token_that_expired_or_is_not_known_enrols_nobody(
     manager: ManagerSide, tmp_path: Path
 ) -> None:

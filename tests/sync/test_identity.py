@@ -112,6 +112,7 @@ async def refusal(address: str, ca_pem: bytes, identity: Issued | None) -> grpc.
     return caught.value.code()
 
 
+@pytest.mark.proves("S3")
 async def test_a_certificate_says_which_machine_or_operator_calls(authority: Authority) -> None:
     async with serving(authority) as address:
         assert await ask(address, authority.ca_pem, machine(authority)) == str(
@@ -141,6 +142,7 @@ async def test_nobody_without_a_certificate_of_our_ca_is_let_in(
             assert code is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.proves("B83")
 async def test_the_managers_certificate_is_no_identity_of_a_client(authority: Authority) -> None:
     async with serving(authority) as address:
         code = await refusal(address, authority.ca_pem, authority.issue_server())
@@ -162,6 +164,7 @@ async def test_a_manager_of_another_ca_is_not_believed(
     assert code is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.proves("B83")
 async def test_an_expired_certificate_is_not_let_in(authority: Authority) -> None:
     async with serving(authority) as address:
         expired = machine(authority, lifetime=-1)
@@ -191,6 +194,7 @@ def test_of_a_request_only_the_key_is_used(authority: Authority) -> None:
     ],
     ids=["rsa-1024", "p-192", "ed25519"],
 )
+@pytest.mark.proves("B93")
 def test_a_key_that_is_weak_or_of_another_kind_is_refused(
     authority: Authority, key: PrivateKey
 ) -> None:

@@ -25,7 +25,7 @@ from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, repaired
 from tdc.manager.view.fleet import NotReady
-from tdc.shared.edge import durable_file
+from tdc.shared.edge import descriptors, durable_file
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals
@@ -174,6 +174,7 @@ def run_command(flags: Mapping[str, object]) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    descriptors.raise_limit()
     try:
         asyncio.run(_until_signal(options))
     except _REFUSALS as error:

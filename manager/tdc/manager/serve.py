@@ -110,6 +110,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await servers.start(
             main=[*_for_operators(operations), _for_agents(sessions, authority)],
             enrol=[_for_joining(etcd, authority, view)],
+            admit=sessions.admit,
         )
         maintenance = Maintenance(etcd, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))

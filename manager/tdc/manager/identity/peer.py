@@ -18,6 +18,10 @@ class NotIdentified(Exception):
     """The connection has no certificate that identifies the caller."""
 
 
+class Denied(Exception):
+    """The certificate is valid, but the machine may not use it, or no longer."""
+
+
 def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> Peer:
     """Identify the caller; raises NotIdentified."""
     facts = context.auth_context()

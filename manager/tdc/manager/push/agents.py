@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from tdc.manager.identity.peer import Denied
 from tdc.manager.push.session import (
     ChainAt,
     End,
@@ -26,10 +27,6 @@ from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
 
 log = logging.getLogger(__name__)
-
-
-class Denied(Exception):
-    """The certificate is valid, but the machine may not use it, or no longer."""
 
 
 class Stopping(Exception):

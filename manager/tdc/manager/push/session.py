@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from tdc.manager.identity.rates import Rate, full, taken
 from tdc.manager.push.orders import Orders
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
@@ -25,11 +26,11 @@ from tdc.shared.sync.values import Intervals, Running, Target
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
-from tdc.shared.wire.stream import agent_event, check_size
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size
 from tdc.v1 import agents_pb2
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
-"""Returns the next message; None at the end of the stream."""
+"""Returns the next message; None at the end of the stream. Raises BadMessage."""
 
 Write = Callable[[agents_pb2.ManagerMessage], Awaitable[None]]
 
@@ -46,12 +47,26 @@ LAST_MESSAGE = 1.0
 """Seconds that a message under way is given when its stream ends."""
 
 
+MESSAGES_AT_ONCE = 100.0
+BYTES_AT_ONCE = 16.0 * MAX_AGENT_MESSAGE
+"""What an agent may send at once on a stream; in the long run, what `stream_rates` says."""
+
+
+def stream_rates(intervals: Intervals) -> tuple[Rate, Rate]:
+    """PURE. How many messages and bytes an agent may send: several times what one needs."""
+    statuses = 2 / intervals.status
+    messages = 1 + statuses + 2 / intervals.ping
+    sizes = 8_192 + MAX_AGENT_MESSAGE * statuses
+    return Rate(MESSAGES_AT_ONCE, messages), Rate(BYTES_AT_ONCE, sizes)
+
+
 class End(Enum):
     """Why a stream ended."""
 
     LEFT = "the agent disconnected"
     DEAD = "agent stopped responding"
     FAULT = "the agent broke the protocol"
+    FLOOD = "the agent sends too much"
     REPLACED = "another stream of the same machine was opened"
     DENIED = "the machine's enrolment is no longer valid"
     OTHER_STORE = "the store was replaced or restored; welcome again"
@@ -89,6 +104,8 @@ class Session:
         self._presence = presence
         self._clock = clock
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
+        self._rates = stream_rates(intervals)
+        self._buckets = [full(rate, clock()) for rate in self._rates]
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
         self.orders = Orders(self._outbox.put_nowait)
         self._under_way = False  # a message is being written
@@ -131,8 +148,14 @@ class Session:
             self._ended.set_result(Ending(end, reason or end.value))
 
     async def _reading(self, read: Read) -> None:
-        while (message := await read()) is not None:
+        while True:
             try:
+                message = await read()
+                if message is None:
+                    break
+                if not self._takes(message.ByteSize()):
+                    self.end(End.FLOOD)
+                    return
                 if message.HasField("queue_answer"):  # no part of the settings: see `orders`
                     check_size(message)
                     self.orders.answered(message.queue_answer)
@@ -151,6 +174,16 @@ class Session:
             self._step(event)
             self._note(message)
         self.end(End.LEFT)
+
+    def _takes(self, size: int) -> bool:
+        """Count a message of `size` bytes; False if the agent sends too much."""
+        now = self._clock()
+        for place, (rate, cost) in enumerate(zip(self._rates, (1.0, float(size)), strict=True)):
+            left = taken(self._buckets[place], rate, now, cost)
+            if left is None:
+                return False
+            self._buckets[place] = left
+        return True
 
     async def _writing(self, write: Write) -> None:
         while not self._ended.done():

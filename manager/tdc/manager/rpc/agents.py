@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import NoReturn
+from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
-from tdc.manager.push.agents import AgentSessions, Denied, Stopping
+from tdc.manager.identity.peer import Denied
+from tdc.manager.identity.rates import Budget, Rate
+from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
 from tdc.manager.rpc.guard import caller
+from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
 from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc
@@ -27,6 +29,7 @@ RenewContext = grpc.aio.ServicerContext[agents_pb2.RenewRequest, agents_pb2.Rene
 
 _CODES = {
     End.DEAD: grpc.StatusCode.DEADLINE_EXCEEDED,
+    End.FLOOD: grpc.StatusCode.RESOURCE_EXHAUSTED,
     End.FAULT: grpc.StatusCode.INVALID_ARGUMENT,
     End.REPLACED: grpc.StatusCode.ABORTED,
     End.DENIED: grpc.StatusCode.PERMISSION_DENIED,
@@ -37,27 +40,42 @@ SPREAD = 5.0
 """Seconds over which agents are asked to spread their return when a manager stops."""
 
 
+RENEWALS_EACH = Rate(burst=6, per_second=6 / 3_600)
+"""For one machine; a certificate is renewed once in two thirds of its lifetime, in days."""
+
+RENEWALS_IN_ALL = Rate(burst=200, per_second=20.0)
+"""Signatures for all machines: a fleet that was off for long comes back at once."""
+
+
 class AgentsService(agents_pb2_grpc.AgentsServicer):
     """The service; `lifetime` is that of renewed certificates, seconds."""
 
     def __init__(
-        self, sessions: AgentSessions, authority: Authority, lifetime: float = MACHINE_LIFETIME
+        self,
+        sessions: AgentSessions,
+        authority: Authority,
+        lifetime: float = MACHINE_LIFETIME,
+        clock: Clock = monotonic,
     ) -> None:
         self._sessions = sessions
         self._authority = authority
         self._lifetime = lifetime
+        # Certificates that are good for minutes only are renewed more often.
+        each = Rate(RENEWALS_EACH.burst, max(RENEWALS_EACH.per_second, 6 / lifetime))
+        self._renewals = Budget(each, RENEWALS_IN_ALL, clock)
 
     # A coroutine that reads and writes, not a generator: reading and writing are two tasks.
-    async def Session(self, request_iterator: object, context: SessionContext) -> None:  # type: ignore[override]  # noqa: N802
+    async def Session(  # type: ignore[override]  # noqa: N802
+        self, request_iterator: AsyncIterator[agents_pb2.AgentMessage], context: SessionContext
+    ) -> None:
         """Serve the stream to its end."""
         peer = _machine()
 
         async def read() -> agents_pb2.AgentMessage | None:
             try:
-                message = await context.read()
+                return await anext(request_iterator, None)
             except grpc.aio.InternalError:  # the connection has just broken
                 return None
-            return message if isinstance(message, Message) else None
 
         async def write(message: agents_pb2.ManagerMessage) -> None:
             with contextlib.suppress(grpc.aio.InternalError):  # reading notices the end
@@ -66,7 +84,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         try:
             ending = await self._sessions.serve(peer, read, write, context.peer())
         except Denied as error:
-            await _deny(context, peer, str(error))
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Stopping as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error), _come_back())
         if ending.end in _CODES:
@@ -78,8 +96,13 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
     ) -> agents_pb2.RenewResponse:
         """Give the same machine a new certificate, for a new key if it made one."""
         peer = _machine()
+        if not self._renewals.take((peer.cluster, peer.machine)):
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{peer} renewed its certificate too often, or too many machines renew at once; "
+                "the certificate it has stays good: try again later",
+            )
         try:
-            self._sessions.admit(peer)
             certificate = self._authority.issue_machine(
                 request.csr_pem,
                 peer.cluster,
@@ -87,8 +110,6 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
                 peer.enrolment,
                 lifetime=self._lifetime,
             )
-        except Denied as error:
-            await _deny(context, peer, str(error))
         except RequestRefused as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         log.info("%s renewed its certificate", peer)
@@ -105,8 +126,3 @@ def _machine() -> MachinePeer:
 
 def _come_back() -> tuple[tuple[str, str], ...]:
     return ((RETRY_AFTER, f"{SPREAD:g}"),)
-
-
-async def _deny(context: SessionContext | RenewContext, peer: MachinePeer, reason: str) -> NoReturn:
-    log.warning("denied: %s from %s: %s", peer, context.peer(), reason)
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, reason)

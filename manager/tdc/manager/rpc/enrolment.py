@@ -16,6 +16,8 @@ import grpc
 import grpc.aio
 from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
 from tdc.manager.identity.join import token_hash
+from tdc.manager.identity.rates import Budget, Rate, address_of
+from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
 from tdc.shared.edge.clock import Clock, wall
@@ -27,6 +29,12 @@ Context = grpc.aio.ServicerContext[agents_pb2.EnrolRequest, agents_pb2.EnrolResp
 
 CATCH_UP = 3.0
 """Seconds that an answer waits for this manager's view to know the new enrolment."""
+
+
+TRIES_EACH = Rate(burst=100, per_second=0.5)
+"""Tries that fail, or are under way, from one address: a site's machines may share one."""
+
+TRIES_IN_ALL = Rate(burst=400, per_second=10.0)
 
 
 class Redeemer(Protocol):
@@ -59,11 +67,20 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
         self._view = view
         self._clock = clock
         self._lifetime = lifetime
+        self._tries = Budget(TRIES_EACH, TRIES_IN_ALL)
+        self._lines = CallerLog(log)
 
     async def Enrol(  # noqa: N802
         self, request: agents_pb2.EnrolRequest, context: Context
     ) -> agents_pb2.EnrolResponse:
         """Turn a join token into a certificate, once."""
+        address = address_of(context.peer())
+        if not self._tries.take(address):
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"too many enrolments failed from {address}, or from everywhere; the join token "
+                "was not used: try again in a minute",
+            )
         try:
             self._authority.check_request(request.csr_pem)
         except RequestRefused as error:
@@ -72,8 +89,10 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
         try:
             token = await self._joins.redeem(token_hash(request.token), self._clock(), enrolment)
         except (TokenUnknown, TokenUsed, TokenExpired) as error:
-            log.warning("refused: enrolment from %s: %s", context.peer(), error)
+            peer = context.peer()
+            self._lines.warning(peer, "refused: enrolment from %s: %s", peer, error)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        self._tries.give_back(address)
         certificate = self._authority.issue_machine(
             request.csr_pem, token.cluster, token.machine, enrolment, lifetime=self._lifetime
         )

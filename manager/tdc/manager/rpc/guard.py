@@ -2,15 +2,18 @@
 
 A service is registered through a `Guard`, which puts its check around each *method handler*
 before the server sees it. What is checked is what runs: there is no path text to compare, and no
-spelling of a path that reaches a handler without its check.
+spelling of a path that reaches a handler without its check. Methods are registered for raw bytes:
+who calls, and whether he may, is settled before a byte of a request is parsed.
 
 In: the services, and who is calling by the certificate. Out: calls, or PERMISSION_DENIED.
-Promise: a refused call is logged; an unforeseen error is logged and answered with INTERNAL.
+Promise: a refused call is logged, within a budget; what can't be parsed is INVALID_ARGUMENT; an
+unforeseen error is logged and answered with INTERNAL.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,19 +23,26 @@ from typing import Any, NoReturn, TypeAlias, cast
 import grpc
 import grpc.aio
 from google.protobuf import descriptor_pool
-from tdc.manager.identity.peer import NotIdentified, peer_of
+from google.protobuf.message import DecodeError
+from tdc.manager.identity.peer import Denied, NotIdentified, peer_of
+from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.permissions import PermissionTableError
+from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.shared.sync.identity import MachinePeer, Operator, Peer
+from tdc.shared.wire.errors import BadMessage
 
 log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Any]
+Parse = Callable[[bytes], Any]
+Admit = Callable[[MachinePeer], None]
+"""Raises Denied unless a machine's certificate is of its valid enrolment."""
 
 _caller: ContextVar[Peer] = ContextVar("caller")
 
@@ -53,11 +63,16 @@ def actor_of(context: Context) -> Actor:
     return Actor(peer.name, Role.ADMINISTRATOR, Scope.INSTALLATION, context.peer())
 
 
+class Unreadable(BadMessage):
+    """The bytes of a request are not the message that its RPC takes."""
+
+
 class Guard:
     """Registers services on servers, each method guarded by its row; `check` before the start."""
 
-    def __init__(self, rows: Mapping[str, Rpc] = RPCS) -> None:
+    def __init__(self, admit: Admit, rows: Mapping[str, Rpc] = RPCS) -> None:
         self._rows = rows
+        self._door = Door(admit)
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
@@ -67,6 +82,10 @@ class Guard:
     def check(self) -> None:
         """Raise PermissionTableError unless the services registered and the rows agree."""
         check_rpcs(self._methods, self._rows)
+
+    def stop(self) -> None:
+        """Log what the budget of log lines still hides."""
+        self._door.lines.tell_left_out()
 
     def guarded(self, service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
         """Guard each of `service`'s handlers by its row; raises PermissionTableError."""
@@ -81,7 +100,7 @@ class Guard:
         row = self._rows.get(method)
         if row is None:
             raise PermissionTableError(f"{method} has no row in the table of RPCs")
-        return _with_check(handler, method, row.who)
+        return _with_check(handler, Entry(self._door, method, row.who))
 
 
 class _Registrar:
@@ -101,7 +120,89 @@ class _Registrar:
         self._server.add_generic_rpc_handlers((generic,))
 
 
-def _with_check(handler: Any, method: str, who: Who) -> Handler:
+CALLS_EACH = Rate(burst=60, per_second=1.0)
+"""Calls of one machine, which opens a stream and renews a certificate now and then."""
+
+CALLS_IN_ALL = Rate(burst=20_000, per_second=2_000.0)
+"""Calls of all machines: a whole fleet may come back at once."""
+
+
+class Door:
+    """What all entries share: who is admitted, how often, and the lines about the others."""
+
+    def __init__(self, admit: Admit) -> None:
+        self.admit = admit
+        self.lines = CallerLog(log)
+        self.machines = Budget(CALLS_EACH, CALLS_IN_ALL)
+
+
+class Entry:
+    """One method's check: `admitted` around the call, whatever its kind."""
+
+    def __init__(self, door: Door, method: str, who: Who) -> None:
+        self._door = door
+        self._method = method
+        self._who = who
+
+    @contextlib.asynccontextmanager
+    async def admitted(self, context: Context) -> AsyncIterator[None]:
+        """Run the body if the caller may call; turn what it raises into the status of the call."""
+        try:
+            if self._who in (Who.OPERATOR, Who.MACHINE):
+                _caller.set(await self._identify(context))
+            yield
+        except (grpc.aio.AbortError, grpc.aio.InternalError, GeneratorExit):
+            raise  # InternalError: the caller has gone, and gRPC knows what to do about that
+        except Exception as error:
+            await self._fail(context, error)
+
+    async def _identify(self, context: Context) -> Peer:
+        wanted = Operator if self._who is Who.OPERATOR else MachinePeer
+        try:
+            peer = peer_of(context)
+        except NotIdentified as error:
+            await self._refuse(context, str(error))
+        if not isinstance(peer, wanted):
+            await self._refuse(context, f"this is {peer}")
+        if isinstance(peer, MachinePeer):
+            await self._admit(context, peer)
+        return peer
+
+    async def _admit(self, context: Context, peer: MachinePeer) -> None:
+        try:
+            self._door.admit(peer)
+        except Denied as error:
+            caller = context.peer()
+            self._door.lines.warning(caller, "denied: %s from %s: %s", peer, caller, error)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        if not self._door.machines.take((peer.cluster, peer.machine)):
+            why = f"{peer} calls too often, or too many machines call at once; try again later"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
+
+    async def _refuse(self, context: Context, why: str) -> NoReturn:
+        peer, needed = context.peer(), self._who.value
+        self._door.lines.warning(
+            peer, "refused: %s from %s, which needs %s: %s", self._method, peer, needed, why
+        )
+        sentence = f"{self._method} needs {needed}; {why}"
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, sentence)
+
+    async def _fail(self, context: Context, error: Exception) -> NoReturn:
+        known = status_of(error)
+        if known is None:
+            log.error("%s failed", self._method, exc_info=error)
+            known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
+        code, sentence = known.code, _fitting(known.details)
+        by = _caller.get("an unknown caller")
+        if isinstance(error, Unreadable):
+            peer = context.peer()
+            self._door.lines.warning(peer, "%s by %s at %s: %s", self._method, by, peer, sentence)
+        else:
+            log.info("%s by %s: %s: %r", self._method, by, code.name, sentence)
+        await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
+
+
+def _with_check(handler: Any, entry: Entry) -> Handler:
     makers = {
         (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
         (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
@@ -110,27 +211,28 @@ def _with_check(handler: Any, method: str, who: Who) -> Handler:
     }
     make, behaviour = makers[handler.request_streaming, handler.response_streaming]
     wrap = _generator if inspect.isasyncgenfunction(behaviour) else _coroutine
+    parse = _parse_each if handler.request_streaming else _parse
     return make(
-        wrap(behaviour, method, who),
-        request_deserializer=handler.request_deserializer,
+        wrap(behaviour, entry, functools.partial(parse, handler.request_deserializer)),
+        request_deserializer=None,  # raw bytes: they are parsed behind the check
         response_serializer=handler.response_serializer,
     )
 
 
-def _coroutine(behaviour: Behaviour, method: str, who: Who) -> Behaviour:
+def _coroutine(behaviour: Behaviour, entry: Entry, parse: Callable[[Any], Any]) -> Behaviour:
     async def call(request: Any, context: Context) -> Any:
-        async with _admitted(context, method, who):
-            result = behaviour(request, context)
+        async with entry.admitted(context):
+            result = behaviour(parse(request), context)
             return await result if inspect.isawaitable(result) else result
 
     return call
 
 
-def _generator(behaviour: Behaviour, method: str, who: Who) -> Behaviour:
-    async def call(requests: Any, context: Context) -> AsyncIterator[Any]:
+def _generator(behaviour: Behaviour, entry: Entry, parse: Callable[[Any], Any]) -> Behaviour:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
         async with (
-            _admitted(context, method, who),
-            contextlib.aclosing(behaviour(requests, context)) as responses,
+            entry.admitted(context),
+            contextlib.aclosing(behaviour(parse(request), context)) as responses,
         ):
             async for response in responses:
                 yield response
@@ -138,43 +240,18 @@ def _generator(behaviour: Behaviour, method: str, who: Who) -> Behaviour:
     return call
 
 
-@contextlib.asynccontextmanager
-async def _admitted(context: Context, method: str, who: Who) -> AsyncIterator[None]:
-    """Run the body if the caller may call; turn what it raises into the status of the call."""
+def _parse(from_bytes: Parse, request: bytes) -> Any:
     try:
-        if who in (Who.OPERATOR, Who.MACHINE):
-            _caller.set(await _identify(context, method, who))
-        yield
-    except (grpc.aio.AbortError, grpc.aio.InternalError, GeneratorExit):
-        raise  # InternalError: the caller has gone, and gRPC knows what to do about that
-    except Exception as error:
-        await _fail(context, method, error)
+        return from_bytes(request)
+    except DecodeError:
+        raise Unreadable(
+            f"the request can't be read: its {len(request)} bytes are no message of this RPC"
+        ) from None
 
 
-async def _identify(context: Context, method: str, who: Who) -> Peer:
-    wanted = Operator if who is Who.OPERATOR else MachinePeer
-    try:
-        peer = peer_of(context)
-    except NotIdentified as error:
-        await _refuse(context, method, who, str(error))
-    if not isinstance(peer, wanted):
-        await _refuse(context, method, who, f"this is {peer}")
-    return peer
-
-
-async def _refuse(context: Context, method: str, who: Who, why: str) -> NoReturn:
-    log.warning("refused: %s from %s, which needs %s: %s", method, context.peer(), who.value, why)
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{method} needs {who.value}; {why}")
-
-
-async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
-    known = status_of(error)
-    if known is None:
-        log.error("%s failed", method, exc_info=error)
-        known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
-    code, sentence = known.code, _fitting(known.details)
-    log.info("%s by %s: %s: %r", method, _caller.get("an unknown caller"), code.name, sentence)
-    await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
+async def _parse_each(from_bytes: Parse, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _parse(from_bytes, request)
 
 
 def _fitting(sentence: str) -> str:

@@ -15,9 +15,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-from tdc.manager.rpc.guard import Guard
+from tdc.manager.rpc.guard import Admit, Guard
+from tdc.manager.rpc.health import HealthService
 from tdc.shared.edge import grpc_tls
 
 REQUEST_LIMIT = 4 * 1024**2
@@ -59,7 +60,8 @@ class Servers:
 
     def __init__(self, identity: ServerIdentity) -> None:
         self._identity = identity
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService()
+        self._guard: Guard | None = None
         self._main = grpc.aio.server(options=_options(REQUEST_LIMIT))
         self._enrol = grpc.aio.server(options=_options(ENROL_REQUEST_LIMIT))
 
@@ -77,9 +79,11 @@ class Servers:
             enrol=_listen(self._enrol, host, (wanted.enrol, last.enrol), one_way),
         )
 
-    async def start(self, main: Sequence[Registration], enrol: Sequence[Registration]) -> None:
+    async def start(
+        self, main: Sequence[Registration], enrol: Sequence[Registration], admit: Admit
+    ) -> None:
         """Serve these services on the ports; raises PermissionTableError."""
-        guard = Guard()
+        guard = self._guard = Guard(admit)
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
@@ -92,6 +96,8 @@ class Servers:
         """Say NOT_SERVING, take no new calls, and cut the open ones after `grace` seconds."""
         await self._health.enter_graceful_shutdown()
         await asyncio.gather(self._enrol.stop(grace), self._main.stop(grace))
+        if self._guard is not None:
+            self._guard.stop()
 
     def _add_health(self, server: grpc.aio.Server) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -48,7 +48,4 @@ def status_of(error: Exception) -> Status | None:
             return Status(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         case AnswerTooLarge():
             return Status(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        # The health library does not serve Health.List; each RPC of ours is served.
-        case NotImplementedError():
-            return Status(grpc.StatusCode.UNIMPLEMENTED, str(error))
     return None

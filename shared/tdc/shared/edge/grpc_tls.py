@@ -33,6 +33,9 @@ NOTHING_CHANGED = "tdc-nothing-changed"
 MAX_ANSWER = 64 * 1024 * 1024
 """Most bytes of an answer of a manager: a plan lists every change on every machine."""
 
+HANDSHAKE = 10.0
+"""Seconds that a peer has for TLS and HTTP/2 settings, from the moment that it connects."""
+
 _KEEPALIVE_TIMEOUT = 10.0
 _MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024
 
@@ -69,6 +72,7 @@ def server_credentials(
 def server_options() -> Sequence[tuple[str, Any]]:
     """Return the options that every server of ours is made with."""
     return [
+        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE * 1000)),
         ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
         ("grpc.keepalive_timeout_ms", int(_KEEPALIVE_TIMEOUT * 1000)),
         # Clients ping every KEEPALIVE seconds while a call is open; more often is a flood.

@@ -1,0 +1,144 @@
+"""What a caller may do how often: he is cut off with a reason, and others get through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tdc.manager.push.session import BYTES_AT_ONCE, MESSAGES_AT_ONCE, stream_rates
+from tdc.manager.rpc.agents import RENEWALS_EACH
+from tdc.manager.rpc.enrolment import TRIES_EACH
+from tdc.manager.rpc.guard import CALLS_EACH
+from tdc.manager.rpc.health import WATCHES_EACH
+from tdc.shared.edge.grpc_tls import client_channel
+from tdc.shared.sync.values import DEFAULT_INTERVALS
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE
+from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2
+
+from tests.stage.manager import Api, add_machine, connected, enrolled, key_and_request, refused
+
+STATUS = grpc.StatusCode
+
+
+async def _fleet(api: Api) -> None:
+    await api.create_cluster("c1")
+    await api.commit(add_machine("mx1", "Main_Group"), add_machine("mx2", "Main_Group"))
+
+
+@pytest.fixture
+async def mx1(api: Api) -> AsyncIterator[Api]:
+    """The machine mx1, with its certificate; mx2 is there too, not enrolled."""
+    await _fleet(api)
+    certificate, key = await enrolled(api, "mx1")
+    async with connected(api.ports, api.authority, certificate, key) as machine:
+        yield machine
+
+
+@pytest.mark.proves("S15", "S22")
+async def test_a_machine_renews_a_few_times_an_hour_and_others_are_not_kept_from_it(
+    api: Api, mx1: Api
+) -> None:
+    _, request = key_and_request()
+    renewal = agents_pb2.RenewRequest(csr_pem=request.decode())
+    for _ in range(int(RENEWALS_EACH.burst)):
+        await mx1.agents.Renew(renewal)
+    async with refused(STATUS.RESOURCE_EXHAUSTED, "mx1", "renewed its certificate too often"):
+        await mx1.agents.Renew(renewal)
+    certificate, key = await enrolled(api, "mx2")
+    async with connected(api.ports, api.authority, certificate, key) as mx2:
+        await mx2.agents.Renew(renewal)
+
+
+@pytest.mark.proves("S15", "S22")
+async def test_a_machine_that_calls_without_end_is_refused(mx1: Api) -> None:
+    codes = []
+    for _ in range(int(CALLS_EACH.burst) + 10):
+        call: Any = mx1.agents.Renew(agents_pb2.RenewRequest(csr_pem="nothing"))
+        codes.append(await call.code())
+    async with refused(STATUS.RESOURCE_EXHAUSTED, "machine mx1", "calls too often"):
+        await mx1.agents.Session().read()
+
+
+@pytest.mark.proves("S15", "B92")
+async def test_enrolments_that_fail_are_limited_before_the_store_is_asked(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _fleet(api)
+    token = await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine="mx1"))
+    _, request = key_and_request()
+    address = f"127.0.0.1:{api.ports.enrol}"
+    async with client_channel(address, api.authority.ca_pem) as channel:
+        stub: agents_pb2_grpc.EnrolmentAsyncStub = agents_pb2_grpc.EnrolmentStub(channel)
+        guess = agents_pb2.EnrolRequest(token="a guess", csr_pem=request.decode())
+        codes = [await stub.Enrol(guess).code() for _ in range(2 * int(TRIES_EACH.burst))]
+        assert codes.count(STATUS.RESOURCE_EXHAUSTED) > 0.5 * TRIES_EACH.burst
+        assert set(codes) == {STATUS.PERMISSION_DENIED, STATUS.RESOURCE_EXHAUSTED}
+        await asyncio.sleep(3.0)  # what the budget gains: the token was not used up meanwhile
+        await stub.Enrol(agents_pb2.EnrolRequest(token=token.token, csr_pem=request.decode()))
+
+
+@pytest.mark.proves("S15", "S22")
+@pytest.mark.parametrize(
+    ("length", "most"),
+    [(100, MESSAGES_AT_ONCE), (200_000, BYTES_AT_ONCE / 200_000)],
+    ids=["messages", "bytes"],
+)
+async def test_a_stream_that_floods_is_ended_with_a_reason(
+    mx1: Api, length: int, most: float
+) -> None:
+    stream: Any = mx1.agents.Session()
+    hello = agents_pb2.Hello(protocol=1, agent_version="0.1")
+    await stream.write(agents_pb2.AgentMessage(hello=hello))
+    said = agents_pb2.Outcome(revision=1, hash="h", reason="x" * length)
+    status = agents_pb2.AgentMessage(status=agents_pb2.MachineStatus(last_attempt=said))
+    for _ in range(int(most) + 2):
+        await stream.write(status)
+    async with refused(STATUS.RESOURCE_EXHAUSTED, "the agent sends too much"):
+        while await stream.read() is not grpc.aio.EOF:
+            pass
+
+
+@pytest.mark.proves("F55")
+def test_an_agent_that_does_as_it_is_asked_stays_far_below_the_rates() -> None:
+    messages, sizes = stream_rates(DEFAULT_INTERVALS)
+    needed = 1 / DEFAULT_INTERVALS.status + 1 / DEFAULT_INTERVALS.ping
+    assert messages.per_second >= 2 * needed
+    assert messages.burst == MESSAGES_AT_ONCE
+    assert sizes.per_second >= MAX_AGENT_MESSAGE / DEFAULT_INTERVALS.status, "the longest it may"
+    assert sizes.burst == BYTES_AT_ONCE
+
+
+@pytest.mark.proves("S15")
+async def test_watches_of_health_are_bounded_and_free_again_once_they_end(api: Api) -> None:
+    address = f"127.0.0.1:{api.ports.enrol}"
+    async with client_channel(address, api.authority.ca_pem) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest()
+        watches: list[Any] = [stub.Watch(request) for _ in range(WATCHES_EACH)]
+        for watch in watches:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        async with refused(STATUS.RESOURCE_EXHAUSTED, "use Check instead"):
+            await stub.Watch(request).read()
+        await stub.Check(request)
+        watches[0].cancel()
+        async with asyncio.timeout(10):
+            while True:
+                again: Any = stub.Watch(request)
+                try:
+                    await again.read()
+                except grpc.aio.AioRpcError:
+                    await asyncio.sleep(0.05)
+                else:
+                    break
+
+
+async def test_health_is_listed(api: Api) -> None:
+    answer = await health_pb2_grpc.HealthStub(api.channel).List(health_pb2.HealthListRequest())
+    assert {name: each.status for name, each in answer.statuses.items()} == {
+        "": health_pb2.HealthCheckResponse.SERVING
+    }
