@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tdc.node_agent.deliver import scheduler
 from tdc.node_agent.deliver.assign import Lane
 from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.deliver.timeouts import Timeouts
@@ -402,9 +401,8 @@ async def test_stopping_gives_back_what_was_not_sent(tmp_path: Path) -> None:
 async def test_a_backlog_of_large_messages_does_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "BYTES_AT_HAND", 100_000)
     monkeypatch.setattr(ledger, "RECENT_BYTES", 0)
-    async with staged(tmp_path, run=False) as stage:
+    async with staged(tmp_path, options={"bytes_at_hand": 100_000}, run=False) as stage:
         for size in (1_000,) * 5 + (40_000,) * 20:
             await stage.queue(MESSAGE + b"x" * size + b"\r\n")
         most = 0

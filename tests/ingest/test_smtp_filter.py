@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
@@ -341,3 +342,32 @@ async def test_commands_that_come_while_the_next_hop_is_asked_are_served(
             replies = (await mta.reader.read()).splitlines()
         assert [line[:3] for line in replies[-3:]] == [b"250", b"250", b"221"]
         await mta.close()
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+async def test_the_final_dot_is_never_sent_once_the_mta_has_left(tmp_path: Path, size: int) -> None:
+    """It has no reply and sends again: the next hop would have the message twice (RFC 1047)."""
+    async with filter_and_sink(tmp_path) as (bench, sink):
+        hold, holding, goes_on = bench.spool.hold, asyncio.Event(), asyncio.Event()
+
+        async def slow_hold(*given: Any) -> int:
+            holding.set()
+            await goes_on.wait()
+            return await hold(*given)
+
+        bench.spool.hold = slow_hold  # type: ignore[method-assign]
+        mta = await connected(bench.filter.port)
+        mta.writer.write(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        while not (await mta.reader.readline()).startswith(b"354"):
+            pass
+        mta.writer.write(b"x" * size + b"\r\n.\r\n")
+        await holding.wait()
+        await mta.close()
+        await asyncio.sleep(0.1)  # the event loop of the filter is this one, and sees the end
+        goes_on.set()
+        async with asyncio.timeout(5):
+            while bench.filter.connections:
+                await asyncio.sleep(0.01)
+        assert sink.bodies == []
+        assert await bench.copies() == []
+        assert bench.spool.facts().held == 0

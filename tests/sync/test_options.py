@@ -63,6 +63,13 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
         (("[manager]", '[deliver]\nnameservers = [""]\n[manager]'), 4, "nameservers"),
         (("[manager]", '[deliver]\nnameservers = ["2001:db8::1"]\n[manager]'), 4, "nameservers"),
         (("[ingest]", '[ingest]\ntrusted = ["127.0.0.1/33"]'), 7, "127.0.0.1/33"),
+        (("[ingest]", "[ingest]\nmax_connections = 0"), 7, "max_connections"),
+        (("[ingest]", "[ingest]\nmax_message_size = 10"), 7, "max_message_size"),
+        (("[ingest]", "[ingest]\ncommand_timeout = 0.0"), 7, "command_timeout"),
+        (("[ingest]", "[ingest]\nblock_timeout = nan"), 7, "block_timeout"),
+        (("[ingest]", "[ingest]\nmessage_timeout = inf"), 7, "message_timeout"),
+        (("[ingest]", "[ingest]\nminimum_rate = 0"), 7, "minimum_rate"),
+        (('= "state"', '= "state"\nmax_bytes_in_hand = 1'), 2, "max_bytes_in_hand"),
     ],
 )
 def test_a_fault_is_refused_with_its_place(
@@ -73,6 +80,20 @@ def test_a_fault_is_refused_with_its_place(
         read_options(path)
     assert said in str(caught.value)
     assert f"{path} line {line}:" in str(caught.value)
+
+
+def test_limits_reach_what_they_bound(tmp_path: Path) -> None:
+    limits = {
+        "max_connections": 7, "max_message_size": 100_000, "command_timeout": 1.0,
+        "block_timeout": 2.0, "message_timeout": 3.0, "minimum_rate": 4.0,
+    }  # fmt: skip
+    lines = "".join(f"{name} = {value}\n" for name, value in limits.items())
+    text = LEAST.replace("[ingest]\n", f"[ingest]\n{lines}")
+    options = read_options(written(tmp_path, f"max_bytes_in_hand = {2**30}\n{text}"))
+    in_force = options.filter_options("mx1")
+    assert {name: getattr(in_force, name) for name in limits} == limits
+    assert in_force.bytes_in_hand == 2**30 - 2**27
+    assert options.delivery_options("mx1").bytes_at_hand == 2**27
 
 
 def test_nameservers_are_addresses(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
 
+DELIVERY_SHARE = 8
+"""Delivery's part of `max_bytes_in_hand` is one in so many: what it has at hand is on disk too."""
+
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
@@ -51,16 +54,28 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The SMTP content filter.
 
     `listen` may have port 0: the system chooses. `next_hop` gets the originals, in order of
-    preference. `trusted` are the networks that may connect.
+    preference. `trusted` are the networks that may connect. Times are seconds, sizes bytes,
+    `minimum_rate` bytes a second; for what they bound see FilterOptions.
     """
 
     next_hop: str | tuple[str, ...]
     listen: str = "127.0.0.1:10025"
     trusted: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     helo_name: str = ""
+    max_connections: int = 100
+    max_message_size: int = 1024**3
+    command_timeout: float = 300.0
+    block_timeout: float = 180.0
+    message_timeout: float = 3_600.0
+    minimum_rate: float = 500.0
 
     def __post_init__(self) -> None:
         host_port(self.listen, zero=True)
+        _check_range("max_connections", self.max_connections, 1, 100_000)
+        _check_range("max_message_size", self.max_message_size, 64 * 1024, 1024**3)
+        for name in ("command_timeout", "block_timeout", "message_timeout"):
+            _check_range(name, getattr(self, name), 1, 86_400)
+        _check_range("minimum_rate", self.minimum_rate, 1, 1024**3)
         if not self.next_hops:
             raise ValueError("next_hop: name at least one")
         for address in self.next_hops:
@@ -73,7 +88,7 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The next hops as a list, even if agent.toml has a single address."""
         return (self.next_hop,) if isinstance(self.next_hop, str) else self.next_hop
 
-    def filter_options(self, machine: str) -> FilterOptions:
+    def filter_options(self, machine: str, bytes_in_hand: int) -> FilterOptions:
         """The content filter's options on the machine with this name."""
         host, port = host_port(self.listen, zero=True)
         return FilterOptions(
@@ -82,6 +97,13 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             port=port,
             hostname=self.helo_name or machine,
             trusted_networks=tuple(map(ip_network, self.trusted)),
+            max_connections=self.max_connections,
+            max_message_size=self.max_message_size,
+            bytes_in_hand=bytes_in_hand,
+            command_timeout=self.command_timeout,
+            block_timeout=self.block_timeout,
+            message_timeout=self.message_timeout,
+            minimum_rate=self.minimum_rate,
         )
 
 
@@ -112,7 +134,7 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for nameserver in self.nameservers:
             _check_nameserver(nameserver)
 
-    def delivery_options(self, machine: str) -> DeliveryOptions:
+    def delivery_options(self, machine: str, bytes_at_hand: int) -> DeliveryOptions:
         """Delivery's options on the machine with this name."""
         return DeliveryOptions(
             helo_name=self.helo_name or machine,
@@ -120,6 +142,7 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             mx_port=self.mx_port,
             ca_file=self.ca_file,
             allow_private_targets=self.allow_private_targets,
+            bytes_at_hand=bytes_at_hand,
         )
 
 
@@ -131,16 +154,32 @@ class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of agent.toml. `ports_file` is written at start: JSON with the ports in use."""
+    """All of agent.toml. `ports_file` is written at start: JSON with the ports in use.
+
+    `max_bytes_in_hand` bounds the contents of mail in memory; delivery gets an eighth of it.
+    """
 
     state_folder: Path
     manager: ManagerSection
     ingest: IngestSection
     ports_file: Path | None = None
+    max_bytes_in_hand: int = 512 * 1024**2
     identity: IdentitySection = IdentitySection()
     spool: SpoolSection = SpoolSection()
     deliver: DeliverSection = DeliverSection()
     log: LogSection = LogSection()
+
+    def __post_init__(self) -> None:
+        _check_range("max_bytes_in_hand", self.max_bytes_in_hand, 16 * 1024**2, 1024**4)
+
+    def filter_options(self, machine: str) -> FilterOptions:
+        """The content filter's options on the machine with this name."""
+        share = self.max_bytes_in_hand - self.max_bytes_in_hand // DELIVERY_SHARE
+        return self.ingest.filter_options(machine, share)
+
+    def delivery_options(self, machine: str) -> DeliveryOptions:
+        """Delivery's options on the machine with this name."""
+        return self.deliver.delivery_options(machine, self.max_bytes_in_hand // DELIVERY_SHARE)
 
     @property
     def identity_folder(self) -> Path:
@@ -183,6 +222,11 @@ def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
         raise ValueError(f"{text!r} is not a valid host:port")
     return match[1].strip("[]"), int(match[2])
+
+
+def _check_range(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name}: not between {least} and {most}")
 
 
 def _check_nameserver(text: str) -> None:

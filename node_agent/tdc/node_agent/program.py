@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
+from tdc.node_agent import descriptors
 from tdc.node_agent.ingest.filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
@@ -92,6 +93,9 @@ def _read_token(path: str) -> str:
 def run(options: AgentOptions) -> int:
     """Run the agent until SIGTERM or SIGINT; return the exit code."""
     with opened_log(options.log.intake_name, options.log.file) as log:
+        too_few = descriptors.enough_for(options.ingest.max_connections)
+        if too_few is not None:
+            log.warning(too_few)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(serve_until_signal(options, log))

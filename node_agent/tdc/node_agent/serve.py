@@ -14,7 +14,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 
-from tdc.node_agent import collector, loop_key
+from tdc.node_agent import collector, loop_key, memory
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
@@ -63,7 +63,7 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         reporter = Reporter(machine, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
 
-        delivery_options = options.deliver.delivery_options(machine)
+        delivery_options = options.delivery_options(machine)
         delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
         renewal = Renewal(managers, options.identity_folder, log)
@@ -97,12 +97,13 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         in_force.on_change(lambda _: delivery.settings_changed())
 
         taker = Taker(spool, in_force.current, counters, log, reporter)
-        filter_options = options.ingest.filter_options(machine)
+        filter_options = options.filter_options(machine)
         smtp_filter = await stack.enter_async_context(
             SmtpFilter(filter_options, taker, counters, log)
         )
         stack.enter_context(announced(options.ports_file, smtp_filter.port, log))
         collector.calm()
+        await stack.enter_async_context(running(memory.give_back(), name="memory"))
         log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
         yield smtp_filter.port
 

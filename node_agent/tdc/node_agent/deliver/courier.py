@@ -208,6 +208,7 @@ class Courier:
                 if copy is None or not connection.usable:  # ended while idle: no attempt at all
                     break
                 job = self._job(copy) or self._reserve()
+                del copy  # an idle connection holds no content
                 if job is None:
                     continue
             job = await self._send(job, was_idle=was_idle)

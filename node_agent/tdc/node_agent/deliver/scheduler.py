@@ -9,7 +9,7 @@ One cycle reads settings and clock once, claims due copies, lets each destinatio
 close, and sleeps until something happens or a time is reached.
 
 *Little is claimed ahead.* A claimed copy is in memory and out of the spool's queue. So a
-destination gets READY_AT_HAND copies at most, all of them together BYTES_AT_HAND octets, and one
+destination gets READY_AT_HAND copies at most, all of them together `bytes_at_hand` octets, and one
 on hold gets none until its probe is due: a backlog waits on disk, in its order.
 
 *A spool that can't be written stops delivery*: what is sent then could not be marked as sent,
@@ -50,9 +50,6 @@ from tdc.shared.edge.clock import monotonic, wall
 
 READY_AT_HAND = 64
 """Copies claimed ahead for one destination; more stay in the spool."""
-
-BYTES_AT_HAND = 64 * 1024 * 1024
-"""Octets of claimed copies, those being sent among them, after which no more are claimed."""
 
 BYTES_TO_LOG = 1024 * 1024
 """Octets of copies that are read only to log that they are held."""
@@ -193,7 +190,7 @@ class Delivery:
 
     async def _claim(self, now: float) -> None:
         at_hand = self.bytes_at_hand()
-        room = BYTES_AT_HAND - sum(at_hand.values())
+        room = self._options.bytes_at_hand - sum(at_hand.values())
         full = {one.intake for one in self._destinations.values() if not _wants_copies(one, now)}
         if room <= 0:  # one more, and only for a destination that would else stand still
             full |= {intake for intake, size in at_hand.items() if size}

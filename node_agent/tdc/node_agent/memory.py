@@ -1,0 +1,70 @@
+"""Gives freed memory back to the system after large mail.
+
+What is freed goes back by itself only where it was a mapping of its own, or the last of its arena.
+SQLite frees pages by the thousand, in the arena of the spool's thread, around some that stay: half
+of a message's size remained for good. glibc gives such holes back only when it is asked to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the size."""
+
+WORTH = 24 * 1024**2
+"""Octets above the smallest size, or above that after the last time, that are worth the walk."""
+
+AGAIN_AFTER = 20.0
+"""Seconds after which it is done again though the size has not grown: it may have been in use."""
+
+_STATM = Path("/proc/self/statm")
+_PAGE = 4_096
+
+
+class Keeper:
+    """Decides when to ask, from the size and the time."""
+
+    def __init__(self, size: int, now: float) -> None:
+        self._smallest = self._after = size
+        self._asked = now
+
+    def due(self, size: int, now: float) -> bool:
+        """Whether to ask now that the program has this size."""
+        self._smallest = min(self._smallest, size)
+        self._after = min(self._after, size)
+        if size - self._smallest < WORTH:
+            return False
+        return size - self._after >= WORTH or now - self._asked >= AGAIN_AFTER
+
+    def asked(self, size: int, now: float) -> None:
+        """Note the size after it was asked."""
+        self._after, self._asked = size, now
+
+
+async def give_back() -> None:
+    """Keep the program small until cancelled; with another C library than glibc, do nothing."""
+    trim = _trim()
+    if trim is None:
+        return
+    loop = asyncio.get_running_loop()
+    keeper = Keeper(_resident(), loop.time())
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        if keeper.due(_resident(), loop.time()):
+            await asyncio.to_thread(trim, 0)  # it takes milliseconds, without the interpreter lock
+            keeper.asked(_resident(), loop.time())
+
+
+def _trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except AttributeError:
+        return None
+
+
+def _resident() -> int:
+    return int(_STATM.read_text().split()[1]) * _PAGE

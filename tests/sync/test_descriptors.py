@@ -1,0 +1,37 @@
+"""File descriptors for the connections that agent.toml allows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource
+from tdc.node_agent.descriptors import enough_for
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))
+print(enough_for({connections}))
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize(
+    ("hard", "connections", "soft", "said"),
+    [
+        (4_096, 100, 1_200, "None"),
+        (4_096, 2_000, 4_096, "needs 5000 file descriptors, and the hard limit is 4096"),
+    ],
+)
+def test_the_soft_limit_is_raised_as_far_as_it_can_be(
+    hard: int, connections: int, soft: int, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(hard=hard, connections=connections)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    warning, limits = done.stdout.splitlines()
+    assert said in warning
+    assert limits == f"{soft} {hard}"
