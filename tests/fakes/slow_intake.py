@@ -19,13 +19,14 @@ OFFERS = b"250-slow.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 STARTTLS\r\
 class SlowIntake:
     """`at` is the stage where it drips; EHLO is the first one, EHLO2 the one inside TLS.
 
-    At "content" it reads a little each DRIP seconds, at "unread" nothing. `pace` is how long each
-    of its other replies takes.
+    At "content" it reads `gulp` octets each DRIP seconds, at "unread" nothing. `pace` is how long
+    each of its other replies takes.
     """
 
     at: str
     tls: ssl.SSLContext | None = None
     pace: float = 0.0
+    gulp: int = 2_000
     pipelining: bool = False
     connections: int = 0
     taken: int = 0
@@ -53,6 +54,7 @@ class SlowIntake:
             elif verb == b"STAR":
                 await self._answer(writer, "STARTTLS", b"220 go\r\n")
                 if self.at == "TLS":
+                    await reader.read(65_536)  # the client's part of the handshake
                     await _drip(writer, b"\x16\x03\x03\x40\x00" + bytes(400))
                 assert self.tls is not None
                 await writer.start_tls(self.tls)
@@ -70,7 +72,7 @@ class SlowIntake:
     async def _content(self, reader: asyncio.StreamReader) -> None:
         if self.at == "unread":
             await asyncio.sleep(60)
-        while self.at == "content" and await reader.read(2_000):
+        while self.at == "content" and await reader.read(self.gulp):
             await asyncio.sleep(DRIP)
         end = b""
         while end != b"\r\n.\r\n":

@@ -153,6 +153,17 @@ async def test_what_is_held_stays_near_the_limit(tmp_path: Path) -> None:
         assert bench.filter.in_hand.total == 0
 
 
+async def test_a_body_is_counted_until_its_fate_is_known(tmp_path: Path) -> None:
+    """Whole as it is, it is still in memory, and so it keeps its share."""
+    body = b"Subject: x\r\n\r\n" + (b"y" * 998 + b"\r\n") * 300
+    slow = SlowIntake("dot")
+    async with listening(slow.serve) as port, running_filter(tmp_path, port) as bench:
+        sender = asyncio.create_task(sent(bench, body))
+        await _until(lambda: bench.spool.facts().held == 1)
+        assert bench.filter.in_hand.total == len(body)
+        sender.cancel()
+
+
 async def test_small_mail_never_waits_for_large_mail(tmp_path: Path) -> None:
     async with (
         SmtpSink() as hop,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -355,15 +357,18 @@ async def test_the_final_dot_is_never_sent_once_the_mta_has_left(tmp_path: Path,
             await goes_on.wait()
             return await hold(*given)
 
-        bench.spool.hold = slow_hold  # type: ignore[method-assign]
+        bench.spool.hold = slow_hold  # type: ignore[method-assign,assignment]
         mta = await connected(bench.filter.port)
         mta.writer.write(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
         while not (await mta.reader.readline()).startswith(b"354"):
             pass
         mta.writer.write(b"x" * size + b"\r\n.\r\n")
         await holding.wait()
-        await mta.close()
-        await asyncio.sleep(0.1)  # the event loop of the filter is this one, and sees the end
+        mta.writer.get_extra_info("socket").setsockopt(
+            SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        await mta.close()  # an end of one direction alone is not to leave
+        await asyncio.sleep(0.1)  # the event loop of the filter is this one, and sees it
         goes_on.set()
         async with asyncio.timeout(5):
             while bench.filter.connections:

@@ -135,7 +135,7 @@ def only(**short: float) -> HopTimeouts:
 
 def hop_bounds(bound: str) -> HopTimeouts:
     if bound == "rate":  # `block` alone is renewed by each piece that is read
-        return only(block=SHORT, rate=1e12)
+        return only(block=2 * SHORT, rate=1e12)
     return only(**{bound: SHORT}, **({"connect": 0.1} if bound == "opening" else {}))
 
 
@@ -160,7 +160,7 @@ async def test_a_next_hop_that_drips_is_given_up(
     tmp_path: Path, bound: str, at: str, answer: bytes
 ) -> None:
     """The MTA keeps the message, and no copy is left."""
-    intake = SlowIntake(at)
+    intake = SlowIntake(at, gulp=100_000)
     async with hops(tmp_path, [intake], hop_bounds(bound)) as bench:
         assert (await _sent(bench, LARGE if at in ("unread", "content") else SMALL))[:9] == answer
         assert await bench.copies() == []

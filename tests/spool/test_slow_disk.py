@@ -154,12 +154,18 @@ async def test_a_busy_but_sound_disk_has_time_in_proportion(
     disk.rate = 8.0 * MEBIBYTE
     async with opened(folder) as (spool, out):
         content = b"x" * MEBIBYTE
-        holds = [spool.hold(ENVELOPE, content, INTAKE, f"{n:032x}") for n in range(10)]
-        mids = await asyncio.gather(*holds)
-        assert len(set(mids)) == 10
-        more = [spool.hold(ENVELOPE, content, INTAKE, f"{n:032x}") for n in range(20, 24)]
-        await asyncio.gather(*more)
-        assert spool.facts().held == 14
+
+        def held(first: int, count: int) -> asyncio.Future[list[int]]:
+            numbers = range(first, first + count)
+            return asyncio.gather(
+                *(spool.hold(ENVELOPE, content, INTAKE, f"{n:032x}") for n in numbers)
+            )
+
+        many = held(0, 10)
+        await asyncio.sleep(0.1)
+        few = held(10, 2)  # behind the others
+        assert len({*await many, *await few}) == 12
+        assert spool.facts().held == 12
     assert "not writable" not in out.getvalue()
 
 

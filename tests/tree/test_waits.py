@@ -65,8 +65,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     "deliver/connection.py: _connect": [("asyncio.timeout(self._timeouts.connect)", INTAKE)],
     "deliver/connection.py: _start_tls": [
         (
-            "self._loop.start_tls(ssl_handshake_timeout=self._handshake_timeout(),"
-            " ssl_shutdown_timeout=1.0)",
+            "self._loop.start_tls(ssl_handshake_timeout=within, ssl_shutdown_timeout=1.0)",
             INTAKE,
         ),
     ],

@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, within: float, what_for: str) -> None:
         """Bound what follows in all."""
         self._end = self._loop.time() + within
-        self._phase = f"{f'{within:.1f}'.removesuffix('.0')} s {what_for}"
+        self._phase = f"{_seconds(within)} {what_for}"
 
     async def _connect(self, source: tuple[str, int] | None) -> None:
         candidate = self.candidate
@@ -212,15 +212,19 @@ class Connection(asyncio.Protocol):
         except (ProtocolFault, NoTrust) as error:
             raise Failed(self._tls_trouble(str(error))) from error
         assert self._transport is not None
+        within = self._handshake_timeout()
         try:
             transport = await self._loop.start_tls(
                 self._transport,
                 self,
                 context,
                 server_hostname=self.candidate.name or policy.domain,
-                ssl_handshake_timeout=self._handshake_timeout(),
+                ssl_handshake_timeout=within,
                 ssl_shutdown_timeout=1.0,
             )
+        except ConnectionAbortedError:  # by asyncio, because of the time
+            text = f"did not end the TLS handshake within {_seconds(within)}"
+            raise Failed(self._tls_trouble(text)) from None
         except (OSError, EOFError) as error:  # ssl.SSLError is an OSError
             raise Failed(self._tls_trouble(handshake_fault(error, policy))) from error
         if transport is None:
@@ -375,6 +379,10 @@ class Connection(asyncio.Protocol):
                 may_be_taken=self.may_be_taken(transaction),
             )
         )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{f'{seconds:.1f}'.removesuffix('.0')} s"
 
 
 def _why(error: Exception | None) -> str:
