@@ -15,6 +15,10 @@ _STATE_STYLES = {
     "offline": "red",
     "rejected": "red",
 }
+_NO_MACHINES = (
+    "No machines. Create a cluster with `tdc cluster create NAME`, then a machine with "
+    "`tdc machine create NAME --group GROUP`."
+)
 _HOST_STYLES = {"up": "green", "down": "red"}
 
 
@@ -46,7 +50,7 @@ def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
         if several:
             line.insert(2, row.cluster)
         cells.append(line)
-    return [*listed(columns, cells, "No machines."), *_remarks(rows)]
+    return [*listed(columns, cells, _NO_MACHINES), *_remarks(rows)]
 
 
 def _copying(row: StatusDocument) -> Cell:

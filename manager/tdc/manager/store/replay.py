@@ -1,4 +1,4 @@
-"""PURE. What a cluster's documents must hold, from its history alone.
+"""What a cluster's documents must hold, from its history alone.
 
 A commit record has every change of its commit, so the records from the first on make the documents
 again, byte for byte as the commits wrote them, but for entries that could not be read even then.
