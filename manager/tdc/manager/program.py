@@ -114,7 +114,8 @@ def init_command(flags: Mapping[str, object]) -> int:
     print(  # noqa: T201
         f"The manager's folder is {options.folder}. Run it: tdc-manager run --folder "
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
-        "(copy the operator's folder to where it is used, and keep its key private)"
+        "(copy the operator's folder to where it is used, and keep its key private)\n"
+        "Begin with: tdc cluster create NAME, then tdc machine create NAME --group Main_Group"
     )
     return 0
 

@@ -32,7 +32,7 @@ def external_etcd(options: Options) -> EtcdOptions:
 
 
 def cautions(options: Options, version: str) -> Iterator[str]:
-    """PURE. What is unsafe about an etcd on the network, in sentences; `version` may be empty.
+    """What is unsafe about an etcd on the network, in sentences; `version` may be empty.
 
     One on this machine's loopback is as safe as this machine.
     """

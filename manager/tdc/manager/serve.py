@@ -94,6 +94,8 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(expiry.run(), name="expiry"))
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
+        if not view.clusters:
+            log.info("the store is empty; begin with `tdc cluster create NAME`")
         presence = Presence(view, shared=not options.embedded)
         chains = KnownChains(view, History(etcd))
         sessions = AgentSessions(view, presence, intervals=_intervals(options), chain_at=chains.at)

@@ -19,6 +19,10 @@ _HEALTH_STYLES = {"ok": "green", "warning": "yellow", "critical": "red"}
 _HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red"}
 MOST_NAMES = 5
 """Machines with the same remark that a line names; the table above it has them all."""
+_NO_MACHINES = (
+    "No machines. Create a cluster with `tdc cluster create NAME`, then a machine with "
+    "`tdc machine create NAME --group GROUP`."
+)
 
 
 def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
@@ -51,7 +55,7 @@ def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
         if several:
             line.insert(2, row.cluster)
         cells.append(line)
-    return [*listed(columns, cells, "No machines."), *_remarks(rows)]
+    return [*listed(columns, cells, _NO_MACHINES), *_remarks(rows)]
 
 
 def _copying(row: StatusDocument) -> Cell:

@@ -158,11 +158,11 @@ def _ahead(rows: Iterable[MachineStatusRow]) -> list[str]:
 def _ahead_in(cluster: str, machines: Sequence[MachineStatusRow]) -> str:
     store = machines[0].wanted_revision
     newest = max(each.applied_revision for each in machines)
-    subject, they = f"{len(machines)} machines in cluster {cluster} run", "They keep their"
+    subject, they = f"{len(machines)} machines in cluster {cluster} run", "They keep"
     if len(machines) == 1:
-        subject, they = f"1 machine in cluster {cluster} runs", "It keeps its"
+        subject, they = f"1 machine in cluster {cluster} runs", "It keeps"
     return (
         f"{subject} revision {newest}, but the store is at {store}. An older backup was probably "
-        f"restored. {they} settings until the store passes revision {newest}; commit again to "
-        "catch up."
+        f"restored. {they} what runs. If this store is the right one, say so with `tdc-manager "
+        "adopt`: machines then follow it."
     )
