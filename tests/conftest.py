@@ -9,6 +9,9 @@ import pytest
 import uvloop
 
 import tests.examples  # noqa: F401  # registers the profiles before a property is read
+from tests import surroundings
+
+surroundings.settle()
 
 AGENT_ROOMS = {"deliver", "hostile", "ingest", "log", "smtp", "spool"}
 
