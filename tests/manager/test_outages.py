@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,11 +26,21 @@ from tdc.manager.store.keys import (
     machine_key,
 )
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
-from tdc.v1 import operators_pb2
+from tdc.shared.sync.values import BEHIND
+from tdc.v1 import agents_pb2, operators_pb2
 
 from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
-from tests.manager.test_monitoring import agent, enrol
-from tests.stage.manager import Api, add_group, add_machine, manager, put, refused, restore
+from tests.manager.test_monitoring import Agent, agent, enrol, until
+from tests.stage.manager import (
+    Api,
+    add_group,
+    add_machine,
+    connected,
+    manager,
+    put,
+    refused,
+    restore,
+)
 
 STATUS = grpc.StatusCode
 
@@ -228,6 +240,61 @@ async def test_a_machine_that_can_not_be_seen_keeps_its_identity_and_is_offered_
             assert machine.offered == []
         async with refused(STATUS.NOT_FOUND, "mx1"):
             await later.enabled("mx1")
+
+
+@pytest.mark.proves("F49")
+async def test_a_restored_etcd_welcomes_each_machine_again_and_says_what_its_history_has(
+    api: Api, etcd: ExternalEtcd
+) -> None:
+    await _two_machines(api)
+    certificate, key = await enrol(api, "mx1")
+    await etcd.stop()
+    shutil.copytree(etcd.folder / "data", etcd.folder / "backup")
+    await etcd.start()
+    async with connected(api.ports, api.authority, certificate, key) as machine:
+        before = Agent(machine.agents.Session())
+        await before.hello()
+        listening = asyncio.create_task(_listen(before))
+        await api.commit(put("machine", "mx1", retry__initial=9))
+        await until(api, "mx1", lambda each: each.applied_revision == 3)
+        ran = before.offered[-1]
+        assert len(ran.history) == 64
+        assert await _welcomed(machine, ran) == ran.history, "the newest, from the view"
+        await api.commit(put("machine", "mx2", retry__initial=9))
+        assert await _welcomed(machine, ran) == ran.history, "an older one, from etcd"
+
+        again = Agent(machine.agents.Session())
+        await again.hello()
+        await etcd.stop()
+        shutil.rmtree(etcd.folder / "data")
+        (etcd.folder / "backup").rename(etcd.folder / "data")
+        await etcd.start()
+        async with asyncio.timeout(15):
+            await _listen(again)
+        assert again.call.done(), "the stream was ended"
+        assert await _welcomed(machine, ran) == BEHIND
+        await api.commit(put("machine", "mx1", retry__initial=8))
+        assert await _welcomed(machine, ran) not in ("", BEHIND, ran.history)
+        listening.cancel()
+
+
+async def _welcomed(machine: Api, ran: agents_pb2.Wanted) -> str:
+    """What a Welcome says of the history of what was offered, to one that runs it."""
+    running = agents_pb2.Running(
+        revision=ran.revision, hash=ran.hash, store_id=ran.store_id, history=ran.history
+    )
+    call = machine.agents.Session()
+    hello = agents_pb2.Hello(agent_version="1", protocol=1, running=running)
+    await call.write(agents_pb2.AgentMessage(hello=hello))
+    first = await call.read()
+    assert isinstance(first, agents_pb2.ManagerMessage)
+    call.cancel()
+    return first.welcome.history
+
+
+async def _listen(machine: Agent) -> None:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await machine.listen()
 
 
 async def test_a_damaged_enrolment_admits_nobody_and_is_told(api: Api, etcd: ExternalEtcd) -> None:
