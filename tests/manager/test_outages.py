@@ -250,7 +250,7 @@ async def test_a_restored_etcd_welcomes_each_machine_again_and_says_what_its_his
     certificate, key = await enrol(api, "mx1")
     await etcd.stop()
     shutil.copytree(etcd.folder / "data", etcd.folder / "backup")
-    await etcd.start()
+    await _start(api, etcd)
     async with connected(api.ports, api.authority, certificate, key) as machine:
         before = Agent(machine.agents.Session())
         await before.hello()
@@ -268,7 +268,7 @@ async def test_a_restored_etcd_welcomes_each_machine_again_and_says_what_its_his
         await etcd.stop()
         shutil.rmtree(etcd.folder / "data")
         (etcd.folder / "backup").rename(etcd.folder / "data")
-        await etcd.start()
+        await _start(api, etcd)
         async with asyncio.timeout(15):
             await _listen(again)
         assert again.call.done(), "the stream was ended"
@@ -276,6 +276,16 @@ async def test_a_restored_etcd_welcomes_each_machine_again_and_says_what_its_his
         await api.commit(put("machine", "mx1", retry__initial=8))
         assert await _welcomed(machine, ran) not in ("", BEHIND, ran.history)
         listening.cancel()
+
+
+async def _start(api: Api, etcd: ExternalEtcd) -> None:
+    """Start etcd, and wait until the manager follows it again."""
+    await etcd.start()
+
+    async def back() -> bool:
+        return "unreachable" not in await _warnings(api)
+
+    await _until(back)
 
 
 async def _welcomed(machine: Api, ran: agents_pb2.Wanted) -> str:
