@@ -70,6 +70,7 @@ async def test_no_endpoint_at_all_is_told_at_once_and_nothing_was_executed() -> 
             await client.txn([], [Put("/tdc/a", b"1")])
 
 
+@pytest.mark.proves("S7")
 async def test_an_etcd_of_another_authority_is_not_trusted(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     async with external_etcd(tmp_path / "etcd", tls=True) as etcd:
@@ -144,6 +145,7 @@ async def test_an_etcd_that_takes_small_requests_only_refuses_for_certain(
         assert caught.value.reason is Reason.TOO_LARGE
 
 
+@pytest.mark.proves("F46")
 async def test_a_full_store_says_what_to_do_and_is_repaired_that_way(tmp_path: Path) -> None:
     """NOSPACE: writes are refused with the way out, reads go on, and the way out works."""
     async with full_etcd(tmp_path / "etcd") as client:

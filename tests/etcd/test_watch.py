@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import Away, NewValues, Snapshot
@@ -91,6 +92,7 @@ async def test_a_restart_of_etcd_loses_no_change(server: Server, etcd: EtcdClien
     assert not any(item.went_back for item in follower.news if isinstance(item, Snapshot))
 
 
+@pytest.mark.proves("F47")
 async def test_compaction_while_away_is_healed_by_reading_anew(
     server: Server, etcd: EtcdClient
 ) -> None:
@@ -130,6 +132,7 @@ class Tampering(EtcdClient):
                 yield await self._tamper(message)
 
 
+@pytest.mark.proves("F48")
 async def test_an_event_that_never_came_is_healed_by_comparing(small_etcd: EtcdClient) -> None:
     """The watch is blind to one key; the comparison with etcd's keys finds it."""
 
@@ -182,6 +185,7 @@ async def test_events_that_are_still_on_their_way_are_not_taken_for_lost(
     assert len(follower.of(Snapshot)) == 1
 
 
+@pytest.mark.proves("F49")
 async def test_a_restored_backup_is_told(tmp_path: Path) -> None:
     """The store goes back: an etcd with other data takes the place of the one followed."""
     async with external_etcd(tmp_path / "one") as etcd, EtcdClient(etcd.options) as client:

@@ -75,6 +75,7 @@ async def _two_machines(api: Api) -> None:
     )
 
 
+@pytest.mark.proves("F45", "P16")
 async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     api: Api, etcd: ExternalEtcd
 ) -> None:
@@ -142,6 +143,7 @@ async def test_a_commit_of_another_manager_is_seen(
         assert await _until(seen) < 1.0
 
 
+@pytest.mark.proves("F52")
 async def test_two_managers_commit_at_a_time_and_both_commits_are_made(
     api: Api, etcd: ExternalEtcd, tmp_path: Path
 ) -> None:
@@ -159,6 +161,7 @@ async def test_two_managers_commit_at_a_time_and_both_commits_are_made(
     assert [each.revision for each in history.commits] == list(range(12, 0, -1))
 
 
+@pytest.mark.proves("F51")
 async def test_a_damaged_shard_is_refused_alone_and_its_machine_keeps_its_last_settings(
     api: Api, etcd: ExternalEtcd, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -361,6 +364,7 @@ async def test_a_foreign_record_in_history_hides_no_commit(api: Api, etcd: Exter
     assert await api.commit(restore(2), cluster="c1") == 4
 
 
+@pytest.mark.proves("S7")
 async def test_an_etcd_with_tls_is_served_like_any_other(tmp_path: Path) -> None:
     async with (
         external_etcd(tmp_path / "etcd", tls=True) as etcd,
