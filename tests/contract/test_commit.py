@@ -77,6 +77,7 @@ async def test_a_machine_level_disable_and_its_rollback_are_one_revision_each(
     }
 
 
+@pytest.mark.proves("F52", "P13")
 async def test_of_two_commits_on_one_revision_one_loses_the_race(etcd: EtcdClient) -> None:
     before = await west(etcd)
     results = await asyncio.gather(

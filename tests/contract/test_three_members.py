@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdUnavailable
 
@@ -13,6 +14,7 @@ from tests.fakes.follower import following
 from tests.stage.stored_clusters import CLUSTER, commit, set_values, stored, west
 
 
+@pytest.mark.proves("F44", "P13")
 async def test_a_member_that_dies_costs_no_commit_and_no_change(
     members: list[ExternalEtcd],
 ) -> None:

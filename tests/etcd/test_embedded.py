@@ -47,6 +47,7 @@ async def test_data_lasts_and_the_process_does_not(tmp_path: Path) -> None:
         assert await put_and_get(endpoint, b"2") == b"1"
 
 
+@pytest.mark.proves("S7")
 async def test_it_takes_no_port_and_its_folder_is_private(tmp_path: Path) -> None:
     folder = tmp_path / "etcd"
     folder.mkdir(mode=0o755)

@@ -70,6 +70,7 @@ async def test_no_endpoint_at_all_is_told_at_once_and_nothing_was_executed() -> 
             await client.txn([], [Put("/tdc/a", b"1")])
 
 
+@pytest.mark.proves("S7")
 async def test_an_etcd_of_another_authority_is_not_trusted(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     async with external_etcd(tmp_path / "etcd", tls=True) as etcd:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.etcd.follow import Away
@@ -14,6 +15,7 @@ from tests.fakes.etcd import ExternalEtcd, of_all
 from tests.fakes.follower import following
 
 
+@pytest.mark.proves("P16", "F44")
 async def test_a_member_without_its_leader_ends_the_watch(members: list[ExternalEtcd]) -> None:
     """It would answer signs of life for ever; `hasleader` makes it say that it is cut off."""
     async with EtcdClient(members[0].options) as etcd, following(etcd) as follower:

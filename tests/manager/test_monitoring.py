@@ -166,6 +166,7 @@ async def test_a_rejection_is_shown_with_its_reason(api: Api) -> None:
         assert "no route to that intake" in found.reason
 
 
+@pytest.mark.proves("F49")
 async def test_machines_that_are_ahead_of_a_restored_store_are_told_of(api: Api) -> None:
     """They never go back by themselves, so an operator must hear of it before a mail is missed."""
     await _fleet(api)

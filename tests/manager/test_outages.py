@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,11 +26,21 @@ from tdc.manager.store.keys import (
     machine_key,
 )
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
-from tdc.v1 import operators_pb2
+from tdc.shared.sync.values import BEHIND
+from tdc.v1 import agents_pb2, operators_pb2
 
 from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
-from tests.manager.test_monitoring import agent, enrol
-from tests.stage.manager import Api, add_group, add_machine, manager, put, refused, restore
+from tests.manager.test_monitoring import Agent, agent, enrol, until
+from tests.stage.manager import (
+    Api,
+    add_group,
+    add_machine,
+    connected,
+    manager,
+    put,
+    refused,
+    restore,
+)
 
 STATUS = grpc.StatusCode
 
@@ -63,7 +75,7 @@ async def _two_machines(api: Api) -> None:
     )
 
 
-@pytest.mark.proves("F45")
+@pytest.mark.proves("F45", "P16")
 async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     api: Api, etcd: ExternalEtcd
 ) -> None:
@@ -131,6 +143,7 @@ async def test_a_commit_of_another_manager_is_seen(
         assert await _until(seen) < 1.0
 
 
+@pytest.mark.proves("F52")
 async def test_two_managers_commit_at_a_time_and_both_commits_are_made(
     api: Api, etcd: ExternalEtcd, tmp_path: Path
 ) -> None:
@@ -232,6 +245,71 @@ async def test_a_machine_that_can_not_be_seen_keeps_its_identity_and_is_offered_
             await later.enabled("mx1")
 
 
+@pytest.mark.proves("F49")
+async def test_a_restored_etcd_welcomes_each_machine_again_and_says_what_its_history_has(
+    api: Api, etcd: ExternalEtcd
+) -> None:
+    await _two_machines(api)
+    certificate, key = await enrol(api, "mx1")
+    await etcd.stop()
+    shutil.copytree(etcd.folder / "data", etcd.folder / "backup")
+    await _start(api, etcd)
+    async with connected(api.ports, api.authority, certificate, key) as machine:
+        before = Agent(machine.agents.Session())
+        await before.hello()
+        listening = asyncio.create_task(_listen(before))
+        await api.commit(put("machine", "mx1", retry__initial=9))
+        await until(api, "mx1", lambda each: each.applied_revision == 3)
+        ran = before.offered[-1]
+        assert len(ran.history) == 64
+        assert await _welcomed(machine, ran) == ran.history, "the newest, from the view"
+        await api.commit(put("machine", "mx2", retry__initial=9))
+        assert await _welcomed(machine, ran) == ran.history, "an older one, from etcd"
+
+        again = Agent(machine.agents.Session())
+        await again.hello()
+        await etcd.stop()
+        shutil.rmtree(etcd.folder / "data")
+        (etcd.folder / "backup").rename(etcd.folder / "data")
+        await _start(api, etcd)
+        async with asyncio.timeout(15):
+            await _listen(again)
+        assert again.call.done(), "the stream was ended"
+        assert await _welcomed(machine, ran) == BEHIND
+        await api.commit(put("machine", "mx1", retry__initial=8))
+        assert await _welcomed(machine, ran) not in ("", BEHIND, ran.history)
+        listening.cancel()
+
+
+async def _start(api: Api, etcd: ExternalEtcd) -> None:
+    """Start etcd, and wait until the manager follows it again."""
+    await etcd.start()
+
+    async def back() -> bool:
+        return "unreachable" not in await _warnings(api)
+
+    await _until(back)
+
+
+async def _welcomed(machine: Api, ran: agents_pb2.Wanted) -> str:
+    """What a Welcome says of the history of what was offered, to one that runs it."""
+    running = agents_pb2.Running(
+        revision=ran.revision, hash=ran.hash, store_id=ran.store_id, history=ran.history
+    )
+    call = machine.agents.Session()
+    hello = agents_pb2.Hello(agent_version="1", protocol=1, running=running)
+    await call.write(agents_pb2.AgentMessage(hello=hello))
+    first = await call.read()
+    assert isinstance(first, agents_pb2.ManagerMessage)
+    call.cancel()
+    return first.welcome.history
+
+
+async def _listen(machine: Agent) -> None:
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await machine.listen()
+
+
 async def test_a_damaged_enrolment_admits_nobody_and_is_told(api: Api, etcd: ExternalEtcd) -> None:
     await _two_machines(api)
     await _raw_put(etcd, enrolment_key("c1", "mx1"), b"?")
@@ -286,6 +364,7 @@ async def test_a_foreign_record_in_history_hides_no_commit(api: Api, etcd: Exter
     assert await api.commit(restore(2), cluster="c1") == 4
 
 
+@pytest.mark.proves("S7")
 async def test_an_etcd_with_tls_is_served_like_any_other(tmp_path: Path) -> None:
     async with (
         external_etcd(tmp_path / "etcd", tls=True) as etcd,

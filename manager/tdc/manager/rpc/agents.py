@@ -33,11 +33,13 @@ _CODES = {
     End.FAULT: grpc.StatusCode.INVALID_ARGUMENT,
     End.REPLACED: grpc.StatusCode.ABORTED,
     End.DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    End.OTHER_STORE: grpc.StatusCode.UNAVAILABLE,
     End.STOPPING: grpc.StatusCode.UNAVAILABLE,
 }
+_ALL_AT_ONCE = (End.OTHER_STORE, End.STOPPING)
 
 SPREAD = 5.0
-"""Seconds over which agents are asked to spread their return when a manager stops."""
+"""Seconds over which agents are asked to spread their return when all streams end."""
 
 
 RENEWALS_EACH = Rate(burst=6, per_second=6 / 3_600)
@@ -88,7 +90,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         except Stopping as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error), _come_back())
         if ending.end in _CODES:
-            after = _come_back() if ending.end is End.STOPPING else ()
+            after = _come_back() if ending.end in _ALL_AT_ONCE else ()
             await context.abort(_CODES[ending.end], ending.reason, after)
 
     async def Renew(  # noqa: N802
