@@ -146,7 +146,7 @@ async def hops(
     """A content filter before these next hops, in order, and those with these ports."""
     async with AsyncExitStack() as stack:
         ports = [
-            await stack.enter_async_context(listening(one.serve, limit=65_536)) for one in intakes
+            await stack.enter_async_context(listening(one.serve, limit=2**19)) for one in intakes
         ]
         addresses = tuple(NextHop("127.0.0.1", port) for port in (*ports, *more))
         yield await stack.enter_async_context(
@@ -160,7 +160,7 @@ async def test_a_next_hop_that_drips_is_given_up(
     tmp_path: Path, bound: str, at: str, answer: bytes
 ) -> None:
     """The MTA keeps the message, and no copy is left."""
-    intake = SlowIntake(at, gulp=100_000)
+    intake = SlowIntake(at, gulp=500_000)
     async with hops(tmp_path, [intake], hop_bounds(bound)) as bench:
         assert (await _sent(bench, LARGE if at in ("unread", "content") else SMALL))[:9] == answer
         assert await bench.copies() == []

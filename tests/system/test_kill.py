@@ -55,8 +55,8 @@ async def test_thirty_kills_lose_no_original_and_no_copy(copying: RunningFleet) 
         await _kill_again_and_again(gateway)
         load.over = True
     account = sending.result()
-    await _drained(copying, load.messages)
-    _check(gateway, copying.reports, load.messages, account)
+    await drained(copying, load.messages)
+    check(gateway, copying.reports, load.messages, account)
 
 
 async def _kill_again_and_again(gateway: Gateway) -> None:
@@ -67,7 +67,7 @@ async def _kill_again_and_again(gateway: Gateway) -> None:
         await gateway.agent.start()
 
 
-async def _drained(fleet: RunningFleet, messages: list[Message]) -> None:
+async def drained(fleet: RunningFleet, messages: list[Message]) -> None:
     await fleet.wait_for(lambda rows: rows["mx1"]["queued"] == 0, timeout=60)
     names = {message.name for message in messages}
     async with asyncio.timeout(30):
@@ -79,7 +79,7 @@ def _name(content: bytes) -> str:
     return content.partition(b"Message-ID: <")[2].partition(b"@")[0].decode()
 
 
-def _check(gateway: Gateway, reports: Path, messages: list[Message], account: Account) -> None:
+def check(gateway: Gateway, reports: Path, messages: list[Message], account: Account) -> None:
     wanted = {message.content: message.name for message in messages}
     originals = Counter(path.read_bytes() for path in gateway.originals.glob("*.eml"))
     assert set(originals) == set(wanted), "an original was lost or altered"
