@@ -270,7 +270,8 @@ def test_the_client_address_goes_on_top_of_the_copy_when_asked_for() -> None:
         ("[UNAVAILABLE]", ""),
         ("", ""),
         ("192.0.2.7\r\nBcc: x", ""),
-        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("IPV6:fe80::1%x\r\nBcc: y", "fe80::1"),
     ],
 )
 def test_a_client_address_is_a_valid_one_or_left_out(given: str, shown: str) -> None:

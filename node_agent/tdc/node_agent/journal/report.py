@@ -331,7 +331,9 @@ def valid_address(text: str) -> str:
     none: a header that says nothing true is left out.
     """
     try:
-        address = ip_address(text.strip("[]").lower().removeprefix("ipv6:"))
+        # Without the zone of an IPv6 address , which may hold anything, line ends too.
+        plain = text.strip("[]").lower().removeprefix("ipv6:").partition("%")[0]
+        address = ip_address(plain)
     except ValueError:
         return ""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
