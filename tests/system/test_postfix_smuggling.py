@@ -93,7 +93,7 @@ async def _session(port: int, content: bytes) -> None:
             writer.write(content + b"QUIT\r\n")
             await reader.read()
     except ConnectionResetError:
-        pass  # refused amid the text
+        pass  # refused within the text
     finally:
         writer.transport.abort()
 

@@ -1,4 +1,4 @@
-"""The suite does not depend on who starts it."""
+"""The suite does not depend on the shell that starts it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRIED = (
 @pytest.mark.parametrize(
     "begin", ["trap '' INT HUP", "ulimit -S -n 1024", "umask 077", "umask 000"]
 )
-def test_tests_pass_whoever_starts_them(begin: str) -> None:
+def test_tests_pass_from_any_shell(begin: str) -> None:
     odd = {"LC_ALL": "C", "TZ": "Pacific/Kiritimati", "COLUMNS": "30"}
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *TRIED]
     done = subprocess.run(

@@ -23,8 +23,8 @@ MAX_LOOP_LINES = 50
 MAX_HEADER_BYTES = 1024**2
 MAX_VALUE_BYTES = 8 * 1024
 
-# RFC 5322 2.1: the first empty line ends the header. A line of another kind does not, be it the
-# "From " that a mailbox file puts on top or junk: other readers read on, and so must we, or a
+# RFC 5322 2.1: the first empty line ends the header. A line of another kind does not, such as
+# the "From " that a mailbox file puts on top, or junk: other readers read on, and so must we, or a
 # sender could hide subject and Message-ID from the scanner.
 _END = re.compile(rb"^\r?\n", re.M)
 # RFC 5322 2.2 and 3.6.8: obsolete syntax allows white space before the colon.
