@@ -1,4 +1,4 @@
-"""What the tests take for granted of whoever starts them, set here instead.
+"""What the tests would otherwise inherit from the shell that starts them, set here instead.
 
 A job in the background of a script has SIGINT ignored, and its children inherit that; a umask, a
 locale, a time zone or a limit of descriptors comes with the login. None of it may decide a test.

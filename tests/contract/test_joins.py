@@ -1,4 +1,4 @@
-"""Join tokens: one machine, once, whoever asks how often."""
+"""Join tokens: one machine, once, however often it is asked for."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ async def test_every_acknowledged_copy_survives_kill_9(folder: Path) -> None:
 @pytest.mark.parametrize("when", [4, 9, 14, 25])
 @pytest.mark.proves("F3")
 async def test_a_failed_fsync_acknowledges_nothing_and_heals(folder: Path, when: int) -> None:
-    """The kernel forgets a failed write at the next fsync, so the file is opened anew.
+    """The kernel forgets a failed write at the next fsync, so the file is opened again.
 
     The first of them falls into the opening at the start.
     """

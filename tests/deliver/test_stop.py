@@ -11,7 +11,10 @@ from tdc.node_agent.deliver import courier, scheduler
 from tdc.node_agent.deliver.connection import Connection
 from tdc.shared.edge.tasks import running
 
-from tests.stage.delivery import staged
+from tests.fakes.smtp_faults import Faults
+from tests.stage.delivery import (
+    staged,
+)
 
 
 async def test_what_the_intake_accepted_is_marked_however_slow_the_disk_is(
@@ -54,3 +57,17 @@ async def test_a_reply_that_arrives_in_the_moment_of_the_stop_is_marked(
             await delivery
         assert len(stage.intake.messages) == 1
         assert (stage.counters.delivered, stage.spool.facts().queued) == (1, 0)
+
+
+async def test_stopping_gives_back_what_was_not_sent(tmp_path: Path) -> None:
+    """A report under way may finish; a slow intake does not keep the agent from stopping."""
+    async with staged(tmp_path, faults=Faults(delays={"mail": 30}), run=False) as stage:
+        async with running(stage.delivery.run(), name="delivery"):
+            await stage.queue()
+            await stage.until(lambda: stage.intake.counts.mail_commands == 1)
+        assert stage.spool.facts().queued == 1
+        assert stage.counters.maybe_duplicate == 0
+        stage.intake.faults = Faults()
+        async with running(stage.delivery.run(), name="delivery"):
+            await stage.drained()
+        assert len(stage.intake.messages) == 1

@@ -109,7 +109,7 @@ def test_every_bound_is_tried() -> None:
 
 
 def test_the_bounds_are_those_that_the_standards_page_states() -> None:
-    """RFC 5321 4.5.3.2 asks for these at least; whoever lowers one has to know it."""
+    """RFC 5321 4.5.3.2 asks for these at least; lowering one must be deliberate."""
     steps = Timeouts()
     assert (steps.banner, steps.command, steps.data) == (300, 300, 120)
     assert (steps.block, steps.dot) == (180, 600)

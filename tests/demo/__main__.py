@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -106,7 +107,12 @@ async def _until_interrupted(fleet: RunningFleet) -> None:
         )
         print(f"       {gateway.originals}")
     print(f"\n  journal reports arrive in {fleet.reports}")
-    print("  (NNNNNN.eml: the bytes as received; NNNNNN.json: envelope and TLS facts)", flush=True)
+    print("  (NNNNNN.eml: the bytes as received; NNNNNN.json: envelope and TLS facts)")
+    print("\n  To break a part and start it again (the manager starts its etcd by itself):\n")
+    parts = {"manager": fleet.manager} | {each.name: each.agent for each in fleet.gateways.values()}
+    for name, program in parts.items():
+        print(f"  {name}: kill -9 {program.pid}\n       {shlex.join(program.command)}")
+    sys.stdout.flush()
     with contextlib.suppress(asyncio.CancelledError):  # how it is meant to end
         await asyncio.Event().wait()
 

@@ -9,6 +9,11 @@ from tdc.shared.connector.settings import ConnectorSettings
 
 
 def build(
-    copy: Copy, settings: ConnectorSettings, reporter: Reporter, *, fallback: bool = False
+    copy: Copy,
+    settings: ConnectorSettings,
+    reporter: Reporter,
+    *,
+    fallback: bool = False,
+    quoted: bool = False,
 ) -> Report:
-    return draft(copy, settings, reporter).report(encoded=fallback)
+    return draft(copy, settings, reporter).report(encoded=fallback, quoted=quoted)

@@ -15,7 +15,7 @@ class Faults:
     stage is normal again (an empty text in it stands for the normal reply).
     `refuse`: text -> reply to the end of each content that has the text in it.
     `unknown`: verbs that are answered as unknown, whatever EHLO offers.
-    `drop`: stages at which the connection is cut; also before-dot (amid the content) and
+    `drop`: stages at which the connection is cut; also before-dot (within the content) and
     after-dot (message taken, reply withheld). `drop_times`: how often in all; None: always.
     `delays`: stage -> seconds before the reply. `garbage`: stage -> raw text, sent as it is.
     `too_many_after`: 421 to MAIL after so many messages of a connection; `close_after`: close.

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
+import re
+import tarfile
+import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -150,11 +156,31 @@ NO_ENDS = (
     b"\r\r\n.\r\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\r\n.\r", b"\r\n. \r\n",
 )  # fmt: skip
 _LINE = b"Subject: line\r\n\r\n"
+_ATTACHED = b"Content-Type: x/y; name=%s\r\nContent-Transfer-Encoding: base64\r\n\r\n%s"
+
+
+def zip_bomb() -> bytes:
+    """20 kB that are 20 MB when somebody opens them."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(20_000_000))
+    return made.getvalue()
+
+
+def tar_of_commands() -> bytes:
+    """An archive whose names do something in a shell, or outside of a folder."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name in ("`touch owned`", "$(touch owned)", "../../../../tmp/owned", "/tmp/owned"):
+            archive.addfile(tarfile.TarInfo(name))
+    return made.getvalue()
+
+
 BODIES: tuple[bytes, ...] = (
     *(b"Subject: s\r\n\r\nfirst" + end + SMUGGLED for end in NO_ENDS),
     b"Sub\0ject: s\r\nX\xff: \xfe\r\n\r\na\0b\xff bare\rcr bare\nlf\r\n",
     b"Subject: \xe9\r\n\r\n" + bytes(range(128, 256)) + b"\r\n",
-    *(_LINE + b"x" * length + b"\r\n" for length in (998, 999, 1_000, 1_001, 65_536, 2_000_000)),
+    *(_LINE + b"x" * length + b"\r\n" for length in (998, 999, 1_000, 1_001, 65_536, 10_485_760)),
     b"",
     b"..\r\n..a\r\n.b\r\n",
     b"\r\nonly a body\r\n",
@@ -169,10 +195,25 @@ BODIES: tuple[bytes, ...] = (
     b"Subject: " + b" ".join([b"=?utf-8?B?w6k=?="] * 20_000) + b"\r\n\r\nmany words\r\n",
     b"Subject: =?nope?Q?=E9?= =?utf-8?B?!!!?= \x1b[31m<script>\r\n\r\nx\r\n",
     b"Received: x\r\n" * 101 + b"\r\nhops\r\n",
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 100_000,
+    *(b"Content-Type: multipart/mixed%s\r\n\r\n--%s\r\n\r\nx\r\n--%s--\r\n" % (given, used, used)
+      for given, used in ((b"", b"b"), (b"; boundary=", b""), (b'; boundary=""', b""),
+                          (b"; boundary==_tdc_", b"=_tdc_"), (b"; boundary=b", b"bb"))),
+    *(_ATTACHED % (name, base64.encodebytes(archive).replace(b"\n", b"\r\n"))
+      for name, archive in ((b"bomb.zip", zip_bomb()), (b"`id`.tar", tar_of_commands()))),
+    b"From a@b.example Mon Nov 23 09:15:02 2026\r\nSubject: mailbox\r\n\r\nx\r\n",
 )  # fmt: skip
 ADDRESSES = (
     b"|id", b"`id`", b"$(id)", b"../../etc/passwd", b"-oX", b'"a b@c > \\" "', b"a" * 65,
     b"a" * 1_500, "\u202egro".encode(), b"\xe4\xff", b"xn--zz--",
+)  # fmt: skip
+DOMAINS = (
+    b"[192.0.2.7]", b"[IPv6:::1]", b"[IPv6:2001:db8::1]", b"[x", b"[]", b"192.0.2.7", b"x" * 256,
+    "b\xfccher.example".encode(), "\u202egro.example".encode(), b"xn--zz--.example",
+)  # fmt: skip
+PATHS = (
+    *(local + b"@corp.example" for local in ADDRESSES), *(b"bob@" + domain for domain in DOMAINS),
+    b"Postmaster",
 )  # fmt: skip
 LACKING: tuple[tuple[str, ...], ...] = (
     (), ("BINARYMIME",), ("CHUNKING", "BINARYMIME"), ("8BITMIME", "CHUNKING", "BINARYMIME"),
@@ -192,21 +233,28 @@ LACKING: tuple[tuple[str, ...], ...] = (
     "B9",
     "B11",
     "B13",
+    "B14",
     "B15",
     "B16",
     "B17",
+    "B18",
     "B44",
     "B45",
+    "B46",
     "B47",
     "B48",
     "B49",
     "B51",
     "B52",
+    "B53",
     "B54",
+    "B55",
+    "S20",
 )
 async def test_every_content_arrives_exactly_at_next_hop_and_intake(copying: RunningFleet) -> None:
     """Whatever the intake offers, a report holds the original byte for byte."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.tdc("settings", "set", "cluster", "demo", "incoming_domains=", "--yes")
     await copying.in_sync()
     hop, intake = gateway.next_hop, copying.intake
     assert hop is not None
@@ -219,15 +267,24 @@ async def test_every_content_arrives_exactly_at_next_hop_and_intake(copying: Run
         before = intake.counts.messages
         for body in BODIES:
             assert await _send(gateway, body) == b"250"
-        for address in ADDRESSES:
-            named = b"Subject: to " + address.hex().encode() + b"\r\n\r\nx\r\n"
-            assert await _send(gateway, named, address) == b"250"
+        for path in PATHS:
+            named = b"Subject: to " + path.hex().encode() + b"\r\n\r\nx\r\n"
+            assert await _send(gateway, named, path) == b"250"
+            assert await _send(gateway, named, path, b" SMTPUTF8 BODY=8BITMIME") == b"250"
         sent = [message.content for message in hop.messages]
         assert sent[: len(BODIES)] == list(BODIES)
-        assert len(sent) == len(BODIES) + len(ADDRESSES)
+        assert len(sent) == len(BODIES) + 2 * len(PATHS)
+        for message, path in zip(hop.messages[len(BODIES) :: 2], PATHS, strict=True):
+            assert message.recipients == (path.decode("utf-8", "surrogateescape"),)
         await intake.wait_for(before + len(sent), timeout=20)
         reports = [message.content for message in intake.messages]
         assert sorted(read_report(report).original for report in reports) == sorted(sent)
+        told = Counter(
+            re.sub("\ufffd+", "?", read_report(report).recipients[0]) for report in reports
+        )
+        for path in PATHS:
+            shown = re.sub("\ufffd+", "?", path.decode("utf-8", "replace"))
+            assert told[shown if "@" in shown else shown + "@mx1"] == 2
         if "BINARYMIME" in lacking:
             assert all(_fit_for_data(report) for report in reports)
         if "8BITMIME" in lacking:
@@ -244,12 +301,15 @@ def _fit_for_data(report: bytes) -> bool:
     return all(len(line) <= 998 and not {0, 10, 13} & set(line) for line in lines)
 
 
-async def _send(gateway: Gateway, body: bytes, local_part: bytes = b"bob") -> bytes:
+async def _send(
+    gateway: Gateway, body: bytes, path: bytes = b"bob@corp.example", parameters: bytes = b""
+) -> bytes:
     """Send content as it is, but for the dots of DATA; return the code of the last reply."""
     content = (b"\r\n" + body).replace(b"\r\n.", b"\r\n..")[2:]
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    recipient = b"RCPT TO:<%s@corp.example>\r\n" % local_part
-    writer.write(HELLO + MAIL + recipient + b"DATA\r\n" + content + b".\r\n" + QUIT)
+    recipient = b"RCPT TO:<%s>\r\n" % path
+    mail = MAIL.rstrip() + parameters + b"\r\n"
+    writer.write(HELLO + mail + recipient + b"DATA\r\n" + content + b".\r\n" + QUIT)
     async with asyncio.timeout(20):
         lines = (await reader.read()).splitlines()
     writer.close()

@@ -138,7 +138,7 @@ async def test_an_odd_but_lawful_intake_is_served(tmp_path: Path, faults: Faults
 
 
 async def test_a_success_before_the_end_of_the_content_is_not_a_success(tmp_path: Path) -> None:
-    """A stray 250 amid a large content must not count as the reply to its end."""
+    """A stray 250 within a large content must not count as the reply to its end."""
     async with staged(tmp_path, run=False) as stage:
         chain, key = stage.intake.certificate or ("", "")
         taken = 0

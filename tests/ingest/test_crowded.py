@@ -46,7 +46,7 @@ async def _greeted(bench: Bench) -> Side:
 async def test_honest_mail_passes_at_once_while_500_hold_connections(
     tmp_path: Path, first: bytes
 ) -> None:
-    """Idle ones, those amid a transaction, and those that trickle a byte each moment."""
+    """Idle ones, those within a transaction, and those that trickle a byte each moment."""
     async with SmtpSink() as hop, running_filter(tmp_path, hop.port, max_connections=40) as bench:
         loop = asyncio.get_running_loop()
         sides = [await connected(bench.filter.port) for _ in range(500)]

@@ -82,6 +82,7 @@ def test_a_body_over_the_limit_is_thrown_away_up_to_its_end() -> None:
     assert inbound.line() == b"NOOP"
 
 
+@pytest.mark.proves("B56")
 def test_a_body_of_exactly_the_limit_is_taken() -> None:
     inbound = Inbound()
     inbound.feed(b"x" * 98 + b"\r\n.\r\n")

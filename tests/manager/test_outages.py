@@ -147,7 +147,7 @@ async def test_a_commit_of_another_manager_is_seen(
 async def test_two_managers_commit_at_a_time_and_both_commits_are_made(
     api: Api, etcd: ExternalEtcd, tmp_path: Path
 ) -> None:
-    """A race lost to the other manager is planned anew: the outcome is the same, so it is made."""
+    """A race lost to the other manager is planned again: the outcome is the same, so it is made."""
     await _two_machines(api)
     endpoints = etcd.options.endpoints
     async with manager(tmp_path / "other", etcd_endpoints=endpoints) as other:

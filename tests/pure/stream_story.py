@@ -84,7 +84,7 @@ class World:
         self._agent(name, machine, stream.StreamOpened())
 
     def forget_chain(self) -> None:
-        """Another manager answers, with a store of its own history: it is told anew."""
+        """Another manager answers, with a store of its own history: it greets again."""
         self.chain, self.target = {}, None
 
     def restore_as(self, store: str) -> None:

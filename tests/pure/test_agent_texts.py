@@ -1,4 +1,4 @@
-"""Texts of an agent: whoever has its key decides what is in them, and operators read them."""
+"""Texts of an agent: the holder of its key decides what is in them, and operators read them."""
 
 from __future__ import annotations
 

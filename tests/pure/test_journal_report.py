@@ -100,6 +100,45 @@ def test_a_report_for_an_old_intake_gives_the_same_bytes_and_needs_nothing(conte
     assert read.headers[ENCODED_HEADER.lower()] == "base64"
 
 
+def _declared(part: bytes) -> str:
+    """The Content-Transfer-Encoding in a part's or a message's own header; 7bit is the default."""
+    header = part.split(b"\r\n\r\n", 1)[0]
+    found = re.search(rb"(?m)^Content-Transfer-Encoding: (\S+)\r?$", header)
+    return found[1].decode() if found else "7bit"
+
+
+def _fits(octets: bytes) -> str:
+    """The least of the three encodings that are none (RFC 2045 2.7 to 2.9), line by line."""
+    lines = octets.split(b"\r\n")
+    if any(len(line) > MAX_LINE or re.search(rb"[\r\n\0]", line) for line in lines):
+        return "binary"
+    return "7bit" if octets.isascii() else "8bit"
+
+
+@given(
+    content=CONTENT,
+    sender=st.sampled_from(["ann@example.com", "änn@example.com", "x" * 990 + "@example.com"]),
+    quoted=st.booleans(),
+)
+@example(b"Subject: =?utf-8?q?=C3=A9?=\r\n\r\nbody\r\n", "ann@example.com", True)
+@example(b"Subject: x\r\n\r\n\xe9\r\n", "ann@example.com", False)
+def test_every_part_and_what_is_around_it_declares_its_octets(
+    content: bytes, sender: str, quoted: bool
+) -> None:
+    """RFC 2045 6.4: a multipart may say 8bit only if it holds such, and binary only likewise."""
+    report = build(copy_of(content, sender=sender), SETTINGS, REPORTER, quoted=quoted)
+    raw = whole(report)
+    _, text, part, _ = raw.split(b"\r\n--" + re.findall(rb'boundary="([^"]+)"', raw)[0])
+    assert _declared(part.removeprefix(b"\r\n")) == _fits(content)
+    text_says = _declared(text.removeprefix(b"\r\n"))
+    assert text_says == ("quoted-printable" if quoted else _fits(text))
+    assert _declared(raw) == _fits(raw)
+    assert report.needs.binary == (_fits(raw) == "binary")
+    assert report.needs.eight_bit == (not raw.isascii())
+    read = read_report(raw)
+    assert (read.original, read.sender) == (content, sender)
+
+
 @given(content=CONTENT)
 def test_needs_binary_agrees_with_a_line_by_line_look(content: bytes) -> None:
     lines = content.split(b"\r\n")
@@ -215,6 +254,16 @@ def test_a_raw_8bit_subject_is_encoded_in_our_header(charset: str) -> None:
     assert read_report(raw).subject == subject.strip()
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
     assert parsed["Subject"] == subject.strip()
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_raw_8bit_message_id_is_told_as_it_is(charset: str) -> None:
+    content = b"Message-ID: " + "<grüße.1@exämple.com>".encode(charset) + b"\r\n\r\nx"
+    raw = whole(build(copy_of(content), SETTINGS, REPORTER))
+    assert raw.split(b"\r\n\r\n")[0].isascii()
+    assert read_report(raw).message_id == "<grüße.1@exämple.com>"
+    parsed = email.message_from_bytes(raw, policy=email.policy.default)
+    assert parsed["X-MS-Exchange-Parent-Message-Id"] == "<grüße.1@exämple.com>"
 
 
 INJECTION = st.text(

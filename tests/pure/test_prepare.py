@@ -46,6 +46,39 @@ def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
     assert offers.eight_bit or b"".join(sent.parts).isascii()
 
 
+@pytest.mark.parametrize(
+    ("offers", "quoted"), [(ALL, False), (replace(ALL, eight_bit=False), True), (Offers(), True)]
+)
+def test_an_ascii_original_goes_as_it_is_where_only_our_text_is_not_ascii(
+    offers: Offers, quoted: bool
+) -> None:
+    """An encoded subject is decoded in our text; that is no reason to encode the original."""
+    content = b"Subject: =?utf-8?q?caf=C3=A9?=\r\n\r\nbody\r\n"
+    envelope = Envelope("a@b.example", ("c@d.example",))
+    copy = Copy(1, "0" * 32, "copies@intake.example", envelope, content, 0.0)
+    sent = prepare(copy, ConnectorSettings.defaults(), REPORTER, offers)
+    assert isinstance(sent, Outgoing)
+    assert b"Content-Type: message/rfc822\r\n\r\n" in sent.parts[0]
+    assert sent.parts[1] is content
+    assert (b"quoted-printable" in sent.parts[0]) == quoted == b"".join(sent.parts).isascii()
+    assert sent.body == ("7BIT" if quoted else "8BITMIME")
+
+
+@pytest.mark.parametrize("content", [b"", b"Subject: x\r\n\r\nbody\r\n"], ids=["nothing", "short"])
+@pytest.mark.proves("B56")
+def test_it_is_the_wrapped_size_that_must_fit_the_intake(content: bytes) -> None:
+    envelope = Envelope("a@b.example", ("c@d.example",))
+    copy = Copy(1, "0" * 32, "copies@intake.example", envelope, content, 0.0)
+    settings = ConnectorSettings.defaults()
+    free = prepare(copy, settings, REPORTER, ALL)
+    assert isinstance(free, Outgoing)
+    assert free.size == sum(map(len, free.parts)) > len(content)
+    assert isinstance(prepare(copy, settings, REPORTER, replace(ALL, size=free.size)), Outgoing)
+    assert not isinstance(
+        prepare(copy, settings, REPORTER, replace(ALL, size=free.size - 1)), Outgoing
+    )
+
+
 @pytest.mark.parametrize("offers", [ALL, Offers()], ids=["plain", "encoded"])
 def test_a_copy_is_read_once_whatever_form_its_report_takes(
     offers: Offers, monkeypatch: pytest.MonkeyPatch

@@ -86,7 +86,7 @@ def read_all(stored: Mapping[str, bytes], name: str) -> tuple[Cluster | None, li
 
 @given(fleets(), edit_lists)
 def test_a_rewritten_store_reads_as_the_plan_says(before: Cluster, edits: list[Edit]) -> None:
-    """The dumb twin writes the whole cluster anew; the commit writes what it touches."""
+    """The dumb twin writes the whole cluster again; the commit writes what it touches."""
     plan = make_plan(before, edits)
     stored = write(write_all(before), plan.after, plan.levels, plan.topology)
     assert read_all(stored, before.name) == (plan.after, [])

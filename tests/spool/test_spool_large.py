@@ -12,7 +12,7 @@ from tdc.node_agent.spool.rows import checksum_of, encode_envelope
 from tdc.node_agent.spool.spool import Spool
 
 from tests.spool.conftest import FakeClock
-from tests.spool.test_queue_work import longest_pause
+from tests.spool.queue_orders import longest_pause
 from tests.spool.test_spool import ENVELOPE, INTAKE, put
 
 COPIES = 200_000

@@ -45,7 +45,7 @@ operations = st.lists(
 
 @dataclass
 class Known:
-    """What the model knows of a copy; in hand copies are queued for whoever looks."""
+    """What the model knows of a copy; copies in hand show as queued."""
 
     intake: str
     size: int

@@ -20,7 +20,7 @@ print(*resource.getrlimit(resource.RLIMIT_NOFILE))
     ("hard", "connections", "soft", "said"),
     [
         (4_096, 100, 1_200, "None"),
-        (4_096, 2_000, 4_096, "needs 5000 file descriptors, and the hard limit is 4096"),
+        (4_096, 2_000, 4_096, "needs 5000 file descriptors, and the limit is 4096"),
     ],
 )
 def test_the_soft_limit_is_raised_as_far_as_it_can_be(

@@ -92,6 +92,19 @@ class PrivatePostfix:
         """Try all deferred mail now."""
         self._run("flush")
 
+    def release(self) -> None:
+        """Let all mail that is on hold go on."""
+        self._postsuper("-H")
+
+    def requeue(self) -> None:
+        """Let all mail in the queue come in once more, under the settings of now."""
+        self._postsuper("-r")
+
+    def sendmail(self, recipient: str, content: bytes) -> None:
+        """Submit a message as a program on this machine does."""
+        command = ["/usr/sbin/sendmail", "-C", str(self.config), "-i", "-f", "root@corp.example"]
+        subprocess.run([*command, recipient], input=content, check=True, timeout=30)
+
     def queued(self) -> int:
         """Return the number of messages in the queue."""
         listing = subprocess.run(
@@ -124,6 +137,10 @@ class PrivatePostfix:
                 # utime, stime; of the master also cutime, cstime of processes it has waited for
                 total += sum(map(int, fields[11:15] if pid == master else fields[11:13])) / ticks
         return total
+
+    def _postsuper(self, option: str) -> None:
+        command = ["/usr/sbin/postsuper", "-c", str(self.config), option, "ALL"]
+        subprocess.run(command, check=True, timeout=30)
 
     def _run(self, verb: str) -> None:
         done = subprocess.run(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import smtplib
+import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,9 @@ from tests.fakes.journal_reader import read_report
 from tests.fakes.listening import free_port
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.fleet import RunningFleet
+from tests.stage.programs import Program
 from tests.system.conftest import needs_postfix
-from tests.system.postfix import filter_settings, private_postfix, smtp_source
+from tests.system.postfix import PrivatePostfix, filter_settings, private_postfix, smtp_source
 
 pytestmark = [pytest.mark.system, needs_postfix]
 
@@ -111,6 +116,96 @@ async def test_a_message_to_many_recipients_is_one_report(copying: RunningFleet)
 def _send(port: int, recipients: list[str], message: bytes) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
         assert client.sendmail("alice@partner.example", recipients, message) == {}
+
+
+STOP = 8.0  # seconds
+SOON = 25.0  # 10 s to a message's next try, at most 10 s to the queue's next run, and some load
+
+
+async def test_a_stop_of_seconds_delays_mail_by_seconds(copying: RunningFleet) -> None:
+    """Mail that comes while the agent is stopped waits for a try or two, and no longer."""
+    async with _gateway(copying) as (postfix, agent):
+        await _submit(postfix.port, 1, ["bob@corp.example"])
+        await copying.intake.wait_for(1, timeout=30)
+        await agent.stop()
+        for number in range(5):
+            await _submit(postfix.port, number, ["bob@corp.example"])
+        await asyncio.sleep(STOP)
+        assert postfix.queued() == 5
+        await agent.start()
+        started = time.monotonic()
+        await _submit(postfix.port, 6, ["bob@corp.example"])
+        await copying.intake.wait_for(2, timeout=5)  # what comes now does not wait for the others
+        await copying.intake.wait_for(7, timeout=SOON)
+        print(f"all had arrived {time.monotonic() - started:.1f} s after the start")
+        await _until_empty(postfix)
+
+
+# As smtpd is before the lines for main.cf are there; what comes in here is kept for a while.
+BEFORE = """
+127.0.0.1:{port} inet n - n - - smtpd
+    -o content_filter=
+    -o {{ smtpd_client_restrictions = check_client_access static:HOLD }}
+"""
+
+
+async def test_what_was_queued_goes_on_as_it_came_in_and_local_mail_is_copied(
+    copying: RunningFleet,
+) -> None:
+    """The operator guide says so of both, and how to send what was queued through the agent."""
+    before = free_port()
+    async with _gateway(copying, BEFORE.format(port=before)) as (postfix, _):
+        await _submit(before, 1, ["early@corp.example"])
+        assert postfix.queued() == 1
+        postfix.release()
+        await _until_empty(postfix)
+        assert not copying.intake.messages  # it went out, and was not copied
+        await _submit(before, 2, ["again@corp.example"])
+        postfix.requeue()  # Postfix looks for these once a minute, and when a program submits
+        postfix.sendmail("local@corp.example", b"Subject: local\n\nx\n")
+        await copying.intake.wait_for(2, timeout=20)
+        await _until_empty(postfix)
+    reports = [read_report(path.read_bytes()) for path in sorted(copying.reports.glob("*.eml"))]
+    assert {report.recipients[0] for report in reports} == {
+        "again@corp.example",
+        "local@corp.example",
+    }
+    assert len(reports) == 2
+
+
+@contextlib.asynccontextmanager
+async def _gateway(
+    fleet: RunningFleet, services: str = ""
+) -> AsyncIterator[tuple[PrivatePostfix, Program]]:
+    """A Postfix with the lines that we hand out, in front of an agent and behind it."""
+    filter_port, reinject_port = free_port(), free_port()
+    gateway = await fleet.add_gateway(
+        "mx1", group="Main_Group", listen=filter_port, next_hop_port=reinject_port
+    )
+    await fleet.in_sync()
+    main, master = filter_settings(filter_port, reinject_port)
+    async with SmtpSink() as out:
+        route = f"\nrelay_transport = smtp:[127.0.0.1]:{out.port}\n"
+        with private_postfix(main=main + route, master=master + services) as postfix:
+            yield postfix, gateway.agent
+
+
+async def _submit(port: int, number: int, recipients: list[str]) -> None:
+    text = EmailMessage()
+    text["Subject"] = f"number {number}"
+    text.set_content("x")
+
+    def send() -> None:
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            assert client.send_message(text, "alice@partner.example", recipients) == {}
+
+    await asyncio.to_thread(send)
+
+
+async def _until_empty(postfix: PrivatePostfix) -> None:
+    async with asyncio.timeout(30):
+        while await asyncio.to_thread(postfix.queued):
+            await asyncio.sleep(0.1)
 
 
 def _envelopes(folder: Path) -> set[tuple[str, str]]:

@@ -116,6 +116,16 @@ def test_what_a_milter_that_is_away_means_is_the_sites_choice(config: Path, acti
     assert "milter_default_action" not in (DEPLOY / "main.cf.tdc").read_text()
 
 
+@pytest.mark.parametrize(
+    "line", ["queue_run_delay=2m", "minimal_backoff_time=120s", "tdc_destination_recipient_limit=0"]
+)
+def test_another_spelling_of_what_is_right_passes(config: Path, line: str) -> None:
+    """Units of time, and 0 for no limit, mean what they mean to Postfix."""
+    main = config / "main.cf"
+    main.write_text(f"{main.read_text()}\n{line}\n")
+    assert _check(config).returncode == 0
+
+
 @pytest.mark.parametrize("fault", MAIN_FAULTS)
 def test_a_wrong_line_in_main_cf_is_named_alone(config: Path, fault: str) -> None:
     """One fault, one line, with what it means and what to set."""

@@ -29,7 +29,7 @@ BEGUN = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<bob@corp.example>\r\nDAT
 
 @pytest.mark.proves("F19")
 async def test_a_stop_under_load_is_soon_and_loses_nothing(copying: RunningFleet) -> None:
-    """SIGTERM, several times, amid mail on eight connections."""
+    """SIGTERM, several times, during mail on eight connections."""
     gateway = await copying.add_gateway("mx1", group="Main_Group", listen=free_port())
     await copying.in_sync()
     load = Load()

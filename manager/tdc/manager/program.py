@@ -175,7 +175,7 @@ def run_command(flags: Mapping[str, object]) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    descriptors.raise_limit()
+    log.info("up to %d files and connections may be open", descriptors.raise_limit())
     try:
         asyncio.run(_until_signal(options))
     except _REFUSALS as error:

@@ -17,7 +17,7 @@ SAFE_SINCE = {(3, 5): 33, (3, 6): 14}
 def external_etcd(options: Options) -> EtcdOptions:
     """The client's options; raises OptionsError if the password can't be read now.
 
-    It is read again at each login: whoever rotates it need not restart the manager.
+    It is read again at each login: a rotated password needs no restart of the manager.
     """
     options.etcd_password()
     return EtcdOptions(

@@ -1,12 +1,8 @@
-"""File descriptors: as many as the limits of agent.toml need.
-
-The soft limit is 1 024 almost everywhere, for programs that use select(2); what is meant for us is
-the hard one.
-"""
+"""File descriptors: as many as the limits of agent.toml need."""
 
 from __future__ import annotations
 
-import resource
+from tdc.shared.edge.descriptors import raise_limit
 
 BESIDES = 1_000
 """Descriptors for delivery, manager, spool, log and DNS, and connections about to be refused."""
@@ -18,15 +14,10 @@ def enough_for(connections: int) -> str | None:
     Each of them may need one to the next hop too.
     """
     needed = 2 * connections + BESIDES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= needed:
-        return None
-    most = needed if hard == unlimited else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    most = raise_limit(needed)
     if most >= needed:
         return None
     return (
-        f"ingest.max_connections of {connections} needs {needed} file descriptors, and the hard "
-        f"limit is {hard}: raise it (LimitNOFILE in the unit) or lower max_connections"
+        f"ingest.max_connections of {connections} needs {needed} file descriptors, and the limit "
+        f"is {most}: raise it (LimitNOFILE in the unit) or lower max_connections"
     )

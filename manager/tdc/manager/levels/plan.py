@@ -42,7 +42,7 @@ class Plan:
 
     `levels` are net changes, nearest level first; `machines` are in name order. `stop_copying`
     and `start_copying` name the machines on which `enabled` changes in force. `backlogs` are
-    copies that wait for an intake which changes; whoever knows what machines report adds them, and
+    copies that wait for an intake which changes. The caller adds them, from what machines report;
     they are no part of the outcome.
     """
 

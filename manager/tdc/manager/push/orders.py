@@ -70,7 +70,7 @@ class Orders:
         waiting.set_result(answer)
 
     def end(self, reason: str) -> None:
-        """The stream is over: tell whoever waits, and take no more orders; once is enough."""
+        """The stream is over: answer the callers that wait, and take no more; once is enough."""
         self._over = self._over or f"its stream has just ended: {reason}"
         if self._under_way is not None:
             words = f"{self._over}. It may do it all the same"

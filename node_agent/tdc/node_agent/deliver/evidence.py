@@ -18,7 +18,8 @@ all the same; for a reply about the message it is more than MANY_IN_A_ROW.
 - the latest reply refuses it for good, or `retry.lifetime` is over.
 
 So an intake's trouble kills nothing, however long it lasts and whatever the clock says. This is
-counted in memory. After a restart it begins anew: an agent that forgets tries once too often.
+counted in memory. A restart forgets it: the copy is then tried more often than it had to be, which
+harms nothing.
 
 **Undoing.** When a run of refusals turns out to be the destination's fault, what it seemed to prove
 is forgotten: failures of its copies don't count, and a copy that died in it is queued again.

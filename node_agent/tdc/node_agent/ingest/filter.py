@@ -190,7 +190,7 @@ class FilterBackend:
 
     @property
     def lost(self) -> Reply | None:
-        """Set if the next hop's connection was lost amid the transaction."""
+        """Set if the next hop's connection was lost during the transaction."""
         return HOP_LOST if self._relaying.lost else None
 
     def _size_limit(self, extensions: Extensions) -> int:
@@ -264,7 +264,7 @@ class FilterBackend:
         await self._relaying.reset()
 
     def abandon(self) -> None:
-        """Close the connection to the next hop amid the transaction, which ends it there."""
+        """Close the next hop's connection during the transaction, which ends it there."""
         self._relaying.drop()
 
     def failed(self, error: Exception) -> None:

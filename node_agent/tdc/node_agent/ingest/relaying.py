@@ -33,7 +33,7 @@ class Relaying:
 
     def __init__(self, pool: NextHopPool, timeouts: HopTimeouts, log: TdcLog) -> None:
         self.announced: frozenset[str] = frozenset()
-        self.lost = False  # the connection was lost amid the transaction, or had to be closed
+        self.lost = False  # the connection was lost during the transaction, or had to be closed
         self._pool = pool
         self._timeouts = timeouts
         self._log = log
@@ -56,7 +56,7 @@ class Relaying:
         replies = await self._relay(commands, xforward)
         checked = [self._check(*pair) for pair in zip(commands, replies, strict=True)]
         if self.lost:
-            # Also if `drop` was called while we waited: what was borrowed since is amid a message.
+            # Also if `drop` was called while we waited: what was borrowed since carries a message.
             self.drop()
         elif not self._mail_accepted:
             self.end()
@@ -145,7 +145,7 @@ class Relaying:
         self._mail_accepted = False
 
     def drop(self) -> None:
-        """Close the connection amid the transaction; the next hop then forgets it."""
+        """Close the connection during the transaction; the next hop then forgets it."""
         hop, self._hop = self._hop, None
         if hop is not None:
             self._pool.discard(hop)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header
 from itertools import islice
 from typing import NamedTuple
 
-from tdc.node_agent.journal import charsets
+from tdc.node_agent.journal.words import decode_words
 
 LOOP_HEADER = "X-TDC-Loop"
 """Header of our journal reports, by which a machine knows its own (journal/loop.py)."""
@@ -25,8 +23,8 @@ MAX_LOOP_LINES = 50
 MAX_HEADER_BYTES = 1024**2
 MAX_VALUE_BYTES = 8 * 1024
 
-# RFC 5322 2.1: the first empty line ends the header. A line of another kind does not, be it the
-# "From " that a mailbox file puts on top or junk: other readers read on, and so must we, or a
+# RFC 5322 2.1: the first empty line ends the header. A line of another kind does not, such as
+# the "From " that a mailbox file puts on top, or junk: other readers read on, and so must we, or a
 # sender could hide subject and Message-ID from the scanner.
 _END = re.compile(rb"^\r?\n", re.M)
 # RFC 5322 2.2 and 3.6.8: obsolete syntax allows white space before the colon.
@@ -59,14 +57,15 @@ class HeaderFacts(NamedTuple):
     """What the journal report and the loop check need of a header.
 
     `subject_raw` and `message_id_raw` are unfolded and stripped, empty if missing, of the first
-    field of that name; `subject` is decoded (RFC 2047). `end` is the offset after the empty
-    line that ends the header (the content's end, if there is no such line). `hops` counts
-    Received (RFC 5321 6.3). `loop_lines` are as `loop_lines` returns them.
+    field of that name; `subject` is decoded (RFC 2047), `message_id` is text. `end` is
+    the offset after the empty line that ends the header (the content's end, if there is no such
+    line). `hops` counts Received (RFC 5321 6.3). `loop_lines` are as `loop_lines` returns them.
     """
 
     subject_raw: bytes
     subject: str
     message_id_raw: bytes
+    message_id: str
     end: int
     eight_bit: bool
     loop_lines: tuple[LoopLine, ...]
@@ -86,10 +85,12 @@ def read_headers(content: bytes) -> HeaderFacts:
         elif name not in found:
             found[name] = _FOLD.sub(b"", match[2]).strip()[:MAX_VALUE_BYTES]
     subject_raw = found.get(b"subject", b"")
+    message_id_raw = found.get(b"message-id", b"")
     return HeaderFacts(
         subject_raw=subject_raw,
         subject=decode_value(subject_raw),
-        message_id_raw=found.get(b"message-id", b""),
+        message_id_raw=message_id_raw,
+        message_id=_text(message_id_raw),
         end=_after_empty_line(content, end),
         eight_bit=not header.isascii(),
         loop_lines=_loop_lines(content, end),
@@ -103,17 +104,9 @@ def loop_lines(content: bytes) -> tuple[LoopLine, ...]:
 
 
 def decode_value(raw: bytes) -> str:
-    """A header's text: encoded words decoded (RFC 2047), otherwise UTF-8, otherwise Latin-1."""
+    """A header's text: UTF-8, otherwise Latin-1, with its encoded words decoded (RFC 2047)."""
     text = _text(raw)
-    if "=?" not in text:
-        return text
-    try:
-        parts = decode_header(text)
-    except (HeaderParseError, ValueError):
-        return text
-    return "".join(
-        part if isinstance(part, str) else charsets.decode(part, charset) for part, charset in parts
-    )
+    return decode_words(text) if "=?" in text else text
 
 
 def _text(raw: bytes) -> str:

@@ -15,7 +15,6 @@ import re
 import secrets
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 from tdc.node_agent.journal.headers import LOOP_HEADER, HeaderFacts, read_headers
@@ -23,6 +22,7 @@ from tdc.node_agent.journal.loop import Reporter, signed
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.address import is_own_postmaster
+from tdc.shared.mail.client import parse_client_address
 
 ENCODED_HEADER = "X-TDC-Original-Encoded"
 """Header of a report whose original is in base64, because the intake can't accept it as it is."""
@@ -87,7 +87,6 @@ class Draft(NamedTuple):
     outer: bytes
     text: bytes
     top: bytes
-    as_global: bool
     needs: Needs
     needs_quoted: Needs
 
@@ -107,39 +106,42 @@ def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
     outer = _outer_headers(copy, settings, reporter, facts)
     text = _text_part(copy, facts, reporter.machine)
     top = _remote_ip_line(copy, settings)
-    as_global = copy.envelope.smtputf8 and facts.eight_bit
     # Whole lines each, and without controls, as `_one_line` makes them: only their length may be
-    # too much. What else stands in the head needs nothing.
-    ours = outer + text + top
-    needs = Needs(
-        eight_bit=not (copy.content.isascii() and ours.isascii()),
-        binary=needs_binary(copy.content) or max(map(len, ours.split(b"\r\n"))) > MAX_LINE,
-        smtputf8=as_global,
+    # too much. What else stands in the head, all of it ASCII, needs nothing.
+    quoted = Needs(
+        eight_bit=not copy.content.isascii(),
+        binary=needs_binary(copy.content) or _has_long_line(outer + top),
+        smtputf8=copy.envelope.smtputf8 and facts.eight_bit,
     )
-    quoted = needs._replace(eight_bit=not (copy.content.isascii() and (outer + top).isascii()))
-    return Draft(copy, outer, text, top, as_global, needs, quoted)
+    needs = quoted._replace(
+        eight_bit=quoted.eight_bit or not text.isascii(),
+        binary=quoted.binary or _has_long_line(text),
+    )
+    return Draft(copy, outer, text, top, needs, quoted)
 
 
 def _plain(draft: Draft, *, quoted: bool) -> Report:
     copy = draft.copy
     needs = draft.needs_quoted if quoted else draft.needs
     boundary = _boundary(copy.report_id, copy.content)
-    # RFC 2045 6.4: a part that holds 8-bit or binary parts says so itself.
-    original = needs._replace(eight_bit=not copy.content.isascii())
+    kind = b"global" if needs.smtputf8 else b"rfc822"
     head = b"".join(
         (
             draft.outer,
             _multipart(boundary, needs),
             b"--", boundary, b"\r\n",
-            _QUOTED_TEXT_HEADERS if quoted else _text_headers(draft.text),
-            binascii.b2a_qp(draft.text) if quoted else draft.text,
+            _quoted(draft.text) if quoted else _as_it_is(draft.text),
             b"\r\n--", boundary, b"\r\n",
-            b"Content-Type: message/", b"global" if draft.as_global else b"rfc822", b"\r\n",
-            _transfer_encoding(original), b"\r\n",
+            b"Content-Type: message/", kind, b"\r\n",
+            _transfer_encoding(draft.needs_quoted), b"\r\n",
             draft.top,
         )
     )  # fmt: skip
     return _report(head, copy.content, boundary, needs)
+
+
+def _has_long_line(ours: bytes) -> bool:
+    return max(map(len, ours.split(b"\r\n"))) > MAX_LINE
 
 
 def needs_binary(content: bytes) -> bool:
@@ -180,15 +182,14 @@ def _encoded(draft: Draft) -> Report:
     copy, text = draft.copy, draft.text
     content = _base64_lines(draft.top + copy.content if draft.top else copy.content)
     boundary = _boundary(copy.report_id, content)
-    quoted = not text.isascii() or needs_binary(text)
+    quoted = not text.isascii() or _has_long_line(text)
     head = b"".join(
         (
             draft.outer,
             ENCODED_HEADER.encode(), b": base64\r\n",
             _multipart(boundary, _NOTHING),
             b"--", boundary, b"\r\n",
-            _QUOTED_TEXT_HEADERS if quoted else _text_headers(text),
-            binascii.b2a_qp(text) if quoted else text,
+            _quoted(text) if quoted else _as_it_is(text),
             b"\r\n--", boundary, b"\r\n",
             b"Content-Type: application/octet-stream\r\n",
             b"Content-Transfer-Encoding: base64\r\n\r\n",
@@ -214,7 +215,7 @@ def _outer_headers(
     copy: Copy, settings: ConnectorSettings, reporter: Reporter, facts: HeaderFacts
 ) -> bytes:
     sender = settings.report_from or f"tdc@{reporter.machine}"
-    parent = _unstructured(facts.message_id_raw, _message_id(facts))
+    parent = _unstructured(facts.message_id_raw, facts.message_id)
     # The original's lines follow ours: a loop through several gateways comes back through a machine
     # that made an inner report, and that machine must recognise its own line.
     loop = (signed(copy.report_id, reporter.loop_key), *facts.loop_lines)
@@ -281,7 +282,7 @@ def _text_part(copy: Copy, facts: HeaderFacts, machine: str) -> bytes:
     lines = [
         f"Sender: {_one_line(copy.envelope.sender) or '<>'}",
         _cut(f"Subject: {_one_line(facts.subject)}", MAX_LINE),
-        _cut(f"Message-Id: {_one_line(_message_id(facts))}", MAX_LINE),
+        _cut(f"Message-Id: {_one_line(facts.message_id)}", MAX_LINE),
         *(f"Recipient: {_mailbox(recipient, machine)}" for recipient in copy.envelope.recipients),
     ]
     return ("\r\n".join(lines) + "\r\n").encode()
@@ -293,24 +294,28 @@ def _mailbox(recipient: str, machine: str) -> str:
     return f"{shown}@{machine}" if is_own_postmaster(recipient) else shown
 
 
-def _message_id(facts: HeaderFacts) -> str:
-    return facts.message_id_raw.decode("utf-8", "replace")
+def _as_it_is(text: bytes) -> bytes:
+    """The text part, header and all, for an intake that takes its octets."""
+    if _has_long_line(text):
+        return _text_headers("utf-8", "binary") + text
+    return (_ASCII_HEADERS if text.isascii() else _UTF8_HEADERS) + text
 
 
-def _text_headers(text: bytes) -> bytes:
-    return _ASCII_TEXT_HEADERS if text.isascii() else _UTF8_TEXT_HEADERS
+def _quoted(text: bytes) -> bytes:
+    """The text part, header and all, for any intake."""
+    return _QUOTED_HEADERS + binascii.b2a_qp(text)
 
 
-_ASCII_TEXT_HEADERS = (
-    b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n'
-)
-_UTF8_TEXT_HEADERS = (
-    b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
-)
-_QUOTED_TEXT_HEADERS = (
-    b'Content-Type: text/plain; charset="utf-8"\r\n'
-    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
-)
+def _text_headers(charset: str, encoding: str) -> bytes:
+    return (
+        f'Content-Type: text/plain; charset="{charset}"\r\n'
+        f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
+    ).encode()
+
+
+_ASCII_HEADERS = _text_headers("us-ascii", "7bit")
+_UTF8_HEADERS = _text_headers("utf-8", "8bit")
+_QUOTED_HEADERS = _text_headers("utf-8", "quoted-printable")
 
 
 # Pieces
@@ -318,26 +323,11 @@ _QUOTED_TEXT_HEADERS = (
 
 def _remote_ip_line(copy: Copy, settings: ConnectorSettings) -> bytes:
     """The one permitted change to the copy: a header with the client's address on top."""
-    address = valid_address(copy.envelope.client_address or "")
+    # Parsed again: a copy in the spool may be of a version that kept what XFORWARD said.
+    address = parse_client_address(copy.envelope.client_address or "")
     if settings.remote_ip_header is None or not address:
         return b""
     return f"{settings.remote_ip_header}: {address}\r\n".encode("ascii")
-
-
-def valid_address(text: str) -> str:
-    """An IP address in its plain form, IPv4 within IPv6 as IPv4; empty for what is none.
-
-    MTAs write `IPV6:` before an IPv6 address, and `unknown` or `[UNAVAILABLE]` where they know
-    none: a header that says nothing true is left out.
-    """
-    try:
-        # Without the zone of an IPv6 address , which may hold anything, line ends too.
-        plain = text.strip("[]").lower().removeprefix("ipv6:").partition("%")[0]
-        address = ip_address(plain)
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)
 
 
 def _boundary(report_id: str, content: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tdc.shared.mail.client import parse_client_address
 from tdc.shared.mail.envelope import BodyType
 
 XFORWARD_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
@@ -87,17 +88,13 @@ def queue_id(xforward: dict[str, bytes]) -> str | None:
 
 
 def client_address(xforward: dict[str, bytes]) -> str | None:
-    """The client's IP address as XFORWARD gave it; None if it is unknown."""
+    """The client's IP address as XFORWARD gave it; None if what it gave is none.
+
+    An MTA that doesn't know it says ``[UNAVAILABLE]``, ``[TEMPUNAVAIL]`` or ``unknown``.
+    """
     value = xforward.get("ADDR", b"")
     value = _HEXCHAR.sub(lambda found: bytes([int(found[1], 16)]), value)  # xtext, RFC 3461 4
-    if value[:5].upper() == b"IPV6:":
-        value = value[5:]
-    if not value or value.startswith(b"["):  # [UNAVAILABLE], [TEMPUNAVAIL]
-        return None
-    try:
-        return value.decode("ascii")
-    except UnicodeDecodeError:
-        return None
+    return parse_client_address(value.decode("latin-1"))
 
 
 def _path(form: re.Pattern[bytes], line: bytes, syntax: str) -> tuple[str, bytes]:

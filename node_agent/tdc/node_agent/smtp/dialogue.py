@@ -43,7 +43,7 @@ class Stage(StrEnum):
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
-    CONTENT = "content"  # amid the content, its end not sent
+    CONTENT = "content"  # within the content, its end not sent
     DOT = "end of data"  # all sent; the reply decides
     RSET = "RSET"
     QUIT = "QUIT"

@@ -35,7 +35,7 @@ MAX_ERRORS = 20  # refusals of our own in one session
 MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
 
 PATIENCE = 0.25  # seconds that an idle client keeps its place where another wants it
-PATIENCE_AMID = 1.0  # the same amid a transaction
+PATIENCE_WITHIN = 1.0  # the same within a transaction
 
 XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
 OTHER_VERBS = frozenset((b"STARTTLS", b"AUTH", b"EXPN", b"HELP", b"TURN", b"ETRN", b"XCLIENT"))
@@ -121,8 +121,8 @@ class ServerSession:
         if self.ending or not self._connection.waiting:
             return 0.0
         if self._state is State.CONTENT:
-            return self._body.lag(now) - PATIENCE_AMID
-        return now - self._since - (PATIENCE_AMID if self._in_transaction else PATIENCE)
+            return self._body.lag(now) - PATIENCE_WITHIN
+        return now - self._since - (PATIENCE_WITHIN if self._in_transaction else PATIENCE)
 
     @property
     def _in_transaction(self) -> bool:

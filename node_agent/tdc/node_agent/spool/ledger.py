@@ -136,12 +136,12 @@ class Ledger:
     @contextlib.contextmanager
     def reading(self, intakes: Iterable[str]) -> Iterator[None]:
         """Count copies (one intake for each) that were taken from `due` and are being read."""
-        amid = Counter(intakes)
-        self._reading += amid
+        being_read = Counter(intakes)
+        self._reading += being_read
         try:
             yield
         finally:
-            self._reading -= amid
+            self._reading -= being_read
 
     def may_send(self, copy: Copy) -> bool:
         """Whether a claimed copy is still to be sent to its intake."""
@@ -196,7 +196,7 @@ class Ledger:
     def choose(self, intake: str, mids: Container[int] | None) -> Chosen:
         """Which copies wait, or are in delivery's hands; of one intake or all, these MIDs or all.
 
-        None may be amid being read from the file.
+        None may be in the middle of being read from the file.
         """
         in_hand = (
             mid

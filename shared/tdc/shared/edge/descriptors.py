@@ -1,24 +1,31 @@
-"""How many files and connections this process may have open: as many as the system lets it.
+"""How many files and connections this process may have open.
 
 Each connection costs a descriptor. The soft limit, 1,024 on most systems, is there for programs
-that use select(2); none of ours does.
+that use select(2); none of ours does, so it is raised. The hard limit is the system's.
 """
 
 from __future__ import annotations
 
-import logging
 import resource
+import sys
 
-log = logging.getLogger(__name__)
 
-
-def raise_limit() -> int:
-    """Raise the soft limit to the hard one; logs and returns what holds then."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError) as error:
-        log.warning("up to %d files and connections: the limit can't be raised: %s", soft, error)
+def raise_limit(wanted: int | None = None) -> int:
+    """Raise the soft limit to `wanted`, or as far as the hard one lets it; return what holds."""
+    soft, hard = (_number(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
+    most = hard if wanted is None else min(wanted, hard)
+    if soft >= most:
         return soft
-    log.info("up to %d files and connections may be open", hard)
-    return hard
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_limit(most), _limit(hard)))
+    except (OSError, ValueError):  # the kernel has a limit of its own, or a sandbox forbids it
+        return soft
+    return most
+
+
+def _number(limit: int) -> int:
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def _limit(number: int) -> int:
+    return resource.RLIM_INFINITY if number == sys.maxsize else number

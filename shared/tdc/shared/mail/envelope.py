@@ -15,9 +15,9 @@ class Envelope:
     `sender` is the reverse path without angle brackets, empty for the null sender;
     `recipients` are the accepted forward paths, in the order of their RCPT commands;
     `smtputf8` and `body` are what MAIL declared (RFC 6531, RFC 6152); `client_address` is the
-    client's address as the MTA forwarded it by XFORWARD, None if it did not. `queue_id` is the
-    MTA's number of the message, if it gave one so, and `mta` the name it gave in EHLO; both are for
-    the log alone: no part of the envelope, and not kept with a copy in the spool.
+    client's IP address that the MTA forwarded by XFORWARD, None if it forwarded none. `queue_id` is
+    the MTA's number of the message, if it gave one so, and `mta` the name it gave in EHLO; both are
+    for the log alone: no part of the envelope, and not kept with a copy in the spool.
     """
 
     sender: str

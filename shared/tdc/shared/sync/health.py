@@ -35,7 +35,7 @@ MISSED_CRITICAL = 900.0
 """Seconds since the last copy that was missed: mail passes without a copy, and no repair brings the
 copy back. Longer than a pause between two messages on a quiet gateway."""
 MISSED_SHOWN = 86_400.0
-"""Seconds since the last miss for which it is a warning: whoever looks once a day sees it."""
+"""Seconds since the last miss for which it is a warning: a look once a day is enough to see it."""
 MOST_DESTINATIONS = 5
 """Destinations in trouble of which each has a problem of its own; one more counts the others."""
 
