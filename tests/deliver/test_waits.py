@@ -26,6 +26,9 @@ from tests.fakes.listening import listening
 from tests.fakes.slow_intake import SlowIntake
 from tests.stage.delivery import HOST, MESSAGE, DeliveryStage, staged
 
+pytestmark = pytest.mark.slow
+
+
 MINUTE = 60.0
 SHORT = 0.4
 SOON = 4.0

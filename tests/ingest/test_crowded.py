@@ -16,6 +16,9 @@ from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.content_filter import Bench, running_filter
 from tests.stage.filter_dialogue import Side, connected
 
+pytestmark = pytest.mark.slow
+
+
 HELLO = b"EHLO x\r\n"
 BEGUN = HELLO + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@corp.example>\r\nDATA\r\n"
 MEBIBYTE = 1024**2

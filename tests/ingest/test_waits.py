@@ -26,6 +26,9 @@ from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.content_filter import Bench, running_filter
 from tests.stage.filter_dialogue import Side, connected
 
+pytestmark = pytest.mark.slow
+
+
 MINUTE = 60.0
 SHORT = 0.4
 SOON = 4.0

@@ -143,6 +143,7 @@ async def test_copies_that_a_run_killed_are_brought_back(spool: Spool, clock: Fa
     assert spool.facts().dead == 1
 
 
+@pytest.mark.slow
 @pytest.mark.proves("F15")
 async def test_a_large_queue_is_moved_and_dropped_without_a_pause(
     folder: Path, clock: FakeClock
@@ -226,6 +227,7 @@ async def test_copies_that_are_being_read_for_delivery_are_chosen_when_they_are(
     await spool.close()
 
 
+@pytest.mark.slow
 async def test_no_copy_is_claimed_while_a_part_of_an_order_is_not_written(
     folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

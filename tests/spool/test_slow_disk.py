@@ -20,6 +20,9 @@ from tdc.node_agent.spool.values import SpoolUnavailable
 
 from tests.spool.test_spool_damage import ENVELOPE, INTAKE, put
 
+pytestmark = pytest.mark.slow
+
+
 MEBIBYTE = 1024**2
 NEVER = 2.0**40
 

@@ -66,6 +66,7 @@ async def test_a_copy_comes_out_of_the_file_as_it_went_in(folder: Path, clock: F
     await spool.close()
 
 
+@pytest.mark.slow
 async def test_copies_being_read_from_the_file_still_count(folder: Path, clock: FakeClock) -> None:
     spool = await Spool.open(folder, clocks=clock.machine)
     for number in range(3):
@@ -247,6 +248,7 @@ async def test_the_disk_is_not_filled_to_the_brim(
         await put(spool, b"x")
 
 
+@pytest.mark.slow
 async def test_room_made_on_the_disk_is_noticed_though_nothing_is_written(
     folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

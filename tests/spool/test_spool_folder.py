@@ -141,6 +141,7 @@ async def test_a_file_removed_while_the_agent_runs_is_made_again_with_all_that_w
     await spool.close()
 
 
+@pytest.mark.slow
 async def test_what_is_in_memory_is_saved_where_the_file_cannot_be_copied(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

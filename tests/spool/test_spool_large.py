@@ -15,6 +15,9 @@ from tests.spool.conftest import FakeClock
 from tests.spool.queue_orders import longest_pause
 from tests.spool.test_spool import ENVELOPE, INTAKE, put
 
+pytestmark = pytest.mark.slow
+
+
 COPIES = 200_000
 
 

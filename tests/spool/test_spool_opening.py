@@ -207,6 +207,7 @@ def open_descriptors(highest: int) -> int:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.proves("F7")
 async def test_a_process_without_descriptors_opens_the_spool_when_it_has_some(
     folder: Path,

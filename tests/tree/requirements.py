@@ -9,6 +9,7 @@ parametrised test. Nothing is run to find them: the marks are read from the sour
 from __future__ import annotations
 
 import ast
+import functools
 import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -62,6 +63,7 @@ class Requirements:
         return {number for rows in self.groups.values() for number in rows}
 
 
+@functools.cache
 def proofs() -> dict[str, list[str]]:
     """Number -> the tests marked with it, as ``tests/…/test_x.py::test_y``, by name."""
     found: dict[str, set[str]] = defaultdict(set)
