@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.push.session import BYTES_AT_ONCE, MESSAGES_AT_ONCE, stream_rates
 from tdc.manager.rpc.agents import RENEWALS_EACH
-from tdc.manager.rpc.enrolment import TRIES_EACH
+from tdc.manager.rpc.enrolment import TRIES_EACH, EnrolmentService
 from tdc.manager.rpc.guard import CALLS_EACH
 from tdc.manager.rpc.health import WATCHES_EACH
+from tdc.manager.store.joins import JoinToken
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.sync.values import DEFAULT_INTERVALS
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE
@@ -80,6 +84,40 @@ async def test_enrolments_that_fail_are_limited_before_the_store_is_asked(
         assert set(codes) == {STATUS.PERMISSION_DENIED, STATUS.RESOURCE_EXHAUSTED}
         await asyncio.sleep(3.0)  # what the budget gains: the token was not used up meanwhile
         await stub.Enrol(agents_pb2.EnrolRequest(token=token.token, csr_pem=request.decode()))
+
+
+async def test_of_enrolments_tried_at_once_no_more_than_the_budget_reach_the_store(
+    api: Api,
+) -> None:
+    _, request = key_and_request()
+    address = f"127.0.0.1:{api.ports.enrol}"
+    async with client_channel(address, api.authority.ca_pem) as channel:
+        stub: agents_pb2_grpc.EnrolmentAsyncStub = agents_pb2_grpc.EnrolmentStub(channel)
+        guess = agents_pb2.EnrolRequest(token="a guess", csr_pem=request.decode())
+        began = time.monotonic()
+        calls = [stub.Enrol(guess) for _ in range(3 * int(TRIES_EACH.burst))]
+        codes = await asyncio.gather(*(call.code() for call in calls))
+        gained = (time.monotonic() - began) * TRIES_EACH.per_second
+    assert codes.count(STATUS.PERMISSION_DENIED) <= TRIES_EACH.burst + gained + 1
+    assert codes.count(STATUS.RESOURCE_EXHAUSTED) > TRIES_EACH.burst
+
+
+async def test_a_store_that_is_away_uses_up_nobodys_tries(api: Api) -> None:
+    class Away:
+        async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+            raise EtcdUnavailable("no connection")
+
+        def enrolment(self, cluster: str, machine: str) -> str | None:
+            return None
+
+    _, request = key_and_request()
+    service = EnrolmentService(Away(), api.authority, Away())
+    guess = agents_pb2.EnrolRequest(token="a guess", csr_pem=request.decode())
+    context = Mock(peer=lambda: "ipv4:192.0.2.7:4312")
+    for _ in range(2 * int(TRIES_EACH.burst)):
+        with pytest.raises(EtcdUnavailable):
+            await service.Enrol(guess, context)
+    context.abort.assert_not_called()
 
 
 @pytest.mark.proves("S15", "S22")

@@ -92,6 +92,9 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             peer = context.peer()
             self._lines.warning(peer, "refused: enrolment from %s: %s", peer, error)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        except Exception:  # the store is away, say: no fault of the caller
+            self._tries.give_back(address)
+            raise
         self._tries.give_back(address)
         certificate = self._authority.issue_machine(
             request.csr_pem, token.cluster, token.machine, enrolment, lifetime=self._lifetime
