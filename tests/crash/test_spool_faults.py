@@ -69,7 +69,8 @@ async def test_writes_that_fail_for_a_while_refuse_copies_and_heal(
     error: str,
     words: str,
 ) -> None:
-    promises = await faulty(folder, "pwrite64", f"error={error}:when=40..46")
+    # Each of the seven may cost a whole try to open the file again: up to 3 s.
+    promises = await faulty(folder, "pwrite64", f"error={error}:when=40..46", count=200)
     assert any(words in reason for reason in promises.refused)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.spool import health, writer
+from tdc.node_agent.spool import awake, health, writer
 from tdc.node_agent.spool.batch import Batch
 from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.faults import DatabaseFault
@@ -178,3 +178,22 @@ def test_what_a_commit_may_take_goes_by_its_octets() -> None:
     assert "slow disk" in (
         state.reason(health.STALLED_AFTER + 10.1, int(10 * health.SOUND_RATE)) or ""
     )
+
+
+async def test_a_process_that_was_stopped_blames_no_disk_for_it(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGSTOP, a paused machine: the clocks went on, and the write under way was not slow."""
+    monkeypatch.setattr(writer, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(awake, "ASLEEP", 0.2)
+    spool = await Spool.open(tmp_path / "spool")
+    disk.seconds = 0.3
+    under_way = asyncio.ensure_future(put(spool, b"one"))
+    await asyncio.sleep(0.1)
+    time.sleep(0.6)  # noqa: ASYNC251  # the loop stands still, past both of the bounds
+    during = asyncio.ensure_future(put(spool, b"two"))
+    disk.seconds = 0.0
+    assert await under_way
+    assert await during
+    assert spool.facts().unhealthy is None
+    await spool.close()

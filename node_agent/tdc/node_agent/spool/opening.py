@@ -142,9 +142,9 @@ class SpoolFile:
         self,
         path: Path,
         clock: SteadyClock,
-        on_opened: Callable[[OpenedSpool], None],
-        on_lost: Callable[[str], None],
-        on_rescued: Callable[[str], None],
+        on_opened: Callable[[OpenedSpool], object],
+        on_lost: Callable[[str], object],
+        on_rescued: Callable[[str], object],
     ) -> None:
         self._path = path
         self._clock = clock

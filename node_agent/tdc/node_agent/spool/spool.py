@@ -35,7 +35,6 @@ from tdc.node_agent.spool.values import (
     SpoolUnavailable,
 )
 from tdc.node_agent.spool.writer import Writer
-from tdc.shared.edge.clock import monotonic
 from tdc.shared.mail.envelope import Envelope
 
 RELEASE_MARK_DELAY = 1.0
@@ -316,9 +315,7 @@ class Spool:
     # Inside
 
     def _unhealthy(self) -> str | None:
-        writer, since = self._writer, self._writer.busy_since
-        takes = 0.0 if since is None else monotonic() - since
-        return self._health.reason(takes, writer.busy_bytes)
+        return self._health.reason(self._writer.busy_for(), self._writer.busy_bytes)
 
     def _check_health(self) -> None:
         reason = self._unhealthy()

@@ -12,6 +12,8 @@ that was removed is noticed. It is looked at without a write too: where nothing 
 more we would never see that there is room again."""
 SWEEP_PAUSE = 0.01
 """Seconds between two parts of what was dropped."""
+SAVE_CLOCK = 60.0
+"""Seconds by which the spool's time in the file may lag."""
 
 
 class Upkeep:

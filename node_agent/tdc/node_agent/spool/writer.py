@@ -1,11 +1,5 @@
 """The thread that owns the spool's file: group commit.
 
-Why groups. An fsync costs about a millisecond, whatever it syncs. So writes gather in the event
-loop and are handed over as one group, which is one transaction and one fsync for all who wait. It
-also saves the interpreter lock: the thread takes it from the busy loop once for each group, not
-once for each copy. A lone caller never waits for company: a group lingers only after one that was
-shared, for 1 ms, or 4 ms if it holds nothing but marks.
-
 Order. Within a group new copies come first, then marks, so that a copy may be held and delivered
 in one transaction. Groups are committed in the order in which they were handed over; while one is
 under way the next gathers. A future is resolved after its group's commit has returned, never
@@ -25,7 +19,7 @@ A slow disk closes it too: one write that is late by WRITE_TIMEOUT, beyond the t
 need on a sound disk, and those that follow fail at once instead of after as long a wait each. It
 opens when a commit has returned within PROMPT.
 
-The file is not open at first: opening it is simply the first recovery.
+The file is not open at first: opening it is the first recovery.
 """
 
 from __future__ import annotations
@@ -38,21 +32,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from tdc.node_agent.spool.awake import LOOK_EVERY, Awake
 from tdc.node_agent.spool.batch import Batch, OrderMark
 from tdc.node_agent.spool.clock import SteadyClock
 from tdc.node_agent.spool.database import Database
-from tdc.node_agent.spool.group import Ask, CommitGroup, Result, resolve, set_done
+from tdc.node_agent.spool.group import (
+    LINGER,
+    LINGER_MARKS,
+    Ask,
+    CommitGroup,
+    Result,
+    resolve,
+    set_done,
+)
 from tdc.node_agent.spool.health import NOT_OPEN, SLOW_DISK, SOUND_RATE
 from tdc.node_agent.spool.opening import OpenedSpool, SpoolFile
-from tdc.node_agent.spool.upkeep import REFRESH, SWEEP_PAUSE, Upkeep
+from tdc.node_agent.spool.upkeep import REFRESH, SAVE_CLOCK, SWEEP_PAUSE, Upkeep
 from tdc.node_agent.spool.values import Copy, Counted, Move, SpoolLocked, SpoolUnavailable
 from tdc.shared.edge.clock import chance, monotonic
 
-LINGER = 0.001
-"""Seconds that a group gathers while there are others to share its commit with. A lone caller
-does not wait: after a group of one the next goes at once."""
-LINGER_MARKS = 0.004
-"""The same for marks alone."""
 RETRY = 2.0
 """Seconds between two tries to open the file, give or take half."""
 OPEN_TIMEOUT = 10.0
@@ -66,9 +64,6 @@ ASK_TIMEOUT = 30.0
 CLOSE_TIMEOUT = 20.0
 REFUSED = "refused"
 """Outcome of a copy that was refused because the file failed."""
-
-SAVE_CLOCK = 60.0
-"""Seconds by which the spool's time in the file may lag."""
 
 _T = TypeVar("_T")
 
@@ -96,11 +91,17 @@ class Writer:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._clock = clock
-        opened, lost = self._in_loop(on_opened), self._in_loop(on_lost)
-        self._file = SpoolFile(path, clock, opened, lost, self._in_loop(on_rescued))
+        self._awake = Awake()
+        post = self._loop.call_soon_threadsafe
+        self._file = SpoolFile(
+            path,
+            clock,
+            lambda opened: post(on_opened, opened),
+            lambda alarm: post(on_lost, alarm),
+            lambda alarm: post(on_rescued, alarm),
+        )
         self.upkeep = Upkeep(self._file)
         self._post_fault = on_fault
-        self._on_fault = self._in_loop(on_fault)
         self._queue: queue.SimpleQueue[CommitGroup | None] = queue.SimpleQueue()
         self._gathering = CommitGroup()
         self._under_way = 0  # groups handed over and not finished
@@ -117,14 +118,6 @@ class Writer:
         self._clock_saved_at = 0.0
         self._begun: asyncio.Future[SpoolLocked | None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="tdc-spool", daemon=True)
-
-    def _in_loop(self, call: Callable[[_T], None]) -> Callable[[_T], None]:
-        """What the thread calls to have `call` called in the event loop."""
-
-        def post(value: _T) -> None:
-            self._loop.call_soon_threadsafe(call, value)
-
-        return post
 
     async def start(self) -> None:
         """Start the thread and wait for the first try to open the file; raises SpoolLocked.
@@ -211,6 +204,11 @@ class Writer:
         except TimeoutError:
             raise SpoolUnavailable(f"no read returned within {ASK_TIMEOUT:.0f} s") from None
 
+    def busy_for(self) -> float:
+        """Seconds that the commit under way has taken, as far as this process ran; else 0."""
+        since = self.busy_since
+        return 0.0 if since is None else monotonic() - max(since, self._awake.woke_at)
+
     # Gathering
 
     def _gathered(self, linger: float = LINGER) -> None:
@@ -219,17 +217,23 @@ class Writer:
         if group.expiry is None:  # one timer for all that share the commit
             allowed = WRITE_TIMEOUT + self._bytes_under_way / SOUND_RATE
             group.expires_at = self._loop.time() + allowed
-            group.expiry = self._loop.call_at(group.expires_at, self._expire, group)
+            self._look_again(group, group.expires_at)
         if group.is_full or self._closing:
             self._hand_over()
         elif not self._under_way:
             self._linger(linger)
 
-    def _expire(self, group: CommitGroup) -> None:
+    def _look_again(self, group: CommitGroup, end: float) -> None:
+        due = min(end, self._loop.time() + LOOK_EVERY)
+        group.expiry = self._loop.call_at(due, self._expire, group, due)
+
+    def _expire(self, group: CommitGroup, due: float) -> None:
         """End the waits for a group, and close the latch: those who follow need not wait too."""
+        now = self._loop.time()
+        group.expires_at += self._awake.slept(due, now)
         end = group.expires_at + group.held_bytes / SOUND_RATE
-        if self._loop.time() < end:
-            group.expiry = self._loop.call_at(end, self._expire, group)
+        if now < end:
+            self._look_again(group, end)
         elif group.awaited:
             self._late = True
             self._queue.put(CommitGroup())  # the thread is to see it, whatever it does
@@ -327,7 +331,7 @@ class Writer:
         if self._fault is not None:
             return self._refuse(group)
         settled: list[Result] = [(future, None, None) for future in group.futures]
-        settled += [self._answer(ask) for ask in group.asks]
+        settled += [ask.answer(self._file.database) for ask in group.asks]
         if self._late:
             self._slow_disk()
         return settled
@@ -391,10 +395,4 @@ class Writer:
     def _set_fault(self, fault: str | None) -> None:
         if fault != self._fault:
             self._fault = fault
-            self._on_fault(fault)
-
-    def _answer(self, ask: Ask) -> Result:
-        try:
-            return ask.future, ask.read(self._file.database), None
-        except Exception as error:  # whatever a damaged row may cause, the thread must live
-            return ask.future, None, SpoolUnavailable(str(error) or repr(error))
+            self._loop.call_soon_threadsafe(self._post_fault, fault)
