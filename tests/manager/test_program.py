@@ -173,6 +173,39 @@ async def test_a_manager_stops_in_order_on_a_signal_and_starts_again_where_it_wa
         assert await _create(folder, "c2") == ["c1", "c2"]
 
 
+async def test_a_hangup_reads_the_options_again_and_ends_nothing(tmp_path: Path) -> None:
+    """The log level counts at once; what waits for a restart is named; a mistake costs a line."""
+    folder = tmp_path / "manager"
+    assert init_command({"folder": folder, **ON_ANY_PORT}) == 0
+    toml = folder / "manager.toml"
+    right = toml.read_text()
+    async with _program(folder) as process:
+        for content, word in (
+            (right + 'log_level = "debug"\nstatus_interval = 3.0\n', "status_interval"),
+            (right + "status_intervall = 3.0\n", "did you mean status_interval?"),
+            (right + 'log_level = "warning"\n', "log_level is now warning"),
+            (right + 'log_level = "warning"\n', "no option has changed"),
+        ):
+            toml.write_text(content)
+            process.send_signal(signal.SIGHUP)
+            line = await _line_with(process, "SIGHUP")
+            assert word in line
+            assert ("log_level is now debug" in line) == (word == "status_interval")
+        assert await _create(folder, "c1") == ["c1"]
+        process.send_signal(signal.SIGTERM)
+        said = await _said(process)
+        assert await process.wait() == 0, said
+        assert " INFO " not in said
+
+
+async def _line_with(process: asyncio.subprocess.Process, word: str) -> str:
+    assert process.stderr is not None
+    async with asyncio.timeout(10):
+        while word not in (line := (await process.stderr.readline()).decode()):
+            assert line, "the manager ended"
+    return line
+
+
 async def test_another_operator_is_let_in_and_is_the_author_of_what_he_commits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,7 @@ ID = "0123456789abcdef0123456789abcdef"
 
 def report(content: bytes, reporter: Reporter, *, fallback: bool = False) -> bytes:
     envelope = Envelope("ann@example.com", ("bob@example.org",))
-    report_id = hashlib.sha256(content + reporter.machine.encode()).hexdigest()[:32]
+    report_id = hashlib.sha256(content + reporter.domain.encode()).hexdigest()[:32]
     copy = Copy(7, report_id, "journal@intake.example", envelope, content, 1_795_425_302.5)
     made = build(copy, SETTINGS, reporter, fallback=fallback)
     return made.head + made.content + made.tail
@@ -142,4 +142,4 @@ def test_a_header_made_to_be_slow_is_read_in_one_pass(odd: bytes) -> None:
 
 
 def test_the_secret_is_in_no_text_about_the_reporter() -> None:
-    assert repr(OURS) == "Reporter(machine='mx1')"
+    assert repr(OURS) == "Reporter(domain='mx1')"

@@ -149,6 +149,7 @@ listen = "127.0.0.1:{listen}"
 next_hop = "127.0.0.1:{next_hop}"
 
 [deliver]
+helo_name = "{folder.name}.corp.example"
 nameservers = ["{self.dns.nameserver}"]
 mx_port = {intake}
 ca_file = "{self.folder}/intake-ca.pem"

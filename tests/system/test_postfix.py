@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 import smtplib
 import time
 from collections import Counter
@@ -139,6 +140,28 @@ async def test_a_stop_of_seconds_delays_mail_by_seconds(copying: RunningFleet) -
         await copying.intake.wait_for(7, timeout=SOON)
         print(f"all had arrived {time.monotonic() - started:.1f} s after the start")
         await _until_empty(postfix)
+
+
+async def test_a_restart_in_place_puts_no_message_aside(copying: RunningFleet) -> None:
+    """Under a stream of mail, on connections that Postfix keeps and on new ones."""
+    async with _gateway(copying) as (postfix, agent):
+        stream = smtp_source(postfix.port, messages=900, size=2_048, connections=8)
+        sending = asyncio.create_task(stream)
+        for times in (2, 3, 4):
+            await asyncio.sleep(0.3)
+            agent.signal(signal.SIGUSR2)
+            async with asyncio.timeout(20):
+                while (log := agent.log.read_text()).count("accepts mail") < times:
+                    assert "not restarted" not in log, log
+                    await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            await sending
+        await copying.intake.wait_for(900, timeout=60)
+        await _until_empty(postfix)
+        assert "status=sent" in postfix.log.read_text()
+        assert "status=deferred" not in postfix.log.read_text()
+    reports = [read_report(path.read_bytes()) for path in copying.reports.glob("*.eml")]
+    assert len({report.original for report in reports}) == len(reports) == 900
 
 
 # As smtpd is before the lines for main.cf are there; what comes in here is kept for a while.

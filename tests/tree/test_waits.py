@@ -29,7 +29,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("self._loop.call_at(self.deadline, self._fired)", "smtp/test_bounded_wait.py"),
     ],
     "smtp/server.py: _serve": [
-        ("connection.more(timeout, until=self._since + timeout)", CLIENT),
+        ("connection.more(allowed, until=self._since + allowed)", CLIENT),
     ],
     "smtp/body_reader.py: read": [
         (

@@ -20,6 +20,7 @@ from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_options
+from tdc.manager.reload import Reload
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
@@ -61,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     init.add_argument(
         "--operator", default="admin", type=_operator_name, help="name of the first operator"
     )
-    run = verbs.add_parser("run", help="run until SIGTERM or SIGINT")
+    run = verbs.add_parser(
+        "run", help="run until SIGTERM or SIGINT; SIGHUP reads the options again"
+    )
     operator = verbs.add_parser("operator", help="make the folder that another operator needs")
     operator.add_argument(
         "--operator", required=True, type=_operator_name, help="name of the operator"
@@ -177,7 +180,7 @@ def run_command(flags: Mapping[str, object]) -> int:
     )
     log.info("up to %d files and connections may be open", descriptors.raise_limit())
     try:
-        asyncio.run(_until_signal(options))
+        asyncio.run(_until_signal(options, Reload(options, flags)))
     except _REFUSALS as error:
         return _refused(error)
     except BaseExceptionGroup as group:
@@ -188,9 +191,10 @@ def run_command(flags: Mapping[str, object]) -> int:
     return 0
 
 
-async def _until_signal(options: Options) -> None:
+async def _until_signal(options: Options, reload: Reload) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     # A task of its own, so that a signal also ends a start that is still waiting for etcd.

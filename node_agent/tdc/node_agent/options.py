@@ -88,14 +88,14 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The next hops as a list, even if agent.toml has a single address."""
         return (self.next_hop,) if isinstance(self.next_hop, str) else self.next_hop
 
-    def filter_options(self, machine: str, bytes_in_hand: int) -> FilterOptions:
-        """The content filter's options on the machine with this name."""
+    def filter_options(self, own_name: str, bytes_in_hand: int) -> FilterOptions:
+        """The content filter's options on the host that goes by this name."""
         host, port = host_port(self.listen, zero=True)
         return FilterOptions(
             next_hops=tuple(NextHop(*host_port(each)) for each in self.next_hops),
             host=host,
             port=port,
-            hostname=self.helo_name or machine,
+            hostname=self.helo_name or own_name,
             trusted_networks=tuple(map(ip_network, self.trusted)),
             max_connections=self.max_connections,
             max_message_size=self.max_message_size,
@@ -119,7 +119,7 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Without `nameservers` (addresses, port 53 if none is given) the system's are used; without
     `ca_file` the system's trusted CAs. Unless `allow_private_targets` is set, or the setting
     `smtp_route.private`, an intake whose address is not for the public Internet is refused.
-    `helo_name` is our name in EHLO; the machine's name if not given.
+    `helo_name` is our name in EHLO and the domain of addresses that we make (own_name.py).
     """
 
     nameservers: tuple[str, ...] = ()
@@ -134,10 +134,10 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for nameserver in self.nameservers:
             _check_nameserver(nameserver)
 
-    def delivery_options(self, machine: str, bytes_at_hand: int) -> DeliveryOptions:
-        """Delivery's options on the machine with this name."""
+    def delivery_options(self, own_name: str, bytes_at_hand: int) -> DeliveryOptions:
+        """Delivery's options on the host that goes by this name."""
         return DeliveryOptions(
-            helo_name=self.helo_name or machine,
+            helo_name=own_name,
             nameservers=self.nameservers,
             mx_port=self.mx_port,
             ca_file=self.ca_file,
@@ -172,14 +172,14 @@ class AgentOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         _check_range("max_bytes_in_hand", self.max_bytes_in_hand, 16 * 1024**2, 1024**4)
 
-    def filter_options(self, machine: str) -> FilterOptions:
-        """The content filter's options on the machine with this name."""
+    def filter_options(self, own_name: str) -> FilterOptions:
+        """The content filter's options on the host that goes by this name."""
         share = self.max_bytes_in_hand - self.max_bytes_in_hand // DELIVERY_SHARE
-        return self.ingest.filter_options(machine, share)
+        return self.ingest.filter_options(own_name, share)
 
-    def delivery_options(self, machine: str) -> DeliveryOptions:
-        """Delivery's options on the machine with this name."""
-        return self.deliver.delivery_options(machine, self.max_bytes_in_hand // DELIVERY_SHARE)
+    def delivery_options(self, own_name: str) -> DeliveryOptions:
+        """Delivery's options on the host that goes by this name."""
+        return self.deliver.delivery_options(own_name, self.max_bytes_in_hand // DELIVERY_SHARE)
 
     @property
     def identity_folder(self) -> Path:

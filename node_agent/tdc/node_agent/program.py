@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from tdc.node_agent import descriptors
+from tdc.node_agent import descriptors, lifetime, passed_sockets
 from tdc.node_agent.ingest.filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
-from tdc.node_agent.serve import serve_until_signal
+from tdc.node_agent.passed_sockets import PassedSocketUnusable
 from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AgentOptionsError as error:
         _complain(str(error))
         raise SystemExit(WRONG_USAGE) from None
-    raise SystemExit(_enrol(options, flags) if flags.verb == "enrol" else run(options))
+    verbs = {"enrol": _enrol, "check": _check, "run": _run}
+    raise SystemExit(verbs[flags.verb](options, flags))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     token = joining.add_mutually_exclusive_group(required=True)
     token.add_argument("--token-file", help="file with the join token; - for standard input")
     token.add_argument("--token", help="the join token; other users can see it in `ps`")
-    for verb in (joining, verbs.add_parser("run", help="run until SIGTERM or SIGINT")):
+    running = verbs.add_parser(
+        "run",
+        help="run until SIGTERM or SIGINT; SIGHUP opens the log again and reads agent.toml, "
+        "SIGUSR2 restarts in place",
+    )
+    checking = verbs.add_parser("check", help="say whether agent.toml can be used, and end")
+    for verb in (joining, running, checking):
         verb.add_argument("--config", type=Path, required=True, help="agent.toml")
     return parser
 
@@ -87,20 +95,38 @@ def _read_token(path: str) -> str:
     return sys.stdin.readline() if path == "-" else Path(path).read_text(encoding="utf-8")
 
 
-# --- run ----------------------------------------------------------------------------------
+# --- check, run ---------------------------------------------------------------------------
 
 
-def run(options: AgentOptions) -> int:
-    """Run the agent until SIGTERM or SIGINT; return the exit code."""
+def _check(options: AgentOptions, flags: argparse.Namespace) -> int:
+    """What can't be used was refused before."""
+    print(f"{flags.config} can be used.")  # noqa: T201
+    return DONE
+
+
+def _run(options: AgentOptions, flags: argparse.Namespace) -> int:
+    """Run the agent until a signal ends it; a restart in place does not return."""
+    try:
+        passed = passed_sockets.take(os.environ)
+    except PassedSocketUnusable as error:
+        _complain(str(error))
+        return FAILED
     with opened_log(options.log.intake_name, options.log.file) as log:
         too_few = descriptors.enough_for(options.ingest.max_connections)
         if too_few is not None:
             log.warning(too_few)
+        work = lifetime.serve_until_signal(flags.config, options, log, passed)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serve_until_signal(options, log))
+                kept = runner.run(work)
         except Exception as error:  # the last place that can log it
             _log_failure(log, error)
+            return FAILED
+    if kept is not None:
+        try:
+            lifetime.restart(kept)
+        except OSError as error:
+            _complain(f"can't execute {sys.executable} again: {error.strerror}")
             return FAILED
     return DONE
 

@@ -9,12 +9,10 @@ gateway retries a short refusal, where a part that is silently dead would lose c
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator
 
-from tdc.node_agent import collector, loop_key, memory
+from tdc.node_agent import collector, loop_key, memory, own_name, passed_sockets
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
@@ -23,6 +21,7 @@ from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.options import AgentOptions
+from tdc.node_agent.passed_sockets import NONE_PASSED, Passed
 from tdc.node_agent.ports_file import announced
 from tdc.node_agent.queue_work import perform
 from tdc.node_agent.spool.spool import Spool
@@ -39,20 +38,11 @@ from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.v1 import agents_pb2
 
 
-async def serve_until_signal(options: AgentOptions, log: TdcLog) -> None:
-    """Serve until SIGTERM or SIGINT; raises what ended a room before that."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop.set)
-    async with serving(options, log):
-        await stop.wait()
-        log.info("the agent is stopping")
-
-
 @contextlib.asynccontextmanager
-async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
-    """Serve while the body runs; yields the content filter's port.
+async def serving(
+    options: AgentOptions, log: TdcLog, passed: Passed = NONE_PASSED
+) -> AsyncIterator[SmtpFilter]:
+    """Serve while the body runs, on the `passed` sockets if there are any; yields the filter.
 
     If a room fails meanwhile, the body is cancelled and the failure is raised from here.
     """
@@ -60,16 +50,20 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
     async with contextlib.AsyncExitStack() as stack:
         in_force = await _settings(options, log, stack)
         machine = identity.name_or_hostname(options.identity_folder, log)
-        reporter = Reporter(machine, loop_key.load(options.state_folder, log))
+        own = own_name.own_name(options.deliver.helo_name, machine, await own_name.host_name())
+        if own.warning:
+            log.warning(own.warning)
+        reporter = Reporter(own.name, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
 
-        delivery_options = options.delivery_options(machine)
+        delivery_options = options.delivery_options(own.name)
         delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
         renewal = Renewal(managers, options.identity_folder, log)
 
         def status() -> agents_pb2.MachineStatus:
-            rows, warnings = delivery.destinations(), renewal.warnings()
+            rows = delivery.destinations()
+            warnings = (*renewal.warnings(), *filter(None, (own.warning,)))
             facts, backlogs = spool.facts(), spool.backlogs()
             full = spool_full(spool, counters)
             return status_to_wire(
@@ -97,15 +91,20 @@ async def serving(options: AgentOptions, log: TdcLog) -> AsyncIterator[int]:
         in_force.on_change(lambda _: delivery.settings_changed())
 
         taker = Taker(spool, in_force.current, counters, log, reporter)
-        filter_options = options.filter_options(machine)
+        filter_options = options.filter_options(own.name)
         smtp_filter = await stack.enter_async_context(
-            SmtpFilter(filter_options, taker, counters, log)
+            SmtpFilter(filter_options, taker, counters, log, passed.sockets)
         )
         stack.enter_context(announced(options.ports_file, smtp_filter.port, log))
         collector.calm()
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
         log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
-        yield smtp_filter.port
+        if passed.by_system:
+            log.info(
+                f"the system opened {passed_sockets.addresses(passed.sockets)} for it; "
+                "ingest.listen is not used"
+            )
+        yield smtp_filter
 
 
 async def _settings(

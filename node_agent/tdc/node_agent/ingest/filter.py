@@ -14,6 +14,7 @@ loop through the MTA, which adds and counts its own on re-injection (RFC 5321 6.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -51,15 +52,22 @@ class FilterUnavailable(Exception):
 class SmtpFilter:
     """``async with SmtpFilter(...) as filter:`` serves until the block is left.
 
+    `existing` are sockets that listen already; they are served instead of the options' address.
     Raises FilterUnavailable on entry. On leaving: no new connection, 421 to idle sessions,
     `stop_timeout` for transactions under way, then their connections are closed, so that the MTA
     keeps what was not finished.
     """
 
     def __init__(
-        self, options: FilterOptions, taker: Taker, counters: Counters, log: TdcLog
+        self,
+        options: FilterOptions,
+        taker: Taker,
+        counters: Counters,
+        log: TdcLog,
+        existing: Sequence[socket.socket] = (),
     ) -> None:
         self._options = options
+        self._existing = existing
         self._taker = taker
         self._counters = counters
         self._log = log
@@ -73,6 +81,10 @@ class SmtpFilter:
     def port(self) -> int:
         """The port it listens on."""
         return self._listener.port
+
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The listening sockets once more, to be served by the next process."""
+        return self._listener.sockets()
 
     @property
     def connections(self) -> int:
@@ -88,7 +100,7 @@ class SmtpFilter:
             max_idle=options.max_connections,
         )
         try:
-            await self._listener.start(options.host, options.port)
+            await self._listener.start(options.host, options.port, self._existing)
         except OSError as error:
             raise FilterUnavailable(
                 f"can't listen on {options.host}:{options.port} for the content filter:"

@@ -19,9 +19,9 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Who makes reports: the machine's name, and the secret that proves that they are its own."""
+    """Who makes reports: the domain of its addresses, the secret that proves which are its own."""
 
-    machine: str
+    domain: str
     loop_key: bytes = field(repr=False)
 
 

@@ -104,7 +104,7 @@ def draft(copy: Copy, settings: ConnectorSettings, reporter: Reporter) -> Draft:
     """Read the copy's header once, and find out what its report would need."""
     facts = read_headers(copy.content)
     outer = _outer_headers(copy, settings, reporter, facts)
-    text = _text_part(copy, facts, reporter.machine)
+    text = _text_part(copy, facts, reporter.domain)
     top = _remote_ip_line(copy, settings)
     # Whole lines each, and without controls, as `_one_line` makes them: only their length may be
     # too much. What else stands in the head, all of it ASCII, needs nothing.
@@ -214,7 +214,7 @@ def _base64_lines(content: bytes) -> bytes:
 def _outer_headers(
     copy: Copy, settings: ConnectorSettings, reporter: Reporter, facts: HeaderFacts
 ) -> bytes:
-    sender = settings.report_from or f"tdc@{reporter.machine}"
+    sender = settings.report_from or f"tdc@{reporter.domain}"
     parent = _unstructured(facts.message_id_raw, facts.message_id)
     # The original's lines follow ours: a loop through several gateways comes back through a machine
     # that made an inner report, and that machine must recognise its own line.
@@ -223,7 +223,7 @@ def _outer_headers(
         f"From: {_same_for_many(sender)}",
         f"To: {_same_for_many(copy.intake)}",
         f"Subject: {_unstructured(facts.subject_raw, facts.subject)}",
-        f"Message-ID: <{copy.report_id}@{_same_for_many(reporter.machine)}>",
+        f"Message-ID: <{copy.report_id}@{_same_for_many(reporter.domain)}>",
         f"Date: {_date(int(copy.dated))}",
         # Readers look for exactly this spelling at the start of a line, with nothing after it.
         "X-MS-Journal-Report:",
@@ -237,7 +237,7 @@ def _outer_headers(
 
 @functools.lru_cache(maxsize=64)
 def _same_for_many(text: str) -> str:
-    """A header's value that is the same in many reports: the machine, the intake, From."""
+    """A header's value that is the same in many reports: our domain, the intake, From."""
     return _ascii(_one_line(text))
 
 
@@ -274,7 +274,7 @@ def _unstructured(raw: bytes, decoded: str) -> str:
 # The text part
 
 
-def _text_part(copy: Copy, facts: HeaderFacts, machine: str) -> bytes:
+def _text_part(copy: Copy, facts: HeaderFacts, domain: str) -> bytes:
     """One value on each line, CRLF, never folded (docs/journal-report.md)."""
     # Recipient, not To, Cc or Bcc: those would mean that the headers can be trusted, and this mail
     # is from outside. The null sender is written as in SMTP: a line without a value looks like a
@@ -283,15 +283,15 @@ def _text_part(copy: Copy, facts: HeaderFacts, machine: str) -> bytes:
         f"Sender: {_one_line(copy.envelope.sender) or '<>'}",
         _cut(f"Subject: {_one_line(facts.subject)}", MAX_LINE),
         _cut(f"Message-Id: {_one_line(facts.message_id)}", MAX_LINE),
-        *(f"Recipient: {_mailbox(recipient, machine)}" for recipient in copy.envelope.recipients),
+        *(f"Recipient: {_mailbox(recipient, domain)}" for recipient in copy.envelope.recipients),
     ]
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-def _mailbox(recipient: str, machine: str) -> str:
+def _mailbox(recipient: str, domain: str) -> str:
     """A recipient; the gateway's own postmaster may come without a domain (RFC 5321 4.5.1)."""
     shown = _one_line(recipient)
-    return f"{shown}@{machine}" if is_own_postmaster(recipient) else shown
+    return f"{shown}@{domain}" if is_own_postmaster(recipient) else shown
 
 
 def _as_it_is(text: bytes) -> bytes:

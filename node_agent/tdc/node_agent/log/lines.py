@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -75,7 +76,7 @@ class TdcLog:
     """Writes the lines. One instance serves the agent; any thread may use it.
 
     `intake_name` is the scanner's display name (agent.toml); `stream` is where lines go,
-    standard error by default.
+    standard error by default; `open_again` is called, in a thread, to have that opened anew.
     """
 
     def __init__(
@@ -84,19 +85,26 @@ class TdcLog:
         *,
         logger: logging.Logger | None = None,
         stream: TextIO | None = None,
+        open_again: Callable[[], TextIO] | None = None,
     ) -> None:
         self._intake_name = escape(intake_name)
         self._logger = logger or logging.getLogger("tdc.node_agent")
         self._stream = stream
+        self._open_again = open_again
         self._handler: BackgroundHandler | None = None
 
     def configure(self, level: str, log_format: str) -> None:
         """Set level (`log.level`) and format (`log.format`); may be called at any time."""
         if self._handler is None:
-            self._handler = BackgroundHandler(self._stream or sys.stderr)
+            self._handler = BackgroundHandler(self._stream or sys.stderr, self._open_again)
             self._logger.addHandler(self._handler)
         self._handler.setFormatter(JsonFormatter() if log_format == "json" else MailLogFormatter())
         self._logger.setLevel(_LEVELS[level])
+
+    def reopen(self) -> None:
+        """Have the file opened again: a program that rotates logs has moved it away."""
+        if self._handler is not None:
+            self._handler.reopen()
 
     def close(self) -> None:
         """Write what is waiting and stop the thread."""

@@ -12,6 +12,27 @@ from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.connector.settings import ConnectorSettings
 
 
+class _LogFile:
+    """The file that lines go to; standard error while it can't be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def open(self) -> TextIO:
+        """Open it, and close the one before; raises OSError, and then that one stays."""
+        opened = self._path.open("a", encoding="utf-8", errors="backslashreplace")
+        self.close()
+        self._file = opened
+        return opened
+
+    def close(self) -> None:
+        """Close it; what could not be written is lost by now."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
 @contextlib.contextmanager
 def opened_log(intake_name: str, path: Path | None) -> Iterator[TdcLog]:
     """Log while the body runs; level and format are the defaults until settings are in force.
@@ -21,14 +42,14 @@ def opened_log(intake_name: str, path: Path | None) -> Iterator[TdcLog]:
     with contextlib.ExitStack() as stack:
         problem = ""
         stream: TextIO = sys.stderr
-        if path is not None:
+        file = None if path is None else _LogFile(path)
+        if file is not None:
+            stack.callback(file.close)
             try:
-                stream = stack.enter_context(
-                    path.open("a", encoding="utf-8", errors="backslashreplace")
-                )
+                stream = file.open()
             except OSError as error:
                 problem = f"can't write [log] file: {error}; logging to standard error"
-        log = TdcLog(intake_name, stream=stream)
+        log = TdcLog(intake_name, stream=stream, open_again=None if file is None else file.open)
         stack.callback(log.close)
         defaults = ConnectorSettings.defaults()
         log.configure(defaults.log_level, defaults.log_format)

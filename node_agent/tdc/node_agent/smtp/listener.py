@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tdc.node_agent.smtp.connection import RECEIVE_BUFFER, ServerConnection
@@ -41,7 +43,7 @@ class Served(Timed, Protocol):
 
 
 class Listener:
-    """One listening socket. `new_session` makes what serves a connection.
+    """Listens at one address, or on sockets that exist. `new_session` serves a connection.
 
     The task group in which the sessions run is entered by `start` and left by `close`.
 
@@ -53,28 +55,43 @@ class Listener:
     def __init__(self, new_session: Callable[[ServerConnection], Served]) -> None:
         self._new_session = new_session
         self._sessions: dict[Served, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._stack = contextlib.AsyncExitStack()
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        """The port it listens on, the first of several."""
+        return int(self._servers[0].sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
         """The number of sessions under way."""
         return len(self._sessions)
 
-    async def start(self, host: str, port: int) -> None:
-        """Begin to listen; raises OSError. `port` 0 lets the system choose."""
-        buffer = memoryview(bytearray(RECEIVE_BUFFER))
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: ServerConnection(buffer, self._opened), host, port, backlog=BACKLOG
-        )
+    async def start(self, host: str, port: int, existing: Sequence[socket.socket] = ()) -> None:
+        """Begin to listen; raises OSError. `port` 0 lets the system choose.
+
+        With `existing` sockets, which listen already, these are served instead.
+        """
+        buffer, loop = memoryview(bytearray(RECEIVE_BUFFER)), asyncio.get_running_loop()
+
+        def accepted() -> ServerConnection:
+            return ServerConnection(buffer, self._opened)
+
+        for each in existing:
+            self._servers.append(await loop.create_server(accepted, sock=each, backlog=BACKLOG))
+        if not existing:
+            self._servers.append(await loop.create_server(accepted, host, port, backlog=BACKLOG))
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The listening sockets once more: open, and connections wait there, after it has ended."""
+        return tuple(
+            socket.socket(fileno=os.dup(each.fileno()))
+            for server in self._servers
+            for each in server.sockets
+        )
 
     def make_room(self, capacity: int) -> bool:
         """Say whether one that has just come may stay; another may be ended for it."""
@@ -89,9 +106,9 @@ class Listener:
 
         Transactions under way are given `patience` seconds. `close` must follow.
         """
-        if self._server is None:
+        if not self._servers:
             return 0
-        self._server.close()
+        self._stop_listening()
         for _ in range(3):  # connections just accepted become sessions
             await asyncio.sleep(0)
         for session in self._sessions:
@@ -101,8 +118,7 @@ class Listener:
 
     async def close(self) -> None:
         """End the sessions that are left now."""
-        if self._server is not None:
-            self._server.close()
+        self._stop_listening()
         for session in self._sessions:
             session.abort()
         try:
@@ -112,6 +128,10 @@ class Listener:
                 task.cancel()
             self._tasks = None
             await self._stack.aclose()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
 
     async def _ended_within(self, seconds: float) -> None:
         if self._sessions:

@@ -27,15 +27,16 @@ from tdc.node_agent.smtp.connection import PeerExpelled, PeerGone, PeerSilent, S
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.replies import Reply, reply
-from tdc.node_agent.smtp.server_options import ServerOptions
+from tdc.node_agent.smtp.server_options import (
+    IDLE,
+    MAX_ERRORS,
+    MAX_JUNK,
+    PATIENCE,
+    PATIENCE_WITHIN,
+    ServerOptions,
+)
 from tdc.node_agent.smtp.session_state import State, out_of_order
 from tdc.shared.mail.envelope import Envelope
-
-MAX_ERRORS = 20  # refusals of our own in one session
-MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
-
-PATIENCE = 0.25  # seconds that an idle client keeps its place where another wants it
-PATIENCE_WITHIN = 1.0  # the same within a transaction
 
 XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
 OTHER_VERBS = frozenset((b"STARTTLS", b"AUTH", b"EXPN", b"HELP", b"TURN", b"ETRN", b"XCLIENT"))
@@ -92,7 +93,8 @@ class ServerSession:
         except PeerExpelled:
             self._connection.say(own_replies.EXPELLED)
         except PeerSilent:
-            self._connection.say(own_replies.TIMED_OUT)
+            stopping = self._stop_wanted and not self._in_transaction
+            self._connection.say(own_replies.STOPPING if stopping else own_replies.TIMED_OUT)
         except Exception as error:  # a fault of ours must not end as a silent hang
             self._backend.failed(error)
             self._connection.say(own_replies.FAILED)
@@ -101,7 +103,7 @@ class ServerSession:
             self._connection.close()
 
     def stop(self) -> None:
-        """End the session, after the transaction under way if there is one."""
+        """End the session: after its transaction, or once its client is idle for IDLE."""
         self._stop_wanted = True
         if not self._in_transaction:
             self._connection.wake()
@@ -126,7 +128,8 @@ class ServerSession:
 
     @property
     def _in_transaction(self) -> bool:
-        return self._state is State.TRANSACTION or self._state is State.CONTENT
+        within = self._state is State.TRANSACTION or self._state is State.CONTENT
+        return within or bool(self._xforward)  # which its client begins it with
 
     # Commands
 
@@ -143,11 +146,10 @@ class ServerSession:
             if not await self._settled():
                 return
             connection.flush()
-            if self._stop_wanted and not self._in_transaction:
-                connection.say(own_replies.STOPPING)
-                return
             if not asked:
-                await connection.more(timeout, until=self._since + timeout)
+                stopping = self._stop_wanted and not self._in_transaction
+                allowed = IDLE if stopping else timeout
+                await connection.more(allowed, until=self._since + allowed)
             # Else the rest of a pipelined group may have come while the backend was asked, and
             # nothing would follow it to wake us: look before waiting.
         await self._settled()
@@ -322,6 +324,8 @@ class ServerSession:
             connection.say(answer)
             if answer.code == 421:
                 self._state = State.CLOSING
+        if self._stop_wanted and self._state is not State.CLOSING:
+            self._close_with(own_replies.STOPPING)
 
     def _envelope(self) -> Envelope:
         mail = self._mail

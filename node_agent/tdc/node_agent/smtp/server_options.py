@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_ERRORS = 20  # refusals of our own in one session
+MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
+
+PATIENCE = 0.25  # seconds that an idle client keeps its place where another wants it
+PATIENCE_WITHIN = 1.0  # the same within a transaction
+IDLE = 0.5
+"""Seconds without a command after which a stop may end a session. An MTA that gets a 421 as it
+begins a message puts it aside for minutes; one that is idle, or has its 250, connects again."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:

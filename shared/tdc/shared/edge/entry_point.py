@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 
@@ -19,12 +20,22 @@ def tdc() -> None:
 
 def tdc_manager() -> None:
     """Run the manager; ends by SystemExit."""
+    _outlive(signal.SIGHUP)
     start("tdc-manager", "tdc.manager.program", "manager")
 
 
 def tdc_agent() -> None:
     """Run the agent; ends by SystemExit."""
+    _outlive(signal.SIGHUP, signal.SIGUSR2)
     start("tdc-agent", "tdc.node_agent.program", "agent")
+
+
+def _outlive(*numbers: signal.Signals) -> None:
+    """Ignore these signals until the program handles them: a log that is rotated as it starts, or
+    a terminal that closes, must not end it without a word.
+    """
+    for each in numbers:
+        signal.signal(each, signal.SIG_IGN)
 
 
 def start(program: str, module: str, extra: str) -> None:

@@ -217,7 +217,7 @@ _ROWS = (
         "report_from",
         Kind.ADDRESS,
         None,
-        "From address of journal reports; by default tdc@ the machine's name.",
+        "From address of journal reports; by default tdc@ the gateway's name.",
     ),
     Setting(
         "report_envelope_sender",
