@@ -117,7 +117,8 @@ class Demo:
     def _reports_by_gateway(self) -> Counter[str]:
         """Return how many reports the intake has from each gateway, by what it called itself."""
         paths = self.fleet.reports.glob("*.json")
-        return Counter(json.loads(path.read_text())["helo"] for path in paths)
+        names = (json.loads(path.read_text())["helo"] for path in paths)
+        return Counter(name.partition(".")[0] for name in names)
 
     async def _seconds_to_apply(self, *machines: str) -> float:
         """Return how long after the last commit the last of these machines had applied it."""
