@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: help setup demo check test bench bench-push bench-compare mutants format protos reference lock clean
+.PHONY: help setup demo check test test-elsewhere bench bench-push bench-compare mutants format protos reference lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,6 +20,10 @@ check:  ## format, lint, types, contracts, generated files, quick tests: in seco
 test:  ## everything that CI runs: the same checks, and every test
 	@scripts/setup system
 	@exec scripts/check
+
+test-elsewhere:  ## every test, once each under other signals, umasks, locale, time zone, limits, load
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.elsewhere
 
 bench:  ## our content filter against Postfix with always_bcc over TLS
 	@scripts/setup system
