@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import signal
 import sqlite3
@@ -169,14 +170,19 @@ async def test_a_file_that_can_take_no_copy_is_kept_and_a_new_one_begun(folder: 
 
 
 async def test_damage_met_while_running_is_left_behind_without_a_restart(folder: Path) -> None:
-    """Pages of the content are damaged under a running agent: no mark of those copies goes in."""
+    """The disk damages pages of the content: no mark of those copies goes in.
+
+    No program wrote into the file, so the time of its last write is as it was.
+    """
     await spool_with(folder, 40)
     spool = await Spool.open(folder)
     path = folder / "spool.db"
+    before_it = path.stat()
     raw = bytearray(path.read_bytes())
     first, last = (raw.index(b"copy %d " % number * 200) // 8_192 for number in (10, 30))
     raw[first * 8_192 : (last + 1) * 8_192] = bytes((last + 1 - first) * 8_192)
     path.write_bytes(raw)
+    os.utime(path, ns=(before_it.st_atime_ns, before_it.st_mtime_ns))
 
     before = await spool.claim(spool.now(), 100)
     held = await spool.hold(ENVELOPE, b"its original is not answered yet", INTAKE, "1" * 32)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import SpoolLocked
+from tdc.node_agent.spool.values import SpoolLocked, SpoolUnavailable
 
 from tests.spool.test_spool_damage import ENVELOPE, INTAKE, put, spool_with
 
@@ -164,4 +164,71 @@ async def test_what_is_in_memory_is_saved_where_the_file_cannot_be_copied(
             await asyncio.sleep(0.02)
     assert "lost" in (spool.facts().warning or "")
     assert [copy.mid for copy in await spool.claim(spool.now(), 100)] == [fresh]
+    await spool.close()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def restore(path: Path) -> None:
+    """As `cp backup spool.db` does: the same file, with what was in it an hour ago."""
+    path.write_bytes((path.parent.parent / "backup").read_bytes())
+
+
+def scribble(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\0" * 40_000)
+
+
+OVERWRITTEN: dict[str, Callable[[Path], object]] = {
+    "truncated": truncate,
+    "restored": restore,
+    "scribbled on": scribble,
+}
+
+
+@pytest.mark.parametrize("name", ["spool.db", "spool.db-wal"])
+@pytest.mark.parametrize("how", OVERWRITTEN)
+async def test_nothing_is_acknowledged_into_a_file_that_another_program_wrote_into(
+    tmp_path: Path, how: str, name: str
+) -> None:
+    """What was in it may be lost, by whoever did that. What is taken afterwards is not."""
+    folder = tmp_path / "spool"
+    spool = await Spool.open(folder)
+    for _ in range(20):
+        await put(spool, os.urandom(100_000))
+    await asyncio.sleep(0.6)
+    (tmp_path / "backup").write_bytes((folder / name).read_bytes())
+    for _ in range(300):  # more than the log and the cache hold
+        await put(spool, os.urandom(100_000))
+    await asyncio.sleep(0.6)
+    OVERWRITTEN[how](folder / name)
+    async with asyncio.timeout(20):
+        while not spool.facts().warning:
+            await asyncio.sleep(0.02)
+    after: list[int] = []
+    async with asyncio.timeout(20):
+        while len(after) < 20:
+            try:
+                after.append(await put(spool, os.urandom(1_000)))
+            except SpoolUnavailable:
+                await asyncio.sleep(0.05)
+    assert f"another program wrote into {name}" in (spool.facts().warning or "")
+    shutil.copytree(folder, tmp_path / "killed")  # as kill -9 leaves it
+    await spool.close()
+    spool = await Spool.open(tmp_path / "killed")
+    copies = {copy.mid for copy in await spool.claim(spool.now(), 1_000)}
+    assert set(after) <= copies
+    await spool.close()
+
+
+async def test_a_file_that_was_touched_loses_nothing(folder: Path) -> None:
+    await spool_with(folder, 50)
+    spool = await Spool.open(folder)
+    (folder / "spool.db").touch()
+    await noticed(spool, folder, within=3)
+    assert "All copies were still at hand" in (spool.facts().warning or "")
+    assert len(await spool.claim(spool.now(), 100)) == 50
     await spool.close()

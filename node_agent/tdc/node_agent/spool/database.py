@@ -28,6 +28,7 @@ from tdc.node_agent.spool.rows import (
     copy_row,
     move_check,
 )
+from tdc.node_agent.spool.sqlite_errors import code, faults, reason
 from tdc.node_agent.spool.steady import Anchor, Reading
 from tdc.node_agent.spool.suspects import Hazard, Suspects
 from tdc.node_agent.spool.values import Copy, CopyState
@@ -224,6 +225,13 @@ class Database:
             other.execute("PRAGMA synchronous = FULL")
             self._connection.backup(other)
 
+    def check(self) -> None:
+        """See that every page is whole; raises DatabaseFault."""
+        with faults():
+            (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise DatabaseUnreadable(found)
+
     def probe(self) -> None:
         """Commit, durably, without changing anything; raises DatabaseFault."""
         with faults():
@@ -329,9 +337,9 @@ class Database:
             row = self._connection.execute(queries()["read_copy"], (LARGE, LARGE, mid)).fetchone()
             streamed = self._read_large(mid) if row is not None and row[-1] else None
         except sqlite3.DatabaseError as error:
-            if _code(error) == sqlite3.SQLITE_CORRUPT:
+            if code(error) == sqlite3.SQLITE_CORRUPT:
                 return DamagedCopy(mid, "its pages in the spool's file are damaged")
-            raise DatabaseFault(_reason(error)) from error
+            raise DatabaseFault(reason(error)) from error
         if row is None:
             return DamagedCopy(mid, "its row is missing")
         stored = CopyRow(*row)
@@ -373,26 +381,3 @@ class Database:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-@contextlib.contextmanager
-def faults() -> Iterator[None]:
-    """Turn the driver's errors into ours."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise DatabaseUnreadable(_reason(error)) from error
-        raise DatabaseFault(_reason(error)) from error
-    except sqlite3.Error as error:
-        raise DatabaseFault(_reason(error)) from error
-
-
-def _code(error: sqlite3.Error) -> int:
-    """The primary result code: the low byte of the extended code."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _reason(error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "SQLite")
-    return f"{error} ({name})"

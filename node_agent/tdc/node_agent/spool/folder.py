@@ -11,6 +11,7 @@ from typing import Self
 
 from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import SpoolError, SpoolLocked
+from tdc.shared.edge import durable_file
 
 DATABASE = "spool.db"
 LOCK = "spool.lock"
@@ -32,6 +33,7 @@ class SpoolFolder:
         self._lock = lock
         self._reserved = reserved
         self._watched: dict[Path, tuple[int, int]] = {}
+        self._written: dict[Path, tuple[int, int]] = {}
         self.suspects = Suspects.at(path / SUSPECTS)
         mode = path.stat().st_mode
         if mode & _WRITABLE_BY_OTHERS:
@@ -48,7 +50,7 @@ class SpoolFolder:
         """
         try:
             if not path.is_dir():
-                _make(path)
+                durable_file.make(path)
             elif _is_foreign(path):
                 raise SpoolError(
                     f"can't use the spool folder {path}: it holds files of others and no spool; "
@@ -93,7 +95,7 @@ class SpoolFolder:
         _sync_folder(self._path)
         return path
 
-    # A file that is removed while it is open
+    # A file that another program removes, or writes into, while it is open
 
     @property
     def _database(self) -> Path:
@@ -103,10 +105,24 @@ class SpoolFolder:
         """Remember which files are in use now."""
         ours = (self._database, Path(f"{self._database}-wal"), self._path / LOCK)
         self._watched = {path: found for path in ours if (found := _identity(path)) is not None}
+        self.note_writes()
 
     def gone(self) -> str | None:
         """The name of a file in use that was removed or replaced since `watch`, or None."""
         changed = (path for path, was in self._watched.items() if _identity(path) != was)
+        return next((path.name for path in changed), None)
+
+    def note_writes(self) -> None:
+        """Remember how the files in use are now, after writes of ours."""
+        ours = (self._database, Path(f"{self._database}-wal"))
+        self._written = {path: found for path in ours if (found := _content(path)) is not None}
+
+    def overwritten(self) -> str | None:
+        """The name of a file in use that somebody else wrote into since `note_writes`, or None.
+
+        By size and time of the last write, of which the kernel's step is a few milliseconds.
+        """
+        changed = (path for path, was in self._written.items() if _content(path) != was)
         return next((path.name for path in changed), None)
 
     def renew(self) -> Path:
@@ -115,7 +131,7 @@ class SpoolFolder:
         Raises SpoolLocked, OSError.
         """
         if not self._path.is_dir():
-            _make(self._path)
+            durable_file.make(self._path)
         if _identity(self._path / LOCK) != self._watched.get(self._path / LOCK):
             lock = _lock(self._path / LOCK)
             os.close(self._lock)
@@ -190,23 +206,6 @@ class SpoolFolder:
         self._reserved = reserved
 
 
-def _make(path: Path) -> None:
-    """Make the folder, private whatever the umask, and what is above it."""
-    if not path.parent.exists():
-        _make_above(path.parent)
-    path.mkdir(mode=0o700)
-    path.chmod(0o700)
-    _sync_folder(path.parent)
-
-
-def _make_above(path: Path) -> None:
-    if not path.parent.exists():
-        _make_above(path.parent)
-    path.mkdir(mode=0o755)
-    path.chmod(0o755)
-    _sync_folder(path.parent)
-
-
 def _is_foreign(path: Path) -> bool:
     """Whether a folder holds anything, and none of it is ours."""
     names = [each.name for each in path.iterdir() if each.name != "lost+found"]
@@ -219,6 +218,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _content(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _lock(path: Path) -> int:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from tdc.node_agent.spool.database import Database, faults
+from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.rows import dead_letter
+from tdc.node_agent.spool.sqlite_errors import faults
 from tdc.node_agent.spool.values import CopyEvent, CopyState, DeadLetter
 
 START = 64 * 1024

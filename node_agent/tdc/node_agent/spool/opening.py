@@ -154,6 +154,7 @@ class SpoolFile:
         self._folder: SpoolFolder | None = None
         self._database: Database | None = None
         self._damaged = 0
+        self._foreign = False  # another program wrote into it: what is there is not what we wrote
         self._rescues = 0
         self._reason = ""
         self._aside: str | None = None
@@ -178,7 +179,10 @@ class SpoolFile:
         """
         if self._folder is None:
             return self._open_first()
-        self._reopen(self._folder, kept)
+        try:
+            self._reopen(self._folder, kept)
+        finally:
+            self._folder.note_writes()
         self._damaged = 0
         return set()
 
@@ -220,9 +224,11 @@ class SpoolFile:
                 self.rescue()
             else:
                 folder.renew()
+        self._foreign |= folder.overwritten() is not None
         self._close_database()
-        if self._damaged >= DAMAGED_TRIES:
+        if self._foreign or self._damaged >= DAMAGED_TRIES:
             self._aside = _set_aside(folder, self._clock.wall(), self._reason)
+            self._foreign = False
         self._database = database = Database(folder.database_path(), self._clock.wall())
         if database.is_new:
             self._on_lost(self._aside or VANISHED)
@@ -235,30 +241,45 @@ class SpoolFile:
         folder.watch()
 
     def rescue(self) -> None:
-        """If the file was removed while it is open, make a new one of all that is in it.
+        """If another program removed the file or wrote into it, make a new one of what was in it.
 
-        Raises SpoolError, DatabaseFault, OSError.
+        Raises SpoolError, DatabaseFault, OSError; DatabaseUnreadable if what was in it is lost.
         """
         gone = self.folder.gone()
-        if gone is None:
+        overwritten = None if gone else self.folder.overwritten()
+        if gone is None and overwritten is None:
             return
         self._rescues += 1
         fresh = self.folder.renew()
-        self.database.copy_to(fresh)
+        what = f"{gone} was removed or replaced in {self._path} while the agent runs"
+        if overwritten is not None:
+            what = f"another program wrote into {overwritten} in {self._path} while the agent runs"
+            self._foreign = True
+        try:
+            self.database.copy_to(fresh)
+            _check(fresh)
+        except DatabaseUnreadable as error:
+            raise DatabaseUnreadable(f"{what}: {error}") from error
         self._close_database()
         self.folder.replace_database(fresh, self._clock.wall())
         self._database = Database(self.folder.database_path(), self._clock.wall())
         self.folder.watch()
-        self._rescues = 0
-        self._on_rescued(
-            f"{gone} was removed or replaced in {self._path} while the agent runs. All copies were "
-            "still at hand and are in a new file"
-        )
+        self._rescues, self._foreign = 0, False
+        self._on_rescued(f"{what}. All copies were still at hand and are in a new file")
 
     def _close_database(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+def _check(fresh: Path) -> None:
+    """See that a copy of the file is whole; raises DatabaseFault."""
+    copy = Database(fresh)
+    try:
+        copy.check()
+    finally:
+        copy.close()
 
 
 def _in_words(error: Exception) -> str:

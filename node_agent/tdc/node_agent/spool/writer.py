@@ -17,9 +17,8 @@ when a real commit has returned on the fresh connection. While it is closed
 
 A slow disk closes it too: one write that is late by WRITE_TIMEOUT, beyond the time that its octets
 need on a sound disk, and those that follow fail at once instead of after as long a wait each. It
-opens when a commit has returned within PROMPT.
-
-The file is not open at first: opening it is the first recovery.
+opens when a commit has returned within PROMPT. The file is not open at first: opening it is the
+first recovery.
 """
 
 from __future__ import annotations
@@ -337,22 +336,25 @@ class Writer:
         return settled
 
     def _slow_disk(self) -> None:
-        """Close the latch: what was written is written, but nobody waits so long once more."""
+        """Close the latch: what is written is written, but nobody waits so long once more."""
         self._slow = True
         self._set_fault(SLOW_DISK)
         self._retry_at = monotonic() + RETRY * (0.5 + chance())
 
     def _write_group(self, group: CommitGroup) -> None:
-        now = monotonic()
         self._file.rescue()
+        now = monotonic()
         self.upkeep.intakes |= group.intakes
-        self._file.folder.reserve(group.highest_mid)
-        if now - self._clock_saved_at >= SAVE_CLOCK:
-            group.batch.clock = self._clock.anchor()
-            self._clock_saved_at = now
-        if group.batch:
-            self._file.database.write(group.batch)
-        self.upkeep.after(group, now)
+        try:
+            self._file.folder.reserve(group.highest_mid)
+            if now - self._clock_saved_at >= SAVE_CLOCK:
+                group.batch.clock = self._clock.anchor()
+                self._clock_saved_at = now
+            if group.batch:
+                self._file.database.write(group.batch)
+            self.upkeep.after(group, now)
+        finally:
+            self._file.folder.note_writes()
 
     def _refuse(self, group: CommitGroup) -> list[Result]:
         """Fail all who wait; keep the marks of what has already happened."""
