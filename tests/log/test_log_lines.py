@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from tdc.node_agent.ingest.take import WHAT_TO_CHECK
 from tdc.node_agent.log import background, lines
 from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
+from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.smtp.dialogue import Stage
 from tdc.node_agent.smtp.replies import reply
 from tdc.node_agent.spool.health import Bounds
@@ -267,3 +270,17 @@ def test_a_closed_stream_ends_nothing(log: TdcLog, stream: io.StringIO) -> None:
     stream.close()
     log.queued(1)
     log.close()
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_a_log_file_is_not_for_every_user_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    path, theirs = tmp_path / "log", tmp_path / "theirs"
+    theirs.touch(mode=0o644)
+    before = os.umask(mask)
+    try:
+        with opened_log("intake", path), opened_log("intake", theirs):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(theirs.stat().st_mode) == 0o644  # one that is there is the owner's matter

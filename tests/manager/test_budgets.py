@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import grpc
 import grpc.aio
@@ -120,6 +121,35 @@ async def test_a_store_that_is_away_uses_up_nobodys_tries(api: Api) -> None:
         with pytest.raises(EtcdUnavailable):
             await service.Enrol(guess, context)
     context.abort.assert_not_called()
+
+
+@pytest.mark.parametrize(("waited", "charged"), [(5.0, False), (0.1, True)])
+async def test_a_caller_who_gives_up_is_charged_unless_the_store_hangs(
+    api: Api, waited: float, charged: bool
+) -> None:
+    now = 0.0
+
+    class Hangs:
+        async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+            raise asyncio.CancelledError  # as when the caller's deadline ends the call
+
+        def enrolment(self, cluster: str, machine: str) -> str | None:
+            return None
+
+    def steady() -> float:
+        nonlocal now
+        now += waited
+        return now
+
+    _, request = key_and_request()
+    service = EnrolmentService(Hangs(), api.authority, Hangs(), steady=steady)
+    guess = agents_pb2.EnrolRequest(token="a guess", csr_pem=request.decode())
+    refuse = AsyncMock(side_effect=grpc.aio.AbortError)
+    context = Mock(peer=lambda: "ipv4:192.0.2.7:4312", abort=refuse)
+    for _ in range(2 * int(TRIES_EACH.burst)):
+        with contextlib.suppress(asyncio.CancelledError, grpc.aio.AbortError):
+            await service.Enrol(guess, context)
+    assert (refuse.await_count > 0) == charged
 
 
 @pytest.mark.proves("S15", "S22")

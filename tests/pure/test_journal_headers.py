@@ -136,6 +136,11 @@ CHARSETS: list[tuple[str, bytes, str]] = [
     ("koi8-r", b"\xc1", "\u0430"),
     ("utf-8*en", b"\xc3\xa9", "\u00e9"),
     ("us-ascii*en-us", b"plain", "plain"),
+    ("iso88592", b"\xb1", "\u0105"),
+    ("iso88595", b"\xd0", "\u0430"),
+    ("sun_eu_greek", b"\xe1", "\u03b1"),
+    ("csisolatin9", b"\xa4", "\u20ac"),
+    ("unicodefffe", b"\x04\x30", "\u0430"),
     ("no-such-charset", b"\xe9", "\u00e9"),
 ]
 

@@ -43,6 +43,14 @@ def test_the_message_id(header: bytes, found: str) -> None:
     assert message_ids(header + b"\r\nbody", BY_US).message_id == found
 
 
+@pytest.mark.parametrize(
+    "empty", [b"\r\n", b"\n", b"From: x\n\n", b"From: x\r\n\n", b"From: x\n\r\n"]
+)
+def test_an_empty_line_of_any_kind_ends_the_header(empty: bytes) -> None:
+    body = empty + b"Message-ID: <of-the-body@b.example>\r\n\r\nx"
+    assert message_ids(body, BY_US).message_id == ""
+
+
 @pytest.mark.parametrize(("header", "found"), [(POSTFIX, "4F1C2A"), (EXIM, "1tFabc-00001D-2a")])
 def test_the_queue_id_is_that_of_the_topmost_received(header: bytes, found: str) -> None:
     other = b"Received: from x by mx1.corp.example id OTHER; now\r\n"

@@ -116,3 +116,18 @@ def test_any_single_damage_is_noticed(
     path.write_bytes(harmed)
     with pytest.raises(FileDamaged):
         durable_file.read_checked(path)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077, 0o277])
+def test_folders_and_files_have_their_mode_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    folder = tmp_path / "above" / "between" / "state"
+    before = os.umask(mask)
+    try:
+        durable_file.make_folder(folder)
+        durable_file.write(folder / "private", b"")
+        durable_file.write(folder / "ports.json", b"", mode=durable_file.READABLE)
+    finally:
+        os.umask(before)
+    found = [folder, folder.parent, folder.parent.parent, *sorted(folder.iterdir())]
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in found]
+    assert modes == [0o700, 0o755, 0o755, 0o644, 0o600]

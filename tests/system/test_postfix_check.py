@@ -29,6 +29,8 @@ MAIN_FAULTS = [
     "cleanup_replace_stray_cr_lf=no",
     "smtp_tls_mandatory_protocols=>=TLSv1",
     "smtpd_tls_mandatory_protocols=!SSLv2, !SSLv3, !TLSv1",
+    "smtpd_tls_mandatory_protocols=>=TLSv1.2, >=TLSv1",
+    "smtpd_tls_mandatory_protocols=TLSv1.1:TLSv1.2",
     "minimal_backoff_time=300s",
     "queue_run_delay=300s",
     "tdc_destination_recipient_limit=50",
@@ -117,10 +119,21 @@ def test_what_a_milter_that_is_away_means_is_the_sites_choice(config: Path, acti
 
 
 @pytest.mark.parametrize(
-    "line", ["queue_run_delay=2m", "minimal_backoff_time=120s", "tdc_destination_recipient_limit=0"]
+    "line",
+    [
+        "queue_run_delay=2m",
+        "minimal_backoff_time=120s",
+        "tdc_destination_recipient_limit=0",
+        "smtp_tls_mandatory_protocols=TLSv1.2 TLSv1.3",
+        "smtp_tls_mandatory_protocols=TLSv1.3",
+        "smtp_tls_mandatory_protocols=>=TLSv1.2 <=TLSv1.3",
+        "smtp_tls_mandatory_protocols=>=0303",
+        "smtp_tls_mandatory_protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1",
+        "smtp_tls_mandatory_protocols=!sslv2 !sslv3 !tlsv1 !tlsv1.1",
+    ],
 )
 def test_another_spelling_of_what_is_right_passes(config: Path, line: str) -> None:
-    """Units of time, and 0 for no limit, mean what they mean to Postfix."""
+    """Units of time, 0 for no limit, lists of protocols: they mean what they mean to Postfix."""
     main = config / "main.cf"
     main.write_text(f"{main.read_text()}\n{line}\n")
     assert _check(config).returncode == 0

@@ -23,6 +23,7 @@ from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EmbeddedError, EtcdError
 from tdc.manager.etcd.program import EtcdProgram, find_program
+from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 
@@ -118,7 +119,7 @@ class EmbeddedEtcd:
 
     def _prepare_folder(self) -> None:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable_file.make(self.folder)
             owner = self.folder.stat().st_uid
             if owner != os.geteuid():
                 raise EmbeddedError(

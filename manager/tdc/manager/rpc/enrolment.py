@@ -20,7 +20,7 @@ from tdc.manager.identity.rates import Budget, Rate, address_of
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
-from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ Context = grpc.aio.ServicerContext[agents_pb2.EnrolRequest, agents_pb2.EnrolResp
 
 CATCH_UP = 3.0
 """Seconds that an answer waits for this manager's view to know the new enrolment."""
+STORE_HANGS = 1.0
+"""Seconds after which a token that is not looked up yet tells of the store, not of the caller."""
 
 
 TRIES_EACH = Rate(burst=100, per_second=0.5)
@@ -60,12 +62,14 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
         authority: Authority,
         view: Enrolments,
         clock: Clock = wall,
+        steady: Clock = monotonic,
         lifetime: float = MACHINE_LIFETIME,
     ) -> None:
         self._joins = joins
         self._authority = authority
         self._view = view
         self._clock = clock
+        self._steady = steady
         self._lifetime = lifetime
         self._tries = Budget(TRIES_EACH, TRIES_IN_ALL)
         self._lines = CallerLog(log)
@@ -85,7 +89,7 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             self._authority.check_request(request.csr_pem)
         except RequestRefused as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        enrolment = uuid.uuid4().hex
+        enrolment, began = uuid.uuid4().hex, self._steady()
         try:
             token = await self._joins.redeem(token_hash(request.token), self._clock(), enrolment)
         except (TokenUnknown, TokenUsed, TokenExpired) as error:
@@ -94,6 +98,12 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Exception:  # the store is away, say: no fault of the caller
             self._tries.give_back(address)
+            raise
+        except asyncio.CancelledError:
+            # The caller's patience is over. If the store had hung, that is no fault of his; who
+            # gives up at once would otherwise have as many tries as he likes.
+            if self._steady() - began >= STORE_HANGS:
+                self._tries.give_back(address)
             raise
         self._tries.give_back(address)
         certificate = self._authority.issue_machine(

@@ -27,13 +27,17 @@ _LABELS = {
     "cp1254": "iso-8859-9 iso8859-9 iso88599 iso_8859-9 iso_8859-9:1989 latin5 l5 iso-ir-148 "
     "csisolatin5 x-cp1254",
     "cp874": "iso-8859-11 iso8859-11 iso885911 tis-620 tis620 windows-874 dos-874 x-tis-620",
-    "iso8859-8": "iso-8859-8-i iso-8859-8-e csiso88598i csiso88598e logical visual",
-    "iso8859-6": "iso-8859-6-i iso-8859-6-e csiso88596i csiso88596e",
+    "iso8859-2": "iso88592", "iso8859-3": "iso88593", "iso8859-4": "iso88594",
+    "iso8859-5": "iso88595", "iso8859-7": "iso88597 sun_eu_greek", "iso8859-10": "iso885910",
+    "iso8859-13": "iso885913", "iso8859-14": "iso885914", "iso8859-15": "iso885915 csisolatin9",
+    "iso8859-8": "iso88598 iso-8859-8-i iso-8859-8-e csiso88598i csiso88598e logical visual",
+    "iso8859-6": "iso88596 iso-8859-6-i iso-8859-6-e csiso88596i csiso88596e",
     "cp1250": "x-cp1250", "cp1251": "x-cp1251", "cp1253": "x-cp1253", "cp1255": "x-cp1255",
     "cp1256": "x-cp1256", "cp1257": "x-cp1257", "cp1258": "x-cp1258",
     "koi8_r": "koi koi8 cskoi8r", "koi8_u": "koi8-ru",
     "mac_roman": "x-mac-roman csmacintosh mac", "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian",
     "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8 utf8mb4",
+    "utf-16-be": "unicodefffe",
     "utf-16-le": "unicode csunicode iso-10646-ucs-2 ucs-2 unicodefeff",
 }  # fmt: skip
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}

@@ -37,6 +37,8 @@ def message_ids(content: bytes, envelope: Envelope) -> MessageIds:
 
 
 def _header_end(content: bytes) -> int:
+    if content.startswith((b"\r\n", b"\n")):
+        return 0  # there is none: what follows is the body, and anybody may have written it
     end = content.find(b"\r\n\r\n", 0, MAX_HEADER)
     return end if end >= 0 else min(len(content), MAX_HEADER)
 
@@ -47,6 +49,9 @@ def _field(header: bytes, lower: bytes, name: bytes, most: int) -> bytes:
     while at >= 0:
         found = _VALUE.match(header, at + len(name), at + len(name) + most)
         if found is not None:
+            above = lower[: at + 1]
+            if b"\n\n" in above or b"\n\r\n" in above:
+                return b""  # an empty line with another end: it is in the body
             return found[1].replace(b"\r\n", b"").replace(b"\n", b"").strip()
         at = lower.find(b"\n" + name, at + 1)  # that was a longer name, such as Message-ID-Hash
     return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import TextIO
 
 from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.connector.settings import ConnectorSettings
+
+MODE = 0o640
+"""Of a log file that we make: addresses and Message-IDs are not for every user of the machine."""
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 
 class _LogFile:
@@ -21,7 +27,8 @@ class _LogFile:
 
     def open(self) -> TextIO:
         """Open it, and close the one before; raises OSError, and then that one stays."""
-        opened = self._path.open("a", encoding="utf-8", errors="backslashreplace")
+        file = _append_to(self._path)
+        opened = os.fdopen(file, "a", encoding="utf-8", errors="backslashreplace")
         self.close()
         self._file = opened
         return opened
@@ -56,3 +63,13 @@ def opened_log(intake_name: str, path: Path | None) -> Iterator[TdcLog]:
         if problem:
             log.error(problem)
         yield log
+
+
+def _append_to(path: Path) -> int:
+    """Open it, or make it with MODE, whatever the umask; one that is there keeps its mode."""
+    try:
+        file = os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, MODE)
+    except FileExistsError:
+        return os.open(path, _APPEND | os.O_CREAT, MODE)
+    os.fchmod(file, MODE)
+    return file

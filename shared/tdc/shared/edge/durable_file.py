@@ -9,6 +9,7 @@ as `NotWritten`, `NotReadable` or `Missing`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -81,18 +82,36 @@ def read_checked(path: Path) -> bytes:
 
 
 def make_folder(path: Path) -> None:
-    """Make `path` (mode 0700 if it is new) and what is above it; raises NotWritten."""
+    """Make `path` and what is above it, durably; raises NotWritten.
+
+    A new one is private (0700), those made above it are 0755, whatever the umask. One that is
+    there keeps its mode: it may be somebody else's.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(path.parent)
+        make(path)
     except OSError as error:
         raise NotWritten(f"{path} can't be made: {error.strerror or error}") from error
+
+
+def make(path: Path, mode: int = 0o700) -> None:
+    """As `make_folder`, but raises OSError."""
+    if path.is_dir():
+        return
+    make(path.parent, 0o755)
+    try:
+        path.mkdir(mode=mode)
+    except FileExistsError:
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        return  # another process was faster: then it is theirs
+    path.chmod(mode)
+    _sync_folder(path.parent)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
+        os.fchmod(descriptor, mode)  # whatever the umask
         file.write(content)
         file.flush()
         os.fsync(descriptor)
