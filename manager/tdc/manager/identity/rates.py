@@ -94,15 +94,37 @@ class Budget:
             self._buckets.popitem(last=False)
 
 
-def address_of(peer: str) -> str:
-    """PURE. Whom a gRPC peer (``ipv4:192.0.2.7:4312``) is counted as: IPv4 address, IPv6 /64."""
-    text = urllib.parse.unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Endpoint = tuple[Address, int]
+"""Address and port."""
+
+
+def plain(address: Address) -> Address:
+    """PURE. The IPv4 address that an IPv4-mapped one stands for; others as they are."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def endpoint_of(peer: str) -> Endpoint | None:
+    """PURE. What a gRPC peer (``ipv4:192.0.2.7:4312``) names; None for a Unix socket and such."""
+    host, _, port = urllib.parse.unquote(peer).partition(":")[2].rpartition(":")
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        return plain(address), int(port)
     except ValueError:
-        return peer.partition(":")[0]  # a Unix socket and the like: one caller
+        return None
+
+
+def counted_as(address: Address) -> str:
+    """PURE. Whom an address is counted as: an IPv4 address, an IPv6 /64."""
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def address_of(peer: str) -> str:
+    """PURE. Whom a gRPC peer (``ipv4:192.0.2.7:4312``) is counted as; see `counted_as`."""
+    endpoint = endpoint_of(peer)
+    if endpoint is None:
+        return peer.partition(":")[0]  # a Unix socket and the like: one caller
+    return counted_as(endpoint[0])

@@ -43,6 +43,8 @@ Behaviour = Callable[[Any, Context], Any]
 Parse = Callable[[bytes], Any]
 Admit = Callable[[MachinePeer], None]
 """Raises Denied unless a machine's certificate is of its valid enrolment."""
+Identified = Callable[[str], None]
+"""Takes gRPC's text for the peer of a call that was let in by its certificate."""
 
 _caller: ContextVar[Peer] = ContextVar("caller")
 
@@ -70,9 +72,14 @@ class Unreadable(BadMessage):
 class Guard:
     """Registers services on servers, each method guarded by its row; `check` before the start."""
 
-    def __init__(self, admit: Admit, rows: Mapping[str, Rpc] = RPCS) -> None:
+    def __init__(
+        self,
+        admit: Admit,
+        rows: Mapping[str, Rpc] = RPCS,
+        identified: Identified = lambda peer: None,
+    ) -> None:
         self._rows = rows
-        self._door = Door(admit)
+        self._door = Door(admit, identified)
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
@@ -130,8 +137,9 @@ CALLS_IN_ALL = Rate(burst=20_000, per_second=2_000.0)
 class Door:
     """What all entries share: who is admitted, how often, and the lines about the others."""
 
-    def __init__(self, admit: Admit) -> None:
+    def __init__(self, admit: Admit, identified: Identified = lambda peer: None) -> None:
         self.admit = admit
+        self.identified = identified
         self.lines = CallerLog(log)
         self.machines = Budget(CALLS_EACH, CALLS_IN_ALL)
 
@@ -166,6 +174,7 @@ class Entry:
             await self._refuse(context, f"this is {peer}")
         if isinstance(peer, MachinePeer):
             await self._admit(context, peer)
+        self._door.identified(context.peer())
         return peer
 
     async def _admit(self, context: Context, peer: MachinePeer) -> None:

@@ -2,7 +2,8 @@
 
 In: the server's certificate, then services. Out: ports, known before services are made, that serve
 until `stop`. Promise: every service goes through the permission table; a request above its limit, a
-client that pings too often and calls without end are cut off.
+client that pings too often and calls without end are cut off; connections are bounded at each port,
+and for an address where a port is crowded (`crowding`); those that nobody uses end.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from tdc.manager.rpc.crowding import Crowding, bounds_for
 from tdc.manager.rpc.guard import Admit, Guard
 from tdc.manager.rpc.health import HealthService
-from tdc.shared.edge import grpc_tls
+from tdc.shared.edge import descriptors, grpc_tls
 
 REQUEST_LIMIT = 4 * 1024**2
 """Most bytes of one message to the main port; answers may be longer (a plan of a whole fleet)."""
@@ -29,6 +31,18 @@ ENROL_REQUEST_LIMIT = 64 * 1024
 
 STREAMS_PER_CONNECTION = 128
 """Most calls at a time on one connection; an agent needs two, a console a few dozen."""
+
+IDLE = 300.0
+"""Seconds without a call after which a connection to the main port is ended."""
+
+ENROL_IDLE = 20.0
+"""The same at the enrolment port, where anyone may open one."""
+
+ENROL_AGE = 120.0
+"""Seconds after which any connection to the enrolment port takes no new call."""
+
+ENROL_GRACE = 30.0
+"""Seconds that the calls on it have from then on."""
 
 Registration = Callable[[grpc.aio.Server], None]
 """Adds a service, as the generated ``add_…Servicer_to_server`` does."""
@@ -62,8 +76,16 @@ class Servers:
         self._identity = identity
         self._health = HealthService()
         self._guard: Guard | None = None
-        self._main = grpc.aio.server(options=_options(REQUEST_LIMIT))
-        self._enrol = grpc.aio.server(options=_options(ENROL_REQUEST_LIMIT))
+        self._crowding = Crowding()
+        self._most = most = bounds_for(descriptors.limit())
+        self._main = grpc.aio.server(options=_options(REQUEST_LIMIT, most.main, IDLE))
+        self._enrol = grpc.aio.server(
+            options=[
+                *_options(ENROL_REQUEST_LIMIT, most.enrol, ENROL_IDLE),
+                ("grpc.max_connection_age_ms", int(ENROL_AGE * 1000)),
+                ("grpc.max_connection_age_grace_ms", int(ENROL_GRACE * 1000)),
+            ]
+        )
 
     def bind(self, host: str, wanted: Ports, last: Ports | None = None) -> Ports:
         """Take the ports; a wanted port 0 is the `last` one if it is free, else any.
@@ -74,16 +96,18 @@ class Servers:
         mutual = grpc_tls.server_credentials(own.certificate, own.key, own.ca)
         one_way = grpc_tls.server_credentials(own.certificate, own.key, None)
         last = last or Ports(0, 0)
-        return Ports(
+        ports = Ports(
             main=_listen(self._main, host, (wanted.main, last.main), mutual),
             enrol=_listen(self._enrol, host, (wanted.enrol, last.enrol), one_way),
         )
+        self._crowding.bound({ports.main: self._most.main, ports.enrol: self._most.enrol})
+        return ports
 
     async def start(
         self, main: Sequence[Registration], enrol: Sequence[Registration], admit: Admit
     ) -> None:
         """Serve these services on the ports; raises PermissionTableError."""
-        guard = self._guard = Guard(admit)
+        guard = self._guard = Guard(admit, identified=self._crowding.identified)
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
@@ -91,6 +115,10 @@ class Servers:
         guard.check()
         await self._main.start()
         await self._enrol.start()
+
+    async def keep_room(self) -> None:
+        """Keep room at the ports for everybody, until cancelled."""
+        await self._crowding.run()
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, take no new calls, and cut the open ones after `grace` seconds."""
@@ -119,8 +147,10 @@ _SERVICES = (
 )
 
 
-def _options(request_limit: int) -> list[tuple[str, Any]]:
+def _options(request_limit: int, connections: int, idle: float) -> list[tuple[str, Any]]:
     own = {
+        "grpc.max_allowed_incoming_connections": connections,
+        "grpc.max_connection_idle_ms": int(idle * 1000),
         "grpc.max_receive_message_length": request_limit,
         "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
     }

@@ -23,6 +23,11 @@ def raise_limit(wanted: int | None = None) -> int:
     return most
 
 
+def limit() -> int:
+    """The soft limit that holds now."""
+    return _number(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
 def _number(limit: int) -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit
 
