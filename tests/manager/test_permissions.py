@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import grpc
 import grpc.aio
@@ -201,7 +202,8 @@ async def test_a_caller_that_has_gone_is_no_failure_of_ours(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What gRPC raises then is left to gRPC: a page of traceback would send people looking."""
-    context = cast("Context", object())  # nothing is asked of it: an abort would fail again
+    # Nothing but this is asked of it: an abort would fail again.
+    context = cast("Context", Mock(spec=["invocation_metadata"], invocation_metadata=tuple))
     with pytest.raises(grpc.aio.InternalError):
         async with Entry(Door(_deny_all), "tdc.v1.Agents.Session", Who.ANYONE).admitted(context):
             raise grpc.aio.InternalError

@@ -134,6 +134,10 @@ CALLS_IN_ALL = Rate(burst=20_000, per_second=2_000.0)
 """Calls of all machines: a whole fleet may come back at once."""
 
 
+MOST_METADATA = 16 * 1024
+"""Bytes of a call's metadata; our own clients send a few hundred."""
+
+
 class Door:
     """What all entries share: who is admitted, how often, and the lines about the others."""
 
@@ -155,6 +159,7 @@ class Entry:
     @contextlib.asynccontextmanager
     async def admitted(self, context: Context) -> AsyncIterator[None]:
         """Run the body if the caller may call; turn what it raises into the status of the call."""
+        await self._bound_metadata(context)
         try:
             if self._who in (Who.OPERATOR, Who.MACHINE):
                 _caller.set(await self._identify(context))
@@ -163,6 +168,13 @@ class Entry:
             raise  # InternalError: the caller has gone, and gRPC knows what to do about that
         except Exception as error:
             await self._fail(context, error)
+
+    async def _bound_metadata(self, context: Context) -> None:
+        """Refuse what gRPC lets through: it bounds each HTTP/2 frame of metadata, not their sum."""
+        size = sum(len(key) + len(value) for key, value in context.invocation_metadata() or ())
+        if size > MOST_METADATA:
+            why = f"the call has {size} bytes of metadata, and may have {MOST_METADATA}"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
 
     async def _identify(self, context: Context) -> Peer:
         wanted = Operator if self._who is Who.OPERATOR else MachinePeer
