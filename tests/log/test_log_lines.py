@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tdc.node_agent import queue_work
 from tdc.node_agent.deliver.trouble import SessionFault, Trouble, judge
 from tdc.node_agent.ingest.take import WHAT_TO_CHECK
-from tdc.node_agent.log import background, lines
+from tdc.node_agent.log import lines
 from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
 from tdc.node_agent.log.opening import opened_log
@@ -27,6 +27,7 @@ from tdc.node_agent.smtp.dialogue import Stage
 from tdc.node_agent.smtp.replies import reply
 from tdc.node_agent.spool.health import Bounds
 from tdc.shared.connector.selection import NotDue, Rule
+from tdc.shared.edge import background_log
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import faults_of
 from tdc.shared.sync.queue_work import MoveCopies, Selection
@@ -246,7 +247,7 @@ class StuckStream(io.StringIO):
 
 
 def test_a_stuck_reader_does_not_hold_up_mail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "MAX_WAITING_LINES", 50)
+    monkeypatch.setattr(background_log, "MAX_WAITING_LINES", 50)
     stream = StuckStream()
     log = TdcLog(logger=logging.getLogger("tdc-test"), stream=stream)
     log.configure("info", "text")

@@ -27,6 +27,7 @@ from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, repaired
 from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import descriptors, durable_file
+from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals
@@ -173,22 +174,33 @@ def repair_command(flags: Mapping[str, object]) -> int:
 def run_command(flags: Mapping[str, object]) -> int:
     """Run a manager until SIGTERM or SIGINT; returns the exit code."""
     options = read_options(flags)
+    # A thread writes the lines: a full disk or a reader that hangs must not hold up a commit.
+    lines = BackgroundHandler(standard_error())
     logging.basicConfig(
         level=options.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
+        handlers=[lines],
     )
     log.info("up to %d files and connections may be open", descriptors.raise_limit())
     try:
-        asyncio.run(_until_signal(options, Reload(options, flags)))
+        refusal = _ran(options, Reload(options, flags))
+    finally:
+        lines.close()
+    return _refused(refusal) if refusal else 0
+
+
+def _ran(options: Options, reload: Reload) -> BaseException | None:
+    """Run until a signal; return why it could not."""
+    try:
+        asyncio.run(_until_signal(options, reload))
     except _REFUSALS as error:
-        return _refused(error)
+        return error
     except BaseExceptionGroup as group:
         first = _first(group)
         if not isinstance(first, _REFUSALS):
             raise
-        return _refused(first)
-    return 0
+        return first
+    return None
 
 
 async def _until_signal(options: Options, reload: Reload) -> None:

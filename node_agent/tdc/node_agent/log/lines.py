@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TextIO
 
-from tdc.node_agent.log.background import BackgroundHandler
 from tdc.node_agent.log.ids import NO_IDS, MessageIds
 from tdc.shared.connector.selection import NotDue, Rule
+from tdc.shared.edge.background_log import BackgroundHandler, Sink, standard_error
 from tdc.shared.edge.clock import wall
 
 DEFAULT_INTAKE_NAME = "Cisco Secure Email Threat Defense"
@@ -84,8 +82,8 @@ class TdcLog:
         intake_name: str = DEFAULT_INTAKE_NAME,
         *,
         logger: logging.Logger | None = None,
-        stream: TextIO | None = None,
-        open_again: Callable[[], TextIO] | None = None,
+        stream: Sink | None = None,
+        open_again: Callable[[], Sink] | None = None,
     ) -> None:
         self._intake_name = escape(intake_name)
         self._logger = logger or logging.getLogger("tdc.node_agent")
@@ -96,7 +94,8 @@ class TdcLog:
     def configure(self, level: str, log_format: str) -> None:
         """Set level (`log.level`) and format (`log.format`); may be called at any time."""
         if self._handler is None:
-            self._handler = BackgroundHandler(self._stream or sys.stderr, self._open_again)
+            sink = self._stream or standard_error()
+            self._handler = BackgroundHandler(sink, "TDC: ", self._open_again)
             self._logger.addHandler(self._handler)
         self._handler.setFormatter(JsonFormatter() if log_format == "json" else MailLogFormatter())
         self._logger.setLevel(_LEVELS[level])
