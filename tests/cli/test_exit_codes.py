@@ -226,6 +226,7 @@ def test_an_unusable_operator_toml_is_3(
     assert "operator.toml" in said_flat.replace(" ", "")
 
 
+@pytest.mark.proves("B99")
 def test_a_setting_of_a_newer_manager_is_refused_in_words(
     tdc: Tdc, manager: ScriptedManager
 ) -> None:

@@ -152,7 +152,7 @@ async def test_a_caller_who_gives_up_is_charged_unless_the_store_hangs(
     assert (refuse.await_count > 0) == charged
 
 
-@pytest.mark.proves("S15", "S22")
+@pytest.mark.proves("F55", "S15", "S22")
 @pytest.mark.parametrize(
     ("length", "most"),
     [(100, MESSAGES_AT_ONCE), (200_000, BYTES_AT_ONCE / 200_000)],

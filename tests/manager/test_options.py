@@ -84,6 +84,7 @@ def test_an_option_that_can_not_be_is_refused_by_name(
         read_options({"folder": tmp_path, **given}, {})
 
 
+@pytest.mark.proves("B99")
 def test_a_mistyped_line_in_the_file_is_refused_not_ignored(tmp_path: Path) -> None:
     (tmp_path / "manager.toml").write_text("listenport = 1\n")
     with pytest.raises(OptionsError, match="line 1: unknown option listenport"):

@@ -153,6 +153,7 @@ async def test_enrolling_in_another_cluster_starts_its_revisions_anew(
     assert last_good.load(tmp_path).running == Running(7, "a", "")
 
 
+@pytest.mark.proves("S6")
 async def test_a_certificate_is_renewed_at_half_life_and_keeps_its_key(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -291,6 +292,7 @@ def test_an_identity_that_does_not_fit_together_is_told_apart(machine: Path, dam
         identities.load(folder)
 
 
+@pytest.mark.proves("S6")
 def test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place(
     manager: ManagerSide, tmp_path: Path
 ) -> None:

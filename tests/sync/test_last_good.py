@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from tdc.node_agent.sync import last_good
+from tdc.shared.edge import durable_file
+from tdc.shared.settings.schema import default_values
 from tdc.shared.sync.values import Running
 
 
@@ -31,3 +34,45 @@ def test_another_cluster_starts_counting_anew(tmp_path: Path) -> None:
     last_good.save(tmp_path, Running(7, "a", "s"), {"max_message_size": 1})
     last_good.forget_history(tmp_path)
     assert last_good.load(tmp_path).running == Running(7, "a", "")
+
+
+def _rewritten(path: Path, **changed: object) -> None:
+    document = json.loads(durable_file.read_checked(path))
+    document["settings"] |= changed.pop("settings", {})
+    durable_file.write_checked(path, json.dumps(document | changed).encode())
+
+
+@pytest.mark.proves("B99")
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"settings": {"quarantine": True}}, "unknown setting 'quarantine'"),
+        ({"settings": {"log.level": "trace"}}, "log.level"),
+        ({"format": 2}, "has format 2; this agent reads 1"),
+    ],
+)
+def test_what_a_newer_agent_left_is_named_and_the_settings_before_it_run(
+    tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    """A downgrade: to leave out what is not known would be to run other settings than were set."""
+    last_good.save(tmp_path, Running(1, "a", "s"), {"max_message_size": 1})
+    last_good.save(tmp_path, Running(2, "b", "s"), {"max_message_size": 2})
+    _rewritten(tmp_path / last_good.NEWEST, **changed)
+    found = last_good.load(tmp_path)
+    assert found.running.revision == 1
+    assert said in found.warnings[0]
+    assert "running revision 1 until a manager sends settings" in found.warnings[0]
+
+
+@pytest.mark.proves("B99")
+def test_what_an_older_agent_left_runs(tmp_path: Path) -> None:
+    """It has fewer settings, and says nothing of histories; what it lacks has its default."""
+    last_good.save(tmp_path, Running(1, "a", "s"), {"max_message_size": 1})
+    path = tmp_path / last_good.NEWEST
+    document = json.loads(durable_file.read_checked(path))
+    del document["history"], document["left"]
+    durable_file.write_checked(path, json.dumps(document).encode())
+    found = last_good.load(tmp_path)
+    assert (found.running.revision, found.warnings) == (1, ())
+    assert found.settings["max_message_size"] == 1
+    assert len(found.settings) < len(default_values())

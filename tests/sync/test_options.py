@@ -38,6 +38,7 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
     assert options.deliver.mx_port == 25
 
 
+@pytest.mark.proves("B99")
 @pytest.mark.parametrize(
     ("change", "line", "said"),
     [

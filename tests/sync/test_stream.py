@@ -101,7 +101,7 @@ async def test_a_lower_revision_of_the_same_store_is_refused(
 
 
 @pytest.mark.parametrize("torn", ["empty", "hash", "unknown field", "one missing"])
-@pytest.mark.proves("P15")
+@pytest.mark.proves("B99", "P15")
 async def test_what_is_not_whole_never_runs(manager: ManagerSide, machine: Path, torn: str) -> None:
     manager.view.commit(1, max_message_size=1_000_000)
     async with agent(machine, manager.address) as mx1:
@@ -121,6 +121,7 @@ async def test_what_is_not_whole_never_runs(manager: ManagerSide, machine: Path,
         assert mx1.in_force.current().max_message_size == 1_000_000
 
 
+@pytest.mark.proves("F55")
 async def test_both_ends_notice_a_link_that_fell_silent(
     manager: ManagerSide, machine: Path
 ) -> None:

@@ -64,6 +64,6 @@ async def test_mail_and_commits_go_on_without_a_log(copying: RunningFleet, how: 
         )
     await copying.wait_for(lambda rows: rows["mx1"]["applied_revision"] == revision + 2)
     ends = await asyncio.gather(copying.manager.stop(), gateway.agent.stop())
-    assert ends == [0, 0]
+    assert set(ends) == {0}
     if held >= 0:
         os.close(held)

@@ -63,6 +63,7 @@ class Renewal:
         self._next = 0
         self._seen = (b"", 0.0)  # the certificate held, and when it was first seen: steady seconds
         self._clock_trouble = ""
+        self._ended = b""  # the certificate whose end was logged
         self.ends: float | None = None
         self.trouble = ""
 
@@ -157,13 +158,19 @@ class Renewal:
         return held
 
     def _complain(self, held: Identity, failures: int) -> None:
-        if held.ends <= self._clock():
+        """Log the first failure, the first after the end, and every tenth."""
+        ended = held.ends <= self._clock()
+        news = failures == 0 or (ended and self._ended != held.certificate_pem)
+        if not news and failures % 10 != 9:
+            return
+        if ended:
+            self._ended = held.certificate_pem
             self._log.error(
                 f"this machine's certificate expired {identity.day(held.ends)} and can't be "
                 f"renewed ({self.trouble}). Mail flow continues with current settings, but no "
                 "manager can change them. Enrol the machine with a new join token (tdc-agent enrol)"
             )
-        elif failures == 0 or failures % 10 == 9:
+        else:
             self._log.warning(self.warnings()[0])
 
 

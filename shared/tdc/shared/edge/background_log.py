@@ -65,7 +65,7 @@ class Unbuffered:
 
 
 def appending(path: Path) -> Unbuffered:
-    """A log file; raises OSError. One that is made has MODE whatever the umask; another keeps its."""
+    """A log file; raises OSError. One that is made has MODE, whatever the umask."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
         file = os.open(path, flags | os.O_EXCL, MODE)
