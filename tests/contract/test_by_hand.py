@@ -42,6 +42,7 @@ ONE_OF_EACH = {
     "machines": keys.machine_key("west", "mx1"),
     "commit": keys.commit_key("west", 3),
     "newest commit": keys.commit_key("west", 5),
+    "snapshot": keys.snapshot_key("west", 5, keys.head_key("west")),
     "request": keys.request_key("west", "r5"),
     "join token": keys.join_token_key("hash"),
     "enrolment": keys.enrolment_key("west", "mx1"),

@@ -37,6 +37,7 @@ async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Ide
     return await enrol(manager.enrol_address, token, folder / "identity", folder)
 
 
+@pytest.mark.proves("S6")
 async def test_a_token_makes_one_machine_known_by_a_key_that_stays_here(
     manager: ManagerSide, tmp_path: Path
 ) -> None:
@@ -292,7 +293,6 @@ def test_an_identity_that_does_not_fit_together_is_told_apart(machine: Path, dam
         identities.load(folder)
 
 
-@pytest.mark.proves("S6")
 def test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place(
     manager: ManagerSide, tmp_path: Path
 ) -> None:

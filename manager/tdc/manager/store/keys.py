@@ -19,6 +19,8 @@ STORE = f"{ROOT}store"
 CLUSTERS = f"{ROOT}clusters/"
 """What a view follows: heads, levels, shards. History is not in it."""
 COMMITS = f"{ROOT}commits/"
+SNAPSHOTS = f"{ROOT}snapshots/"
+"""Documents as they were when history was last trimmed; no view follows them."""
 REQUESTS = f"{ROOT}requests/"
 JOIN_TOKENS = f"{ROOT}join-tokens/"
 ENROLMENTS = f"{ROOT}enrolments/"
@@ -126,6 +128,26 @@ def parse_commit_key(key: str) -> int | None:
     """The revision of a commit record's key; None for another key beside them."""
     digits = key.rpartition("/")[2]
     return int(digits) if len(digits) == 12 and digits.isascii() and digits.isdecimal() else None
+
+
+def snapshots_prefix(cluster: str) -> str:
+    """The prefix of a cluster's snapshots."""
+    return f"{SNAPSHOTS}{_quoted(cluster)}/"
+
+
+def snapshot_key(cluster: str, revision: int, document: str) -> str:
+    """Where a snapshot has the document with this key; keys sort as revisions do."""
+    part = document.removeprefix(cluster_prefix(cluster))
+    return f"{snapshots_prefix(cluster)}{revision:012d}/{part}"
+
+
+def parse_snapshot_key(cluster: str, key: str) -> tuple[int, str] | None:
+    """The revision, and the document's own key; None for another key beside them."""
+    digits, _, part = key.removeprefix(snapshots_prefix(cluster)).partition("/")
+    document = f"{cluster_prefix(cluster)}{part}"
+    if not (digits.isascii() and digits.isdecimal()) or parse_document_key(document) is None:
+        return None
+    return int(digits), document
 
 
 def requests_prefix(cluster: str) -> str:

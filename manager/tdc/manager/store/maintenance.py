@@ -14,10 +14,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import unquote
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError, EtcdRefused, Reason
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
+from tdc.manager.store import snapshots
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
@@ -168,6 +170,8 @@ class Maintenance:
     async def _trim_history(self, now: float) -> tuple[int, int]:
         """Delete old records and request ids, but of each cluster never the newest record.
 
+        Before replay would miss them, what they made is kept as a snapshot.
+
         Age counts from the newest record where that is older than this manager's clock: a clock
         that is far ahead must not make all of history old. Returns how many of each were deleted.
         """
@@ -180,6 +184,10 @@ class Maintenance:
             time = await self._time_of(kept)
             if time is None:
                 continue
+            revision = parse_commit_key(kept) or 0
+            await snapshots.keep_if_due(
+                self._etcd, unquote(cluster), revision, min(now, time) - snapshots.EVERY
+            )
             old = partial(_older, before=min(now, time) - MAX_AGE, kept=kept)
             commits += await self._trim(f"{COMMITS}{cluster}/", old, oldest_first=True)
             requests += await self._trim(f"{REQUESTS}{cluster}/", old)

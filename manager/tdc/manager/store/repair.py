@@ -16,8 +16,9 @@ from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.identity import find_identity
-from tdc.manager.store.keys import CLUSTERS, COMMITS, STORE, cluster_prefix, head_key
+from tdc.manager.store.keys import CLUSTERS, COMMITS, STORE, cluster_prefix, commit_key, head_key
 from tdc.manager.store.replay import HistoryBroken, replayed
+from tdc.manager.store.snapshots import newest_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ async def _clusters(etcd: EtcdClient) -> list[str]:
 async def _repair_cluster(etcd: EtcdClient, name: str, *, write: bool) -> list[Finding]:
     items = {item.key: item for item in (await etcd.range(cluster_prefix(name))).items}
     stored = _documents(items)
-    records = await History(etcd).commits(name, limit=2**31)
+    base = await newest_snapshot(etcd, name)
+    records = await _records_after(etcd, name, base.head.revision if base is not None else 0)
     try:
-        head, values = replayed(name, reversed(records))
+        head, values = replayed(name, reversed(records), base)
     except HistoryBroken as error:
         newest = next((each for each in records if isinstance(each, CommitRecord)), None)
         return await _repair_head(etcd, name, stored, items, newest, str(error), write=write)
@@ -73,6 +75,18 @@ async def _repair_cluster(etcd: EtcdClient, name: str, *, write: bool) -> list[F
         )
         for fault in faults
     ]
+
+
+async def _records_after(
+    etcd: EtcdClient, name: str, revision: int
+) -> tuple[CommitRecord | Unreadable, ...]:
+    records = await History(etcd).commits(name, limit=2**31)
+    known = commit_key(name, revision)
+    return tuple(each for each in records if _record_key(name, each) > known)
+
+
+def _record_key(name: str, record: CommitRecord | Unreadable) -> str:
+    return record.key if isinstance(record, Unreadable) else commit_key(name, record.revision)
 
 
 async def _repair_head(

@@ -1,7 +1,8 @@
 """What a cluster's documents must hold, from its history alone.
 
-A commit record has every change of its commit, so the records from the first on make the documents
-again, byte for byte as the commits wrote them, but for entries that could not be read even then.
+A commit record has every change of its commit, so the records make the documents again, from the
+first on or on top of a snapshot, byte for byte as the commits wrote them, but for entries that
+could not be read even then.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from dataclasses import replace
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
-from tdc.manager.store.documents import Document, Head, Unreadable, read_document
+from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
 from tdc.manager.store.history import CommitRecord, chained
+from tdc.manager.store.keys import DocumentKey, Part
 from tdc.manager.store.rewrite import rewritten, touched
+from tdc.manager.store.snapshots import Snapshot
 from tdc.shared.settings.values import Level, Settings
 
 
@@ -22,11 +25,18 @@ class HistoryBroken(Exception):
 
 
 def replayed(
-    name: str, records: Iterable[CommitRecord | Unreadable]
+    name: str, records: Iterable[CommitRecord | Unreadable], base: Snapshot | None = None
 ) -> tuple[Head, dict[str, bytes]]:
-    """The head and the documents by key, from all records, oldest first; raises HistoryBroken."""
+    """The head and the documents by key, from all records after `base`, oldest first.
+
+    Raises HistoryBroken.
+    """
     cluster = Cluster(name, 0, StoredSettings(), {}, {})
     head, values = Head(0, ""), dict[str, bytes]()
+    if base is not None:
+        head, values = base.head, dict(base.values)
+        known = assemble(name, [Document(DocumentKey(name, Part.HEAD), head=head), *_all(values)])
+        cluster = known.cluster or replace(cluster, revision=head.revision)
     for each in records:
         record = _next(name, head, each)
         cluster = _after(cluster, record)
@@ -53,6 +63,10 @@ def _next(name: str, head: Head, record: CommitRecord | Unreadable) -> CommitRec
     if record.chain and record.chain != chained(replace(record, chain=""), head.chain).chain:
         raise HistoryBroken(f"commit {record.revision} of cluster {name!r} was changed by hand")
     return record
+
+
+def _all(values: Mapping[str, bytes]) -> Iterable[Document]:
+    return _read(values, values).values()
 
 
 def _read(values: Mapping[str, bytes], keys: Iterable[str]) -> dict[str, Document]:
