@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.identity.rates import endpoint_of
-from tdc.manager.rpc.crowding import CROWDED, SHARE, SPARE, bounds_for, surplus
+from tdc.manager.rpc.crowding import (
+    CROWDED,
+    MOST_STRANGERS,
+    SHARE,
+    SPARE,
+    bounds_for,
+    surplus,
+)
 from tdc.manager.rpc.sockets import Connection
 
 MOST = {7443: 80, 7444: 40}
@@ -30,6 +37,17 @@ def test_who_holds_most_of_a_crowded_port_keeps_his_newest() -> None:
 
 def test_while_there_is_room_nobody_is_cut() -> None:
     assert surplus(connections("192.0.2.7", int(CROWDED * MOST[7443])), MOST, known=()) == []
+
+
+def test_a_port_with_room_for_a_large_fleet_is_crowded_by_strangers_alone() -> None:
+    large = {7443: 50_000}
+    fleet = connections("198.51.100.1", 10_000)
+    silent = connections("192.0.2.7", MOST_STRANGERS + 1, first=20_001)
+    known = {each.peer for each in fleet}
+    assert surplus([*fleet, *silent[1:]], large, known) == []
+    cut = surplus([*fleet, *silent], large, known)
+    assert {each.peer[0] for each in cut} == {ip_address("192.0.2.7")}
+    assert len(silent) - len(cut) == SHARE * 2 * MOST_STRANGERS
 
 
 def test_a_crowded_port_is_no_matter_of_the_other() -> None:

@@ -3,8 +3,9 @@
 gRPC owns the sockets: it bounds the connections of a port and the time of a handshake, but knows
 no addresses. So this looks at the process's own descriptors. A *stranger* is a connection on which
 nobody was identified yet: at the main port a handshake under way, at the enrolment port any. While
-more than CROWDED of a port's connections are in use, each address keeps SHARE of them for
-strangers, its newest; the others are shut down, which gRPC takes for the peer's own end.
+more than CROWDED of a port's connections are in use, or more than MOST_STRANGERS have come, each
+address keeps SHARE of them for strangers, its newest; the others are shut down, which gRPC takes
+for the peer's own end.
 In: the ports with their bounds, and who was identified. Out: connections that end.
 Promise: a connection on which a machine or an operator called is never cut; nothing is cut while
 there is room; descriptors for etcd and files are never used up by connections.
@@ -28,8 +29,11 @@ log = logging.getLogger(__name__)
 SPARE = 128
 """Descriptors kept for etcd, files and what else the process opens."""
 
-MOST_AT_MAIN = 10_000
+MOST_AT_MAIN = 50_000
 """Connections of operators and agents, where the descriptors allow it."""
+
+MOST_STRANGERS = 4_000
+"""Strangers with whom a port is crowded, whatever room it has: each costs some 20 kB of memory."""
 
 MOST_AT_ENROL = 1_000
 """Connections at the enrolment port; each is there for a second."""
@@ -38,7 +42,7 @@ CROWDED = 0.5
 """Share of a port's connections above which it is crowded."""
 
 SHARE = 0.125
-"""Share of a crowded port that one address may have for strangers."""
+"""Share of a crowded port, or of twice MOST_STRANGERS, that one address may have for strangers."""
 
 LOOK_EVERY = 0.5
 """Seconds between two looks."""
@@ -71,14 +75,14 @@ def surplus(
         at[each.port].append(each)
     cut: list[Connection] = []
     for port, bound in most.items():
-        if len(at[port]) <= CROWDED * bound:
+        strangers = [each for each in at[port] if each.peer not in known]
+        if len(at[port]) <= CROWDED * bound and len(strangers) <= MOST_STRANGERS:
             continue
-        strangers: dict[str, list[Connection]] = defaultdict(list)
-        for each in at[port]:
-            if each.peer not in known:
-                strangers[counted_as(each.peer[0])].append(each)
-        share = max(int(SHARE * bound), 1)
-        for theirs in strangers.values():
+        by_address: dict[str, list[Connection]] = defaultdict(list)
+        for each in strangers:
+            by_address[counted_as(each.peer[0])].append(each)
+        share = max(int(SHARE * min(bound, 2 * MOST_STRANGERS)), 1)
+        for theirs in by_address.values():
             cut += theirs[:-share]
     return cut
 
