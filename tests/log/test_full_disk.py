@@ -85,9 +85,9 @@ def test_a_log_file_on_a_full_disk_neither_fails_nor_ends_anything(tmp_path: Pat
     # it has ended without an error: nothing was left in a buffer
 
 
-def test_a_log_file_is_appended_to_and_has_an_ordinary_mode(tmp_path: Path) -> None:
+def test_a_log_file_is_appended_to_and_takes_what_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("before\n")
-    with logging_to(appending(path)) as logger:
-        logger.warning("\udcff after")
+    with contextlib.closing(appending(path)) as sink:
+        sink.write("\udcff after\n")
     assert path.read_text() == "before\n\\udcff after\n"
