@@ -24,7 +24,8 @@ from tests.stage.programs import BIN, Program
 
 DESCRIPTORS = 1_024
 SOON = 2.0
-"""Seconds that an honest program takes at most, in the median: this machine may be busy too."""
+"""Seconds that an honest program takes at most, in the median. Where the machine is so busy that it
+takes long by itself, four times what it took before the flood."""
 
 Open = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -179,12 +180,12 @@ async def test_honest_calls_succeed_soon_while_one_address_holds_every_connectio
     ports = tuple(small.program.ports[name] for name in where)
     async with holding(ports, count, open_one, each=each):
         await asyncio.sleep(1.0)
-        small.took.clear()
+        calm, small.took = median(small.took), []
         for _ in range(3):
             await small.run("tdc", "status")
             await small.enrol()
             assert small.descriptors < bounds.main + bounds.enrol + 64
-    assert median(small.took) < SOON
+    assert median(small.took) < max(SOON, 4 * calm)
     log = small.program.log.read_text()
     assert "is crowded: cut" in log
     assert log.count("\n") < 100
