@@ -6,8 +6,10 @@ re-read when it changes.
 
 A zone is name -> {type -> values}: `MX` [[preference, host], ...] (`[[0, "."]]` is a null MX),
 `A`/`AAAA` [address, ...], `CNAME` target, `TXT` [text, ...]; `"fault"`: "servfail", "timeout",
-"refused" or "truncated" (UDP only; TCP answers) for every question about the name. A name that
-is not in the zone is NXDOMAIN; a type that a name lacks is an empty answer.
+"refused", "truncated" (UDP only; TCP answers), "wrong id" (the number is not the question's) or
+"pointer loop" (a compressed name that points to itself) for every question about the name. A name
+that is not in the zone is NXDOMAIN; a type that a name lacks is an empty answer. `forge` is sent
+over UDP before each true answer; without `tcp` a connection is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import json
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,9 +40,13 @@ class DnsServer:
         port: int = 0,
         ttl: int = 30,
         file: Path | None = None,
+        tcp: bool = True,
+        forge: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.zone: Zone = zone or {}
         self.host, self.port, self.ttl = host, port, ttl
+        self.forge = forge
+        self._takes_tcp = tcp
         self.questions: Counter[tuple[str, str]] = Counter()
         self._file = file
         self._seen = 0
@@ -62,6 +69,8 @@ class DnsServer:
                     raise
                 continue
             self._tcp, self.port = tcp, port
+            if not self._takes_tcp:
+                tcp.close()
             return self
         raise OSError("no port free for both UDP and TCP")
 
@@ -101,7 +110,7 @@ class DnsServer:
             reply.header.rcode = RCODE.NXDOMAIN
         else:
             self._fill(reply, name, entry, kind)
-        return bytes(reply.pack())
+        return _spoilt(bytes(reply.pack()), fault)
 
     def _fill(self, reply: DNSRecord, name: str, entry: dict[str, Any], kind: str) -> None:
         for _ in range(9):
@@ -140,6 +149,16 @@ class DnsServer:
             writer.close()
 
 
+def _spoilt(reply: bytes, fault: str | None) -> bytes:
+    if fault == "wrong id":
+        return bytes([reply[0] ^ 1]) + reply[1:]
+    if fault == "pointer loop":  # one answer more, whose owner is at its own place
+        answers = int.from_bytes(reply[6:8], "big") + 1
+        head = reply[:6] + answers.to_bytes(2, "big") + reply[8:]
+        return head + (0xC000 | len(head)).to_bytes(2, "big") + bytes(10)
+    return reply
+
+
 _SIMPLE = {"A": A, "AAAA": AAAA, "TXT": TXT}
 
 
@@ -152,6 +171,8 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self._server.forge is not None and self._transport is not None:
+            self._transport.sendto(self._server.forge(data), addr)
         reply = self._server.answer(data, udp=True)
         if reply is not None and self._transport is not None:
             self._transport.sendto(reply, addr)

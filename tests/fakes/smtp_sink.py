@@ -168,9 +168,10 @@ def _write(folder: Path, received: Received) -> None:
 
 def _server_context(certificate: tuple[Path, Path], maximum: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # What OpenSSL would refuse to show, or to speak, is for the client to refuse.
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
     context.load_cert_chain(*certificate)
-    if maximum == "1.1":  # OpenSSL 3 speaks it only at security level 0
-        context.set_ciphers("ALL:@SECLEVEL=0")
+    if maximum == "1.1":
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     elif maximum == "1.2":

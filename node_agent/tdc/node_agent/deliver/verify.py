@@ -19,12 +19,20 @@ from tdc.shared.connector.intake import Intake
 
 # X509_V_ERR_*, as OpenSSL numbers them.
 _CHAIN_FAULTS = {
+    3: "presents a certificate of a CA without a list of revoked certificates in ca_file: add it",
     9: "presents a certificate that is not valid yet: check its dates and this machine's clock",
     10: "presents an expired certificate: it must be renewed there, or this machine's clock is off",
+    12: "can't be verified: the list of revoked certificates in ca_file is out of date: renew it",
     18: "presents a self-signed certificate: use a trusted one, or tls.verification pinned",
     19: "presents a chain with an unknown CA: check the trust store or ca_file",
     20: "presents a certificate of an unknown CA: check the trust store, ca_file, or whether the "
     "intake sends its intermediate certificates",
+    22: "presents a chain that is too long",
+    23: "presents a certificate that its CA has revoked",
+    26: "presents a certificate that is not for servers",
+    66: "presents a certificate with a key that is too weak",
+    67: "presents a chain with a key that is too weak",
+    68: "presents a certificate with a signature that is too weak",
 }
 
 
