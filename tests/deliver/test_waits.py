@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.timeouts import Timeouts
 from tdc.shared.edge.tasks import running
 
+from tests.fakes.bad_network import black_hole
 from tests.fakes.dns import DnsServer
 from tests.fakes.listening import listening
 from tests.fakes.slow_intake import SlowIntake
@@ -122,22 +122,12 @@ def test_the_bounds_are_those_that_the_standards_page_states() -> None:
 @pytest.mark.proves("F33", "B35")
 async def test_a_host_that_does_not_answer_a_connection_is_given_up(tmp_path: Path) -> None:
     """A listener whose queue is full drops what comes, as a host does that has vanished."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        others = [socket.socket() for _ in range(3)]
-        for other in others:
-            other.setblocking(False)
-            other.connect_ex(("127.0.0.1", port))
-        await asyncio.sleep(0.05)
+    with black_hole() as port:
         async with staged(
             tmp_path, options={"timeouts": only(connect=SHORT)}, smtp_route=(f"127.0.0.1:{port}",)
         ) as stage:
             await stage.queue()
             await stage.logged("did not answer within 0.4 s", timeout=SOON)
-        for other in others:
-            other.close()
 
 
 @pytest.mark.proves("P10", "F31")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_wait, wait_after
+from tdc.shared.connector.settings import ConnectorSettings
 
 JITTER = st.floats(0, 1, exclude_max=True)
 SETTINGS = st.builds(
@@ -37,6 +40,24 @@ def test_waits_double_until_the_maximum() -> None:
     settings = RetrySettings(60, 3_600, 86_400)
     middle = [wait_after(count, settings, 0.5) for count in range(2, 9)]
     assert middle == [120, 240, 480, 960, 1920, 3150, 3150]
+
+
+@pytest.mark.proves("F39")
+@pytest.mark.parametrize("outage", [60, 600, 3_600, 6 * 3_600])
+def test_fifty_gateways_do_not_find_the_end_of_an_outage_together(outage: int) -> None:
+    """With the settings as they are unless set: all failed in one moment, and 50 times in a row."""
+    defaults, chance = RetrySettings.of(ConnectorSettings.defaults()), random.Random(39)
+    found = []
+    for _ in range(50):
+        at, failures = 0.0, 0
+        while at <= outage:
+            failures += 1
+            at += wait_after(failures, defaults, chance.random())
+        found.append(at)
+    in_ten_seconds = max(sum(at <= other < at + 10 for other in found) for at in found)
+    assert in_ten_seconds <= (40 if outage == 60 else 20)
+    if outage >= 3_600:
+        assert in_ten_seconds <= 6
 
 
 @given(st.floats(-1e6, 1e7), st.integers(0, 10_000), SETTINGS, JITTER)

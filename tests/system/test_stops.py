@@ -6,6 +6,7 @@ import asyncio
 import signal
 import struct
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from socket import SO_LINGER, SOL_SOCKET
@@ -44,7 +45,7 @@ async def test_a_stop_under_load_is_soon_and_loses_nothing(copying: RunningFleet
             await gateway.agent.start()
         load.over = True
     await drained(copying, load.messages)
-    check(gateway, copying.reports, load.messages, sending.result())
+    check(gateway, copying.reports, load.messages, sending.result(), Counter())
 
 
 @pytest.mark.proves("F18")
@@ -63,7 +64,7 @@ async def test_a_freeze_under_load_sends_nothing_stale(copying: RunningFleet) ->
         await asyncio.sleep(0.5)
         load.over = True
     await drained(copying, load.messages)
-    check(gateway, copying.reports, load.messages, sending.result())
+    check(gateway, copying.reports, load.messages, sending.result(), Counter())
     await copying.in_sync()
 
 

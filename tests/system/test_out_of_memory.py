@@ -1,0 +1,104 @@
+"""An agent that gets no more memory, or is killed for it: what was taken is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+
+import pytest
+
+from tests.demo.messages import Message
+from tests.fakes.journal_reader import read_report
+from tests.fakes.listening import free_port
+from tests.fakes.smtp_faults import Faults
+from tests.stage.fleet import Gateway, RunningFleet
+from tests.stage.memory import allow_allocations, killed_beyond, refuse_allocations, size_of
+from tests.system.conftest import copying
+from tests.system.mta import Account, Mta
+from tests.system.test_kill import numbered
+
+__all__ = ["copying"]  # a fixture
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+
+MEGABYTE = 1_000_000
+LARGE = [
+    Message(
+        f"large{number}",
+        "alice@partner.example",
+        ("bob@corp.example",),
+        b"Subject: large%d\r\n\r\n" % number + (b"y" * 998 + b"\r\n") * 30_000,
+    )
+    for number in range(4)
+]
+SMALL = [numbered(number) for number in range(40)]
+
+
+@pytest.mark.proves("F17")
+async def test_an_agent_that_is_killed_for_its_memory_loses_nothing(
+    copying: RunningFleet,
+) -> None:
+    """By large mail, and then by hand amid it; the MTA has what was not accepted, the spool the
+    rest.
+    """
+    gateway = await copying.add_gateway("mx1", group="Main_Group", listen=free_port())
+    await copying.in_sync()
+    client = Mta(gateway.port, connections=6)
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(client.send([*SMALL, *LARGE], timeout=100))
+        pid = gateway.agent.pid
+        limit = size_of(pid, "VmRSS") + 40 * MEGABYTE
+        with killed_beyond(pid, limit) as by_kernel:
+            async with asyncio.timeout(30):
+                while gateway.agent.running:
+                    if not by_kernel and size_of(pid, "VmRSS") > limit:
+                        await gateway.agent.kill()
+                    await asyncio.sleep(0.01)
+        await gateway.agent.start()
+        await asyncio.sleep(0.2)
+        await gateway.agent.kill()
+        await gateway.agent.start()
+        account = await sending
+    await arrived(copying, gateway, account)
+
+
+@pytest.mark.proves("F17")
+async def test_allocations_that_fail_lose_nothing(copying: RunningFleet) -> None:
+    """The agent refuses, or ends and says why; what it had taken is there when it is back."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group", listen=free_port())
+    await copying.in_sync()
+    copying.intake.faults = Faults(replies={"mail": "451 4.3.2 Not now"})
+    client = Mta(gateway.port, connections=4)
+    await client.send(LARGE[:2])
+    refuse_allocations(gateway.agent.pid, 20 * MEGABYTE)
+    copying.intake.faults = Faults()
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(client.send([*SMALL, *LARGE[2:]], timeout=100))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(4):
+                while gateway.agent.running:
+                    await asyncio.sleep(0.05)
+        if gateway.agent.running:
+            assert not {message.name for message in LARGE[2:]} & client.account.accepted
+            allow_allocations(gateway.agent.pid)
+        else:
+            assert "the agent ends: " in gateway.agent.log.read_text()
+            await gateway.agent.start()
+        account = await sending
+    await arrived(copying, gateway, account)
+
+
+async def arrived(fleet: RunningFleet, gateway: Gateway, account: Account) -> None:
+    """Each message is at the next hop and at the intake; repeats are only those in doubt."""
+    sent = {message.name: message for message in [*SMALL, *LARGE]}
+    wanted = {sent[name].content for name in account.accepted}
+    await fleet.wait_for(lambda rows: rows["mx1"]["queued"] == 0, timeout=60)
+    originals = Counter(path.read_bytes() for path in gateway.originals.glob("*.eml"))
+    assert originals.keys() == wanted
+    assert originals.total() - len(wanted) <= account.ambiguous.total()
+    reports = Counter(
+        read_report(path.read_bytes()).original for path in fleet.reports.glob("*.eml")
+    )
+    assert reports.keys() == wanted
+    assert "dead-letter" not in gateway.agent.log.read_text()
