@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,16 +28,15 @@ from tests.fakes.tls_records import (
 from tests.stage.delivery import HOST, MESSAGE, QUICK, DeliveryStage, staged
 
 STAGES = ["EHLO", "MAIL", "RCPT", "DATA", "dot"]
-ONE_AND_A_HALF = 1.5
 NO_RENEGOTIATION = b"\x01\x64"  # a warning, RFC 5246 7.2.2
 
 
 @contextlib.asynccontextmanager
 async def odd_stage(
-    folder: Path, at: str, mischief: Mischief, **facts: object
+    folder: Path, at: str, mischief: Mischief, *, seconds: float = 1.5, **facts: object
 ) -> AsyncIterator[tuple[DeliveryStage, OddTlsIntake]]:
-    """Delivery to an intake that does `mischief` at a stage."""
-    timeouts = Timeouts(opening=ONE_AND_A_HALF, message=ONE_AND_A_HALF, goodbye=0.2)
+    """Delivery to an intake that does `mischief` at a stage, and has so many seconds for it."""
+    timeouts = Timeouts(opening=seconds, message=seconds, goodbye=0.2)
     async with staged(folder, options={"timeouts": timeouts}, run=False, **QUICK) as stage:
         assert stage.intake.certificate is not None
         odd = OddTlsIntake(stage.intake.certificate, at, mischief, **facts)  # type: ignore[arg-type]
@@ -182,6 +182,32 @@ async def test_a_storm_without_end_is_given_up_in_its_time_and_others_are_served
         assert stage.counters.delivered == 0
         assert stage.spool.facts().queued == 1
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@pytest.mark.slow
+@pytest.mark.proves("B67")
+async def test_answers_that_an_intake_asks_for_and_does_not_read_do_not_pile_up(
+    tmp_path: Path,
+) -> None:
+    """Each request to change keys is answered by TLS itself; what is unread of that is bounded."""
+
+    async def storm(tls: TlsRecords) -> bool:
+        ours = tls.writer.get_extra_info("socket")
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        while not tls.writer.transport.is_closing():
+            tls.key_updates(500, KEY_UPDATE_REQUESTED)
+            await tls.writer.drain()
+            await asyncio.sleep(0)
+        return False
+
+    async with odd_stage(tmp_path, "dot", storm, seconds=60.0) as (stage, odd):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        mid = await stage.queue()
+        await stage.logged("asks TLS for answers and reads none", timeout=50)
+        await stage.logged(f"Message {mid} delivery failed")
+        assert (stage.spool.facts().queued, stage.counters.delivered) == (1, 0)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+        assert len(odd.contents) == stage.counters.maybe_duplicate == 1
 
 
 @pytest.mark.proves("B67")

@@ -35,7 +35,6 @@ from tdc.node_agent.smtp.replies import ProtocolFault, Reply
 _JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
 _WRITE_AT_ONCE = 256 * 1024  # octets of a large content handed to the transport at a time
 
-
 Following = Callable[[], Outgoing | None]
 
 
@@ -62,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._fault: tuple[SessionFault, str] | None = None
         self._room: asyncio.Future[None] | None = None
         self._full = False
+        self._writing = False  # in this very moment
         self._amid_content = False  # a write of a large content has not ended
         self._announced: Outgoing | None = None
         self._loop = asyncio.get_running_loop()
@@ -269,16 +269,21 @@ class Connection(asyncio.Protocol):
         if not parts or self._transport is None or self._broken():
             return
         if sum(map(len, parts)) <= _JOIN_UP_TO:
-            self._transport.write(b"".join(parts))
+            self._write(self._transport, b"".join(parts))
             return
         self._amid_content = True
         for part in parts:
             for at in range(0, len(part), _WRITE_AT_ONCE):
-                self._transport.write(memoryview(part)[at : at + _WRITE_AT_ONCE])
+                self._write(self._transport, memoryview(part)[at : at + _WRITE_AT_ONCE])
                 await self._wait_for_room()
                 if self._broken():
                     return
         self._amid_content = False
+
+    def _write(self, transport: asyncio.Transport, octets: bytes | memoryview) -> None:
+        self._writing = True
+        transport.write(octets)
+        self._writing = False
 
     async def _wait_for_room(self) -> None:
         if not self._full or self._fault is not None:
@@ -330,8 +335,11 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
 
     def pause_writing(self) -> None:
-        """Note that the transport is full (called by asyncio)."""
+        """Note that the transport is full (called by asyncio); if not by us, TLS filled it."""
         self._full = True
+        if not self._writing and not self._amid_content:
+            self._fault = self._fault or (SessionFault.GARBAGE, "asks TLS for answers and reads none")
+            self._wait.end()
 
     def resume_writing(self) -> None:
         """Note that the transport has room (called by asyncio)."""
