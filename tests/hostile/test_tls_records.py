@@ -203,7 +203,7 @@ async def test_answers_that_an_intake_asks_for_and_does_not_read_do_not_pile_up(
     async with odd_stage(tmp_path, "dot", storm, seconds=60.0) as (stage, odd):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         mid = await stage.queue()
-        await stage.logged("asks TLS for answers and reads none", timeout=50)
+        await stage.logged("asks for TLS answers, reads none", timeout=50)
         await stage.logged(f"Message {mid} delivery failed")
         assert (stage.spool.facts().queued, stage.counters.delivered) == (1, 0)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000

@@ -338,7 +338,10 @@ class Connection(asyncio.Protocol):
         """Note that the transport is full (called by asyncio); if not by us, TLS filled it."""
         self._full = True
         if not self._writing and not self._amid_content:
-            self._fault = self._fault or (SessionFault.GARBAGE, "asks TLS for answers and reads none")
+            self._fault = self._fault or (
+                SessionFault.GARBAGE,
+                "asks for TLS answers, reads none",
+            )
             self._wait.end()
 
     def resume_writing(self) -> None:
