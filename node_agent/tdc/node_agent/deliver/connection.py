@@ -34,7 +34,6 @@ from tdc.node_agent.smtp.replies import ProtocolFault, Reply
 
 _JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
 _WRITE_AT_ONCE = 256 * 1024  # octets of a large content handed to the transport at a time
-
 Following = Callable[[], Outgoing | None]
 
 
