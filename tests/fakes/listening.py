@@ -15,8 +15,12 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def listening(serve: Serve, *, limit: int = 2**25) -> AsyncIterator[int]:
+async def listening(
+    serve: Serve, *, limit: int = 2**25, narrow: bool = False
+) -> AsyncIterator[int]:
     """Yield the loopback port on which `serve` gets each connection, read `limit` bytes ahead.
+
+    `narrow`: the kernel keeps little of what is not read, at either end, where else it keeps MBs.
 
     asyncio.Server waits for open connections at its end from Python 3.12 on; here they are cut.
     """
@@ -26,7 +30,12 @@ async def listening(serve: Serve, *, limit: int = 2**25) -> AsyncIterator[int]:
         writers.append(writer)
         await serve(reader, writer)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=limit)
+    listener = socket.socket()
+    if narrow:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    listener.bind(("127.0.0.1", 0))
+    server = await asyncio.start_server(accept, sock=listener, limit=limit)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
