@@ -2,11 +2,14 @@
 
 `make check` runs the profile `quick` (pytest --hypothesis-profile=quick), all else runs `full`. A
 property that needs more or fewer than the rest says so with `examples`, which knows both.
+
+`make mutants` runs `mutants`: the examples are the same in each run, so that what is killed today
+is killed tomorrow, and none is made smaller, for nobody reads it.
 """
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 FULL, QUICK = 100, 10
 
@@ -19,6 +22,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("quick", settings.get_profile("full"), max_examples=QUICK)
+settings.register_profile(
+    "mutants",
+    settings.get_profile("full"),
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile("full")
 
 

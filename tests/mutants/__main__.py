@@ -9,9 +9,7 @@ longer in the file, its tests can't be collected) is an error, for then nothing 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.mutants import forked
 from tests.mutants.planted import MUTANTS
 from tests.mutants.values import Mutant
 from tests.tree.source import ROOT
@@ -30,6 +29,8 @@ from tests.tree.source import ROOT
 AT_ONCE = 2
 LONGEST = 60
 """Seconds for one mutant's tests: a fault that makes them hang is noticed too."""
+LONGEST_TEST = 20
+"""Seconds for one of them."""
 
 COPIED = ("manager", "node_agent", "shared", "tests", "deploy", "docs", "proto", "scripts")
 
@@ -54,6 +55,7 @@ class Result:
 
 def main(words: Sequence[str]) -> int:
     """Try the mutants; 1 if one of them survived or could not be tried."""
+    began = time.monotonic()
     chosen = [each for each in MUTANTS if not words or any(word in str(each) for word in words)]
     with _copies() as copies, ThreadPoolExecutor(AT_ONCE) as pool:
         results = []
@@ -63,6 +65,8 @@ def main(words: Sequence[str]) -> int:
                 print(result.output[-2_000:])
             results.append(result)
     killed = sum(each.fate is Fate.KILLED for each in results)
+    longest = max((each.seconds for each in results), default=0.0)
+    print(f"in {time.monotonic() - began:.0f} s, the longest in {longest:.1f} s")
     print(f"mutants: {len(results)} planted, {killed} killed")
     return 0 if killed == len(results) else 1
 
@@ -110,27 +114,10 @@ def _try(copy: Path, mutant: Mutant) -> Result:
 
 def _run(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests against a copy; the exit code is pytest's, 1 if they hang."""
-    trees = ":".join(str(copy / name) for name in ("shared", "manager", "node_agent"))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "--tb=line",
-        "-p",
-        "no:cacheprovider",
-        *tests,
-    ]
-    environment = os.environ | {"PYTHONPATH": trees, "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True,
-            timeout=LONGEST, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return 1, f"not over after {LONGEST} s"
-    return done.returncode, done.stdout + done.stderr
+    options = ("--hypothesis-profile=mutants", f"--timeout={LONGEST_TEST}")
+    arguments = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", *options, *tests]
+    code, output = forked.run(copy, arguments, LONGEST)
+    return (1, f"not over after {LONGEST} s") if code is None else (code, output)
 
 
 if __name__ == "__main__":

@@ -112,8 +112,13 @@ MUTANTS = (
         (f"{PURE}/test_settings_validate.py",),
         (
             "enabled without intake passes",
+            'values["enabled"] is True and values["intake_address"] in (None, NONE)',
+            'values["enabled"] is True and values["intake_address"] == NONE',
+        ),
+        (
+            "enabled with none for an intake passes",
+            'values["enabled"] is True and values["intake_address"] in (None, NONE)',
             'values["enabled"] is True and values["intake_address"] is None',
-            'values["enabled"] is None and values["intake_address"] is None',
         ),
         (
             "pinned without pins passes",
@@ -150,8 +155,8 @@ MUTANTS = (
         ("mail to an intake is copied", "if matching_form(recipient) in intakes:", "if False:"),
         (
             "subdomains are incoming",
-            "domain_of(recipient) not in settings.incoming_domains",
-            "domain_of(recipient).partition('.')[2] not in settings.incoming_domains",
+            "return domain_of(recipient) in domains or",
+            "return domain_of(recipient).partition('.')[2] in domains or",
         ),
         (
             "the last policy decides",

@@ -72,8 +72,13 @@ MUTANTS = (
         PURE,
         (
             "what is objected to is applied",
-            "Refuse(wanted, reason) if reason else Apply(wanted)",
-            "Apply(wanted)",
+            "        return busy, (Refuse(wanted, reason),)",
+            "        return busy, (Apply(wanted),)",
+        ),
+        (
+            "another history runs",
+            "        return busy, (NoteHistory(reason), Refuse(wanted, reason, of_history=True))",
+            "        return busy, (NoteHistory(reason), Apply(wanted))",
         ),
         (
             "a backlog: the first one wins",

@@ -2,6 +2,32 @@
 
 from __future__ import annotations
 
-from tests.mutants import in_levels, in_sync
+from tests.mutants import (
+    in_access,
+    in_agent,
+    in_cli,
+    in_delivery,
+    in_filter,
+    in_intakes,
+    in_journal,
+    in_levels,
+    in_smtp,
+    in_spool,
+    in_store,
+    in_sync,
+)
 
-MUTANTS = (*in_levels.MUTANTS, *in_sync.MUTANTS)
+MUTANTS = (
+    *in_levels.MUTANTS,
+    *in_sync.MUTANTS,
+    *in_smtp.MUTANTS,
+    *in_filter.MUTANTS,
+    *in_journal.MUTANTS,
+    *in_spool.MUTANTS,
+    *in_delivery.MUTANTS,
+    *in_intakes.MUTANTS,
+    *in_access.MUTANTS,
+    *in_agent.MUTANTS,
+    *in_store.MUTANTS,
+    *in_cli.MUTANTS,
+)

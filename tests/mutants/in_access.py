@@ -1,0 +1,337 @@
+"""Faults in who may do what: tables, a caller's identity, enrolment, rates, certificates."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+MANAGER = "manager/tdc/manager"
+MATRIX = ("tests/manager/test_matrix.py::test_exactly_who_may_is_let_in",)
+INTENT = ("tests/manager/test_intent.py",)
+IDENTITY = ("tests/sync/test_identity.py",)
+ENROLMENT = ("tests/sync/test_enrolment.py",)
+BUDGETS = ("tests/manager/test_budgets.py",)
+RATES = ("tests/pure/test_rates.py",)
+
+MUTANTS = (
+    *planted_in(
+        f"{MANAGER}/rpc/callers.py",
+        MATRIX,
+        *(
+            (
+                f"{rpc} is for {whom.lower()}",
+                f'"tdc.v1.{rpc}": Rpc({row})',
+                f'"tdc.v1.{rpc}": Rpc(Who.{whom})',
+            )
+            for rpc, row, whom in (
+                ("Fleet.CreateJoinToken", 'Who.OPERATOR, "tokens.create"', "ANYONE"),
+                ("Fleet.ListMachines", 'Who.OPERATOR, "fleet.list_machines"', "ANYONE"),
+                ("Changes.MakeCommit", 'Who.OPERATOR, "changes.commit"', "MACHINE"),
+                ("SettingsReader.GetLevel", 'Who.OPERATOR, "settings.read_level"', "ANYONE"),
+                ("Monitoring.GetStatus", 'Who.OPERATOR, "monitoring.read_status"', "MACHINE"),
+                ("Queue.DoWork", 'Who.OPERATOR, "queue.do"', "ANYONE"),
+                ("Agents.Session", "Who.MACHINE", "ANYONE"),
+                ("Agents.Renew", "Who.MACHINE", "ANYONE_WITH_TOKEN"),
+            )
+        ),
+        (
+            "anyone may read the description of the API",
+            '    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Rpc(\n'
+            "        Who.OPERATOR, DESCRIBES_ITSELF\n"
+            "    ),",
+            '    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Rpc(Who.ANYONE),',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/guard.py",
+        MATRIX,
+        (
+            "any certificate will do",
+            "        if not isinstance(peer, wanted):\n",
+            "        if peer is None:\n",
+        ),
+        (
+            "a removed machine is let in",
+            "        if isinstance(peer, MachinePeer):\n            await",
+            "        if peer is None:\n            await",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/guard.py",
+        BUDGETS,
+        (
+            "a machine may call without end",
+            "if not self._door.machines.take((peer.cluster, peer.machine)):",
+            "if not self._door.machines.take(context.peer()):",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/guard.py",
+        ("tests/manager/test_garbage.py",),
+        (
+            "bytes are parsed before it is known whose they are",
+            "        async with entry.admitted(context):\n"
+            "            result = behaviour(parse(request), context)",
+            "        parsed = parse(request)\n"
+            "        async with entry.admitted(context):\n"
+            "            result = behaviour(parsed, context)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/permissions.py",
+        INTENT,
+        *(
+            (
+                f"{name} is for the role {to.lower()}",
+                f'"{name}": Permission(Role.{role})',
+                f'"{name}": Permission(Role.{to})',
+            )
+            for name, role, to in (
+                ("changes.plan", "READ_ONLY", "HELP_DESK"),
+                ("changes.commit", "OPERATOR", "READ_ONLY"),
+                ("changes.create_cluster", "ADMINISTRATOR", "OPERATOR"),
+                ("queue.do", "OPERATOR", "HELP_DESK"),
+                ("tokens.create", "ADMINISTRATOR", "READ_ONLY"),
+            )
+        ),
+        (
+            "who has a part of an installation has all of it",
+            "return actor.role >= self.role and actor.scope >= self.scope",
+            "return actor.role >= self.role",
+        ),
+        (
+            "an operation without a row is for all",
+            "    if needed is not None and needed.allows(actor):",
+            "    if needed is None or needed.allows(actor):",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/changes.py",
+        ("tests/manager/test_changes.py", *INTENT),
+        (
+            "a create needs no request id",
+            "        signature = sign(actor, comment, request_id)\n"
+            "        cluster = new_cluster(name)\n",
+            "        signature = Signature(actor.name, comment, request_id)\n"
+            "        cluster = new_cluster(name)\n",
+        ),
+        (
+            "a commit needs no request id",
+            "if not 0 < len(request_id) <= REQUEST_ID_LIMIT:",
+            "if len(request_id) > REQUEST_ID_LIMIT:",
+        ),
+        (
+            "a commit needs no plan",
+            "        if not fingerprint:\n",
+            "        if fingerprint is None:\n",
+        ),
+        (
+            "a commit is not what was planned",
+            "        if plan.fingerprint != fingerprint:\n",
+            "        if plan.fingerprint != fingerprint and plan.problems:\n",
+        ),
+        (
+            "an invalid outcome is committed",
+            "        if plan.problems:\n            raise InvalidPlan",
+            "        if plan.problems and plan.changes_nothing:\n            raise InvalidPlan",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/peer.py",
+        IDENTITY,
+        (
+            "a certificate may name several",
+            "case [x509.UniformResourceIdentifier(value=uri)]:",
+            "case [x509.UniformResourceIdentifier(value=uri), *_]:",
+        ),
+        (
+            "a certificate for any use is a client's",
+            "if list(usage) != [ExtendedKeyUsageOID.CLIENT_AUTH]:",
+            "if ExtendedKeyUsageOID.CLIENT_AUTH not in usage:",
+        ),
+        (
+            "a connection without TLS may show a certificate",
+            'if list(facts.get("transport_security_type", [])) != [b"ssl"]:',
+            "if not facts:",
+        ),
+        (
+            "who calls is taken from what it says",
+            '    certificates = list(facts.get("x509_pem_cert", []))\n',
+            "    for key, value in context.invocation_metadata() or ():\n"
+            '        if str(value).startswith("tdc:") or key == "tdc-identity":\n'
+            "            return parse_identity(str(value))\n"
+            '    certificates = list(facts.get("x509_pem_cert", []))\n',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/authority.py",
+        IDENTITY,
+        (
+            "a request need not be signed by its key",
+            "    if not proven:\n",
+            "    if proven is None:\n",
+        ),
+        (
+            "a weak key is taken",
+            "isinstance(key, rsa.RSAPublicKey) and _RSA_LOW <= key.key_size <= _RSA_HIGH",
+            "isinstance(key, rsa.RSAPublicKey)",
+        ),
+        (
+            "any curve is taken",
+            "if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):",
+            "if isinstance(key, ec.EllipticCurvePublicKey):",
+        ),
+        (
+            "a request has no bound",
+            "    if len(content) > _MAX_REQUEST:\n",
+            "    if not content:\n",
+        ),
+        (
+            "a machine's certificate is good for a server",
+            ".add_extension(_only(ExtendedKeyUsageOID.CLIENT_AUTH), critical=True)",
+            ".add_extension(_only(ExtendedKeyUsageOID.SERVER_AUTH), critical=True)",
+        ),
+        (
+            "the CA's key is for all to read",
+            "durable_file.write(folder / _KEY, _key_pem(key))",
+            "durable_file.write(folder / _KEY, _key_pem(key), mode=durable_file.READABLE)",
+        ),
+        (
+            "a second CA cuts off every machine",
+            "        if _parts(folder):\n",
+            "        if not folder:\n",
+        ),
+        (
+            "a certificate outlives its CA",
+            "end = min(max(now, begins) + lifetime, "
+            "self._certificate.not_valid_after_utc.timestamp())",
+            "end = max(now, begins) + lifetime",
+        ),
+        (
+            "the name in a request is the machine's",
+            "        peer = MachinePeer(cluster, machine, enrolment)\n",
+            "        said = x509.load_pem_x509_csr(\n"
+            "            csr_pem.encode() if isinstance(csr_pem, str) else csr_pem\n"
+            "        ).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)\n"
+            "        peer = MachinePeer(cluster, str(said[0].value) if said else machine, "
+            "enrolment)\n",
+        ),
+        (
+            "a key of another CA is used",
+            "same = _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())",
+            "same = True",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/rates.py",
+        RATES,
+        (
+            "a bucket that rests holds ever more",
+            "min(bucket.tokens + gained, rate.burst)",
+            "bucket.tokens + gained",
+        ),
+        (
+            "callers are remembered without bound",
+            "        if len(self._buckets) > MOST_CALLERS:\n",
+            "        if not self._buckets:\n",
+        ),
+        (
+            "each address of a network has its own budget",
+            "ip_network((address, 64)",
+            "ip_network((address, 128)",
+        ),
+        (
+            "who is over his budget takes from the others",
+            "            return False  # who is over his own budget takes nothing from the "
+            "others\n",
+            "            self._total = replace(self._total, tokens=self._total.tokens - 1)\n"
+            "            return False\n",
+        ),
+        (
+            "what is given back is lost",
+            "        self._total = replace(self._total, tokens=self._total.tokens + 1)\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/enrolment.py",
+        BUDGETS,
+        (
+            "enrolments may be tried without end",
+            "        if not self._tries.take(address):\n",
+            "        if not address:\n",
+        ),
+        (
+            "a store that is away uses up the tries",
+            "        except Exception:  # the store is away, say: no fault of the caller\n"
+            "            self._tries.give_back(address)\n",
+            "        except Exception:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/enrolment.py",
+        ENROLMENT,
+        (
+            "a token is used up by a weak key",
+            "            self._authority.check_request(request.csr_pem)\n",
+            "            pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/agents.py",
+        BUDGETS,
+        (
+            "certificates are renewed without end",
+            "        if not self._renewals.take((peer.cluster, peer.machine)):\n",
+            "        if not peer.machine:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/agents.py",
+        ENROLMENT,
+        (
+            "a renewal is an enrolment of its own",
+            "                peer.enrolment,\n                lifetime",
+            '                peer.enrolment + "r",\n                lifetime',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/push/session.py",
+        BUDGETS,
+        (
+            "a stream may flood",
+            "                if not self._takes(message.ByteSize()):\n",
+            "                if message.ByteSize() < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/push/session.py",
+        ("tests/sync/test_stream.py", "tests/manager/test_monitoring.py"),
+        (
+            "a machine that reads nothing is written to for ever",
+            "async with asyncio.timeout(self._half.intervals.deadline):\n"
+            "                    await write(message)",
+            "async with asyncio.timeout(None):\n                    await write(message)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/join.py",
+        ENROLMENT,
+        (
+            "a secret is stored in another encoding",
+            'return hashlib.sha256(text.encode(errors="replace")).hexdigest()',
+            'return text.encode(errors="replace").hex()',
+        ),
+        (
+            "a secret is printed with its token",
+            "    text: str = field(repr=False)\n",
+            "    text: str\n",
+        ),
+        ("a secret can be guessed", "_SECRET_BYTES = 20  # 160 bits", "_SECRET_BYTES = 5"),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/expiry.py",
+        ("tests/manager/test_expiry.py",),
+        ("an end is said a day late", "if left <= step", "if left < step - 1"),
+        ("an end is said at each look", "            self._logged[ending.what] = step\n", ""),
+    ),
+)

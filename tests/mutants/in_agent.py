@@ -1,0 +1,231 @@
+"""Faults in the agent's own state: its identity and renewal, its settings, files, options."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+AGENT = "node_agent/tdc/node_agent"
+ENROLMENT = ("tests/sync/test_enrolment.py",)
+
+MUTANTS = (
+    *planted_in(
+        f"{AGENT}/sync/identity.py",
+        ENROLMENT,
+        (
+            "a certificate of another key is used",
+            "if not isinstance(peer, MachinePeer) or not same_key:",
+            "if not isinstance(peer, MachinePeer):",
+        ),
+        (
+            "an operator's certificate is a machine's",
+            "if not isinstance(peer, MachinePeer) or not same_key:",
+            "if not same_key:",
+        ),
+        (
+            "a certificate of another CA is used",
+            "        certificate.verify_directly_issued_by(authority)\n",
+            "",
+        ),
+        (
+            "a certificate is renewed when it ends",
+            "life * (0.45 + 0.1 * jitter)",
+            "life * (0.95 + 0.1 * jitter)",
+        ),
+        (
+            "a renewal undoes an enrolment",
+            "            if load(folder) != held:\n                return False\n",
+            "            load(folder)\n",
+        ),
+        (
+            "two programs write an identity at once",
+            "        _lock(descriptor, folder)\n        yield\n",
+            "        yield\n",
+        ),
+        (
+            "what an older agent kept is read first",
+            "        whole = durable_file.read(folder / FILE)\n",
+            "        if (folder / BEFORE[0]).exists():\n"
+            "            raise durable_file.Missing\n"
+            "        whole = durable_file.read(folder / FILE)\n",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/sync/enrol.py",
+        ENROLMENT,
+        (
+            "another cluster's first settings look old",
+            "if before is not None and before.cluster != made.cluster:",
+            "if before is not None and before.machine != made.machine:",
+        ),
+        (
+            "each enrolment forgets what runs",
+            "if before is not None and before.cluster != made.cluster:",
+            "if before is not None:",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/sync/renewal.py",
+        ENROLMENT,
+        (
+            "another machine's certificate is taken",
+            "if (renewed.cluster, renewed.machine) != (held.cluster, held.machine):",
+            "if renewed.cluster != held.cluster:",
+        ),
+        (
+            "a clock far ahead renews at every look",
+            "        if self._clock_trouble:\n            return by_count\n",
+            "",
+        ),
+        (
+            "a slow clock renews too late",
+            "            return 0.0  # the clock is slow, nobody knows how much: half life "
+            "may be over\n",
+            "            return by_count\n",
+        ),
+        (
+            "a clock that was set right is still in doubt",
+            '            self._clock_trouble = ""  # it was set right\n',
+            "            pass\n",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/edge/grpc_tls.py",
+        (*ENROLMENT, "tests/sync/test_identity.py"),
+        (
+            "a token is shown to any server",
+            "if hmac.compare_digest(hashlib.sha256(der).hexdigest(), fingerprint.lower()):",
+            "if der:",
+        ),
+        (
+            "a client needs no certificate",
+            "require_client_auth=client_ca_pem is not None,",
+            "require_client_auth=False,",
+        ),
+        (
+            "a machine passes for the manager",
+            '        ("grpc.ssl_target_name_override", SERVER_NAME),\n',
+            "",
+        ),
+        (
+            "a server that is silent is waited for",
+            "        async with asyncio.timeout(timeout):\n",
+            "        async with asyncio.timeout(None):\n",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/edge/grpc_tls.py",
+        ("tests/manager/test_connections.py",),
+        (
+            "a handshake has gRPC's two minutes",
+            '        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE * 1000)),\n',
+            "",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/edge/durable_file.py",
+        ("tests/sync/test_durable_file.py", "tests/sync/test_identity.py"),
+        (
+            "a private file is for all to read",
+            "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)",
+            "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o044)",
+        ),
+        (
+            "a folder of secrets is for all to read",
+            "path.mkdir(mode=0o700, exist_ok=True)",
+            "path.mkdir(mode=0o755, exist_ok=True)",
+        ),
+        (
+            "a file is changed in place",
+            "            _write_new(temporary, content, mode)\n"
+            "            temporary.replace(path)\n",
+            "            path.write_bytes(content)\n",
+        ),
+        (
+            "what could not be written stays beside",
+            "                temporary.unlink()\n",
+            "                pass\n",
+        ),
+        ("a secret is a file by default readable", "PRIVATE = 0o600", "PRIVATE = 0o640"),
+    ),
+    *planted_in(
+        f"{AGENT}/sync/last_good.py",
+        ("tests/sync/test_last_good.py", "tests/sync/test_odd_state.py"),
+        (
+            "one file is kept and not two",
+            "        durable_file.write_checked(folder / BEFORE, whole)\n",
+            "        pass\n",
+        ),
+        (
+            "damage is kept as the older file",
+            "whole = durable_file.read_checked(folder / NEWEST)",
+            "whole = durable_file.read(folder / NEWEST)",
+        ),
+        (
+            "a format of the future is read",
+            'if document["format"] != _FORMAT:',
+            'if not document["format"]:',
+        ),
+        (
+            "what does not fit a message runs",
+            "        running_to_wire(running)  # it is reported at each connect, so it "
+            "must fit the message\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/loop_key.py",
+        ("tests/sync/test_loop_key.py",),
+        ("a key of any length is used", "if len(key) == KEY_BYTES:", "if key is not None:"),
+        (
+            "a new key at each start",
+            "        durable_file.write_checked(path, key)\n",
+            "        pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/sync/stream.py",
+        ("tests/sync/test_reconnect.py",),
+        (
+            "a machine that is denied asks as often as another",
+            "longest = RETRY_DENIED if ended.denied else retry_maximum",
+            "longest = retry_maximum",
+        ),
+        ("all machines come back at once", "return jitter * ended.spread", "return ended.spread"),
+        (
+            "a manager that is away is asked without a pause",
+            "return bound * (0.25 + 0.75 * jitter)",
+            "return bound * 0.1 * jitter",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/options.py",
+        ("tests/sync/test_options.py",),
+        (
+            "a mistyped key of ingest means the default",
+            "class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):",
+            "class IngestSection(msgspec.Struct, frozen=True):",
+        ),
+        (
+            "a port may be 0 anywhere",
+            "(0 if zero else 1) <= int(match[2]) <= 65_535",
+            "0 <= int(match[2]) <= 65_535",
+        ),
+        ("limits have no bounds", "    if not least <= value <= most:\n", "    if value < 0:\n"),
+        (
+            "delivery has all of the memory",
+            "return self.deliver.delivery_options(machine, self.max_bytes_in_hand // "
+            "DELIVERY_SHARE)",
+            "return self.deliver.delivery_options(machine, self.max_bytes_in_hand)",
+        ),
+        (
+            "a nameserver may be a name",
+            '        ip_address(host_port(text if has_port else f"{text}:53")[0])\n',
+            '        host_port(text if has_port else f"{text}:53")\n',
+        ),
+        (
+            "a path begins where the agent was started",
+            "        return folder / value\n",
+            "        return Path(value)\n",
+        ),
+    ),
+)

@@ -1,0 +1,261 @@
+"""Faults in what operators see and type: exit codes, escapes, questions, options, units."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+CLI = "manager/tdc/manager/cli"
+TESTS = "tests/cli"
+TERMINAL = f"{TESTS}/test_terminal.py"
+
+MUTANTS = (
+    *planted_in(
+        f"{CLI}/errors.py",
+        (f"{TESTS}/test_exit_codes.py",),
+        (
+            "a manager that is not reached is a refusal",
+            "exit_code = ExitCode.NO_CONNECTION",
+            "exit_code = ExitCode.REFUSED",
+        ),
+        (
+            "wrong usage is a refusal",
+            "exit_code = ExitCode.WRONG_USAGE",
+            "exit_code = ExitCode.REFUSED",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/errors.py",
+        (f"{TESTS}/test_queue.py",),
+        (
+            "work that is partly done is done",
+            "exit_code = ExitCode.PARTIAL",
+            "exit_code = ExitCode.DONE",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/check_lines.py",
+        (f"{TESTS}/test_check.py",),
+        (
+            "a critical machine is a warning",
+            "        return Verdict.CRITICAL\n",
+            "        return Verdict.WARNING\n",
+        ),
+        (
+            "a machine of which nothing is known is fine",
+            'if not rows or found - {"ok", "warning"}:',
+            "if not rows:",
+        ),
+        (
+            "no machine at all is fine",
+            'if not rows or found - {"ok", "warning"}:',
+            'if found - {"ok", "warning"}:',
+        ),
+        (
+            "what the manager can't do is fine",
+            'return Verdict.WARNING if "warning" in found or warnings else',
+            'return Verdict.WARNING if "warning" in found else',
+        ),
+        ("a problem begins the numbers", 'text.replace("|", "/").split()', "text.split()"),
+        (
+            "warnings come before what is critical",
+            '    problems.sort(key=lambda pair: pair[1].severity != "critical")\n',
+            "",
+        ),
+        ("the list of problems has no bound", "    if more > 0:\n", "    if more > 10**6:\n"),
+        (
+            "a first line has no bound",
+            "return text if len(text) <= MOST_HEAD else text[:MOST_HEAD]",
+            "return text if text else text[:MOST_HEAD]",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/asking.py",
+        (f"{TESTS}/test_changes.py",),
+        ("any answer is a yes", 'not in ("y", "yes"):', 'in ("n", "no"):'),
+        (
+            "without a terminal the answer is yes",
+            "    if not is_terminal(sys.stdin):\n        raise Refused(",
+            "    if not is_terminal(sys.stdin):\n        return\n        raise Refused(",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/changes.py",
+        (f"{TESTS}/test_changes.py",),
+        (
+            "a dry run commits",
+            "    if consent.dry_run:\n",
+            "    if consent.dry_run and plan.problems:\n",
+        ),
+        (
+            "a plan with problems is committed",
+            "    if plan.problems:\n        run.out.emit",
+            "    if plan.problems and not plan.levels:\n        run.out.emit",
+        ),
+        (
+            "what is committed is not what was shown",
+            "            fingerprint=plan.fingerprint,\n",
+            '            fingerprint="",\n',
+        ),
+        (
+            "a plan is not shown before the question",
+            "        _show_before_commit(run, plan)\n",
+            "        pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/fleet.py",
+        (f"{TESTS}/test_changes.py",),
+        (
+            "a create is sent without a request id",
+            "name=name, comment=consent.comment, request_id=request_id",
+            "name=name, comment=consent.comment",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/client.py",
+        (f"{TESTS}/test_changes.py", f"{TESTS}/test_exit_codes.py"),
+        (
+            "what was certainly not made is said to be in doubt",
+            "self._attempt.unsettled |= not unmade",
+            "self._attempt.unsettled = True",
+        ),
+        (
+            "what may be made is said not to be",
+            "self._attempt.unsettled |= not unmade",
+            "self._attempt.unsettled = False",
+        ),
+        ("a lost answer is not asked for again", "_COMMIT_ATTEMPTS = 3", "_COMMIT_ATTEMPTS = 1"),
+        (
+            "a manager that hangs is waited for",
+            "            async with _waiting_shown(self._address):\n"
+            "                return await call(request, timeout=self._deadline)\n"
+            "        except aio.AioRpcError as error:\n"
+            "            raise self._in_words(error) from None",
+            "            async with _waiting_shown(self._address):\n"
+            "                return await call(request)\n"
+            "        except aio.AioRpcError as error:\n"
+            "            raise self._in_words(error) from None",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/layout.py",
+        (f"{TESTS}/test_layout.py", f"{TESTS}/test_any_words.py"),
+        ("a line may command the terminal", "text = printable(line.text)", "text = line.text"),
+        (
+            "a cell may command the terminal",
+            "            Cell(printable(cell))\n",
+            "            Cell(cell)\n",
+        ),
+        (
+            "a styled cell may command the terminal",
+            "else Cell(printable(cell.text), cell.style)",
+            "else Cell(cell.text, cell.style)",
+        ),
+        ("a word that is too long is cut", 'overflow="fold"', 'overflow="ellipsis"'),
+        (
+            "colours go into a file",
+            "if not self._colour or not style or not text:",
+            "if not style or not text:",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/render.py",
+        (f"{TESTS}/test_layout.py", TERMINAL),
+        ("JSON is of the locale", "indent=2, ensure_ascii=True", "indent=2, ensure_ascii=False"),
+        ("YAML is of the locale", "allow_unicode=False", "allow_unicode=True"),
+        (
+            "NO_COLOR is not heeded",
+            'wanted = not os.environ.get("NO_COLOR") and',
+            "wanted = True and",
+        ),
+        (
+            "a reader that goes away is a refusal",
+            "if isinstance(error, BrokenPipeError):",
+            "if isinstance(error, ValueError):",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/wire/printable.py",
+        ("tests/pure/test_agent_texts.py", f"{TESTS}/test_layout.py"),
+        (
+            "a direction may be turned round",
+            "    if character.isprintable():\n",
+            "    if ord(character) > 0xFF:\n",
+        ),
+        (
+            "a control takes no room",
+            "        room -= len(printable(character))\n",
+            "        room -= 1\n",
+        ),
+        (
+            "what is left out is not counted",
+            "({len(text) - kept} more characters)",
+            "({len(text)} more characters)",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/settings/text.py",
+        ("tests/pure/test_settings_text.py",),
+        (
+            "5 without a unit means seconds",
+            "    unit = units.get(found[2].lower()) if found else None\n",
+            '    unit = units.get(found[2].lower() or "s") if found else None\n',
+        ),
+        ("a unit counts only in lower case", "units.get(found[2].lower())", "units.get(found[2])"),
+        (
+            "an empty word is no value",
+            "    if not text and row.optional:\n",
+            "    if not text and not row.optional:\n",
+        ),
+        ("an empty entry is left out", '    if "" in items:\n', "    if not items:\n"),
+        (
+            "a policy's field may be given twice",
+            "    if len(fields) != len(pairs):\n",
+            "    if len(fields) > len(pairs):\n",
+        ),
+        (
+            "a duration is shown as another",
+            "if number >= least and number % size == 0:",
+            "if number >= least:",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/options.py",
+        ("tests/manager/test_options.py",),
+        (
+            "every stream is dead",
+            "        if self.deadline <= self.ping_interval:\n",
+            "        if self.deadline < 0:\n",
+        ),
+        (
+            "a mistyped line means the default",
+            "        if name not in _FIELDS:\n",
+            "        if not name:\n",
+        ),
+        (
+            "the environment wins over a flag",
+            "            _from_environment(environment),\n            _from_flags(flags),\n",
+            "            _from_flags(flags),\n            _from_environment(environment),\n",
+        ),
+        (
+            "a path in the file begins where the manager was started",
+            "yield _Given(place, name, raw, path.parent)",
+            "yield _Given(place, name, raw, Path())",
+        ),
+        (
+            "nobody can connect to 0.0.0.0",
+            "        if self.advertised_host in _WILDCARDS:\n",
+            "        if not self.advertised_host:\n",
+        ),
+        (
+            "a certificate for etcd is used without a CA",
+            "        if self.etcd_certificate and not self.etcd_ca:\n",
+            "        if self.etcd_certificate and self.etcd_ca is False:\n",
+        ),
+        (
+            "a password ends in its line end",
+            '.read_text(encoding="utf-8").rstrip("\\r\\n")',
+            '.read_text(encoding="utf-8")',
+        ),
+    ),
+)

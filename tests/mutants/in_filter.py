@@ -1,0 +1,240 @@
+"""Faults in the content filter: the order of a message, the next hop, what is taken."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+INGEST = "node_agent/tdc/node_agent/ingest"
+FILTER = "tests/ingest/test_smtp_filter.py"
+MODEL = "tests/ingest/test_model.py"
+DIALOGUES = "tests/ingest/test_dialogues.py"
+WAITS = "tests/ingest/test_waits.py"
+DECISIONS = "tests/ingest/test_decisions.py"
+
+MUTANTS = (
+    *planted_in(
+        f"{INGEST}/filter.py",
+        (
+            f"{FILTER}::test_the_final_dot_is_never_sent_once_the_mta_has_left",
+            f"{FILTER}::test_tempfail_stops_a_large_message_that_is_already_on_its_way",
+        ),
+        (
+            "the final dot is sent after the MTA had left",
+            "        if gone():\n",
+            "        if not taken.recipients:\n",
+        ),
+        (
+            "the final dot goes before the copy is durable",
+            "                await hop.send_body(body)\n",
+            '                await hop.send_body(body + b".\\r\\n")\n',
+        ),
+        (
+            "what an MTA that left had sent is kept",
+            "        if gone():\n            await self._taker.discard(taken)\n",
+            "        if gone():\n",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/filter.py",
+        (DIALOGUES, MODEL),
+        (
+            "the copy of a refused original stays",
+            "        else:\n"
+            "            await self._taker.discard(taken)\n"
+            "            if not answer",
+            "        else:\n            if not answer",
+        ),
+        (
+            "a lost reply to the final dot is an acceptance",
+            "            await self._taker.discard(taken)\n"
+            "            return self._give_up(HOP_LOST, str(lost))",
+            "            self._taker.release(taken)\n"
+            "            return self._give_up(HOP_LOST, str(lost))",
+        ),
+        (
+            "more is offered than the next hop offers",
+            "words = [word for word in OFFERED if word in offered]",
+            "words = list(OFFERED)",
+        ),
+        (
+            "the next hop's SIZE is not handed on",
+            "return min(extensions.size or ours, ours)",
+            "return ours",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/filter.py",
+        (f"{FILTER}::test_a_stranger_is_refused_at_connect",),
+        ("anybody is served", "if not self._options.trusts(peer):", "if not peer:"),
+    ),
+    *planted_in(
+        f"{INGEST}/options.py",
+        (f"{FILTER}::test_a_stranger_is_refused_at_connect", "tests/sync/test_options.py"),
+        (
+            "an IPv4 client of a socket for both families is a stranger",
+            'return getattr(client, "ipv4_mapped", None) or client',
+            "return client",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relaying.py",
+        (DIALOGUES, MODEL),
+        (
+            "what the last client was called sticks to the next",
+            "values = dict.fromkeys(wanted, UNKNOWN) if hop.xforwarded else {}",
+            "values = {}",
+        ),
+        (
+            "a reply of another kind passes for an acceptance",
+            "        elif not answer.positive:\n",
+            "        elif answer.code < 200:\n",
+        ),
+        (
+            "content goes out without a sender",
+            "if answer.code != 354 or not self._mail_accepted:",
+            "if answer.code != 354:",
+        ),
+        (
+            "a connection whose RSET failed carries the next message",
+            "                if not answer.positive:  # the next message's MAIL would be a "
+            "nested one",
+            "                if answer.code == 0:  # the next message's MAIL would be a nested one",
+        ),
+        (
+            "a connection that was closed while idle loses a message",
+            "if not fresh and hop.reused and not self._mail_accepted and "
+            "_none_taken(replies, lost):",
+            "if not fresh and self._mail_accepted and _none_taken(replies, lost):",
+        ),
+        (
+            "a transaction that had begun is begun again elsewhere",
+            "hop.reused and not self._mail_accepted and _none_taken(replies, lost)",
+            "hop.reused and _none_taken(replies, lost)",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relay.py",
+        (DIALOGUES, MODEL),
+        (
+            "a reply that nobody asked for answers the next command",
+            "if len(self._replies) > self._expected:",
+            "if len(self._replies) > self._expected + 9:",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relay.py",
+        (f"{WAITS}::test_a_next_hop_that_drips_is_given_up",),
+        (
+            "banner and EHLO have no bound together",
+            "await self._wait.wait(timeout, until=until)",
+            "await self._wait.wait(timeout)",
+        ),
+        (
+            "a next hop that does not read is waited for",
+            "async with asyncio.timeout(min(self._timeouts.block, left)):",
+            "async with asyncio.timeout(left):",
+        ),
+        (
+            "a body has no bound in all",
+            "async with asyncio.timeout(min(self._timeouts.block, left)):",
+            "async with asyncio.timeout(self._timeouts.block):",
+        ),
+        (
+            "the reply to the final dot is waited for like any other",
+            "return (await self.replies(1, self._timeouts.final_dot))[0]",
+            "return (await self.replies(1, self._timeouts.command))[0]",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
+        (
+            f"{WAITS}::test_a_second_next_hop_takes_over_from_a_mute_one",
+            f"{WAITS}::test_one_that_falls_silent_amid_a_message_is_avoided_too",
+            f"{WAITS}::test_a_connection_that_was_idle_for_long_is_not_used_again",
+        ),
+        (
+            "a mute next hop is asked first again",
+            "for address in sorted(self._addresses, key=self._is_avoided):",
+            "for address in self._addresses:",
+        ),
+        (
+            "a mute next hop has all its time though another waits",
+            "hurried = len(self._addresses) > 1",
+            "hurried = False",
+        ),
+        (
+            "who falls silent amid a message is not avoided",
+            "        if hop.fell_silent and address is not None:\n"
+            "            self._avoid(address)\n",
+            "",
+        ),
+        (
+            "a connection is kept for ever",
+            "oldest = self._loop.time() - self._timeouts.idle",
+            "oldest = 0.0",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
+        (f"{FILTER}::test_an_idle_connection_that_offers_less_holds_no_message_up",),
+        (
+            "a connection that offers less is lent",
+            "if hop.usable and all(word in hop.extensions for word in needs):",
+            "if hop.usable:",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/timeouts.py",
+        (f"{WAITS}::test_how_long_a_next_hop_is_avoided",),
+        (
+            "a next hop that failed often is tried as soon as another",
+            "return min(self.avoid * 2.0 ** min(failures - 1, 16), self.avoid_longest)",
+            "return self.avoid",
+        ),
+        (
+            "a next hop that failed is avoided ever longer",
+            "return min(self.avoid * 2.0 ** min(failures - 1, 16), self.avoid_longest)",
+            "return self.avoid * 2.0 ** min(failures - 1, 16)",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/take.py",
+        (DECISIONS, MODEL, DIALOGUES),
+        (
+            "originals pass where they should wait",
+            'if settings.spool_when_full == "tempfail":',
+            'if settings.spool_when_full == "hold":',
+        ),
+        (
+            "a refused original leaves its other copy behind",
+            "                    await self.discard(Taken(tuple(mids)))\n",
+            "",
+        ),
+        (
+            "a missed copy is not counted",
+            "            self._counters.count_missed(miss.reason)\n",
+            "",
+        ),
+        (
+            "each copy names the recipients of all",
+            "if due.recipients != envelope.recipients:",
+            "if not due.recipients:",
+        ),
+        (
+            "a copy is due before the original is accepted",
+            "                mids.append(await self._hold(due, envelope, content))\n",
+            "                mids.append(await self._hold(due, envelope, content))\n"
+            "                self._spool.release(mids[-1])\n",
+        ),
+        (
+            "a full spool counts as a broken one",
+            "return MissedReason.SPOOL_FULL if full else MissedReason.SPOOL_BROKEN",
+            "return MissedReason.SPOOL_BROKEN",
+        ),
+        (
+            "a spool with room again is called full",
+            "        self._counters.refused_size = 0\n",
+            "",
+        ),
+    ),
+)

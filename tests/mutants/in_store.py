@@ -1,0 +1,321 @@
+"""Faults in the store: commits and their race, history, writes by hand, place, tokens."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+STORE = "manager/tdc/manager/store"
+ETCD = "manager/tdc/manager/etcd"
+DOCUMENTS = ("tests/pure/test_store_documents.py",)
+COMMIT = ("tests/contract/test_commit.py",)
+BY_HAND = ("tests/contract/test_by_hand.py",)
+JOINS = ("tests/contract/test_joins.py",)
+PLACE = ("tests/etcd/test_place.py",)
+
+MUTANTS = (
+    *planted_in(
+        f"{STORE}/keys.py",
+        DOCUMENTS,
+        ("a name may hold a separator", 'return quote(name, safe="")', "return quote(name)"),
+        (
+            "a key in another spelling is a document",
+            "return found if found is not None and str(found) == key else None",
+            "return found",
+        ),
+        ("commits sort as words", "{revision:012d}", "{revision}"),
+    ),
+    *planted_in(
+        f"{STORE}/encoding.py",
+        DOCUMENTS,
+        ("a schema of the future is read", "    if schema > SCHEMA:\n", "    if schema < 0:\n"),
+        (
+            "a value unfolds without bound",
+            "unfolding.decompress(raw[1:], MAX_UNPACKED)",
+            "unfolding.decompress(raw[1:])",
+        ),
+        ("a value that was cut off is whole", "    if not unfolding.eof:\n", "    if not text:\n"),
+    ),
+    *planted_in(
+        f"{STORE}/documents.py",
+        DOCUMENTS,
+        (
+            "a machine in another shard is believed",
+            "            if shard_of(name, shards) != key.shard:\n",
+            "            if not name:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/rewrite.py",
+        (*DOCUMENTS, *COMMIT),
+        (
+            "a value that can't be read is written over",
+            "            raise Untouchable(str(trouble))\n",
+            "            pass\n",
+        ),
+        (
+            "what is stored beside is lost",
+            "return beside + [after[name] for name in names if name in after]",
+            "return [after[name] for name in names if name in after]",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        COMMIT,
+        (
+            "a request id commits as often as it is sent",
+            "                if found.made is not None:\n",
+            "                if found.made == 0:\n",
+        ),
+        (
+            "a commit is made on whatever is there",
+            "    compares = [\n",
+            "    compares = [][:0] and [\n",
+        ),
+        (
+            "a plan on an older revision is made",
+            "    if stored == change.base:\n        return head\n",
+            "    if stored >= change.base > 0:\n        return head\n",
+        ),
+        (
+            "what certainly was not sent is in doubt",
+            "sent = sent or isinstance(error, EtcdAnswerLost)",
+            "sent = True",
+        ),
+        (
+            "what may have been made is given up",
+            "                if not sent:\n                    raise _plainer",
+            "                if error:\n                    raise _plainer",
+        ),
+        (
+            "a cluster is created twice",
+            "    if change.base == 0:\n"
+            '        raise ClusterExists(f"cluster {name!r} already exists, at revision '
+            '{stored}")\n',
+            "    if change.base == 0:\n        return head\n",
+        ),
+        (
+            "a plan without changes makes a revision",
+            "        if not plan.levels and not plan.topology:\n",
+            "        if plan is None:\n",
+        ),
+        (
+            "a commit beyond one transaction is tried",
+            "    if size > MAX_TRANSACTION:\n",
+            "    if size < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        ("tests/manager/test_changes.py", *BY_HAND, *COMMIT),
+        (
+            "an earlier commit's request id is forgotten",
+            "    values[request_key(name, request_id)] = pack_request(made)\n",
+            "",
+        ),
+        (
+            "the chain begins anew at each commit",
+            "record = chained(change.record, head.chain)",
+            'record = chained(change.record, "")',
+        ),
+        (
+            "which commit wrote a document is forgotten",
+            "written = {**head.written, **dict.fromkeys(values, revision)}",
+            "written = dict.fromkeys(values, revision)",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        ("tests/contract/test_maintenance.py::test_a_commit_beyond_the_bound_drops_the_oldest",),
+        (
+            "history grows without bound",
+            "    if revision > MAX_COMMITS:\n",
+            "    if revision < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/history.py",
+        ("tests/manager/test_changes.py::test_a_request_id_used_for_another_plan_is_refused",),
+        (
+            "a request id made of another plan passes for done",
+            "if self.fingerprint is None or self.fingerprint == fingerprint:",
+            "if self.revision:",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/history.py",
+        BY_HAND,
+        (
+            "a record of another revision is believed",
+            "        if record.revision != parse_commit_key(item.key):\n",
+            "        if record.revision < 0:\n",
+        ),
+        (
+            "a record that was deleted is not missed",
+            "        for missing in range((above or revision + 1) - 1, revision, -1):\n",
+            "        for missing in range(0):\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/history.py",
+        DOCUMENTS,
+        (
+            "what the disable rule did is forgotten",
+            '        fields["by_disable_rule"] = True\n',
+            "        pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/by_hand.py",
+        BY_HAND,
+        (
+            "a document that was deleted is not missed",
+            "        if found is None and revision:\n",
+            "        if found is None and revision < 0:\n",
+        ),
+        (
+            "a document that was set back is believed",
+            "        elif found is not None and found.whole and found.revision < revision:\n",
+            "        elif found is not None and found.whole and found.revision < 0:\n",
+        ),
+        (
+            "a head that was set back is believed",
+            "    if newest > head.revision:\n",
+            "    if newest < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/replay.py",
+        BY_HAND,
+        (
+            "a record that was changed is replayed",
+            '    if record.chain and record.chain != chained(replace(record, chain=""), '
+            "head.chain).chain:\n",
+            "    if record.chain is None:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/identity.py",
+        (
+            *BY_HAND,
+            "tests/contract/test_maintenance.py::test_every_manager_reads_the_same_store_id",
+        ),
+        (
+            "a store that lost its id gets another",
+            "        if (await etcd.range(CLUSTERS, keys_only=True)).items:\n",
+            "        if etcd is None:\n",
+        ),
+        ("each manager makes an id", "[Unchanged(STORE, 0)], [_put(", "[], [_put("),
+    ),
+    *planted_in(
+        f"{STORE}/joins.py",
+        (*JOINS, *BY_HAND),
+        (
+            "a token has no end",
+            "if stored.used_by is None and now >= stored.token.expires:",
+            "if now < 0:",
+        ),
+        (
+            "a token works twice",
+            "    if stored.used_by is not None and stored.used_by != enrolment_id:\n",
+            "    if stored.used_by is not None and not stored.used_by:\n",
+        ),
+        (
+            "of two calls at once both win",
+            "                Unchanged(key, item.mod_revision),\n",
+            "",
+        ),
+        (
+            "a token that was set back by hand works again",
+            "    if known.token == token_hash:\n",
+            "    if not token_hash:\n",
+        ),
+        (
+            "an enrolment that was set back is valid again",
+            "return max(known.number + 1, int(now))",
+            "return 0",
+        ),
+        (
+            "a lost answer uses up a token",
+            "    if stored.used_by is not None and stored.used_by != enrolment_id:\n",
+            "    if stored.used_by is not None:\n",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/place.py",
+        PLACE,
+        (
+            "another machine is the same place",
+            "    if before.machine and now.machine and before.machine != now.machine:\n",
+            "    if before.machine == '':\n",
+        ),
+        (
+            "a snapshot beside its original is the original",
+            "return not same or _original_is_there(before, now)",
+            "return not same",
+        ),
+        (
+            "a copy in the place of the original is the original",
+            "same = before.born == now.born if before.born and now.born else before.inode "
+            "== now.inode",
+            "same = before.path == now.path or before.inode == now.inode",
+        ),
+        (
+            "a note that can't be read is a permission",
+            'moved, where = True, "a place that can\'t be read any more"',
+            'moved, where = False, "a place that can\'t be read any more"',
+        ),
+        (
+            "a renamed folder is another place",
+            "return not same or _original_is_there(before, now)",
+            "return not same or before.path != now.path",
+        ),
+        (
+            "the machine's id is shown to others",
+            'return hashlib.sha256(f"tdc {found}".encode()).hexdigest()[:32]',
+            "return found",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/backoff.py",
+        ("tests/etcd/test_backoff.py",),
+        (
+            "waits do not grow",
+            "self._bound = min(2 * self._bound, self._longest)",
+            "self._bound = self._first",
+        ),
+        (
+            "waits grow without end",
+            "seconds = self._chance() * min(self._bound, self._longest)\n"
+            "        self._bound = min(2 * self._bound, self._longest)",
+            "seconds = self._chance() * self._bound\n        self._bound = 2 * self._bound",
+        ),
+        (
+            "all come back at once",
+            "seconds = self._chance() * min(self._bound, self._longest)",
+            "seconds = min(self._bound, self._longest)",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/grpc_errors.py",
+        ("tests/etcd/test_secrets.py",),
+        (
+            "what was refused unsent may have been done",
+            "if sent and not any(words in text for words in _NOT_EXECUTED):",
+            "if sent:",
+        ),
+        (
+            "what may have been done was certainly not",
+            "if sent and not any(words in text for words in _NOT_EXECUTED):",
+            "if sent and not text:",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/channel.py",
+        ("tests/etcd/test_secrets.py",),
+        (
+            "replaced TLS files wait for a restart",
+            "return found.st_ino, found.st_mtime_ns",
+            "return 1, 1",
+        ),
+    ),
+)
