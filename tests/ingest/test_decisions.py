@@ -18,6 +18,7 @@ from tests.stage.filter_dialogue import connected
 
 CONTENT = "Subject: x\r\nMessage-ID:\r\n <1@partner.example>\r\n\r\nhello"
 PAYROLL = Policy("payroll", PolicyAction.NO_SCAN, recipients=("pay@corp.example",))
+OTHER = "hr@scanner.example"
 IDS = "Message-ID <1@partner.example>, queue id 4F1C2A."
 
 
@@ -149,3 +150,28 @@ async def test_a_spool_that_takes_smaller_copies_is_not_full(tmp_path: Path) -> 
         assert spool_full(bench.spool, bench.counters)
         await _hand_over(bench, "bob@corp.example")
         assert spool_full(bench.spool, bench.counters) is None
+
+
+TWO = Policy("hr", PolicyAction.CUSTOM, recipients=("pay@corp.example",), intake_address=OTHER)
+
+
+async def test_each_intake_gets_a_copy_that_names_its_own_recipients(tmp_path: Path) -> None:
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
+        bench.settings = replace(bench.settings, policies=(TWO,))
+        await _hand_over(bench, "bob@corp.example", "pay@corp.example", "ann@corp.example")
+        copies = await bench.spool.claim(2**40, 10)
+        assert {(copy.intake, copy.envelope.recipients) for copy in copies} == {
+            (INTAKE, ("bob@corp.example", "ann@corp.example")),
+            (OTHER, ("pay@corp.example",)),
+        }
+
+
+async def test_of_a_message_that_is_put_off_no_copy_is_left_behind(tmp_path: Path) -> None:
+    """The first intake's copy was taken before there was no room for the second one's."""
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
+        bench.settings = replace(bench.settings, policies=(TWO,), spool_when_full="tempfail")
+        bench.spool.set_limits(1, 10_000)
+        answer = await _hand_over(bench, "bob@corp.example", "pay@corp.example")
+        assert answer.startswith("451")
+        facts = bench.spool.facts()
+        assert (facts.held, facts.queued, facts.bytes) == (0, 0, 0)

@@ -82,6 +82,20 @@ def test_a_body_over_the_limit_is_thrown_away_up_to_its_end() -> None:
     assert inbound.line() == b"NOOP"
 
 
+@pytest.mark.parametrize("piece", range(1, 8))
+def test_a_body_that_is_thrown_away_has_no_other_end(piece: int) -> None:
+    """A dot amid a line begins none, wherever what came is cut."""
+    inbound = Inbound()
+    content = b"x" * 50 + b"y.\r\nz" * 7
+    for start in range(0, len(content), piece):
+        inbound.feed(content[start : start + piece])
+        assert inbound.body(10) is None
+    inbound.feed(b"\r\n.\r\nNOOP\r\n")
+    with pytest.raises(BodyTooLarge):
+        inbound.body(10)
+    assert inbound.line() == b"NOOP"
+
+
 @pytest.mark.proves("B56")
 def test_a_body_of_exactly_the_limit_is_taken() -> None:
     inbound = Inbound()

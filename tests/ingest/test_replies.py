@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tdc.node_agent.smtp.replies import NEIGHBOUR, STRICT, ProtocolFault, ReplyParser
+from tdc.node_agent.smtp.replies import NEIGHBOUR, STRICT, ProtocolFault, ReplyParser, reply
 
 STREAM = b"250-first\r\n250 last\r\n354\r\n421 4.3.2 bye\r\n"
 
@@ -30,6 +30,21 @@ def test_replies_do_not_depend_on_how_they_arrive(size: int) -> None:
 def test_what_is_no_reply_is_refused(bad: bytes) -> None:
     with pytest.raises(ProtocolFault):
         ReplyParser(NEIGHBOUR).feed(bad)
+
+
+@pytest.mark.parametrize(
+    ("line", "facts"),
+    [
+        ("250 2.0.0 Ok", (True, False, False)),
+        ("299 odd", (True, False, False)),
+        ("354 Go", (False, False, False)),
+        ("450 4.2.0 later", (False, True, False)),
+        ("550 5.1.1 no", (False, True, True)),
+    ],
+)
+def test_what_a_code_says(line: str, facts: tuple[bool, bool, bool]) -> None:
+    answer = reply(line)
+    assert (answer.positive, answer.refused, answer.permanent) == facts
 
 
 def test_a_neighbour_may_write_longer_lines_and_any_code() -> None:

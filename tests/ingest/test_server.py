@@ -219,3 +219,76 @@ async def test_a_command_is_refused_exactly_where_the_table_says(verb: bytes, st
         assert b"\r\n5" not in text
     else:
         assert refusal.raw in text
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("MAIL FROM:<b@b.example>", b"503 5.5.1 Nested"),
+        ("XFORWARD NAME=x", b"503 5.5.1 XFORWARD"),
+        ("RCPT TO:<c@d.example>", b"250"),
+    ],
+)
+async def test_within_a_transaction_its_sender_and_its_client_stay(sent: str, code: bytes) -> None:
+    """What the copy says of them would not be what the next hop was told."""
+    async with session(Mailbox()) as mta:
+        await mta.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\n" + sent + "\r\nQUIT")
+        *_, answer, bye = (await mta.reader.read()).splitlines()
+    assert answer.startswith(code)
+    assert bye.startswith(b"221")
+
+
+async def test_of_a_pipelined_group_nothing_is_answered_after_a_421() -> None:
+    """The client would take it for the answer to what it sends next, elsewhere."""
+
+    class Full(Mailbox):
+        async def _answer(self, command: PendingCommand) -> Reply:
+            return reply("421 4.3.2 Full" if command.recipient else "250 2.1.0 Ok")
+
+    async with session(Full()) as mta:
+        await hello(mta)
+        await mta.send("MAIL FROM:<a@b.example>" + "\r\nRCPT TO:<c@d.example>" * 3 + "\r\nDATA")
+        codes = [line[:3] for line in (await mta.reader.read()).splitlines()]
+    assert codes == [b"250", b"421"]
+
+
+class _Idle:
+    """A session whose client is slow; it takes its time to end."""
+
+    def __init__(self) -> None:
+        self.ending = False
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        await self._over.wait()
+
+    def stop(self) -> None:
+        self._over.set()
+
+    abort = stop
+
+    def overdue(self, now: float) -> float:
+        return 0.0 if self.ending else 1.0
+
+    def expel(self) -> None:
+        self.ending = True
+
+
+async def test_one_newcomer_costs_one_session_its_place() -> None:
+    """Also while that one has not ended: others that come then are not paid for with more."""
+    sessions = [_Idle() for _ in range(3)]
+    left = iter(sessions)
+    listener = Listener(lambda connection: next(left))
+    await listener.start("127.0.0.1", 0)
+    sides = [await connected(listener.port) for _ in sessions]
+    async with asyncio.timeout(5):
+        while listener.connections < len(sides):
+            await asyncio.sleep(0.01)
+    assert listener.make_room(3)
+    assert not any(one.ending for one in sessions)
+    for _ in range(3):
+        assert listener.make_room(2)
+        assert [one.ending for one in sessions].count(True) == 1
+    for side in sides:
+        await side.close()
+    await listener.close()

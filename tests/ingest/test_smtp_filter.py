@@ -15,6 +15,8 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+from tdc.node_agent.ingest.options import FilterOptions
+from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.ingest.relaying import Relaying
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.backend import PendingCommand
@@ -186,6 +188,15 @@ async def test_a_stranger_is_refused_at_connect(tmp_path: Path) -> None:
     async with filter_and_sink(tmp_path, trusted_networks=networks) as (bench, _):
         mta = await connected(bench.filter.port)
         assert (await mta.reader.read()).startswith(b"554 5.7.1 ")
+
+
+def test_a_client_is_known_in_each_form_of_its_address() -> None:
+    """A socket that serves both families calls an IPv4 client by an IPv6 address."""
+    options = FilterOptions((NextHop("127.0.0.1", 10026),))
+    trusted = [one for one in ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "::1%lo")
+               if options.trusts(one)]  # fmt: skip
+    assert len(trusted) == 5
+    assert not any(map(options.trusts, ("192.0.2.1", "::2", "::ffff:192.0.2.1", "", "mx1")))
 
 
 @pytest.mark.proves("F28")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import logging
@@ -202,6 +203,37 @@ def test_foreign_text_stays_on_its_line_and_does_not_speak_to_the_terminal(text:
     shown = escape(text)
     assert shown.isprintable()
     assert shown.splitlines() in ([shown], [])
+
+
+HOSTILE = "a\r\n23 Nov 2026 TDC: forged \x1b[2J \u202e \x9b b"
+METHODS = sorted(
+    {name for name, method in inspect.getmembers(TdcLog, inspect.isfunction) if name[0] != "_"}
+    - {"configure", "close"}
+)
+
+
+@pytest.mark.proves("S10")
+@pytest.mark.parametrize("method", METHODS)
+def test_whatever_text_a_line_is_given_it_stays_one_line(method: str, stream: io.StringIO) -> None:
+    """Each text of each method comes from mail, from a peer or from the manager, or may one day."""
+    log = TdcLog(HOSTILE, logger=logging.getLogger("tdc-test"), stream=stream)
+    log.configure("debug", "text")
+    call = getattr(log, method)
+    call(*(_hostile(each) for each in inspect.signature(call).parameters.values()))
+    lines = lines_of(log, stream)
+    assert len(lines) == (2 if method == "failed" else 1)
+    assert all(line.isprintable() and re.match(r"\d\d \w{3} \d{4} ", line) for line in lines)
+
+
+def _hostile(parameter: inspect.Parameter) -> object:
+    kinds: dict[str, object] = {
+        "str": HOSTILE,
+        "int": 1,
+        "float": 1.0,
+        "MessageIds": MessageIds(HOSTILE, HOSTILE),
+        "Rule": Rule(NotDue.NO_SCAN, HOSTILE),
+    }
+    return kinds[parameter.annotation]
 
 
 @given(one=st.text(max_size=20), other=st.text(max_size=20))

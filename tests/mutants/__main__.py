@@ -29,7 +29,7 @@ from tests.tree.source import ROOT
 AT_ONCE = 2
 LONGEST = 60
 """Seconds for one mutant's tests: a fault that makes them hang is noticed too."""
-LONGEST_TEST = 20
+LONGEST_TEST = 15
 """Seconds for one of them."""
 
 COPIED = ("manager", "node_agent", "shared", "tests", "deploy", "docs", "proto", "scripts")
@@ -114,7 +114,11 @@ def _try(copy: Path, mutant: Mutant) -> Result:
 
 def _run(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests against a copy; the exit code is pytest's, 1 if they hang."""
-    options = ("--hypothesis-profile=mutants", f"--timeout={LONGEST_TEST}")
+    options = (
+        "--hypothesis-profile=mutants",
+        f"--timeout={LONGEST_TEST}",
+        "--timeout-method=thread",
+    )
     arguments = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", *options, *tests]
     code, output = forked.run(copy, arguments, LONGEST)
     return (1, f"not over after {LONGEST} s") if code is None else (code, output)

@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/options.py",
-        (f"{FILTER}::test_a_stranger_is_refused_at_connect", "tests/sync/test_options.py"),
+        (f"{FILTER}::test_a_client_is_known_in_each_form_of_its_address",),
         (
             "an IPv4 client of a socket for both families is a stranger",
             'return getattr(client, "ipv4_mapped", None) or client',

@@ -6,7 +6,8 @@ from tests.mutants.values import planted_in
 
 SMTP = "node_agent/tdc/node_agent/smtp"
 FRAMING = ("tests/ingest/test_framing.py",)
-CROWDED = ("tests/ingest/test_crowded.py",)
+CROWDED = "tests/ingest/test_crowded.py"
+BODIES = ("tests/ingest/test_body_reader.py",)
 SERVER = ("tests/ingest/test_server.py",)
 DRIPS = ("tests/ingest/test_waits.py::test_a_client_that_drips_is_ended",)
 DIALOGUE = ("tests/pure/test_dialogue.py",)
@@ -65,10 +66,11 @@ MUTANTS = (
     *planted_in(
         f"{SMTP}/commands.py",
         (
-            *ODD,
+            "tests/pure/test_commands.py",
             "tests/pure/test_client_address.py",
             "tests/pure/test_trace.py",
-            "tests/ingest/test_dialogues.py",
+            "tests/ingest/test_replies.py",
+            *ODD,
         ),
         (
             "control characters pass in a command",
@@ -109,7 +111,11 @@ MUTANTS = (
     ),
     *planted_in(
         f"{SMTP}/in_hand.py",
-        CROWDED,
+        (
+            *BODIES,
+            f"{CROWDED}::test_a_wait_for_room_ends_at_its_time_and_when_the_client_leaves",
+            f"{CROWDED}::test_what_is_held_stays_near_the_limit",
+        ),
         (
             "half-read messages wait for each other",
             "self.total < self.limit or who is next(iter(self._sizes), who)",
@@ -129,12 +135,12 @@ MUTANTS = (
         (
             "who waits for room waits for ever",
             "            if gone() or loop.time() >= until:\n                return False\n",
-            "",
+            "            if gone():\n                return False\n",
         ),
     ),
     *planted_in(
         f"{SMTP}/slowest.py",
-        CROWDED,
+        BODIES,
         (
             "who is in time is ended",
             "if slowest is None or slowest.overdue(now) <= 0:",
@@ -148,7 +154,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{SMTP}/listener.py",
-        CROWDED,
+        (*SERVER, f"{CROWDED}::test_who_is_ended_for_another_is_told"),
         (
             "nobody is ended for a newcomer",
             "return expel_slowest(self._sessions, asyncio.get_running_loop().time())",
@@ -162,7 +168,10 @@ MUTANTS = (
     ),
     *planted_in(
         f"{SMTP}/server.py",
-        CROWDED,
+        (
+            f"{CROWDED}::test_a_client_that_sends_a_large_body_is_not_slow",
+            f"{CROWDED}::test_those_who_are_in_time_keep_their_places",
+        ),
         (
             "a client that waits for us is slow",
             "if self.ending or not self._connection.waiting:",
@@ -195,7 +204,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{SMTP}/body_reader.py",
-        (*CROWDED, "tests/ingest/test_waits.py::test_a_body_that_keeps_the_rate_is_not_ended"),
+        BODIES,
         ("our own pause counts against the client", "        self._since += waited\n", ""),
         ("our own pause makes the client slow", "        self._due += waited\n", ""),
         (
@@ -262,7 +271,12 @@ MUTANTS = (
     ),
     *planted_in(
         f"{SMTP}/server.py",
-        (*SERVER, *ODD, "tests/ingest/test_smtp_filter.py::test_the_1001st_recipient_is_put_off"),
+        (
+            *SERVER,
+            *ODD,
+            "tests/ingest/test_smtp_filter.py::test_the_1001st_recipient_is_put_off",
+            "tests/ingest/test_dialogues.py",
+        ),
         (
             "one recipient too many",
             "if self._asked >= self._options.max_recipients:",

@@ -100,6 +100,21 @@ def test_an_idle_connection_is_closed_when_its_time_is_up() -> None:
     assert next_change([one], limits, NOW) == NOW
 
 
+def test_on_hold_there_is_one_report_and_none_before_the_probe_is_due() -> None:
+    fresh, limits = [Lane(1, LaneState.IDLE, 0, idle_since=NOW)], Limits(5, 100, 20.0)
+    assert assign(3, fresh, limits._replace(probe_at=NOW + 1), NOW) == (CloseConnection(1),)
+    assert assign(3, [], limits._replace(probe_at=NOW + 1), NOW) == ()
+    assert assign(3, fresh, limits._replace(probe_at=NOW), NOW) == (SendNext(1),)
+    assert assign(3, [], limits._replace(probe_at=NOW), NOW) == (OpenConnection(),)
+
+
+def test_a_connection_that_is_opening_is_for_one_of_those_that_wait() -> None:
+    opening = [Lane(1), Lane(2)]
+    assert assign(2, opening, Limits(5, 100, 20.0), NOW) == ()
+    assert assign(3, opening, Limits(5, 100, 20.0), NOW) == (OpenConnection(),)
+    assert assign(9, opening, Limits(3, 100, 20.0), NOW) == (OpenConnection(),)
+
+
 def test_a_busy_connection_takes_another_until_its_limit() -> None:
     limits = Limits(2, 3, 20.0)
     busy = Lane(1, LaneState.BUSY, 2)

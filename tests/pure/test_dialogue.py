@@ -18,6 +18,7 @@ from tdc.node_agent.smtp.dialogue import (
     Dialogue,
     Event,
     Finished,
+    Offers,
     Outgoing,
     Ready,
     dot_stuffed,
@@ -230,3 +231,69 @@ def test_a_transaction_may_be_taken_from_its_content_until_its_reply() -> None:
     assert isinstance(finished, Finished)
     assert finished.succeeded
     assert not dialogue.may_be_taken(one)
+
+
+def ready(one: Outgoing) -> Dialogue:
+    """A dialogue in which `one` may send its content."""
+    dialogue = Dialogue("mx1.example")
+    dialogue.feed(b"220 x\r\n")
+    dialogue.ehlo()
+    dialogue.feed(b"250-x\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 CHUNKING\r\n")
+    dialogue.announce(one)
+    assert dialogue.feed(b"250 a\r\n250 b\r\n") == [Ready(one)]
+    dialogue.output()
+    return dialogue
+
+
+@pytest.mark.parametrize("early", [b"2", b"250-x\r\n"])
+def test_a_reply_that_has_begun_early_is_not_the_contents(early: bytes) -> None:
+    one = transactions()["one"]
+    dialogue = ready(one)
+    assert dialogue.feed(early) == []
+    assert not dialogue.content(one)
+    assert dialogue.output() == []
+    assert dialogue.fault == "a reply came before it was due"
+
+
+@pytest.mark.parametrize("code", [b"354", b"250"])
+def test_only_data_is_answered_by_a_3yz(code: bytes) -> None:
+    one, dialogue = transactions()["by_data"], Dialogue("mx1.example")
+    dialogue.feed(b"220 x\r\n")
+    dialogue.ehlo()
+    dialogue.feed(b"250 x\r\n")
+    dialogue.announce(one)
+    dialogue.feed(code + b" go\r\n")  # to MAIL
+    assert (dialogue.fault is None) == (code == b"250")
+    dialogue.feed(b"250 b\r\n")
+    dialogue.feed(code + b" go\r\n")  # to DATA
+    assert dialogue.fault is not None
+
+
+def test_nothing_of_what_came_in_plain_text_is_left_under_tls() -> None:
+    """RFC 3207 4.2: neither what was offered nor an octet after the 220."""
+    for after, fits in ((b"", True), (b"2", False), (b"250-x\r\n", False), (b"250 x\r\n", False)):
+        dialogue = Dialogue("mx1.example")
+        dialogue.feed(b"220 x\r\n")
+        dialogue.ehlo()
+        dialogue.feed(b"250-x\r\n250-CHUNKING\r\n250 STARTTLS\r\n")
+        dialogue.starttls()
+        dialogue.feed(b"220 go\r\n" + after)
+        if fits:
+            dialogue.tls_started()
+            assert dialogue.offers == Offers()
+        else:
+            with pytest.raises(ProtocolFault, match="plain text after its reply to STARTTLS"):
+                dialogue.tls_started()
+
+
+def test_no_quit_follows_a_message_whose_reply_is_due() -> None:
+    """Its 221 could be taken for that reply."""
+    one = transactions()["one"]
+    dialogue = ready(one)
+    dialogue.content(one)
+    dialogue.output()
+    dialogue.quit()
+    assert dialogue.output() == []
+    dialogue.feed(b"250 c\r\n")
+    dialogue.quit()
+    assert dialogue.output() == [b"QUIT\r\n"]

@@ -16,6 +16,7 @@ from tdc.node_agent.deliver.evidence import (
     FEW_IN_A_ROW,
     Failures,
     is_proven,
+    weighed,
 )
 from tdc.node_agent.deliver.record import MOST_COPIES, Record
 from tdc.node_agent.deliver.settle import EndedAttempt, Moment, Standing, settle
@@ -111,6 +112,35 @@ def test_proof_needs_all_of_tries_time_and_others(
 ) -> None:
     proven = is_proven(Failures(tries, first, others), first + lasted)
     assert proven == (tries >= 4 and (first + lasted) - first >= 4 * 3_600 and others)
+
+
+HELD, ALONE = Verdict.HOLD, Verdict.DEFER
+
+
+@pytest.mark.parametrize(
+    ("verdict", "in_a_row", "others_pass", "on_hold", "becomes"),
+    [
+        (Verdict.BLOCKED, 1, True, False, ALONE),
+        (Verdict.BLOCKED, 2, True, False, HELD),
+        (Verdict.BLOCKED, 0, False, False, HELD),
+        (Verdict.BLOCKED, 0, True, True, HELD),
+        (Verdict.REFUSED, 19, True, False, Verdict.REFUSED),
+        (Verdict.REFUSED, 20, True, False, HELD),
+        (Verdict.DEFER, 20, True, False, HELD),
+        (Verdict.REFUSED, 0, False, True, Verdict.REFUSED),
+    ],
+)
+def test_whose_fault_a_refusal_is(
+    verdict: Verdict, in_a_row: int, others_pass: bool, on_hold: bool, becomes: Verdict
+) -> None:
+    """Three in a row about the intake are its fault though others pass; about the message, 21."""
+    outcome = Outcome(verdict, "Intake Full", "452 4.2.2 full")
+    judged = weighed(outcome, in_a_row, others_pass=others_pass, on_hold=on_hold)
+    assert judged.verdict is becomes
+    replied = Outcome(Verdict.HOLD, "Intake Full", "452 4.2.2 full", replied=True)
+    if verdict is Verdict.BLOCKED:
+        judged = weighed(replied, in_a_row, others_pass=others_pass, on_hold=on_hold)
+        assert judged.verdict is becomes
 
 
 # The record, against a list of what happened

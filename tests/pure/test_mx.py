@@ -77,6 +77,8 @@ def test_address_families_alternate_and_five_are_enough() -> None:
         "2a00::1", "9.9.9.1", "9.9.9.2", "9.9.9.4", "9.9.9.5",
     ]  # fmt: skip
     assert len(addresses(host)) == 4
+    both = HostAnswer("a.example", ("9.9.9.1", "9.9.9.2"), ("2a00::1", "2a00::2"))
+    assert addresses(both) == ["2a00::1", "9.9.9.1", "2a00::2", "9.9.9.2"]
 
 
 def test_a_host_with_many_addresses_does_not_hide_the_next_one() -> None:

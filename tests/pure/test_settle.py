@@ -203,6 +203,16 @@ def test_a_hold_raises_its_alarm_once_and_only_its_probe_lengthens_it(
         assert (hold.since, hold.failures) == (before.since, before.failures + 1)
 
 
+def test_an_attempt_from_before_a_hold_does_not_lengthen_it() -> None:
+    """Those that were under way when it began fail as well, and say nothing new."""
+    for probe_in, lengthened in ((60.0, 0), (0.0, 1)):
+        hold = Hold("TLS Error", "before", 99_500.0, NOW.monotonic + probe_in, 2)
+        outcome = Outcome(Verdict.HOLD, "TLS Error", "again")
+        effects = settle(EndedAttempt(COPY), outcome, Standing(hold), SETTINGS, NOW).effects
+        assert len(of_type(effects, LengthenHold)) == lengthened
+        assert of_type(effects, HoldDestination) == []
+
+
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
 def test_what_is_counted_adds_up(
     attempt: EndedAttempt, outcome: Outcome, standing: Standing

@@ -169,6 +169,21 @@ def test_no_reply_to_the_dot_may_repeat_the_message(kind: SessionFault) -> None:
     assert not fault(Stage.CONTENT, kind).maybe_duplicate
 
 
+@pytest.mark.parametrize("kind", [SessionFault.DROPPED, SessionFault.TIMEOUT, SessionFault.GARBAGE])
+def test_a_fault_in_the_content_is_that_message_alone(kind: SessionFault) -> None:
+    """If it kills each connection that carries it, it must not stop all the others."""
+    for facts in ({}, {"more_hosts": True}, {"answered_before": 3}):
+        assert fault(Stage.CONTENT, kind, **facts).verdict is Verdict.DEFER
+
+
+def test_an_intake_that_always_hangs_up_is_asked_a_few_times_at_once() -> None:
+    for times in range(6):
+        outcome = fault(Stage.MAIL, SessionFault.DROPPED, answered_before=1, sent_again=times)
+        assert outcome.verdict is (Verdict.AGAIN if times < 3 else Verdict.HOLD)
+        outcome = reply(Stage.MAIL, "421 4.3.2 enough", answered_before=1, sent_again=times)
+        assert outcome.verdict is (Verdict.AGAIN if times < 3 else Verdict.HOLD)
+
+
 TROUBLES = st.builds(
     Trouble,
     where=st.just(WHERE),

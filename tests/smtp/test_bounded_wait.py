@@ -37,3 +37,20 @@ async def test_a_later_deadline_moves_and_an_earlier_one_is_kept() -> None:
     await wait.wait(30, until=began + 0.02)
     assert loop.time() - began < 1
     wait.cancel_timer()
+
+
+async def test_a_short_wait_after_a_long_one_ends_at_its_own_time() -> None:
+    loop = asyncio.get_running_loop()
+    ends: list[float] = []
+
+    def expired() -> None:
+        ends.append(loop.time())
+        wait.end()
+
+    wait = BoundedWait(loop, expired)
+    loop.call_later(0.01, wait.end)
+    await wait.wait(5)
+    began = loop.time()
+    await wait.wait(0.05)
+    assert ends == [pytest.approx(began + 0.05, abs=1)]
+    wait.cancel_timer()

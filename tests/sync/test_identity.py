@@ -219,6 +219,23 @@ def test_what_is_no_request_is_refused(authority: Authority, content: bytes) -> 
         authority.issue_machine(content, "c1", "mx1", "e1")
 
 
+def test_a_request_that_goes_on_for_long_is_not_read(authority: Authority) -> None:
+    """Anyone may send one, and the parser is not ours."""
+    request = request_of(ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(RequestRefused, match="too long"):
+        authority.issue_machine(request + b"\n" * 20_000, "c1", "mx1", "e1")
+
+
+def test_no_certificate_outlives_its_ca(tmp_path: Path) -> None:
+    """It would fail everywhere at once, on a day that no certificate names."""
+    now = [1_900_000_000.0]
+    authority = Authority.create(tmp_path / "ca", clock=lambda: now[0])
+    now[0] = authority.ends - 86_400
+    for issued in (authority.issue_server(), authority.issue_operator("anna"), machine(authority)):
+        certificate = x509.load_pem_x509_certificate(issued.certificate_pem)
+        assert certificate.not_valid_after_utc.timestamp() == authority.ends
+
+
 def test_certificates_live_as_long_as_stated(tmp_path: Path) -> None:
     now = 1_900_000_000.0
     authority = Authority.create(tmp_path / "ca", clock=lambda: now)
