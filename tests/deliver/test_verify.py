@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tdc.node_agent.deliver.tls import NoTrust, intake_context
 from tdc.node_agent.deliver.verify import (
     TlsPolicy,
     TlsRefused,
+    _names_of,
     covers,
     handshake_fault,
     verify_peer,
@@ -147,6 +149,29 @@ def test_no_context_below_tls_1_2_can_be_made(version: str) -> None:
         intake_context(version, None, chain=True)
 
 
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_context_offers_nothing_older_than_asked_for(version: str) -> None:
+    lowest = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
+    for chain in (True, False):
+        assert intake_context(version, None, chain=chain).minimum_version is lowest
+
+
+def test_a_trust_file_that_was_replaced_counts_from_the_next_connection(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """As a CA does that is renewed: nobody restarts a gateway for it."""
+    rules = policy(authority)
+    handshake(rules.context(), authority.issue("intake.example"))
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    changed = authority.ca_file.stat().st_mtime_ns + 1_000_000
+    authority.ca_file.write_bytes(other.ca_file.read_bytes())
+    os.utime(authority.ca_file, ns=(changed, changed))
+    handshake(rules.context(), other.issue("intake.example"))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(rules.context(), authority.issue("intake.example"))
+
+
 def test_a_trust_file_that_is_missing_or_empty_is_named(tmp_path: Path) -> None:
     for content in (None, b"", b"no certificate"):
         path = tmp_path / "ca.pem"
@@ -167,3 +192,25 @@ def test_wildcards_stand_for_one_whole_label(name: str, host: str) -> None:
     same = len(given_labels) == len(labels) and given_labels[1:] == labels[1:]
     wildcard = same and given_labels[0] == "*" and len(labels) > 2
     assert covers({name}, host) == (name == host or wildcard)
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "stands"),
+    [
+        ("*.b.example", "a.b.example", True),
+        ("*.b.example", "b.example", False),
+        ("*.b.example", "c.a.b.example", False),
+        ("*.example", "b.example", False),
+        ("a*.b.example", "ab.b.example", False),
+        ("*.*.example", "a.b.example", False),
+        ("*", "localhost", False),
+    ],
+)
+def test_what_a_wildcard_stands_for(name: str, host: str, stands: bool) -> None:
+    assert covers({name}, host) is stands
+
+
+def test_a_name_means_the_same_in_any_case() -> None:
+    for name in ("MX1.Intake.example", "mx1.intake.example."):
+        found, _ = _names_of({"subjectAltName": (("DNS", name), ("email", "x@y.example"))})
+        assert found == {"mx1.intake.example"}

@@ -61,13 +61,21 @@ async def test_a_machine_renews_a_few_times_an_hour_and_others_are_not_kept_from
 
 
 @pytest.mark.proves("S15", "S22")
-async def test_a_machine_that_calls_without_end_is_refused(mx1: Api) -> None:
+async def test_a_machine_that_calls_without_end_is_refused(api: Api, mx1: Api) -> None:
+    """It is the machine that is counted: another connection, or certificate, is no new budget."""
     codes = []
     for _ in range(int(CALLS_EACH.burst) + 10):
         call: Any = mx1.agents.Renew(agents_pb2.RenewRequest(csr_pem="nothing"))
         codes.append(await call.code())
     async with refused(STATUS.RESOURCE_EXHAUSTED, "machine mx1", "calls too often"):
         await mx1.agents.Session().read()
+    certificate, key = await enrolled(api, "mx1")
+    async with (
+        connected(api.ports, api.authority, certificate, key) as again,
+        refused(STATUS.RESOURCE_EXHAUSTED, "machine mx1", "calls too often"),
+    ):
+        for _ in range(5):  # what it gains meanwhile
+            await again.agents.Session().read()
 
 
 @pytest.mark.proves("S15", "B92")

@@ -243,6 +243,12 @@ async def test_a_commit_without_plan_or_request_id_is_refused(api: Api) -> None:
         )
     async with refused(STATUS.INVALID_ARGUMENT, "no edits"):
         await api.plan()
+    for request_id in ("", "r" * 101):
+        create = operators_pb2.CreateClusterRequest(name="c9", request_id=request_id)
+        async with refused(STATUS.INVALID_ARGUMENT, "request id"):
+            await api.fleet.CreateCluster(create)
+    names = (await api.fleet.ListClusters(operators_pb2.ListClustersRequest())).clusters
+    assert [each.name for each in names] == ["c1"]
 
 
 async def test_restoring_an_unknown_revision_is_refused(api: Api) -> None:

@@ -6,6 +6,7 @@ from tests.mutants.values import planted_in
 
 MANAGER = "manager/tdc/manager"
 MATRIX = ("tests/manager/test_matrix.py::test_exactly_who_may_is_let_in",)
+CHANGES = "tests/manager/test_changes.py"
 INTENT = ("tests/manager/test_intent.py",)
 IDENTITY = ("tests/sync/test_identity.py",)
 ENROLMENT = ("tests/sync/test_enrolment.py",)
@@ -106,7 +107,11 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/intent/changes.py",
-        ("tests/manager/test_changes.py", *INTENT),
+        (
+            f"{CHANGES}::test_a_commit_without_plan_or_request_id_is_refused",
+            f"{CHANGES}::test_a_stale_plan_is_refused_and_says_who_changed_what_it_rests_on",
+            f"{CHANGES}::test_enabling_without_an_intake_address_names_every_machine_and_changes_nothing",
+        ),
         (
             "a create needs no request id",
             "        signature = sign(actor, comment, request_id)\n"
@@ -305,7 +310,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/push/session.py",
-        ("tests/sync/test_stream.py", "tests/manager/test_monitoring.py"),
+        ("tests/sync/test_session.py",),
         (
             "a machine that reads nothing is written to for ever",
             "async with asyncio.timeout(self._half.intervals.deadline):\n"

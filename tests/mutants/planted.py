@@ -13,6 +13,7 @@ from tests.mutants import (
     in_levels,
     in_smtp,
     in_spool,
+    in_spool_file,
     in_store,
     in_sync,
 )
@@ -24,6 +25,7 @@ MUTANTS = (
     *in_filter.MUTANTS,
     *in_journal.MUTANTS,
     *in_spool.MUTANTS,
+    *in_spool_file.MUTANTS,
     *in_delivery.MUTANTS,
     *in_intakes.MUTANTS,
     *in_access.MUTANTS,

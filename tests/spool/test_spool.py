@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool import health
 from tdc.node_agent.spool.batch import Batch
 from tdc.node_agent.spool.database import Database
@@ -133,6 +135,21 @@ async def test_a_copy_that_was_held_when_the_agent_died_is_due(
     spool = await Spool.open(folder, clocks=clock.machine)
     assert [copy.mid for copy in await claim_all(spool, clock)] == [mid]
     await spool.close()
+
+
+async def test_a_released_copy_was_not_waiting_for_an_answer(folder: Path) -> None:
+    """Else each restart would speak of originals whose fate is not known."""
+    spool = await Spool.open(folder)
+    await put(spool)
+    await spool.close()
+    out = io.StringIO()
+    log = TdcLog(stream=out)
+    log.configure("info", "text")
+    spool = await Spool.open(folder, log=log)
+    assert spool.facts().queued == 1
+    await spool.close()
+    log.close()
+    assert "waiting for the next hop's answer" not in out.getvalue()
 
 
 async def test_nobody_claims_a_copy_twice(spool: Spool, clock: FakeClock) -> None:

@@ -142,3 +142,18 @@ async def test_a_killed_agent_goes_on_from_its_last_note(folder: Path, clock: Fa
     assert after.next_due(after.now()) == pytest.approx(after.now() + 60)
     await after.close()
     await spool.close()
+
+
+async def test_a_wait_that_a_wrong_clock_made_endless_ends_at_the_next_start(
+    folder: Path, clock: FakeClock
+) -> None:
+    """A copy of an earlier agent may be put off by years; `retry.maximum` is a day at most."""
+    spool = await Spool.open(folder, clocks=clock.machine)
+    mids = [await put(spool), await put(spool)]
+    await claim_all(spool, clock)
+    for mid, wait in zip(mids, (YEAR, 12 * HOUR), strict=True):
+        await spool.defer(mid, next_at=spool.now() + wait, reason="later")
+    await spool.close()
+    spool = await Spool.open(folder, clocks=clock.machine)
+    assert [copy.mid for copy in await spool.claim(spool.now(), 9)] == mids[:1]
+    await spool.close()

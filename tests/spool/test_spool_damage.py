@@ -334,6 +334,7 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
     async with asyncio.timeout(8):
         await spool.arrived.wait()
     assert spool.facts().unhealthy is None
+    assert spool.facts().bytes == 7 * 10_000, "what was refused does not count"
     new = await put(spool, b"n" * 10_000)
     await spool.close()
 

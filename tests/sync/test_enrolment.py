@@ -8,12 +8,15 @@ import os
 import stat
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import token_hash
 from tdc.node_agent.log.lines import TdcLog
@@ -63,6 +66,25 @@ async def test_a_token_works_once_and_its_failure_harms_no_identity(
     with pytest.raises(EnrolFailed, match="used already"):
         await join(manager, token.text, tmp_path)
     assert identities.load(tmp_path / "identity") == made
+
+
+@pytest.mark.proves("B93")
+async def test_a_request_that_is_refused_uses_up_no_token(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """The key is judged first: a machine with an old library may try again with a better one."""
+    token = manager.joins.make(manager.authority).text
+    weak = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    request = weak.sign(rsa.generate_private_key(65_537, 1_024), hashes.SHA256())
+    pem = request.public_bytes(serialization.Encoding.PEM).decode()
+    async with grpc_tls.client_channel(manager.enrol_address, manager.authority.ca_pem) as channel:
+        stub = agents_pb2_grpc.EnrolmentStub(channel)
+        for csr in (pem, "nothing", ""):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.Enrol(agents_pb2.EnrolRequest(token=token, csr_pem=csr), timeout=5)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert manager.joins.used == {}
+    assert (await join(manager, token, tmp_path)).machine == "mx1"
 
 
 async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
@@ -136,8 +158,12 @@ async def test_an_impostor_that_shows_our_ca_without_its_key_gets_no_token(
 @pytest.mark.proves("S5")
 def test_only_the_hash_of_a_token_is_stored(manager: ManagerSide) -> None:
     token = manager.joins.make(manager.authority)
-    assert token.hash == token_hash(token.text)
-    assert token.text not in str(manager.joins.tokens)
+    assert token.hash == token_hash(token.text) == sha256(token.text.encode()).hexdigest()
+    assert list(manager.joins.tokens) == [token.hash]
+    shown = f"{token!r} {manager.joins.tokens}"
+    secret = token.text.rpartition(".")[2]
+    assert len(secret) == 32, "160 bits: too long to guess"
+    assert secret not in shown
 
 
 async def test_enrolling_in_another_cluster_starts_its_revisions_anew(

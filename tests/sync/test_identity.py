@@ -6,10 +6,10 @@ import asyncio
 import datetime
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -28,7 +28,7 @@ from tdc.manager.identity.authority import (
 from tdc.manager.identity.peer import NotIdentified, identity_of, peer_of
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Clock
-from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, Operator, parse_identity
+from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, Operator, Peer, parse_identity
 
 from tests.fakes.listening import listening
 
@@ -295,10 +295,14 @@ def test_a_uri_in_any_other_spelling_is_no_identity(uri: str) -> None:
         parse_identity(uri)
 
 
-def test_a_certificate_with_two_names_is_no_identity(authority: Authority) -> None:
+CLIENT, SERVER = x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH, x509.oid.ExtendedKeyUsageOID.SERVER_AUTH
+
+
+def certificate_of(*names: str, usage: Sequence[x509.ObjectIdentifier] = (CLIENT,)) -> bytes:
+    """A certificate for operators, PEM, as our CA never makes one."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
-    uris = [x509.UniformResourceIdentifier(f"tdc://operator/{name}") for name in ("anna", "root")]
+    uris = [x509.UniformResourceIdentifier(f"tdc://operator/{name}") for name in names]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
@@ -308,15 +312,54 @@ def test_a_certificate_with_two_names_is_no_identity(authority: Authority) -> No
         .not_valid_before(now)
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(uris), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]), critical=True
-        )
+        .add_extension(x509.ExtendedKeyUsage(usage), critical=True)
         .sign(key, hashes.SHA256())
     )
-    with pytest.raises(NotIdentified):
-        identity_of(certificate.public_bytes(serialization.Encoding.PEM))
-    with pytest.raises(NotIdentified):
-        identity_of(authority.issue_server().certificate_pem)
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def test_only_a_certificate_with_one_name_for_a_client_alone_is_an_identity(
+    authority: Authority,
+) -> None:
+    assert identity_of(certificate_of("anna")) == Operator("anna")
+    for pem in (
+        certificate_of("anna", "root"),
+        certificate_of("anna", usage=[SERVER]),
+        certificate_of("anna", usage=[CLIENT, SERVER]),
+        authority.issue_server().certificate_pem,
+        authority.ca_pem,
+    ):
+        with pytest.raises(NotIdentified):
+            identity_of(pem)
+
+
+class _Call:
+    """What gRPC knows of a call, and what its caller says."""
+
+    def __init__(self, *certificates: bytes, kind: bytes = b"ssl") -> None:
+        self._facts = {"transport_security_type": [kind], "x509_pem_cert": list(certificates)}
+
+    def auth_context(self) -> Mapping[str, list[bytes]]:
+        return self._facts
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        names = ("tdc-identity", "x-forwarded-client-cert", "authorization", "user-agent")
+        return [(name, "tdc://operator/root") for name in names]
+
+    def peer(self) -> str:
+        return "tdc://operator/root"
+
+
+def test_who_calls_is_told_by_the_certificate_of_the_connection_alone() -> None:
+    anna = certificate_of("anna")
+
+    def peer(*certificates: bytes, kind: bytes = b"ssl") -> Peer:
+        return peer_of(cast("Any", _Call(*certificates, kind=kind)))
+
+    assert peer(anna) == Operator("anna")
+    for certificates, kind in (((), b"ssl"), ((anna, anna), b"ssl"), ((anna,), b"insecure")):
+        with pytest.raises(NotIdentified):
+            peer(*certificates, kind=kind)
 
 
 async def test_the_ca_is_taken_from_the_server_only_if_its_fingerprint_is_the_one(
