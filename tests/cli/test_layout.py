@@ -84,6 +84,22 @@ def test_an_escape_sequence_is_shown_not_sent() -> None:
     assert printable("two\nlines") == r"two\x0alines"
 
 
+@pytest.mark.parametrize("width", [20, 80])
+def test_no_piece_lets_through_what_it_was_given_to_show(width: int) -> None:
+    """A sentence, a cell, one with a style, and each of them in a record where they don't fit."""
+    text = "a\x1b]0;x\x07\x9b31m\u202e\u2028b"
+    row = ("mx1", text, Cell(text), Cell(text, "red"))
+    pieces = [
+        Line(text), Line(text, "red", verbatim=True),
+        Grid([Column("M"), *(Column("REASON", folds=True) for _ in range(3))], [row]),
+    ]  # fmt: skip
+    shown = as_text(pieces, width=width, colour=False)
+    assert all(line.isprintable() for line in shown.split("\n"))
+    coloured = as_text(pieces, width=width, colour=True)
+    assert "\x1b]" not in coloured
+    assert not {"\x07", "\x9b", "\u202e", "\u2028"} & set(coloured)
+
+
 @given(document=st.dictionaries(st.text(), st.text()))
 def test_data_is_ascii_in_every_locale(document: dict[str, str]) -> None:
     """JSON and YAML carry everything, by escapes."""

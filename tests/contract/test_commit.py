@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdUnavailable
 from tdc.manager.etcd.values import Operation, Put, TxnResult, Unchanged
 from tdc.manager.levels.changes import AddMachine, RestoreLevels
 from tdc.manager.levels.fleet import new_cluster
@@ -348,3 +350,16 @@ async def test_history_is_listed_newest_first_in_pages(small_etcd: EtcdClient) -
     between = await history.records_between("west", 4, 6)
     assert [getattr(record, "revision", None) for record in between] == [6, 5]
     assert await history.commit_record("west", 99) is None
+
+
+@pytest.mark.parametrize("error", [EtcdUnavailable, EtcdAnswerLost])
+async def test_only_what_was_sent_is_in_doubt(error: type[EtcdError]) -> None:
+    """And only that is asked about for as long as it may take."""
+    etcd = AsyncMock(spec=EtcdClient)
+    etcd.get_many.return_value = {}
+    etcd.txn.side_effect = error("etcd did not answer")
+    store = CommitStore(etcd, settle_within=0.2)
+    sent = error is EtcdAnswerLost
+    with pytest.raises(CommitUnsettled if sent else EtcdUnavailable):
+        await store.create_cluster(new_cluster("west"), signed("made"), MADE)
+    assert (etcd.txn.await_count > 1) is sent

@@ -123,3 +123,21 @@ def test_the_moment_of_birth_is_that_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     tmp_path.chmod(0o700)
     assert place.here(tmp_path) == before
+
+
+def test_the_id_of_a_machine_is_not_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a secret of that machine: machine-id(5) says to hash it with a word of one's own."""
+    file = tmp_path / "machine-id"
+    monkeypatch.setattr(place, "_MACHINE_IDS", (file,))
+    found = set()
+    for text in ("4f1c2a" * 5 + "ab", "4f1c2a" * 5 + "ac"):
+        file.write_text(f"{text}\n")
+        place.settle(tmp_path)
+        note = (tmp_path / place.FILE).read_text()
+        assert "4f1c2a" not in note
+        found.add(json.loads(note)["machine"])
+    assert len(found) == 2
+    file.write_text("uninitialized\n")
+    assert place.here(tmp_path).machine == ""

@@ -139,7 +139,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{CLI}/layout.py",
-        (f"{TESTS}/test_layout.py", f"{TESTS}/test_any_words.py"),
+        (f"{TESTS}/test_layout.py",),
         ("a line may command the terminal", "text = printable(line.text)", "text = line.text"),
         (
             "a cell may command the terminal",

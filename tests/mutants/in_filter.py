@@ -123,22 +123,34 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/relay.py",
-        (f"{WAITS}::test_a_next_hop_that_drips_is_given_up",),
+        (f"{WAITS}::test_a_next_hop_that_drips_is_given_up[opening-banner]",),
         (
             "banner and EHLO have no bound together",
             "await self._wait.wait(timeout, until=until)",
             "await self._wait.wait(timeout)",
         ),
+    ),
+    *planted_in(
+        f"{INGEST}/relay.py",
+        (f"{WAITS}::test_a_next_hop_that_drips_is_given_up[block-unread]",),
         (
             "a next hop that does not read is waited for",
             "async with asyncio.timeout(min(self._timeouts.block, left)):",
             "async with asyncio.timeout(left):",
         ),
+    ),
+    *planted_in(
+        f"{INGEST}/relay.py",
+        (f"{WAITS}::test_a_next_hop_that_drips_is_given_up[rate-content]",),
         (
             "a body has no bound in all",
             "async with asyncio.timeout(min(self._timeouts.block, left)):",
             "async with asyncio.timeout(self._timeouts.block):",
         ),
+    ),
+    *planted_in(
+        f"{INGEST}/relay.py",
+        (f"{WAITS}::test_a_next_hop_that_drips_is_given_up[final_dot-dot]",),
         (
             "the reply to the final dot is waited for like any other",
             "return (await self.replies(1, self._timeouts.final_dot))[0]",

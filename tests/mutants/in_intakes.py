@@ -7,6 +7,7 @@ from tests.mutants.values import planted_in
 DELIVER = "node_agent/tdc/node_agent/deliver"
 MX = ("tests/pure/test_mx.py",)
 WAITS = "tests/deliver/test_waits.py"
+DRIPS = f"{WAITS}::test_an_intake_that_drips_is_given_up"
 TROUBLE = "tests/deliver/test_intake_trouble.py"
 
 MUTANTS = (
@@ -171,27 +172,43 @@ MUTANTS = (
     ),
     *planted_in(
         f"{DELIVER}/connection.py",
-        (f"{WAITS}::test_an_intake_that_drips_is_given_up",),
+        (f"{DRIPS}[banner-banner]",),
         (
             "any octet renews a wait",
             "elif self._dialogue.replies != before:  # else it is a part of one, or a drip",
             "else:",
         ),
+    ),
+    *planted_in(
+        f"{DELIVER}/connection.py",
+        (f"{DRIPS}[opening-banner]",),
         (
             "the steps have no bound together",
             "await self._wait.wait(allowed, until=self._end)",
             "await self._wait.wait(allowed)",
         ),
+    ),
+    *planted_in(
+        f"{DELIVER}/connection.py",
+        (f"{DRIPS}[opening-TLS]",),
         (
             "a handshake is bounded by itself alone",
             "min(self._timeouts.tls, self._end - self._loop.time())",
             "self._timeouts.tls",
         ),
+    ),
+    *planted_in(
+        f"{DELIVER}/connection.py",
+        (f"{DRIPS}[message-MAIL]",),
         (
             "a message has no bound in all",
             'self._begin(self._timeouts.for_message(transaction.size), "for one message")',
             'self._begin(1e9, "for one message")',
         ),
+    ),
+    *planted_in(
+        f"{DELIVER}/connection.py",
+        (f"{DRIPS}[block-unread]",),
         (
             "an intake that does not read is waited for",
             "async with asyncio.timeout(min(self._timeouts.block, left)):",

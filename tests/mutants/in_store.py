@@ -98,11 +98,6 @@ MUTANTS = (
             "        if not plan.levels and not plan.topology:\n",
             "        if plan is None:\n",
         ),
-        (
-            "a commit beyond one transaction is tried",
-            "    if size > MAX_TRANSACTION:\n",
-            "    if size < 0:\n",
-        ),
     ),
     *planted_in(
         f"{STORE}/commit.py",
@@ -185,7 +180,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{STORE}/replay.py",
-        BY_HAND,
+        DOCUMENTS,
         (
             "a record that was changed is replayed",
             '    if record.chain and record.chain != chained(replace(record, chain=""), '
@@ -221,8 +216,11 @@ MUTANTS = (
         ),
         (
             "of two calls at once both win",
-            "                Unchanged(key, item.mod_revision),\n",
-            "",
+            "            [\n"
+            "                Unchanged(key, item.mod_revision),\n"
+            "                Unchanged(place, before.mod_revision if before else 0),\n"
+            "            ],\n",
+            "            [],\n",
         ),
         (
             "a token that was set back by hand works again",

@@ -47,6 +47,22 @@ def test_what_an_intake_does_not_offer_makes_the_original_go_as_base64(
 
 
 @pytest.mark.parametrize(
+    ("settings", "sender"),
+    [({}, ""), ({"report_envelope_sender": "tdc@corp.example"}, "tdc@corp.example")],
+)
+def test_a_report_goes_to_its_intake_from_the_null_sender_unless_one_is_set(
+    settings: dict[str, str], sender: str
+) -> None:
+    """Else a report that can't be delivered would make another message, and that one more."""
+    copy = Copy(1, "0" * 32, "copies@intake.example", Envelope("a@b.example", ("c@d.example",)),
+                b"Subject: x\r\n\r\n", 0.0)  # fmt: skip
+    in_force = replace(ConnectorSettings.defaults(), **settings)  # type: ignore[arg-type]
+    sent = prepare(copy, in_force, REPORTER, ALL)
+    assert isinstance(sent, Outgoing)
+    assert (sent.sender, sent.recipient) == (sender, "copies@intake.example")
+
+
+@pytest.mark.parametrize(
     ("offers", "quoted"), [(ALL, False), (replace(ALL, eight_bit=False), True), (Offers(), True)]
 )
 def test_an_ascii_original_goes_as_it_is_where_only_our_text_is_not_ascii(

@@ -6,6 +6,7 @@ import json
 import string
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,14 @@ from tdc.manager.store.documents import (
     read_document,
 )
 from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, moment_of, pack, unpack
-from tdc.manager.store.history import CommitRecord, Signature, pack_record, read_record, topology_of
+from tdc.manager.store.history import (
+    CommitRecord,
+    Signature,
+    chained,
+    pack_record,
+    read_record,
+    topology_of,
+)
 from tdc.manager.store.keys import (
     CLUSTERS,
     DocumentKey,
@@ -36,7 +44,9 @@ from tdc.manager.store.keys import (
     parse_document_key,
     parse_enrolment_key,
 )
+from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.rewrite import Untouchable, rewritten, touched
+from tdc.shared.settings.values import Level
 
 from tests.stage.clusters import edit_lists, enabled_fleet, fleets, machine, put
 
@@ -242,6 +252,25 @@ def test_no_other_key_is_taken_for_a_document(tail: str) -> None:
         assert parsed is None or str(parsed) == key
 
 
+@pytest.mark.parametrize(
+    "tail",
+    ["c%31/head", "c1/head/", "c1//head", "c1/machines/3F", "c1/machines/40", "c1/machines/7",
+     "c1/head/00", "c1/groups/10", "c 1/head", "c%2f1/head", "c1/HEAD"],
+)  # fmt: skip
+def test_a_document_has_one_key(tail: str) -> None:
+    """Two spellings of one would be two documents, of which each manager believes another."""
+    assert parse_document_key(CLUSTERS + tail) is None
+
+
+def test_a_value_of_a_later_schema_is_not_read() -> None:
+    assert unpack(pack({"id": "x"})) == {"schema": 1, "id": "x"}
+    with pytest.raises(Damaged, match="it has schema 2, but this version reads up to 1; upgrade"):
+        unpack(pack({"id": "x", "schema": 2}))
+    for odd in (True, "1", None, 1.0):
+        with pytest.raises(Damaged, match="no schema version"):
+            unpack(pack({"schema": odd}))
+
+
 @given(any_text, any_text)
 def test_enrolment_keys_can_be_read_back(cluster: str, name: str) -> None:
     assert parse_enrolment_key(enrolment_key(cluster, name)) == (cluster, name)
@@ -275,3 +304,26 @@ def test_a_commit_record_comes_out_as_it_went_in(
         machines_changed=3,
     )
     assert read_record(pack_record(record)) == record
+
+
+def test_a_record_that_was_changed_by_hand_is_not_replayed() -> None:
+    """Repair would write what nobody committed, with an operator's name on it."""
+    by_ana, records, chain = Signature("ana", "", "r"), list[CommitRecord](), ""
+    for revision, topology in ((1, TopologyChange(Level.CLUSTER, "c1")),
+                               (2, TopologyChange(Level.GROUP, "g1")),
+                               (3, TopologyChange(Level.GROUP, "g2"))):  # fmt: skip
+        record = CommitRecord(revision, by_ana, 1.0, (), (topology,), 0)
+        records.append(chained(record, chain))
+        chain = records[-1].chain
+    head, _ = replayed("c1", records)
+    assert (head.revision, head.chain) == (3, chain)
+    for place, record in enumerate(records):
+        for changed in (
+            replace(record, signature=Signature("bob", "", "r")),
+            replace(record, topology=(TopologyChange(Level.GROUP, "other"),)),
+            replace(record, chain="f" * 64),
+        ):
+            with pytest.raises(HistoryBroken, match=f"commit {place + 1} .* was changed by hand"):
+                replayed("c1", [*records[:place], changed, *records[place + 1 :]])
+    with pytest.raises(HistoryBroken, match="has no commit 2"):
+        replayed("c1", [records[0], records[2]])

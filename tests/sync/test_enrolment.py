@@ -337,6 +337,48 @@ def test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place(
     assert identities.load(folder) == newer
     assert [each.name for each in folder.iterdir()] == [identities.FILE]
     assert stat.S_IMODE((folder / identities.FILE).stat().st_mode) == 0o600
+    for name, part in zip(identities.BEFORE, parts, strict=True):  # could not be removed
+        (folder / name).write_bytes(part)
+    assert identities.load(folder) == newer
+
+
+def test_only_a_machines_certificate_of_its_own_ca_makes_an_identity(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    ours, foreign = manager.authority, Authority.create(tmp_path / "foreign")
+    key = identities.new_key()
+    request = identities.request_for(key)
+    good = ours.issue_machine(request, "c1", "mx1", "e1")
+    assert identities.make_identity(key, good, ours.ca_pem).machine == "mx1"
+    operator = ours.issue_operator("ana")
+    for made in (
+        (operator.key_pem, operator.certificate_pem, ours.ca_pem),
+        (key, foreign.issue_machine(request, "c1", "mx1", "e1"), ours.ca_pem),
+        (key, good, foreign.ca_pem),
+        (identities.new_key(), good, ours.ca_pem),
+    ):
+        with pytest.raises(identities.IdentityUnusable):
+            identities.make_identity(*made)
+
+
+@pytest.mark.parametrize(("cluster", "machine"), [("c1", "mx2"), ("c2", "mx1")])
+async def test_a_renewal_makes_no_other_machine_of_this_one(
+    manager: ManagerSide, tmp_path: Path, cluster: str, machine: str
+) -> None:
+    """A manager with a fault may send what it likes: this machine stays who it is."""
+    made = await join(manager, manager.joins.make(manager.authority).text, tmp_path)
+    issue = manager.authority.issue_machine
+
+    def of_another(csr: str, *_: str, **options: float) -> bytes:
+        return issue(csr, cluster, machine, "e9", **options)
+
+    manager.authority.issue_machine = of_another  # type: ignore[method-assign,assignment]
+    folder = tmp_path / "identity"
+    renewal = Renewal(Managers((manager.address,)), folder, TdcLog(), clock=lambda: made.ends - 1)
+    async with running(renewal.run(), name="renewal"):
+        await until(lambda: renewal.warnings() != ())
+    assert "sent another machine's certificate" in renewal.warnings()[0]
+    assert identities.load(folder) == made
 
 
 async def test_a_renewal_that_ends_after_an_enrolment_changes_nothing(

@@ -76,3 +76,15 @@ def test_what_an_older_agent_left_runs(tmp_path: Path) -> None:
     assert (found.running.revision, found.warnings) == (1, ())
     assert found.settings["max_message_size"] == 1
     assert len(found.settings) < len(default_values())
+
+
+def test_a_file_of_a_later_agent_is_not_guessed_at(tmp_path: Path) -> None:
+    """After a downgrade what it says may mean something else: nothing is copied by it."""
+    last_good.save(tmp_path, Running(7, "a", "s"), {"max_message_size": 1})
+    path = tmp_path / last_good.NEWEST
+    document = json.loads(durable_file.read_checked(path))
+    durable_file.write_checked(path, json.dumps({**document, "format": 2}).encode())
+    found = last_good.load(tmp_path)
+    assert found.running.revision == 0
+    assert not found.settings
+    assert "has format 2; this agent reads 1" in found.warnings[0]
