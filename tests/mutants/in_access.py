@@ -58,7 +58,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/guard.py",
-        BUDGETS,
+        ("tests/manager/test_budgets.py::test_a_machine_that_calls_without_end_is_refused",),
         (
             "a machine may call without end",
             "if not self._door.machines.take((peer.cluster, peer.machine)):",
@@ -67,7 +67,10 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/guard.py",
-        ("tests/manager/test_garbage.py",),
+        (
+            "tests/manager/test_garbage.py"
+            "::test_who_may_not_call_is_told_so_before_his_bytes_are_looked_at",
+        ),
         (
             "bytes are parsed before it is known whose they are",
             "        async with entry.admitted(context):\n"
@@ -259,12 +262,18 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/enrolment.py",
-        BUDGETS,
+        (
+            "tests/manager/test_budgets.py::test_enrolments_that_fail_are_limited_before_the_store_is_asked",
+        ),
         (
             "enrolments may be tried without end",
             "        if not self._tries.take(address):\n",
             "        if not address:\n",
         ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/enrolment.py",
+        ("tests/manager/test_budgets.py::test_a_store_that_is_away_uses_up_nobodys_tries",),
         (
             "a store that is away uses up the tries",
             "        except Exception:  # the store is away, say: no fault of the caller\n"
@@ -274,7 +283,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/enrolment.py",
-        ENROLMENT,
+        ("tests/sync/test_enrolment.py::test_a_request_that_is_refused_uses_up_no_token",),
         (
             "a token is used up by a weak key",
             "            self._authority.check_request(request.csr_pem)\n",
@@ -283,7 +292,9 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/agents.py",
-        BUDGETS,
+        (
+            "tests/manager/test_budgets.py::test_a_machine_renews_a_few_times_an_hour_and_others_are_not_kept_from_it",
+        ),
         (
             "certificates are renewed without end",
             "        if not self._renewals.take((peer.cluster, peer.machine)):\n",
@@ -292,7 +303,10 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/agents.py",
-        ENROLMENT,
+        (
+            "tests/sync/test_enrolment.py::test_a_clock_that_is_far_ahead_renews_no_more_often_than_a_right_one",
+            "tests/manager/test_monitoring.py::test_enrolling_anew_ends_the_stream_of_the_old_certificate",
+        ),
         (
             "a renewal is an enrolment of its own",
             "                peer.enrolment,\n                lifetime",
@@ -301,7 +315,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/push/session.py",
-        BUDGETS,
+        ("tests/manager/test_budgets.py::test_a_stream_that_floods_is_ended_with_a_reason",),
         (
             "a stream may flood",
             "                if not self._takes(message.ByteSize()):\n",
@@ -320,7 +334,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/identity/join.py",
-        ENROLMENT,
+        ("tests/sync/test_enrolment.py::test_only_the_hash_of_a_token_is_stored",),
         (
             "a secret is stored in another encoding",
             'return hashlib.sha256(text.encode(errors="replace")).hexdigest()',

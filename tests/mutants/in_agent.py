@@ -5,12 +5,19 @@ from __future__ import annotations
 from tests.mutants.values import planted_in
 
 AGENT = "node_agent/tdc/node_agent"
-ENROLMENT = ("tests/sync/test_enrolment.py",)
+ENROLMENT = "tests/sync/test_enrolment.py"
 
 MUTANTS = (
     *planted_in(
         f"{AGENT}/sync/identity.py",
-        ENROLMENT,
+        (
+            f"{ENROLMENT}::test_only_a_machines_certificate_of_its_own_ca_makes_an_identity",
+            f"{ENROLMENT}::test_a_certificate_is_renewed_at_half_life_and_keeps_its_key",
+            f"{ENROLMENT}::test_a_renewal_that_ends_after_an_enrolment_changes_nothing",
+            f"{ENROLMENT}::test_two_programs_never_write_an_identity_at_once",
+            f"{ENROLMENT}"
+            "::test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place",
+        ),
         (
             "a certificate of another key is used",
             "if not isinstance(peer, MachinePeer) or not same_key:",
@@ -51,7 +58,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{AGENT}/sync/enrol.py",
-        ENROLMENT,
+        (f"{ENROLMENT}::test_enrolling_in_another_cluster_starts_its_revisions_anew",),
         (
             "another cluster's first settings look old",
             "if before is not None and before.cluster != made.cluster:",
@@ -65,7 +72,12 @@ MUTANTS = (
     ),
     *planted_in(
         f"{AGENT}/sync/renewal.py",
-        ENROLMENT,
+        (
+            f"{ENROLMENT}::test_a_renewal_makes_no_other_machine_of_this_one",
+            f"{ENROLMENT}::test_a_clock_that_is_far_ahead_renews_no_more_often_than_a_right_one",
+            f"{ENROLMENT}::test_a_clock_that_is_behind_renews_in_time",
+            f"{ENROLMENT}::test_a_clock_that_was_set_right_is_no_trouble_any_more",
+        ),
         (
             "another machine's certificate is taken",
             "if (renewed.cluster, renewed.machine) != (held.cluster, held.machine):",
@@ -90,7 +102,7 @@ MUTANTS = (
     ),
     *planted_in(
         "shared/tdc/shared/edge/grpc_tls.py",
-        (*ENROLMENT, "tests/sync/test_identity.py"),
+        ("tests/sync/test_identity.py",),
         (
             "a token is shown to any server",
             "if hmac.compare_digest(hashlib.sha256(der).hexdigest(), fingerprint.lower()):",

@@ -113,18 +113,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{CLI}/client.py",
-        (f"{TESTS}/test_changes.py", f"{TESTS}/test_exit_codes.py"),
-        (
-            "what was certainly not made is said to be in doubt",
-            "self._attempt.unsettled |= not unmade",
-            "self._attempt.unsettled = True",
-        ),
-        (
-            "what may be made is said not to be",
-            "self._attempt.unsettled |= not unmade",
-            "self._attempt.unsettled = False",
-        ),
-        ("a lost answer is not asked for again", "_COMMIT_ATTEMPTS = 3", "_COMMIT_ATTEMPTS = 1"),
+        (f"{TESTS}/test_exit_codes.py::test_no_answer_in_time_is_3",),
         (
             "a manager that hangs is waited for",
             "            async with _waiting_shown(self._address):\n"
@@ -136,6 +125,21 @@ MUTANTS = (
             "        except aio.AioRpcError as error:\n"
             "            raise self._in_words(error) from None",
         ),
+    ),
+    *planted_in(
+        f"{CLI}/client.py",
+        (f"{TESTS}/test_changes.py",),
+        (
+            "what was certainly not made is said to be in doubt",
+            "self._attempt.unsettled |= not unmade",
+            "self._attempt.unsettled = True",
+        ),
+        (
+            "what may be made is said not to be",
+            "self._attempt.unsettled |= not unmade",
+            "self._attempt.unsettled = False",
+        ),
+        ("a lost answer is not asked for again", "_COMMIT_ATTEMPTS = 3", "_COMMIT_ATTEMPTS = 1"),
     ),
     *planted_in(
         f"{CLI}/layout.py",
@@ -160,19 +164,27 @@ MUTANTS = (
     ),
     *planted_in(
         f"{CLI}/render.py",
-        (f"{TESTS}/test_layout.py", TERMINAL),
-        ("JSON is of the locale", "indent=2, ensure_ascii=True", "indent=2, ensure_ascii=False"),
-        ("YAML is of the locale", "allow_unicode=False", "allow_unicode=True"),
+        (f"{TERMINAL}::test_no_color_means_no_colour",),
         (
             "NO_COLOR is not heeded",
             'wanted = not os.environ.get("NO_COLOR") and',
             "wanted = True and",
         ),
+    ),
+    *planted_in(
+        f"{CLI}/render.py",
+        (f"{TERMINAL}::test_a_reader_that_goes_away_ends_tdc_quietly",),
         (
             "a reader that goes away is a refusal",
             "if isinstance(error, BrokenPipeError):",
             "if isinstance(error, ValueError):",
         ),
+    ),
+    *planted_in(
+        f"{CLI}/render.py",
+        (f"{TESTS}/test_layout.py",),
+        ("JSON is of the locale", "indent=2, ensure_ascii=True", "indent=2, ensure_ascii=False"),
+        ("YAML is of the locale", "allow_unicode=False", "allow_unicode=True"),
     ),
     *planted_in(
         "shared/tdc/shared/wire/printable.py",

@@ -50,6 +50,7 @@ MUTANTS = (
         (
             f"{SLOW}::test_a_copy_whose_taker_went_away_never_appears",
             f"{DAMAGE}::{HEALS}",
+            f"{DAMAGE}::test_a_closed_spool_takes_nothing",
             f"{MAIN}::test_many_holds_at_once_do_not_pass_the_bounds",
             f"{MAIN}::test_a_released_copy_was_not_waiting_for_an_answer",
         ),
@@ -120,8 +121,7 @@ MUTANTS = (
             f"{UNDER_WAY}::test_a_copy_in_hand_is_moved_and_its_fate_at_the_old_intake_does_not_count",
             f"{UNDER_WAY}::test_a_copy_in_hand_is_dropped_and_counts_no_more",
             f"{TESTS}/test_spool_clock.py",
-            f"{MAIN}::test_large_content_is_kept_exactly_and_held_in_memory_once",
-            f"{TESTS}/test_spool_large.py",
+            f"{PURE}/test_spool_due.py",
         ),
         (
             "a copy that was moved is sent to its old intake",

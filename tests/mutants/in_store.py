@@ -10,7 +10,15 @@ DOCUMENTS = ("tests/pure/test_store_documents.py",)
 COMMIT = ("tests/contract/test_commit.py",)
 BY_HAND = ("tests/contract/test_by_hand.py",)
 JOINS = ("tests/contract/test_joins.py",)
-PLACE = ("tests/etcd/test_place.py",)
+PLACE = tuple(
+    f"tests/etcd/test_place.py::test_{name}"
+    for name in (
+        "what_makes_another_place_and_what_does_not",
+        "a_snapshot_beside_its_original_is_another_place",
+        "a_note_that_says_nothing_is_no_permission",
+        "the_id_of_a_machine_is_not_written_down",
+    )
+)
 
 MUTANTS = (
     *planted_in(
@@ -60,6 +68,44 @@ MUTANTS = (
     ),
     *planted_in(
         f"{STORE}/commit.py",
+        ("tests/contract/test_commit.py::test_only_what_was_sent_is_in_doubt",),
+        (
+            "what certainly was not sent is in doubt",
+            "sent = sent or isinstance(error, EtcdAnswerLost)",
+            "sent = True",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        ("tests/contract/test_commit.py::test_only_what_was_sent_is_in_doubt",),
+        (
+            "what may have been made is given up",
+            "                if not sent:\n                    raise _plainer",
+            "                if error:\n                    raise _plainer",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        ("tests/contract/test_commit.py::test_a_plan_without_changes_makes_no_revision",),
+        (
+            "a plan without changes makes a revision",
+            "        if not plan.levels and not plan.topology:\n",
+            "        if plan is None:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        ("tests/contract/test_commit.py::test_a_cluster_is_created_once",),
+        (
+            "a cluster is created twice",
+            "    if change.base == 0:\n"
+            '        raise ClusterExists(f"cluster {name!r} already exists, at revision '
+            '{stored}")\n',
+            "    if change.base == 0:\n        return head\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
         COMMIT,
         (
             "a request id commits as often as it is sent",
@@ -76,37 +122,22 @@ MUTANTS = (
             "    if stored == change.base:\n        return head\n",
             "    if stored >= change.base > 0:\n        return head\n",
         ),
-        (
-            "what certainly was not sent is in doubt",
-            "sent = sent or isinstance(error, EtcdAnswerLost)",
-            "sent = True",
-        ),
-        (
-            "what may have been made is given up",
-            "                if not sent:\n                    raise _plainer",
-            "                if error:\n                    raise _plainer",
-        ),
-        (
-            "a cluster is created twice",
-            "    if change.base == 0:\n"
-            '        raise ClusterExists(f"cluster {name!r} already exists, at revision '
-            '{stored}")\n',
-            "    if change.base == 0:\n        return head\n",
-        ),
-        (
-            "a plan without changes makes a revision",
-            "        if not plan.levels and not plan.topology:\n",
-            "        if plan is None:\n",
-        ),
     ),
     *planted_in(
         f"{STORE}/commit.py",
-        ("tests/manager/test_changes.py", *BY_HAND, *COMMIT),
+        (
+            "tests/contract/test_commit.py::test_a_request_id_commits_once",
+            "tests/manager/test_changes.py::test_a_request_id_that_comes_again_gets_the_first_answer",
+        ),
         (
             "an earlier commit's request id is forgotten",
             "    values[request_key(name, request_id)] = pack_request(made)\n",
             "",
         ),
+    ),
+    *planted_in(
+        f"{STORE}/commit.py",
+        BY_HAND,
         (
             "the chain begins anew at each commit",
             "record = chained(change.record, head.chain)",
@@ -138,11 +169,17 @@ MUTANTS = (
     ),
     *planted_in(
         f"{STORE}/history.py",
-        BY_HAND,
+        ("tests/contract/test_by_hand.py::test_a_commit_record_of_another_revision_is_named",),
         (
             "a record of another revision is believed",
             "        if record.revision != parse_commit_key(item.key):\n",
             "        if record.revision < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/history.py",
+        (
+            "tests/contract/test_by_hand.py::test_a_commit_record_that_is_gone_is_a_row_and_a_refusal",
         ),
         (
             "a record that was deleted is not missed",
@@ -190,20 +227,41 @@ MUTANTS = (
     ),
     *planted_in(
         f"{STORE}/identity.py",
-        (
-            *BY_HAND,
-            "tests/contract/test_maintenance.py::test_every_manager_reads_the_same_store_id",
-        ),
+        ("tests/contract/test_maintenance.py::test_every_manager_reads_the_same_store_id",),
+        ("each manager makes an id", "[Unchanged(STORE, 0)], [_put(", "[], [_put("),
+    ),
+    *planted_in(
+        f"{STORE}/identity.py",
+        ("tests/contract/test_by_hand.py::test_the_stores_id_is_noticed_and_the_known_one_kept",),
         (
             "a store that lost its id gets another",
             "        if (await etcd.range(CLUSTERS, keys_only=True)).items:\n",
             "        if etcd is None:\n",
         ),
-        ("each manager makes an id", "[Unchanged(STORE, 0)], [_put(", "[], [_put("),
     ),
     *planted_in(
         f"{STORE}/joins.py",
-        (*JOINS, *BY_HAND),
+        ("tests/contract/test_by_hand.py::test_a_join_token_that_is_set_back_enrols_nobody_again",),
+        (
+            "a token that was set back by hand works again",
+            "    if known.token == token_hash:\n",
+            "    if not token_hash:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/joins.py",
+        (
+            "tests/contract/test_by_hand.py::test_an_enrolment_that_is_set_back_brings_no_old_certificate_back",
+        ),
+        (
+            "an enrolment that was set back is valid again",
+            "return max(known.number + 1, int(now))",
+            "return 0",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/joins.py",
+        JOINS,
         (
             "a token has no end",
             "if stored.used_by is None and now >= stored.token.expires:",
@@ -221,16 +279,6 @@ MUTANTS = (
             "                Unchanged(place, before.mod_revision if before else 0),\n"
             "            ],\n",
             "            [],\n",
-        ),
-        (
-            "a token that was set back by hand works again",
-            "    if known.token == token_hash:\n",
-            "    if not token_hash:\n",
-        ),
-        (
-            "an enrolment that was set back is valid again",
-            "return max(known.number + 1, int(now))",
-            "return 0",
         ),
         (
             "a lost answer uses up a token",

@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent.spool.due import DueQueue
 from tdc.node_agent.spool.health import FREE_RESERVE, STALLED_AFTER, Bounds, Health
+from tdc.node_agent.spool.ledger import RECENT_BYTES, Ledger
+from tdc.node_agent.spool.values import Copy
+from tdc.shared.mail.envelope import Envelope
 
 INTAKES = ("a@x.example", "b@x.example", "c@y.example")
 TIMES = st.integers(0, 40).map(lambda quarter: 1_800_000_000 + quarter / 4)
@@ -70,3 +73,32 @@ def test_a_commit_that_does_not_return_is_a_fault_while_it_lasts() -> None:
     assert "has not returned for 7 s" in (health.reason(7.2) or "")
     health.fault = "disk I/O error"
     assert health.reason(0) == "disk I/O error"
+
+
+def test_what_is_kept_in_memory_between_hold_and_claim_is_bounded() -> None:
+    """A backlog stays in the file: half a million copies must not be in memory twice."""
+    ledger, content = Ledger(), bytes(RECENT_BYTES // 3)
+    for mid in range(1, 6):
+        ledger.add(len(content))
+        ledger.add_held(Copy(mid, "0" * 32, INTAKES[0], Envelope("", ()), content, 0.0))
+        ledger.release(mid)
+    assert [mid for mid in range(1, 6) if ledger.is_recent(mid)] == [1, 2, 3]
+    assert ledger.recall(1) is not None
+    ledger.add(1)
+    ledger.add_held(Copy(6, "0" * 32, INTAKES[0], Envelope("", ()), content, 0.0))
+    assert ledger.is_recent(6), "there is room again"
+
+
+def test_a_copy_that_finds_room_in_the_file_needs_room_for_its_log() -> None:
+    bounds, size, half = Bounds(10, 10**12), 1_000, FREE_RESERVE // 2
+    assert bounds.refusal(0, 0, size, half + size, reusable=10**12) is None
+    assert bounds.refusal(0, 0, size, half + size - 1, reusable=10**12) is not None
+    assert bounds.refusal(0, 0, size, FREE_RESERVE + 2 * size) is None
+    assert bounds.refusal(0, 0, size, FREE_RESERVE + 2 * size - 1) is not None
+
+
+def test_a_large_commit_has_time_in_proportion() -> None:
+    assert Health().reason(STALLED_AFTER) is None
+    assert "slow disk" in (Health().reason(STALLED_AFTER + 1) or "")
+    assert Health().reason(STALLED_AFTER + 1, size=8 * 1024**2) is None
+    assert "slow disk" in (Health().reason(STALLED_AFTER + 3, size=8 * 1024**2) or "")

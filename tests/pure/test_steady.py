@@ -94,3 +94,13 @@ def test_what_people_see_is_the_wall_clock_less_the_age(
     steady = steady_at(anchor, 100.0 + since)
     wall = 1.8e9 + since + wrong_by
     assert as_wall(steady - age, steady, wall) == pytest.approx(wall - age, abs=1e-2)
+
+
+def test_a_clock_since_boot_says_nothing_across_a_start_of_the_machine() -> None:
+    """Also where it has come further than it was: the machine was off for long before, not now."""
+    before = Reading("one", 100.0, 1_000.0)
+    assert passed(before, Reading("one", 150.0, 5_000.0)) == 50.0
+    assert passed(before, Reading("two", 900.0, 1_010.0)) == 10.0
+    assert passed(before, Reading("", 150.0, 1_010.0)) == 10.0
+    assert passed(before, Reading("two", 5.0, 10.0)) == 0.0
+    assert passed(before, Reading("two", 5.0, 1e9)) == LONGEST_STEP

@@ -46,6 +46,10 @@ async def test_an_intake_is_as_it_was_last(folder: Path, clock: FakeClock) -> No
     spool.intakes.set_in_force([intake(2), intake(1, port=26)])
     spool.intakes.set_in_force([intake(3)])
     assert spool.intakes.find(intake(1).address) == intake(1, port=26)
+    spool.intakes.set_in_force([intake(1, port=27)])
+    assert spool.intakes.find(intake(1).address) == intake(1, port=27), "as it is now"
+    spool.intakes.set_in_force([intake(1, port=26)])
+    spool.intakes.set_in_force([])
     await spool.close()
     spool = await Spool.open(folder, clocks=clock.machine)
     assert spool.intakes.find(intake(1).address) == intake(1, port=26)
@@ -91,6 +95,8 @@ async def test_what_nobody_needs_is_forgotten_and_what_copies_need_is_not(
         if number == 1:
             (first, _) = await claim_all(spool, clock)
             await spool.dead(first.mid, reason="no")
+    for number in (0, 1, 11):
+        assert spool.intakes.find(intake(number).address) == intake(number), "in memory as well"
     await spool.close()
     spool = await Spool.open(folder, clocks=clock.machine)
     known = [n for n in range(12) if spool.intakes.find(intake(n).address) == intake(n)]
@@ -116,3 +122,10 @@ async def test_damaged_facts_are_not_known(folder: Path, clock: FakeClock, facts
     assert spool.facts().unhealthy is None
     assert spool.intakes.find(intake(1).address) == safest(intake(1).address)
     await spool.close()
+
+
+def test_nobody_is_trusted_for_an_intake_of_which_nothing_is_known() -> None:
+    """Its MX by the DNS, on the public Internet, with a certificate of a public CA."""
+    facts = safest("copies@intake.example")
+    assert (facts.route, facts.private, facts.tls_verification) == (("usedns",), False, "webpki")
+    assert (facts.tls_minimum_version, facts.tls_names, facts.tls_pins) == ("1.2", (), ())

@@ -326,6 +326,7 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
     async with asyncio.timeout(3):  # the mark is kept, its caller is not held up
         await spool.delivered(claimed.mid, reply="250 ok")
         await spool.defer(others[0].mid, next_at=spool.now(), reason="later")
+        await spool.dead(others[1].mid, reason="refused")
     with pytest.raises(SpoolUnavailable):
         await spool.hold(ENVELOPE, b"z", INTAKE, "1")
 
@@ -340,8 +341,9 @@ async def test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_h
 
     spool = await Spool.open(folder)
     found = {copy.mid: copy.attempts for copy in await spool.claim(spool.now(), 100)}
-    assert set(found) == {*mids, new} - {claimed.mid}
+    assert set(found) == {*mids, new} - {claimed.mid, others[1].mid}
     assert found[others[0].mid] == 1
+    assert spool.facts().dead == 1
     await spool.close()
 
 
