@@ -89,7 +89,7 @@ def test_no_piece_lets_through_what_it_was_given_to_show(width: int) -> None:
     """A sentence, a cell, one with a style, and each of them in a record where they don't fit."""
     text = "a\x1b]0;x\x07\x9b31m\u202e\u2028b"
     row = ("mx1", text, Cell(text), Cell(text, "red"))
-    pieces = [
+    pieces: list[Line | Grid] = [
         Line(text), Line(text, "red", verbatim=True),
         Grid([Column("M"), *(Column("REASON", folds=True) for _ in range(3))], [row]),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ MATRIX = ("tests/manager/test_matrix.py::test_exactly_who_may_is_let_in",)
 CHANGES = "tests/manager/test_changes.py"
 INTENT = ("tests/manager/test_intent.py",)
 IDENTITY = ("tests/sync/test_identity.py",)
-ENROLMENT = ("tests/sync/test_enrolment.py",)
+ENROLMENT = "tests/sync/test_enrolment.py"
 BUDGETS = ("tests/manager/test_budgets.py",)
 RATES = ("tests/pure/test_rates.py",)
 
@@ -303,10 +303,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/rpc/agents.py",
-        (
-            "tests/sync/test_enrolment.py::test_a_clock_that_is_far_ahead_renews_no_more_often_than_a_right_one",
-            "tests/manager/test_monitoring.py::test_enrolling_anew_ends_the_stream_of_the_old_certificate",
-        ),
+        (f"{ENROLMENT}::test_a_certificate_is_renewed_at_half_life_and_keeps_its_key",),
         (
             "a renewal is an enrolment of its own",
             "                peer.enrolment,\n                lifetime",

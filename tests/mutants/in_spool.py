@@ -50,7 +50,7 @@ MUTANTS = (
         (
             f"{SLOW}::test_a_copy_whose_taker_went_away_never_appears",
             f"{DAMAGE}::{HEALS}",
-            f"{DAMAGE}::test_a_closed_spool_takes_nothing",
+            f"{SLOW}::test_a_slow_disk_costs_one_wait_and_says_so_until_it_is_sound",
             f"{MAIN}::test_many_holds_at_once_do_not_pass_the_bounds",
             f"{MAIN}::test_a_released_copy_was_not_waiting_for_an_answer",
         ),
@@ -146,7 +146,11 @@ MUTANTS = (
     ),
     *planted_in(
         f"{SPOOL}/claims.py",
-        (f"{TESTS}/test_spool.py", f"{TESTS}/test_spool_damage.py"),
+        (
+            f"{MAIN}::test_a_copy_that_can_not_be_read_now_waits_on",
+            f"{MAIN}::test_a_claim_reads_no_more_than_it_may",
+            f"{DAMAGE}::test_a_damaged_row_is_set_aside_and_the_others_flow",
+        ),
         (
             "a copy beyond what may be read is lost",
             "            if copy is None:\n                ledger.due.push(intake, mid, due_at)\n",

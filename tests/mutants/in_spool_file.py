@@ -140,14 +140,14 @@ MUTANTS = (
         f"{SPOOL}/writer.py",
         (f"{SLOW}::test_a_slow_disk_costs_one_wait_and_says_so_until_it_is_sound",),
         (
-            "each mail waits for a slow disk",
-            "            self._post_fault(SLOW_DISK)\n",
+            "one write that was late closes no latch",
+            "        if self._late:\n            self._slow_disk()\n",
             "",
         ),
     ),
     *planted_in(
         f"{SPOOL}/writer.py",
-        (f"{SLOW}::test_a_process_that_was_stopped_blames_no_disk_for_it",),
+        (f"{SLOW}::test_a_commit_takes_no_time_in_which_the_process_did_not_run",),
         (
             "a process that was stopped blames its disk",
             "return 0.0 if since is None else monotonic() - max(since, self._awake.woke_at)",

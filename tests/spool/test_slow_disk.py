@@ -17,6 +17,7 @@ from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.faults import DatabaseFault
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import SpoolUnavailable
+from tdc.shared.edge.clock import monotonic
 
 from tests.spool.test_spool_damage import ENVELOPE, INTAKE, put
 
@@ -197,3 +198,15 @@ async def test_a_process_that_was_stopped_blames_no_disk_for_it(
     assert await during
     assert spool.facts().unhealthy is None
     await spool.close()
+
+
+async def test_a_commit_takes_no_time_in_which_the_process_did_not_run(tmp_path: Path) -> None:
+    spool = await Spool.open(tmp_path / "spool")
+    await spool.close()  # its thread has ended: nothing but this looks at the writer now
+    one = spool._writer
+    assert one.busy_for() == 0.0
+    now = monotonic()
+    one.busy_since = now - 60
+    assert one.busy_for() >= 60
+    one._awake.slept(now - 50, now - 1)  # a look that was due 49 s before it came
+    assert 1 <= one.busy_for() < 50

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from tdc.node_agent.log.lines import TdcLog
@@ -16,7 +17,7 @@ from tdc.node_agent.spool.batch import Batch
 from tdc.node_agent.spool.database import Database
 from tdc.node_agent.spool.folder import SpoolFolder
 from tdc.node_agent.spool.spool import Spool
-from tdc.node_agent.spool.values import Copy, SpoolFull, SpoolLocked
+from tdc.node_agent.spool.values import Copy, SpoolFull, SpoolLocked, SpoolUnavailable
 from tdc.shared.mail.envelope import Envelope
 
 from tests.spool.conftest import FakeClock
@@ -99,6 +100,27 @@ async def test_a_claim_reads_no_more_than_it_may(folder: Path, clock: FakeClock)
     spool.unclaim([mids[0]])
     rest = [copy.mid for copy in await claim_all(spool, clock)]
     assert rest == [mids[0], *mids[4:]]
+    await spool.close()
+
+
+@pytest.mark.parametrize("error", [SpoolUnavailable("no read returned"), asyncio.CancelledError()])
+async def test_a_copy_that_can_not_be_read_now_waits_on(
+    folder: Path, clock: FakeClock, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had left the queue for that, and is not in anybody's hands."""
+    spool = await Spool.open(folder, clocks=clock.machine)
+    mids = [await put(spool), await put(spool)]
+    await spool.close()
+    spool = await Spool.open(folder, clocks=clock.machine)
+    with monkeypatch.context() as patch:
+        patch.setattr(spool._writer, "ask", AsyncMock(side_effect=error))
+        if isinstance(error, SpoolUnavailable):
+            assert await spool.claim(clock(), 9) == []
+        else:
+            with pytest.raises(asyncio.CancelledError):
+                await spool.claim(clock(), 9)
+        assert spool.facts().queued == 2
+    assert [copy.mid for copy in await spool.claim(clock(), 9)] == mids
     await spool.close()
 
 

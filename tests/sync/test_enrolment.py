@@ -198,7 +198,14 @@ async def test_a_certificate_is_renewed_at_half_life_and_keeps_its_key(
     renewed = identities.load(tmp_path / "identity")
     assert renewed.key_pem == made.key_pem
     assert renewed.ends > made.ends
+    assert _name_in(renewed.certificate_pem) == _name_in(made.certificate_pem), "one enrolment"
     assert renewal.warnings() == ()
+
+
+def _name_in(pem: bytes) -> str:
+    extensions = x509.load_pem_x509_certificate(pem).extensions
+    (uri,) = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return str(uri.value)
 
 
 async def test_a_clock_that_is_far_ahead_renews_no_more_often_than_a_right_one(
