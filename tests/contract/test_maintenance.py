@@ -180,6 +180,22 @@ async def test_every_manager_reads_the_same_store_id(etcd: EtcdClient) -> None:
     assert await store_id(etcd) != ids[0]
 
 
+async def test_the_first_manager_to_write_makes_the_stores_id(
+    etcd: EtcdClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where both had found none: another id would part the machines of the first."""
+    await etcd.txn([], [Delete(STORE)])
+    write, first = etcd.txn, list[str]()
+
+    async def after_another(*transaction: Any) -> Any:
+        monkeypatch.setattr(etcd, "txn", write)
+        first.append(await store_id(etcd))
+        return await write(*transaction)
+
+    monkeypatch.setattr(etcd, "txn", after_another)
+    assert [await store_id(etcd)] == first
+
+
 async def test_a_store_of_a_newer_version_is_not_touched(small_etcd: EtcdClient) -> None:
     newer: dict[str, Any] = {"id": "x", "schema": 2}
     await small_etcd.txn([], [Put(STORE, pack(newer))])

@@ -227,7 +227,9 @@ MUTANTS = (
     ),
     *planted_in(
         f"{STORE}/identity.py",
-        ("tests/contract/test_maintenance.py::test_every_manager_reads_the_same_store_id",),
+        (
+            "tests/contract/test_maintenance.py::test_the_first_manager_to_write_makes_the_stores_id",
+        ),
         ("each manager makes an id", "[Unchanged(STORE, 0)], [_put(", "[], [_put("),
     ),
     *planted_in(
