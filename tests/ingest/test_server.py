@@ -230,7 +230,7 @@ async def test_a_command_is_refused_exactly_where_the_table_says(verb: bytes, st
     ],
 )
 async def test_within_a_transaction_its_sender_and_its_client_stay(sent: str, code: bytes) -> None:
-    """What the copy says of them would not be what the next hop was told."""
+    """What the copy says of them would not be what the next hop has."""
     async with session(Mailbox()) as mta:
         await mta.send("EHLO x\r\nMAIL FROM:<a@b.example>\r\n" + sent + "\r\nQUIT")
         *_, answer, bye = (await mta.reader.read()).splitlines()

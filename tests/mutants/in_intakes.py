@@ -91,7 +91,7 @@ MUTANTS = (
             "ttl = max(float(found.rrset.ttl if found.rrset else 0), MIN_TTL)",
         ),
         (
-            "half an answer proves that there is no address",
+            "half an answer proves that no address exists",
             "return HostAnswer(host, v4.values, v6.values, failed=bool(failed))",
             "return HostAnswer(host, v4.values, v6.values)",
         ),
@@ -165,7 +165,7 @@ MUTANTS = (
             "            pass\n",
         ),
         (
-            "a refused STARTTLS is no matter",
+            "a refused STARTTLS is ignored",
             "        if not event.reply.positive:\n",
             "        if not event.reply.positive and stage is not Stage.STARTTLS:\n",
         ),
@@ -251,7 +251,7 @@ MUTANTS = (
         f"{DELIVER}/connection.py",
         ("tests/deliver/test_stop.py",),
         (
-            "a reply that is here and unread is no reply",
+            "a reply that is here and unread does not count",
             "        if any(isinstance(event, Finished) for event in self._events):\n"
             "            return True\n",
             "",

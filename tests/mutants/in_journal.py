@@ -146,7 +146,7 @@ MUTANTS = (
             "",
         ),
         (
-            "base64 is not told",
+            "base64 is not named",
             'ENCODED_HEADER.encode(), b": base64\\r\\n",',
             'ENCODED_HEADER.encode(), b": no\\r\\n",',
         ),
@@ -254,7 +254,7 @@ MUTANTS = (
             "if self._closing.is_set():",
         ),
         (
-            "lines that were dropped are not told of",
+            "lines that were dropped are not counted",
             "        if self._dropped:\n",
             "        if self._dropped < 0:\n",
         ),

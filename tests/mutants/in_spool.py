@@ -1,4 +1,4 @@
-"""Faults in what the spool holds: holds, counts, claims, orders, and what it was told."""
+"""Faults in what the spool holds: holds, counts, claims, orders, intakes."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ MUTANTS = (
             "return at",
         ),
         (
-            "time begins anew at each start",
+            "time starts again at each start",
             "self._anchor = resumed(saved, self._clocks.read())",
             "self._anchor = resumed(None, self._clocks.read())",
         ),

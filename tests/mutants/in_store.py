@@ -139,7 +139,7 @@ MUTANTS = (
         f"{STORE}/commit.py",
         BY_HAND,
         (
-            "the chain begins anew at each commit",
+            "the chain starts again at each commit",
             "record = chained(change.record, head.chain)",
             'record = chained(change.record, "")',
         ),
