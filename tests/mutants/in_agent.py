@@ -143,8 +143,13 @@ MUTANTS = (
         ),
         (
             "a folder of secrets is for all to read",
-            "path.mkdir(mode=0o700, exist_ok=True)",
-            "path.mkdir(mode=0o755, exist_ok=True)",
+            "def make(path: Path, mode: int = 0o700)",
+            "def make(path: Path, mode: int = 0o755)",
+        ),
+        (
+            "a folder above has the mode of the umask",
+            "    path.chmod(mode)\n",
+            "",
         ),
         (
             "a file is changed in place",
@@ -225,9 +230,9 @@ MUTANTS = (
         ("limits have no bounds", "    if not least <= value <= most:\n", "    if value < 0:\n"),
         (
             "delivery has all of the memory",
-            "return self.deliver.delivery_options(machine, self.max_bytes_in_hand // "
+            "return self.deliver.delivery_options(own_name, self.max_bytes_in_hand // "
             "DELIVERY_SHARE)",
-            "return self.deliver.delivery_options(machine, self.max_bytes_in_hand)",
+            "return self.deliver.delivery_options(own_name, self.max_bytes_in_hand)",
         ),
         (
             "a nameserver may be a name",

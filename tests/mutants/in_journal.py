@@ -119,7 +119,7 @@ MUTANTS = (
         ),
         (
             "the gateway's own postmaster has no domain",
-            'return f"{shown}@{machine}" if is_own_postmaster(recipient) else shown',
+            'return f"{shown}@{domain}" if is_own_postmaster(recipient) else shown',
             "return shown",
         ),
         (
@@ -246,7 +246,7 @@ MUTANTS = (
         ("a stamp goes by the locale", "_MONTHS[local.month - 1]", "local.strftime('%B')"),
     ),
     *planted_in(
-        "node_agent/tdc/node_agent/log/background.py",
+        "shared/tdc/shared/edge/background_log.py",
         ("tests/log/test_log_lines.py",),
         (
             "lines that nobody reads fill the memory",
@@ -255,13 +255,13 @@ MUTANTS = (
         ),
         (
             "lines that were dropped are not counted",
-            "        if self._dropped:\n",
-            "        if self._dropped < 0:\n",
+            "if dropped > self._told else []",
+            "if dropped < 0 else []",
         ),
         (
             "a reader that went away ends the log",
-            "except (OSError, ValueError):",
-            "except OSError:",
+            "except (OSError, ValueError) as error:  # a full",
+            "except OSError as error:  # a full",
         ),
     ),
 )

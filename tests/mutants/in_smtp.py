@@ -188,8 +188,8 @@ MUTANTS = (
         DRIPS,
         (
             "any octet renews the time of a command",
-            "await connection.more(timeout, until=self._since + timeout)",
-            "await connection.more(timeout, until=self._loop.time() + timeout)",
+            "await connection.more(allowed, until=self._since + allowed)",
+            "await connection.more(allowed, until=self._loop.time() + allowed)",
         ),
     ),
     *planted_in(

@@ -190,16 +190,6 @@ MUTANTS = (
         f"{SPOOL}/folder.py",
         (f"{TESTS}/test_spool_folder.py", f"{TESTS}/test_spool_damage.py"),
         (
-            "the spool's folder is for all to read",
-            "path.mkdir(mode=0o700)\n    path.chmod(0o700)",
-            "path.mkdir(mode=0o755)\n    path.chmod(0o755)",
-        ),
-        (
-            "a folder above has the mode of the umask",
-            "    path.mkdir(mode=0o755)\n    path.chmod(0o755)\n",
-            "    path.mkdir(mode=0o755)\n",
-        ),
-        (
             "a folder of others is taken",
             "            elif _is_foreign(path):\n",
             "            elif not path:\n",

@@ -30,7 +30,11 @@ MUTANTS = (
             "return found if found is not None and str(found) == key else None",
             "return found",
         ),
-        ("commits sort as words", "{revision:012d}", "{revision}"),
+        (
+            "commits sort as words",
+            "commits_prefix(cluster)}{revision:012d}",
+            "commits_prefix(cluster)}{revision}",
+        ),
     ),
     *planted_in(
         f"{STORE}/encoding.py",
