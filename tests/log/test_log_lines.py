@@ -208,7 +208,7 @@ def test_foreign_text_stays_on_its_line_and_does_not_speak_to_the_terminal(text:
 HOSTILE = "a\r\n23 Nov 2026 TDC: forged \x1b[2J \u202e \x9b b"
 METHODS = sorted(
     {name for name, method in inspect.getmembers(TdcLog, inspect.isfunction) if name[0] != "_"}
-    - {"configure", "close"}
+    - {"configure", "reopen", "close"}
 )
 
 
