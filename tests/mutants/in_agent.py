@@ -138,8 +138,8 @@ MUTANTS = (
         ("tests/sync/test_durable_file.py", "tests/sync/test_identity.py"),
         (
             "a private file is for all to read",
-            "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)",
-            "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o044)",
+            "os.fchmod(descriptor, mode)",
+            "os.fchmod(descriptor, mode | 0o044)",
         ),
         (
             "a folder of secrets is for all to read",

@@ -123,8 +123,8 @@ MUTANTS = (
         (f"{DAMAGE}::test_a_file_that_vanished_is_told_and_message_numbers_go_on",),
         (
             "numbers of messages are not reserved",
-            "        self._file.folder.reserve(group.highest_mid)\n",
-            "",
+            "self._file.folder.reserve(group.highest_mid)\n",
+            "pass\n",
         ),
     ),
     *planted_in(
