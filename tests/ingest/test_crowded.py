@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,91 @@ async def _trickle(sides: list[Side]) -> None:
             if not one.writer.transport.is_closing():
                 one.writer.write(b"x")
         await asyncio.sleep(0.2)
+
+
+LAWFUL = (
+    b"NOOP\r\n",
+    b"VRFY x\r\n",
+    HELLO,
+    b"HELO x\r\n",
+    b"XFORWARD NAME=x\r\n",
+    b"MAIL FROM:<a@b.example>\r\nRSET\r\n",
+    b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRSET\r\n",
+    b"RSET\r\nMAIL FROM:<a@b.example>\r\n",  # always within a transaction
+    b"RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n" + HELLO,
+)
+
+
+@pytest.mark.parametrize("commands", LAWFUL, ids=lambda commands: commands.split()[-1].decode())
+async def test_honest_mail_passes_while_others_send_commands_and_no_message(
+    tmp_path: Path, commands: bytes
+) -> None:
+    """Whole, lawful ones, ten times a second, and again on a new connection once ended."""
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port, max_connections=10) as bench:
+
+        async def hold() -> None:
+            while True:
+                side = await connected(bench.filter.port)
+                side.writer.write(HELLO)
+                while not side.reader.at_eof() and not side.writer.transport.is_closing():
+                    side.writer.write(commands)
+                    await asyncio.sleep(0.1)
+                    await _read_all(side)
+                await side.close()
+
+        async with asyncio.TaskGroup() as group:
+            holders = [group.create_task(hold()) for _ in range(10)]
+            await asyncio.sleep(1.3)
+            for _ in range(12):
+                assert (await sent(bench)).startswith(b"250")
+                await asyncio.sleep(0.1)
+            for one in holders:
+                one.cancel()
+
+
+async def _read_all(side: Side) -> None:
+    """What is here already."""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(0.01):
+            while await side.reader.read(65_536):
+                pass
+
+
+async def test_a_client_is_not_charged_for_the_next_hops_time(tmp_path: Path) -> None:
+    """It has just been answered, late, and is about to go on."""
+    slow = SlowIntake("", pace=0.6)
+    async with (
+        listening(slow.serve) as port,
+        running_filter(tmp_path, port, max_connections=1) as bench,
+    ):
+        mta = await _greeted(bench)
+        for command in ("HELO x", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>"):
+            await mta.send(command)
+            await mta.expect("250 *")
+            other = await connected(bench.filter.port)
+            await other.expect("421 4.3.2 Too many connections, try again later")
+        await mta.send("DATA")
+        await mta.expect("354 *")
+        await mta.send("x\r\n.")
+        await mta.expect("250 *")
+
+
+async def test_an_mta_that_kept_a_connection_is_in_time_with_its_next_message(
+    tmp_path: Path,
+) -> None:
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port, max_connections=1) as bench:
+        mta = await _greeted(bench)
+        mta.writer.write(BEGUN + b"x\r\n.\r\n")
+        while not (await mta.reader.readline()).startswith(b"250 2.0.0 T"):
+            pass
+        await asyncio.sleep(1.5)
+        await mta.send("MAIL FROM:<a@b.example>")
+        await mta.expect("250 *")
+        other = await connected(bench.filter.port)
+        await other.expect("421 4.3.2 Too many connections, try again later")
+        await mta.send("RSET")
+        await mta.expect("250 *")
+        await (await connected(bench.filter.port)).expect("220 *")
 
 
 async def test_who_is_ended_for_another_is_told(tmp_path: Path) -> None:

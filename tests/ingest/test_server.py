@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -190,6 +191,49 @@ async def test_a_session_that_raises_ends_alone_and_is_logged() -> None:
     await other.close()
     await listener.drain(1.0)
     await listener.close()
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        b"NOOP\r\n",
+        b"EHLO x\r\n",
+        b"HELO x\r\n",
+        b"XFORWARD NAME=x\r\n",
+        b"MAIL FROM:<a@b.example>\r\nRSET\r\n",
+        b"MAIL FROM:<no@b.example>\r\n",
+        b"RSET\r\nMAIL FROM:<a@b.example>\r\n" + b"RCPT TO:<no@b.example>\r\n" * 30,
+    ],
+    ids=lambda commands: commands.split()[-1].decode(),
+)
+async def test_commands_have_a_bound_without_a_message(commands: bytes) -> None:
+    async with session(Mailbox()) as mta:
+        await hello(mta)
+        reading = asyncio.create_task(last_line(mta))
+        for _ in range(1_200):
+            if mta.writer.transport.is_closing():
+                break
+            mta.writer.write(commands)
+            await asyncio.sleep(0)
+        assert await reading == b"421 4.7.0 Too many commands without a message\r\n"
+
+
+async def last_line(mta: Side) -> bytes:
+    last = b""
+    with contextlib.suppress(ConnectionError):  # of commands that came after the end
+        while line := await mta.reader.readline():
+            last = line
+    return last
+
+
+async def test_an_mta_that_passes_messages_has_no_such_bound() -> None:
+    message = b"RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx\r\n.\r\n"
+    box = Mailbox()
+    async with session(box) as mta:
+        await hello(mta)
+        mta.writer.write(message * 600 + b"QUIT\r\n")
+        assert (await mta.reader.read()).endswith(b"221 2.0.0 Bye\r\n")
+    assert len(box.kept) == 600
 
 
 # What brings a session into a state.

@@ -28,8 +28,8 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     "smtp/bounded_wait.py: _set_timer": [
         ("self._loop.call_at(self.deadline, self._fired)", "smtp/test_bounded_wait.py"),
     ],
-    "smtp/server.py: _serve": [
-        ("connection.more(allowed, until=self._since + allowed)", CLIENT),
+    "smtp/server.py: _client_sends": [
+        ("connection.more(allowed, until=min(latest, pace.turn + allowed))", CLIENT),
     ],
     "smtp/body_reader.py: read": [
         (

@@ -1,7 +1,7 @@
 """Listens for SMTP clients, owns the task of each session, and stops cleanly.
 
-At its limit of sessions it makes room: a newcomer gets the place of the session that has been
-idle or slow for longest. So those who hold connections and send nothing keep nobody out, whatever
+At its limit of sessions it makes room: a newcomer gets the place of the session whose client has
+kept us waiting longest. So those who hold connections and pass no message keep nobody out, whatever
 their number, and a client whose turn it is to wait for us is never ended.
 """
 

@@ -9,6 +9,7 @@ EXPELLED = reply("421 4.3.2 Too many connections, and this one was idle or slow"
 STOPPING = reply("421 4.3.2 Service shutting down, try again later")
 FAILED = reply("421 4.3.0 Internal error")
 TOO_MANY_ERRORS = reply("421 4.7.0 Too many errors")
+NO_MESSAGE = reply("421 4.7.0 Too many commands without a message")
 TOO_MANY_RECIPIENTS = reply("452 4.5.3 Too many recipients")
 TOO_LARGE = reply("552 5.3.4 Message too large")
 NOT_IMPLEMENTED = reply("502 5.5.1 Command not implemented")

@@ -26,15 +26,9 @@ from tdc.node_agent.smtp.commands import (
 from tdc.node_agent.smtp.connection import PeerExpelled, PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
+from tdc.node_agent.smtp.pace import PATIENCE_WITHIN, Pace
 from tdc.node_agent.smtp.replies import Reply, reply
-from tdc.node_agent.smtp.server_options import (
-    IDLE,
-    MAX_ERRORS,
-    MAX_JUNK,
-    PATIENCE,
-    PATIENCE_WITHIN,
-    ServerOptions,
-)
+from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
 from tdc.shared.mail.envelope import Envelope
 
@@ -47,9 +41,9 @@ class ServerSession:
     """One session. `run` serves it; `stop` and `abort` may be called meanwhile."""
 
     __slots__ = (
-        "_asked", "_backend", "_body", "_client", "_connection", "_errors", "_junk", "_loop",
-        "_mail", "_options", "_pending", "_recipients", "_since", "_state", "_stop_wanted",
-        "_xforward", "ending",
+        "_asked", "_backend", "_body", "_client", "_connection", "_errors", "_loop", "_mail",
+        "_options", "_pace", "_pending", "_recipients", "_state", "_stop_wanted", "_xforward",
+        "ending",
     )  # fmt: skip
 
     def __init__(
@@ -66,11 +60,10 @@ class ServerSession:
         self._loop = asyncio.get_running_loop()
         self._client = ""  # the name it gave
         self._state = State.CONNECTED
-        self._since = self._loop.time()  # when the wait for this command began
+        self._pace = Pace(self._loop.time())
         self._stop_wanted = False
         self.ending = False
         self._errors = 0
-        self._junk = 0
         self._pending: list[PendingCommand] = []
         self._mail: Mail | None = None  # once accepted
         self._recipients: list[str] = []  # accepted ones
@@ -124,7 +117,7 @@ class ServerSession:
             return 0.0
         if self._state is State.CONTENT:
             return self._body.lag(now) - PATIENCE_WITHIN
-        return now - self._since - (PATIENCE_WITHIN if self._in_transaction else PATIENCE)
+        return self._pace.overdue(now)
 
     @property
     def _in_transaction(self) -> bool:
@@ -134,25 +127,33 @@ class ServerSession:
     # Commands
 
     async def _serve(self) -> None:
-        connection, timeout = self._connection, self._options.command_timeout
         while self._state is not State.CLOSING:
             line = self._next_line()
             if line is not None:
                 if line:
                     await self._command(line)
-                self._since = self._loop.time()
+            elif self._pending:
+                await self._settled()
+                self._connection.flush()
+                # The rest of a pipelined group may have come while the backend was asked, and
+                # nothing would follow it to wake us: look before waiting.
+            else:
+                await self._client_sends()
                 continue
-            asked = bool(self._pending)
-            if not await self._settled():
-                return
-            connection.flush()
-            if not asked:
-                stopping = self._stop_wanted and not self._in_transaction
-                allowed = IDLE if stopping else timeout
-                await connection.more(allowed, until=self._since + allowed)
-            # Else the rest of a pipelined group may have come while the backend was asked, and
-            # nothing would follow it to wake us: look before waiting.
+            self._pace.turn = self._loop.time()
         await self._settled()
+
+    async def _client_sends(self) -> None:
+        """Wait for the client, with all that was answered on its way to it."""
+        connection, options, pace = self._connection, self._options, self._pace
+        connection.flush()
+        within = self._in_transaction
+        allowed = IDLE if self._stop_wanted and not within else options.command_timeout
+        now = self._loop.time()
+        pace.waits(now, within=within)
+        latest = pace.latest(now, options.message_timeout)
+        await connection.more(allowed, until=min(latest, pace.turn + allowed))
+        pace.waited(self._loop.time())
 
     def _next_line(self) -> bytes | None:
         """The next command line; None if it has not come, empty if it was refused here."""
@@ -170,8 +171,10 @@ class ServerSession:
 
     async def _command(self, line: bytes) -> None:
         verb = line.split(b" ", 1)[0].upper()
-        serve = _GATHERED.get(verb)
-        if serve is not None:
+        if self._pace.exhausted(verb):
+            if await self._settled():
+                self._close_with(own_replies.NO_MESSAGE)
+        elif (serve := _GATHERED.get(verb)) is not None:
             await serve(self, line)
         elif (serve := _ALONE.get(verb)) is not None:
             if await self._settled():
@@ -207,6 +210,7 @@ class ServerSession:
             lines += ["PIPELINING", *offered, XFORWARD_OFFER]
         text = "".join(f"250-{word}\r\n" for word in lines[:-1]) + f"250 {lines[-1]}\r\n"
         self._connection.say(Reply(250, text.encode("ascii")))
+        self._pace.greeted()
         self._end_transaction(State.READY)
 
     async def _mail_from(self, line: bytes) -> None:
@@ -218,7 +222,6 @@ class ServerSession:
             self._refuse(reply(str(bad)))
             return
         self._state = State.TRANSACTION
-        self._junk = 0
 
     async def _rcpt_to(self, line: bytes) -> None:
         if self._out_of_order(b"RCPT"):
@@ -250,13 +253,13 @@ class ServerSession:
         await self._backend.reset()
         connected = self._state is State.CONNECTED
         self._end_transaction(State.CONNECTED if connected else State.READY)
-        self._answer_idle(own_replies.OK)
+        self._connection.say(own_replies.OK)
 
     async def _noop(self, line: bytes) -> None:
-        self._answer_idle(own_replies.OK)
+        self._connection.say(own_replies.OK)
 
     async def _vrfy(self, line: bytes) -> None:
-        self._answer_idle(own_replies.WHO_KNOWS)
+        self._connection.say(own_replies.WHO_KNOWS)
 
     async def _quit(self, line: bytes) -> None:
         self._close_with(own_replies.BYE)
@@ -269,7 +272,7 @@ class ServerSession:
         except BadCommand as bad:
             self._refuse(reply(str(bad)))
             return
-        self._answer_idle(own_replies.OK)
+        self._connection.say(own_replies.OK)
 
     # The transaction
 
@@ -314,6 +317,7 @@ class ServerSession:
                 await self._body.read(self._backend.body_limit),
                 lambda: connection.gone,
             )
+            self._pace.passed()
         except BodyTooLarge:
             self._backend.abandon()
             answers = (own_replies.TOO_LARGE,)
@@ -366,14 +370,6 @@ class ServerSession:
             self._state = State.CLOSING
         if self._pending:
             self._pending.append(PendingCommand(answer=answer))
-        else:
-            self._connection.say(answer)
-
-    def _answer_idle(self, answer: Reply) -> None:
-        """Answer a command that does nothing: it costs us, and may come without end."""
-        self._junk += 1
-        if self._junk > MAX_JUNK:
-            self._close_with(own_replies.TOO_MANY_ERRORS)
         else:
             self._connection.say(answer)
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_ERRORS = 20  # refusals of our own in one session
-MAX_JUNK = 1_000  # NOOP, RSET, VRFY ... without a message between
-
-PATIENCE = 0.25  # seconds that an idle client keeps its place where another wants it
-PATIENCE_WITHIN = 1.0  # the same within a transaction
 IDLE = 0.5
 """Seconds without a command after which a stop may end a session. An MTA that gets a 421 as it
 begins a message puts it aside for minutes; one that is idle, or has its 250, connects again."""
@@ -19,7 +15,8 @@ class ServerOptions:
     """Limits of a session; times are seconds.
 
     `command_timeout` is the wait for the next whole command (RFC 5321 4.5.3.2.7), `block_timeout`
-    for the next part of a message (4.5.3.2.5), `message_timeout` for a message in all. A body has
+    for the next part of a message (4.5.3.2.5). `message_timeout` is for the body of a message, and
+    once more for all that the client takes before it, since its last message. A body has
     `block_timeout` and one second more for each `minimum_rate` octets of it that have come.
     """
 
