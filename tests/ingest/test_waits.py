@@ -49,6 +49,9 @@ CLIENTS = [
     ("block_timeout", HELLO + BEGUN, b""),
     ("minimum_rate", HELLO + BEGUN, b"x" * 400),
     ("message_timeout", HELLO + BEGUN, b"x" * 400),
+    ("message_timeout", b"", b"NOOP\r\n" * 70),
+    ("message_timeout", HELLO, b"MAIL FROM:<a@b.example>\r\nRSET\r\n" * 10),
+    ("message_timeout", HELLO, b"EHLO x\r\nXFORWARD NAME=x\r\n" * 12),
 ]
 NO_WAIT = {"hostname", "max_recipients"}
 
@@ -123,6 +126,9 @@ HOPS = [
     ("command", "MAIL", b"451 4.4.2"),
     ("command", "RCPT", b"451 4.4.2"),
     ("data", "DATA", b"451 4.4.2"),
+    ("envelope", "MAIL", b"451 4.4.2"),
+    ("envelope", "RCPT", b"451 4.4.2"),
+    ("envelope", "DATA", b"451 4.4.2"),
     ("block", "unread", b"451 4.4.2"),
     ("rate", "content", b"451 4.4.2"),
     ("final_dot", "dot", b"451 4.4.2"),
@@ -199,6 +205,7 @@ def test_the_bounds_are_those_that_the_standards_page_states() -> None:
     steps, session = HopTimeouts(), FilterOptions(next_hops=()).server()
     assert (steps.greeting, steps.command, steps.data) == (300, 300, 120)
     assert (steps.block, steps.final_dot) == (180, 600)
+    assert (steps.envelope, steps.silence) == (1_800, 30)
     assert (session.command_timeout, session.block_timeout) == (300, 180)
     assert steps.opening_hurried <= 5
     fields = [getattr(steps, field.name) for field in dataclasses.fields(HopTimeouts)]
@@ -238,12 +245,13 @@ async def test_a_next_hop_that_does_not_answer_a_connection_is_given_up(tmp_path
             other.close()
 
 
+@pytest.mark.parametrize("at", ["banner", "EHLO", "MAIL", "RCPT", "DATA"])
 async def test_a_mute_next_hop_is_tried_again_ever_more_seldom_and_by_one_message(
-    tmp_path: Path,
+    tmp_path: Path, at: str
 ) -> None:
     """It comes back by itself, and until then costs one message its time, not each."""
-    mute = SlowIntake("banner")
-    bounds = only(opening_hurried=SHORT, avoid=0.5)
+    mute = SlowIntake(at)
+    bounds = only(opening_hurried=SHORT, command=10 * SHORT, avoid=0.5)
     alike = ("SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE")
     async with (
         SmtpSink(without=alike) as good,

@@ -54,3 +54,18 @@ async def test_a_short_wait_after_a_long_one_ends_at_its_own_time() -> None:
     await wait.wait(0.05)
     assert ends == [pytest.approx(began + 0.05, abs=1)]
     wait.cancel_timer()
+
+
+async def test_what_is_renewed_ends_at_its_last_moment_all_the_same() -> None:
+    loop = asyncio.get_running_loop()
+
+    def expired() -> None:
+        wait.end()
+
+    wait = BoundedWait(loop, expired)
+    began = loop.time()
+    for after in range(1, 50):
+        loop.call_later(after / 20, wait.renew)
+    await wait.wait(0.15, until=began + 0.6)
+    assert 0.55 < loop.time() - began < 1.5
+    wait.cancel_timer()

@@ -3,10 +3,10 @@
 Errors of connecting (OSError, TimeoutError) end here as NextHopUnavailable.
 
 *One that accepts and stays mute* must not hold originals up while another one works. So while there
-is another to try, an address gets `opening_hurried` seconds for connection, banner and EHLO; it is
-then avoided, the longer the more often it failed, and tried again by one session at a time. Only
-when all have failed gets a slow one its full time. An address is good again once a transaction has
-ended on it: a banner alone proves little.
+is another to try, an address gets `opening_hurried` seconds for connection, banner and EHLO, and
+`silence` for a reply before the body (`turns.py`). It is then avoided, the longer the more often it
+failed, and tried again by one session at a time. Only when all have failed gets a slow one its full
+time. An address is good again once it has answered a whole message: a banner alone proves little.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class NextHopPool:
         self._timeouts = timeouts
         self._max_idle = max_idle
         self._idle: list[HopConnection] = []
+        self._closed = False
         self._open: dict[HopConnection, NextHop] = {}
         self._bad: dict[NextHop, _Bad] = {}
         self._loop = asyncio.get_running_loop()
@@ -84,25 +85,33 @@ class NextHopPool:
         assert self.learned is not None
         return self.learned
 
-    async def acquire(self, *, fresh: bool = False, needs: Collection[str] = ()) -> HopConnection:
+    async def acquire(
+        self,
+        *,
+        fresh: bool = False,
+        needs: Collection[str] = (),
+        among: Collection[NextHop] = (),
+        patient: bool = True,
+    ) -> HopConnection:
         """Lend a connection: an idle one that offers what `needs` names, unless `fresh`.
 
-        A new one may offer less. Raises NextHopUnavailable.
+        A new one may offer less. It goes to one of `among`, if given; unless `patient`, one that is
+        slow to greet is not waited for. Raises NextHopUnavailable.
         """
         self._drop_stale()
-        while self._idle and not fresh:
-            hop = self._idle.pop()
+        while not fresh and (hop := self._idle_one()) is not None:
             if hop.usable and all(word in hop.extensions for word in needs):
                 hop.reused = True
+                hop.proved = False
                 return hop
             # One that offers less, kept, would be met by each message that follows.
             self.discard(hop, politely=True)
-        return await self._open_one()
+        return await self._open_one(among or self._addresses, patient=patient)
 
     def release(self, hop: HopConnection) -> None:
         """Take a connection back between transactions."""
         address = self._open.get(hop)
-        if hop.transactions and address is not None:
+        if hop.proved and address is not None:
             self._bad.pop(address, None)
         if hop.usable and len(self._idle) < self._max_idle:
             hop.idle_since = self._loop.time()
@@ -118,10 +127,23 @@ class NextHopPool:
         hop.close(politely=politely)
 
     def close(self) -> None:
-        """Close all connections, lent ones too."""
+        """Close all connections, lent ones too; no other is opened."""
+        self._closed = True
         for hop in list(self._open):
             self.discard(hop, politely=hop in self._idle)
         self._idle.clear()
+
+    def _idle_one(self) -> HopConnection | None:
+        """Take out the idle connection used last, of a next hop that is not avoided if any is."""
+        if not self._bad:
+            return self._idle.pop() if self._idle else None
+        for hop in reversed(self._idle):
+            address = self._open[hop]
+            if not self._is_avoided(address) or not self.others((address,)):
+                self._idle.remove(hop)
+                self._on_trial(address)
+                return hop
+        return None
 
     def _drop_stale(self) -> None:
         oldest = self._loop.time() - self._timeouts.idle
@@ -130,28 +152,41 @@ class NextHopPool:
 
     # Which address
 
-    async def _open_one(self) -> HopConnection:
+    def address(self, hop: HopConnection) -> NextHop | None:
+        """Where a connection that is lent goes; None once the pool is closed."""
+        return self._open.get(hop)
+
+    def others(self, tried: Collection[NextHop | None]) -> list[NextHop]:
+        """The next hops that may be tried instead of these: they are not avoided now."""
+        if len(self._addresses) == 1 or self._closed:
+            return []
+        return [one for one in self._addresses if one not in tried and not self._is_avoided(one)]
+
+    def is_doubtful(self, address: NextHop | None) -> bool:
+        """True if it has failed, and not answered a message since."""
+        return address in self._bad
+
+    async def _open_one(self, among: Collection[NextHop], *, patient: bool) -> HopConnection:
         """Connect to the first address that works, a good one before a bad one."""
+        if self._closed:
+            raise NextHopUnavailable("the agent is stopping")
         reasons: list[str] = []
         slow: list[NextHop] = []
-        hurried = len(self._addresses) > 1
-        for address in sorted(self._addresses, key=self._is_avoided):
+        hurried = len(among) > 1 or not patient
+        for address in sorted(among, key=self._is_avoided):
             try:
                 return await self._try(address, reasons, hurried=hurried)
             except _Slow:
                 slow.append(address)
             except NextHopUnavailable:
                 continue
-        if hurried and slow:
+        if patient and slow:
             return await self._try(slow[0], reasons, hurried=False)
         raise NextHopUnavailable("; ".join(reasons))
 
     async def _try(self, address: NextHop, reasons: list[str], *, hurried: bool) -> HopConnection:
         """Connect to one address; if that fails, add the reason and avoid it."""
-        known = self._bad.get(address)
-        if known is not None:  # one session tries it; the others need not wait for that
-            until = self._loop.time() + self._timeouts.avoid
-            self._bad[address] = replace(known, until=max(known.until, until))
+        self._on_trial(address)
         try:
             return await self._connect(address, hurried=hurried)
         except NextHopUnavailable as unavailable:
@@ -160,6 +195,13 @@ class NextHopPool:
             if hurried:
                 raise
             raise NextHopUnavailable("; ".join(reasons)) from None
+
+    def _on_trial(self, address: NextHop) -> None:
+        """One session tries an address that has failed; the others need not wait for that."""
+        known = self._bad.get(address)
+        if known is not None:
+            until = self._loop.time() + self._timeouts.trial
+            self._bad[address] = replace(known, until=max(known.until, until))
 
     def _avoid(self, address: NextHop) -> None:
         now, timeouts = self._loop.time(), self._timeouts

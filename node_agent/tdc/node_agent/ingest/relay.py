@@ -13,6 +13,7 @@ replies, the extensions, the bounded wait.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import cast
@@ -46,6 +47,7 @@ class HopConnection(asyncio.BufferedProtocol):
     def __init__(self, timeouts: HopTimeouts) -> None:
         self._timeouts = timeouts
         self.fell_silent = False  # it did not answer, or read, within its time
+        self.proved = False  # it has answered a whole message since it was lent
         self.extensions = Extensions()
         self.reused = False
         self.xforwarded = False
@@ -90,6 +92,8 @@ class HopConnection(asyncio.BufferedProtocol):
             self._fail(f"unexpected reply from the next hop: {unasked.text}")
         elif len(self._replies) == self._expected:
             self._wait.end()
+        elif replies:
+            self._wait.renew()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the exchange under way."""
@@ -125,7 +129,7 @@ class HopConnection(asyncio.BufferedProtocol):
     async def replies(
         self, count: int, timeout: float, *, until: float | None = None
     ) -> list[Reply]:
-        """Wait for `count` whole replies, `timeout` seconds for all and not past `until`.
+        """Wait for `count` whole replies, `timeout` seconds for each and not past `until`.
 
         Raises HopLost with those that came.
         """
@@ -141,9 +145,19 @@ class HopConnection(asyncio.BufferedProtocol):
         return replies
 
     async def exchange(
-        self, lines: Sequence[bytes], timeout: float, *, until: float | None = None
+        self,
+        lines: Sequence[bytes],
+        timeout: float,
+        *,
+        until: float = math.inf,
+        silence: float = math.inf,
     ) -> list[Reply]:
-        """Send command lines (without CRLF), return their replies; raises HopLost."""
+        """Send command lines (without CRLF), return their replies; raises HopLost.
+
+        They have `timeout` seconds together, and no reply may take longer than `silence`.
+        """
+        until = min(until, self._loop.time() + timeout)
+        timeout = min(timeout, silence)
         if "PIPELINING" in self.extensions or len(lines) == 1:
             self._write_commands(b"\r\n".join([*lines, b""]))
             return await self.replies(len(lines), timeout, until=until)
@@ -175,7 +189,9 @@ class HopConnection(asyncio.BufferedProtocol):
         """
         self._write_commands(unsent + b".\r\n")
         self.transactions += 1
-        return (await self.replies(1, self._timeouts.final_dot))[0]
+        [answer] = await self.replies(1, self._timeouts.final_dot)
+        self.proved = True
+        return answer
 
     def close(self, *, politely: bool = False) -> None:
         """Close it; the next hop forgets a transaction under way (RFC 5321 4.1.1.10)."""

@@ -2,17 +2,20 @@
 
 A connection is borrowed when the first commands of a transaction are settled and returned when
 it ends. If a borrowed connection turns out to have been closed while nobody used it, the commands
-go to a fresh one; the MTA does not notice. Any later loss ends the transaction with a reply that
-makes the MTA keep the message.
+go to a fresh one; the MTA does not notice. If a next hop is lost or mute before the body, and there
+is another one, the whole transaction so far goes to that (`turns.py`). Any other loss ends the
+transaction with a reply that makes the MTA keep the message.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
+from tdc.node_agent.ingest.turns import Turns
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand
 from tdc.node_agent.smtp.extensions import Extensions
@@ -20,6 +23,7 @@ from tdc.node_agent.smtp.replies import Reply, reply
 
 NO_NEXT_HOP = reply("451 4.4.1 Next hop unavailable, try again later")
 HOP_LOST = reply("451 4.4.2 Connection to next hop lost, try again later")
+HOPS_DIFFER = reply("451 4.4.2 Next hop changed during the transaction, try again later")
 HOP_CHANGED = reply("421 4.3.2 Next hop changed its extensions, try again later")
 XFORWARD_LINE = 400  # bytes of attributes in one command; its line may have 512
 UNKNOWN = b"[UNAVAILABLE]"
@@ -38,7 +42,9 @@ class Relaying:
         self._timeouts = timeouts
         self._log = log
         self._hop: HopConnection | None = None
-        self._mail_accepted = False
+        self._accepted: list[bytes] = []  # MAIL and RCPT commands of the transaction, as answered
+        self._left = timeouts.envelope  # seconds for what the next hop has yet to answer
+        self._loop = asyncio.get_running_loop()
 
     @property
     def hop(self) -> HopConnection:
@@ -53,12 +59,15 @@ class Relaying:
         """Relay commands and return a reply for each, as `Backend.settle` has it."""
         if commands[0].mail is not None:
             self.lost = False
-        replies = await self._relay(commands, xforward)
+            self._left = self._timeouts.envelope
+        began = self._loop.time()
+        replies = await self._relay(commands, xforward, began + self._left)
+        self._left -= self._loop.time() - began
         checked = [self._check(*pair) for pair in zip(commands, replies, strict=True)]
         if self.lost:
             # Also if `drop` was called while we waited: what was borrowed since carries a message.
             self.drop()
-        elif not self._mail_accepted:
+        elif not self._accepted:
             self.end()
         return checked
 
@@ -67,51 +76,80 @@ class Relaying:
         if answer.refused:
             return answer
         if command.is_data:
-            if answer.code != 354 or not self._mail_accepted:
+            if answer.code != 354 or not self._accepted:
                 return self._breach(f"DATA with {answer.text}")
         elif not answer.positive:
             return self._breach(f"a command with {answer.text}")
-        elif command.mail is not None:
-            self._mail_accepted = True
+        elif command.mail is not None or self._accepted:
+            self._accepted.append(command.line)
         return answer
 
     async def _relay(
-        self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]
+        self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes], until: float
     ) -> list[Reply]:
         """The next hop's reply to each command, or ours where it gives none."""
         lines = [command.line for command in commands]
         # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
         alone = len(commands) == 1 and commands[0].is_data
-        timeout = self._timeouts.data if alone else self._timeouts.command
-        for fresh in (False, True):
+        turns = Turns(self._pool)
+        while True:
             prefix: list[bytes] = []
             if self._hop is None:
-                trouble = await self._borrow(fresh=fresh)
+                trouble = await self._borrow(turns)
                 if trouble is not None:
+                    if turns.fall_back():
+                        continue
                     return [trouble] * len(lines)
-                prefix = _xforward_lines(self.hop, xforward)
-            hop = self.hop
-            lost: HopLost | None = None
+                prefix = _xforward_lines(self.hop, xforward) + self._accepted
+                alone = alone and not prefix
+            timeout = self._timeouts.data if alone else self._timeouts.command
+            hop, lost = self.hop, ""
+            silence = turns.silence(hop, self._timeouts.silence)
             try:
-                replies = await hop.exchange(prefix + lines, timeout)
+                replies = await hop.exchange(prefix + lines, timeout, until=until, silence=silence)
             except HopLost as error:
-                lost, replies = error, list(error.replies)
-            if not fresh and hop.reused and not self._mail_accepted and _none_taken(replies, lost):
-                # It was closed while nobody used it. No part of this message had been sent.
-                self._hop = None
-                self._pool.discard(hop)
+                lost, replies = str(error), list(error.replies)
+            if (lost or replies[-1].code == 421) and self._goes_on(hop, turns, replies, lost):
                 continue
-            if lost is not None:
-                self._log.warning(f"{lost}, after {len(replies)} of {len(lines)} replies")
-                replies += [HOP_LOST] * (len(prefix) + len(lines) - len(replies))
-                self.drop()
-            return replies[len(prefix) :]
-        raise AssertionError("the second round returns")
+            return self._answers(replies, len(prefix), len(lines), lost)
 
-    async def _borrow(self, *, fresh: bool) -> Reply | None:
+    def _goes_on(self, hop: HopConnection, turns: Turns, replies: list[Reply], lost: str) -> bool:
+        """Whether the commands can go to another connection, though this one is of no use."""
+        if self.lost:
+            return False  # it was closed by ourselves
+        stale = not turns.fresh and hop.reused and _none_taken(replies) and not hop.fell_silent
+        if stale and not self._accepted:
+            # It was closed while nobody used it. No part of this message had been sent.
+            turns.fresh = True
+        elif turns.move_on(hop):
+            where, why = self._pool.address(hop), lost or replies[-1].text
+            self._log.warning(f"Trying another next hop instead of {where}: {why}")
+        else:
+            return False
+        self._hop = None
+        self._pool.discard(hop)
+        return True
+
+    def _answers(self, replies: list[Reply], before: int, count: int, lost: str) -> list[Reply]:
+        """The replies to `count` commands, without those to what was sent `before` them."""
+        if lost:
+            answered = max(0, len(replies) - before)
+            self._log.warning(f"{lost}, after {answered} of {count} replies")
+            replies += [HOP_LOST] * (before + count - len(replies))
+            self.drop()
+        elif not all(one.positive for one in replies[before - len(self._accepted) : before]):
+            # The MTA was told that another next hop accepted this.
+            self._log.warning("Message not accepted, MTA will retry: the next hops' replies differ")
+            self.drop()
+            return [HOPS_DIFFER] * count
+        return replies[before:]
+
+    async def _borrow(self, turns: Turns) -> Reply | None:
         """Borrow a connection, or return the reply to give instead."""
         try:
-            hop = await self._pool.acquire(fresh=fresh, needs=self.announced)
+            hop = await self._pool.acquire(
+                fresh=turns.fresh, needs=self.announced, among=turns.among, patient=turns.patient
+            )
         except NextHopUnavailable as unavailable:
             self._log.warning(f"Next hop not available: {unavailable}")
             return NO_NEXT_HOP
@@ -124,11 +162,11 @@ class Relaying:
     # Ending
 
     async def reset(self) -> None:
-        """End the transaction as RSET does; the connection is kept if the next hop agrees."""
+        """End the transaction as RSET does; the connection is kept if the next hop agrees soon."""
         hop = self._hop
-        if hop is not None and self._mail_accepted:
+        if hop is not None and self._accepted:
             try:
-                [answer] = await hop.exchange([b"RSET"], self._timeouts.command)
+                [answer] = await hop.exchange([b"RSET"], self._timeouts.silence)
             except HopLost:
                 self.drop()
             else:
@@ -142,14 +180,14 @@ class Relaying:
         hop, self._hop = self._hop, None
         if hop is not None:
             self._pool.release(hop)
-        self._mail_accepted = False
+        self._accepted = []
 
     def drop(self) -> None:
         """Close the connection during the transaction; the next hop then forgets it."""
         hop, self._hop = self._hop, None
         if hop is not None:
             self._pool.discard(hop)
-        self._mail_accepted = False
+        self._accepted = []
         self.lost = True
 
     def _breach(self, what: str) -> Reply:
@@ -158,9 +196,9 @@ class Relaying:
         return HOP_LOST
 
 
-def _none_taken(replies: Sequence[Reply], lost: HopLost | None) -> bool:
-    """True if the connection was closed before it took a command."""
-    return replies[0].code == 421 if replies else lost is not None
+def _none_taken(replies: Sequence[Reply]) -> bool:
+    """True if a connection that is lost was closed before it took a command."""
+    return not replies or replies[0].code == 421
 
 
 def _xforward_lines(hop: HopConnection, xforward: Mapping[str, bytes]) -> list[bytes]:

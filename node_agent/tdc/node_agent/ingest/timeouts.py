@@ -10,9 +10,9 @@ class HopTimeouts:
     """Seconds. The steps have those of RFC 5321 4.5.3.2; `connect` is short, for a neighbour.
 
     `opening` is for banner and EHLO together; `opening_hurried` is for connection, banner and EHLO
-    while another next hop can be tried. A body has `block` seconds and one more for each `rate`
-    octets. `avoid` is how long a next hop that failed is tried last, doubled each time up to
-    `avoid_longest`.
+    while another next hop can be tried. `envelope` is for all waits of a transaction before its
+    body. A body has `block` seconds and one more for each `rate` octets. `avoid` is how long a next
+    hop that failed is tried last, doubled each time up to `avoid_longest`.
     """
 
     connect: float = 10.0
@@ -23,10 +23,25 @@ class HopTimeouts:
     final_dot: float = 600.0
     opening: float = 300.0
     opening_hurried: float = 5.0
+    envelope: float = 1_800.0
     rate: float = 100_000.0
     idle: float = 60.0  # far below the peer's 5 minutes (RFC 5321 4.5.3.2.7)
     avoid: float = 30.0
     avoid_longest: float = 480.0
+
+    @property
+    def silence(self) -> float:
+        """How long without a reply a stage before the body may be, while another can be tried.
+
+        30 s: an MTA that asks another server about a sender or a recipient before it replies
+        often gives it that long. Shorter, and a sound next hop would be given up for a mute one.
+        """
+        return self.command / 10
+
+    @property
+    def trial(self) -> float:
+        """How long one message may try a next hop that has failed, without others beside it."""
+        return max(self.avoid, self.opening_hurried + self.silence)
 
     def for_body(self, size: int) -> float:
         """How long a body may take in all."""

@@ -26,11 +26,12 @@ class BoundedWait:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         self._began = 0.0
+        self._until: float | None = None
 
     @property
     def took(self) -> float:
         """The seconds from the beginning of the wait to its deadline."""
-        return self.deadline - self._began
+        return max(0.0, self.deadline - self._began)
 
     @property
     def under_way(self) -> bool:
@@ -41,8 +42,8 @@ class BoundedWait:
         """Wait for `end`, at most `allowed` seconds and not past the moment `until`."""
         self.allowed = allowed
         self._began = self._loop.time()
-        moment = self._began + allowed
-        self.deadline = moment if until is None else min(moment, until)
+        self._until = until
+        self._set_deadline(self._began)
         if self._timer is None or self._rings_at > self.deadline:
             self._set_timer()
         self._waiter = self._loop.create_future()
@@ -50,6 +51,10 @@ class BoundedWait:
             await self._waiter
         finally:
             self._waiter = None
+
+    def renew(self) -> None:
+        """Some of what is waited for came: the rest has as long again, but not past `until`."""
+        self._set_deadline(self._loop.time())
 
     def end(self) -> None:
         """End the wait, if there is one."""
@@ -61,6 +66,10 @@ class BoundedWait:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _set_deadline(self, now: float) -> None:
+        moment = now + self.allowed
+        self.deadline = moment if self._until is None else min(moment, self._until)
 
     def _set_timer(self) -> None:
         self.cancel_timer()
