@@ -72,6 +72,7 @@ class NextHopPool:
         self._timeouts = timeouts
         self._max_idle = max_idle
         self._idle: list[HopConnection] = []
+        self.has_several = len(self._addresses) > 1
         self._closed = False
         self._open: dict[HopConnection, NextHop] = {}
         self._bad: dict[NextHop, _Bad] = {}
@@ -158,7 +159,7 @@ class NextHopPool:
 
     def others(self, tried: Collection[NextHop | None]) -> list[NextHop]:
         """The next hops that may be tried instead of these: they are not avoided now."""
-        if len(self._addresses) == 1 or self._closed:
+        if self._closed or not self.has_several:
             return []
         return [one for one in self._addresses if one not in tried and not self._is_avoided(one)]
 

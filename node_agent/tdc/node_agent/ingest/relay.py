@@ -156,8 +156,9 @@ class HopConnection(asyncio.BufferedProtocol):
 
         They have `timeout` seconds together, and no reply may take longer than `silence`.
         """
-        until = min(until, self._loop.time() + timeout)
-        timeout = min(timeout, silence)
+        end = self._loop.time() + timeout
+        until = end if end < until else until
+        timeout = silence if silence < timeout else timeout
         if "PIPELINING" in self.extensions or len(lines) == 1:
             self._write_commands(b"\r\n".join([*lines, b""]))
             return await self.replies(len(lines), timeout, until=until)

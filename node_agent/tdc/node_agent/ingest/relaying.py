@@ -109,8 +109,11 @@ class Relaying:
                 replies = await hop.exchange(prefix + lines, timeout, until=until, silence=silence)
             except HopLost as error:
                 lost, replies = str(error), list(error.replies)
-            if (lost or replies[-1].code == 421) and self._goes_on(hop, turns, replies, lost):
-                continue
+            if lost or replies[-1].code == 421:
+                if self._goes_on(hop, turns, replies, lost):
+                    continue
+            elif not prefix:
+                return replies
             return self._answers(replies, len(prefix), len(lines), lost)
 
     def _goes_on(self, hop: HopConnection, turns: Turns, replies: list[Reply], lost: str) -> bool:

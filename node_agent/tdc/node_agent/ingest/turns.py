@@ -42,7 +42,7 @@ class Turns:
     def silence(self, hop: HopConnection, hurried: float) -> float:
         """How long this one may be silent: `hurried`, or as long as is usual."""
         self._silence = math.inf
-        if not self._last:
+        if self._pool.has_several and not self._last:
             address = self._pool.address(hop)
             doubtful = bool(self._tried) and self._pool.is_doubtful(address)
             if doubtful or self._pool.others((*self._tried, address)):

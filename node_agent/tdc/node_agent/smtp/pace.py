@@ -37,10 +37,14 @@ class Pace:
         self._within = 0.0
         self._commands = 0.0
 
-    def waits(self, now: float, *, within: bool) -> None:
-        """The session begins to wait for its client, `within` a transaction or not."""
+    def waits(self, now: float, in_all: float, *, within: bool) -> float:
+        """The session begins to wait for its client, `within` a transaction or not.
+
+        Returned is the moment until which it may, if it has `in_all` for each message.
+        """
         self._began = now
         self._inside = within
+        return now + in_all - self._between - self._within
 
     def waited(self, now: float) -> None:
         """That wait is over."""
@@ -73,7 +77,3 @@ class Pace:
         if self._inside:
             return self._within + spent - PATIENCE_WITHIN
         return self._between + spent - PATIENCE
-
-    def latest(self, now: float, in_all: float) -> float:
-        """The moment until which it may be waited for, if it has `in_all` for each message."""
-        return now + in_all - self._between - self._within

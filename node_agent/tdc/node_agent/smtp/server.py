@@ -150,8 +150,7 @@ class ServerSession:
         within = self._in_transaction
         allowed = IDLE if self._stop_wanted and not within else options.command_timeout
         now = self._loop.time()
-        pace.waits(now, within=within)
-        latest = pace.latest(now, options.message_timeout)
+        latest = pace.waits(now, options.message_timeout, within=within)
         await connection.more(allowed, until=min(latest, pace.turn + allowed))
         pace.waited(self._loop.time())
 
