@@ -58,7 +58,7 @@ WAITS = [
     ("message", "content", "accepted no data in the 0.4 s for one message (content)"),
     ("message", "unread", "accepted no data in the 0.4 s for one message (content)"),
 ]
-TRIED_BELOW = {"connect", "opening_hurried", "rate", "goodbye", "idle"}
+TRIED_BELOW = {"connect", "opening_hurried", "envelope_hurried", "rate", "goodbye", "idle"}
 
 
 def only(**short: float) -> Timeouts:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,15 +11,14 @@ from tdc.node_agent.deliver.effects import (
     CountFailure,
     CountMaybeDuplicate,
     Defer,
-    Effect,
     GiveBackWaiting,
-    Hold,
     HoldDestination,
     LearnLimit,
     LengthenHold,
     LimitConnections,
     LogFailed,
     LogHeld,
+    LogNextHost,
     LogNoFurther,
     MarkDead,
     MarkDelivered,
@@ -41,12 +38,9 @@ from tdc.node_agent.deliver.evidence import (
     PASSING_FOR,
     Failures,
 )
-from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.settle import (
-    BAD_HOST_WAIT,
     BUSY_WAIT,
     EndedAttempt,
-    Moment,
     Standing,
     cut_off,
     ended,
@@ -55,85 +49,45 @@ from tdc.node_agent.deliver.settle import (
     settle_unopened,
 )
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
-from tdc.node_agent.spool.values import Copy
-from tdc.shared.connector.settings import ConnectorSettings
-from tdc.shared.mail.envelope import Envelope
 
-NOW = Moment(monotonic=100_000.0, steady=2e9)
-SETTINGS = replace(
-    ConnectorSettings.defaults(),
-    retry_initial=60,
-    retry_maximum=3_600,
-    retry_lifetime=86_400,
-    delivery_max_connections=5,
-)
-HOST = Candidate("mx1.intake.example", "192.0.2.1", 25)
-LATE, YOUNG = 2e9 - 86_400, 2e9 - 3_600
-COPY = Copy(7, "0" * 32, "copies@intake.example", Envelope("", ("a@b.example",)), b"", YOUNG)
-FAILURES = (Verdict.HOLD, Verdict.BLOCKED, Verdict.DEFER, Verdict.REFUSED)
-
-HOLDS = st.none() | st.builds(
-    Hold,
-    reason=st.just("TLS Error"),
-    check=st.just("before"),
-    since=st.just(99_500.0),
-    next_probe=st.sampled_from([99_900.0, 100_000.0, 100_100.0]),
-    failures=st.integers(1, 100),
-)
-STANDINGS = st.builds(
-    Standing,
-    hold=HOLDS,
-    connections=st.integers(1, 8),
-    allowed=st.integers(1, 8),
-    refused_in_a_row=st.sampled_from(
-        [0, 1, FEW_IN_A_ROW - 1, FEW_IN_A_ROW, MANY_IN_A_ROW - 1, MANY_IN_A_ROW, 100]
-    ),
-    delivered_at=st.sampled_from(
-        [-math.inf, NOW.monotonic - PASSING_FOR - 1, NOW.monotonic - PASSING_FOR, NOW.monotonic]
-    ),
-    stopping=st.booleans(),
-)
-ATTEMPTS = st.builds(
-    EndedAttempt,
-    copy=st.builds(
-        lambda at, attempts: replace(COPY, taken_at=at, attempts=attempts),
-        st.sampled_from([LATE - 1, LATE, LATE + 1, YOUNG, 2e9 + 50]),
-        st.integers(0, 50),
-    ),
-    number=st.just(3),
-    candidate=st.just(HOST),
-    delivered=st.integers(0, 3),
-    was_idle=st.booleans(),
-    failures=st.builds(
-        Failures,
-        st.sampled_from([0, 1, DEAD_AFTER - 2, DEAD_AFTER - 1, 50]),
-        st.sampled_from([NOW.monotonic - DEAD_WITHIN + shift for shift in (-1, 0, 1)]),
-        st.booleans(),
-    ),
-)
-OUTCOMES = st.builds(
-    Outcome,
-    verdict=st.sampled_from(Verdict),
-    reason=st.just("Some Reason"),
-    check=st.just("what to check"),
-    reply=st.sampled_from(["", "550 no"]),
-    maybe_duplicate=st.booleans(),
-    fewer=st.booleans(),
-    at_least=st.sampled_from([0.0, 300.0]),
-    suspect=st.booleans(),
-    replied=st.booleans(),
+from tests.pure.attempts import (
+    ATTEMPTS,
+    COPY,
+    FAILURES,
+    HOST,
+    LATE,
+    NOW,
+    OUTCOMES,
+    SETTINGS,
+    STANDINGS,
+    of_type,
 )
 
 
-T = TypeVar("T", bound=Effect)
+def hosts_fault(attempt: EndedAttempt, outcome: Outcome, standing: Standing) -> bool:
+    """The policy in plain words: is the host to blame, and not yet the intake?"""
+    here, verdict = attempt.here, outcome.verdict
+    content = verdict in (Verdict.DEFER, Verdict.REFUSED)
+    if not here.more_hosts or not (content or verdict is Verdict.BLOCKED):
+        return False
+    enough = MANY_IN_A_ROW if content else FEW_IN_A_ROW
+    if standing.hold or here.run >= FEW_IN_A_ROW or standing.refused_in_a_row >= enough:
+        return True  # it is not one message
+    took_nothing = NOW.monotonic - here.delivered_at > PASSING_FOR
+    failed_nowhere_else = attempt.failures.tries == 0
+    return took_nothing and (not content or (outcome.silent and failed_nowhere_else))
 
 
-def of_type(effects: tuple[Effect, ...], kind: type[T]) -> list[T]:
-    return [one for one in effects if isinstance(one, kind)]
+def fails(attempt: EndedAttempt, outcome: Outcome, standing: Standing) -> bool:
+    """The copy's attempt is over, and counted: it does not go to the next host at once."""
+    passed_on = hosts_fault(attempt, outcome, standing) and not outcome.silent
+    return outcome.verdict in FAILURES and not passed_on
 
 
 def destinations_fault(attempt: EndedAttempt, outcome: Outcome, standing: Standing) -> bool:
     """The policy in plain words: does this failure put the destination on hold?"""
+    if hosts_fault(attempt, outcome, standing):
+        return False
     others = standing.refused_in_a_row
     by_reply = outcome.verdict is Verdict.HOLD and outcome.replied
     if outcome.verdict is Verdict.BLOCKED or by_reply:
@@ -161,7 +115,7 @@ def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
     expected: type
     if verdict is Verdict.DELIVERED:
         expected = MarkDelivered
-    elif verdict not in FAILURES:
+    elif not fails(attempt, outcome, standing):
         expected = SendAgain
     elif destinations_fault(attempt, outcome, standing):
         one_of_many = verdict is Verdict.HOLD and not outcome.suspect
@@ -220,11 +174,12 @@ def test_what_is_counted_adds_up(
     """A failure is counted once; a copy that goes again at once, and a delivery, never."""
     settlement = settle(attempt, outcome, standing, SETTINGS, NOW)
     counts = of_type(settlement.effects, CountFailure)
-    assert len(counts) == (outcome.verdict in FAILURES)
+    failed = fails(attempt, outcome, standing)
+    assert len(counts) == failed
     holds = destinations_fault(attempt, outcome, standing)
-    charged = outcome.verdict in FAILURES and not (outcome.verdict is Verdict.HOLD and holds)
+    charged = failed and not (outcome.verdict is Verdict.HOLD and holds)
     died = isinstance(settlement.fate, MarkDead)
-    noted = [NoteFailure(attempt.copy.mid, NOW.monotonic, died)]
+    noted = [NoteFailure(attempt.copy.mid, NOW.monotonic, died, HOST)]
     assert of_type(settlement.effects, NoteFailure) == (noted if charged else [])
     for count in counts:
         assert count.maybe_duplicate == outcome.maybe_duplicate
@@ -254,7 +209,7 @@ def test_a_run_that_becomes_a_hold_proves_nothing_about_its_messages(
     effects = settle(attempt, outcome, standing, SETTINGS, NOW).effects
     holds = destinations_fault(attempt, outcome, standing)
     assert len(of_type(effects, UndoRun)) == (holds and standing.refused_in_a_row > 0)
-    alone = outcome.verdict in FAILURES and not holds
+    alone = fails(attempt, outcome, standing) and not holds
     assert len(of_type(effects, WarnOfRefusals)) == alone
 
 
@@ -314,7 +269,28 @@ def test_a_host_that_failed_is_left_for_the_next() -> None:
     outcome = Outcome(Verdict.NEXT_HOST, "Timeout", "mx1 gave no reply")
     settlement = settle(EndedAttempt(COPY, 3, HOST), outcome, Standing(), SETTINGS, NOW)
     assert settlement.leaves
-    assert MarkHostBad(HOST, 100_000.0 + BAD_HOST_WAIT) in settlement.effects
+    assert MarkHostBad(HOST, 3, 100_000.0) in settlement.effects
+
+
+@given(ATTEMPTS, OUTCOMES, STANDINGS)
+def test_the_message_is_blamed_first_then_the_host_and_the_intake_last(
+    attempt: EndedAttempt, outcome: Outcome, standing: Standing
+) -> None:
+    """What is about the content never ends in a hold while another host is left."""
+    settlement = settle(attempt, outcome, standing, SETTINGS, NOW)
+    blamed = hosts_fault(attempt, outcome, standing)
+    holds = destinations_fault(attempt, outcome, standing)
+    next_host = outcome.verdict is Verdict.NEXT_HOST
+    marks = [
+        MarkHostBad(HOST, 3, NOW.monotonic, outcome.at_least, leave=blamed)
+        for _ in range(blamed or holds or next_host)
+    ]
+    assert of_type(settlement.effects, MarkHostBad) == marks
+    assert len(of_type(settlement.effects, LogNextHost)) == (blamed or next_host)
+    if blamed or holds:
+        assert settlement.leaves
+    if attempt.here.more_hosts:
+        assert not holds or outcome.verdict is Verdict.HOLD  # DNS, or a fault of our own
 
 
 @given(st.integers(0, 5), st.booleans())

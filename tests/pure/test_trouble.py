@@ -85,6 +85,19 @@ def test_trouble_of_a_host_is_tried_at_the_next(stage: Stage) -> None:
     assert reply(stage, "421 4.3.2 no", more_hosts=True).verdict is Verdict.NEXT_HOST
 
 
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.DATA])
+@pytest.mark.parametrize(
+    "text",
+    ["450 4.2.0 greylisted", "451 4.7.1 no", "452 4.3.1 full", "550 5.1.1 no", "550 no", "556 no",
+     "552 5.2.2 full", "502 no"],
+)  # fmt: skip
+@pytest.mark.proves("P10")
+def test_a_refused_envelope_goes_to_the_next_host_at_once(stage: Stage, text: str) -> None:
+    """It is the same for all reports: it can't be the message."""
+    assert reply(stage, text, more_hosts=True).verdict is Verdict.NEXT_HOST
+    assert reply(stage, text).verdict is Verdict.HOLD
+
+
 @pytest.mark.parametrize("kind", [SessionFault.NO_STARTTLS, SessionFault.TLS])
 def test_tls_trouble_says_tls_error_and_what_to_check(kind: SessionFault) -> None:
     outcome = fault(Stage.TLS, kind)
@@ -221,6 +234,11 @@ def test_only_a_2yz_reply_is_a_delivery_and_only_a_5yz_can_kill(trouble: Trouble
         assert trouble.reply.permanent
     if outcome.verdict is Verdict.NEXT_HOST:
         assert trouble.more_hosts
+    if outcome.verdict is Verdict.HOLD:
+        assert not trouble.more_hosts
+    if outcome.silent:
+        assert outcome.verdict is Verdict.DEFER
+        assert trouble.reply is None
     if outcome.verdict is Verdict.WITHOUT:
         assert outcome.without
         assert outcome.without <= trouble.sent.extensions

@@ -112,28 +112,38 @@ class Connection(asyncio.Protocol):
         """True if another message may be sent: open, in step, and not ended by the intake."""
         return self._fault is None and self._dialogue.over is None
 
-    async def deliver(self, transaction: Outgoing, following: Following) -> Finished:
+    async def deliver(
+        self, transaction: Outgoing, following: Following, *, hurried: bool = False
+    ) -> Finished:
         """Send one report and wait for the intake's answer; raises Failed if none comes.
 
         `following` is asked for the next transaction when this one's content goes out, so that
-        both travel in one write; what it returns must be delivered next.
+        both travel in one write; what it returns must be delivered next. `hurried`: another host
+        can be tried, so that this one gets less time until the content begins.
         """
         self._begin(self._timeouts.for_message(transaction.size), "for one message")
+        end, phase = self._end, self._phase
+        if hurried:
+            self._begin(self._timeouts.envelope_hurried, "for the envelope")
         try:
             if self._announced is not transaction:
                 self._dialogue.announce(transaction)
             self._announced = None
-            return await self._deliver(transaction, following)
+            return await self._deliver(transaction, following, end, phase)
         except Failed:
             raise self._failed(transaction) from None
         finally:
             self._end = math.inf
 
-    async def _deliver(self, transaction: Outgoing, following: Following) -> Finished:
+    async def _deliver(
+        self, transaction: Outgoing, following: Following, end: float, phase: str
+    ) -> Finished:
+        """`end` and `phase` bound what comes after the envelope."""
         while True:
             await self._flush()
             event = await self._next_event()
             if isinstance(event, Ready) and self._dialogue.content(transaction):
+                self._end, self._phase = end, phase
                 if self._dialogue.takes_another:
                     self._announced = following()
                 if self._announced is not None:

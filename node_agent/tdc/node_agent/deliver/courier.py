@@ -72,6 +72,7 @@ class Courier:
         self._marks: deque[Mark] = deque()
         self._leaving = False
         self._stopping = False
+        self._more_hosts = False  # when the report under way began
 
     # What the scheduler asks and says
 
@@ -136,14 +137,15 @@ class Courier:
         sessions = 0
         while hosts:
             candidate = hosts.popleft()
-            destination.latest_host = str(candidate)
+            destination.begin(self.number, candidate)
             # The last one to be tried gets all the time there is.
-            hurried = worth_next_host(len(hosts), sessions + 1)
+            fresh = self._others_left(candidate)
+            hurried = worth_next_host(len(hosts), sessions + 1, fresh=fresh)
             try:
                 connection = await self._connect(candidate, policy, hurried=hurried)
             except Failed as error:
                 sessions += error.trouble.stage is not Stage.CONNECT
-                more = worth_next_host(len(hosts), sessions)
+                more = worth_next_host(len(hosts), sessions, fresh=fresh)
                 outcome = judge(replace(error.trouble, more_hosts=more))
                 self._settle_unopened(candidate, outcome)
                 if outcome.verdict is not Verdict.NEXT_HOST:
@@ -165,7 +167,8 @@ class Courier:
     def _connected(self, connection: Connection) -> None:
         candidate, version = connection.candidate, connection.tls_version
         self._opened = connection
-        self.destination.last_tls_version = version
+        self.destination.connected(self.number, candidate, version)
+        self._more_hosts = self._others_left(candidate)
         self._parts.log.connected(self.number, candidate.host, candidate.address, version)
 
     def _settle_unopened(self, candidate: Candidate | None, outcome: Outcome) -> None:
@@ -178,6 +181,7 @@ class Courier:
                 self._parts.working(destination) - self.works,
                 self._parts.settings(),
                 self._now(),
+                self.number,
             )
         )
 
@@ -186,7 +190,7 @@ class Courier:
         if job is None:
             self._settle_unopened(None, outcome)
         else:
-            self._settle(self._attempt(job, was_idle=False), outcome)
+            self._settle(self._attempt(job.copy), outcome)
 
     # Serving
 
@@ -264,10 +268,12 @@ class Courier:
                 prepared = prepare(copy, parts.settings(), parts.reporter, connection.offers, means)
         except Exception as error:  # one message that can't be built must not stop the others
             parts.log.error(f"Message {copy.mid}: no report could be built: {error!r}")
-            prepared = report_not_built(repr(error))
-        if isinstance(prepared, Outcome):
             failures = destination.record.failures(copy.mid)
-            self._settle(EndedAttempt(copy, failures=failures), prepared)
+            outcome = report_not_built(repr(error))
+            self._settle(EndedAttempt(copy, failures=failures), outcome)
+            return None
+        if isinstance(prepared, Outcome):
+            self._settle(self._attempt(copy), prepared)
             return None
         destination.lanes[self.number] = destination.lanes[self.number].busy(reports=1)
         return _Job(copy, prepared)
@@ -292,15 +298,16 @@ class Courier:
         connection = self._connection
         self._parts.log.started(self.number, job.copy.mid, job.transaction.recipient)
         self._current = job
+        self._more_hosts = hurried = self._others_left(connection.candidate)
         try:
-            finished = await connection.deliver(job.transaction, announce_next)
+            finished = await connection.deliver(job.transaction, announce_next, hurried=hurried)
         except Failed as error:
             outcome = self._judge(job, error.trouble)
         else:
             outcome = self._judge_answer(job, finished)
         self._current = None
         # Nothing waits between the reply and its mark: a stop in between would send it again.
-        self._settle(self._attempt(job, was_idle=was_idle), outcome)
+        self._settle(self._attempt(job.copy, was_idle=was_idle), outcome)
         await self._recorded(UNRECORDED)
         return following
 
@@ -316,22 +323,24 @@ class Courier:
         return self._judge(job, trouble)
 
     def _judge(self, job: _Job, trouble: Trouble) -> Outcome:
-        destination, candidate = self.destination, self._connection.candidate
-        more = destination.others_left(candidate, self._candidates, monotonic())
-        again = destination.sent_again(job.copy.mid)
+        again = self.destination.sent_again(job.copy.mid)
         sent = sent_as(job.transaction, self._connection.offers)
-        return judge(replace(trouble, more_hosts=more, sent_again=again, sent=sent))
+        return judge(replace(trouble, more_hosts=self._more_hosts, sent_again=again, sent=sent))
 
-    def _attempt(self, job: _Job, *, was_idle: bool) -> EndedAttempt:
-        connection = self._connection
+    def _others_left(self, candidate: Candidate) -> bool:
+        return self.destination.hosts.others_left(candidate, self._candidates, monotonic())
+
+    def _attempt(self, copy: Copy, *, was_idle: bool = False) -> EndedAttempt:
+        connection, destination = self._connection, self.destination
         return EndedAttempt(
-            job.copy,
+            copy,
             self.number,
             connection.candidate,
             connection.tls_version,
             connection.delivered,
             was_idle,
-            self.destination.record.failures(job.copy.mid),
+            destination.record.failures(copy.mid),
+            destination.hosts.here(connection.candidate, copy.mid, more_hosts=self._more_hosts),
         )
 
     def _settle(self, attempt: EndedAttempt, outcome: Outcome) -> None:
@@ -381,7 +390,7 @@ class Courier:
             self._perform(cut_off(self.awaits_reply))
             self._opened.close()
         self._give_back()
-        self.destination.lanes.pop(self.number, None)
+        self.destination.left(self.number)
         self._parts.wake()
 
     def _now(self) -> Moment:

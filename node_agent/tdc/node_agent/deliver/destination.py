@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from tdc.node_agent.deliver.assign import Lane, Limits
 from tdc.node_agent.deliver.effects import Hold
+from tdc.node_agent.deliver.hosts import Hosts
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.prepare import Means
 from tdc.node_agent.deliver.record import Record
@@ -46,6 +47,7 @@ class DestinationState:
         self.allowed = 1  # connections
         self.open_after = 0.0
         self.record = Record()
+        self.hosts = Hosts()
         self.latest_host = ""
         self.last_reply = ""
         self.replied_at = -math.inf
@@ -54,7 +56,7 @@ class DestinationState:
         self.look_after = 0.0
         self._learned: tuple[float, int] | None = None
         self._suspected: tuple[float, int, int] | None = None
-        self._bad: dict[tuple[str, int], float] = {}
+        self._at: dict[int, Candidate] = {}  # hosts of open connections
         self._without: dict[tuple[str, int], dict[Extension, float]] = {}
         self._sent_again: dict[int, int] = {}
         self._logged_held: set[int] = set()
@@ -109,20 +111,34 @@ class DestinationState:
     # Hosts
 
     def ordered(self, candidates: Iterable[Candidate], now: float) -> list[Candidate]:
-        """Put the candidates that failed lately after the others."""
-        return sorted(candidates, key=lambda one: self._bad_until(one, now))
+        """Put the candidates in the order to try them for the copy that goes first."""
+        mid = self.ready[0].mid if self.ready else 0
+        return self.hosts.ordered(candidates, now, mid, on_hold=self.hold is not None)
 
-    def mark_bad(self, candidate: Candidate, until: float) -> None:
-        """Note that a host failed."""
-        self._bad[candidate.address, candidate.port] = until
+    def begin(self, number: int, candidate: Candidate) -> None:
+        """Note that a connection is opened to a host."""
+        self.latest_host = str(candidate)
+        self.hosts.begin(candidate, number)
 
-    def others_left(self, candidate: Candidate, all_of: Iterable[Candidate], now: float) -> bool:
-        """Say whether a host other than this one has not failed lately."""
-        return any(one != candidate and not self._bad_until(one, now) for one in all_of)
+    def connected(self, number: int, candidate: Candidate, tls_version: str) -> None:
+        """Note that a connection is open."""
+        self.last_tls_version = tls_version
+        self._at[number] = candidate
 
-    def _bad_until(self, candidate: Candidate, now: float) -> float:
-        until = self._bad.get((candidate.address, candidate.port), 0.0)
-        return until if until > now else 0.0
+    def left(self, number: int) -> None:
+        """Note that a connection is gone."""
+        self.lanes.pop(number, None)
+        self._at.pop(number, None)
+        self.hosts.end(number)
+
+    def blame(
+        self, candidate: Candidate, number: int, at: float, at_least: float, *, leave: bool
+    ) -> None:
+        """Avoid a host from now on; `leave`: on the connections to it that are open too."""
+        self.hosts.blame(candidate, number, max(self.lanes, default=number), at, at_least)
+        if leave:
+            for one in [one for one, host in self._at.items() if host == candidate]:
+                self.lanes[one] = self.lanes[one]._replace(stale=True)
 
     def do_without(
         self, candidate: Candidate, extensions: Iterable[Extension], until: float
@@ -151,9 +167,11 @@ class DestinationState:
         """Note that a copy goes again at once."""
         self._sent_again[mid] = self.sent_again(mid) + 1
 
-    def note_delivery(self, mid: int, now: float) -> None:
-        """Note that the intake accepted a report."""
+    def note_delivery(self, mid: int, now: float, number: int = 0) -> None:
+        """Note that the intake accepted a report on connection `number`."""
         self.delivered += 1
+        if number in self._at:
+            self.hosts.note_delivery(self._at[number], number, now)
         self.record.note_delivery(mid, now)
         if self._sent_again:
             self._sent_again.clear()
@@ -188,7 +206,7 @@ class DestinationState:
 
     def start_over(self, now: float) -> None:
         """Forget what was learned: settings changed, or an operator asks to try again now."""
-        self._bad.clear()
+        self.hosts.forget()
         self._learned = self._suspected = None
         self._without.clear()
         self.open_after = 0.0

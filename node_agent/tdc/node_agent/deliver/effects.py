@@ -32,6 +32,7 @@ class MarkDelivered(NamedTuple):
     mid: int
     reply: str
     tls_version: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,12 @@ class NoteReply:
 
 @dataclass(frozen=True, slots=True)
 class NoteFailure:
-    """A failure is charged to the copy; `died`: it is dead of it. `at` is monotonic."""
+    """A failure at a host is charged to the copy; `died`: it is dead of it. `at` is monotonic."""
 
     mid: int
     at: float
     died: bool = False
+    candidate: Candidate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +169,16 @@ class LearnLimit:
 
 @dataclass(frozen=True, slots=True)
 class MarkHostBad:
-    """Try the other hosts first until then (monotonic)."""
+    """Try the other hosts first, for `at_least` seconds or more, as connection `number` found.
+
+    `at` is monotonic. `leave`: the connections to it that are open carry nothing more.
+    """
 
     candidate: Candidate
-    until: float
+    number: int
+    at: float
+    at_least: float = 0.0
+    leave: bool = False
 
 
 @dataclass(frozen=True, slots=True)

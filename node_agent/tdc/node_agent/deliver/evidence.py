@@ -4,11 +4,21 @@ One reply proves little. A backend that is full, a filter that fails to load, a 
 expired, a limit that somebody mistyped: each is said in the words of a refusal for good, at the end
 of the data, of a message that is sound. What tells them apart is what happens to *other* reports.
 
-**Whose fault.** A reply that is about the intake, to the envelope or at the end of data, puts the
-destination on hold, unless others pass: one was delivered within PASSING_FOR seconds, or since this
-very copy was refused before. Then the copy alone waits, for one of several backends may be full.
-More than FEW_IN_A_ROW different copies refused so without one delivery are the destination's fault
-all the same; for a reply about the message it is more than MANY_IN_A_ROW.
+**Whose fault.** The message is blamed first, then the host, then the intake. A host is blamed only
+while another one is left, for that costs little: it is tried after the others for a while.
+
+*The host.* It must have failed with several reports: more than FEW_IN_A_ROW different copies since
+it took one, or any on hold, where an earlier failure has shown that it is not one message. One copy
+is enough where the host has taken nothing for PASSING_FOR seconds, if the reply is about the
+intake, or if none came although the content was under way and the copy failed nowhere else. So no
+message alone has all hosts avoided: at the last one, or the second that it silences, it is charged
+to the message. To the envelope, the same for all reports, `trouble` tries the next host at once.
+
+*The intake.* Where no host is left, a reply that is about the intake, to the envelope or at the end
+of data, puts the destination on hold, unless others pass: one was delivered within PASSING_FOR
+seconds, or since this very copy was refused before. Then the copy alone waits, for one of several
+backends may be full. More than FEW_IN_A_ROW different copies refused so without one delivery are
+the destination's fault all the same; for a reply about the message it is more than MANY_IN_A_ROW.
 
 **Death.** A copy is dead only when all of this is so:
 
@@ -29,6 +39,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tdc.node_agent.deliver.hosts import Here
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
 
 MANY_IN_A_ROW = 20
@@ -59,8 +70,29 @@ class Failures(NamedTuple):
     others_passed: bool = False
 
 
+def blames_host(
+    outcome: Outcome, before: Failures, here: Here, now: float, in_a_row: int, *, on_hold: bool
+) -> bool:
+    """Decide whether a copy's failure is the host's fault, while there is another one to try.
+
+    `in_a_row` counts the other copies that were refused since the last delivery at any host.
+    """
+    if not here.more_hosts:
+        return False
+    passing = now - here.delivered_at <= PASSING_FOR
+    several = on_hold or here.run >= FEW_IN_A_ROW
+    match outcome.verdict:
+        case Verdict.BLOCKED:
+            return several or in_a_row >= FEW_IN_A_ROW or not passing
+        case Verdict.DEFER | Verdict.REFUSED:
+            at_once = outcome.silent and not passing and not before.tries
+            return several or in_a_row >= MANY_IN_A_ROW or at_once
+        case _:
+            return False
+
+
 def weighed(outcome: Outcome, in_a_row: int, *, others_pass: bool, on_hold: bool) -> Outcome:
-    """Decide whether a copy's failure is the destination's fault.
+    """Decide whether a copy's failure is the destination's fault: no other host is left.
 
     `in_a_row` counts the other copies that were refused since the last delivery.
     """

@@ -117,8 +117,10 @@ class Performer:
         match effect:
             case NoteReply(candidate, reply):
                 destination.note_reply(candidate, reply, monotonic())
-            case NoteFailure(mid, at, died):
+            case NoteFailure(mid, at, died, candidate):
                 destination.record.note_failure(mid, at, died=died)
+                if candidate is not None:
+                    destination.hosts.note_failure(candidate, mid)
             case SendEncoded(mid):
                 destination.record.send_encoded(mid)
             case UndoRun():
@@ -158,8 +160,8 @@ class Performer:
                     destination.open_after = open_after
             case LearnLimit(number, messages):
                 destination.learn_messages(number, messages, monotonic())
-            case MarkHostBad(candidate, until):
-                destination.mark_bad(candidate, until)
+            case MarkHostBad(candidate, number, at, at_least, leave):
+                destination.blame(candidate, number, at, at_least, leave=leave)
             case DoWithout(candidate, extensions, until):
                 destination.do_without(candidate, extensions, until)
             case CountSentAgain(mid):
@@ -167,9 +169,9 @@ class Performer:
 
     def _mark(self, fate: Fate, destination: DestinationState) -> Mark | None:
         match fate:
-            case MarkDelivered(mid, reply, tls_version):
+            case MarkDelivered(mid, reply, tls_version, number):
                 self._counters.count_delivered()
-                destination.note_delivery(mid, monotonic())
+                destination.note_delivery(mid, monotonic(), number)
                 mark = self._spool.delivered(mid, reply=reply, tls_version=tls_version)
                 return self._write(mark)
             case Defer(mid, next_at, reason):

@@ -20,6 +20,12 @@ time. Failures of reports that were under way when the hold began arrive in the 
 say nothing new: they neither lengthen it nor raise a second alarm. Each waiting copy is logged
 once per hold as failed and held. One delivery ends it.
 
+**Blame** goes to the message first, then to the host, then to the intake (`evidence`). A host that
+is to blame is left, and a copy that it refused goes to the next one at once. A copy that it may
+have taken, or that may have broken the connection, is deferred: the next host gets others first.
+A hold begins, and goes on, only when no host is left; it marks the host too, so that its next probe
+begins with another.
+
 **The suspect.** When a refusal after the content becomes a hold, or a fault of our own breaks a
 connection, the latest message may itself be the cause: it is deferred, so that the next probe is
 another one.
@@ -78,7 +84,14 @@ from tdc.node_agent.deliver.effects import (
     UndoRun,
     WarnOfRefusals,
 )
-from tdc.node_agent.deliver.evidence import PASSING_FOR, Failures, is_proven, weighed
+from tdc.node_agent.deliver.evidence import (
+    PASSING_FOR,
+    Failures,
+    blames_host,
+    is_proven,
+    weighed,
+)
+from tdc.node_agent.deliver.hosts import Here
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_wait, wait_after
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
@@ -87,9 +100,6 @@ from tdc.shared.connector.settings import ConnectorSettings
 
 BUSY_WAIT = 30.0
 """Seconds without a further connection after the intake asked for fewer."""
-
-BAD_HOST_WAIT = 60.0
-"""Seconds for which a host that failed is tried after the others."""
 
 WITHOUT_FOR = 3_600.0
 """Seconds for which a host that refused an extension is sent to without it."""
@@ -116,8 +126,8 @@ class Standing(NamedTuple):
 class EndedAttempt(NamedTuple):
     """One copy's attempt that ended, and its `failures` before.
 
-    The other fields describe the connection, if it sent anything: its DCID, the host, the
-    reports that it has delivered, and whether it was idle before this one.
+    The other fields describe the connection, if the host is concerned: its DCID, the host, the
+    reports that it has delivered, whether it was idle before this one, and what is known `here`.
     """
 
     copy: Copy
@@ -127,6 +137,7 @@ class EndedAttempt(NamedTuple):
     delivered: int = 0
     was_idle: bool = False
     failures: Failures = Failures()
+    here: Here = Here()
 
 
 class Moment(NamedTuple):
@@ -188,6 +199,7 @@ def settle_unopened(
     working: int,
     settings: ConnectorSettings,
     moment: Moment,
+    number: int = 0,
 ) -> tuple[Effect, ...]:
     """Decide what follows from a connection that could not be opened, or broke by our fault.
 
@@ -196,8 +208,7 @@ def settle_unopened(
     """
     if standing.stopping:
         return ()
-    bad = () if candidate is None else (_bad_host(candidate, moment),)
-    bad = (*_said(candidate, outcome), *bad)
+    bad = (*_said(candidate, outcome), *_bad_host(candidate, number, outcome, moment))
     if outcome.verdict is Verdict.NEXT_HOST:
         return (*bad, LogNextHost(outcome.reason, outcome.check))
     if working:
@@ -226,13 +237,14 @@ def _delivered(
     attempt: EndedAttempt, outcome: Outcome, standing: Standing, settings: ConnectorSettings
 ) -> Settlement:
     mid, reply, version = attempt.copy.mid, outcome.check, attempt.tls_version
+    number = attempt.number
     effects: list[Effect] = [*_said(attempt.candidate, outcome)]
-    effects.append(LogDelivered(mid, attempt.number, reply, version))
+    effects.append(LogDelivered(mid, number, reply, version))
     if standing.allowed < settings.delivery_max_connections:
         effects.append(LimitConnections(standing.allowed + 1))
     if standing.hold is not None:
         effects.append(ReleaseHold())
-    return Settlement(MarkDelivered(mid, reply, version), tuple(effects))
+    return Settlement(MarkDelivered(mid, reply, version, number), tuple(effects))
 
 
 def _said(candidate: Candidate | None, outcome: Outcome) -> tuple[Effect, ...]:
@@ -248,15 +260,24 @@ def _without(attempt: EndedAttempt, outcome: Outcome, moment: Moment) -> tuple[E
     return (DoWithout(attempt.candidate, outcome.without, until), log)
 
 
-def _next_host(attempt: EndedAttempt, outcome: Outcome, moment: Moment) -> tuple[Effect, ...]:
-    log = LogNextHost(outcome.reason, outcome.check)
-    if attempt.candidate is None:
-        return (log,)
-    return (_bad_host(attempt.candidate, moment), log)
+def _next_host(
+    attempt: EndedAttempt, outcome: Outcome, moment: Moment, *, leave: bool = False
+) -> tuple[Effect, ...]:
+    bad = _bad_host(attempt.candidate, attempt.number, outcome, moment, leave=leave)
+    return (*bad, LogNextHost(outcome.reason, outcome.check))
 
 
-def _bad_host(candidate: Candidate, moment: Moment) -> Effect:
-    return MarkHostBad(candidate, moment.monotonic + BAD_HOST_WAIT)
+def _bad_host(
+    candidate: Candidate | None,
+    number: int,
+    outcome: Outcome,
+    moment: Moment,
+    *,
+    leave: bool = False,
+) -> tuple[Effect, ...]:
+    if candidate is None:
+        return ()
+    return (MarkHostBad(candidate, number, moment.monotonic, outcome.at_least, leave),)
 
 
 def _failed(
@@ -266,24 +287,35 @@ def _failed(
     settings: ConnectorSettings,
     moment: Moment,
 ) -> Settlement:
-    """Settle a failure of the message, or one that puts the destination on hold."""
-    before, row = attempt.failures, standing.refused_in_a_row
-    passing = moment.monotonic - standing.delivered_at <= PASSING_FOR
-    others_pass, on_hold = passing or before.others_passed, standing.hold is not None
-    outcome = weighed(judged, row, others_pass=others_pass, on_hold=on_hold)
+    """Settle a failure of the message, the host or the destination: blamed in this order."""
+    before, row, now = attempt.failures, standing.refused_in_a_row, moment.monotonic
+    on_hold, outcome = standing.hold is not None, judged
+    next_host: tuple[Effect, ...] = ()
+    if blames_host(judged, before, attempt.here, now, row, on_hold=on_hold):
+        next_host = _next_host(attempt, judged, moment, leave=True)
+        if not judged.silent:
+            return Settlement(
+                SendAgain(attempt.copy.mid),
+                (*_said(attempt.candidate, judged), *next_host),
+                leaves=True,
+            )
+    else:
+        others_pass = now - standing.delivered_at <= PASSING_FOR or before.others_passed
+        outcome = weighed(judged, row, others_pass=others_pass, on_hold=on_hold)
     fate = _fate(attempt, outcome, settings, moment)
     died = isinstance(fate, MarkDead)
     effects: list[Effect] = [*_said(attempt.candidate, outcome)]
     effects.append(CountFailure(deferred=not died, maybe_duplicate=outcome.maybe_duplicate))
     if judged.verdict is not Verdict.HOLD or outcome.verdict is not Verdict.HOLD:
-        effects.append(NoteFailure(attempt.copy.mid, moment.monotonic, died))
+        effects.append(NoteFailure(attempt.copy.mid, now, died, attempt.candidate))
     # Another connection may lead to another backend; but to one that is busy we keep what we have.
     blocked = judged.verdict in (Verdict.HOLD, Verdict.BLOCKED) and not judged.fewer
-    leaves = outcome.verdict is Verdict.HOLD or blocked
+    leaves = outcome.verdict is Verdict.HOLD or blocked or bool(next_host)
     if outcome.verdict is not Verdict.HOLD:
         effects += [_fewer(standing, moment)] if outcome.fewer else []
-        effects += _next_try(fate, outcome, moment)
+        effects += (*next_host, *_next_try(fate, outcome, moment))
         return Settlement(fate, (*effects, WarnOfRefusals(outcome.check)), leaves)
+    effects += _bad_host(attempt.candidate, attempt.number, outcome, moment)
     wait, hold = _hold(outcome, standing, settings, moment)
     effects += [UndoRun()] if row else []
     held = LogHeld(attempt.copy.mid, outcome.reason, outcome.check, wait)

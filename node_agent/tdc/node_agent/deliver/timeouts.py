@@ -17,8 +17,9 @@ class Timeouts:
     """Seconds. The steps have those of RFC 5321 4.5.3.2; `connect` is for one address.
 
     `opening` is for all steps from the banner to the EHLO inside TLS, `opening_hurried` the same
-    while another host is left to try. A message has `message` seconds in all, and one more for
-    each `rate` octets of its content.
+    while another host is left to try, `envelope_hurried` then for MAIL, RCPT and DATA: nothing of a
+    message is there yet, so that to give up repeats none. A message has `message` seconds in all,
+    and one more for each `rate` octets of its content.
     """
 
     connect: float = 5.0
@@ -30,6 +31,7 @@ class Timeouts:
     dot: float = 600.0
     opening: float = 600.0
     opening_hurried: float = 30.0
+    envelope_hurried: float = 30.0
     message: float = 1_800.0
     rate: float = 10_000.0
     goodbye: float = 2.0  # for the reply to QUIT

@@ -78,7 +78,8 @@ MAX_AGAIN = 3
 """Times a copy goes again at once without an attempt being counted."""
 
 MAX_SESSIONS = 2
-"""Hosts that accept a connection and then fail, before an attempt to connect gives up."""
+"""Hosts that accept a connection and then fail, before an attempt to connect gives up on those
+that failed lately too."""
 
 LEAST_LIMIT = 65_536
 """Octets that any host must take (RFC 5321 4.5.3.1.7); a smaller limit can't be meant."""
@@ -153,7 +154,8 @@ class Outcome(NamedTuple):
     the host said, if it said anything. `fewer` asks for fewer connections, `at_least` is the
     shortest wait in seconds before the destination is probed. `suspect`: the destination goes on
     hold, but this message may be the cause. `replied`: a hold by a reply to the envelope, which
-    one of several backends may have given. `without` is what the verdict WITHOUT leaves out.
+    one of several backends may have given. `silent`: none came while the content or its reply was
+    under way. `without` is what the verdict WITHOUT leaves out.
     """
 
     verdict: Verdict
@@ -165,6 +167,7 @@ class Outcome(NamedTuple):
     at_least: float = 0.0
     suspect: bool = False
     replied: bool = False
+    silent: bool = False
     without: frozenset[Extension] = frozenset()
 
 
@@ -210,14 +213,16 @@ def _verdict(about: About, trouble: Trouble, reply: Reply) -> Verdict:
     match about:
         case About.CONNECTION if _served_before(trouble):
             return Verdict.AGAIN
-        case About.CONNECTION | About.HOST if trouble.more_hosts:
-            return Verdict.NEXT_HOST
         case About.FORM if not trouble.sent.encoded:
             return Verdict.ENCODED
         case About.SIZE:
             return refusal if _is_plausible(trouble.sent.size, trouble.sent.limit) else BLOCKED
         case About.MESSAGE | About.FORM:
             return refusal
+        case About.INTAKE | About.COMMAND if trouble.stage is Stage.DOT:
+            return BLOCKED
+        case _ if trouble.more_hosts:
+            return Verdict.NEXT_HOST
         case _:
             return BLOCKED if trouble.stage is Stage.DOT else Verdict.HOLD
 
@@ -249,7 +254,7 @@ def _judge_fault(trouble: Trouble) -> Outcome:
         return Outcome(_next_host_or_hold(trouble), reason, check)
     check = f"{check} ({trouble.stage})"
     if trouble.may_be_taken or trouble.stage in (Stage.CONTENT, Stage.DOT):
-        return Outcome(Verdict.DEFER, reason, check)
+        return Outcome(Verdict.DEFER, reason, check, silent=True)
     if trouble.stage in ENVELOPE and _served_before(trouble):
         return Outcome(Verdict.AGAIN, reason, check)
     return Outcome(_next_host_or_hold(trouble), reason, check)
@@ -263,9 +268,12 @@ def _served_before(trouble: Trouble) -> bool:
     return trouble.answered_before > 0 and trouble.sent_again < MAX_AGAIN
 
 
-def worth_next_host(hosts_left: int, sessions: int) -> bool:
-    """Say whether to try one more host after `sessions` of them connected and then failed."""
-    return hosts_left > 0 and sessions < MAX_SESSIONS
+def worth_next_host(hosts_left: int, sessions: int, *, fresh: bool) -> bool:
+    """Say whether to try one more host after `sessions` of them connected and then failed.
+
+    `fresh`: one of those left has not failed lately.
+    """
+    return hosts_left > 0 and (fresh or sessions < MAX_SESSIONS)
 
 
 # What ends an attempt without a peer's trouble
