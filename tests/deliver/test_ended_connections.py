@@ -66,7 +66,7 @@ def stumbling(monkeypatch: pytest.MonkeyPatch) -> None:
     deliver = Connection.deliver
 
     async def stumble(
-        connection: Connection, transaction: Outgoing, following: Following
+        connection: Connection, transaction: Outgoing, following: Following, **_: bool
     ) -> Finished:
         if any(b"number 2" in part for part in transaction.parts):
             raise RuntimeError("a fault of ours")

@@ -11,8 +11,8 @@ while another one is left, for that costs little: it is tried after the others f
 it took one, or any on hold, where an earlier failure has shown that it is not one message. One copy
 is enough where the host has taken nothing for PASSING_FOR seconds, if the reply is about the
 intake, or if none came although the content was under way and the copy failed nowhere else. So no
-message alone has all hosts avoided: at the last one, or the second that it silences, it is charged
-to the message. To the envelope, the same for all reports, `trouble` tries the next host at once.
+message alone has all hosts avoided: at the last one, or the second that it silences, the message is
+to blame. To the envelope, the same for all reports, `trouble` tries the next host at once.
 
 *The intake.* Where no host is left, a reply that is about the intake, to the envelope or at the end
 of data, puts the destination on hold, unless others pass: one was delivered within PASSING_FOR

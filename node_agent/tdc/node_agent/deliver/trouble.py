@@ -17,10 +17,10 @@ operator finds it. The sender of a report is the null sender, so a bounce would 
   extension. The report goes again at once without; this is remembered for the host.
 - *the host*: it can't be reached, greets with a refusal, offers no acceptable TLS, is out of disk.
   The next host of the destination is tried; only when none is left is it the destination.
-- *the destination*: the intake refuses the sender, the recipient, or all mail. As all reports
-  have the same sender and recipient, a refusal before the content would meet every report
-  alike: trying them one by one would turn the whole queue into dead letters because of one
-  wrong setting. So the destination goes on hold: everything waits, the operator gets one alarm,
+- *the destination*, when no host is left: the intake refuses the sender, the recipient, or all
+  mail. As all reports have the same sender and recipient, a refusal before the content would meet
+  every report alike: trying them one by one would turn the whole queue into dead letters because of
+  one wrong setting. So the destination goes on hold: everything waits, the operator gets one alarm,
   and one report at a time probes whether it is fixed. "550 5.1.1 no such user" to RCPT is
   therefore not permanent here: it means that intake_address or the intake is wrong. After the
   content the same words may yet be about one message (BLOCKED), and at any time one of several
@@ -29,9 +29,16 @@ operator finds it. The sender of a report is the null sender, so a bounce would 
 **At least once.** The only proof of delivery is a 2yz reply to the end of the content. A missing
 reply after the end was sent proves nothing: the report is sent again with the same report id and
 counted as a possible duplicate, because a copy twice is better than none. For the same reason a
-fault in the middle of the content is charged to the message and not to the host: if one message
-kills every connection that carries it, moving on to the next host would let it stop the whole
-queue.
+fault in the middle of the content is charged to the message first: if one message kills every
+connection that carries it, moving on with it from host to host would let it stop the whole queue.
+It is deferred, and others show whether it is the message or the host (`evidence`).
+
+**Message, host, intake: blamed in this order.** Before the content all reports are alike, but for
+size and form: another refusal or fault there can't be one message, so the next host is tried at
+once. At the content it may be the message; when others have shown that it is not, it is the host,
+for as long as another one is left. Trying the hosts in turn until one takes the report is RFC 5321
+5.1. That a 5yz leads to the next host too is our policy, as nothing bounces. All hosts have the
+same TLS policy.
 
 The stages
 ==========
