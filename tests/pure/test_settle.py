@@ -120,6 +120,8 @@ def test_each_attempt_gives_its_copy_the_fate_that_the_policy_names(
     elif destinations_fault(attempt, outcome, standing):
         one_of_many = verdict is Verdict.HOLD and not outcome.suspect
         expected = BackToQueue if one_of_many else Defer
+    elif hosts_fault(attempt, outcome, standing):
+        expected = Defer
     elif proven and (verdict is Verdict.REFUSED or over):
         expected = MarkDead
     else:

@@ -302,7 +302,8 @@ def _failed(
     else:
         others_pass = now - standing.delivered_at <= PASSING_FOR or before.others_passed
         outcome = weighed(judged, row, others_pass=others_pass, on_hold=on_hold)
-    fate = _fate(attempt, outcome, settings, moment)
+    proof = Failures() if next_host else before  # no copy dies of what a host is blamed for
+    fate = _fate(attempt._replace(failures=proof), outcome, settings, moment)
     died = isinstance(fate, MarkDead)
     effects: list[Effect] = [*_said(attempt.candidate, outcome)]
     effects.append(CountFailure(deferred=not died, maybe_duplicate=outcome.maybe_duplicate))
