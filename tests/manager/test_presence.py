@@ -30,16 +30,21 @@ class OneMachine:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_silence_grows_while_it_lasts(shared: bool) -> None:
+    """However the wall clock is set meanwhile: a day back, a year ahead."""
     now = 1_000.0
-    presence = Presence(OneMachine(), lambda: now, shared=shared)
+    wall = now
+    presence = Presence(OneMachine(), lambda: wall, lambda: now, shared=shared)
     presence.connected(KEY, "1.2.3")
     presence.heard(KEY, Running(7, "ab", "s"), None)
-    now += 15
+    now = wall = 1_015.0
     presence.disconnected(KEY, "nothing heard for 15 s", dead=True)
     for later, words in ((0, "15 s"), (60, "75 s"), (7_200, "2 h"), (10**6, "11 days")):
         now = 1_015.0 + later
-        facts = presence.facts(*KEY)
-        assert facts.state is SyncState.STALE
-        assert facts.reason.startswith(f"nothing heard for {words}")
-        assert ("another manager" in facts.reason) is shared
-        assert facts.since == 1_000.0
+        for step in (0, -86_400, 3e7):
+            wall = now + step
+            facts = presence.facts(*KEY)
+            assert facts.state is SyncState.STALE
+            assert facts.reason.startswith(f"nothing heard for {words}")
+            assert ("another manager" in facts.reason) is shared
+            assert facts.since == 1_000.0
+            assert facts.lasts == 15 + later

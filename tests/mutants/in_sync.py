@@ -72,13 +72,8 @@ MUTANTS = (
         PURE,
         (
             "what is objected to is applied",
-            "        return busy, (Refuse(wanted, reason),)",
-            "        return busy, (Apply(wanted),)",
-        ),
-        (
-            "another history runs",
-            "        return busy, (NoteHistory(reason), Refuse(wanted, reason, of_history=True))",
-            "        return busy, (NoteHistory(reason), Apply(wanted))",
+            "    if refuses:\n        return busy",
+            "    if not busy:\n        return busy",
         ),
         (
             "a backlog: the first one wins",

@@ -46,6 +46,7 @@ class Machine:
     manager: manager_half.ManagerHalf | None = None
     to_agent: list[stream.Event] = field(default_factory=list)
     refuses: str = ""
+    refuses_manager: bool = False
     passing: bool = False
     again: bool = False
     frozen: bool = False
@@ -76,10 +77,13 @@ class World:
             if machine.manager:
                 self._manager(name, machine, stream.TargetSet(self.target))
 
-    def connect(self, name: str) -> None:
+    def connect(self, name: str, leaves_after: str = "inf") -> None:
         machine = self.machines.setdefault(name, Machine())
-        machine.to_agent, machine.applying = [], []
-        machine.agent = agent_half.agent_opened(machine.running, self.now)
+        machine.to_agent, machine.applying, machine.refuses_manager = [], [], False
+        if machine.passing:
+            machine.last_attempt, machine.passing = None, False
+        leave_at = self.now + float(leaves_after)
+        machine.agent = agent_half.agent_opened(machine.running, self.now, leave_at)
         machine.manager = manager_half.manager_opened(self.target, INTERVALS, self.now)
         self._agent(name, machine, stream.StreamOpened())
 
@@ -195,26 +199,26 @@ class World:
             match effect:
                 case stream.SayHello():
                     self._say(name, f"-> hello, runs {_running(machine.running)}")
-                    attempted = None if machine.passing else machine.last_attempt
-                    self._heard(name, stream.HelloSaid(machine.running, attempted))
+                    self._heard(name, stream.HelloSaid(machine.running, machine.last_attempt))
                 case stream.Apply():
                     if machine.slow:
                         machine.applying.append(effect)
                     else:
                         self._settle(name, machine, effect)
-                case stream.Refuse(wanted, reason, of_history):
+                case stream.Refuse(wanted, reason, of_manager):
                     attempt = Attempt(wanted.revision, wanted.hash, False, reason, self.now)
                     machine.last_attempt = attempt
-                    machine.passing = of_history
+                    machine.passing = of_manager
                     self._agent(name, machine, stream.Settled(attempt, machine.running))
                 case stream.SayOutcome(attempt):
                     said = "applied" if attempt.applied else "rejected"
                     why = f": {attempt.reason}" if attempt.reason else ""
                     self._say(name, f"-> {said} {attempt.revision}{_short(why)}")
                     self._heard(name, stream.OutcomeSaid(attempt))
-                case stream.NoteHistory(other):
-                    if other:
-                        self._say(name, f"warns: {other}")
+                case stream.NoteManager(refused):
+                    self._note_manager(name, machine, refused)
+                case stream.Leave():
+                    self._say(name, "leaves")
                 case stream.SayStatus():
                     self._say(name, f"-> status, runs {_running(machine.running)}")
                     self._heard(name, stream.StatusSaid(machine.running, machine.last_attempt))
@@ -222,6 +226,13 @@ class World:
                     self._heard(name, stream.PongSaid(number))
                 case stream.EndStream(reason):
                     self._say(name, f"agent closes: {reason}")
+
+    def _note_manager(self, name: str, machine: Machine, refused: str) -> None:
+        if refused:
+            self._say(name, f"refuses the manager: {refused}")
+        elif machine.refuses_manager:
+            self._say(name, "takes its settings again")
+        machine.refuses_manager = bool(refused)
 
     def _settle(self, name: str, machine: Machine, effect: stream.Apply) -> None:
         wanted = effect.wanted

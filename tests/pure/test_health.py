@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.shared.sync import health
-from tdc.shared.sync.health import Kind, Known, Problem, Severity, lapse_words, problems_of, worst
+from tdc.shared.sync.health import Kind, Known, Problem, Severity, lapse_words, worst
 from tdc.shared.sync.report import (
     MachineReport,
     ReportedCounters,
@@ -37,6 +37,13 @@ DESTINATION = ReportedDestination(
 )
 HELD = replace(DESTINATION, held_reason="TLS Error: no STARTTLS", held_since=NOW - 10)
 WELL = Known("in sync", NOW - 3_600, "", FINE, NOW - 5)
+
+
+def problems_of(known: Known, now: float) -> tuple[Problem, ...]:
+    """What is wrong when the clock says `now`, if it is never set."""
+    lasts = 0.0 if known.since is None else max(0.0, now - known.since)
+    age = 0.0 if known.reported_at is None else max(0.0, now - known.reported_at)
+    return health.problems_of(replace(known, lasts=lasts, report_age=age))
 
 
 def reported(**changes: object) -> Known:

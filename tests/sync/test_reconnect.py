@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.node_agent.sync.stream import (
+from tdc.node_agent.sync.ended import (
     RETRY_DENIED,
     RETRY_FIRST,
     StreamEnded,

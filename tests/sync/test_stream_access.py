@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.ended import StreamEnded
 from tdc.node_agent.sync.orders import Orders
-from tdc.node_agent.sync.stream import Machine, StreamEnded, _Session
+from tdc.node_agent.sync.stream import Machine, _Session
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
@@ -147,6 +149,7 @@ async def test_a_write_that_crosses_the_managers_last_word_does_not_hide_it(tmp_
         Machine(agents_pb2.MachineStatus, no_copies),
         TdcLog(),
         monotonic,
+        math.inf,
     )
     with pytest.raises(StreamEnded, match="mx1 was removed") as ended:
         await session.run()

@@ -58,6 +58,7 @@ from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
@@ -96,9 +97,11 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await view.ready(START_TIMEOUT)
         if not view.clusters:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
-        presence = Presence(view, shared=not options.embedded)
+        awake = AwakeClock()
+        await stack.enter_async_context(running(awake.run(), name="clock"))
+        presence = Presence(view, steady=awake, shared=not options.embedded)
         chains = KnownChains(view, History(etcd))
-        sessions = AgentSessions(view, presence, intervals=_intervals(options), chain_at=chains.at)
+        sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
         view.on_replaced(sessions.welcome_again)
         servers = Servers(identity)
         wanted = Ports(main=options.listen_port, enrol=options.enrol_port)

@@ -38,7 +38,8 @@ class AgentFacts:
     whether copies are taken now; `spool_full` why the spool has no room, None if it has;
     `refuses_originals` whether originals are refused while no copy can be taken; `counters` is a
     copy that no longer counts; `warnings` are sentences for the operator, settings first, then
-    spool, then certificate; `backlogs` are the copies in the spool by intake.
+    spool, then managers and certificate; `backlogs` are the copies in the spool by intake;
+    `refuses_manager` is why no settings are taken from the manager, empty if they are.
     """
 
     time: float
@@ -54,6 +55,7 @@ class AgentFacts:
     delivered_at: float | None
     warnings: tuple[str, ...]
     backlogs: tuple[ReportedBacklog, ...]
+    refuses_manager: str
 
 
 def gather(
@@ -61,7 +63,7 @@ def gather(
     spool: SpoolFacts,
     destinations: Iterable[DestinationFacts],
     counters: Counters,
-    certificate_warnings: Sequence[str] = (),
+    other_warnings: Sequence[str] = (),
     backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
     *,
     full: str | None = None,
@@ -85,11 +87,12 @@ def gather(
         counters=counters.frozen(),
         missed=_missed(counters, lead),
         delivered_at=None if counters.delivered_at is None else counters.delivered_at + lead,
-        warnings=(*in_force.warnings, *spool_warnings, *certificate_warnings),
+        warnings=(*in_force.warnings, *spool_warnings, *other_warnings),
         backlogs=tuple(
             ReportedBacklog(intake, each.waiting, each.dead, each.oldest)
             for intake, each in backlogs.items()
         ),
+        refuses_manager=in_force.refuses_manager,
     )
 
 

@@ -63,7 +63,9 @@ async def serving(
 
         def status() -> agents_pb2.MachineStatus:
             rows = delivery.destinations()
-            warnings = (*renewal.warnings(), *filter(None, (own.warning,)))
+            warnings = (
+                *stream.warnings(), *renewal.warnings(), *filter(None, (own.warning,))
+            )  # fmt: skip
             facts, backlogs = spool.facts(), spool.backlogs()
             full = spool_full(spool, counters)
             return status_to_wire(

@@ -39,6 +39,7 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         refuses_originals=facts.refuses_originals,
         oldest_queued=_moment(facts.spool.oldest),
         backlogs=[backlog_to_wire(each) for each in _largest(facts.backlogs)],
+        refuses_manager=facts.refuses_manager[:MAX_TEXT],
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))

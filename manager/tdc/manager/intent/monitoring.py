@@ -14,7 +14,6 @@ from tdc.manager.intent.targets import machines_in
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import MachineFacts, Presence
-from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
 from tdc.shared.sync.report import MachineReport, ReportedCounters, ReportedDestination
 
@@ -68,10 +67,9 @@ class MachineDelivery:
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
-    def __init__(self, view: FleetView, presence: Presence, clock: Clock = wall) -> None:
+    def __init__(self, view: FleetView, presence: Presence) -> None:
         self._view = view
         self._presence = presence
-        self._clock = clock
 
     @operation("monitoring.read_status")
     async def read_status(
@@ -85,7 +83,6 @@ class MonitoringOperations:
                 found,
                 known,
                 self._presence.facts(found.name, known.name),
-                self._clock(),
                 outdated=known.name in outdated[found.name],
             )
             for found, known in chosen
@@ -111,10 +108,10 @@ class MonitoringOperations:
 
 
 def _status_row(
-    cluster: Cluster, machine: Machine, facts: MachineFacts, now: float, *, outdated: bool
+    cluster: Cluster, machine: Machine, facts: MachineFacts, *, outdated: bool
 ) -> MachineStatusRow:
     status = facts.status
-    problems = problems_of(_known(facts, outdated=outdated), now)
+    problems = problems_of(_known(facts, outdated=outdated))
     return MachineStatusRow(
         name=machine.name,
         group=machine.group,
@@ -143,6 +140,9 @@ def _known(facts: MachineFacts, *, outdated: bool) -> Known:
         reported_at=facts.status_time,
         clones=facts.warning,
         outdated=outdated,
+        lasts=facts.lasts,
+        report_age=facts.status_age,
+        refused_for=facts.refused_for,
     )
 
 

@@ -44,7 +44,7 @@ class AgentSessions:
         intervals: Intervals = DEFAULT_INTERVALS,
         chain_at: ChainAt = unknown_chain,
     ) -> None:
-        """`clock` is monotonic. Raises BadIntervals."""
+        """`clock` never goes back. Raises BadIntervals."""
         self._chain_at = chain_at
         self._view = view
         self._presence = presence

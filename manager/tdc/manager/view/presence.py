@@ -4,8 +4,9 @@ In: what the streams of agents bring. Out: facts for operators.
 These are one manager's own facts: a machine connected to another manager is offline here, and the
 reason says so where there can be other managers. No manager asks others, and none writes presence
 to etcd.
-Promise: a machine is "in sync" only while it is connected and the hash it *runs* is the wanted one
-now; it is never concluded from an old acknowledgement.
+Promise: a machine is "in sync" only while it is connected, takes settings from this manager, and
+the hash it *runs* is the wanted one now; it is never concluded from an old acknowledgement.
+Ages are by a clock that nobody can set; the clock that people set only says when, to be shown.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tdc.manager.view.names import MachineKey
-from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.sync.health import lapse_words
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
@@ -65,8 +66,10 @@ class MachineFacts:
     """One machine as this manager sees it. Times are Unix seconds.
 
     `since` is when `state` began as far as this manager knows: a stale machine is stale since
-    it was last heard. `wanted_revision` is the cluster's revision; `applied_revision` the same
-    where the wanted settings run, else the revision that the agent reports, 0 before it has.
+    it was last heard. `lasts` is for how long, `status_age` how old the status is, `refused_for`
+    for how long the machine has taken no settings from this manager (None: it takes them), all in
+    seconds that really passed. `wanted_revision` is the cluster's revision; `applied_revision` the
+    same where the wanted settings run, else the revision that the agent reports, 0 before it has.
     `status` is the machine's last report, of `status_time`; both None if there was none. `reason`
     says why the machine is not in sync, empty if it is. `warning` is set if several machines seem
     to use the name, so that all of this may be true of one now and of another in a moment.
@@ -82,36 +85,68 @@ class MachineFacts:
     reason: str
     agent_version: str
     warning: str
+    lasts: float = 0.0
+    status_age: float = 0.0
+    refused_for: float | None = None
+
+
+class _Moment(NamedTuple):
+    """A moment by both clocks: `at` makes ages, `wall` is shown."""
+
+    at: float
+    wall: float
+
+
+_NEVER = _Moment(0.0, 0.0)
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What streams brought of one machine; `gone` says how the last one ended."""
+    """What streams brought of one machine; `gone` says how the last one ended.
+
+    `refused_since` is when it first refused this manager; it is forgotten once it is in sync, not
+    when it merely comes back to look.
+    """
 
     connected: bool = False
-    heard: float = 0.0
+    heard: _Moment = _NEVER
     running: Running = NOTHING_RUNS
     last_attempt: Attempt | None = None
     status: MachineReport | None = None
-    status_time: float | None = None
+    status_time: _Moment | None = None
     agent_version: str = ""
     dead: bool = False
     gone: str = ""
     state: SyncState = SyncState.OFFLINE
-    since: float = 0.0
+    since: _Moment = _NEVER
+    refused_since: _Moment | None = None
     takeovers: deque[float] = field(default_factory=lambda: deque(maxlen=TAKEOVERS))
     rivals: tuple[str, str] = ("", "")
+
+    @property
+    def refuses(self) -> str:
+        """Why it takes no settings from this manager; empty if it does."""
+        return self.status.refuses_manager if self.status is not None else ""
 
 
 class Presence:
     """Facts about machines. Streams write, operators' calls read; one event loop."""
 
-    def __init__(self, fleet: WantedFleet, clock: Clock = wall, *, shared: bool = False) -> None:
-        """`shared`: other managers may serve machines of the same store."""
+    def __init__(
+        self,
+        fleet: WantedFleet,
+        clock: Clock = wall,
+        steady: Clock = monotonic,
+        *,
+        shared: bool = False,
+    ) -> None:
+        """`clock` is Unix time, `steady` never goes back. `shared`: other managers may serve
+        machines of the same store."""
         self._fleet = fleet
         self._elsewhere = ELSEWHERE if shared else ""
         self._clock = clock
-        self._started = clock()
+        self._steady = steady
+        self._started = self._now()
         self._seen: dict[MachineKey, _Seen] = {}
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
@@ -124,24 +159,28 @@ class Presence:
         wanted_revision = wanted.revision if wanted is not None else 0
         never = key not in self._seen and self._fleet.enrolment(*key) is None
         runs_wanted = wanted is not None and wanted.hash == seen.running.hash
+        refused = seen.refused_since if seen.refuses else None
         return MachineFacts(
             state=state,
-            since=None if never else seen.since,
+            since=None if never else seen.since.wall,
             wanted_revision=wanted_revision,
             applied_revision=wanted_revision if runs_wanted else seen.running.revision,
             status=seen.status,
-            status_time=seen.status_time,
+            status_time=None if seen.status_time is None else seen.status_time.wall,
             reason=reason,
             agent_version=seen.agent_version,
             warning=self._clones(seen),
+            lasts=0.0 if never else self._age(seen.since),
+            status_age=0.0 if seen.status_time is None else self._age(seen.status_time),
+            refused_for=None if refused is None else self._age(refused),
         )
 
     def connected(self, key: MachineKey, agent_version: str) -> None:
         """Note that a machine's stream is open and has said Hello."""
-        seen = self._seen.setdefault(key, _Seen(since=self._clock()))
+        seen = self._seen.setdefault(key, _Seen(since=self._now()))
         seen.connected, seen.dead, seen.gone = True, False, ""
         seen.agent_version = agent_version
-        seen.heard = self._clock()
+        seen.heard = self._now()
 
     def heard(
         self,
@@ -152,11 +191,16 @@ class Presence:
     ) -> None:
         """Note what a connected machine runs and tried, and its status if it sent one."""
         seen = self._seen[key]
-        seen.heard = self._clock()
+        seen.heard = self._now()
         seen.running, seen.last_attempt = running, last_attempt
         if status is not None:
             seen.status, seen.status_time = status, seen.heard
-        self._mark(seen, self._judge(key, seen)[0])
+        state = self._judge(key, seen)[0]
+        if seen.refuses:
+            seen.refused_since = seen.refused_since or seen.heard
+        elif state is SyncState.IN_SYNC:
+            seen.refused_since = None
+        self._mark(seen, state)
 
     def changed(self, keys: Iterable[MachineKey]) -> None:
         """Note that other settings are wanted of these machines, which may begin another state."""
@@ -182,12 +226,12 @@ class Presence:
         """Note that a live stream, from the address `before`, gave way to one from `now`."""
         seen = self._seen.get(key)
         if seen is not None:
-            seen.takeovers.append(self._clock())
+            seen.takeovers.append(self._steady())
             seen.rivals = (before, now)
 
     def _clones(self, seen: _Seen) -> str:
         taken = seen.takeovers
-        if len(taken) < TAKEOVERS or self._clock() - taken[0] > TAKEOVER_WINDOW:
+        if len(taken) < TAKEOVERS or self._steady() - taken[0] > TAKEOVER_WINDOW:
             return ""
         before, now = seen.rivals
         return (
@@ -203,11 +247,19 @@ class Presence:
 
     def _mark(self, seen: _Seen, state: SyncState) -> None:
         if state is not seen.state:
-            seen.state, seen.since = state, self._clock()
+            seen.state, seen.since = state, self._now()
+
+    def _now(self) -> _Moment:
+        return _Moment(self._steady(), self._clock())
+
+    def _age(self, moment: _Moment) -> float:
+        return max(0.0, self._steady() - moment.at)
 
     def _judge(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
         if not seen.connected:
             return self._absent(key, seen)
+        if seen.refuses:
+            return SyncState.REJECTED, seen.refuses
         wanted_hash = self._fleet.content_hash(*key)
         if wanted_hash is None:
             return SyncState.OUT_OF_SYNC, "its settings can't be read from the store"
@@ -222,10 +274,11 @@ class Presence:
 
     def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
         if seen.dead:
-            lapse = lapse_words(self._clock() - seen.heard)
+            lapse = lapse_words(self._age(seen.heard))
             return SyncState.STALE, f"nothing heard for {lapse}{self._elsewhere}"
         if seen.gone:
-            return SyncState.OFFLINE, seen.gone + self._elsewhere
+            left = f"it refused this manager: {seen.refuses}" if seen.refuses else seen.gone
+            return SyncState.OFFLINE, left + self._elsewhere
         if self._fleet.enrolment(*key) is None:
             return SyncState.OFFLINE, "not enrolled yet"
         never = "has not connected to this manager since it started"

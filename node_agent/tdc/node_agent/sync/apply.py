@@ -49,7 +49,8 @@ class InForce:
         self.passing = False
         """True if the last attempt failed for a temporary reason: it should be offered again."""
         self._start_warnings = start.warnings
-        self._other_history = ""
+        self.refuses_manager = ""
+        """Why no settings are taken from the manager that this machine is connected to."""
 
     @classmethod
     async def open(cls, folder: Path, log: TdcLog, clock: Clock = wall) -> InForce:
@@ -77,14 +78,18 @@ class InForce:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the settings of this machine, in sentences."""
-        other = (self._other_history,) if self._other_history else ()
-        return (*self._start_warnings, *other)
+        return self._start_warnings
 
-    def note_history(self, other: str) -> None:
-        """Note that the manager's history is another than what runs here; empty: it is not."""
-        if other and other != self._other_history:
-            self._log.error(other)
-        self._other_history = other
+    def greets(self) -> Attempt | None:
+        """The last attempt, as a manager is told of it at the start of a stream.
+
+        What failed for a temporary reason, or for the manager that sent it, is forgotten: of this
+        manager it may be welcome, and a manager does not offer again what was refused.
+        """
+        if self.passing:
+            self.last_attempt, self.passing = None, False
+        self.refuses_manager = ""
+        return self.last_attempt
 
     async def apply(self, wanted: Wanted) -> Settled:
         """Put `wanted` in force, or report why not; never raises.

@@ -3,7 +3,8 @@
 In: manager addresses, this machine's identity, settings in force. Out: settings applied, status
 reported.
 Promise: never gives up and never stops mail; both ends notice a dead stream by its deadline;
-reconnects are spread by jitter, and by the manager's hint if there is one.
+reconnects are spread by jitter, and by the manager's hint if there is one. Which manager is next:
+`choice`.
 Shape: reading, writing, keeping time and applying are tasks of one group; each event is one
 synchronous step of `agent_half`. Every grpc error ends in this file.
 """
@@ -18,6 +19,8 @@ import grpc
 import grpc.aio
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.choice import Choice
+from tdc.node_agent.sync.ended import StreamEnded, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.orders import Orders, Perform
 from tdc.node_agent.version import VERSION
@@ -31,14 +34,15 @@ from tdc.shared.wire.queue_work import answer_to_wire
 from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, manager_event, running_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
-RETRY_FIRST = 0.2
-RETRY_DENIED = 15.0
-"""Seconds, at most, between tries while the manager denies this machine."""
-
 STEADY = 10.0
 """Seconds after which a stream counts as steady: the backoff starts over."""
 
 _REPEAT_LOG = 600.0
+
+_LONGEST_WAIT = 3_600.0
+
+LEFT_WITHIN = 5.0
+"""Seconds that a manager is given to end a stream that this machine leaves."""
 
 _LATE_STATUS = (0.01, 0.04, 0.15)
 """Seconds to wait, in turn, for the manager's own status to replace that of a crossing write."""
@@ -54,43 +58,12 @@ class Machine:
     perform: Perform
 
 
-class StreamEnded(Exception):
-    """A stream ended, or could not be opened.
-
-    `served` says whether a Welcome came; `denied` that the manager does not accept this machine;
-    `spread` are the seconds over which the manager wants reconnects to be spread, if it asked.
-    """
-
-    def __init__(self, reason: str, *, denied: bool = False, spread: float | None = None) -> None:
-        super().__init__(reason)
-        self.denied = denied
-        self.spread = spread
-        self.served = False
-
-
 @dataclass(frozen=True, slots=True)
 class Managers:
     """Where managers are (host:port) and the longest wait between two tries, seconds."""
 
     addresses: tuple[str, ...]
     retry_maximum: float = 3.0
-
-
-def seconds_to_next_try(
-    ended: StreamEnded, failures: int, retry_maximum: float, jitter: float
-) -> float:
-    """The wait after a stream ended; `failures` in a row, 0 if it was steady; `jitter` in [0, 1).
-
-    A manager that asks for it spreads its machines over some seconds. Otherwise a steady stream is
-    replaced almost at once, and failures wait under a doubling bound, at least a quarter of it.
-    """
-    if ended.spread is not None:
-        return jitter * ended.spread
-    if not failures:
-        return jitter * RETRY_FIRST
-    longest = RETRY_DENIED if ended.denied else retry_maximum
-    bound = min(longest, RETRY_FIRST * 2.0 ** min(failures, 16))
-    return bound * (0.25 + 0.75 * jitter)
 
 
 class SettingsStream:
@@ -114,9 +87,10 @@ class SettingsStream:
         self._log = log
         self._clock = clock
         self._chance = chance
-        self._next = int(chance() * len(managers.addresses))  # spread over managers, too
+        # Spread over managers, too.
+        self._choice = Choice(managers.addresses, int(chance() * len(managers.addresses)))
         self._session: _Session | None = None
-        self._logged = ("", 0.0)
+        self._logged: dict[str, float] = {}
 
     @property
     def connected(self) -> bool:
@@ -128,26 +102,46 @@ class SettingsStream:
         if self._session is not None:
             self._session.step(stream.StatusDue())
 
+    def warnings(self) -> tuple[str, ...]:
+        """Managers that were refused lately, but for the present one, which learns it by itself."""
+        here = self._session.address if self._session is not None else ""
+        refused = self._choice.refused_lately(self._clock())
+        return tuple(f"manager {each} was refused: {why}" for each, why in refused if each != here)
+
     async def run(self) -> None:
         """Stay connected until cancelled."""
         failures = 0
         while True:
             began = self._clock()
+            address, self._choice = self._choice.next(began)
             try:
-                await self._once()
+                await self._once(address)
             except StreamEnded as ended:
-                self._log_reason(str(ended))
+                if ended.left:
+                    self._log.info(f"left manager {address} to try the others")
+                else:
+                    self._log_reason(str(ended))
+                self._note(address, ended)
                 # A stream that ends at once, again and again, is a failure too: two machines with
                 # one certificate end each other's streams.
                 steady = ended.served and self._clock() - began > STEADY
-                failures = 0 if steady else failures + 1
+                failures = 0 if steady and not ended.left else failures + (not ended.left)
                 longest = self._managers.retry_maximum
                 await asyncio.sleep(seconds_to_next_try(ended, failures, longest, self._chance()))
 
-    async def _once(self) -> None:
-        addresses = self._managers.addresses
-        address = addresses[self._next % len(addresses)]
-        self._next += 1
+    def _note(self, address: str, ended: StreamEnded) -> None:
+        """Note how a try ended, for the choice of the next."""
+        now = self._clock()
+        if ended.refused:
+            self._choice = self._choice.refused(
+                address, ended.refused, now, self._chance(), left=ended.left
+            )
+        elif ended.served:
+            self._choice = self._choice.served(address)
+        else:
+            self._choice = self._choice.failed(address)
+
+    async def _once(self, address: str) -> None:
         try:
             who = await asyncio.to_thread(self._identity)
         except (NotEnrolled, IdentityUnusable) as error:
@@ -155,13 +149,15 @@ class SettingsStream:
         pem = (who.ca_pem, who.certificate_pem, who.key_pem)
         async with grpc_tls.client_channel(address, *pem) as channel:
             call = agents_pb2_grpc.AgentsStub(channel).Session()
+            leave_at = self._choice.leave_at(address, self._clock())
             session = self._session = _Session(
-                call, address, self._in_force, self._machine, self._log, self._clock
+                call, address, self._in_force, self._machine, self._log, self._clock, leave_at
             )
             try:
                 await session.run()
             except StreamEnded as ended:
-                ended.served = session.welcomed
+                ended.served, ended.refused = session.welcomed, session.refused
+                ended.left = session.leaves
                 raise
             finally:
                 self._session = None
@@ -169,9 +165,10 @@ class SettingsStream:
 
     def _log_reason(self, reason: str) -> None:
         """Log a reason once, and again only after a while: a manager may be away for days."""
-        logged, at = self._logged
-        if reason != logged or self._clock() - at > _REPEAT_LOG:
-            self._logged = (reason, self._clock())
+        now = self._clock()
+        self._logged = {each: at for each, at in self._logged.items() if now - at <= _REPEAT_LOG}
+        if reason not in self._logged:
+            self._logged[reason] = now
             self._log.warning(
                 f"Not connected to a manager: {reason}; mail flow continues with current settings"
             )
@@ -188,19 +185,22 @@ class _Session:
         machine: Machine,
         log: TdcLog,
         clock: Clock,
+        leave_at: float,
     ) -> None:
         self._call = call
-        self._address = address
+        self.address = address
         self._in_force = in_force
         self._status = machine.status
         self._log = log
         self._clock = clock
-        self._half = agent_half.agent_opened(in_force.running, clock())
+        self._half = agent_half.agent_opened(in_force.running, clock(), leave_at)
         self._outbox: asyncio.Queue[stream.Effect | QueueAnswer] = asyncio.Queue()
         self._orders = Orders(machine.perform, self._answered, log)
         self._work: asyncio.Queue[stream.Apply | stream.Refuse] = asyncio.Queue()
         self._changed = asyncio.Event()
         self.welcomed = False
+        self.refused = ""
+        self.leaves = False
         self._ended: asyncio.Future[StreamEnded] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -225,13 +225,18 @@ class _Session:
             match effect:
                 case stream.Apply() | stream.Refuse():
                     self._work.put_nowait(effect)
-                case stream.NoteHistory(other):
-                    self._in_force.note_history(other)
+                case stream.NoteManager(refused):
+                    self._note_manager(refused)
                 case stream.EndStream(reason):
-                    self._end(StreamEnded(f"{self._address}: {reason}"))
+                    self._end(StreamEnded(f"{self.address}: {reason}"))
                 case _:
                     self._outbox.put_nowait(effect)
         self._changed.set()
+
+    def _note_manager(self, refused: str) -> None:
+        self.refused = self._in_force.refuses_manager = refused
+        if refused:
+            self._log.error(f"manager {self.address} is refused: {refused}")
 
     async def _reading(self) -> None:
         try:
@@ -243,10 +248,10 @@ class _Session:
                 self.step(event)
                 if isinstance(event, stream.WelcomeSaid) and not self.welcomed:
                     self.welcomed = True
-                    self._log.info(f"connected to manager {self._address}")
-            self._end(StreamEnded(f"{self._address} ended the stream"))
+                    self._log.info(f"connected to manager {self.address}")
+            self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:
-            self._end(StreamEnded(f"{self._address}: {error}"))
+            self._end(StreamEnded(f"{self.address}: {error}"))
         except grpc.aio.AioRpcError:
             await self._broke()
 
@@ -257,27 +262,38 @@ class _Session:
     async def _writing(self) -> None:
         try:
             while True:
-                message = self._message(await self._outbox.get())
+                effect = await self._outbox.get()
+                if isinstance(effect, stream.Leave):
+                    await self._leave()
+                    return
+                message = self._message(effect)
                 async with asyncio.timeout(self._half.intervals.deadline):
                     await self._call.write(message)
         except TimeoutError:
-            self._end(StreamEnded(f"{self._address} is not reading"))
+            self._end(StreamEnded(f"{self.address} is not reading"))
         except grpc.aio.AioRpcError:
             await self._broke()
         except asyncio.InvalidStateError:
             pass  # the call is over; reading finds out why
+
+    async def _leave(self) -> None:
+        """Let the manager read all that was written, and end the stream."""
+        self.leaves = True
+        await self._call.done_writing()
+        await asyncio.sleep(LEFT_WITHIN)
+        self._end(StreamEnded(f"left {self.address}"))
 
     async def _applying(self) -> None:
         while True:
             match await self._work.get():
                 case stream.Apply(wanted):
                     self.step(await self._in_force.apply(wanted))
-                case stream.Refuse(wanted, reason, of_history):
-                    self.step(await self._in_force.refuse(wanted, reason, passing=of_history))
+                case stream.Refuse(wanted, reason, of_manager):
+                    self.step(await self._in_force.refuse(wanted, reason, passing=of_manager))
 
     async def _keeping_time(self) -> None:
         while True:
-            wait = agent_half.agent_wake_at(self._half) - self._clock()
+            wait = min(agent_half.agent_wake_at(self._half) - self._clock(), _LONGEST_WAIT)
             try:
                 async with asyncio.timeout(max(wait, 0.0)):
                     await self._changed.wait()
@@ -306,8 +322,8 @@ class _Session:
             protocol=PROTOCOL,
             running=running_to_wire(self._in_force.running),
         )
-        if self._in_force.last_attempt is not None and not self._in_force.passing:
-            hello.last_attempt.CopyFrom(attempt_to_wire(self._in_force.last_attempt))
+        if (attempt := self._in_force.greets()) is not None:
+            hello.last_attempt.CopyFrom(attempt_to_wire(attempt))
         return hello
 
     async def _broke(self) -> None:
@@ -320,7 +336,7 @@ class _Session:
             if await self._call.code() is not grpc.StatusCode.INTERNAL:
                 break
             await asyncio.sleep(pause)
-        self._end(await _ended(self._address, self._call))
+        self._end(await _ended(self.address, self._call))
 
     def _end(self, ended: StreamEnded) -> None:
         if not self._ended.done():

@@ -76,7 +76,7 @@ def another_history(running: Running, theirs: str) -> str:
     if theirs in ("", BEHIND) or running.history in ("", theirs):
         return ""
     return (
-        f"this manager's store has another history: its commit {running.revision} is not the one "
+        f"the manager's store has another history: its commit {running.revision} is not the one "
         f"that runs here ({theirs[:8]}, not {running.history[:8]}), so there are two managers with "
         "copies of one store, or an older backup was restored. This machine keeps what it runs. "
         f"Stop the wrong manager. {_ADOPT}"
@@ -84,8 +84,8 @@ def another_history(running: Running, theirs: str) -> str:
 
 
 _ADOPT = (
-    "If this manager's store is the right one, run `tdc-manager adopt` for it; machines then "
-    "follow it"
+    "If the refused manager's store is the right one, run `tdc-manager adopt` for it; machines "
+    "then follow it"
 )
 
 

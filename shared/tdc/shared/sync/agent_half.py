@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,8 @@ from tdc.shared.sync.stream_state import (
     Effect,
     EndStream,
     Event,
-    NoteHistory,
+    Leave,
+    NoteManager,
     Phase,
     PingSaid,
     Refuse,
@@ -48,9 +50,13 @@ class AgentHalf:
     Invariant: `applying` is set in phase BUSY and only there, `next` only there too; `again` (what
     is to be retried at `again_at`) only in phase IDLE. `other_history` says that the manager's
     history is not the one that runs here; `behind`, that it had not come to what runs here.
+    `refuses` is why no settings are taken from this manager, empty if they are; the stream is left
+    for that at `leave_at`.
     """
 
     running: Running
+    leave_at: float = math.inf
+    refuses: str = ""
     other_history: str = ""
     behind: bool = False
     phase: Phase = Phase.NEW
@@ -66,9 +72,9 @@ class AgentHalf:
 AgentStep = tuple[AgentHalf, tuple[Effect, ...]]
 
 
-def agent_opened(running: Running, now: float) -> AgentHalf:
+def agent_opened(running: Running, now: float, leave_at: float = math.inf) -> AgentHalf:
     """Begin the agent's half, on a stream that is being opened."""
-    return AgentHalf(running, heard_at=now)
+    return AgentHalf(running, leave_at, heard_at=now)
 
 
 def agent_step(state: AgentHalf, event: Event, now: float) -> AgentStep:
@@ -80,17 +86,29 @@ def agent_step(state: AgentHalf, event: Event, now: float) -> AgentStep:
         return _agent_close(state, f"the manager sent {name_of(event)} in phase {state.phase}")
     if isinstance(event, WelcomeSaid | WantedSaid | PingSaid):
         state = replace(state, heard_at=now)
-    return act(state, event, now)
+    return _left_if_due(*act(state, event, now), now)
 
 
 def agent_wake_at(state: AgentHalf) -> float:
     """When this half needs its next Tick, as a reading of the monotonic clock."""
+    if state.phase is Phase.CLOSED:
+        return math.inf
     due = [state.heard_at + state.intervals.deadline]
     if state.phase in (Phase.IDLE, Phase.BUSY):
         due.append(state.status_at)
     if state.again:
         due.append(state.again_at)
+    if state.refuses and state.phase is Phase.IDLE:
+        due.append(state.leave_at)
     return min(due)
+
+
+def _left_if_due(state: AgentHalf, effects: tuple[Effect, ...], now: float) -> AgentStep:
+    """Leave a manager that is refused, once it is time; by a status, the manager learns why."""
+    if not state.refuses or state.phase is not Phase.IDLE or now < state.leave_at:
+        return state, effects
+    said = effects if SayStatus() in effects else (*effects, SayStatus())
+    return replace(state, phase=Phase.CLOSED), (*said, Leave())
 
 
 def _agent_open(state: AgentHalf, _: StreamOpened, now: float) -> AgentStep:
@@ -109,9 +127,10 @@ def _agent_welcome(state: AgentHalf, event: WelcomeSaid, now: float) -> AgentSte
         intervals=intervals,
         status_at=now + intervals.status,
         other_history=other,
+        refuses=other,
         behind=event.history == BEHIND and bool(state.running.history),
     )
-    return state, (NoteHistory(other), SayStatus())
+    return state, (NoteManager(other), SayStatus())
 
 
 def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
@@ -120,14 +139,16 @@ def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
         return replace(state, next=wanted), ()  # latest wins: an older `next` is forgotten
     if _passed_unseen(state, wanted):
         return _agent_close(state, "its store has passed the revision that runs here; asking again")
-    busy = replace(state, phase=Phase.BUSY, applying=wanted, again=None)
-    if reason := objection(wanted):
-        return busy, (Refuse(wanted, reason),)
-    if reason := foreign(wanted, state.running, state.other_history):
-        return busy, (NoteHistory(reason), Refuse(wanted, reason, of_history=True))
-    if reason := older(wanted, state.running):
-        return busy, (Refuse(wanted, reason, of_history=True),)
-    return busy, (Apply(wanted),)
+    refuses = (
+        objection(wanted)
+        or foreign(wanted, state.running, state.other_history)
+        or older(wanted, state.running)
+    )
+    noted = (NoteManager(refuses),) if refuses != state.refuses else ()
+    busy = replace(state, phase=Phase.BUSY, applying=wanted, again=None, refuses=refuses)
+    if refuses:
+        return busy, (*noted, Refuse(wanted, refuses, of_manager=True))
+    return busy, (*noted, Apply(wanted))
 
 
 def _passed_unseen(state: AgentHalf, wanted: Wanted) -> bool:

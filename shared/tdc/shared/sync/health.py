@@ -1,12 +1,14 @@
 """PURE. What is wrong with a machine, for people and for monitoring.
 
-In: what this manager knows of the machine, its last report included, and the time. Out: problems,
-the worst first. Promise: no problem means that the machine is connected, runs what is wanted, has
-reported within REPORT_LATE seconds, takes copies if it is to, and delivers them. What is not known
-is a problem. The thresholds are here and in docs/cli.md, which a test compares.
+In: what this manager knows of the machine, its last report included, and how old that is. Out:
+problems, the worst first. Promise: no problem means that the machine is connected, takes settings
+from this manager and runs what is wanted, has reported within REPORT_LATE seconds, takes copies if
+it is to, and delivers them. What is not known is a problem. The thresholds are here and in
+docs/cli.md, which a test compares.
 
-Ages are taken from the machine's own clock as it stood in the report: a machine whose clock is
-wrong has not been on hold for a year.
+No age is a difference of two clocks, or of one that may be set. What the manager saw itself comes
+with its age. What a machine reports is as old as the machine's own clock said in that report: one
+whose clock is wrong has not been on hold for a year.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from tdc.shared.sync.report import MachineReport, ReportedDestination, ReportedM
 
 OFFLINE_CRITICAL = 300.0
 """Seconds without a stream: an agent or a manager that is restarted is back within a minute."""
+REFUSED_CRITICAL = 300.0
+"""Seconds for which a machine has taken no settings from this manager, whatever they are. A manager
+that lags behind catches up within seconds; one with another store never does."""
 OUT_OF_SYNC_WARNING = 60.0
 """Seconds with settings not applied: it takes less than one."""
 REPORT_LATE = 60.0
@@ -88,11 +93,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a manager knows of a machine. Times are Unix seconds by the manager's clock.
+    """What a manager knows of a machine.
 
-    `state` is the word of its sync state, `since` when it began (None: never enrolled), `reason`
-    why it is not in sync; `report` is its last report, of `reported_at`; `clones` says that several
-    machines use its name; `outdated` that its settings in the store can't be read.
+    Times are Unix seconds by the manager's clock, to be shown; ages are seconds that really passed.
+
+    `state` is the word of its sync state, which began at `since` (None: never enrolled) and has
+    lasted for `lasts`; `reason` is why it is not in sync; `report` is its last report, of
+    `reported_at`, `report_age` ago. `refused_for`: so long it has taken no settings from this
+    manager, whatever they are; None if it takes them. `clones` says that several machines use its
+    name; `outdated` that its settings in the store can't be read.
     """
 
     state: str
@@ -102,6 +111,9 @@ class Known:
     reported_at: float | None
     clones: str = ""
     outdated: bool = False
+    lasts: float = 0.0
+    report_age: float = 0.0
+    refused_for: float | None = None
 
 
 def worst(problems: Iterable[Problem]) -> str:
@@ -113,23 +125,28 @@ def worst(problems: Iterable[Problem]) -> str:
     return "ok"
 
 
-def problems_of(known: Known, now: float) -> tuple[Problem, ...]:
+def problems_of(known: Known) -> tuple[Problem, ...]:
     """All that is wrong, critical ones first."""
-    found = [*_sync(known, now), *_manager_view(known)]
+    found = [*_sync(known), *_manager_view(known)]
     if known.report is not None and known.reported_at is not None:
         away = known.state in (Kind.OFFLINE, Kind.STALE)
         # Nothing is known of what came after the last report, so it does not get older either.
-        passed = 0.0 if away else max(0.0, now - known.reported_at)
+        passed = 0.0 if away else known.report_age
         own_clock = known.reported_at if known.report.time is None else known.report.time
         found += _copies(known.report, own_clock + passed)
-    return tuple(sorted(found, key=lambda problem: problem.severity is Severity.WARNING))
+    found.sort(key=lambda problem: problem.severity is Severity.WARNING)
+    once: dict[str, Problem] = {}
+    for problem in found:  # an agent may warn of what is also its reason for a refusal
+        once.setdefault(problem.text, problem)
+    return tuple(once.values())
 
 
 # -- the manager's own view ----------------------------------------------------------------------
 
 
-def _sync(known: Known, now: float) -> Iterator[Problem]:
-    lasts = max(0.0, now - known.since) if known.since is not None else 0.0
+def _sync(known: Known) -> Iterator[Problem]:
+    refused_for = known.refused_for or 0.0
+    lasts = max(known.lasts, refused_for)
     match known.state:
         case "offline" if known.since is None:
             yield Problem(Kind.NOT_ENROLLED, Severity.WARNING, known.reason)
@@ -137,19 +154,20 @@ def _sync(known: Known, now: float) -> Iterator[Problem]:
             severity = Severity.CRITICAL if lasts >= OFFLINE_CRITICAL else Severity.WARNING
             yield Problem(Kind(known.state), severity, known.reason, known.since)
         case "rejected":
-            yield Problem(Kind.REJECTED, Severity.WARNING, known.reason, known.since)
+            severity = Severity.CRITICAL if refused_for >= REFUSED_CRITICAL else Severity.WARNING
+            yield Problem(Kind.REJECTED, severity, known.reason, known.since)
         case "out of sync" if lasts >= OUT_OF_SYNC_WARNING:
             yield Problem(Kind.OUT_OF_SYNC, Severity.WARNING, known.reason, known.since)
     if known.state not in ("offline", "stale"):
-        yield from _report(known, now)
+        yield from _report(known)
 
 
-def _report(known: Known, now: float) -> Iterator[Problem]:
+def _report(known: Known) -> Iterator[Problem]:
     if known.reported_at is None:
         text = "it is connected and has not reported how its copies do"
         yield Problem(Kind.NO_REPORT, Severity.WARNING, text, known.since)
-    elif now - known.reported_at >= REPORT_LATE:
-        text = f"it is connected, but its last report is of {moment_words(known.reported_at)}"
+    elif known.report_age >= REPORT_LATE:
+        text = f"it is connected, but its last report is {lapse_words(known.report_age)} old"
         yield Problem(Kind.NO_REPORT, Severity.WARNING, text, known.reported_at)
 
 

@@ -76,7 +76,8 @@ class MachineReport:
     """One status of one machine. `spool_unhealthy` is empty while the spool can write.
 
     Times are Unix seconds by the machine's clock, which says `time`; that is None in the report of
-    an older agent. `spool_full` is empty while the spool has room.
+    an older agent. `spool_full` is empty while the spool has room. `refuses_manager` is why the
+    agent takes no settings from this manager, empty if it does.
     """
 
     running: Running
@@ -94,3 +95,4 @@ class MachineReport:
     refuses_originals: bool = False
     oldest_queued: float | None = None
     backlogs: tuple[ReportedBacklog, ...] = ()
+    refuses_manager: str = ""

@@ -16,9 +16,15 @@ What an agent runs is reported again in each Hello and each status, never rememb
 acknowledgements. So an agent that was restored from a snapshot shows as out of sync and is
 repaired.
 
-The agent judges a Wanted (`acceptance.objection`), applies it, and persists it *before* it
-answers. A failure that may pass by itself (a full disk) is answered as rejected, and the agent
-retries every `RETRY_APPLY` seconds; the manager need not offer the settings again.
+The agent judges a Wanted (`acceptance`), applies it, and persists it *before* it answers. A failure
+that may pass by itself (a full disk) is answered as rejected, and the agent retries every
+`RETRY_APPLY` seconds; the manager need not offer the settings again.
+
+A Wanted may be refused for the settings, or for the *manager*: what it sends can't be used, is of
+another history, of a store that was left, or older than what runs here. Another manager may do
+better. So an agent that refuses a manager reports why in its status and then leaves (`Leave`), once
+`leave_at` has come; `node_agent/sync/choice.py` decides when, because it knows the others. Where
+there is no other it stays, and is shown as rejected.
 
 The manager pings and the agent answers. Either end ends the stream if it receives nothing for
 `deadline` seconds. The manager sets the intervals, so it can slow a whole fleet down.
@@ -174,10 +180,15 @@ class SayPing:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteHistory:
-    """Agent: the manager's history is another than what runs here, and why; empty if it is not."""
+class NoteManager:
+    """Agent: no settings are taken from this manager, and why; empty if they are."""
 
-    other: str
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Agent: end the stream once all that was said is sent, and try other managers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +207,13 @@ class Apply:
 class Refuse:
     """Agent: record the refusal; then hand back Settled.
 
-    `of_history`: these settings are refused for the store they come from. Of another manager the
+    `of_manager`: these settings are refused for the manager that sent them. Of another manager the
     same ones may be welcome, so the refusal is not told in the next Hello.
     """
 
     wanted: Wanted
     reason: str
-    of_history: bool = False
+    of_manager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +247,8 @@ Effect = (
     SayWelcome
     | Offer
     | SayPing
-    | NoteHistory
+    | NoteManager
+    | Leave
     | SayHello
     | Apply
     | Refuse

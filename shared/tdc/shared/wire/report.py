@@ -43,6 +43,7 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         refuses_originals=message.refuses_originals,
         oldest_queued=_moment(message, "oldest_queued"),
         backlogs=tuple(_backlog(each) for each in message.backlogs),
+        refuses_manager=cut(message.refuses_manager),
     )
 
 
