@@ -18,7 +18,13 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.edge.clock import wall
 from tdc.shared.mail.envelope import Envelope
-from tdc.shared.sync.queue_work import MoveCopies, QueueAnswer, QueueOrder, Selection
+from tdc.shared.sync.queue_work import (
+    DropCopies,
+    MoveCopies,
+    QueueAnswer,
+    QueueOrder,
+    Selection,
+)
 
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
@@ -206,3 +212,33 @@ async def test_a_jump_of_the_clock_during_trouble_gives_no_copy_up(
         await stage.drained(timeout=20)
         dates = {message.content.split(b"Date: ")[1][:22] for message in stage.intake.messages}
         assert len(dates) <= 2, "of the take, not of the attempt"
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+async def test_a_hold_goes_with_the_last_copy_of_an_intake_that_is_not_in_force(
+    tmp_path: Path, dropped: bool
+) -> None:
+    """Nothing would try it, so it would be shown until the agent starts again."""
+    async with two_hosts(tmp_path, **QUICK) as (stage, other):
+        stage.intake.faults = Faults(replies=dict(REFUSING))
+        await stage.queue()
+        await stage.logged("on hold")
+        if dropped:
+            order = QueueOrder("1", "ann", DropCopies(Selection(intake=OLD, waiting=True)))
+            await queue_work.perform(
+                order, stage.spool, stage.settings, TdcLog(), stage.delivery.kick
+            )
+            await stage.until(lambda: not stage.spool.facts().queued)
+            [row] = stage.delivery.destinations()
+            assert row.held_reason, "it is in force: the next copy will not get there"
+        change_to_new(stage, other)
+        if not dropped:
+            [row] = stage.delivery.destinations()
+            assert row.held_reason, "a copy waits"
+            return
+        assert stage.delivery.destinations() == []
+        await stage.until(lambda: all(one.hold is None for one in _states(stage)))
+
+
+def _states(stage: DeliveryStage) -> list[Any]:
+    return list(stage.delivery._destinations.values())

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from tdc.manager.view.names import MachineKey
-from tdc.manager.view.presence import Presence, SyncState
+from tdc.manager.view.presence import TAKEOVER_WINDOW, Presence, SyncState
+from tdc.shared.edge.awake import LONGEST_STEP, AwakeClock
+from tdc.shared.sync.health import OFFLINE_CRITICAL, Known, problems_of, worst
+from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import Running
+from tdc.shared.wire.report import report_of
 from tdc.v1 import agents_pb2
 
 KEY = ("c1", "mx1")
@@ -48,3 +53,108 @@ def test_a_silence_grows_while_it_lasts(shared: bool) -> None:
             assert ("another manager" in facts.reason) is shared
             assert facts.since == 1_000.0
             assert facts.lasts == 15 + later
+
+
+@dataclass
+class Clocks:
+    """A wall clock that people set, and time that passes."""
+
+    wall: float = 1_795_425_302.0
+    steady: float = 1_000.0
+
+    def passes(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+
+def _health(presence: Presence) -> str:
+    facts = presence.facts(*KEY)
+    known = Known(
+        facts.state, facts.since, facts.reason, facts.status, facts.status_time,
+        lasts=facts.lasts, report_age=facts.status_age, refused_for=facts.refused_for,
+    )  # fmt: skip
+    return worst(problems_of(known))
+
+
+def _report(refuses_manager: str = "") -> MachineReport:
+    return report_of(agents_pb2.MachineStatus(refuses_manager=refuses_manager))
+
+
+RUNS, OTHER = Running(7, "ab", "s"), Running(6, "cd", "s")
+
+
+@pytest.mark.parametrize("step", [-86_400, 0, 86_400, 3e8])
+@pytest.mark.parametrize("dead", [True, False])
+@pytest.mark.proves("P19")
+def test_a_clock_that_is_set_makes_no_machine_older_or_younger(step: float, dead: bool) -> None:
+    """Set back it must not hide that a machine is away, set ahead not make it critical at once."""
+    clocks = Clocks()
+    presence = Presence(OneMachine(), lambda: clocks.wall, lambda: clocks.steady)
+    presence.connected(KEY, "1.2.3")
+    presence.heard(KEY, RUNS, None, _report())
+    clocks.wall += step
+    assert _health(presence) == "ok"
+    clocks.passes(70)
+    assert _health(presence) == "warning", "no report for a minute"
+    presence.disconnected(KEY, "the agent disconnected", dead=dead)
+    clocks.wall -= step
+    assert _health(presence) == "warning"
+    clocks.passes(OFFLINE_CRITICAL)
+    clocks.wall += step
+    assert _health(presence) == "critical"
+
+
+def test_clones_are_forgotten_after_a_while_by_any_wall_clock() -> None:
+    clocks = Clocks()
+    presence = Presence(OneMachine(), lambda: clocks.wall, lambda: clocks.steady)
+    presence.connected(KEY, "1.2.3")
+    for _ in range(3):
+        presence.taken_over(KEY, "a", "b")
+    clocks.wall -= 86_400
+    assert presence.facts(*KEY).warning
+    clocks.passes(TAKEOVER_WINDOW + 1)
+    assert not presence.facts(*KEY).warning
+
+
+def test_a_manager_that_was_stopped_does_not_take_its_machines_for_lost() -> None:
+    """When it goes on, their reports wait to be read; what was old before is as old as before."""
+    clocks = Clocks()
+    awake = AwakeClock(lambda: clocks.steady)
+    presence = Presence(OneMachine(), lambda: clocks.wall, awake)
+    presence.connected(KEY, "1.2.3")
+    presence.heard(KEY, RUNS, None, _report())
+    clocks.passes(3_600)
+    assert _health(presence) == "ok"
+    assert presence.facts(*KEY).status_age <= LONGEST_STEP
+    presence.disconnected(KEY, "the agent disconnected", dead=False)
+    for _ in range(int(OFFLINE_CRITICAL)):
+        clocks.passes(1)
+        awake()
+    assert _health(presence) == "critical"
+
+
+def test_a_machine_that_refuses_this_manager_is_not_in_sync_and_is_critical_in_the_end() -> None:
+    """It leaves, and comes back now and then to look: that does not begin the time again."""
+    clocks = Clocks()
+    presence = Presence(OneMachine(), lambda: clocks.wall, lambda: clocks.steady)
+    for _ in range(3):
+        presence.connected(KEY, "1.2.3")
+        presence.heard(KEY, OTHER, None, _report())
+        assert presence.facts(*KEY).state is SyncState.OUT_OF_SYNC
+        presence.heard(KEY, RUNS, None, _report("another history"))
+        facts = presence.facts(*KEY)
+        assert (facts.state, facts.reason) == (SyncState.REJECTED, "another history")
+        clocks.passes(1)
+        presence.disconnected(KEY, "the agent disconnected", dead=False)
+        facts = presence.facts(*KEY)
+        assert facts.state is SyncState.OFFLINE
+        assert facts.reason == "it refused this manager: another history"
+        clocks.passes(149)
+        presence.connected(KEY, "1.2.3")
+        presence.heard(KEY, RUNS, None, _report("another history"))
+        clocks.wall -= 86_400
+    assert _health(presence) == "critical"
+    presence.heard(KEY, RUNS, None, _report())
+    assert _health(presence) == "ok"
+    presence.heard(KEY, RUNS, None, _report("another history"))
+    assert _health(presence) == "warning", "it began again"

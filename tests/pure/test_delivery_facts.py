@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.deliver.effects import Hold
-from tdc.node_agent.deliver.facts import destination_facts
+from tdc.node_agent.deliver.facts import destination_facts, in_use
 from tdc.node_agent.deliver.mx import Candidate
+from tdc.node_agent.spool.values import Backlog, IntakeBacklog
 
 
 def held() -> DestinationState:
@@ -75,3 +76,35 @@ def test_the_last_reply_is_the_latest_and_names_its_host() -> None:
     for both in ([first, second], [second, first]):
         [row] = destination_facts(both, {})
         assert row.last_reply == "mx1.intake.example:25: 250 2.0.0 Taken"
+
+
+WAITS = {"first@intake.example": IntakeBacklog(waiting=1, dead=0, oldest=1.0)}
+DEAD = {"first@intake.example": IntakeBacklog(waiting=0, dead=3, oldest=None)}
+
+
+@pytest.mark.parametrize(
+    ("in_force", "backlogs", "shown"),
+    [
+        (["first@intake.example"], {}, True),
+        (["other@intake.example"], WAITS, True),
+        (["other@intake.example"], {}, False),
+        (["other@intake.example"], DEAD, False),
+        ([], {}, False),
+    ],
+)
+def test_a_hold_is_shown_while_the_intake_is_in_force_or_copies_wait_for_it(
+    in_force: list[str], backlogs: dict[str, IntakeBacklog], shown: bool
+) -> None:
+    """After `delivery drop` and a new address nothing would ever try it, and so end the hold."""
+    rows = destination_facts(in_use([held()], in_force, backlogs), {})
+    assert [row.held_reason != "" for row in rows] == ([True] if shown else [])
+
+
+def test_an_intake_of_before_does_not_put_the_domain_of_the_new_one_on_hold() -> None:
+    used = in_use([held(), up()], ["second@intake.example"], {})
+    [row] = destination_facts(used, {"intake.example": Backlog(0, None)})
+    assert (row.host_status, row.held_reason) == ("up", "")
+
+
+def test_a_domain_goes_once_nothing_waits_for_it() -> None:
+    assert destination_facts([], {"intake.example": Backlog(0, None)}) == []

@@ -208,6 +208,24 @@ def test_an_update_in_progress_is_no_problem_for_a_minute() -> None:
     assert kinds(replace(known, since=NOW - 60)) == {Kind.OUT_OF_SYNC: Severity.WARNING}
 
 
+@pytest.mark.parametrize("state", ["rejected", "offline"])
+def test_a_machine_that_refuses_this_manager_is_a_warning_and_then_critical(state: str) -> None:
+    """However short the state itself has lasted: it comes and goes."""
+    known = replace(WELL, state=state, reason="another history", since=NOW - 5)
+    assert kinds(replace(known, refused_for=299.0)) == {Kind(state): Severity.WARNING}
+    assert kinds(replace(known, refused_for=300.0)) == {Kind(state): Severity.CRITICAL}
+
+
+def test_settings_that_are_wrong_for_a_machine_stay_a_warning() -> None:
+    known = replace(WELL, state="rejected", reason="no such intake", since=NOW - 10**6)
+    assert kinds(known) == {Kind.REJECTED: Severity.WARNING}
+
+
+def test_a_sentence_is_shown_once() -> None:
+    known = replace(reported(warnings=("twice", "else", "twice")), state="rejected", reason="twice")
+    assert [each.text for each in problems_of(known, NOW)] == ["twice", "else"]
+
+
 @pytest.mark.proves("F38")
 def test_a_full_spool_says_what_becomes_of_the_originals() -> None:
     known = reported(spool_full="it holds 20 copies, spool.max_messages is 20", copying=False)
@@ -305,6 +323,7 @@ def test_the_reference_has_every_kind() -> None:
     ("kind", "words", "seconds"),
     [
         ("`offline`, `stale`", "after 5 min", health.OFFLINE_CRITICAL),
+        ("`rejected`", "after 5 min", health.REFUSED_CRITICAL),
         ("`out-of-sync`", "after 60 s", health.OUT_OF_SYNC_WARNING),
         ("`no-report`", "none for 60 s", health.REPORT_LATE),
         ("`missed`", "within 24 h", health.MISSED_SHOWN),

@@ -63,7 +63,7 @@ async def test_a_copied_store_is_refused_and_a_machine_stays_with_the_history_it
         row = (await copying.status())["mx1"]
         assert row["wanted_revision"] == row["applied_revision"] == stayed
         assert "another history" in row["reason"]
-        assert any("another history" in each for each in row["warnings"])
+        assert not any("another history" in each for each in row["warnings"]), "once is enough"
         assert "another history" in (copying.gateways["mx1"].folder / "agent.log").read_text()
 
         await second.stop()
@@ -79,6 +79,58 @@ async def test_a_copied_store_is_refused_and_a_machine_stays_with_the_history_it
     await copying.tdc(*_sets("35s"))
     await copying.wait_for(lambda rows: rows["mx1"]["state"] == "rejected")
     assert "which this machine left" in (await copying.status())["mx1"]["reason"]
+
+
+@pytest.mark.proves("P16", "F49")
+async def test_a_machine_leaves_a_fork_that_it_meets_first_for_the_right_manager(
+    copying: RunningFleet,
+) -> None:
+    """Both run. Commits of the right one arrive, and the fork says why it has no machine."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.in_sync()
+    folder, copy = copying.folder / "manager", copying.folder / "copy"
+    await copying.manager.stop()
+    await asyncio.to_thread(shutil.copytree, folder, copy, ignore=shutil.ignore_patterns("localh*"))
+    for name in ("etcd/place", "last-ports.json"):
+        (copy / name).unlink(missing_ok=True)
+    fork = _manager_on(copy, copying.folder / "copy.log")
+    await copying.manager.start()
+    await fork.start()
+    try:
+        right = f"127.0.0.1:{copying.manager.ports['main']}"
+        wrong = f"127.0.0.1:{fork.ports['main']}"
+        operator = copying.folder / "manager/operator"
+        other = operator / "fork.toml"
+        other.write_text((operator / "operator.toml").read_text().replace(right, wrong))
+        await copying.tdc(*_sets("15s"))
+        await copying.in_sync()
+        await copying.tdc("--config", str(other), *_sets("25s"))
+
+        await copying.manager.stop()  # so that it meets the fork first
+        await gateway.agent.stop()
+        toml = gateway.folder / "agent.toml"
+        toml.write_text(toml.read_text().replace(f'["{right}"]', f'["{wrong}", "{right}"]'))
+        await gateway.agent.start()
+        await _until_logged(gateway.folder / "agent.log", f"left manager {wrong}")
+        await copying.manager.start()
+        await copying.in_sync()
+        await copying.tdc(*_sets("35s"))
+        await copying.in_sync()
+        row = (await copying.status())["mx1"]
+        assert any(f"manager {wrong} was refused" in each for each in row["warnings"])
+        checked = copying.run_tdc("--config", str(other), "status", "--check")
+        assert checked.returncode == 1
+        lines = [line for line in checked.stdout.splitlines() if "another history" in line]
+        assert len(lines) == 2, checked.stdout  # the summary, and the problem
+        assert "mx1 offline: it refused this manager" in lines[1]
+    finally:
+        await fork.stop()
+
+
+async def _until_logged(log: Path, text: str) -> None:
+    async with asyncio.timeout(20):
+        while text not in await asyncio.to_thread(log.read_text):
+            await asyncio.sleep(0.1)
 
 
 def _sets(seconds: str) -> tuple[str, ...]:

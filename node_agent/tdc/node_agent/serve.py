@@ -59,7 +59,9 @@ async def serving(
         delivery_options = options.delivery_options(own.name)
         delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
-        renewal = Renewal(managers, options.identity_folder, log)
+        renewal = Renewal(
+            managers, options.identity_folder, log, connected=lambda: stream.connected
+        )
 
         def status() -> agents_pb2.MachineStatus:
             rows = delivery.destinations()

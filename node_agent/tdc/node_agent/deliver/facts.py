@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tdc.node_agent.deliver.assign import LaneState
 from tdc.node_agent.deliver.destination import DestinationState
-from tdc.node_agent.spool.values import Backlog
+from tdc.node_agent.spool.values import Backlog, IntakeBacklog
 
 PSEUDO_DOMAIN = "the.tdc.queue"
 """The destination domain under which operators know the queue."""
@@ -35,6 +35,27 @@ class DestinationFacts:
     held_since: float | None = None
 
 
+def in_use(
+    destinations: Iterable[DestinationState],
+    in_force: Collection[str],
+    backlogs: Mapping[str, IntakeBacklog],
+) -> list[DestinationState]:
+    """Those that mail may still go to: in force, or with copies that wait.
+
+    The others have nothing to be in trouble with. A hold of an address that was put right, and
+    whose copies were dropped or moved, would be shown until the agent starts again: no copy comes
+    to try it with.
+    """
+    return [
+        one
+        for one in destinations
+        if one.intake in in_force
+        or one.lanes
+        or one.ready
+        or ((backlog := backlogs.get(one.intake)) is not None and backlog.waiting)
+    ]
+
+
 def destination_facts(
     destinations: Iterable[DestinationState], waiting: Mapping[str, Backlog], lead: float = 0.0
 ) -> list[DestinationFacts]:
@@ -44,7 +65,7 @@ def destination_facts(
     with why and since when, of the one that has been on hold longest, and "refusing" while several
     of its copies wait that it refused. `lead` is what the wall clock has over the monotonic one.
     """
-    rows = {domain: _empty_row(domain) for domain in waiting}
+    rows = {domain: _empty_row(domain) for domain, item in waiting.items() if item.waiting}
     for one in sorted(destinations, key=lambda one: one.replied_at):  # the latest reply wins
         rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one, lead)
     return [

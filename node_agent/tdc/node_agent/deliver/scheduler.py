@@ -37,7 +37,7 @@ from tdc.node_agent.deliver.assign import (
 )
 from tdc.node_agent.deliver.courier import Courier
 from tdc.node_agent.deliver.destination import LOGGED_AT_MOST, DestinationState
-from tdc.node_agent.deliver.facts import DestinationFacts, destination_facts
+from tdc.node_agent.deliver.facts import DestinationFacts, destination_facts, in_use
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.parts import Parts
 from tdc.node_agent.deliver.perform import Mark, Performer
@@ -45,6 +45,7 @@ from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
+from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.clock import monotonic, wall
 
@@ -131,9 +132,15 @@ class Delivery:
         self._wake.set()
 
     def destinations(self) -> list[DestinationFacts]:
-        """List each intake domain that was delivered to or has copies waiting."""
+        """List each intake domain that is in force and was delivered to, or has copies waiting."""
         lead = wall() - monotonic()
-        return destination_facts(self._destinations.values(), self._spool.destinations(), lead)
+        return destination_facts(self._in_use(), self._spool.destinations(), lead)
+
+    def _in_use(self) -> list[DestinationState]:
+        settings = self._settings()
+        named = intakes_in_force(settings) if settings.enabled else ()
+        in_force = {intake.address for intake in named}
+        return in_use(self._destinations.values(), in_force, self._spool.backlogs())
 
     def bytes_at_hand(self) -> dict[str, int]:
         """Octets of claimed copies by intake, those being sent included."""
@@ -182,6 +189,11 @@ class Delivery:
             destination.start_over(now)
         for destination in changed:
             destination.replace_connections()
+        if any(one.hold for one in self._destinations.values()):
+            used = {one.intake for one in self._in_use()}
+            for destination in self._destinations.values():
+                if destination.intake not in used:
+                    destination.release()  # should it be used again, it is tried at once
 
     def _took_other_facts(self, destination: DestinationState) -> bool:
         """Look up the intake; says whether its facts are other ones than before."""

@@ -11,6 +11,7 @@ and by that count alone if the clock did not fit the dates of a certificate that
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc.aio
@@ -27,6 +28,9 @@ RETRY_FIRST = 1.0
 RETRY_MAXIMUM = 600.0
 LOOK_AGAIN = 60.0
 """Seconds after which the clock is read again: an administrator may have set it."""
+LOOK_WHILE_DUE = 5.0
+"""Seconds between two looks while a renewal has failed: at the identity, which may be another by
+now (`tdc-agent enrol`), and at whether a manager is there again."""
 CLOCK_SLACK = 3_600.0
 """Seconds that a certificate may be old, by this machine's clock, when it has just been made."""
 
@@ -38,7 +42,8 @@ class RenewalFailed(Exception):
 class Renewal:
     """Keeps the certificate in `folder` fresh; `run` once.
 
-    `clock` is Unix time, which may be wrong; `steady` counts seconds.
+    `clock` is Unix time, which may be wrong; `steady` counts seconds; `connected` says whether a
+    manager serves this machine: after a failure that is when to try again.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class Renewal:
         clock: Clock = wall,
         steady: Clock = monotonic,
         chance: Chance = chance,
-        retry_maximum: float = RETRY_MAXIMUM,
+        connected: Callable[[], bool] = lambda: False,
     ) -> None:
         self._managers = managers
         self._folder = folder
@@ -58,12 +63,13 @@ class Renewal:
         self._clock = clock
         self._steady = steady
         self._chance = chance
-        self._retry_maximum = retry_maximum
+        self._connected = connected
         self._jitter = chance()
         self._next = 0
         self._seen = (b"", 0.0)  # the certificate held, and when it was first seen: steady seconds
         self._clock_trouble = ""
         self._ended = b""  # the certificate whose end was logged
+        self._failed = b""  # the certificate that could not be renewed
         self.ends: float | None = None
         self.trouble = ""
 
@@ -121,13 +127,36 @@ class Renewal:
             self._log.warning(self._clock_trouble)
 
     async def _until_renewed(self) -> None:
-        """Try each manager in turn, with full jitter under a doubling bound."""
+        """Try each manager in turn, with full jitter under a doubling bound.
+
+        Ends too if the machine is enrolled again meanwhile: what failed for the identity of before
+        says nothing of the new one.
+        """
         failures = 0
         while not await self._renewed(failures):
-            bound = min(self._retry_maximum, RETRY_FIRST * 2.0 ** min(failures, 16))
+            bound = min(RETRY_MAXIMUM, RETRY_FIRST * 2.0 ** min(failures, 16))
             failures += 1
-            await asyncio.sleep(self._chance() * bound)
+            if await self._replaced_within(self._chance() * bound):
+                self.trouble = ""
+                break
         self._jitter = self._chance()
+
+    async def _replaced_within(self, seconds: float) -> bool:
+        """Wait until the next try is due; True if the identity that failed is replaced by then."""
+        was_connected = self._connected()
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, LOOK_WHILE_DUE))
+            seconds -= LOOK_WHILE_DUE
+            try:
+                held = await self._held()
+            except (NotEnrolled, IdentityUnusable):
+                continue  # the stream logs it
+            if held.certificate_pem != self._failed:
+                return True
+            if self._connected() and not was_connected:
+                return False
+            was_connected = self._connected()
+        return False
 
     async def _renewed(self, failures: int) -> bool:
         """Renew what is on disk now: the machine may have been enrolled again meanwhile."""
@@ -141,7 +170,7 @@ class Renewal:
             renewed = await _renew(address, held)
             saved = await asyncio.to_thread(identity.save_renewed, self._folder, held, renewed)
         except (RenewalFailed, IdentityUnusable, durable_file.NotWritten) as error:
-            self.trouble = str(error)
+            self.trouble, self._failed = str(error), held.certificate_pem
             self._complain(held, failures)
             return False
         self.trouble = ""

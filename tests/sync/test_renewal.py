@@ -1,0 +1,74 @@
+"""A renewal that failed: the warning goes when its cause is gone, not when the next try is due."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.sync import identity as identities
+from tdc.node_agent.sync import renewal as renewals
+from tdc.node_agent.sync.renewal import Renewal
+from tdc.node_agent.sync.stream import Managers
+from tdc.shared.edge.clock import wall
+from tdc.shared.edge.tasks import running
+
+from tests.stage.settings_stream import ManagerSide, agent, until
+
+
+@pytest.fixture(autouse=True)
+def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next try would come in ten minutes; the looks in between come soon."""
+    monkeypatch.setattr(renewals, "RETRY_FIRST", 600.0)
+    monkeypatch.setattr(renewals, "LOOK_WHILE_DUE", 0.02)
+
+
+@pytest.mark.parametrize("manager_is_back", [True, False])
+async def test_a_new_enrolment_ends_the_warning_of_the_one_before(
+    manager: ManagerSide, machine: Path, manager_is_back: bool
+) -> None:
+    folder = machine / "identity"
+    manager.lifetime = 60
+    manager.enrolled(folder, enrolment="e2")
+    half_life = identities.load(folder).renew_at(1.0) - wall()
+    manager.view.enrolments["c1", "mx1"] = "e3"
+    renewal = Renewal(
+        Managers((manager.address,)), folder, TdcLog(), clock=lambda: wall() + half_life + 1
+    )
+    async with running(renewal.run(), name="renewal"):
+        await until(lambda: "enrolled again" in "".join(renewal.warnings()))
+        manager.lifetime = 3_600
+        if not manager_is_back:
+            await manager.stop()
+        manager.enrolled(folder, enrolment="e4")
+        await until(lambda: renewal.warnings() == ())
+        await asyncio.sleep(0.1)
+        assert renewal.warnings() == ()
+    if not manager_is_back:
+        await manager.start()  # for the fixture to stop
+
+
+async def test_a_manager_that_is_back_is_asked_at_once(manager: ManagerSide, machine: Path) -> None:
+    folder = machine / "identity"
+    manager.lifetime = 60
+    manager.enrolled(folder)
+    made = identities.load(folder)
+    manager.view.commit(1)
+    await manager.stop()
+    async with agent(machine, manager.address) as mx1:
+        renewal = Renewal(
+            Managers((manager.address,)),
+            folder,
+            TdcLog(),
+            clock=lambda: made.renew_at(1.0) + 1,
+            connected=lambda: mx1.stream.connected,
+        )
+        async with running(renewal.run(), name="renewal"):
+            await until(lambda: renewal.warnings() != ())
+            await asyncio.sleep(0.1)
+            assert "could not be renewed" in renewal.warnings()[0]
+            await manager.start()
+            manager.authority._clock = lambda: made.renew_at(1.0) + 1
+            await until(lambda: identities.load(folder) != made)
+            await until(lambda: renewal.warnings() == ())
