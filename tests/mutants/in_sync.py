@@ -89,6 +89,71 @@ MUTANTS = (
         ("a failure is not tried again", "if event.again and after is None:", "if False:"),
     ),
     *planted_in(
+        f"{SYNC}/agent_half.py",
+        PURE,
+        ("a fork is never left", "now < state.leave_at:", "True:"),
+        (
+            "a manager that is left does not learn why",
+            "    said = effects if SayStatus() in effects else (*effects, SayStatus())",
+            "    said = effects",
+        ),
+    ),
+    *planted_in(
+        "node_agent/tdc/node_agent/sync/choice.py",
+        ("tests/pure/test_choice.py",),
+        ("an agent flaps", "AVOID_FIRST * 2.0 **", "0.0 * 2.0 **"),
+        ("a refused manager comes first", "found = good or again", "found = again or good"),
+        ("a refused manager is avoided for ever", "now < self.avoided[address].until", "True"),
+        ("an agent stays with a fork", "            return now\n", "            return math.inf\n"),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/presence.py",
+        ("tests/manager/test_presence.py",),
+        (
+            "a clock set back hides a machine",
+            "self._steady() - moment.at",
+            "self._clock() - moment.wall",
+        ),
+        (
+            "a fork is in sync",
+            "        if seen.refuses:\n            return SyncState.REJECTED",
+            "        if not seen:\n            return SyncState.REJECTED",
+        ),
+        (
+            "coming back to look begins the time again",
+            "seen.refused_since or seen.heard",
+            "seen.heard",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/edge/awake.py",
+        ("tests/manager/test_presence.py",),
+        ("a stopped manager loses its machines", ", LONGEST_STEP)", ", 1e9)"),
+    ),
+    *planted_in(
+        "node_agent/tdc/node_agent/deliver/facts.py",
+        ("tests/pure/test_delivery_facts.py",),
+        (
+            "a hold of nothing is shown",
+            "        if one.intake in in_force\n",
+            "        if one.intake\n",
+        ),
+        (
+            "a hold in force is hidden",
+            "        if one.intake in in_force\n",
+            "        if not one.intake\n",
+        ),
+    ),
+    *planted_in(
+        "node_agent/tdc/node_agent/sync/renewal.py",
+        ("tests/sync/test_renewal.py",),
+        (
+            "a new enrolment is not noticed",
+            "if held.certificate_pem != self._failed:",
+            "if not held:",
+        ),
+    ),
+    *planted_in(
         f"{SYNC}/identity.py",
         PURE,
         ("one identity has two spellings", "if identity_uri(peer) != uri:", "if False:"),

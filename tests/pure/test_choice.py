@@ -70,6 +70,17 @@ def test_a_manager_that_was_refused_comes_last_and_seldom_while_the_right_one_is
     assert fleet.spent[B] > DAY - 7_210
 
 
+def test_a_manager_that_was_refused_long_ago_still_comes_last() -> None:
+    """The right one may only be restarting."""
+    choice = Choice((A, B)).refused(A, "because", 0.0, 0.5, left=True).served(B)
+    address, choice = choice.next(DAY)
+    assert address == B
+    address, choice = choice.failed(B).next(DAY)
+    assert address == A
+    address, _ = choice.refused(A, "because", DAY, 0.5, left=True).next(DAY)
+    assert address == B
+
+
 def test_managers_that_are_all_refused_do_not_make_an_agent_flap() -> None:
     fleet = Fleet(a="wrong", b="wrong", c="wrong")
     fleet.run(DAY)

@@ -12,6 +12,7 @@ from tdc.node_agent.deliver.effects import (
     CountMaybeDuplicate,
     Defer,
     GiveBackWaiting,
+    Hold,
     HoldDestination,
     LearnLimit,
     LengthenHold,
