@@ -202,17 +202,6 @@ MUTANTS = (
     *planted_in(
         f"{AGENT}/sync/stream.py",
         ("tests/sync/test_reconnect.py",),
-        (
-            "a machine that is denied asks as often as another",
-            "longest = RETRY_DENIED if ended.denied else retry_maximum",
-            "longest = retry_maximum",
-        ),
-        ("all machines come back at once", "return jitter * ended.spread", "return ended.spread"),
-        (
-            "a manager that is away is asked without a pause",
-            "return bound * (0.25 + 0.75 * jitter)",
-            "return bound * 0.1 * jitter",
-        ),
     ),
     *planted_in(
         f"{AGENT}/options.py",

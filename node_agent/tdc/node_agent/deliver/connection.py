@@ -17,7 +17,7 @@ from typing import cast
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.timeouts import Timeouts
 from tdc.node_agent.deliver.tls import NoTrust
-from tdc.node_agent.deliver.trouble import SessionFault, Trouble
+from tdc.node_agent.deliver.trouble import Failed, SessionFault, Trouble
 from tdc.node_agent.deliver.verify import TlsPolicy, TlsRefused, handshake_fault, verify_peer
 from tdc.node_agent.smtp.bounded_wait import BoundedWait
 from tdc.node_agent.smtp.dialogue import (
@@ -32,17 +32,8 @@ from tdc.node_agent.smtp.dialogue import (
 )
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply
 
-_JOIN_UP_TO = 256 * 1024  # one write, and full TLS records, where the copy costs nothing
-_WRITE_AT_ONCE = 256 * 1024  # octets of a large content handed to the transport at a time
+_JOIN_UP_TO = _WRITE_AT_ONCE = 256 * 1024  # octets that are one write; and full TLS records
 Following = Callable[[], Outgoing | None]
-
-
-class Failed(Exception):
-    """The connection, or a transaction on it, failed without a usable reply."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.text)
-        self.trouble = trouble
 
 
 class Connection(asyncio.Protocol):

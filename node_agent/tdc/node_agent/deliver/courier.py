@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tdc.node_agent.deliver.assign import LaneState, takes_another
-from tdc.node_agent.deliver.connection import Connection, Failed
+from tdc.node_agent.deliver.connection import Connection
 from tdc.node_agent.deliver.destination import DestinationState
 from tdc.node_agent.deliver.effects import BackToQueue, Effect, MarkDelivered, SendAgain
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
@@ -30,6 +30,7 @@ from tdc.node_agent.deliver.settle import (
     settle_unopened,
 )
 from tdc.node_agent.deliver.trouble import (
+    Failed,
     Outcome,
     Trouble,
     Verdict,

@@ -315,3 +315,11 @@ def too_large(where: str, size: int, limit: int) -> Outcome:
     if _is_plausible(size, limit):
         return Outcome(Verdict.REFUSED, "too-large", check)
     return Outcome(BLOCKED, "Intake Refused", f"{check}, and every host must take {LEAST_LIMIT}")
+
+
+class Failed(Exception):
+    """The connection, or a transaction on it, failed without a usable reply."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.text)
+        self.trouble = trouble
