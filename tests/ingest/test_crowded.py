@@ -93,8 +93,11 @@ LAWFUL = (
 async def test_honest_mail_passes_while_others_send_commands_and_no_message(
     tmp_path: Path, commands: bytes
 ) -> None:
-    """Whole, lawful ones, ten times a second, and again on a new connection once ended."""
-    async with SmtpSink() as hop, running_filter(tmp_path, hop.port, max_connections=10) as bench:
+    """Whole, lawful ones, ten times a second, and soon on a new connection once ended.
+
+    Each of these has its place for a second, so no more than 20 a second may be begun, theirs too.
+    """
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port, max_connections=20) as bench:
 
         async def hold() -> None:
             while True:
@@ -105,13 +108,14 @@ async def test_honest_mail_passes_while_others_send_commands_and_no_message(
                     await asyncio.sleep(0.1)
                     await _read_all(side)
                 await side.close()
+                await asyncio.sleep(0.2)
 
         async with asyncio.TaskGroup() as group:
-            holders = [group.create_task(hold()) for _ in range(10)]
+            holders = [group.create_task(hold()) for _ in range(20)]
             await asyncio.sleep(1.3)
             for _ in range(12):
                 assert (await sent(bench)).startswith(b"250")
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.15)
             for one in holders:
                 one.cancel()
 
