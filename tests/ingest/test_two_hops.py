@@ -42,6 +42,9 @@ class Hop:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.mute == "banner":
+            self.given.append("banner")
+            await reader.read()
         writer.write(b"220 hop\r\n")
         commands: list[str] = []
         while line := (await reader.readline()).decode().strip():
@@ -159,7 +162,8 @@ async def test_one_that_is_mute_before_the_body_is_left_for_the_other(
             "RCPT TO:<a@d.example>",
             "RCPT TO:<b@d.example>",
         ]
-        assert all([(await send(bench, pipelined=pipelined)).soon for _ in range(5)])
+        more = await asyncio.gather(*(send(bench, pipelined=pipelined) for _ in range(5)))
+        assert all(one.soon for one in more)  # each on a connection of its own
         assert mute.connections == 1
         assert len(good.taken) == bench.counters.originals_passed == 6
         assert len(await bench.copies()) == 6
@@ -282,29 +286,36 @@ async def test_connections_that_a_mute_one_has_left_idle_are_not_used(tmp_path: 
         assert first.connections > 2
         first.mute = "MAIL"
         assert (await send(bench)).taken
-        assert all(one.soon for one in [await send(bench) for _ in range(6)])
+        assert all(one.soon for one in await asyncio.gather(*(send(bench) for _ in range(6))))
 
 
 async def test_only_a_whole_message_makes_one_good_again(tmp_path: Path) -> None:
     """One that is mute at DATA answers every refused recipient well."""
     mute, good = Hop(mute="DATA", replies={"RCPT TO:<no@": "550 No"}), Hop()
-    timeouts = dataclasses.replace(TIMEOUTS, avoid=0.5)
+    timeouts = dataclasses.replace(TIMEOUTS, avoid=0.5, idle=0.5)
     async with before(tmp_path, mute, good, timeouts=timeouts) as bench:
         assert (await send(bench)).taken
         await asyncio.sleep(0.6)
-        await send(bench, "no@d.example", pipelined=False)
-        assert all(one.soon for one in [await send(bench) for _ in range(5)])
+        mta = await connected(bench.filter.port)
+        mta.writer.write(b"HELO x\r\nMAIL FROM:<s@d.example>\r\nRCPT TO:<no@d.example>\r\n")
+        mta.writer.write(b"RSET\r\nQUIT\r\n")
+        assert b"550 No\r\n250 2.0.0 Ok\r\n221 " in await mta.reader.read()
+        assert mute.connections == 2
+        assert all(one.soon for one in await asyncio.gather(*(send(bench) for _ in range(5))))
 
 
-async def test_a_stop_begins_nothing_at_the_other_one(tmp_path: Path) -> None:
-    mute, good = Hop(mute="MAIL"), Hop()
-    timeouts = dataclasses.replace(TIMEOUTS, command=600.0)
+@pytest.mark.parametrize("stage", ["banner", "EHLO", "MAIL", "DATA"])
+async def test_a_stop_begins_nothing_at_the_other_one(tmp_path: Path, stage: str) -> None:
+    mute, good = Hop(mute=stage), Hop()
+    timeouts = HopTimeouts()
     async with before(tmp_path, mute, good, timeouts=timeouts, stop_timeout=0.1) as bench:
         sender = asyncio.create_task(send(bench))
-        while not any(line.startswith("MAIL") for line in mute.given):
+        while stage not in " ".join(mute.given):
             await asyncio.sleep(0.01)
         await bench.filter.__aexit__(None, None, None)
+        await asyncio.sleep(0.1)
         assert good.connections == 0
+        assert "failed" not in bench.log.getvalue()
         await asyncio.gather(sender, return_exceptions=True)
 
 

@@ -9,6 +9,7 @@ FILTER = "tests/ingest/test_smtp_filter.py"
 MODEL = "tests/ingest/test_model.py"
 DIALOGUES = "tests/ingest/test_dialogues.py"
 WAITS = "tests/ingest/test_waits.py"
+TWO_HOPS = "tests/ingest/test_two_hops.py"
 DECISIONS = "tests/ingest/test_decisions.py"
 
 MUTANTS = (
@@ -90,10 +91,108 @@ MUTANTS = (
             "        elif answer.code < 200:\n",
         ),
         (
+            "content goes out without a sender",
+            "if answer.code != 354 or not self._accepted:",
+            "if answer.code != 354:",
+        ),
+        (
             "a connection whose RSET failed carries the next message",
             "                if not answer.positive:  # the next message's MAIL would be a "
             "nested one",
             "                if answer.code == 0:  # the next message's MAIL would be a nested one",
+        ),
+        (
+            "a connection that was closed while idle loses a message",
+            "stale = not turns.fresh and hop.reused",
+            "stale = turns.fresh and hop.reused",
+        ),
+        (
+            "a transaction that had begun is begun again elsewhere",
+            "if stale and not self._accepted:",
+            "if stale:",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relaying.py",
+        (TWO_HOPS,),
+        (
+            "another next hop gets the transaction from its middle on",
+            "prefix = _xforward_lines(self.hop, xforward) + self._accepted",
+            "prefix = _xforward_lines(self.hop, xforward)",
+        ),
+        (
+            "another next hop may refuse what the MTA was told is accepted",
+            "elif not all(one.positive for one in replies[before - len(self._accepted) : before]):",
+            "elif not replies:",
+        ),
+        (
+            "a next hop that was slow is not asked again though it is the only one",
+            "if turns.fall_back():",
+            "if not turns:",
+        ),
+        (
+            "an envelope has its bound for each command",
+            "        self._left -= self._loop.time() - began\n",
+            "",
+        ),
+        (
+            "a reset waits for its reply as MAIL does",
+            'exchange([b"RSET"], self._timeouts.silence)',
+            'exchange([b"RSET"], self._timeouts.command)',
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/turns.py",
+        (TWO_HOPS,),
+        ("nobody is asked instead of a mute one", "self._silence = hurried", "pass"),
+        (
+            "a slow one is given up for one that is known to be mute",
+            "return bool(self.among) or self.fall_back()",
+            "return bool(self.among)",
+        ),
+        (
+            "the next one to be asked is the same",
+            "self._pool.others(self._tried)",
+            "self._pool.others(())",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relay.py",
+        (TWO_HOPS,),
+        (
+            "a reply does not renew its patience",
+            "            self._wait.renew()\n",
+            "            pass\n",
+        ),
+        (
+            "each reply of a group has the time of the whole group",
+            "until = end if end < until else until",
+            "until = until + 0 * end",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
+        (TWO_HOPS,),
+        (
+            "a connection that a mute next hop left idle is lent",
+            "if not self._is_avoided(address) or not self.others((address,)):",
+            "if address:",
+        ),
+        (
+            "a next hop is good again before it has answered a message",
+            "if hop.proved and address is not None:",
+            "if hop.transactions >= 0 and address is not None:",
+        ),
+        (
+            "who falls silent amid a message is not avoided",
+            "        if hop.fell_silent and address is not None:\n"
+            "            self._avoid(address)\n",
+            "",
+        ),
+        (
+            "a stop begins sessions at another next hop",
+            "        self._closed = True\n",
+            "",
         ),
     ),
     *planted_in(
@@ -135,6 +234,11 @@ MUTANTS = (
     *planted_in(
         f"{INGEST}/relay.py",
         (f"{WAITS}::test_a_next_hop_that_drips_is_given_up[final_dot-dot]",),
+        (
+            "the reply to the final dot is waited for like any other",
+            "[answer] = await self.replies(1, self._timeouts.final_dot)",
+            "[answer] = await self.replies(1, self._timeouts.command)",
+        ),
     ),
     *planted_in(
         f"{INGEST}/pool.py",
@@ -144,10 +248,14 @@ MUTANTS = (
             f"{WAITS}::test_a_connection_that_was_idle_for_long_is_not_used_again",
         ),
         (
-            "who falls silent amid a message is not avoided",
-            "        if hop.fell_silent and address is not None:\n"
-            "            self._avoid(address)\n",
-            "",
+            "a mute next hop is asked first again",
+            "for address in sorted(among, key=self._is_avoided):",
+            "for address in among:",
+        ),
+        (
+            "a mute next hop has all its time though another waits",
+            "hurried = len(among) > 1 or not patient",
+            "hurried = False",
         ),
         (
             "a connection is kept for ever",

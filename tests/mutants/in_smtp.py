@@ -186,6 +186,53 @@ MUTANTS = (
     *planted_in(
         f"{SMTP}/server.py",
         DRIPS,
+        (
+            "any octet renews the time of a command",
+            "until=min(latest, pace.turn + allowed)",
+            "until=latest",
+        ),
+        (
+            "commands renew the time without a message",
+            "until=min(latest, pace.turn + allowed)",
+            "until=pace.turn + allowed",
+        ),
+    ),
+    *planted_in(
+        f"{SMTP}/server.py",
+        (f"{CROWDED}::test_honest_mail_passes_while_others_send_commands_and_no_message[NOOP]",),
+        (
+            "what a client takes does not add up",
+            "        pace.waited(self._loop.time())\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{SMTP}/pace.py",
+        ("tests/smtp/test_pace.py",),
+        ("waits do not add up", "self._between += now - self._began", "self._between = 0.0"),
+        (
+            "waits within a transaction do not add up",
+            "self._within += now - self._began",
+            "self._within = 0.0",
+        ),
+        ("each greeting renews a place", "            self._greeted = True\n", ""),
+        ("an idle client has as long as one within", "spent - PATIENCE\n", "spent - 1.0\n"),
+        (
+            "idle time is held against the next message",
+            "return self._within + spent",
+            "return self._within + self._between + spent",
+        ),
+        (
+            "a message renews nothing",
+            "self._between = self._within = self._commands = 0.0",
+            "self._commands = 0.0",
+        ),
+        ("recipients count for nothing", "RECIPIENT if verb", "0.0 if verb"),
+        (
+            "a message is cut short as early as an idle client",
+            "return verb not in WITHIN or self._commands > MAX_WITHIN",
+            "return True",
+        ),
     ),
     *planted_in(
         f"{SMTP}/body_reader.py",
@@ -278,6 +325,11 @@ MUTANTS = (
             "if self._asked > self._options.max_recipients:",
         ),
         ("errors without end", "if self._errors > MAX_ERRORS:", "if self._errors < 0:"),
+        (
+            "commands without a message and without end",
+            "if self._pace.exhausted(verb):",
+            "if self._pace.exhausted(verb) and not verb:",
+        ),
         (
             "more is said after a 421",
             "                    self._state = State.CLOSING\n                    break\n",

@@ -169,8 +169,6 @@ class NextHopPool:
 
     async def _open_one(self, among: Collection[NextHop], *, patient: bool) -> HopConnection:
         """Connect to the first address that works, a good one before a bad one."""
-        if self._closed:
-            raise NextHopUnavailable("the agent is stopping")
         reasons: list[str] = []
         slow: list[NextHop] = []
         hurried = len(among) > 1 or not patient
@@ -187,6 +185,8 @@ class NextHopPool:
 
     async def _try(self, address: NextHop, reasons: list[str], *, hurried: bool) -> HopConnection:
         """Connect to one address; if that fails, add the reason and avoid it."""
+        if self._closed:
+            raise NextHopUnavailable("the agent is stopping")
         self._on_trial(address)
         try:
             return await self._connect(address, hurried=hurried)
@@ -238,7 +238,7 @@ class NextHopPool:
         try:
             hello = await self._greet(hop, began + within)
         except BaseException:
-            del self._open[hop]
+            self._open.pop(hop, None)  # gone already if the pool was closed
             hop.close(politely=True)
             raise
         hop.extensions = self.learned = Extensions.from_reply(hello)
