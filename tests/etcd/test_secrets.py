@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
+import time
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from tdc.manager.etcd.errors import (
     EtcdUnavailable,
     Reason,
 )
+from tdc.manager.etcd.follow import Away, News, NewValues, Snapshot, follow
 from tdc.manager.etcd.grpc_errors import translated
 from tdc.manager.etcd.values import Put
 
@@ -71,6 +76,88 @@ async def test_replaced_tls_files_are_used_without_a_restart(tmp_path: Path) -> 
             assert await client.get("/tdc/a") is None, "the connection that there is goes on"
             shutil.copy(etcd.folder / "ca.pem", ca)
             assert await client.get("/tdc/a") is None
+
+
+@pytest.mark.parametrize("name", ["client.key", "client.crt", "ca.pem"])
+async def test_a_tls_file_that_is_away_for_a_moment_ends_nothing(tmp_path: Path, name: str) -> None:
+    """The connection that there is goes on, also over a restart of etcd; a new client waits."""
+    async with external_etcd(tmp_path / "etcd", tls=True) as etcd:
+        for each in ("client.key", "client.crt", "ca.pem"):
+            shutil.copy(etcd.folder / each, tmp_path / each)
+        own = replace(
+            etcd.options,
+            ca_file=tmp_path / "ca.pem",
+            cert_file=tmp_path / "client.crt",
+            key_file=tmp_path / "client.key",
+        )
+        async with (
+            EtcdClient(own) as client,
+            EtcdClient(own) as later,
+            contextlib.aclosing(follow(client, "/tdc/")) as news,
+        ):
+            assert isinstance(await anext(news), Snapshot)
+            (tmp_path / name).rename(tmp_path / "away")
+            await client.txn([], [Put("/tdc/a", b"1")])
+            assert isinstance(await anext(news), NewValues)
+            with pytest.raises(EtcdUnavailable, match="can't read the TLS files"):
+                await later.txn([], [Put("/tdc/b", b"1")])
+            await etcd.stop()
+            assert isinstance(await anext(news), Away)
+            await etcd.start()
+            assert isinstance(await anext(news), Snapshot)
+            (tmp_path / "away").rename(tmp_path / name)
+            await later.txn([], [Put("/tdc/b", b"1")])
+
+
+async def test_a_login_that_is_denied_is_noticed_beside_a_watch_that_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Not at the next comparison, which may be a minute away."""
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    async with (
+        external_etcd(tmp_path / "etcd", login=True) as etcd,
+        EtcdClient(replace(etcd.options, password=file.read_text)) as client,
+        contextlib.aclosing(follow(client, "/tdc/")) as news,
+    ):
+        assert isinstance(await anext(news), Snapshot)
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(_next(news))
+            file.write_text("wrong")
+            await asyncio.sleep(3)  # tokens of this etcd live for one second
+            with pytest.raises(EtcdRefused):
+                await client.txn([], [Put("/tdc/a", b"1")])
+            async with asyncio.timeout(10):
+                away = await watching
+        assert isinstance(away, Away)
+        assert "login" in away.reason
+        file.write_text(PASSWORD)
+        assert isinstance(await anext(news), Snapshot)
+
+
+async def _next(news: AsyncGenerator[News, None]) -> News:
+    return await anext(news)
+
+
+@pytest.mark.slow
+async def test_reads_of_a_frozen_etcd_end_in_bounded_time_however_many_endpoints(
+    tmp_path: Path,
+) -> None:
+    """A caller learns that nothing came of it before it gives up itself."""
+    async with external_etcd(tmp_path / "etcd") as etcd:
+        (endpoint,) = etcd.options.endpoints
+        port = endpoint.rpartition(":")[2]
+        three = (endpoint, f"localhost:{port}", f"127.0.0.2:{port}")
+        async with EtcdClient(replace(etcd.options, endpoints=three, timeout=1.0)) as client:
+            await client.get("/tdc/a")
+            etcd.pause()
+            try:
+                began = time.monotonic()
+                with pytest.raises(EtcdUnavailable):
+                    await client.get("/tdc/a")
+                assert time.monotonic() - began < 1.9
+            finally:
+                etcd.resume()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 import pytest
 from google.protobuf.message import Message
 from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdRefused, EtcdUnavailable, Reason
 from tdc.manager.identity.join import token_hash
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.changes import ChangeOperations
@@ -35,9 +36,10 @@ from tdc.manager.levels.changes import AddMachine
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import unpack
+from tdc.manager.store.errors import CommitUnsettled
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
-from tdc.manager.store.joins import JoinStore
+from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import JOIN_TOKENS, ROOT
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
@@ -167,6 +169,35 @@ async def test_a_refused_operation_changes_nothing_and_is_a_denial(house: House)
     failure = failure_of(caught.value)
     assert failure is not None
     assert failure.kind is FailureKind.DENIED
+
+
+@pytest.mark.parametrize(
+    ("error", "unchanged"),
+    [
+        *((EtcdRefused(reason, "refused"), True) for reason in Reason),
+        (EtcdUnavailable("away"), True),
+        (EtcdAnswerLost("lost"), False),
+        (CommitUnsettled("lost"), False),
+    ],
+    ids=repr,
+)
+def test_only_what_may_have_been_done_is_left_in_doubt(error: Exception, unchanged: bool) -> None:
+    failure = failure_of(error)
+    assert failure is not None
+    assert failure.unchanged is unchanged
+
+
+async def test_a_token_that_may_be_stored_was_not_made_for_anybody(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator is not told of a transaction: without its text, a token is of no use."""
+
+    async def lose(_store: JoinStore, _hash: str, _token: JoinToken) -> None:
+        raise EtcdAnswerLost("etcd at here did not answer a transaction; it may or may not have")
+
+    monkeypatch.setattr(JoinStore, "add", lose)
+    with pytest.raises(EtcdUnavailable, match="no token was made for you; run the command again"):
+        await house.does.tokens.create(ANA, "mx1", "", 0)
 
 
 async def test_an_actor_of_some_clusters_is_refused_by_what_reaches_further(house: House) -> None:

@@ -13,10 +13,11 @@ from typing import TypeVar
 
 import grpc
 import grpc.aio
-from tdc.manager.etcd.channel import Channels, EtcdOptions
+from tdc.manager.etcd.channel import Channels, EtcdOptions, shown
 from tdc.manager.etcd.errors import EtcdError, EtcdRefused, EtcdSilent, EtcdUnavailable, Reason
 from tdc.manager.etcd.grpc_errors import details_of, not_answered, token_refused, translated
 from tdc.manager.etcd.stubs import rpc_pb2, rpc_pb2_grpc
+from tdc.shared.edge.grpc_words import reason
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -27,9 +28,16 @@ Metadata = tuple[tuple[str, str], ...]
 # Go's WithRequireLeader: a member cut off from its leader ends the stream instead of going quiet.
 _HAS_LEADER = (("hasleader", "true"),)
 
+_IN_ALL = 1.6
+"""Deadlines that a read may take on all endpoints together: 8 s of the 10 s that `tdc` waits."""
+
 
 class Calls:
-    """The calls of one client: its channels and its login."""
+    """The calls of one client: its channels and its login.
+
+    `denials` counts calls refused for want of a login or a permission. A watch that was let in
+    before goes on, so this is how its reader learns of it.
+    """
 
     def __init__(self, options: EtcdOptions) -> None:
         """Take the options; raises EtcdOptionsError. Nothing is connected yet."""
@@ -37,6 +45,7 @@ class Calls:
         self._channels = Channels(options)
         self._token: Metadata | None = None
         self._logging_in = asyncio.Lock()
+        self.denials = 0
 
     async def close(self) -> None:
         """Close the channels; calls in progress end."""
@@ -49,17 +58,32 @@ class Calls:
         *,
         timeout: float | None = None,
     ) -> Answer:
-        """Call what may be repeated: on each endpoint in turn until one answers."""
+        """Call what may be repeated: on each endpoint in turn until one answers.
+
+        All of it takes _IN_ALL deadlines at most, however many endpoints there are: a caller must
+        learn that nothing came of it before its own patience ends. The next read goes on from the
+        endpoint that this one came to.
+        """
+        in_all = _IN_ALL * (self._options.timeout if timeout is None else timeout)
         last: EtcdError | None = None
-        for _ in self._options.endpoints:
-            target, channel = await self._channels.connected()
-            try:
-                return await self._call(channel, method, request, timeout)
-            except grpc.aio.AioRpcError as error:
-                last = self._translated(error, target)
-                if not isinstance(last, EtcdUnavailable):
-                    raise last from error
-                self._channels.prefer_next(target)
+        try:
+            async with asyncio.timeout(in_all):
+                for _ in self._options.endpoints:
+                    target, channel = await self._channels.connected()
+                    try:
+                        return await self._call(channel, method, request, timeout)
+                    except grpc.aio.AioRpcError as error:
+                        last = self._translated(error, target)
+                        if not isinstance(last, EtcdUnavailable):
+                            raise last from error
+                        self._channels.prefer_next(target)
+        except EtcdRefused as error:
+            self._count(error)
+            raise
+        except TimeoutError:
+            self._channels.prefer_next(self._channels.current)
+            if last is None:
+                last = EtcdUnavailable(f"etcd did not answer within {in_all:g} s")
         assert last is not None  # there is at least one endpoint
         raise last
 
@@ -68,11 +92,20 @@ class Calls:
         target, channel = await self._channels.connected()
         try:
             return await self._call(channel, _txn, request, None)
+        except EtcdRefused as error:  # at the login
+            self._count(error)
+            raise
         except grpc.aio.AioRpcError as error:
             ours = self._translated(error, target, sent=True)
-            if not isinstance(ours, EtcdRefused):
+            if isinstance(ours, EtcdRefused):
+                self._count(ours)
+            else:
                 self._channels.prefer_next(target)
             raise ours from error
+
+    def _count(self, error: EtcdRefused) -> None:
+        if error.reason in {Reason.LOGIN, Reason.PERMISSION}:
+            self.denials += 1
 
     async def watch(
         self, requests: AsyncIterator[rpc_pb2.WatchRequest], deadline: float
@@ -96,7 +129,7 @@ class Calls:
         except TimeoutError:
             self._channels.prefer_next(target)
             raise EtcdSilent(
-                f"etcd at {target} gave no sign of life for {deadline:g} s; "
+                f"etcd at {shown(target)} gave no sign of life for {deadline:g} s; "
                 "it is frozen, overloaded, or the network drops its packets"
             ) from None
         except grpc.aio.AioRpcError as error:
@@ -108,7 +141,7 @@ class Calls:
     def _translated(
         self, error: grpc.aio.AioRpcError, target: str, *, sent: bool = False
     ) -> EtcdError:
-        return translated(error, target, sent=sent, prefix=self._options.prefix)
+        return translated(error, shown(target), sent=sent, prefix=self._options.prefix)
 
     async def _call(
         self,
@@ -165,7 +198,9 @@ class Calls:
             if "authentication is not enabled" in details_of(error):
                 return ()
             if not_answered(error):
-                raise EtcdUnavailable(f"could not log in to etcd: {details_of(error)}") from error
+                raise EtcdUnavailable(
+                    f"could not log in to etcd: {reason(details_of(error))}"
+                ) from error
             raise EtcdRefused(
                 Reason.LOGIN,
                 f"etcd refused the login of user {user!r}: {details_of(error)}; "

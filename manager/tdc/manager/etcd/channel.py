@@ -99,22 +99,29 @@ class Channels:
             reasons.append(target)
             self.prefer_next(target)
         raise EtcdUnavailable(
-            f"no connection to etcd at {', '.join(reasons)}; check that it runs, that the address "
-            "is right, and that both sides trust each other's certificates"
+            f"no connection to etcd at {', '.join(map(shown, reasons))}; check that it runs, that "
+            "the address is right, and that both sides trust each other's certificates"
         )
 
     async def _ready(self, target: str) -> grpc.aio.Channel | None:
         """The channel to `target`, connected; None if that fails.
 
         One that was opened with other TLS files than there are now gives way to a new one, but not
-        before that is connected: files that are being replaced may not fit each other yet.
+        before that is connected: files that are being replaced may not fit each other yet, or not
+        be there for a moment. Raises EtcdUnavailable without a channel and without the files.
         """
         files, old = _state_of(self._options), self._opened.get(target)
-        if old is None or files == old.files:
-            opened = old or _Opened(_open(target, self._options), files)
-            self._opened[target] = opened
-            return opened.channel if await _is_ready(opened.channel) else None
-        new = _Opened(_open(target, self._options), files)
+        if old is not None and files == old.files:
+            return old.channel if await _is_ready(old.channel) else None
+        try:
+            new = _Opened(_open(target, self._options), files)
+        except EtcdUnavailable:
+            if old is not None and await _is_ready(old.channel):
+                return old.channel
+            raise
+        if old is None:
+            self._opened[target] = new
+            return new.channel if await _is_ready(new.channel) else None
         if await _is_ready(new.channel):
             await self._retire(target, old.channel)
             self._opened[target] = new
@@ -189,6 +196,11 @@ def _target(endpoint: str, options: EtcdOptions) -> str:
     return f"dns:///{host}:{port}"
 
 
+def shown(target: str) -> str:
+    """A target as people write it: without gRPC's scheme."""
+    return target.removeprefix("dns:///")
+
+
 def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
     # A socket's path is not a valid HTTP/2 authority.
     authority = (("grpc.default_authority", "localhost"),) if target.startswith("unix:") else ()
@@ -202,7 +214,10 @@ def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
             certificate_chain=options.cert_file.read_bytes() if options.cert_file else None,
         )
     except OSError as error:
-        raise EtcdOptionsError(f"can't read the TLS files for etcd: {error}") from error
+        # Not an EtcdSetupError: they may only be away while they are being replaced.
+        raise EtcdUnavailable(
+            f"can't read the TLS files for etcd: {error.filename}: {error.strerror}"
+        ) from error
     return grpc.aio.secure_channel(target, credentials, options=arguments)
 
 

@@ -63,6 +63,11 @@ class EtcdClient:
         """Close the channels; calls and watches in progress end."""
         await self._calls.close()
 
+    @property
+    def denials(self) -> int:
+        """How many calls etcd has refused for want of a login or a permission."""
+        return self._calls.denials
+
     async def get(self, key: str) -> KeyValue | None:
         """Read one key as it is now; None if absent."""
         items = read(await self._range(RangeRequest(key=to_bytes(key)))).items

@@ -12,6 +12,8 @@ as a read can repair it:
 - The keys are compared with etcd's every so often, and a difference that two comparisons in a row
   find is an event that never came. One comparison is not enough: on a busy store some event is
   always on its way.
+- They are compared at once when etcd has denied another call: a watch goes on without a login that
+  is still valid, while nothing else is possible any more.
 """
 
 from __future__ import annotations
@@ -116,12 +118,14 @@ async def _watch(
     """Yield changes until the comparison with etcd fails; raises an EtcdError on any other end."""
     compare_at = options.clock() + options.compare_every
     suspected: Differences = frozenset()
+    denials = etcd.denials
     stream = etcd.watch(state.prefix, state.revision + 1, deadline=options.silence)
     async with contextlib.aclosing(stream) as messages:
         async for message in messages:
             for change in state.take(message):
                 yield change
-            if options.clock() >= compare_at:
+            if options.clock() >= compare_at or etcd.denials != denials:
+                denials = etcd.denials
                 differing = state.differences(await etcd.range(state.prefix, keys_only=True))
                 if differing & suspected:
                     return

@@ -15,6 +15,7 @@ from tdc.manager.etcd.errors import (
     EtcdUnavailable,
     Reason,
 )
+from tdc.shared.edge.grpc_words import never_sent, reason
 
 
 def translated(
@@ -25,12 +26,14 @@ def translated(
     `prefix` is where the client's keys are: the error of a missing permission names it.
     """
     text = details_of(error)
+    executed = not never_sent(text) and not any(words in text for words in _NOT_EXECUTED)
     if "compacted" in text:
         return Compacted(0)
     refused = refusal(error.code(), text, prefix)
     if refused is not None:
         return refused
-    if sent and not any(words in text for words in _NOT_EXECUTED):
+    text = reason(text)
+    if sent and executed:
         return EtcdAnswerLost(
             f"etcd at {target} did not answer a transaction ({text}); "
             "it may or may not have been executed"
@@ -39,7 +42,6 @@ def translated(
 
 
 _NOT_EXECUTED = (
-    "failed to connect to all addresses",  # gRPC: the call had no connection to be sent on
     "no leader",  # a member cut off from the others refuses before it proposes anything
     "too many requests",  # so does one with too much to do
 )

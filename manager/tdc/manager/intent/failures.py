@@ -63,6 +63,12 @@ _KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (etcd.EtcdError, FailureKind.UNAVAILABLE),
 )
 
+_NOTHING_CHANGED = (etcd.EtcdUnavailable, etcd.EtcdRefused, etcd.Compacted)
+"""Errors of which it is certain, though their kind may be that of one of which it is not.
+
+Those of the other kinds are refusals, and say so by their kind.
+"""
+
 
 def failure_of(error: Exception) -> Failure | None:
     """Classify `error`; None for an error that no room raises on purpose: a fault of ours."""
@@ -71,4 +77,4 @@ def failure_of(error: Exception) -> Failure | None:
         kind = FailureKind.FULL
     if kind is None:
         return None
-    return Failure(kind, str(error), isinstance(error, etcd.EtcdUnavailable))
+    return Failure(kind, str(error), isinstance(error, _NOTHING_CHANGED))

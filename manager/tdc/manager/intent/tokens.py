@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from tdc.manager.etcd.errors import EtcdUnavailable
+from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
 from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest
@@ -63,7 +63,14 @@ class TokenOperations:
         token = new_token(self._fingerprint)
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)
         allowed = JoinToken(found.name, known.group, known.name, expires)
-        await self._joins.add(token.hash, allowed)
+        try:
+            await self._joins.add(token.hash, allowed)
+        except EtcdAnswerLost as error:
+            # Stored or not, nobody has been shown it, so nobody can use it.
+            log.warning("a join token for machine %s: %s", machine, error)
+            raise EtcdUnavailable(
+                "etcd did not answer in time, so no token was made for you; run the command again"
+            ) from error
         log.info(
             "%s made a join token for machine %s of cluster %s", actor.name, machine, found.name
         )
