@@ -114,13 +114,30 @@ def test_nobody_listening_is_3(tdc: Tdc, tmp_path: Path) -> None:
         assert f"Can't reach the manager at {address}" in _not_connected(tdc, config)
 
 
+def test_a_commit_to_nobody_was_certainly_not_made(tdc: Tdc, tmp_path: Path) -> None:
+    """The call had no connection to be sent on, and the reason is in words for people."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = write_operator(tmp_path / "op", address, trustme.CA(), trustme.CA())
+        run = tdc("cluster", "create", "emea", "--config", str(config))
+    assert run.code == 3
+    said = " ".join(run.err.split())
+    assert f"Can't reach the manager at {address}: connection refused." in said
+    assert said.endswith("Nothing was changed.")
+    assert "may or may not" not in said
+
+
 def test_a_manager_that_is_not_ours_is_3(
     tdc: Tdc, manager: ScriptedManager, tmp_path: Path
 ) -> None:
     """Its certificate is of another CA: nothing is sent to it."""
     authority = trustme.CA()
     config = write_operator(tmp_path / "op", manager.address, authority, authority)
-    assert "No trusted connection" in _not_connected(tdc, config)
+    said = _not_connected(tdc, config)
+    assert "No trusted connection" in said
+    assert "its certificate can't be verified" in said
+    assert not re.search(r"TSI_|SSL_|error:|ipv4|: OK", said)
     assert not manager.requests
 
 

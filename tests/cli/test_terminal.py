@@ -83,6 +83,28 @@ def test_output_that_can_not_be_written_is_no_fault_of_tdc(
     assert "Traceback" not in done.stderr
 
 
+def test_a_full_disk_is_told_with_what_was_committed_by_then(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    """Nothing, where it is the plan that can't be shown; the revision, where it is the result."""
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+
+    def said(*options: str) -> str:
+        words = ("settings", "set", "group", "g1", "enabled=true", "--yes", *options)
+        return subprocess.run(
+            ["/bin/sh", "-c", '"$@" > /dev/full', "sh", *TDC, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+            env=environment,
+        ).stderr
+
+    assert "No space left on device. Nothing was committed." in said()
+    assert not manager.asked("MakeCommit")
+    assert "Revision 8 was committed." in said("-o", "json")
+
+
 @pytest.mark.parametrize("redirect", ["2> /dev/full", "2>&-", "2>&1 | true"])
 def test_an_error_that_nobody_can_be_told_keeps_its_exit_code(
     tmp_path: Path, environment: dict[str, str], redirect: str

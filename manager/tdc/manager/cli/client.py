@@ -23,6 +23,7 @@ from tdc.manager.cli.errors import CliError, NoConnection, Refused, sentence
 from tdc.manager.cli.render import is_terminal
 from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
+from tdc.shared.edge.grpc_words import never_sent
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 _Request = TypeVar("_Request", bound=Message)
@@ -138,7 +139,9 @@ class Manager:
                 return await call(request, timeout=self._deadline)
         except aio.AioRpcError as error:
             if error.code() in _UNKNOWN_OUTCOME:
-                unmade = any(key == NOTHING_CHANGED for key, _ in error.trailing_metadata() or ())
+                unmade = never_sent(error.details() or "") or any(
+                    key == NOTHING_CHANGED for key, _ in error.trailing_metadata() or ()
+                )
                 self._attempt.unsettled |= not unmade
                 raise _AnswerLost(self._in_words(error)) from None
             raise self._in_words(error) from None

@@ -27,6 +27,7 @@ from tdc.manager.cli.errors import (
     ExitCode,
     Interrupted,
     OutputClosed,
+    OutputFailed,
     Refused,
     WrongUsage,
 )
@@ -246,6 +247,8 @@ def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run a command to its end; an error goes to standard error. Returns the exit code."""
     try:
         asyncio.run(body())
+    except OutputFailed as error:
+        return _end(run, OutputFailed(f"{error} {_outcome(run.attempt)}"))
     except CliError as error:
         return _end(run, error)
     except (BadMessage, SettingError) as error:
@@ -274,9 +277,15 @@ def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
 def _interrupted(attempt: CommitAttempt) -> Interrupted:
     if attempt.revision:
         return Interrupted(f"Interrupted, after revision {attempt.revision} was committed.")
+    return Interrupted(f"Interrupted. {_outcome(attempt)}")
+
+
+def _outcome(attempt: CommitAttempt) -> str:
+    if attempt.revision:
+        return f"Revision {attempt.revision} was committed."
     if attempt.request_id:
-        return Interrupted(f"Interrupted. {may_be_made(attempt.request_id)}")
-    return Interrupted("Interrupted. Nothing was committed.")
+        return may_be_made(attempt.request_id)
+    return "Nothing was committed."
 
 
 def _end(run: Run, error: CliError) -> int:

@@ -57,6 +57,10 @@ class Interrupted(CliError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class OutputFailed(Refused):
+    """The output could not be written, as on a full disk."""
+
+
 class OutputClosed(CliError):
     """The reader of our output went away (`tdc … | head`)."""
 

@@ -19,7 +19,7 @@ from typing import TextIO
 
 import msgspec
 import yaml
-from tdc.manager.cli.errors import OutputClosed, Refused
+from tdc.manager.cli.errors import OutputClosed, OutputFailed
 from tdc.manager.cli.layout import Piece, as_text
 
 UNBOUNDED = 10_000
@@ -87,7 +87,7 @@ class Out:
 def write(text: str) -> None:
     """Print on standard output and flush; raises OutputClosed once its reader went away.
 
-    Raises Refused if writing fails otherwise, as on a full disk.
+    Raises OutputFailed if writing fails otherwise, as on a full disk.
     """
     if sys.stdout is None:  # started with it closed, as by ``>&-``
         raise OutputClosed("Standard output is closed.")
@@ -97,9 +97,7 @@ def write(text: str) -> None:
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise OutputClosed("Standard output was closed early.") from None
-        raise Refused(
-            f"Can't write the output: {error.strerror}. What the command did before stays done."
-        ) from None
+        raise OutputFailed(f"Can't write the output: {error.strerror}.") from None
 
 
 def _silence(stream: TextIO) -> None:

@@ -12,14 +12,14 @@ import datetime
 from tdc.manager.cli.config import OperatorConfig
 from tdc.manager.cli.errors import sentence
 from tdc.shared.edge.clock import wall
+from tdc.shared.edge.grpc_words import reason
 
 _REPLACE = "run `tdc-manager operator` on the manager's machine for a new folder"
 
 
 def no_connection(config: OperatorConfig, details: str) -> str:
     """The text for a manager that was not reached, not trusted, or closed the connection."""
-    details = details.rpartition("last error: ")[2]
-    address, low = config.manager, details.lower()
+    address, low, details = config.manager, details.lower(), reason(details)
     if "wrong_version_number" in low:
         return (
             f"{address} did not respond with TLS; check host and port. "

@@ -19,6 +19,7 @@ from tdc.manager.push.session import End
 from tdc.manager.rpc.guard import caller
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
+from tdc.shared.edge.grpc_words import address
 from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -84,7 +85,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
                 await context.write(message)
 
         try:
-            ending = await self._sessions.serve(peer, read, write, context.peer())
+            ending = await self._sessions.serve(peer, read, write, address(context.peer()))
         except Denied as error:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Stopping as error:

@@ -34,7 +34,6 @@ class CallerLog:
     def tell_left_out(self) -> None:
         """Log how many lines were left out since this was last logged, if any were."""
         if self._left_out:
-            self._log.warning(
-                "left out %d lines about refused callers: they came too fast", self._left_out
-            )
+            lines = "1 line" if self._left_out == 1 else f"{self._left_out} lines"
+            self._log.warning("left out %s about refused callers: they came too fast", lines)
         self._left_out = 0

@@ -20,6 +20,7 @@ from tdc.manager.identity.rates import Budget, Rate, address_of
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
+from tdc.shared.edge import grpc_words
 from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -94,7 +95,8 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             token = await self._joins.redeem(token_hash(request.token), self._clock(), enrolment)
         except (TokenUnknown, TokenUsed, TokenExpired) as error:
             peer = context.peer()
-            self._lines.warning(peer, "refused: enrolment from %s: %s", peer, error)
+            where = grpc_words.address(peer)
+            self._lines.warning(peer, "refused: enrolment from %s: %s", where, error)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Exception:  # the store is away, say: no fault of the caller
             self._tries.give_back(address)
@@ -113,7 +115,7 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             "machine %s of cluster %s enrolled from %s",
             token.machine,
             token.cluster,
-            context.peer(),
+            grpc_words.address(context.peer()),
         )
         await self._catch_up(token, enrolment)
         return agents_pb2.EnrolResponse(

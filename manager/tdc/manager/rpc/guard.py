@@ -32,6 +32,7 @@ from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
+from tdc.shared.edge.grpc_words import address
 from tdc.shared.sync.identity import MachinePeer, Operator, Peer
 from tdc.shared.wire.errors import BadMessage
 
@@ -62,7 +63,7 @@ def actor_of(context: Context) -> Actor:
     peer = caller()
     if not isinstance(peer, Operator):
         raise LookupError("the call that runs now is not an operator's")
-    return Actor(peer.name, Role.ADMINISTRATOR, Scope.INSTALLATION, context.peer())
+    return Actor(peer.name, Role.ADMINISTRATOR, Scope.INSTALLATION, address(context.peer()))
 
 
 class Unreadable(BadMessage):
@@ -194,7 +195,8 @@ class Entry:
             self._door.admit(peer)
         except Denied as error:
             caller = context.peer()
-            self._door.lines.warning(caller, "denied: %s from %s: %s", peer, caller, error)
+            where = address(caller)
+            self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         if not self._door.machines.take((peer.cluster, peer.machine)):
             why = f"{peer} calls too often, or too many machines call at once; try again later"
@@ -202,8 +204,9 @@ class Entry:
 
     async def _refuse(self, context: Context, why: str) -> NoReturn:
         peer, needed = context.peer(), self._who.value
+        where = address(peer)
         self._door.lines.warning(
-            peer, "refused: %s from %s, which needs %s: %s", self._method, peer, needed, why
+            peer, "refused: %s from %s, which needs %s: %s", self._method, where, needed, why
         )
         sentence = f"{self._method} needs {needed}; {why}"
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, sentence)
@@ -216,8 +219,9 @@ class Entry:
         code, sentence = known.code, _fitting(known.details)
         by = _caller.get("an unknown caller")
         if isinstance(error, Unreadable):
-            peer = context.peer()
-            self._door.lines.warning(peer, "%s by %s at %s: %s", self._method, by, peer, sentence)
+            peer, method = context.peer(), self._method
+            line = "%s by %s at %s: %s"
+            self._door.lines.warning(peer, line, method, by, address(peer), sentence)
         else:
             log.info("%s by %s: %s: %r", self._method, by, code.name, sentence)
         await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
