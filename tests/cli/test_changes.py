@@ -297,6 +297,10 @@ def test_a_value_may_come_from_a_file_or_from_standard_input(
         (["policies=@/dev/zero"], "'/dev/zero' has more than 4 MiB"),
         (["policies=@LATIN"], "is not UTF-8"),
         (["policies=-", "incoming_domains=-"], "Only one setting can be read"),
+        (["incoming_domains=@/dev/null"], "'/dev/null' is empty; an empty list is typed as"),
+        (["policies=@/dev/null"], "for no policies type policies=[]"),
+        (["retry.initial=@/dev/null"], "it must have a value"),
+        (["report_from=@/dev/null"], "write none to say that there is none"),
     ],
 )
 def test_a_value_that_can_not_be_read_is_named(
@@ -315,6 +319,28 @@ def test_a_value_that_can_not_be_read_is_named(
     assert run.code == 2
     assert says in " ".join(run.err.split())
     assert "Nothing was changed" in " ".join(run.err.split())
+    assert not planned.asked("MakePlan")
+
+
+@pytest.mark.parametrize(
+    ("stdin", "says"),
+    [
+        (None, "Standard input (-) is closed."),
+        (io.TextIOWrapper(io.BytesIO(b" \n")), "an empty list is typed as incoming_domains="),
+    ],
+    ids=["closed", "of a command that failed"],
+)
+def test_standard_input_without_a_value_never_means_all_mail(
+    tdc: Tdc,
+    planned: ScriptedManager,
+    monkeypatch: pytest.MonkeyPatch,
+    stdin: io.TextIOWrapper | None,
+    says: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin)
+    run = tdc("settings", "set", "cluster", "emea", "incoming_domains=-", "--yes")
+    assert run.code == 2
+    assert says in " ".join(run.err.split())
     assert not planned.asked("MakePlan")
 
 

@@ -40,10 +40,15 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
         ("settings show group", "--effective"),
         ("settings show group g1 --effective mx1", "--effective"),
         ("machine token mx1 --lifetime soon", "lifetime"),
+        ("machine token mx1 --lifetime 5", "'5' has no unit: it must be a duration"),
+        ("machine token mx1 --lifetime 0s", "0s is too short: must be at least 1s"),
         ("machine create mx1", "--group"),
-        ("commit show zero", "REVISION"),
-        ("commit show 0", "REVISION"),
-        ("status --output xml", "xml"),
+        ("commit show zero", "'REVISION': 'zero' is not a whole number."),
+        ("commit show 0", "'REVISION': '0' is too small: it must be at least 1."),
+        ("commit history --limit 99999", "'99999' is too large: it must be at most 10000."),
+        ("--timeout soon status", "'--timeout': 'soon' is not a number."),
+        ("status --timeout soon", "'--timeout': 'soon' is not a number."),
+        ("status --output xml", "'-o': 'xml' is not one of 'table', 'json', 'yaml'."),
         ("statsu", "statsu"),
         ("", "Usage: tdc"),
     ],
@@ -57,6 +62,14 @@ def test_wrong_usage_is_judged_without_a_manager(
     assert said in " ".join(run.err.split())
     assert run.out == ""
     assert not manager.requests
+    assert not re.search(r"Value error|Input should|unable to parse", run.err)
+
+
+def test_only_what_would_change_something_says_that_nothing_was_changed(
+    tdc: Tdc, manager: ScriptedManager
+) -> None:
+    assert "Nothing was changed" not in tdc("settings", "explain", "mx1", "enabld").err
+    assert "Nothing was changed" in tdc("settings", "unset", "group", "g1", "enabld").err
 
 
 @pytest.mark.parametrize(

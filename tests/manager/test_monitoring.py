@@ -269,7 +269,7 @@ async def test_two_machines_with_one_certificate_are_told_of(api: Api) -> None:
     (warning,) = clones
     assert warning in found.warnings
     assert "two machines seem to share this certificate" in warning
-    assert warning.count("ipv4:127.0.0.1:") == 2
+    assert warning.count(" 127.0.0.1:") == 2
 
 
 async def test_enrolling_anew_ends_the_stream_of_the_old_certificate(api: Api) -> None:
@@ -289,7 +289,7 @@ async def test_enrolling_anew_ends_the_stream_of_the_old_certificate(api: Api) -
 
 async def test_a_token_for_too_long_is_refused(api: Api) -> None:
     await _fleet(api)
-    async with refused(STATUS.INVALID_ARGUMENT, "seconds"):
+    async with refused(STATUS.INVALID_ARGUMENT, "a join token lives 1s to 7d, not 8d"):
         await api.fleet.CreateJoinToken(
-            operators_pb2.CreateJoinTokenRequest(machine="mx1", lifetime=10**9)
+            operators_pb2.CreateJoinTokenRequest(machine="mx1", lifetime=8 * 86_400)
         )

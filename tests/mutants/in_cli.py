@@ -210,8 +210,8 @@ MUTANTS = (
         ("tests/pure/test_settings_text.py",),
         (
             "5 without a unit means seconds",
-            "    unit = units.get(found[2].lower()) if found else None\n",
-            '    unit = units.get(found[2].lower() or "s") if found else None\n',
+            "    unit = measure.units.get(found[2].lower()) if found else None\n",
+            '    unit = measure.units.get(found[2].lower() or "s") if found else None\n',
         ),
         ("a unit counts only in lower case", "units.get(found[2].lower())", "units.get(found[2])"),
         (

@@ -92,7 +92,7 @@ def test_lines_about_callers_are_limited_and_what_is_left_out_is_counted(
     caplog.clear()
     lines.tell_left_out()
     assert not caplog.messages, "what was told is not told again"
-    for port in range(LINES_EACH.burst + 1):
+    for port in range(int(LINES_EACH.burst) + 1):
         lines.warning(f"ipv4:192.0.2.9:{port}", "refused")
     lines.tell_left_out()
     assert caplog.messages[-1].startswith("left out 1 line about")

@@ -138,7 +138,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("incoming_domains", "corp.example", "not a list"),
     ("incoming_domains", ["corp.example", 7], "not text"),
     ("tls.pins", ["sha256:abc"], "64 hexadecimal digits"),
-    ("tls.names", [".."], "not a domain name"),
+    ("tls.names", [".."], "'..' is not a name in a certificate"),
     ("smtp_route", [], "must be either usedns alone or a list"),
     ("smtp_route", ["usedns", "mx.example"], "must be either usedns alone or a list"),
     ("smtp_route", ["mx.example:0"], "invalid port"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Sequence
 from tdc.manager.cli.errors import WrongUsage, sentence
 from tdc.shared.settings import schema
 from tdc.shared.settings.schema import SettingError
-from tdc.shared.settings.text import parse_text
+from tdc.shared.settings.text import how_empty, parse_text
 from tdc.shared.settings.values import Value
 
 FROM_FILE = "@"
@@ -37,7 +37,7 @@ def parse_assignments(texts: Sequence[str], read: ReadValue) -> dict[str, Value]
             )
         _known_once(name, values)
         if value == STANDARD_INPUT or value.startswith(FROM_FILE):
-            value = read(value)
+            value = _not_empty(name, value, read(value))
         try:
             values[name] = parse_text(name, value)
         except SettingError as error:
@@ -54,10 +54,29 @@ def parse_names(names: Sequence[str]) -> list[str]:
     return list(known)
 
 
+def parse_name(name: str) -> str:
+    """Read the name of a setting that is only to be shown; raises WrongUsage."""
+    try:
+        return schema.setting(name).name
+    except SettingError as error:
+        raise WrongUsage(sentence(str(error))) from None
+
+
+def _not_empty(name: str, source: str, text: str) -> str:
+    """Return `text`; raises WrongUsage if it is empty.
+
+    That is more likely a command that failed than meant so, and an empty list can mean all mail.
+    """
+    if text:
+        return text
+    place = "standard input (-)" if source == STANDARD_INPUT else repr(source.removeprefix("@"))
+    raise WrongUsage(f"{name}: {place} is empty; {sentence(how_empty(name))} Nothing was changed.")
+
+
 def _known_once(name: str, seen: Container[str]) -> None:
     try:
-        schema.setting(name)
-    except SettingError as error:
-        raise WrongUsage(f"{sentence(str(error))} Nothing was changed.") from None
+        parse_name(name)
+    except WrongUsage as error:
+        raise WrongUsage(f"{error} Nothing was changed.") from None
     if name in seen:
         raise WrongUsage(f"{name} is given twice. Nothing was changed.")

@@ -33,6 +33,7 @@ from tdc.manager.cli.errors import (
 )
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import Out, OutputFormat, write
+from tdc.manager.cli.usage import PlainCommand, plain_complaints
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.wire.errors import BadMessage
 from typer.core import TyperGroup
@@ -124,6 +125,11 @@ class Commands(TyperGroup):
     def __init__(self, **given: Any) -> None:
         super().__init__(**(given | {"suggest_commands": False}))
 
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **named: Any) -> Any:
+        """As TyperGroup does it; complaints are plain."""
+        with plain_complaints():
+            return super().make_context(info_name, args, *rest, **named)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Find a command by its name; the complaint about another names those there are."""
         found = super().get_command(ctx, cmd_name)
@@ -140,7 +146,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Body], Bo
     """Register a coroutine function as the command `name` of `app`."""
 
     def register(body: Body) -> Body:
-        app.command(name, **settings)(_entry(body))
+        app.command(name, **({"cls": PlainCommand} | settings))(_entry(body))
         return body
 
     return register

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import uuid
 from typing import Annotated
@@ -11,9 +10,11 @@ import typer
 from tdc.manager.cli import status_tables, tables
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.command import Commands, Consent, Run, command
-from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.errors import Refused, WrongUsage, sentence
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster, Name, OfCluster, OfGroup
+from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.text import parse_duration
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import CommittedDocument
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -27,8 +28,8 @@ machine_app = typer.Typer(
 _AGENT_FILE = "/etc/tdc/agent.toml"
 """A machine's own file, where the operator's guide puts it."""
 
-_LIFETIME = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)?")
-_SECONDS = {"s": 1, None: 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST = 2**31 - 1
+"""Seconds that a request can hold."""
 
 
 @command(cluster_app, "create")
@@ -190,8 +191,14 @@ def enrol_line(address: str, token: str) -> str:
 
 
 def parse_lifetime(text: str) -> int:
-    """Seconds of `90s`, `10m`, `2h` or `1d`; raises WrongUsage."""
-    match = _LIFETIME.fullmatch(text)
-    if match is None:
-        raise WrongUsage(f"{text!r} is not a valid lifetime, such as 90s, 10m, 2h or 1d.")
-    return int(match[1]) * _SECONDS[match[2]]
+    """Seconds of `90s`, `10m`, `2h` or `1d`; raises WrongUsage.
+
+    The manager says what is too long. It takes 0 for its default, which nobody means by 0s.
+    """
+    try:
+        seconds = parse_duration("--lifetime", text)
+    except SettingError as error:
+        raise WrongUsage(sentence(str(error))) from None
+    if not seconds:
+        raise WrongUsage(f"--lifetime: {text.strip()} is too short: must be at least 1s.")
+    return min(seconds, _LONGEST)

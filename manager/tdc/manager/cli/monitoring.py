@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-import typer.core
 from tdc.manager.cli import check_lines, status_tables
 from tdc.manager.cli.command import Commands, Run, command
 from tdc.manager.cli.errors import CliError
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
 from tdc.manager.cli.render import write
+from tdc.manager.cli.usage import PlainCommand
 from tdc.shared.wire import answers
 from tdc.v1 import operators_pb2
 
@@ -23,11 +23,11 @@ delivery_app = typer.Typer(
 _CHECK = "--check"
 
 
-class _StatusCommand(typer.core.TyperCommand):
+class _StatusCommand(PlainCommand):
     """With --check, wrong usage is UNKNOWN: 2 would be read as critical."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **named: Any) -> Any:
-        """As TyperCommand does it."""
+        """As PlainCommand does it."""
         checks = _CHECK in args
         try:
             return super().make_context(info_name, args, *rest, **named)

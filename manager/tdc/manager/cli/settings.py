@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import tables
-from tdc.manager.cli.assignments import parse_assignments, parse_names
+from tdc.manager.cli.assignments import parse_assignments, parse_name, parse_names
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.errors import WrongUsage
@@ -110,7 +110,7 @@ async def explain(
     For each setting: the value at every level, who set it and when, and which value is in force.
     """
     if setting is not None:
-        parse_names([setting])
+        parse_name(setting)
     request = operators_pb2.ExplainRequest(machine=machine, cluster=cluster, setting=setting or "")
     async with run.manager() as manager:
         reply = await manager.ask(manager.settings.Explain, request)

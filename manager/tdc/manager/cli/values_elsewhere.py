@@ -37,7 +37,15 @@ class ValueReader:
                 "Only one setting can be read from standard input (-). Nothing was changed."
             )
         self._read_input = True
-        return _text(sys.stdin.buffer.read(LONGEST + 1), "standard input")
+        if sys.stdin is None:  # started with it closed, as by ``<&-``
+            raise WrongUsage("Standard input (-) is closed. Nothing was changed.")
+        try:
+            raw = sys.stdin.buffer.read(LONGEST + 1)
+        except OSError as error:
+            raise WrongUsage(
+                f"Standard input (-) can't be read: {error.strerror}. Nothing was changed."
+            ) from None
+        return _text(raw, "standard input")
 
 
 def _text(raw: bytes, place: str) -> str:

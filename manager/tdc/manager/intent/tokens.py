@@ -13,6 +13,7 @@ from tdc.manager.intent.permissions import operation
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.text import render_duration
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class TokenOperations:
         """
         if not 0 <= lifetime <= MAX_LIFETIME:
             raise BadRequest(
-                f"a join token lives 1 to {MAX_LIFETIME} seconds (0 for {DEFAULT_LIFETIME}), "
-                f"not {lifetime}"
+                f"a join token lives 1s to {render_duration(MAX_LIFETIME)}, "
+                f"not {render_duration(lifetime)}"
             )
         found, known = self._view.find_machine(machine, cluster)
         if self._view.etcd_away:

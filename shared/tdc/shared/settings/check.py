@@ -122,8 +122,15 @@ def _header_name(text: str) -> str:
 
 
 def _certificate_name(text: str) -> str:
-    dot = "." if text.startswith(".") else ""
-    return dot + parse_domain(text.removeprefix("."))
+    if not text.startswith("."):
+        return parse_domain(text)
+    try:
+        return "." + parse_domain(text[1:])
+    except AddressError:
+        raise SettingError(
+            f"{_shown(text)} is not a name in a certificate: must be one such as mx.example.com, "
+            "or .example.com for all names below example.com"
+        ) from None
 
 
 def _pin(text: str) -> str:

@@ -19,6 +19,9 @@ SCHEMA_VERSION = 1
 
 USE_DNS = "usedns"
 
+UNLIMITED = 2**53
+"""The highest number of a setting that has no limit of its own: JSON carries it exactly."""
+
 
 class Kind(StrEnum):
     """The type of a setting's value."""
@@ -65,7 +68,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     form: Form | None = None
     low: int = 0
-    high: int = 2**53
+    high: int = UNLIMITED
 
     @property
     def field(self) -> str:

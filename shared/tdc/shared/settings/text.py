@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
-from tdc.shared.settings.schema import Kind, Setting, SettingError, setting
+from tdc.shared.settings.schema import UNLIMITED, USE_DNS, Kind, Setting, SettingError, setting
 from tdc.shared.settings.values import NONE, NONE_WORD, Value
 
 ABSENT = "-"
@@ -47,20 +48,58 @@ def parse_text(name: str, text: str) -> Value:
     match row.kind:
         case Kind.FLAG:
             return check_value(name, _flag(name, text))
-        case Kind.COUNT:
-            return check_value(name, _quantity(name, text, {"": 1}, "a whole number"))
-        case Kind.SECONDS:
+        case Kind.COUNT | Kind.SECONDS | Kind.BYTES:
             return check_value(
-                name, _quantity(name, text, _SECONDS, "a duration such as 90s or 1h")
+                name, _in_range(row, text, _quantity(name, text, _MEASURES[row.kind]))
             )
-        case Kind.BYTES:
-            return check_value(name, _quantity(name, text, _BYTES, "a size such as 100MiB"))
         case Kind.TEXT_LIST | Kind.ROUTE:
-            return check_value(name, _listed(name, text))
+            return check_value(name, _listed(row, text))
         case Kind.POLICIES:
-            return check_value(name, _json(name, text))
+            return check_value(name, _json(row, text))
         case Kind.CHOICE | Kind.ADDRESS | Kind.TEXT:
             return check_value(name, _word(row, text.strip()))
+
+
+def parse_duration(name: str, text: str) -> int:
+    """Seconds of a duration that is no setting, typed as those are; raises SettingError.
+
+    `name` is what the error calls it.
+    """
+    return _quantity(name, text, _MEASURES[Kind.SECONDS])
+
+
+def render_duration(seconds: int) -> str:
+    """Seconds for people, as a setting has them: 60s, 1h, 72h, 7d."""
+    return _in_units(seconds, _SECONDS_SHOWN, "s")
+
+
+def how_empty(name: str) -> str:
+    """How an empty value of the setting `name` is typed on purpose, or what to do instead."""
+    row = setting(name)
+    if row.optional:
+        return (
+            f"write {NONE_WORD} to say that there is none, or unset the setting to let the level "
+            "above decide"
+        )
+    match row.kind:
+        case Kind.TEXT_LIST:
+            return f"an empty list is typed as {name}= with nothing after it"
+        case Kind.POLICIES:
+            return f"for no policies type {name}=[]"
+        case Kind.ROUTE:
+            return (
+                f"there is always a route: {USE_DNS}, or a list of host[:port]. To stop copying, "
+                "set enabled=false"
+            )
+        case _:
+            return "it must have a value; unset the setting to let the level above decide"
+
+
+def limits(name: str) -> str:
+    """What a number may be, in the units that people type: ``1s to 24h``."""
+    row = setting(name)
+    low = render(name, row.low)
+    return f"{low} or more" if row.high >= UNLIMITED else f"{low} to {render(name, row.high)}"
 
 
 def render(name: str, value: Value | None) -> str:
@@ -85,10 +124,7 @@ def render(name: str, value: Value | None) -> str:
 def _word(row: Setting, text: str) -> str:
     """One word. An empty one could mean `none` or a slip: it is refused."""
     if not text and row.optional:
-        raise SettingError(
-            f"{row.name}: the value is empty; write {NONE_WORD} to say that there is none, or "
-            "unset the setting to let the level above decide"
-        )
+        raise SettingError(f"{row.name}: the value is empty; {how_empty(row.name)}")
     return NONE_WORD if text.lower() == NONE_WORD else text
 
 
@@ -100,32 +136,67 @@ def _flag(name: str, text: str) -> bool:
         raise SettingError(f"{name}: {_shown(text)} must be one of {words}") from None
 
 
-def _quantity(name: str, text: str, units: Mapping[str, int], wanted: str) -> int:
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """How a number is typed: its units and their sizes, an example, and what is said of them."""
+
+    units: Mapping[str, int]
+    wanted: str
+    hint: str = ""
+
+
+_MEASURES = {
+    Kind.COUNT: _Measure({"": 1}, "a whole number"),
+    Kind.SECONDS: _Measure(
+        _SECONDS,
+        "a duration such as 90s or 1h",
+        "; units are s, m, h, d, without a space before the unit",
+    ),
+    Kind.BYTES: _Measure(
+        _BYTES,
+        "a size such as 100MiB",
+        "; units are B, KiB, MiB, GiB, TiB, without a space before the unit (10GB means 10GiB)",
+    ),
+}
+
+
+def _quantity(name: str, text: str, measure: _Measure) -> int:
     found = _NUMBER.fullmatch(text.strip())
-    unit = units.get(found[2].lower()) if found else None
+    unit = measure.units.get(found[2].lower()) if found else None
     if found is None or unit is None:
-        known = ", ".join(unit for unit in units if unit)
-        hint = f"; units are {known}, without a space before the unit" if known else ""
         lacks = " has no unit: it" if found is not None and not found[2] else ""
-        raise SettingError(f"{name}: {_shown(text)}{lacks} must be {wanted}{hint}")
+        raise SettingError(f"{name}: {_shown(text)}{lacks} must be {measure.wanted}{measure.hint}")
     return int(found[1]) * unit
 
 
-def _listed(name: str, text: str) -> list[str]:
+def _in_range(row: Setting, text: str, number: int) -> int:
+    """Return `number`; raises SettingError with what was typed, not with seconds or bytes."""
+    if row.low <= number <= row.high:
+        return number
+    raise SettingError(f"{row.name}: {text.strip()} is out of range: must be {limits(row.name)}")
+
+
+def _listed(row: Setting, text: str) -> list[str]:
     items = [item.strip() for item in text.split(",")]
     if items == [""]:
+        if row.kind is Kind.ROUTE:
+            raise SettingError(f"{row.name}: the value is empty; {how_empty(row.name)}")
         return []
     if "" in items:
-        raise SettingError(f"{name}: {_shown(text)} has an empty entry between commas")
+        raise SettingError(f"{row.name}: {_shown(text)} has an empty entry between commas")
+    if any(item.lower() == NONE_WORD for item in items):  # not a host or a domain of that name
+        raise SettingError(f"{row.name}: {_shown(text)} is not a value: {how_empty(row.name)}")
     return items
 
 
-def _json(name: str, text: str) -> object:
+def _json(row: Setting, text: str) -> object:
+    if text.strip().lower() in ("", NONE_WORD):
+        raise SettingError(f"{row.name}: {_shown(text)} is not a value: {how_empty(row.name)}")
     try:
         return json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         raise SettingError(
-            f"{name}: must be a JSON list of policies such as "
+            f"{row.name}: must be a JSON list of policies such as "
             f'[{{"name": "p1", "action": "no-scan", "recipients": ["a@b.example"]}}]: {error}'
         ) from None
 
