@@ -22,7 +22,7 @@ from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EmbeddedError, EtcdError
-from tdc.manager.etcd.program import EtcdProgram, find_program
+from tdc.manager.etcd.program import EtcdProgram, find_program, note
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
@@ -75,12 +75,13 @@ class EmbeddedEtcd:
     async def __aenter__(self) -> str:
         """Start it and wait until it serves; returns the endpoint. Raises EmbeddedError."""
         async with contextlib.AsyncExitStack() as stack:
-            program = await find_program(self._binary)
+            program = await find_program(self._binary, self.folder)
             self._prepare_folder()
             self._lock = await self._take_lock(stack)
             if not self._anywhere:
                 place.check(self.folder)
                 self.settle()
+            note(program, self.folder)
             self._warn(program)
             endpoint = stack.enter_context(_reachable(self.folder))
             # Stopped by the stack, not by the supervising task: a task that is cancelled before

