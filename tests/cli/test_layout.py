@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, as_text
-from tdc.manager.cli.render import as_json, as_yaml
+from tdc.manager.cli.render import as_json, as_yaml, width_of
 from tdc.shared.wire.printable import printable
 
 _TITLES = ["MACHINE", "STATE", "LAST REPLY", "ACTIVE RECIPIENTS"]
@@ -118,6 +118,20 @@ def test_numbers_keep_their_column_while_words_fold() -> None:
         "       7  the quick brown fox jumps over",
         "          the lazy dog again",
     ]
+
+
+@pytest.mark.parametrize("size", [10, 30_000])
+def test_in_a_pipe_every_row_is_one_line(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a value holds; and the other rows are not filled up to it."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    grid = Grid(
+        [Column("SETTING", folds=True), Column("VALUE", folds=True), Column("FROM", folds=True)],
+        [["policies", "x " * size, "group g1"], ["enabled", "true", "cluster c1"]],
+    )
+    shown = as_text([grid], width=width_of(terminal=False), colour=False).splitlines()
+    assert len(shown) == 3
+    assert "x " * size in shown[1]
+    assert len(shown[2]) < 1_100
 
 
 def test_rows_that_do_not_fit_become_records() -> None:

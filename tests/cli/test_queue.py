@@ -243,3 +243,7 @@ def test_a_plan_names_the_copies_that_wait(tdc: Tdc, manager: ScriptedManager) -
         "oldest": "2026-11-23T09:15:02.250Z",
         "happens": "the intake goes; they go on by its own last facts",
     }
+    for each in plan.backlogs:
+        each.goes = False
+    assert "the intake stays" in " ".join(tdc(*words).out.split())
+    assert "tdc delivery move" not in tdc(*words).out, "there is nothing to move them from"

@@ -12,6 +12,7 @@ import pytest
 import typer
 from tdc.manager.cli.command import DEFAULT_TIMEOUT
 from tdc.manager.cli.main import app
+from tdc.manager.cli.queue import TIMEOUT
 from tdc.manager.options import add_flags
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,16 @@ def test_the_reference_says_the_defaults_that_hold() -> None:
     assert f"--limit {defaults['history', 'limit']}]" in REFERENCE
     assert f"--lifetime {defaults['token', 'lifetime']}]" in REFERENCE
     assert f"deadline: {DEFAULT_TIMEOUT:g} s, or `--timeout SECONDS`" in REFERENCE
+
+
+def test_the_help_says_the_deadline_that_holds() -> None:
+    """Work on queues waits for machines, so it has another."""
+    assert f"has {TIMEOUT:g} s, because the manager itself waits for machines" in REFERENCE
+    on_queues = {("tdc", "delivery", verb) for verb in ("dead", "retry", "move", "drop")}
+    for path, node in commands(typer.main.get_command(app), ("tdc",)):
+        (option,) = (part for part in node.params if part.name == "timeout")
+        default = TIMEOUT if path in on_queues else DEFAULT_TIMEOUT
+        assert option.help == f"Seconds to wait for the manager (default {default:g}).", path
 
 
 def test_what_the_guide_says_that_one_sees_is_said() -> None:

@@ -65,7 +65,7 @@ def test_delivery_status_is_whole_at_any_width(
     shown = tdc("delivery", "status").out
     assert max(map(len, shown.splitlines())) <= int(width)
     flat = "".join(shown.split())
-    for text in ("the.tdc.queue", "3456", "DEFERRED", "LASTTLSVERSION", "tls-error"):
+    for text in ("the.tdc.queue", "3456", "DEFERRED", "LASTTLSVERSION", "onhold:", "tls-error"):
         assert text in flat
 
 

@@ -48,10 +48,20 @@ def test_an_external_etcd_is_read_with_its_files(tmp_path: Path) -> None:
     assert options.etcd_password() == "correct horse"
 
 
+@pytest.mark.parametrize("name", ["etcd_ca", "etcd_user", "etcd_password_file"])
+def test_how_to_reach_an_etcd_that_is_not_named_is_refused(tmp_path: Path, name: str) -> None:
+    """Else the embedded one would be used, and nobody would notice."""
+    with pytest.raises(OptionsError, match=rf"--\S+: {name}: .*Give etcd_endpoints") as caught:
+        read_options({"folder": tmp_path, name: "x"}, {})
+    assert str(caught.value).startswith(f"--{name.replace('_', '-')}: ")
+
+
 def test_a_path_in_the_file_is_beside_the_file_and_one_given_to_init_lasts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "manager.toml").write_text('etcd_ca = "etcd-ca.pem"\nports_file = "/run/ports"\n')
+    (tmp_path / "manager.toml").write_text(
+        'etcd_endpoints = ["e:1"]\netcd_ca = "etcd-ca.pem"\nports_file = "/run/ports"\n'
+    )
     options = read_options({"folder": tmp_path}, {})
     assert (options.etcd_ca, options.ports_file) == (tmp_path / "etcd-ca.pem", Path("/run/ports"))
 
@@ -138,7 +148,8 @@ def test_a_port_is_a_whole_number_and_nothing_that_looks_like_it(tmp_path: Path,
 def test_a_password_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "no-text").write_bytes(b"\xff\xfe")
     for file in ("/nowhere", str(tmp_path / "no-text")):
-        options = read_options({"folder": tmp_path, "etcd_password_file": file}, {})
+        given = {"folder": tmp_path, "etcd_endpoints": "e:1", "etcd_password_file": file}
+        options = read_options(given, {})
         with pytest.raises(OptionsError, match="etcd_password_file can't be read"):
             options.etcd_password()
 

@@ -62,7 +62,7 @@ def test_init_makes_private_folders_and_overwrites_nothing(
         (["init", "--folder", "{folder}/new", "--operator", "x" * 3_000], 2, "too long"),
         (["init", "--folder", "{folder}/new", "--operator", "a\nb"], 2, "control characters"),
         (["init", "--folder", "{folder}/new", "--operator", "\udcff"], 2, "utf-8"),
-        (["init", "--folder", "{folder}/new", "--etcd-user", "\udcff"], 2, "not UTF-8"),
+        (["init", "--folder", "{folder}/new", "--ports-file", "\udcff"], 2, "not UTF-8"),
         (["fly"], 2, "fly"),
     ],
 )

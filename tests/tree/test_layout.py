@@ -72,7 +72,9 @@ def test_a_program_without_its_extra_says_which_one_to_install(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
-    assert f"pip install 'threat-defense-connector[{extra}]'" in done.stderr
+    wheel = "./threat_defense_connector-0.1.0-py3-none-any.whl"
+    assert f"pip install '{wheel}[{extra}]'" in done.stderr
+    assert wheel in (ROOT / "docs" / "operator-guide.md").read_text(), "as the guide has it"
     assert "Traceback" not in done.stderr
 
 

@@ -86,7 +86,16 @@ class Options(msgspec.Struct, frozen=True):
             raise ValueError("etcd_certificate and etcd_key go together: give both or neither")
         if self.etcd_certificate and not self.etcd_ca:
             raise ValueError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
+        self._check_etcd_is_named()
         self._check_hosts()
+
+    def _check_etcd_is_named(self) -> None:
+        for name in ("etcd_ca", "etcd_certificate", "etcd_key", "etcd_user", "etcd_password_file"):
+            if self.embedded and getattr(self, name):
+                raise ValueError(
+                    f"{name}: says how to reach an existing etcd, but etcd_endpoints names none, "
+                    f"so the embedded one would be used. Give etcd_endpoints, or leave {name} out"
+                )
 
     def _check_hosts(self) -> None:
         named = [("names", name) for name in self.names]

@@ -8,6 +8,7 @@ from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.queue_tables import ordered_pieces, ordered_words
 from tdc.manager.cli.words import ABSENT, first_names, level_words, listed, shown, when
 from tdc.shared.wire.documents import (
+    GOES_ON,
     CommitDocument,
     LevelChangeDocument,
     MachineChangeDocument,
@@ -171,13 +172,18 @@ def _backlogs(backlogs: Sequence[PlannedBacklogDocument]) -> list[Piece]:
         Column("MACHINE", folds=True),
         Column("WHAT HAPPENS", folds=True),
     ]
-    return [
+    pieces: list[Piece] = [
         Line("Copies that wait for an intake which changes:", "bold yellow"),
         Grid(columns, rows),
-        Line(
-            "After the commit, `tdc delivery move --from INTAKE --to INTAKE` sends them elsewhere."
-        ),
     ]
+    if any(each.happens == GOES_ON for each in backlogs):
+        pieces.append(
+            Line(
+                "After the commit, `tdc delivery move --from INTAKE --to INTAKE` sends the copies "
+                "for an intake that goes to another one."
+            )
+        )
+    return pieces
 
 
 def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:

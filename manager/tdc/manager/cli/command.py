@@ -40,6 +40,17 @@ from typer.core import TyperGroup
 
 DEFAULT_TIMEOUT = 10.0
 
+
+def _timeout_option(default: float) -> Any:
+    return typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.1,
+        max=3600.0,
+        help=f"Seconds to wait for the manager (default {default:g}).",
+    )
+
+
 _Options = TypeVar("_Options")
 
 
@@ -58,16 +69,7 @@ class Common:
             help="operator.toml (default $TDC_CONFIG, then ~/.config/tdc/operator.toml).",
         ),
     ] = None
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            metavar="SECONDS",
-            min=0.1,
-            max=3600.0,
-            help=f"Seconds to wait for the manager (default {DEFAULT_TIMEOUT:g}).",
-        ),
-    ] = None
+    timeout: Annotated[float | None, _timeout_option(DEFAULT_TIMEOUT)] = None
 
     def over(self, outer: Common) -> Common:
         """These options, with those of `outer` where not given here."""
@@ -96,22 +98,23 @@ class Run:
     """One run of a command: its output and, once it asks, its manager.
 
     `code` is what it ends with if nothing fails. `failed` says what a failure is for a command of
-    which the exit code means something else, and returns it.
+    which the exit code means something else, and returns it. `timeout` holds unless one was typed.
     """
 
     out: Out
     common: Common
+    timeout: float = DEFAULT_TIMEOUT
     attempt: CommitAttempt = field(default_factory=CommitAttempt)
     code: int = ExitCode.DONE
     failed: Callable[[Run, CliError], int] | None = None
 
     @contextlib.asynccontextmanager
-    async def manager(self, timeout: float = DEFAULT_TIMEOUT) -> AsyncIterator[Manager]:
-        """Connect for the body; raises NoConnection. `timeout` holds unless one was typed."""
+    async def manager(self) -> AsyncIterator[Manager]:
+        """Connect for the body; raises NoConnection."""
         config = read_config(find_config(self.common.config))
         if config.warnings:
             self.out.tell([Line(f"tdc: {warning}", "yellow") for warning in config.warnings])
-        deadline = self.common.timeout or timeout
+        deadline = self.common.timeout or self.timeout
         async with connected(config, deadline, self.attempt) as manager:
             yield manager
 
@@ -142,11 +145,13 @@ class Commands(TyperGroup):
 Body = Callable[..., Awaitable[None]]
 
 
-def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Body], Body]:
+def command(
+    app: typer.Typer, name: str, *, timeout: float = DEFAULT_TIMEOUT, **settings: Any
+) -> Callable[[Body], Body]:
     """Register a coroutine function as the command `name` of `app`."""
 
     def register(body: Body) -> Body:
-        app.command(name, **({"cls": PlainCommand} | settings))(_entry(body))
+        app.command(name, **({"cls": PlainCommand} | settings))(_entry(body, timeout))
         return body
 
     return register
@@ -178,7 +183,7 @@ def global_options(app: typer.Typer) -> None:
     app.callback()(_with_signature(take_options, shown_to_typer))
 
 
-def _entry(body: Body) -> Callable[..., None]:
+def _entry(body: Body, timeout: float) -> Callable[..., None]:
     """The function that typer calls for `body`: flat parameters in, exit code out."""
     hints = get_type_hints(body, include_extras=True)
     own = list(inspect.signature(body).parameters.values())[1:]
@@ -188,7 +193,7 @@ def _entry(body: Body) -> Callable[..., None]:
         outer = ctx.obj if isinstance(ctx.obj, Common) else Common()
         common = _gather(Common, given).over(outer)
         options = {name: _gather(kind, given) for name, kind in groups.items()}
-        run = Run(Out(common.output or OutputFormat.TABLE), common)
+        run = Run(Out(common.output or OutputFormat.TABLE), common, timeout)
 
         async def checked_body() -> None:
             _check_text(given)
@@ -205,7 +210,12 @@ def _entry(body: Body) -> Callable[..., None]:
         hint = hints[part.name]
         single = [_parameter(part.name, hint, part.default)]
         shown_to_typer += _flattened(hint) if part.name in groups else single
-    shown_to_typer += _flattened(Common)
+    shown_to_typer += [
+        part.replace(annotation=Annotated[float | None, _timeout_option(timeout)])
+        if part.name == "timeout"
+        else part
+        for part in _flattened(Common)
+    ]
     entry.__doc__ = body.__doc__
     return _with_signature(entry, shown_to_typer)
 

@@ -23,6 +23,9 @@ _LEAST_FOLDED = 12
 _LEAST_VALUE = 8
 """The minimum width of a record's values; its titles fold before that."""
 
+_MOST_PADDED = 1_000
+"""Columns up to which cells are filled with spaces: in a pipe one value may have megabytes."""
+
 _BOLD = "bold"
 
 
@@ -124,7 +127,7 @@ class _Layout:
             shown = []
             for cell, parts, width, to_right in zip(cells, folded, widths, right, strict=True):
                 part = parts[number] if number < len(parts) else ""
-                space = " " * (width - cell_len(part))
+                space = " " * (min(width, _MOST_PADDED) - cell_len(part))
                 painted = self._paint(part, cell.style)
                 shown.append(space + painted if to_right else painted + space)
             yield (" " * _GAP).join(shown)

@@ -46,7 +46,7 @@ class Which(StrEnum):
 def add_work(app: typer.Typer) -> None:
     """Add the commands for queues to `app`."""
     for name, body in (("dead", dead), ("retry", retry), ("move", move), ("drop", drop)):
-        command(app, name)(body)
+        command(app, name, timeout=TIMEOUT)(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ OfWhich = Annotated[
 async def dead(run: Run, where: Where, intake: OfIntake = "") -> None:
     """List dead copies, which are no longer tried."""
     request = operators_pb2.ListDeadRequest(scope=where.scope(), intake=intake)
-    async with run.manager(TIMEOUT) as manager:
+    async with run.manager() as manager:
         reply = await manager.ask(manager.queue.ListDead, request)
     rows = [queue_answers.dead(row) for row in reply.machines]
     run.out.emit(rows, dead_pieces(rows))
@@ -165,7 +165,7 @@ def _request(where: Where, mids: list[int] | None, **work: Any) -> operators_pb2
 
 async def _carry_out(run: Run, request: operators_pb2.QueueWorkRequest, consent: Consent) -> None:
     """Count, show, ask, order, show; raises Refused, Partial."""
-    async with run.manager(TIMEOUT) as manager:
+    async with run.manager() as manager:
         counts = await manager.ask(manager.queue.CountCopies, request)
         plan = queue_answers.work(request, counts)
         chosen = [row for row in plan.machines if row.copies and not row.problem]

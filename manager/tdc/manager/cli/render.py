@@ -22,7 +22,7 @@ import yaml
 from tdc.manager.cli.errors import OutputClosed, OutputFailed
 from tdc.manager.cli.layout import Piece, as_text
 
-UNBOUNDED = 10_000
+UNBOUNDED = 10**9
 """Columns where output is not a terminal: one row a line, for grep and awk."""
 
 

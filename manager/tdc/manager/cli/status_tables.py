@@ -101,7 +101,7 @@ def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
     ]
     pieces = listed(columns, [_delivery_cells(row) for row in rows], "No delivery reported yet.")
     held = [
-        Line(f"{row.machine}: held{_since(row)}: {row.held_reason}", "red")
+        Line(f"{row.machine}: on hold{_since(row)}: {row.held_reason}", "red")
         for row in rows
         if row.held_reason
     ]

@@ -73,6 +73,7 @@ class Channels:
         if options.cert_file is not None and options.ca_file is None:
             raise EtcdOptionsError("a client certificate is given without the CA file of etcd")
         self._targets = tuple(_target(endpoint, options) for endpoint in options.endpoints)
+        _read_tls_files(options, EtcdOptionsError)
         self._options = options
         self._opened: dict[str, _Opened] = {}
         self._retired: dict[str, grpc.aio.Channel] = {}
@@ -207,18 +208,27 @@ def _open(target: str, options: EtcdOptions) -> grpc.aio.Channel:
     arguments: Sequence[tuple[str, int | str]] = (*_CHANNEL_OPTIONS, *authority)
     if options.ca_file is None or target.startswith("unix:"):
         return grpc.aio.insecure_channel(target, options=arguments)
+    # They were there at the start, so they may only be away while they are being replaced.
+    ca, certificate, key = _read_tls_files(options, EtcdUnavailable)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=ca, private_key=key, certificate_chain=certificate
+    )
+    return grpc.aio.secure_channel(target, credentials, options=arguments)
+
+
+def _read_tls_files(
+    options: EtcdOptions, unreadable: type[EtcdOptionsError | EtcdUnavailable]
+) -> list[bytes | None]:
+    """CA, certificate and key, None for each that is not used; raises `unreadable`."""
     try:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=options.ca_file.read_bytes(),
-            private_key=options.key_file.read_bytes() if options.key_file else None,
-            certificate_chain=options.cert_file.read_bytes() if options.cert_file else None,
-        )
+        return [
+            path.read_bytes() if path else None
+            for path in (options.ca_file, options.cert_file, options.key_file)
+        ]
     except OSError as error:
-        # Not an EtcdSetupError: they may only be away while they are being replaced.
-        raise EtcdUnavailable(
+        raise unreadable(
             f"can't read the TLS files for etcd: {error.filename}: {error.strerror}"
         ) from error
-    return grpc.aio.secure_channel(target, credentials, options=arguments)
 
 
 async def _is_ready(channel: grpc.aio.Channel) -> bool:

@@ -11,6 +11,7 @@ import importlib
 import os
 import signal
 import sys
+from importlib import metadata
 
 
 def tdc() -> None:
@@ -38,6 +39,12 @@ def _outlive(*numbers: signal.Signals) -> None:
         signal.signal(each, signal.SIG_IGN)
 
 
+def _wheel() -> str:
+    """The wheel's file, as it is built. Not the name alone: anyone could publish under that."""
+    found = metadata.version("threat-defense-connector")
+    return f"./threat_defense_connector-{found}-py3-none-any.whl"
+
+
 def start(program: str, module: str, extra: str) -> None:
     """Run ``main()`` of `module`; ends by SystemExit, with 1 where a library is not installed."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is first imported
@@ -47,7 +54,7 @@ def start(program: str, module: str, extra: str) -> None:
         if (error.name or "tdc").partition(".")[0] == "tdc":
             raise  # part of the distribution itself: our fault, not a missing extra
         sys.exit(
-            f"{program}: {error}: the libraries of {program} are not installed. Install them: "
-            f"pip install 'threat-defense-connector[{extra}]'"
+            f"{program}: {error}: the libraries of {program} are not installed. Install them with "
+            f"the wheel that this program came in: pip install '{_wheel()}[{extra}]'"
         )
     main()

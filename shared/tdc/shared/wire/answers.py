@@ -198,17 +198,13 @@ def whole_commit(message: fleet_pb2.Commit) -> documents.WholeCommitDocument:
     )
 
 
-GOES_ON = "the intake goes; they go on by its own last facts"
-NEW_FACTS = "the intake stays; they go by its new facts"
-
-
 def _backlog(message: fleet_pb2.PlannedBacklog) -> documents.PlannedBacklogDocument:
     return documents.PlannedBacklogDocument(
         machine=message.machine,
         intake=message.intake,
         copies=message.copies,
         oldest=_time(message, "oldest"),
-        happens=GOES_ON if message.goes else NEW_FACTS,
+        happens=documents.GOES_ON if message.goes else documents.NEW_FACTS,
     )
 
 

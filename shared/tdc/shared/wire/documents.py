@@ -139,6 +139,10 @@ class ProblemDocument(_Document, frozen=True):
     reason: str
 
 
+GOES_ON = "the intake goes; they go on by its own last facts"
+NEW_FACTS = "the intake stays; they go by its new facts"
+
+
 class PlannedBacklogDocument(_Document, frozen=True):
     """Copies on a machine that wait for an intake which changes, and what then happens to them."""
 
