@@ -18,6 +18,7 @@ from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
+from tdc.node_agent.option_words import wrong_type
 
 DELIVERY_SHARE = 8
 """Delivery's part of `max_bytes_in_hand` is one in so many: what it has at hand is on disk too."""
@@ -39,7 +40,7 @@ class ManagerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.addresses:
             raise ValueError("addresses: name at least one manager")
         for address in self.addresses:
-            host_port(address)
+            _check_address("addresses", address)
         if not 0.1 <= self.retry_maximum <= 3_600:
             raise ValueError("retry_maximum: not between 0.1 and 3600 seconds")
 
@@ -70,7 +71,7 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_rate: float = 500.0
 
     def __post_init__(self) -> None:
-        host_port(self.listen, zero=True)
+        _check_address("listen", self.listen, zero=True)
         _check_range("max_connections", self.max_connections, 1, 100_000)
         _check_range("max_message_size", self.max_message_size, 64 * 1024, 1024**3)
         for name in ("command_timeout", "block_timeout", "message_timeout"):
@@ -79,9 +80,9 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.next_hops:
             raise ValueError("next_hop: name at least one")
         for address in self.next_hops:
-            host_port(address)
+            _check_address("next_hop", address)
         for network in self.trusted:
-            ip_network(network)
+            _check_network(network)
 
     @property
     def next_hops(self) -> tuple[str, ...]:
@@ -213,7 +214,8 @@ def read_options(path: Path) -> AgentOptions:
         return msgspec.convert(content, AgentOptions, dec_hook=_path(path.parent))
     except msgspec.ValidationError as error:
         place = f"{path}{_line_of(text, str(error))}"
-        raise AgentOptionsError(f"{place}: {_in_toml_words(str(error))}") from None
+        said = wrong_type(str(error), content) or _in_toml_words(str(error))
+        raise AgentOptionsError(f"{place}: {said}") from None
 
 
 def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
@@ -222,6 +224,20 @@ def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
         raise ValueError(f"{text!r} is not a valid host:port")
     return match[1].strip("[]"), int(match[2])
+
+
+def _check_address(key: str, text: str, *, zero: bool = False) -> None:
+    try:
+        host_port(text, zero=zero)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"trusted: {error}") from None
 
 
 def _check_range(name: str, value: float, least: float, most: float) -> None:
@@ -260,7 +276,11 @@ def _in_toml_words(problem: str) -> str:
     if unknown:
         return _unknown_key(unknown[1], unknown[2] or "")
     problem = problem.replace("Object missing required field", "missing key")
-    return re.sub(r" - at `\$\.([^`]+)`$", r" (at \1)", problem)
+    return re.sub(r" - at `\$\.([^`]+)`$", lambda found: _place_words(found[1]), problem)
+
+
+def _place_words(path: str) -> str:
+    return f" (in [{path}])" if path in _SECTIONS else f" (at {path})"
 
 
 def _unknown_key(key: str, section: str) -> str:
