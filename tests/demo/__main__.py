@@ -15,10 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.demo.acts import Demo, say
+from tests.demo.acts import Demo
 from tests.demo.checks import DemoFailed
 from tests.demo.send import SendRefused
+from tests.demo.telling import say, signs_of_progress
 from tests.stage.fleet import CommandFailed, RunningFleet, stage
+from tests.stage.leftovers import end_all_of
 from tests.stage.programs import BIN, ProgramFailed, die_with_parent
 
 _FAILURES = (DemoFailed, CommandFailed, ProgramFailed, SendRefused, AssertionError, OSError)
@@ -53,12 +55,17 @@ async def _demo(folder: Path, *, keep: bool) -> None:
     _stop_on_signals()
     started = time.monotonic()
     say("1. Start a manager with an etcd of its own; around it a DNS server and an intake with TLS")
-    async with stage(folder) as fleet:
-        demo = Demo(fleet)
-        await demo.build()
-        await demo.act()
+    async with contextlib.AsyncExitStack() as closing:
+        # Last of all, for parts that were started again by hand: the stage does not know them.
+        closing.push_async_callback(end_all_of, folder)
+        async with signs_of_progress():
+            fleet = await closing.enter_async_context(stage(folder))
+            demo = Demo(fleet)
+            await demo.build()
+            await demo.act()
         print(f"\n{demo.summary(time.monotonic() - started)}", flush=True)
         if keep:
+            _keep_ports(fleet)
             await _until_interrupted(fleet)
 
 
@@ -96,6 +103,14 @@ def _stop_on_signals() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
+
+
+def _keep_ports(fleet: RunningFleet) -> None:
+    """Have an agent that is started again by hand listen where it listens now."""
+    for gateway in fleet.gateways.values():
+        config = gateway.folder / "agent.toml"
+        anywhere, here = 'listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{gateway.port}"'
+        config.write_text(config.read_text().replace(anywhere, here))
 
 
 async def _until_interrupted(fleet: RunningFleet) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from tests.demo.checks import Sent, due, originals_arrived, reports_arrived
 from tests.demo.messages import HOME, Message, demo_messages
 from tests.demo.send import send_all
+from tests.demo.telling import note, say, tell
 from tests.stage.fleet import INTAKE_ADDRESS, RunningFleet
 
 _KINDS = """\
@@ -32,16 +33,16 @@ class Demo:
         fleet = self.fleet
         for line in fleet.manager.log.read_text().splitlines():
             if "WARNING" in line:  # such as: this etcd is for trying out only
-                print(line, flush=True)
+                tell(line)
         say(
             "2. Make the fleet: the cluster demo; in it the group Main_Group with the gateways mx1 "
             "and mx2,\n   and the group branch with mx3. Each enrols by a token that works once"
         )
         await fleet.tdc("cluster", "create", "demo", "-m", "the fleet of this demo")
         await fleet.tdc("group", "create", "branch", "--cluster", "demo", "-m", "branch office")
-        await fleet.add_gateway("mx1", group="Main_Group")
-        await fleet.add_gateway("mx2", group="Main_Group")
-        await fleet.add_gateway("mx3", group="branch")
+        for name, group in (("mx1", "Main_Group"), ("mx2", "Main_Group"), ("mx3", "branch")):
+            gateway = await fleet.add_gateway(name, group=group)
+            note(f"{name} is enrolled, and takes mail at 127.0.0.1:{gateway.port}")
         say("3. Switch copying on for the whole cluster; the branch gets settings of its own")
         on = ("enabled=true", f"intake_address={INTAKE_ADDRESS}", f"incoming_domains={HOME}")
         await self._show("settings", "set", "cluster", "demo", *on, "-y", "-m", "start copying")
@@ -105,13 +106,11 @@ class Demo:
         )
         self.reports = await reports_arrived(self.fleet, self.rounds)
         reports = self._reports_by_gateway() - reports_before
-        print("\n   GATEWAY  SENT  ORIGINALS UNCHANGED  COPIES DUE  JOURNAL REPORTS AT THE INTAKE")
+        tell("\n   GATEWAY  SENT  ORIGINALS UNCHANGED  COPIES DUE  JOURNAL REPORTS AT THE INTAKE")
         for name, yes in copied.items():
             wanted = _copies_due(messages) if yes else 0
-            print(
-                f"   {name:7}  {len(messages):4}  {len(messages):19}  {wanted:10}  "
-                f"{reports[name]:29}",
-                flush=True,
+            note(
+                f"{name:7}  {len(messages):4}  {len(messages):19}  {wanted:10}  {reports[name]:29}"
             )
 
     def _reports_by_gateway(self) -> Counter[str]:
@@ -129,17 +128,8 @@ class Demo:
 
     async def _show(self, *arguments: str) -> None:
         typed = " ".join(f"'{word}'" if " " in word else word for word in arguments)
-        print(f"\n$ tdc {typed}\n{await self.fleet.tdc(*arguments)}", end="", flush=True)
-
-
-def say(text: str) -> None:
-    """Print the heading of an act."""
-    print(f"\n== {text}", flush=True)
-
-
-def note(text: str) -> None:
-    """Print what an act means."""
-    print(f"   {text}", flush=True)
+        shown = await self.fleet.tdc(*arguments)
+        tell(f"\n$ tdc {typed}\n{shown.rstrip()}")
 
 
 def _copies_due(messages: tuple[Message, ...]) -> int:
