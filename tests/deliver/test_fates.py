@@ -298,7 +298,7 @@ async def test_what_died_in_a_run_of_refusals_is_queued_again(
         stage.intake.faults = Faults(replies={"dot": "554 No"})  # now it refuses everything
         await stage.until(lambda: stage.spool.facts().dead == 1)
         await queue_many(stage, 6)
-        await stage.logged("1 dead copies for intake.example are queued again: it refused all.")
+        await stage.logged("1 dead copy for intake.example is queued again: it refused all.")
         await stage.until(lambda: stage.spool.facts().dead == 0)
         await stage.logged("on hold: Message Refused")
         stage.intake.faults = Faults()

@@ -270,4 +270,31 @@ MUTANTS = (
             '.read_text(encoding="utf-8")',
         ),
     ),
+    *planted_in(
+        f"{CLI}/assignments.py",
+        (f"{TESTS}/test_changes.py",),
+        (
+            "an empty file is an empty list",
+            "    if text:\n        return text\n",
+            "    return text\n",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/client.py",
+        (f"{TESTS}/test_exit_codes.py",),
+        (
+            "what was never sent is in doubt",
+            'never_sent(error.details() or "") or any(',
+            "any(",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/failures.py",
+        ("tests/manager/test_intent.py",),
+        (
+            "what etcd refused is in doubt",
+            "_NOTHING_CHANGED = (etcd.EtcdUnavailable, etcd.EtcdRefused, etcd.Compacted)",
+            "_NOTHING_CHANGED = (etcd.EtcdUnavailable, etcd.Compacted)",
+        ),
+    ),
 )

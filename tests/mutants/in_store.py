@@ -370,4 +370,36 @@ MUTANTS = (
             "return 1, 1",
         ),
     ),
+    *planted_in(
+        f"{ETCD}/channel.py",
+        ("tests/etcd/test_secrets.py",),
+        (
+            "a TLS file that is away ends the connection that there is",
+            "if old is not None and await _is_ready(old.channel):",
+            "if old is None and await _is_ready(old.channel):",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/follow.py",
+        ("tests/etcd/test_secrets.py",),
+        (
+            "a denied call is no reason to compare",
+            "if options.clock() >= compare_at or etcd.denials != denials:",
+            "if options.clock() >= compare_at:",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/program.py",
+        ("tests/etcd/test_program.py",),
+        (
+            "the wheel's etcd is put on another's data",
+            "return (folder / DATA).exists() and _noted(folder) != _WHEEL",
+            "return False",
+        ),
+        (
+            "an unusable etcd is left out silently",
+            "    if not refusals:\n",
+            "    if True:\n",
+        ),
+    ),
 )

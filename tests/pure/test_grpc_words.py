@@ -51,6 +51,7 @@ _TLS = "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000
             "for nope.invalid:9: Domain name not found]",
             "the name nope.invalid was not found (domain name not found)",
         ),
+        ("Stream removed (Socket closed)", "socket closed"),
         ("Deadline Exceeded", "no answer in time"),
         ("etcdserver: request timed out", "etcdserver: request timed out"),
         ("TLS is required", "TLS is required"),

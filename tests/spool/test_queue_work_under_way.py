@@ -125,7 +125,7 @@ async def test_orders_are_logged_with_who_asked(folder: Path) -> None:
     assert kicks == [True]
     await spool.close()
     log.close()
-    text = "Operator ann\\x0a dropped waiting and dead copies for all intakes: 1 copies, 5 bytes."
+    text = "Operator ann\\x0a dropped waiting and dead copies for all intakes: 1 copy, 5 bytes."
     assert text in out.getvalue()
 
 

@@ -128,8 +128,11 @@ class Options(msgspec.Struct, frozen=True):
             return ""
         try:
             return self.etcd_password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise OptionsError(f"etcd_password_file can't be read: {error}") from None
+        except OSError as error:
+            why = error.strerror
+        except UnicodeDecodeError:
+            why = "it is not UTF-8"
+        raise OptionsError(f"etcd_password_file {self.etcd_password_file} can't be read: {why}")
 
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Options)}

@@ -144,6 +144,6 @@ class Crowding:
         for (address, port), number in count.items():
             self._lines.warning(
                 f"ipv4:{address}:0",
-                "port %d is crowded: cut %d connections from %s on which nobody called",
-                *(port, number, address),
+                "port %d is crowded: cut %s from %s on which nobody called",
+                *(port, "1 connection" if number == 1 else f"{number} connections", address),
             )

@@ -207,7 +207,9 @@ class TdcLog:
 
     def revived(self, destination: str, copies: int) -> None:
         """Copies that died while the destination was at fault are queued again."""
-        text = f"{copies} dead copies for {escape(destination)} are queued again: it refused all."
+        what = "1 dead copy" if copies == 1 else f"{copies} dead copies"
+        are = "is" if copies == 1 else "are"
+        text = f"{what} for {escape(destination)} {are} queued again: it refused all."
         self._write(logging.WARNING, "revived", text, destination=destination, copies=copies)
 
     # Spool, settings, agent
@@ -224,7 +226,8 @@ class TdcLog:
 
     def queue_work(self, operator: str, what: str, copies: int, size: int) -> None:
         """An operator changed copies in the queue; `what` says how."""
-        text = f"Operator {escape(operator)} {escape(what)}: {copies} copies, {size} bytes."
+        number = "1 copy" if copies == 1 else f"{copies} copies"
+        text = f"Operator {escape(operator)} {escape(what)}: {number}, {size} bytes."
         facts = {"operator": operator, "what": what, "copies": copies, "bytes": size}
         self._write(logging.WARNING, "queue-work", text, **facts)
 

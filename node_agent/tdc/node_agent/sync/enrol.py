@@ -14,6 +14,7 @@ import grpc.aio
 from tdc.node_agent.sync import identity, last_good
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.shared.edge import durable_file, grpc_tls
+from tdc.shared.edge.grpc_words import never_sent, reason
 from tdc.shared.sync.join_token import NotAToken, authority_of
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -63,6 +64,8 @@ def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
             f"the manager at {address} closed the connection: port 7443 requires a certificate; "
             "use the enrolment port 7444 (unless enrol_port of the manager is another)"
         )
+    if never_sent(details):
+        return f"the manager at {address} was not reached: {reason(details)}"
     return f"the manager at {address} refused: {details}"
 
 

@@ -21,6 +21,7 @@ from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.stream import Managers
 from tdc.shared.edge import durable_file, grpc_tls
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic, wall
+from tdc.shared.edge.grpc_words import reason
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 TIMEOUT = 15.0
@@ -211,7 +212,7 @@ async def _renew(address: str, held: Identity) -> Identity:
         try:
             answer = await agents_pb2_grpc.AgentsStub(channel).Renew(request, timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            raise RenewalFailed(f"{address}: {error.details()}") from None
+            raise RenewalFailed(f"{address}: {reason(error.details() or '')}") from None
     renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), held.ca_pem)
     if (renewed.cluster, renewed.machine) != (held.cluster, held.machine):
         raise RenewalFailed(f"{address} sent another machine's certificate")

@@ -24,7 +24,7 @@ from tdc.node_agent.sync.ended import StreamEnded, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.orders import Orders, Perform
 from tdc.node_agent.version import VERSION
-from tdc.shared.edge import grpc_tls
+from tdc.shared.edge import grpc_tls, grpc_words
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
 from tdc.shared.sync import stream_state as stream
@@ -351,8 +351,8 @@ async def _ended(address: str, call: Call) -> StreamEnded:
     for key, value in await call.trailing_metadata() or ():
         if key == grpc_tls.RETRY_AFTER:
             spread = _seconds(value)
-    reason = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
-    return StreamEnded(f"{address}: {reason}", denied=denied, spread=spread)
+    why = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
+    return StreamEnded(f"{address}: {grpc_words.reason(why or '')}", denied=denied, spread=spread)
 
 
 def _seconds(text: str | bytes) -> float | None:

@@ -19,7 +19,7 @@ _LAYERS = re.compile(
 _VERIFICATION = re.compile(r"CERTIFICATE_VERIFY_FAILED(?:: ([^:]+))?")
 _OTHER_TLS = re.compile(r"error:[0-9a-f]+:SSL routines:OPENSSL_internal:([A-Z0-9_]+)(?:.*)")
 _UNKNOWN_NAME = re.compile(r"address lookup failed for (\S+):[0-9]+: (.*?)\]?$")
-_SOCKET_CLOSED = re.compile(r"Handshake (?:read|write) failed \(Socket closed\)")
+_INNER = re.compile(r"(?:Handshake (?:read|write) failed|[Ss]tream removed) \(([^()]+)\)")
 
 
 def never_sent(details: str) -> bool:
@@ -46,7 +46,7 @@ def reason(details: str) -> str:
         return "its certificate can't be verified" + (f" ({why})" if why else "")
     if found := _OTHER_TLS.search(text):
         return f"TLS failed ({found[1].lower().replace('_', ' ')})"
-    text = _SOCKET_CLOSED.sub("socket closed", text)
+    text = _INNER.sub(r"\1", text)
     if text == "Deadline Exceeded":
         return "no answer in time"
     # "Connection refused", but not a name in capitals.
