@@ -297,4 +297,18 @@ MUTANTS = (
             "_NOTHING_CHANGED = (etcd.EtcdUnavailable, etcd.Compacted)",
         ),
     ),
+    *planted_in(
+        "manager/tdc/manager/etcd/program.py",
+        ("tests/etcd/test_program.py",),
+        (
+            "the wheel's etcd is put on another's data",
+            "return (folder / DATA).exists() and _noted(folder) != _WHEEL",
+            "return False",
+        ),
+        (
+            "an unusable etcd is left out silently",
+            "    if not refusals:\n",
+            "    if True:\n",
+        ),
+    ),
 )

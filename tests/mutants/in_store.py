@@ -388,18 +388,4 @@ MUTANTS = (
             "if options.clock() >= compare_at:",
         ),
     ),
-    *planted_in(
-        f"{ETCD}/program.py",
-        ("tests/etcd/test_program.py",),
-        (
-            "the wheel's etcd is put on another's data",
-            "return (folder / DATA).exists() and _noted(folder) != _WHEEL",
-            "return False",
-        ),
-        (
-            "an unusable etcd is left out silently",
-            "    if not refusals:\n",
-            "    if True:\n",
-        ),
-    ),
 )

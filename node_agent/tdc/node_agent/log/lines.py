@@ -207,9 +207,10 @@ class TdcLog:
 
     def revived(self, destination: str, copies: int) -> None:
         """Copies that died while the destination was at fault are queued again."""
-        what = "1 dead copy" if copies == 1 else f"{copies} dead copies"
-        are = "is" if copies == 1 else "are"
-        text = f"{what} for {escape(destination)} {are} queued again: it refused all."
+        where = escape(destination)
+        text = f"{copies} dead copies for {where} are queued again: it refused all."
+        if copies == 1:
+            text = f"1 dead copy for {where} is queued again: it refused all."
         self._write(logging.WARNING, "revived", text, destination=destination, copies=copies)
 
     # Spool, settings, agent
