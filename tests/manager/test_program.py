@@ -191,11 +191,23 @@ async def test_a_hangup_reads_the_options_again_and_ends_nothing(tmp_path: Path)
             line = await _line_with(process, "SIGHUP")
             assert word in line
             assert ("log_level is now debug" in line) == (word == "status_interval")
+        for number in (signal.SIGUSR1, signal.SIGUSR2):  # which only an agent has a use for
+            process.send_signal(number)
+            assert f"{number.name} does nothing" in await _line_with(process, "SIGUSR")
         assert await _create(folder, "c1") == ["c1"]
+        (etcd,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert not blocks(int(etcd), signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
         said = await _said(process)
         assert await process.wait() == 0, said
         assert " INFO " not in said
+
+
+def blocks(pid: int, number: signal.Signals) -> bool:
+    """As the kernel has it (proc_pid_status(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigBlk")]
+    return bool(mask >> (number - 1) & 1)
 
 
 async def _line_with(process: asyncio.subprocess.Process, word: str) -> str:

@@ -234,4 +234,30 @@ MUTANTS = (
             "        return Path(value)\n",
         ),
     ),
+    *planted_in(
+        f"{AGENT}/lifetime.py",
+        ("tests/sync/test_restart.py",),
+        (
+            "the old socket is given up before the new one is there",
+            "            return Passed(passed_sockets.opened(host, port, BACKLOG, existing))\n",
+            "            return Passed()\n",
+        ),
+        (
+            "the log is not opened alone",
+            "        if number == signal.SIGUSR1:\n",
+            "        if number == signal.SIGUSR1 and not log:\n",
+        ),
+    ),
+    *planted_in(
+        "shared/tdc/shared/edge/signals.py",
+        ("tests/sync/test_restart.py",),
+        (
+            "signals are ignored while nobody waits for them",
+            "        thread.join()\n",
+            "        thread.join()\n"
+            "        for each in LATER:\n"
+            "            signal.signal(each, signal.SIG_IGN)\n"
+            "            unblock(each)\n",
+        ),
+    ),
 )

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,10 @@ def logging_config(folder: Path, next_hop: int = 1, **ingest: str) -> Path:
 def logged(path: Path) -> str:
     log = path.with_name("log")
     return log.read_text() if log.exists() else ""
+
+
+def in_log(path: Path, line: str) -> bool:
+    return line in logged(path)
 
 
 async def started_again(path: Path, times: int) -> None:
@@ -118,7 +123,7 @@ async def test_a_hangup_takes_a_changed_agent_toml_and_refuses_a_wrong_one(tmp_p
         process.send_signal(signal.SIGHUP)
         await until(lambda: "unknown key hello_name" in logged(path), timeout=SOON)
         process.send_signal(signal.SIGUSR2)
-        await until(lambda: "not restarted" in logged(path), timeout=SOON)
+        await until(lambda: "SIGUSR2: " in logged(path), timeout=SOON)
         assert "first.example" in await greeting(port)
         path.write_text(right.replace("first.example", "second.example"))
         process.send_signal(signal.SIGHUP)
@@ -133,6 +138,140 @@ async def test_a_hangup_takes_a_changed_agent_toml_and_refuses_a_wrong_one(tmp_p
             await greeting(port)  # the old address is given up
         process.send_signal(signal.SIGTERM)
         assert (await ended(process))[0] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+async def test_an_address_that_cannot_be_had_ends_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """The new socket is there before anything of the old agent is given up."""
+    async with SmtpSink() as sink:
+        path = logging_config(tmp_path, sink.port)
+        right = path.read_text()
+        async with program(path) as process:
+            port = (await ports_of(path))["smtp"]
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                used = taken.getsockname()[1]
+                faults = {
+                    f"127.0.0.1:{used}": "Address already in use",
+                    f"192.0.2.1:{port}": "Cannot assign requested address",
+                    f"0.0.0.0:{port}": "needs a stop and a start",
+                }
+                for listen, why in faults.items():
+                    path.write_text(right.replace(f"127.0.0.1:{port}", listen))
+                    process.send_signal(number)
+                    line = f"{number.name}: can't listen on {listen}: "
+                    await until(partial(in_log, path, line), timeout=SOON)
+                    (said,) = [each for each in logged(path).splitlines() if line in each]
+                    assert why in said
+                    assert "the agent goes on as it is" in said
+                    await send(port, 1)
+            path.write_text(right.replace("127.0.0.1:", "localhost:", 1))
+            process.send_signal(number)  # the same socket under another name
+            await started_again(path, 2)
+            await send(port, 1)
+            process.send_signal(signal.SIGTERM)
+            assert (await ended(process))[0] == 0
+    assert len(sink.messages) == 4
+
+
+async def test_connections_to_a_new_address_wait_from_the_moment_it_is_opened(
+    tmp_path: Path,
+) -> None:
+    """While a message under way holds the restart up, the new address accepts already."""
+    async with SmtpSink() as sink:
+        path, other = logging_config(tmp_path, sink.port), free_port()
+        async with program(path) as process:
+            port = (await ports_of(path))["smtp"]
+            held = await connected(port)
+            held.writer.write(b"HELO x\r\nMAIL FROM:<a@b.example>\r\n")
+            await held.expect("220 *")
+            await held.expect("250 *")
+            await held.expect("250 *")
+            path.write_text(path.read_text().replace(f":{port}", f":{other}"))
+            process.send_signal(signal.SIGHUP)
+            await until(lambda: "restarts in place" in logged(path), timeout=SOON)
+            early = asyncio.create_task(send(other, 1))
+            await asyncio.sleep(0.1)
+            assert not early.done()
+            await held.close()
+            await early
+            process.send_signal(signal.SIGTERM)
+            assert (await ended(process))[0] == 0
+
+
+async def test_the_signal_for_the_log_alone_reads_no_agent_toml(tmp_path: Path) -> None:
+    """A program that rotates logs at night must not put a half-made edit in force."""
+    path = logging_config(tmp_path, helo_name="first.example")
+    async with program(path) as process:
+        port = (await ports_of(path))["smtp"]
+        path.write_text(path.read_text().replace("first.example", "second.example"))
+        await started_again(path, 1)
+        moved = path.with_name("log").rename(path.with_name("log.1"))
+        process.send_signal(signal.SIGUSR1)
+        await until(lambda: "SIGUSR1: the log is open again" in logged(path), timeout=SOON)
+        assert "accepts mail" in moved.read_text()
+        assert "first.example" in await greeting(port)
+        process.send_signal(signal.SIGTERM)
+        assert (await ended(process))[0] == 0
+
+
+IN_THE_GAP = """
+import os, signal, sys
+execute = os.execv
+def after_a_signal(path, words):
+    os.kill(os.getpid(), getattr(signal, os.environ["IN_THE_GAP"]))
+    execute(path, words)
+os.execv = after_a_signal
+from tdc.shared.edge.entry_point import tdc_agent
+tdc_agent()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("SIGHUP", "SIGHUP: the log is open again"),
+        ("SIGUSR1", "SIGUSR1: the log is open again"),
+        ("SIGTERM", "the agent is stopping"),
+    ],
+)
+async def test_a_signal_as_the_agent_executes_itself_counts_afterwards(
+    tmp_path: Path, number: str, said: str
+) -> None:
+    """At that moment no handler of ours is there, nor in the first tenths of the next process."""
+    path = logging_config(tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", IN_THE_GAP, "run", "--config", str(path)),
+        env=os.environ | {"IN_THE_GAP": number},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        await started_again(path, 1)
+        process.send_signal(signal.SIGUSR2)
+        await until(lambda: said in logged(path), timeout=SOON)
+        assert logged(path).count("accepts mail") == 2
+        if number != "SIGTERM":
+            process.send_signal(signal.SIGTERM)
+        assert (await ended(process))[0] == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_only_the_agent_that_runs_keeps_signals_waiting(tmp_path: Path) -> None:
+    """Not `enrol`, which ends with its terminal."""
+    process = await asyncio.create_subprocess_exec(
+        *(AGENT, "enrol", "--config", str(logging_config(tmp_path))),
+        *("--manager", "127.0.0.1:1", "--token-file", "-"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    await until(lambda: blocks(process.pid, signal.SIGHUP), timeout=SOON)
+    process.send_signal(signal.SIGHUP)
+    async with asyncio.timeout(SOON):
+        assert await process.wait() == -signal.SIGHUP
 
 
 async def test_a_stop_during_a_restart_is_a_stop(tmp_path: Path) -> None:
@@ -152,14 +291,14 @@ async def test_a_stop_during_a_restart_is_a_stop(tmp_path: Path) -> None:
     assert logged(path).count("accepts mail") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 async def test_a_signal_ends_no_agent_that_is_starting(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """From where our code begins: until then it is Python's, for some hundredths of a second."""
     path = logging_config(tmp_path)
     async with program(path) as process:
-        await until(lambda: ignores(process.pid, number), timeout=SOON)
+        await until(lambda: blocks(process.pid, number), timeout=SOON)
         for _ in range(20):
             process.send_signal(number)
             await asyncio.sleep(0.04)
@@ -168,10 +307,10 @@ async def test_a_signal_ends_no_agent_that_is_starting(
         assert process.returncode is None
 
 
-def ignores(pid: int, number: signal.Signals) -> bool:
+def blocks(pid: int, number: signal.Signals) -> bool:
     """As the kernel has it (proc_pid_status(5))."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigIgn")]
+    (mask,) = [int(line.split()[1], 16) for line in lines if line.startswith("SigBlk")]
     return bool(mask >> (number - 1) & 1)
 
 

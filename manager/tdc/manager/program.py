@@ -26,7 +26,7 @@ from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, repaired
 from tdc.manager.view.fleet import NotReady
-from tdc.shared.edge import descriptors, durable_file
+from tdc.shared.edge import descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for verb in (init, run, operator, adopting, repairing):
         add_flags(verb)
     flags = vars(parser.parse_args(arguments))
+    if flags["verb"] != "run":
+        signals.unblock(*signals.LATER)
     commands = {
         "init": init_command,
         "run": run_command,
@@ -207,12 +209,20 @@ async def _until_signal(options: Options, reload: Reload) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
+    for each in (signal.SIGUSR1, signal.SIGUSR2):
+        loop.add_signal_handler(each, _without_effect, each)
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
+    signals.unblock(*signals.LATER)  # before etcd is started, which would inherit it
     # A task of its own, so that a signal also ends a start that is still waiting for etcd.
     async with running(_serve(options), name="manager"):
         await stop.wait()
         log.info("stopping")
+
+
+def _without_effect(number: signal.Signals) -> None:
+    """Say so: an agent, which has a log file and restarts in place, does something for it."""
+    log.warning("%s does nothing at a manager: it logs to standard error", number.name)
 
 
 async def _serve(options: Options) -> None:

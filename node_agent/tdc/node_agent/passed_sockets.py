@@ -60,6 +60,44 @@ def keep(passed: Passed, environment: MutableMapping[str, str]) -> None:
         environment[KEPT] = f"{os.getpid()}:{passed.by_system:d}:{numbers}"
 
 
+def opened(
+    host: str, port: int, backlog: int, existing: Sequence[socket.socket] = ()
+) -> tuple[socket.socket, ...]:
+    """Listen at an address now, for the next process; raises OSError. It may ask the resolver.
+
+    An address that one of the `existing` sockets has already needs no other socket.
+    """
+    found = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+    )
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            same = (one for one in existing if (one.family, one.getsockname()) == (family, address))
+            own = next(same, None)
+            sockets.append(_listen(family, address, backlog) if own is None else own.dup())
+    except OSError:
+        for each in sockets:
+            each.close()
+        raise
+    return tuple(sockets)
+
+
+def _listen(family: int, address: object, backlog: int) -> socket.socket:
+    fresh = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            fresh.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        fresh.bind(address)  # type: ignore[arg-type]
+        fresh.listen(backlog)
+        fresh.setblocking(False)
+    except BaseException:
+        fresh.close()
+        raise
+    return fresh
+
+
 def addresses(sockets: Sequence[socket.socket]) -> str:
     """Where they listen, for people."""
     named = []

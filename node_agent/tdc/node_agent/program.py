@@ -24,6 +24,7 @@ from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.version import VERSION
+from tdc.shared.edge import signals
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -31,6 +32,8 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `tdc-agent`; ends by SystemExit."""
     flags = _parser().parse_args(arguments)
+    if flags.verb != "run":
+        signals.unblock(*lifetime.ASKED_BY)
     try:
         options = read_options(flags.config)
     except AgentOptionsError as error:
@@ -52,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     running = verbs.add_parser(
         "run",
         help="run until SIGTERM or SIGINT; SIGHUP opens the log again and reads agent.toml, "
-        "SIGUSR2 restarts in place",
+        "SIGUSR1 only opens the log again, SIGUSR2 restarts in place",
     )
     checking = verbs.add_parser("check", help="say whether agent.toml can be used, and end")
     for verb in (joining, running, checking):
@@ -106,6 +109,7 @@ def _check(options: AgentOptions, flags: argparse.Namespace) -> int:
 
 def _run(options: AgentOptions, flags: argparse.Namespace) -> int:
     """Run the agent until a signal ends it; a restart in place does not return."""
+    signals.block(*lifetime.ASKED_BY)  # before there is a thread
     try:
         passed = passed_sockets.take(os.environ)
     except PassedSocketUnusable as error:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from importlib import metadata
+
+from tdc.shared.edge import signals
 
 
 def tdc() -> None:
@@ -21,22 +22,14 @@ def tdc() -> None:
 
 def tdc_manager() -> None:
     """Run the manager; ends by SystemExit."""
-    _outlive(signal.SIGHUP)
+    signals.block(*signals.LATER)
     start("tdc-manager", "tdc.manager.program", "manager")
 
 
 def tdc_agent() -> None:
     """Run the agent; ends by SystemExit."""
-    _outlive(signal.SIGHUP, signal.SIGUSR2)
+    signals.block(*signals.LATER)
     start("tdc-agent", "tdc.node_agent.program", "agent")
-
-
-def _outlive(*numbers: signal.Signals) -> None:
-    """Ignore these signals until the program handles them: a log that is rotated as it starts, or
-    a terminal that closes, must not end it without a word.
-    """
-    for each in numbers:
-        signal.signal(each, signal.SIG_IGN)
 
 
 def _wheel() -> str:
