@@ -16,7 +16,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def listening(
-    serve: Serve, *, limit: int = 2**25, narrow: bool = False
+    serve: Serve, port: int = 0, *, limit: int = 2**25, narrow: bool = False
 ) -> AsyncIterator[int]:
     """Yield the loopback port on which `serve` gets each connection, read `limit` bytes ahead.
 
@@ -34,7 +34,7 @@ async def listening(
     if narrow:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    listener.bind(("127.0.0.1", 0))
+    listener.bind(("127.0.0.1", port))
     server = await asyncio.start_server(accept, sock=listener, limit=limit)
     try:
         yield int(server.sockets[0].getsockname()[1])

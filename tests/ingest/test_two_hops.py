@@ -84,7 +84,10 @@ class Hop:
 
 @asynccontextmanager
 async def before(
-    folder: Path, *hops: Hop | int, timeouts: HopTimeouts = TIMEOUTS, **options: object
+    folder: Path,
+    *hops: Hop | int,
+    timeouts: HopTimeouts = TIMEOUTS,
+    **options: object,
 ) -> AsyncIterator[Bench]:
     """A content filter before these next hops, in order; a number is a port."""
     async with AsyncExitStack() as stack:
@@ -94,7 +97,13 @@ async def before(
         ]
         addresses = tuple(NextHop("127.0.0.1", port) for port in ports)
         yield await stack.enter_async_context(
-            running_filter(folder, 0, next_hops=addresses, hop_timeouts=timeouts, **options)
+            running_filter(
+                folder,
+                0,
+                next_hops=addresses,
+                hop_timeouts=timeouts,
+                **options,
+            )
         )
 
 

@@ -106,5 +106,12 @@ def test_an_intake_of_before_does_not_put_the_domain_of_the_new_one_on_hold() ->
     assert (row.host_status, row.held_reason) == ("up", "")
 
 
+def test_an_intake_in_force_has_a_row_before_its_first_delivery() -> None:
+    [row] = destination_facts([], {}, in_force=["intake.example"])
+    assert (row.intake_domain, row.host_status) == ("intake.example", "unknown")
+    [row] = destination_facts([up()], {}, in_force=["intake.example"])
+    assert row.host_status == "up"
+
+
 def test_a_domain_goes_once_nothing_waits_for_it() -> None:
     assert destination_facts([], {"intake.example": Backlog(0, None)}) == []

@@ -267,6 +267,20 @@ def test_the_text_of_missed_copies() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("ago", "severity"), [(0, Severity.WARNING), (299, Severity.WARNING), (300, Severity.CRITICAL)]
+)
+def test_a_next_hop_that_takes_no_mail_is_a_warning_and_then_critical(
+    ago: float, severity: Severity
+) -> None:
+    known = reported(next_hop_trouble="mta:10026: Connection refused", next_hop_since=NOW - ago)
+    [problem] = problems_of(known, NOW)
+    assert (problem.kind, problem.severity) == (Kind.NEXT_HOP, severity)
+    assert problem.since == NOW - ago
+    assert problem.text.startswith("the next hop has taken no mail since 2026-11-23 09:")
+    assert problem.text.endswith("Z: mta:10026: Connection refused; mail waits in the MTA")
+
+
 def test_a_hold_is_a_warning_at_once_and_critical_after_half_an_hour() -> None:
     known = reported(destinations=(HELD,))
     [problem] = problems_of(known, NOW)
@@ -326,6 +340,7 @@ def test_the_reference_has_every_kind() -> None:
         ("`rejected`", "after 5 min", health.REFUSED_CRITICAL),
         ("`out-of-sync`", "after 60 s", health.OUT_OF_SYNC_WARNING),
         ("`no-report`", "none for 60 s", health.REPORT_LATE),
+        ("`next-hop`", "for 5 min", health.NEXT_HOP_CRITICAL),
         ("`missed`", "within 24 h", health.MISSED_SHOWN),
         ("`missed`", "within 15 min", health.MISSED_CRITICAL),
         ("`held`", "for 30 min", health.HELD_CRITICAL),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.ingest.filter import SmtpFilter
+from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.ingest.take import Taker
@@ -52,7 +53,8 @@ class Bench:
 async def running_filter(
     folder: Path, next_hop_port: int, **options: object
 ) -> AsyncIterator[Bench]:
-    out = io.StringIO()
+    out, hop_state = io.StringIO(), options.pop("hop_state", None)
+    assert hop_state is None or isinstance(hop_state, NextHopState)
     log = TdcLog(stream=out)
     log.configure("info", "text")
     spool = await Spool.open(folder / "spool", log=log)
@@ -70,7 +72,7 @@ async def running_filter(
             **options,
         }
     )
-    smtp_filter = SmtpFilter(all_options, taker, counters, log)
+    smtp_filter = SmtpFilter(all_options, taker, counters, log, hop_state=hop_state)
     bench = Bench(smtp_filter, spool, counters, settings, out)
     try:
         async with bench.filter:

@@ -10,8 +10,10 @@ import pytest
 from tdc.node_agent.spool.spool import Spool
 
 from tests.demo.messages import Message
-from tests.demo.send import send_all
+from tests.demo.send import SendRefused, send_all
+from tests.fakes.listening import free_port
 from tests.fakes.smtp_faults import Faults
+from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.fleet import Gateway, RunningFleet
 
 pytestmark = pytest.mark.system
@@ -92,6 +94,35 @@ async def test_trouble_shows_within_a_minute_and_dead_copies_after_a_restart(
     assert row["dead"] == 1
     assert row["delivered_at"] is not None
     assert copying.run_tdc("status", "--check").returncode == 1
+
+
+@pytest.mark.proves("P19")
+async def test_a_next_hop_that_is_down_and_a_hold_show_within_five_seconds(
+    copying: RunningFleet,
+) -> None:
+    """Their ends too: who repaired something does not wait for the next regular status."""
+    port = free_port()
+    gateway = await copying.add_gateway("mx1", group="Main_Group", next_hop_port=port)
+    await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok")
+    [row] = await copying.json("delivery", "status")
+    assert row["host_status"] == "unknown"  # nothing was delivered yet
+
+    with pytest.raises(SendRefused, match="421"):
+        await _send(gateway, 1)
+    await copying.wait_for(lambda rows: "next-hop" in _kinds(rows["mx1"]), timeout=5)
+    row = (await copying.status())["mx1"]
+    assert (row["state"], row["health"]) == ("in sync", "warning")
+    checked = copying.run_tdc("status", "--check")
+    assert checked.returncode == 1
+    assert f"127.0.0.1:{port}: Connection refused; mail waits in the MTA" in checked.stdout
+
+    copying.intake.faults = Faults(offer_starttls=False)
+    async with SmtpSink(port=port):
+        await _send(gateway, 1)
+        await copying.wait_for(lambda rows: _kinds(rows["mx1"]) == {"held": "warning"}, timeout=5)
+        copying.intake.faults = Faults()
+        await copying.tdc("delivery", "retry", "--which", "waiting", "--yes")
+        await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok", timeout=5)
 
 
 @pytest.mark.proves("P19")

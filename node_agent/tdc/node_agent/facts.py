@@ -7,11 +7,12 @@ the manager.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tdc.node_agent.counters import Counters, MissedReason
 from tdc.node_agent.deliver.facts import DestinationFacts
+from tdc.node_agent.ingest.hop_state import HopTrouble
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.sync.apply import InForce
@@ -39,6 +40,7 @@ class AgentFacts:
     `refuses_originals` whether originals are refused while no copy can be taken; `counters` is a
     copy that no longer counts; `warnings` are sentences for the operator, settings first, then
     spool, then managers and certificate; `backlogs` are the copies in the spool by intake;
+    `next_hop` says since when no next hop takes mail, None while one works;
     `refuses_manager` is why no settings are taken from the manager, empty if they are.
     """
 
@@ -56,9 +58,10 @@ class AgentFacts:
     warnings: tuple[str, ...]
     backlogs: tuple[ReportedBacklog, ...]
     refuses_manager: str
+    next_hop: HopTrouble | None
 
 
-def gather(
+def gather(  # noqa: PLR0913  # each room's part
     in_force: InForce,
     spool: SpoolFacts,
     destinations: Iterable[DestinationFacts],
@@ -67,10 +70,11 @@ def gather(
     backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
     *,
     full: str | None = None,
+    next_hop: HopTrouble | None = None,
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together.
 
-    `full` is what `spool_full` says.
+    `full` is what `spool_full` says, `next_hop` the trouble of NextHopState.
     """
     settings, now = in_force.current(), wall()
     spool_warnings = [spool.warning] if spool.warning else []
@@ -93,6 +97,7 @@ def gather(
             for intake, each in backlogs.items()
         ),
         refuses_manager=in_force.refuses_manager,
+        next_hop=None if next_hop is None else replace(next_hop, since=next_hop.since + lead),
     )
 
 

@@ -17,6 +17,7 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest.filter import SmtpFilter
+from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
@@ -56,6 +57,7 @@ async def serving(
         reporter = Reporter(own.name, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
 
+        hop_state = NextHopState()
         delivery_options = options.delivery_options(own.name)
         delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
@@ -71,14 +73,19 @@ async def serving(
             facts, backlogs = spool.facts(), spool.backlogs()
             full = spool_full(spool, counters)
             return status_to_wire(
-                gather(in_force, facts, rows, counters, warnings, backlogs, full=full)
-            )
+                gather(
+                    in_force, facts, rows, counters, warnings, backlogs,
+                    full=full, next_hop=hop_state.trouble,
+                )
+            )  # fmt: skip
 
         async def do_work(order: QueueOrder) -> QueueAnswer:
             return await perform(order, spool, in_force.current(), log, delivery.kick)
 
-        def copies_stop() -> tuple[str | None, bool]:
-            return spool.facts().unhealthy, spool_full(spool, counters) is not None
+        def urgent() -> object:
+            holds = {row.intake_domain: bool(row.held_reason) for row in delivery.destinations()}
+            full = spool_full(spool, counters) is not None
+            return spool.facts().unhealthy, full, hop_state.trouble is None, holds
 
         stream = SettingsStream(
             managers,
@@ -87,7 +94,7 @@ async def serving(
             Machine(status, do_work),
             log,
         )
-        health = report_changes(copies_stop, stream.status_due)
+        health = report_changes(urgent, stream.status_due)
         await stack.enter_async_context(running(renewal.run(), name="renewal"))
         await stack.enter_async_context(running(stream.run(), name="settings stream"))
         await stack.enter_async_context(running(health, name="health"))
@@ -97,7 +104,7 @@ async def serving(
         taker = Taker(spool, in_force.current, counters, log, reporter)
         filter_options = options.filter_options(own.name)
         smtp_filter = await stack.enter_async_context(
-            SmtpFilter(filter_options, taker, counters, log, passed.sockets)
+            SmtpFilter(filter_options, taker, counters, log, passed.sockets, hop_state)
         )
         stack.enter_context(announced(options.ports_file, smtp_filter.port, log))
         collector.calm()

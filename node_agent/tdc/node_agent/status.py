@@ -40,6 +40,8 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         oldest_queued=_moment(facts.spool.oldest),
         backlogs=[backlog_to_wire(each) for each in _largest(facts.backlogs)],
         refuses_manager=facts.refuses_manager[:MAX_TEXT],
+        next_hop_trouble=facts.next_hop.reason[:MAX_TEXT] if facts.next_hop else "",
+        next_hop_since=_moment(facts.next_hop.since if facts.next_hop else None),
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))

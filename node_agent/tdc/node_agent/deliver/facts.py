@@ -57,15 +57,19 @@ def in_use(
 
 
 def destination_facts(
-    destinations: Iterable[DestinationState], waiting: Mapping[str, Backlog], lead: float = 0.0
+    destinations: Iterable[DestinationState],
+    waiting: Mapping[str, Backlog],
+    lead: float = 0.0,
+    in_force: Collection[str] = (),
 ) -> list[DestinationFacts]:
-    """Make a row for each intake domain that was delivered to or has copies waiting.
+    """Make a row for each intake domain that was delivered to, has copies waiting, or is in force.
 
     Intakes of one domain share a row, which shows the worst of them: "down" while one is on hold,
     with why and since when, of the one that has been on hold longest, and "refusing" while several
     of its copies wait that it refused. `lead` is what the wall clock has over the monotonic one.
     """
-    rows = {domain: _empty_row(domain) for domain, item in waiting.items() if item.waiting}
+    domains = {*in_force, *(domain for domain, item in waiting.items() if item.waiting)}
+    rows = {domain: _empty_row(domain) for domain in domains}
     for one in sorted(destinations, key=lambda one: one.replied_at):  # the latest reply wins
         rows[one.domain] = _merged(rows.get(one.domain) or _empty_row(one.domain), one, lead)
     return [

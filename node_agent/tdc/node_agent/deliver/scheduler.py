@@ -48,6 +48,7 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.clock import monotonic, wall
+from tdc.shared.mail.address import domain_of
 
 READY_AT_HAND = 64
 """Copies claimed ahead for one destination; more stay in the spool."""
@@ -132,15 +133,17 @@ class Delivery:
         self._wake.set()
 
     def destinations(self) -> list[DestinationFacts]:
-        """List each intake domain that is in force and was delivered to, or has copies waiting."""
-        lead = wall() - monotonic()
-        return destination_facts(self._in_use(), self._spool.destinations(), lead)
+        """List each intake domain that is in force or has copies waiting."""
+        lead, domains = wall() - monotonic(), {domain_of(each) for each in self._in_force()}
+        return destination_facts(self._in_use(), self._spool.destinations(), lead, domains)
 
-    def _in_use(self) -> list[DestinationState]:
+    def _in_force(self) -> set[str]:
         settings = self._settings()
         named = intakes_in_force(settings) if settings.enabled else ()
-        in_force = {intake.address for intake in named}
-        return in_use(self._destinations.values(), in_force, self._spool.backlogs())
+        return {intake.address for intake in named}
+
+    def _in_use(self) -> list[DestinationState]:
+        return in_use(self._destinations.values(), self._in_force(), self._spool.backlogs())
 
     def bytes_at_hand(self) -> dict[str, int]:
         """Octets of claimed copies by intake, those being sent included."""

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from tdc.node_agent.counters import Counters
+from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
@@ -53,6 +54,7 @@ class SmtpFilter:
     """``async with SmtpFilter(...) as filter:`` serves until the block is left.
 
     `existing` are sockets that listen already; they are served instead of the options' address.
+    `hop_state` is told whether the next hop takes mail.
     Raises FilterUnavailable on entry. On leaving: no new connection, 421 to idle sessions,
     `stop_timeout` for transactions under way, then their connections are closed, so that the MTA
     keeps what was not finished.
@@ -65,9 +67,11 @@ class SmtpFilter:
         counters: Counters,
         log: TdcLog,
         existing: Sequence[socket.socket] = (),
+        hop_state: NextHopState | None = None,
     ) -> None:
         self._options = options
         self._existing = existing
+        self._hop_state = hop_state
         self._taker = taker
         self._counters = counters
         self._log = log
@@ -98,6 +102,7 @@ class SmtpFilter:
             options.hostname,
             options.hop_timeouts,
             max_idle=options.max_connections,
+            state=self._hop_state,
         )
         try:
             await self._listener.start(options.host, options.port, self._existing)

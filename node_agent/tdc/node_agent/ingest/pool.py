@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.extensions import Extensions
@@ -66,6 +67,7 @@ class NextHopPool:
         timeouts: HopTimeouts,
         *,
         max_idle: int = 100,
+        state: NextHopState | None = None,
     ) -> None:
         self._addresses = tuple(addresses)
         self._hostname = hostname
@@ -76,6 +78,7 @@ class NextHopPool:
         self._closed = False
         self._open: dict[HopConnection, NextHop] = {}
         self._bad: dict[NextHop, _Bad] = {}
+        self._state = state or NextHopState()
         self._loop = asyncio.get_running_loop()
         self.learned: Extensions | None = None
 
@@ -114,6 +117,7 @@ class NextHopPool:
         address = self._open.get(hop)
         if hop.proved and address is not None:
             self._bad.pop(address, None)
+            self._state.works(address)
         if hop.usable and len(self._idle) < self._max_idle:
             hop.idle_since = self._loop.time()
             self._idle.append(hop)
@@ -124,7 +128,7 @@ class NextHopPool:
         """Close a connection that was lent; one that fell silent tells of its address."""
         address = self._open.pop(hop, None)
         if hop.fell_silent and address is not None:
-            self._avoid(address)
+            self._avoid(address, "it accepted a connection, and then did not answer")
         hop.close(politely=politely)
 
     def close(self) -> None:
@@ -191,7 +195,7 @@ class NextHopPool:
         try:
             return await self._connect(address, hurried=hurried)
         except NextHopUnavailable as unavailable:
-            self._avoid(address)
+            self._avoid(address, str(unavailable))
             reasons.append(f"{address}: {unavailable}")
             if hurried:
                 raise
@@ -204,7 +208,8 @@ class NextHopPool:
             until = self._loop.time() + self._timeouts.trial
             self._bad[address] = replace(known, until=max(known.until, until))
 
-    def _avoid(self, address: NextHop) -> None:
+    def _avoid(self, address: NextHop, why: str) -> None:
+        self._state.failed(address, why, self._addresses)
         now, timeouts = self._loop.time(), self._timeouts
         failures, counted = 1, now
         known = self._bad.get(address)

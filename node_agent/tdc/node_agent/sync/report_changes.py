@@ -1,4 +1,4 @@
-"""A fact that should not wait for the next regular status: report it as soon as it changes.
+"""Facts that should not wait for the next regular status: report as soon as they change.
 
 It is polled: whether the spool is healthy also depends on how long a write has been hanging, and
 time passing calls nobody back.

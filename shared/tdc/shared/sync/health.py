@@ -32,6 +32,9 @@ REPORT_LATE = 60.0
 HELD_CRITICAL = 1_800.0
 """Seconds on hold: an intake that is restarted or changes its certificate is back before that, and
 copies wait for hours without harm. A hold is a warning from its first moment."""
+NEXT_HOP_CRITICAL = 300.0
+"""Seconds without a next hop that takes mail: an MTA that is restarted is back within a minute, and
+meanwhile every message waits."""
 WAITING_WARNING = 900.0
 """Seconds that a copy has waited for an intake that is not on hold: several tries have failed."""
 WAITING_CRITICAL = 4 * 3_600.0
@@ -68,6 +71,7 @@ class Kind(StrEnum):
     UNREADABLE = "unreadable"
     SPOOL_BROKEN = "spool-broken"
     SPOOL_FULL = "spool-full"
+    NEXT_HOP = "next-hop"
     MISSED = "missed"
     HELD = "held"
     WAITING = "waiting"
@@ -183,6 +187,8 @@ def _manager_view(known: Known) -> Iterator[Problem]:
 
 
 def _copies(report: MachineReport, now: float) -> Iterator[Problem]:
+    if report.next_hop_trouble:
+        yield _next_hop(report, now)
     yield from _spool(report)
     for missed in report.missed:
         yield from _missed(missed, now)
@@ -200,6 +206,15 @@ def _copies(report: MachineReport, now: float) -> Iterator[Problem]:
         yield Problem(Kind.DEAD, Severity.WARNING, text)
     for warning in report.warnings:
         yield Problem(Kind.REPORTED, Severity.WARNING, warning)
+
+
+def _next_hop(report: MachineReport, now: float) -> Problem:
+    since = report.next_hop_since
+    critical = _age(since, now) >= NEXT_HOP_CRITICAL
+    begun = f" since {moment_words(since)}" if since is not None else ""
+    why = f"{report.next_hop_trouble}; mail waits in the MTA"
+    severity = Severity.CRITICAL if critical else Severity.WARNING
+    return Problem(Kind.NEXT_HOP, severity, f"the next hop has taken no mail{begun}: {why}", since)
 
 
 def _spool(report: MachineReport) -> Iterator[Problem]:

@@ -77,7 +77,8 @@ class MachineReport:
 
     Times are Unix seconds by the machine's clock, which says `time`; that is None in the report of
     an older agent. `spool_full` is empty while the spool has room. `refuses_manager` is why the
-    agent takes no settings from this manager, empty if it does.
+    agent takes no settings from this manager, empty if it does; `next_hop_trouble` why no next hop
+    takes mail, and `next_hop_since` since when.
     """
 
     running: Running
@@ -96,3 +97,5 @@ class MachineReport:
     oldest_queued: float | None = None
     backlogs: tuple[ReportedBacklog, ...] = ()
     refuses_manager: str = ""
+    next_hop_trouble: str = ""
+    next_hop_since: float | None = None

@@ -44,6 +44,8 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         oldest_queued=_moment(message, "oldest_queued"),
         backlogs=tuple(_backlog(each) for each in message.backlogs),
         refuses_manager=cut(message.refuses_manager),
+        next_hop_trouble=cut(message.next_hop_trouble),
+        next_hop_since=_moment(message, "next_hop_since"),
     )
 
 
