@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,11 +45,15 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(words: list[str], environment: dict[str, str]) -> Iterator[Terminal]:
+def on_terminal(
+    words: list[str], environment: dict[str, str], program: Sequence[str] = TDC
+) -> Iterator[Terminal]:
     """Run `tdc` with a terminal as all three streams; it is killed if it takes too long."""
     ours, theirs = pty.openpty()  # theirs stays open here: a terminal that nobody holds is gone
     with subprocess.Popen(
-        [*_ON_TERMINAL, os.ttyname(theirs), *TDC, *words], env=environment, start_new_session=True
+        [*_ON_TERMINAL, os.ttyname(theirs), *program, *words],
+        env=environment,
+        start_new_session=True,
     ) as process:
         watchdog = threading.Timer(_PATIENCE, process.kill)
         watchdog.start()

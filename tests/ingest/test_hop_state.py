@@ -71,8 +71,9 @@ async def test_one_of_two_is_no_trouble(tmp_path: Path) -> None:
         assert trouble(state) is None
 
 
-@pytest.mark.parametrize("known", [None, HopTrouble(monotonic() - 60, "mta:10026: refused")])
-async def test_it_is_in_the_report(tmp_path: Path, known: HopTrouble | None) -> None:
+@pytest.mark.parametrize("down", [False, True])
+async def test_it_is_in_the_report(tmp_path: Path, down: bool) -> None:
+    known = HopTrouble(monotonic() - 60, "mta:10026: refused") if down else None
     in_force = await InForce.open(tmp_path, TdcLog())
     facts = gather(in_force, SPOOL, (), Counters(), next_hop=known)
     in_force.close()

@@ -260,4 +260,23 @@ MUTANTS = (
             "            unblock(each)\n",
         ),
     ),
+    *planted_in(
+        f"{AGENT}/preflight.py",
+        ("tests/sync/test_preflight.py",),
+        (
+            "the spool's folder is not looked into",
+            'return "" if path.is_dir() and is_foreign(path) else None',
+            "return None",
+        ),
+        (
+            "mail may go in a circle",
+            "    if address in own:\n        return True\n",
+            "",
+        ),
+        (
+            "a file in a folder's place is no fault",
+            '        return "is not a folder"\n',
+            "        return None\n",
+        ),
+    ),
 )

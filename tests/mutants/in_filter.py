@@ -186,7 +186,8 @@ MUTANTS = (
         (
             "who falls silent amid a message is not avoided",
             "        if hop.fell_silent and address is not None:\n"
-            "            self._avoid(address)\n",
+            "            self._avoid(address, "
+            '"it accepted a connection, and then did not answer")\n',
             "",
         ),
         (

@@ -191,7 +191,7 @@ MUTANTS = (
         (f"{TESTS}/test_spool_folder.py", f"{TESTS}/test_spool_damage.py"),
         (
             "a folder of others is taken",
-            "            elif _is_foreign(path):\n",
+            "            elif is_foreign(path):\n",
             "            elif not path:\n",
         ),
         (

@@ -160,9 +160,10 @@ async def test_an_address_that_cannot_be_had_ends_nothing(
                 for listen, why in faults.items():
                     path.write_text(right.replace(f"127.0.0.1:{port}", listen))
                     process.send_signal(number)
-                    line = f"{number.name}: can't listen on {listen}: "
+                    line = f"can't listen on {listen}: "
                     await until(partial(in_log, path, line), timeout=SOON)
                     (said,) = [each for each in logged(path).splitlines() if line in each]
+                    assert f"{number.name}: " in said
                     assert why in said
                     assert "the agent goes on as it is" in said
                     await send(port, 1)

@@ -38,6 +38,9 @@ from tdc.shared.edge import signals
 CHECK_WITHIN = 20.0
 """Seconds that the program gets to say that it can start."""
 
+WARNING = "warning: "
+"""Begins what `tdc-agent check` says that does not keep the agent from starting."""
+
 ASKED_BY = (signal.SIGTERM, signal.SIGINT, *signals.LATER)
 
 
@@ -110,7 +113,8 @@ class _Restart:
             if number == signal.SIGHUP and found == self.options:
                 self.log.info(f"SIGHUP: the log is open again; {self.config} has not changed")
                 return None
-            await asyncio.to_thread(_try_the_program)
+            for warning in await asyncio.to_thread(_try_the_program):
+                self.log.warning(f"{number.name}: {warning}")
             return await asyncio.to_thread(self._kept, found, self.smtp_filter.sockets())
         except (AgentOptionsError, _NotNow) as error:
             self.log.error(f"{number.name}: {error}; the agent goes on as it is")
@@ -133,8 +137,8 @@ class _Restart:
                 each.close()
 
 
-def _try_the_program() -> None:
-    """Raise _NotNow if the program would not start now, with agent.toml as it is.
+def _try_the_program() -> list[str]:
+    """Return the warnings of `tdc-agent check`; raise _NotNow if the program would not start now.
 
     Not through the event loop: it would fork, and where gRPC is at work a fork's child may crash
     before it is the program.
@@ -152,8 +156,11 @@ def _try_the_program() -> None:
         raise _NotNow(f"`tdc-agent check` did not end within {CHECK_WITHIN:.0f} s") from None
     except OSError as error:
         raise _NotNow(f"can't execute {sys.executable}: {error.strerror}") from None
+    lines = tried.stderr.decode(errors="replace").strip().splitlines()
+    said = [line.removeprefix("tdc-agent: ") for line in lines]
+    warnings = [line for line in said if line.startswith(WARNING)]
     if tried.returncode == 0:
-        return
-    last = tried.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    fault = last.removeprefix("tdc-agent: ")
-    raise _NotNow(fault or f"`tdc-agent check` ended with {tried.returncode}")
+        return [line.removeprefix(WARNING) for line in warnings]
+    ours = lines and all(line.startswith("tdc-agent: ") for line in lines)
+    faults = [line for line in said if line not in warnings] if ours else said[-1:]
+    raise _NotNow("; ".join(faults) or f"`tdc-agent check` ended with {tried.returncode}")

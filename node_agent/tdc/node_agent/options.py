@@ -23,6 +23,7 @@ from tdc.node_agent.option_words import wrong_type
 DELIVERY_SHARE = 8
 """Delivery's part of `max_bytes_in_hand` is one in so many: what it has at hand is on disk too."""
 
+_HELO = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?|\[[0-9A-Za-z:.]+\]")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
@@ -81,6 +82,10 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("next_hop: name at least one")
         for address in self.next_hops:
             _check_address("next_hop", address)
+            if host_port(address) == host_port(self.listen, zero=True):
+                raise ValueError(f"next_hop: {address!r} is where the agent itself listens")
+        if self.helo_name:
+            _check_helo_name(self.helo_name)
         for network in self.trusted:
             _check_network(network)
 
@@ -132,6 +137,8 @@ class DeliverSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 1 <= self.mx_port <= 65_535:
             raise ValueError("mx_port: not between 1 and 65535")
+        if self.helo_name:
+            _check_helo_name(self.helo_name)
         for nameserver in self.nameservers:
             _check_nameserver(nameserver)
 
@@ -243,6 +250,11 @@ def _check_network(text: str) -> None:
 def _check_range(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         raise ValueError(f"{name}: not between {least} and {most}")
+
+
+def _check_helo_name(text: str) -> None:
+    if not _HELO.fullmatch(text):
+        raise ValueError(f"helo_name: {text!r} is not a host name such as mx1.corp.example")
 
 
 def _check_nameserver(text: str) -> None:

@@ -1,7 +1,7 @@
 """`tdc-agent`: its verbs and flags, and what each ends with.
 
 Exit codes: 0 done, 1 refused or failed (a supervisor should start the agent again), 2 wrong usage,
-an unusable agent.toml included.
+an unusable agent.toml included, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from tdc.node_agent import descriptors, lifetime, passed_sockets
+from tdc.node_agent import descriptors, lifetime, passed_sockets, preflight
 from tdc.node_agent.ingest.filter import FilterUnavailable
+from tdc.node_agent.lifetime import WARNING
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
@@ -26,7 +27,7 @@ from tdc.node_agent.sync.enrol import EnrolFailed, enrol
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import signals
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,12 +82,18 @@ def _enrol(options: AgentOptions, flags: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         _complain(f"can't read the token: {error}")
         return WRONG_USAGE
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing was sent")
+        return INTERRUPTED
     work = enrol(flags.manager, token.strip(), options.identity_folder, options.state_folder)
     try:
         made = asyncio.run(work)
     except EnrolFailed as error:
         _complain(f"not enrolled: {error}")
         return FAILED
+    except KeyboardInterrupt:
+        _complain("interrupted; if the token was used by now, enrolling again needs a new one")
+        return INTERRUPTED
     print(  # noqa: T201
         f"Machine {made.machine} of cluster {made.cluster} is enrolled. Its certificate expires "
         f"{identity.day(made.ends)}; the agent renews it before that."
@@ -95,14 +102,25 @@ def _enrol(options: AgentOptions, flags: argparse.Namespace) -> int:
 
 
 def _read_token(path: str) -> str:
-    return sys.stdin.readline() if path == "-" else Path(path).read_text(encoding="utf-8")
+    if path != "-":
+        return Path(path).read_text(encoding="utf-8")
+    if sys.stdin.isatty():
+        print("Paste the join token, then Enter:", file=sys.stderr, flush=True)  # noqa: T201
+    return sys.stdin.readline()
 
 
 # --- check, run ---------------------------------------------------------------------------
 
 
 def _check(options: AgentOptions, flags: argparse.Namespace) -> int:
-    """What can't be used was refused before."""
+    """Say whether a start would succeed; what is wrong in form was refused before."""
+    found = preflight.findings(options)
+    for warning in found.warnings:
+        _complain(f"{WARNING}{warning}")
+    for fault in found.faults:
+        _complain(fault)
+    if found.faults:
+        return WRONG_USAGE
     print(f"{flags.config} can be used.")  # noqa: T201
     return DONE
 

@@ -51,7 +51,7 @@ class SpoolFolder:
         try:
             if not path.is_dir():
                 durable_file.make(path)
-            elif _is_foreign(path):
+            elif is_foreign(path):
                 raise SpoolError(
                     f"can't use the spool folder {path}: it holds files of others and no spool; "
                     "give the spool a folder of its own"
@@ -206,7 +206,7 @@ class SpoolFolder:
         self._reserved = reserved
 
 
-def _is_foreign(path: Path) -> bool:
+def is_foreign(path: Path) -> bool:
     """Whether a folder holds anything, and none of it is ours."""
     names = [each.name for each in path.iterdir() if each.name != "lost+found"]
     return bool(names) and not any(name.startswith("spool.") for name in names)
