@@ -37,3 +37,13 @@ def test_the_socket_is_the_one_that_the_agent_would_open() -> None:
     lines = (UNITS / "tdc-agent.socket").read_text().splitlines()
     assert f"ListenStream={IngestSection(next_hop='127.0.0.1:1').listen}" in lines
     assert f"Backlog={BACKLOG}" in lines
+
+
+def test_the_log_that_is_rotated_is_in_a_folder_that_the_unit_makes() -> None:
+    """And by a signal that does not read agent.toml."""
+    rotated = (ROOT / "deploy" / "logrotate" / "tdc-agent").read_text()
+    (name,) = [line.split()[0] for line in rotated.splitlines() if line.endswith("{")]
+    unit = (UNITS / "tdc-agent.service").read_text()
+    assert f"LogsDirectory={Path(name).parent.relative_to('/var/log')}\n" in unit
+    assert f'log.file = "{name}"' in (ROOT / "docs" / "operator-guide.md").read_text()
+    assert "--signal=USR1" in rotated
