@@ -172,7 +172,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/pool.py",
-        (TWO_HOPS,),
+        (TWO_HOPS, "tests/ingest/test_hop_state.py"),
         (
             "a connection that a mute next hop left idle is lent",
             "if not self._is_avoided(address) or not self.others((address,)):",
