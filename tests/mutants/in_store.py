@@ -135,7 +135,7 @@ MUTANTS = (
         ),
         (
             "an earlier commit's request id is forgotten",
-            "    values[request_key(name, request_id)] = pack_request(made)\n",
+            "    values[asked] = pack_request(asked, made)\n",
             "",
         ),
     ),
@@ -144,8 +144,8 @@ MUTANTS = (
         BY_HAND,
         (
             "the chain starts again at each commit",
-            "record = chained(change.record, head.chain)",
-            'record = chained(change.record, "")',
+            "replace(change.record, sealed=sealed), head.chain)",
+            'replace(change.record, sealed=sealed), "")',
         ),
         (
             "which commit wrote a document is forgotten",
@@ -220,13 +220,104 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{STORE}/by_hand.py",
+        BY_HAND,
+        (
+            "a document that lost its seal is believed",
+            "    if 0 < head.sealed <= revision and not found.sealed:\n",
+            "    if head.sealed < 0:\n",
+        ),
+        (
+            "a document that no commit wrote is believed",
+            "    if head.sealed == 1 and not revision:",
+            "    if head.sealed < 0:",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/seal.py",
+        DOCUMENTS,
+        (
+            "a seal fits whatever it is on",
+            "        if document[_SEAL] != _seal(key, rest):\n",
+            "        if not document[_SEAL]:\n",
+        ),
+        (
+            "a seal fits at another key",
+            'content = key.encode("utf-8", "surrogatepass") + b"\\n" + _canonical(document)',
+            "content = _canonical(document)",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/documents.py",
+        BY_HAND,
+        (
+            "a head that lost its seal is believed",
+            "    if sealed and not is_sealed(document):\n",
+            "    if sealed < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/history.py",
+        BY_HAND,
+        (
+            "a record that lost its seal is believed",
+            "    if sealed and not is_sealed(document):\n",
+            "    if sealed < 0:\n",
+        ),
+        (
+            "a record of before seals may say anything",
+            "    if not follows or fits_chain(",
+            "    if follows or fits_chain(",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/repair.py",
+        BY_HAND,
+        (
+            "an edit without a seal is not found",
+            "        elif not _as_in(items[key].value, values[key]):\n",
+            "        elif stored[key].unreadable:\n",
+        ),
+        (
+            "a document that no commit wrote stays",
+            "        elif key not in values:\n            faults.append(",
+            "        elif key not in values:\n            len(",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/last_known.py",
+        BY_HAND,
+        (
+            "what was doubted is what is known",
+            "        known = self._trusted.get(read.key.cluster, {}).get(key)\n",
+            "        known = self._documents.get(read.key.cluster, {}).get(key)\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/enrolments.py",
+        BY_HAND,
+        (
+            "an enrolment that lost its seal lets in",
+            "if known is not None and (known.sealed or not sealed) else None",
+            "if known is not None else None",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/enrolments.py",
+        BY_HAND,
+        (
+            "an enrolment may lose its seal",
+            "    unsealed = known.sealed and not found.sealed\n",
+            "    unsealed = known is None\n",
+        ),
+    ),
+    *planted_in(
         f"{STORE}/replay.py",
         DOCUMENTS,
         (
             "a record that was changed is replayed",
-            '    if record.chain and record.chain != chained(replace(record, chain=""), '
-            "head.chain).chain:\n",
-            "    if record.chain is None:\n",
+            "    if not fits_chain(record, head.chain):\n",
+            "    if not record:\n",
         ),
     ),
     *planted_in(

@@ -72,9 +72,11 @@ def _whole(cluster: str, revision: int, values: dict[str, bytes]) -> Snapshot | 
     head = _head_of(cluster, documents)
     if head is None or head.revision != revision:
         return None
-    if len(documents) < len(values) or by_hand.faults_of(cluster, head, documents, head.written):
+    if len(documents) < len(values):
         return None
-    values.pop(head_key(cluster))
+    values = {key: value for key, value in values.items() if key != head_key(cluster)}
+    if by_hand.faults_of(cluster, head, documents, {*head.written, *values}):
+        return None
     return Snapshot(head, values)
 
 
