@@ -103,22 +103,6 @@ async def test_a_document_that_no_commit_touches_hinders_no_other_commit(house: 
     assert house.view.find_cluster("west").machines["mx1"].stored.settings["max_message_size"] == 1
 
 
-async def test_the_head_is_put_right_also_where_history_is_trimmed(house: House) -> None:
-    """Not the documents: their history is gone. That is said, and nothing is guessed."""
-    first, last = keys.commit_key("west", 0), keys.commit_key("west", 4)
-    await house.etcd.txn([], [Delete(first, last)])
-    good = await house.hurt("head", "deleted")
-    found = await repair(house.etcd, write=True)
-    assert [each.right for each in found] == [True]
-    item = await house.etcd.get(ONE_OF_EACH["head"])
-    assert item is not None
-    assert item.value == good
-    await house.hurt("groups", "deleted")
-    (lost,) = await repair(house.etcd, write=True)
-    assert not lost.right
-    assert "restore a backup" in lost.text
-
-
 @pytest.mark.parametrize("how", ["deleted", "set back", "edited", "damaged"])
 @pytest.mark.proves("F49")
 async def test_the_stores_id_is_noticed_and_the_known_one_kept(house: House, how: str) -> None:

@@ -9,6 +9,7 @@ ETCD = "manager/tdc/manager/etcd"
 DOCUMENTS = ("tests/pure/test_store_documents.py",)
 COMMIT = ("tests/contract/test_commit.py",)
 BY_HAND = ("tests/contract/test_by_hand.py",)
+LOST = ("tests/contract/test_what_is_lost.py",)
 JOINS = ("tests/contract/test_joins.py",)
 PLACE = tuple(
     f"tests/etcd/test_place.py::test_{name}"
@@ -318,6 +319,55 @@ MUTANTS = (
             "a record that was changed is replayed",
             "    if not fits_chain(record, head.chain):\n",
             "    if not record:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/evidence.py",
+        LOST,
+        (
+            "a record is no evidence of a document",
+            "            self._document(key, record.revision)\n",
+            "            self._document(key, 0)\n",
+        ),
+        (
+            "an enrolment is no evidence of a machine",
+            '            self._entry(Level.MACHINE, name, "it is enrolled")\n',
+            "            pass\n",
+        ),
+        (
+            "a group that machines are in is not missed",
+            "            if document is None and key not in self.documents:\n",
+            "            if document is None and not key:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/repair.py",
+        LOST,
+        (
+            "a head of which not all is known is put right",
+            '"have; if one is missing, restore a backup",\n        right=False,',
+            '"have; if one is missing, restore a backup",\n        right=True,',
+        ),
+        (
+            "what is lost is forgotten with the head",
+            "        written[key] = max(revision, written.get(key, 0))\n",
+            "        written.pop(key, None)\n",
+        ),
+        (
+            "a lost newest record sets documents back",
+            "    if (found.head.revision if found.head is not None else newest) > head.revision:\n",
+            "    if newest < 0:\n",
+        ),
+        (
+            "an older record makes the head",
+            "    if not isinstance(newest, CommitRecord) or newest.revision < max(stored.values(), "
+            "default=0):\n",
+            "    if not isinstance(newest, CommitRecord):\n",
+        ),
+        (
+            "an edited snapshot of before seals is the truth",
+            "        if _contradicts(found, fault, values):\n",
+            "        if not values:\n",
         ),
     ),
     *planted_in(

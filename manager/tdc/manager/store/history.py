@@ -184,7 +184,7 @@ def _revision_of(record: CommitRecord | Unreadable) -> int:
 def _judged(cluster: str, items: list[KeyValue]) -> list[CommitRecord | Unreadable]:
     """Read the records, newest first; of one without a seal, the chain says whether it is ours."""
     read = [_read(item) for item in items]
-    olders: list[CommitRecord | Unreadable | None] = [*read[1:], None]
+    olders: list[CommitRecord | Unreadable | None] = [*read[1:], None][: len(read)]
     return [_unlike(cluster, *pair) or pair[0] for pair in zip(read, olders, strict=True)]
 
 
