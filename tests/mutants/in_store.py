@@ -276,8 +276,8 @@ MUTANTS = (
         BY_HAND,
         (
             "an edit without a seal is not found",
-            "        elif not _as_in(items[key].value, values[key]):\n",
-            "        elif stored[key].unreadable:\n",
+            "        elif not _as_in(found.items[key].value, values[key]):\n",
+            "        elif found.documents[key].unreadable:\n",
         ),
         (
             "a document that no commit wrote stays",
@@ -466,6 +466,34 @@ MUTANTS = (
             "the machine's id is shown to others",
             'return hashlib.sha256(f"tdc {found}".encode()).hexdigest()[:32]',
             "return found",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/place.py",
+        ("tests/etcd/test_place.py",),
+        (
+            "data that came without its file is taken as it is",
+            "        _check_note(folder, mark, alone=not (folder / FILE).exists())\n",
+            "        _check_note(folder, mark)\n",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/embedded.py",
+        ("tests/etcd/test_place.py",),
+        (
+            "what the data says of its place is not read",
+            "        place.check_mark(self.folder, mark)\n",
+            "",
+        ),
+        (
+            "a place is noted before it is known",
+            "                place.check(self.folder)\n",
+            "                place.check(self.folder)\n                place.settle(self.folder)\n",
+        ),
+        (
+            "an adopted copy keeps the mark of another place",
+            "                await etcd.txn([], [Put(self._mark, note)])\n",
+            "                await etcd.get(self._mark)\n",
         ),
     ),
     *planted_in(

@@ -53,6 +53,7 @@ ONE_OF_EACH = {
     "join token": keys.join_token_key("hash"),
     "enrolment": keys.enrolment_key("west", "mx1"),
     "maintenance": keys.MAINTENANCE,
+    "place": keys.PLACE,
 }
 """A key of each family in `store.keys`."""
 
