@@ -9,17 +9,18 @@ gateway retries a short refusal, where a part that is silently dead would lose c
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from tdc.node_agent import collector, loop_key, memory, own_name, passed_sockets
-from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.kept_health import HealthBook, counted, gathered
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.options import AgentOptions
 from tdc.node_agent.passed_sockets import NONE_PASSED, Passed
@@ -47,7 +48,9 @@ async def serving(
 
     If a room fails meanwhile, the body is cancelled and the failure is raised from here.
     """
-    counters = Counters()
+    book = HealthBook(options.state_folder, log)
+    kept = await asyncio.to_thread(book.load)
+    counters = counted(kept)
     async with contextlib.AsyncExitStack() as stack:
         in_force = await _settings(options, log, stack)
         machine = identity.name_or_hostname(options.identity_folder, log)
@@ -57,9 +60,16 @@ async def serving(
         reporter = Reporter(own.name, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
 
+        filter_options = options.filter_options(own.name)
         hop_state = NextHopState()
+        hop_state.resume(kept.hop_failures, kept.hop_since, filter_options.next_hops)
         delivery_options = options.delivery_options(own.name)
-        delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
+        delivery = Delivery(
+            spool, in_force.current, delivery_options, counters, log, reporter, kept.holds
+        )
+        await stack.enter_async_context(
+            book.keeping(lambda: gathered(counters, hop_state, delivery.holds()))
+        )
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
         renewal = Renewal(
             managers, options.identity_folder, log, connected=lambda: stream.connected
@@ -102,7 +112,6 @@ async def serving(
         in_force.on_change(lambda _: delivery.settings_changed())
 
         taker = Taker(spool, in_force.current, counters, log, reporter)
-        filter_options = options.filter_options(own.name)
         smtp_filter = await stack.enter_async_context(
             SmtpFilter(filter_options, taker, counters, log, passed.sockets, hop_state)
         )
