@@ -301,6 +301,7 @@ class _Idle:
 
     def __init__(self) -> None:
         self.ending = False
+        self.past_dot = False
         self._over = asyncio.Event()
 
     async def run(self) -> None:

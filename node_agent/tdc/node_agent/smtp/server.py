@@ -28,7 +28,7 @@ from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.pace import PATIENCE_WITHIN, Pace
 from tdc.node_agent.smtp.replies import Reply, reply
-from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, ServerOptions
+from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, SITS, ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
 from tdc.shared.mail.envelope import Envelope
 
@@ -86,7 +86,7 @@ class ServerSession:
         except PeerExpelled:
             self._connection.say(own_replies.EXPELLED)
         except PeerSilent:
-            stopping = self._stop_wanted and not self._in_transaction
+            stopping = self._stop_wanted and self._state is not State.CONTENT
             self._connection.say(own_replies.STOPPING if stopping else own_replies.TIMED_OUT)
         except Exception as error:  # a fault of ours must not end as a silent hang
             self._backend.failed(error)
@@ -96,9 +96,12 @@ class ServerSession:
             self._connection.close()
 
     def stop(self) -> None:
-        """End the session: after its transaction, or once its client is idle for IDLE."""
+        """End the session: after its transaction, or once its client sends nothing.
+
+        For IDLE between transactions and for SITS within one.
+        """
         self._stop_wanted = True
-        if not self._in_transaction:
+        if self._state is not State.CONTENT:
             self._connection.wake()
 
     def abort(self) -> None:
@@ -110,6 +113,11 @@ class ServerSession:
         """End the session for another; its client is idle or slow."""
         self.ending = True
         self._connection.expel()
+
+    @property
+    def past_dot(self) -> bool:
+        """Whether a whole message is with the backend, and not answered yet."""
+        return self._body.whole
 
     def overdue(self, now: float) -> float:
         """Seconds by which the client keeps us waiting longer than it may where others want in."""
@@ -148,7 +156,9 @@ class ServerSession:
         connection, options, pace = self._connection, self._options, self._pace
         connection.flush()
         within = self._in_transaction
-        allowed = IDLE if self._stop_wanted and not within else options.command_timeout
+        allowed = options.command_timeout
+        if self._stop_wanted:
+            allowed = SITS if within else IDLE
         now = self._loop.time()
         latest = pace.waits(now, options.message_timeout, within=within)
         await connection.more(allowed, until=min(latest, pace.turn + allowed))
