@@ -20,7 +20,7 @@ from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.filter_dialogue import Side, connected
 from tests.stage.settings_stream import until
 from tests.sync.test_program import ended, ports_of, program
-from tests.sync.test_restart import SOON, logged, logging_config, send, started_again
+from tests.sync.test_restart import SOON, blocks, logged, logging_config, send, started_again
 
 
 async def in_transaction(port: int) -> Side:
@@ -159,3 +159,32 @@ async def test_a_check_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(trial, "CHECK_WITHIN", 0.3)
     with pytest.raises(WouldNotStart, match="did not end within"):
         await try_the_program()
+
+
+SLOW_START = """
+import asyncio
+from tdc.node_agent import own_name
+async def slow(*_):
+    await asyncio.sleep(60)
+own_name.found_name = slow
+from tdc.shared.edge.entry_point import tdc_agent
+tdc_agent()
+"""
+
+
+async def test_a_stop_ends_a_start_that_is_slow(tmp_path: Path) -> None:
+    path = logging_config(tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SLOW_START, "run", "--config", str(path)),
+        stderr=subprocess.PIPE,
+    )
+    try:
+        await until(lambda: blocks(process.pid, signal.SIGTERM), timeout=SOON)
+        await asyncio.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert (await ended(process))[0] == 0
+        assert "the agent is stopping; it had not started yet" in logged(path)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
