@@ -55,7 +55,7 @@ async def test_a_client_that_sits_in_a_transaction_keeps_nobody_waiting(tmp_path
             assert await longest_wait(port, again.done) < 6  # the start of the program, and no more
             await again
             await sitting.expect("421 4.3.2 Service shutting down*")
-            assert "before the restart 1 sessions get 30 s" in logged(path)
+            assert "before the restart, open sessions (1) get 30 s" in logged(path)
             process.send_signal(signal.SIGTERM)
             assert (await ended(process))[0] == 0
 

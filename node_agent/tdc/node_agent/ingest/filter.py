@@ -95,12 +95,12 @@ class SmtpFilter:
         await self._listener.serve_also(also)
         if self.connections:
             self._log.info(
-                f"before the restart {self.connections} sessions get {patience:.0f} s at most to "
-                "end; new ones are served meanwhile"
+                f"before the restart, open sessions ({self.connections}) get {patience:.0f} s at "
+                "most to end; new ones are served meanwhile"
             )
         left = await self._listener.turn_over(patience)
         if left:
-            self._log.warning(f"{left} sessions were ended for the restart after {patience:.0f} s")
+            self._log.warning(f"sessions ended for the restart after {patience:.0f} s: {left}")
 
     @property
     def connections(self) -> int:

@@ -96,10 +96,7 @@ class ServerSession:
             self._connection.close()
 
     def stop(self) -> None:
-        """End the session: after its transaction, or once its client sends nothing.
-
-        For IDLE between transactions and for SITS within one.
-        """
+        """End it: after its transaction, or once its client is silent for IDLE, SITS within one."""
         self._stop_wanted = True
         if self._state is not State.CONTENT:
             self._connection.wake()
@@ -129,7 +126,7 @@ class ServerSession:
 
     @property
     def _in_transaction(self) -> bool:
-        within = self._state is State.TRANSACTION or self._state is State.CONTENT
+        within = self._state in (State.TRANSACTION, State.CONTENT)
         return within or bool(self._xforward)  # which its client begins it with
 
     # Commands
@@ -156,11 +153,9 @@ class ServerSession:
         connection, options, pace = self._connection, self._options, self._pace
         connection.flush()
         within = self._in_transaction
-        allowed = options.command_timeout
-        if self._stop_wanted:
-            allowed = SITS if within else IDLE
-        now = self._loop.time()
-        latest = pace.waits(now, options.message_timeout, within=within)
+        stopping = SITS if within else IDLE
+        allowed = stopping if self._stop_wanted else options.command_timeout
+        latest = pace.waits(self._loop.time(), options.message_timeout, within=within)
         await connection.more(allowed, until=min(latest, pace.turn + allowed))
         pace.waited(self._loop.time())
 
