@@ -110,14 +110,14 @@ def test_lines_that_get_on_are_all_written_before_the_end() -> None:
     """A reader that is slow, but reads, is waited for."""
     reader, writer = os.pipe()
     handler = BackgroundHandler(Unbuffered(writer))
-    for number in range(3_000):
+    for number in range(4_000):
         handler.emit(logging.makeLogRecord({"msg": f"{number} " + "x" * 100}))
     read = bytearray()
 
     def slowly() -> None:
         while block := os.read(reader, 65_536):
             read.extend(block)
-            time.sleep(0.3)
+            time.sleep(0.35)
 
     thread = threading.Thread(target=slowly)
     thread.start()
@@ -125,4 +125,4 @@ def test_lines_that_get_on_are_all_written_before_the_end() -> None:
     os.close(writer)
     thread.join()
     os.close(reader)
-    assert read.count(b"\n") == 3_000
+    assert read.count(b"\n") == 4_000

@@ -155,10 +155,12 @@ async def test_it_is_kept_soon_after_a_change_and_at_the_end(
         counters.count_delivered()
         await asyncio.sleep(0.1)
         assert (tmp_path / FILE).read_bytes() == written, "a delivery alone is no hurry"
+        counters.count_missed(MissedReason.TOO_LARGE)
     found = book.load()
     assert found.delivered_at is not None
     assert abs(found.delivered_at - (counters.delivered_at or 0)) < 0.5
     assert set(found.holds) == set(holds)
+    assert MissedReason.TOO_LARGE in found.missed, "of the last moment"
 
 
 def test_trouble_of_next_hops_goes_on_where_they_are_still_meant() -> None:
