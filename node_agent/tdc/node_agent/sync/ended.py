@@ -7,6 +7,14 @@ RETRY_DENIED = 15.0
 """Seconds, at most, between tries while the manager denies this machine."""
 
 
+def at_enrolment_port(address: str) -> str:
+    """What is wrong with an address of a manager that does not know the service for agents."""
+    return (
+        f"{address} is the manager's enrolment port, which serves only `tdc-agent enrol`: name its "
+        "main port in manager.addresses, 7443 (unless listen_port of the manager is another)"
+    )
+
+
 class StreamEnded(Exception):
     """A stream ended, or could not be opened.
 
