@@ -26,7 +26,7 @@ from tdc.node_agent.smtp.commands import (
 from tdc.node_agent.smtp.connection import PeerExpelled, PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
-from tdc.node_agent.smtp.pace import PATIENCE_WITHIN, Pace
+from tdc.node_agent.smtp.pace import AT_ONCE, PATIENCE_WITHIN, Pace
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
@@ -127,11 +127,15 @@ class ServerSession:
     # Commands
 
     async def _serve(self) -> None:
+        served = 0
         while self._state is not State.CLOSING:
             line = self._next_line()
             if line is not None:
                 if line:
                     await self._command(line)
+                served += 1
+                if served % AT_ONCE == 0:  # what one client pipelines must not hold others up
+                    await asyncio.sleep(0)
             elif self._pending:
                 await self._settled()
                 self._connection.flush()
