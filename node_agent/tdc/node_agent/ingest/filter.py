@@ -194,10 +194,11 @@ class FilterBackend:
             self._log.warning(f"Next hop not available: {unavailable}")
             raise Unavailable(NO_NEXT_HOP) from unavailable
         words = [word for word in OFFERED if word in offered]
-        self._relaying.announced = frozenset(words)
-        if "SIZE" in offered:
-            words.append(f"SIZE {self._size_limit(offered)}")
-        return words
+        if "SIZE" not in offered:
+            self._relaying.announced = frozenset(words)
+            return words
+        self._relaying.announced = frozenset((*words, "SIZE"))
+        return [*words, f"SIZE {self._size_limit(offered)}"]
 
     async def settle(
         self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]

@@ -16,6 +16,7 @@ from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.ingest.turns import Turns
+from tdc.node_agent.ingest.uses import extensions_used
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand
 from tdc.node_agent.smtp.extensions import Extensions
@@ -27,21 +28,24 @@ HOPS_DIFFER = reply("451 4.4.2 Next hop changed during the transaction, try agai
 HOP_CHANGED = reply("421 4.3.2 Next hop changed its extensions, try again later")
 XFORWARD_LINE = 400  # bytes of attributes in one command; its line may have 512
 UNKNOWN = b"[UNAVAILABLE]"
+NOTHING: frozenset[str] = frozenset()
 
 
 class Relaying:
     """A session's transaction with the next hop; used again for each message.
 
-    `announced` are the extensions that the MTA may use, because they were offered to it.
+    `announced` are the extensions that the MTA may use, because they were offered to it. A next hop
+    that offers less is good for a transaction that uses nothing of what it lacks.
     """
 
     def __init__(self, pool: NextHopPool, timeouts: HopTimeouts, log: TdcLog) -> None:
-        self.announced: frozenset[str] = frozenset()
+        self.announced = NOTHING
         self.lost = False  # the connection was lost during the transaction, or had to be closed
         self._pool = pool
         self._timeouts = timeouts
         self._log = log
         self._hop: HopConnection | None = None
+        self._lacks = NOTHING  # what was announced and this one does not offer
         self._accepted: list[bytes] = []  # MAIL and RCPT commands of the transaction, as answered
         self._left = timeouts.envelope  # seconds for what the next hop has yet to answer
         self._loop = asyncio.get_running_loop()
@@ -92,12 +96,16 @@ class Relaying:
         # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
         alone = len(commands) == 1 and commands[0].is_data
         turns = Turns(self._pool)
+        if self._lacks and self._lacks & extensions_used(lines):
+            self.drop()
+            return [HOP_CHANGED] * len(lines)
         while True:
             prefix: list[bytes] = []
             if self._hop is None:
-                trouble = await self._borrow(turns)
+                trouble = await self._borrow(turns, lines)
                 if trouble is not None:
-                    if turns.fall_back():
+                    # One that offers less is sound: what is slow is not waited for then.
+                    if trouble is not HOP_CHANGED and turns.fall_back():
                         continue
                     return [trouble] * len(lines)
                 prefix = _xforward_lines(self.hop, xforward) + self._accepted
@@ -147,8 +155,8 @@ class Relaying:
             return [HOPS_DIFFER] * count
         return replies[before:]
 
-    async def _borrow(self, turns: Turns) -> Reply | None:
-        """Borrow a connection, or return the reply to give instead."""
+    async def _borrow(self, turns: Turns, lines: Sequence[bytes]) -> Reply | None:
+        """Borrow a connection for these commands, or return the reply to give instead."""
         try:
             hop = await self._pool.acquire(
                 fresh=turns.fresh, needs=self.announced, among=turns.among, patient=turns.patient
@@ -156,9 +164,13 @@ class Relaying:
         except NextHopUnavailable as unavailable:
             self._log.warning(f"Next hop not available: {unavailable}")
             return NO_NEXT_HOP
+        self._lacks = NOTHING
         if not all(word in hop.extensions for word in self.announced):
-            self._pool.release(hop)
-            return HOP_CHANGED
+            lacks = frozenset(word for word in self.announced if word not in hop.extensions)
+            if lacks & extensions_used([*self._accepted, *lines]):
+                self._pool.release(hop)
+                return HOP_CHANGED
+            self._lacks = lacks
         self._hop = hop
         return None
 

@@ -21,7 +21,7 @@ MAX_COMMANDS = 100  # without a message; Postfix bears as many (smtpd_junk_comma
 MAX_WITHIN = 200  # the same for those of a transaction: a 421 there makes an MTA wait for longer
 AT_ONCE = 32  # commands in one flight after which other sessions have their turn
 WITHIN = frozenset((b"XFORWARD", b"MAIL", b"RCPT", b"DATA"))
-RECIPIENT = 0.1  # what RCPT counts: a message has many
+RECIPIENT = 0.05  # what RCPT counts: a message has many
 
 
 class Pace:
