@@ -26,7 +26,7 @@ BODY = b"Subject: x\r\n\r\nx\r\n.\r\n"
 
 @dataclass
 class Hop:
-    """A next hop: mute or closed or slow at a stage (MAIL, XFOR, ... ), else it takes everything.
+    """A next hop: mute or closed or slow at a stage (MAIL, DOT, ... ), else it takes everything.
 
     `replies`: start of a command -> the reply to it.
     """
@@ -66,10 +66,9 @@ class Hop:
                 writer.write(b"250 reset\r\n")
             elif verb == "DATA" and not told:
                 writer.write(b"354 go\r\n")
-                await reader.readuntil(b"\r\n.\r\n")
-                self.taken.append(commands)
+                if not await self._message(reader, writer, commands):
+                    break
                 commands = []
-                writer.write(b"250 taken\r\n")
             else:
                 if not told:
                     commands.append(line)
@@ -77,6 +76,22 @@ class Hop:
                 if told.startswith("421"):
                     break
         writer.close()
+
+    async def _message(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, commands: list[str]
+    ) -> bool:
+        """Answer a message; False if it is to get no answer."""
+        await reader.readuntil(b"\r\n.\r\n")
+        self.given.append("DOT")
+        if self.mute == "DOT":
+            await reader.read()
+        if "DOT" in (self.mute, self.closes):
+            return False
+        await asyncio.sleep(self.slow.get("DOT", 0))
+        if "DOT" not in self.replies:
+            self.taken.append(commands)
+        writer.write(self.replies.get("DOT", "250 taken").encode() + b"\r\n")
+        return True
 
     @property
     def recipients(self) -> list[str]:

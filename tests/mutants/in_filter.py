@@ -37,7 +37,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/filter.py",
-        (DIALOGUES, MODEL),
+        (DECISIONS, DIALOGUES, MODEL),
         (
             "the copy of a refused original stays",
             "        else:\n"
@@ -48,9 +48,19 @@ MUTANTS = (
         (
             "a lost reply to the final dot is an acceptance",
             "            await self._taker.discard(taken)\n"
-            "            return self._give_up(HOP_LOST, str(lost))",
+            "            return self._give_up(HOP_LOST, str(lost), taken.ids)",
             "            self._taker.release(taken)\n"
-            "            return self._give_up(HOP_LOST, str(lost))",
+            "            return self._give_up(HOP_LOST, str(lost), taken.ids)",
+        ),
+        (
+            "what a full spool put back can't be found in the log",
+            "return [self._give_up(NO_STORAGE, str(refused), refused.ids)]",
+            "return [self._give_up(NO_STORAGE, str(refused), MessageIds())]",
+        ),
+        (
+            "what was lost at the final dot can't be found in the log",
+            "            return self._give_up(HOP_LOST, str(lost), taken.ids)\n",
+            "            return self._give_up(HOP_LOST, str(lost), MessageIds())\n",
         ),
         (
             "more is offered than the next hop offers",

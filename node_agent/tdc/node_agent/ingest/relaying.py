@@ -17,8 +17,10 @@ from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.ingest.turns import Turns
 from tdc.node_agent.ingest.uses import extensions_used
+from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand
+from tdc.node_agent.smtp.commands import queue_id
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import Reply, reply
 
@@ -122,7 +124,8 @@ class Relaying:
                     continue
             elif not prefix:
                 return replies
-            return self._answers(replies, len(prefix), len(lines), lost)
+            ids = MessageIds(queue_id=queue_id(xforward) or "")
+            return self._answers(replies, len(prefix), len(lines), lost, ids)
 
     def _goes_on(self, hop: HopConnection, turns: Turns, replies: list[Reply], lost: str) -> bool:
         """Whether the commands can go to another connection, though this one is of no use."""
@@ -141,16 +144,18 @@ class Relaying:
         self._pool.discard(hop)
         return True
 
-    def _answers(self, replies: list[Reply], before: int, count: int, lost: str) -> list[Reply]:
+    def _answers(
+        self, replies: list[Reply], before: int, count: int, lost: str, ids: MessageIds
+    ) -> list[Reply]:
         """The replies to `count` commands, without those to what was sent `before` them."""
         if lost:
             answered = max(0, len(replies) - before)
-            self._log.warning(f"{lost}, after {answered} of {count} replies")
+            self._log.not_accepted(f"{lost}, after {answered} of {count} replies", ids)
             replies += [HOP_LOST] * (before + count - len(replies))
             self.drop()
         elif not all(one.positive for one in replies[before - len(self._accepted) : before]):
             # The MTA was told that another next hop accepted this.
-            self._log.warning("Message not accepted, MTA will retry: the next hops' replies differ")
+            self._log.not_accepted("the next hops' replies differ", ids)
             self.drop()
             return [HOPS_DIFFER] * count
         return replies[before:]
