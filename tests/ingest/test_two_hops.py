@@ -64,13 +64,15 @@ class Hop:
             elif verb == "RSET":
                 commands = []
                 writer.write(b"250 reset\r\n")
+            elif verb == "DATA" and not told and "RCPT" not in {each[:4] for each in commands}:
+                writer.write(b"503 no recipient\r\n")
             elif verb == "DATA" and not told:
                 writer.write(b"354 go\r\n")
                 if not await self._message(reader, writer, commands):
                     break
                 commands = []
             else:
-                if not told:
+                if not told and (verb != "RCPT" or any("MAIL" in each[:4] for each in commands)):
                     commands.append(line)
                 writer.write((told or "250 ok").encode() + b"\r\n")
                 if told.startswith("421"):

@@ -239,6 +239,7 @@ class FilterBackend:
             if not unsent:
                 await hop.send_body(body)
         except HopLost as lost:
+            self._relaying.hop_failed(str(lost))
             return [self._give_up(HOP_LOST, str(lost), message_ids(body, envelope))]
         content = unstuffed(body)
         del body  # of a large one no more is held than its content, and that until it is taken
@@ -260,6 +261,7 @@ class FilterBackend:
             # The next hop may have the message or not; the MTA keeps it and tries again, and
             # the original may then arrive twice (RFC 1047). The next try brings its own copy.
             await self._taker.discard(taken)
+            self._relaying.hop_failed(str(lost))
             return self._give_up(HOP_LOST, str(lost), taken.ids)
         if answer.positive:
             self._taker.release(taken)
@@ -268,8 +270,10 @@ class FilterBackend:
             await self._taker.discard(taken)
             if not answer.refused:
                 reason = f"next hop answered final dot with {answer.text}"
+                self._relaying.hop_failed(reason)
                 return self._give_up(HOP_LOST, reason, taken.ids)
             self._counters.originals_refused += 1
+            self._relaying.refused(answer)
         self._relaying.end()
         return answer
 

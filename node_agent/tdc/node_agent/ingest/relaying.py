@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from tdc.node_agent.ingest.blame import Blame, blame
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
@@ -28,6 +29,7 @@ NO_NEXT_HOP = reply("451 4.4.1 Next hop unavailable, try again later")
 HOP_LOST = reply("451 4.4.2 Connection to next hop lost, try again later")
 HOPS_DIFFER = reply("451 4.4.2 Next hop changed during the transaction, try again later")
 HOP_CHANGED = reply("421 4.3.2 Next hop changed its extensions, try again later")
+OWN = (NO_NEXT_HOP, HOP_LOST, HOPS_DIFFER, HOP_CHANGED)
 XFORWARD_LINE = 400  # bytes of attributes in one command; its line may have 512
 UNKNOWN = b"[UNAVAILABLE]"
 NOTHING: frozenset[str] = frozenset()
@@ -48,6 +50,7 @@ class Relaying:
         self._log = log
         self._hop: HopConnection | None = None
         self._lacks = NOTHING  # what was announced and this one does not offer
+        self._refusal: tuple[Blame, str] | None = None  # why no message came of it, so far
         self._accepted: list[bytes] = []  # MAIL and RCPT commands of the transaction, as answered
         self._left = timeouts.envelope  # seconds for what the next hop has yet to answer
         self._loop = asyncio.get_running_loop()
@@ -66,8 +69,9 @@ class Relaying:
         if commands[0].mail is not None:
             self.lost = False
             self._left = self._timeouts.envelope
+            self._refusal = None
         began = self._loop.time()
-        replies = await self._relay(commands, xforward, began + self._left)
+        replies = await self._relay(commands, xforward, began)
         self._left -= self._loop.time() - began
         checked = [self._check(*pair) for pair in zip(commands, replies, strict=True)]
         if self.lost:
@@ -80,6 +84,7 @@ class Relaying:
     def _check(self, command: PendingCommand, answer: Reply) -> Reply:
         """Pass a reply that the command can have; else the next hop does not speak SMTP."""
         if answer.refused:
+            self._note(command, answer)
             return answer
         if command.is_data:
             if answer.code != 354 or not self._accepted:
@@ -88,12 +93,37 @@ class Relaying:
             return self._breach(f"a command with {answer.text}")
         elif command.mail is not None or self._accepted:
             self._accepted.append(command.line)
+            self._refusal = None
         return answer
 
+    def _note(self, command: PendingCommand, answer: Reply) -> None:
+        """Remember a refusal of the next hop that leaves the message without a recipient."""
+        accepted = len(self._accepted)
+        if command.mail is not None:
+            matters = accepted == 0
+        elif command.is_data:
+            matters = accepted > 1
+        else:
+            matters = accepted == 1
+        if matters and answer not in OWN:
+            self.refused(answer, recipient=command.recipient is not None)
+
+    def refused(self, answer: Reply, *, recipient: bool = False) -> None:
+        """The next hop has refused the message, or a recipient of it."""
+        whose = blame(answer, recipient=recipient)
+        if self._refusal is None or whose >= self._refusal[0]:
+            self._refusal = whose, answer.text
+
+    def hop_failed(self, why: str) -> None:
+        """The next hop was lost, or violated SMTP, amid the message; of silence the pool knows."""
+        if self._hop is not None and not self._hop.fell_silent:
+            self._refusal = Blame.HOP, why
+
     async def _relay(
-        self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes], until: float
+        self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes], began: float
     ) -> list[Reply]:
         """The next hop's reply to each command, or ours where it gives none."""
+        until = began + self._left
         lines = [command.line for command in commands]
         # DATA's shorter time is for DATA alone: before its reply may come those to MAIL and RCPT.
         alone = len(commands) == 1 and commands[0].is_data
@@ -120,42 +150,55 @@ class Relaying:
             except HopLost as error:
                 lost, replies = str(error), list(error.replies)
             if lost or replies[-1].code == 421:
-                if self._goes_on(hop, turns, replies, lost):
+                now = self._loop.time()
+                if self._goes_on(hop, turns, replies, lost, now - began):
+                    began = now
                     continue
             elif not prefix:
                 return replies
-            ids = MessageIds(queue_id=queue_id(xforward) or "")
-            return self._answers(replies, len(prefix), len(lines), lost, ids)
+            return self._answers(replies, len(prefix), len(lines), lost, xforward)
 
-    def _goes_on(self, hop: HopConnection, turns: Turns, replies: list[Reply], lost: str) -> bool:
+    def _goes_on(
+        self, hop: HopConnection, turns: Turns, replies: list[Reply], lost: str, took: float
+    ) -> bool:
         """Whether the commands can go to another connection, though this one is of no use."""
         if self.lost:
             return False  # it was closed by ourselves
+        why = lost or replies[-1].text
         stale = not turns.fresh and hop.reused and _none_taken(replies) and not hop.fell_silent
         if stale and not self._accepted:
             # It was closed while nobody used it. No part of this message had been sent.
             turns.fresh = True
         elif turns.move_on(hop):
-            where, why = self._pool.address(hop), lost or replies[-1].text
+            where = self._pool.address(hop)
             self._log.warning(f"Trying another next hop instead of {where}: {why}")
         else:
             return False
         self._hop = None
-        self._pool.discard(hop)
+        self._pool.discard(hop, late=why if took >= self._timeouts.late else "")
         return True
 
     def _answers(
-        self, replies: list[Reply], before: int, count: int, lost: str, ids: MessageIds
+        self,
+        replies: list[Reply],
+        before: int,
+        count: int,
+        lost: str,
+        xforward: Mapping[str, bytes],
     ) -> list[Reply]:
         """The replies to `count` commands, without those to what was sent `before` them."""
         if lost:
             answered = max(0, len(replies) - before)
-            self._log.not_accepted(f"{lost}, after {answered} of {count} replies", ids)
+            last_words = replies[-1].text if replies and replies[-1].code == 421 else lost
+            self._log.not_accepted(f"{lost}, after {answered} of {count} replies", _ids(xforward))
             replies += [HOP_LOST] * (before + count - len(replies))
+            if not self.lost:
+                self.hop_failed(last_words)
             self.drop()
         elif not all(one.positive for one in replies[before - len(self._accepted) : before]):
             # The MTA was told that another next hop accepted this.
-            self._log.not_accepted("the next hops' replies differ", ids)
+            self._log.not_accepted("the next hops' replies differ", _ids(xforward))
+            self.hop_failed("it refused what another one had accepted")
             self.drop()
             return [HOPS_DIFFER] * count
         return replies[before:]
@@ -170,7 +213,7 @@ class Relaying:
             self._log.warning(f"Next hop not available: {unavailable}")
             return NO_NEXT_HOP
         self._lacks = NOTHING
-        if not all(word in hop.extensions for word in self.announced):
+        if not hop.extensions.covers(self.announced):
             lacks = frozenset(word for word in self.announced if word not in hop.extensions)
             if lacks & extensions_used([*self._accepted, *lines]):
                 self._pool.release(hop)
@@ -199,6 +242,8 @@ class Relaying:
         """The transaction is over at the next hop too: return the connection."""
         hop, self._hop = self._hop, None
         if hop is not None:
+            if self._refusal is not None:
+                self._tell(hop)
             self._pool.release(hop)
         self._accepted = []
 
@@ -206,14 +251,28 @@ class Relaying:
         """Close the connection during the transaction; the next hop then forgets it."""
         hop, self._hop = self._hop, None
         if hop is not None:
+            if self._refusal is not None:
+                self._tell(hop)
             self._pool.discard(hop)
         self._accepted = []
         self.lost = True
 
+    def _tell(self, hop: HopConnection) -> None:
+        """Tell the pool of the message that was not accepted, once."""
+        if self._refusal is not None:
+            self._pool.refused(hop, *self._refusal)
+            self._refusal = None
+
     def _breach(self, what: str) -> Reply:
         self._log.warning(f"Next hop violated SMTP: it answered {what}")
+        self.hop_failed(f"it answered {what}")
         self.drop()
         return HOP_LOST
+
+
+def _ids(xforward: Mapping[str, bytes]) -> MessageIds:
+    """What is known of a message before its content."""
+    return MessageIds(queue_id=queue_id(xforward) or "")
 
 
 def _none_taken(replies: Sequence[Reply]) -> bool:

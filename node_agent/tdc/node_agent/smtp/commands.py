@@ -8,6 +8,7 @@ strict only where a wrong reading could make the copy's envelope differ from the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdc.shared.mail.client import parse_client_address
@@ -81,7 +82,7 @@ def parse_xforward(line: bytes) -> dict[str, bytes]:
     return attributes
 
 
-def queue_id(xforward: dict[str, bytes]) -> str | None:
+def queue_id(xforward: Mapping[str, bytes]) -> str | None:
     """The MTA's number of the message as XFORWARD gave it; None if it is unknown, or no such."""
     value = xforward.get("IDENT", b"")
     return value.decode("ascii") if QUEUE_ID.fullmatch(value) else None
