@@ -156,7 +156,7 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
             name,
             f"{step.level} {step.name}".strip(),
             shown(name, step.value),
-            _set_by(step, whole=whole),
+            _set_by(step, whole=whole, read=not explained.unread),
         ]
         for name, steps in explained.settings.items()
         for step in steps
@@ -169,6 +169,7 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
         *pieces,
         Grid(columns, rows),
         Line(legend),
+        *([Line(f"warning: {explained.unread}.", "yellow")] if explained.unread else []),
     ]
 
 
@@ -178,9 +179,12 @@ def _runs(revision: int, explained: ExplanationDocument) -> str:
     return f"runs revision {revision}"
 
 
-def _set_by(step: ChainStepDocument, *, whole: bool) -> str:
+def _set_by(step: ChainStepDocument, *, whole: bool, read: bool) -> str:
+    """Who set a value and when; the revision alone where history could not be read."""
     if not step.revision:
         return ABSENT
+    if not read and not step.author:
+        return f"revision {step.revision}"
     author = step.author or "unknown"
     if not whole:
         return f"revision {step.revision}, {author}"

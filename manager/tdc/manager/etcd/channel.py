@@ -198,7 +198,9 @@ def _target(endpoint: str, options: EtcdOptions) -> str:
 
 
 def shown(target: str) -> str:
-    """A target as people write it: without gRPC's scheme."""
+    """A target as people write it: without gRPC's scheme; of a socket, the folder that it is in."""
+    if target.startswith("unix:"):
+        return target.removeprefix("unix:").rpartition("/")[0]
     return target.removeprefix("dns:///")
 
 

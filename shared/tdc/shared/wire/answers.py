@@ -126,6 +126,7 @@ def explanation(reply: operators_pb2.ExplainResponse) -> documents.ExplanationDo
             chain.setting: tuple(_chain_step(chain.setting, step) for step in chain.steps)
             for chain in reply.settings
         },
+        unread=reply.unread,
     )
 
 

@@ -97,6 +97,7 @@ class ExplanationDocument(_Document, frozen=True):
     state: str
     running: RunningDocument | None
     settings: dict[str, tuple[ChainStepDocument, ...]]
+    unread: str = ""
 
 
 # -- changes --------------------------------------------------------------------------------------
