@@ -296,7 +296,7 @@ def test_a_value_may_come_from_a_file_or_from_standard_input(
         (["policies=@"], "'' can't be read"),
         (["policies=@/dev/zero"], "'/dev/zero' has more than 4 MiB"),
         (["policies=@LATIN"], "is not UTF-8"),
-        (["policies=-", "incoming_domains=-"], "Only one setting can be read"),
+        (["policies=-", "incoming_domains=-"], "incoming_domains: only one setting can be read"),
         (["incoming_domains=@/dev/null"], "'/dev/null' is empty; an empty list is typed as"),
         (["policies=@/dev/null"], "for no policies type policies=[]"),
         (["retry.initial=@/dev/null"], "it must have a value"),
@@ -325,7 +325,7 @@ def test_a_value_that_can_not_be_read_is_named(
 @pytest.mark.parametrize(
     ("stdin", "says"),
     [
-        (None, "Standard input (-) is closed."),
+        (None, "incoming_domains: standard input (-) is closed."),
         (io.TextIOWrapper(io.BytesIO(b" \n")), "an empty list is typed as incoming_domains="),
     ],
     ids=["closed", "of a command that failed"],

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdc.manager.cli.errors import NoConnection
+from tdc.shared.edge.os_words import os_reason
 
 DEFAULT_PLACE = "~/.config/tdc/operator.toml"
 _FIELDS = ("manager", "ca", "certificate", "key")
@@ -85,7 +86,7 @@ def _read_toml(path: Path) -> dict[str, object]:
             f"TDC_CONFIG, or copy the operator folder that `tdc-manager init` created."
         ) from None
     except OSError as error:
-        raise NoConnection(f"Can't read {path}: {error.strerror}.") from None
+        raise NoConnection(f"Can't read {path}: {os_reason(error)}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NoConnection(f"{path} is not valid TOML: {error}.") from None
 
@@ -96,7 +97,7 @@ def _read_pem(config: Path, field: str, name: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise NoConnection(
-            f"Can't read {path}, which {config} names as {field}: {error.strerror}."
+            f"Can't read {path}, which {config} names as {field}: {os_reason(error)}."
         ) from None
     if b"-----BEGIN" not in content:
         raise NoConnection(f"{path}, which {config} names as {field}, is not a PEM file.")

@@ -136,7 +136,7 @@ def effective_pieces(effective: EffectiveDocument, *, group: str, cluster: str) 
 def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece]:
     """The chain behind each value; without `whole`, levels with nothing set are left out."""
     running = explained.running
-    runs = _runs(running.revision, explained) if running else "has not reported what it runs"
+    runs = _applied(running.revision, explained) if running else "has not reported what it runs"
     pieces: list[Piece] = [
         Line(
             f"{explained.machine} in cluster {explained.cluster}, revision "
@@ -173,10 +173,13 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
     ]
 
 
-def _runs(revision: int, explained: ExplanationDocument) -> str:
-    if explained.state == "in sync" and revision < explained.revision:
-        return f"runs revision {revision} (later ones change nothing here)"
-    return f"runs revision {revision}"
+def _applied(revision: int, explained: ExplanationDocument) -> str:
+    """As `tdc status` has it: a machine in sync runs the cluster's revision, whichever it was sent.
+
+    A revision that changes nothing on a machine is not sent to it.
+    """
+    applied = explained.revision if explained.state == "in sync" else revision
+    return f"applied {applied} of {explained.revision}"
 
 
 def _set_by(step: ChainStepDocument, *, whole: bool, read: bool) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import grpc
 from grpc import ChannelConnectivity
 from tdc.manager.etcd.errors import EtcdOptionsError, EtcdUnavailable
+from tdc.shared.edge.os_words import os_reason
 
 CONNECT_TIMEOUT = 3.0
 """Seconds that connecting to one endpoint may take before the next one is tried."""
@@ -229,7 +230,7 @@ def _read_tls_files(
         ]
     except OSError as error:
         raise unreadable(
-            f"can't read the TLS files for etcd: {error.filename}: {error.strerror}"
+            f"can't read the TLS files for etcd: {error.filename}: {os_reason(error)}"
         ) from error
 
 

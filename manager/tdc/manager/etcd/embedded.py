@@ -25,6 +25,7 @@ from tdc.manager.etcd.errors import EmbeddedError, EtcdError
 from tdc.manager.etcd.program import EtcdProgram, find_program, note
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.edge.tasks import running
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class EmbeddedEtcd:
             self.folder.chmod(0o700)
         except OSError as error:
             raise EmbeddedError(
-                f"can't use {self.folder} for the embedded etcd: {error}"
+                f"can't use {self.folder} for the embedded etcd: {os_reason(error)}"
             ) from error
 
     async def _take_lock(self, stack: contextlib.AsyncExitStack) -> int:
@@ -200,7 +201,9 @@ class EmbeddedEtcd:
                 )
         except OSError as error:
             program.check()
-            raise EmbeddedError(f"can't start {program.path} as etcd: {error}") from error
+            raise EmbeddedError(
+                f"can't start {program.path} as etcd: {os_reason(error)}"
+            ) from error
 
     async def _stop(self) -> None:
         """End the process by SIGTERM, then by SIGKILL."""
@@ -249,7 +252,7 @@ class EmbeddedEtcd:
         try:
             words = self._log_path.read_bytes()[-2_000:].decode("utf-8", "replace")
         except OSError as error:
-            return f"unknown ({error})"
+            return f"unknown ({os_reason(error)})"
         return " | ".join(words.splitlines()[-3:])
 
 

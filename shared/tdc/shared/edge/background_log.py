@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from tdc.shared.edge.os_words import os_reason
+
 MAX_WAITING_LINES = 20_000
 MODE = 0o640
 """Of a log file that we make: addresses and Message-IDs are not for every user of the machine."""
@@ -154,7 +156,7 @@ class BackgroundHandler(logging.Handler):
         try:
             self._out = self._open_again()
         except OSError as error:
-            text = f"can't open [log] file again: {error}; lines go where they went"
+            text = f"can't open [log] file again: {os_reason(error)}; lines go where they went"
             self._lines.append(self._own(logging.ERROR, text))
 
     def _write_waiting(self) -> None:
@@ -168,7 +170,7 @@ class BackgroundHandler(logging.Handler):
                 self._out.flush()
             except (OSError, ValueError) as error:  # a full disk, or the reader is gone
                 self._failed += len(block)
-                self._why = getattr(error, "strerror", None) or str(error)
+                self._why = os_reason(error) if isinstance(error, OSError) else str(error)
             else:
                 self._told, self._why = dropped, ""
 
