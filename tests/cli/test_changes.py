@@ -115,6 +115,20 @@ def test_the_problem_of_a_level_begins_with_the_level(tdc: Tdc, planned: Scripte
     assert "\n  cluster emea: it is one of your own" in run.out
 
 
+def test_a_warning_is_shown_and_keeps_nothing_from_being_committed(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    plan = samples.disable_plan()
+    for name in ("mx1", "mx2"):
+        plan.warnings.add(machine=name, setting="smtp_route", reason="smtp_route leads to 10.0.0.1")
+    planned.answers["MakePlan"] = plan
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 0
+    assert "Warnings (they keep nothing from being committed):" in run.out
+    assert "mx1, mx2 smtp_route: smtp_route leads to 10.0.0.1" in run.out
+    assert planned.asked("MakeCommit")
+
+
 def test_setting_what_is_there_already_is_no_commit(tdc: Tdc, planned: ScriptedManager) -> None:
     """No question, no commit, done."""
     planned.answers["MakePlan"] = samples.empty_plan()

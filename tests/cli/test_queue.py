@@ -242,7 +242,7 @@ def test_a_plan_names_the_copies_that_wait(tdc: Tdc, manager: ScriptedManager) -
         "intake": "typo@intake.example",
         "copies": 6,
         "oldest": "2026-11-23T09:15:02.250Z",
-        "happens": "the intake goes; they go on by its own last facts",
+        "happens": "the intake goes; they keep its last address, route and TLS settings",
     }
     for each in plan.backlogs:
         each.goes = False

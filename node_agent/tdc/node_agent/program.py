@@ -24,6 +24,7 @@ from tdc.node_agent.passed_sockets import PassedSocketUnusable
 from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
+from tdc.node_agent.sync.owner import belongs_to_root
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import signals
 from tdc.shared.edge.os_words import os_reason
@@ -102,6 +103,11 @@ def _enrol(options: AgentOptions, flags: argparse.Namespace) -> int:
         f"Machine {made.machine} of cluster {made.cluster} is enrolled. Its certificate expires "
         f"{identity.day(made.ends)}; the agent renews it before that."
     )
+    if belongs_to_root(options.state_folder):
+        _complain(
+            f"{WARNING}this identity belongs to root. If the agent runs as another user, give it "
+            f"all of its folder: chown -R USER {options.state_folder}"
+        )
     return DONE
 
 

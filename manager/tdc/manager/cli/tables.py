@@ -94,7 +94,7 @@ def token_pieces(token: TokenDocument) -> list[Piece]:
         Line(f"Join token for {token.machine}, valid once, until {when(token.expires)}:"),
         Line(token.token, verbatim=True),
         Line(),
-        Line(f"On {token.machine}, run:"),
+        Line(f"On {token.machine}, as root or as the user that the agent runs as, run:"),
         Line(token.command, verbatim=True),
     ]
 
