@@ -60,7 +60,10 @@ def read_config(path: Path) -> OperatorConfig:
     manager = str(fields["manager"])
     match = _ADDRESS.fullmatch(manager)
     if match is None or not 1 <= int(match[2]) <= 65_535:
-        raise NoConnection(f"{path}: manager = {manager!r} is not of the form host:port.")
+        raise NoConnection(
+            f"{path}: manager = {manager!r} is not of the form host:port, such as "
+            "manager.corp.example:7443."
+        )
     ca, certificate, key = (_read_pem(path, name, str(fields[name])) for name in _FIELDS[1:])
     warnings = _exposed(path.parent / Path(str(fields["key"])).expanduser())
     return OperatorConfig(path, manager, ca, certificate, key, warnings)
