@@ -37,6 +37,7 @@ from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server import ServerSession
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.mail.envelope import Envelope
 
 TOO_MANY_CONNECTIONS = reply("421 4.3.2 Too many connections, try again later")
@@ -123,7 +124,7 @@ class SmtpFilter:
         except OSError as error:
             raise FilterUnavailable(
                 f"can't listen on {options.host}:{options.port} for the content filter:"
-                f" {error.strerror or error}; choose another address or stop what uses it"
+                f" {os_reason(error)}; choose another address or stop what uses it"
             ) from error
         return self
 

@@ -26,6 +26,7 @@ from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import Reply
+from tdc.shared.edge.os_words import os_reason
 
 
 class NextHopUnavailable(Exception):
@@ -261,7 +262,7 @@ class NextHopPool:
         except TimeoutError:
             raise NextHopUnavailable(f"no connection in {allowed:g} s") from None
         except OSError as error:
-            raise NextHopUnavailable(error.strerror or str(error)) from None
+            raise NextHopUnavailable(os_reason(error)) from None
         self._open[hop] = address
         within = timeouts.opening_hurried if hurried else timeouts.connect + timeouts.opening
         try:
