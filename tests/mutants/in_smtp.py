@@ -360,12 +360,12 @@ MUTANTS = (
         ),
         (
             "content after BDAT is read as commands",
-            'elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):',
-            "elif line.startswith(OTHER_PROTOCOLS):",
+            'elif verb == b"BDAT" or line.startswith(commands.OTHER_PROTOCOLS):',
+            "elif line.startswith(commands.OTHER_PROTOCOLS):",
         ),
         (
             "a request of HTTP is read as commands",
-            'elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):',
+            'elif verb == b"BDAT" or line.startswith(commands.OTHER_PROTOCOLS):',
             'elif verb == b"BDAT":',
         ),
         (

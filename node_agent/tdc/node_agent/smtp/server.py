@@ -11,13 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from tdc.node_agent.smtp import own_replies
+from tdc.node_agent.smtp import commands, own_replies
 from tdc.node_agent.smtp.backend import Backend, PendingCommand, Unavailable
 from tdc.node_agent.smtp.body_reader import BodyReader
 from tdc.node_agent.smtp.commands import (
-    OTHER_PROTOCOLS,
-    OTHER_VERBS,
-    XFORWARD_OFFER,
     BadCommand,
     Mail,
     client_address,
@@ -186,9 +183,9 @@ class ServerSession:
         elif (serve := _ALONE.get(verb)) is not None:
             if await self._settled():
                 await serve(self, line)
-        elif verb in OTHER_VERBS:
+        elif verb in commands.OTHER_VERBS:
             self._refuse(own_replies.NOT_IMPLEMENTED)
-        elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):
+        elif verb == b"BDAT" or line.startswith(commands.OTHER_PROTOCOLS):
             # What follows is content, not commands (RFC 3030; a cross-protocol attack).
             if await self._settled():
                 self._close_with(own_replies.CUT_OFF)
@@ -214,7 +211,7 @@ class ServerSession:
             return
         lines = [self._options.hostname]
         if extended:
-            lines += ["PIPELINING", *offered, XFORWARD_OFFER]
+            lines += ["PIPELINING", *offered, commands.XFORWARD_OFFER]
         text = "".join(f"250-{word}\r\n" for word in lines[:-1]) + f"250 {lines[-1]}\r\n"
         self._connection.say(Reply(250, text.encode("ascii")))
         self._pace.greeted()
