@@ -25,9 +25,10 @@ from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.plan_faults import faults_of
 from tdc.manager.intent.targets import ChangeAsked, RestoreTo, target_of
 from tdc.manager.levels.backlogs import backlogs_of
-from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, TopologyChange
+from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, new_cluster
-from tdc.manager.levels.plan import Plan, make_plan, undo_values
+from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.levels.undo import Step, undone
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
@@ -228,12 +229,10 @@ class ChangeOperations:
         if not isinstance(edit, RestoreTo):
             return edit
         since = await self._changes_since(cluster, edit.revision)
-        return RestoreLevels(edit.revision, undo_values(cluster, since))
+        return undone(cluster, edit.revision, since)
 
-    async def _changes_since(
-        self, cluster: Cluster, revision: int
-    ) -> list[tuple[LevelChange, ...]]:
-        """List the level changes of all commits above `revision`, newest first."""
+    async def _changes_since(self, cluster: Cluster, revision: int) -> list[Step]:
+        """List the changes of all commits above `revision`, newest first."""
         if not 1 <= revision <= cluster.revision:
             raise UnknownRevision(
                 f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
@@ -250,7 +249,11 @@ class ChangeOperations:
                 f"history no longer has all commits since revision {revision} of cluster "
                 f"{cluster.name!r}, so its settings then are not known. Nothing was changed"
             )
-        return [record.levels for record in records if isinstance(record, CommitRecord)]
+        return [
+            (record.levels, record.topology)
+            for record in records
+            if isinstance(record, CommitRecord)
+        ]
 
     async def _what_changed(self, plan: Plan) -> str:
         newest = await self._history.commits(plan.cluster_name, limit=1)
