@@ -13,6 +13,7 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     CopyValues,
+    DeleteValues,
     Edit,
     MoveMachine,
     RemoveGroup,
@@ -87,6 +88,8 @@ class Dumb:
         if isinstance(edit, UnsetValues):
             for name in edit.names:
                 self.levels[str(edit.key.level), edit.key.name].pop(name, None)
+        elif isinstance(edit, DeleteValues):
+            self.levels[str(edit.key.level), edit.key.name] = {}
         elif isinstance(edit, CopyValues):
             source = self.levels[str(edit.source.level), edit.source.name]
             copied = {name: source[name] for name in edit.names or tuple(source)}

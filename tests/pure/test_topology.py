@@ -9,6 +9,7 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     CopyValues,
+    DeleteValues,
     Edit,
     EditRefused,
     LevelChange,
@@ -57,10 +58,13 @@ def valid_edits(draw: st.DrawFn, cluster: Cluster) -> list[Edit]:
             st.builds(lambda key, values: put(key, **values), st.sampled_from(keys), _values),
             st.builds(UnsetValues, st.sampled_from(keys), st.just(("enabled", "log.level"))),
         ]
+        options.append(st.builds(DeleteValues, st.sampled_from(keys)))
         if len(keys) > 1:
             pairs = st.permutations(keys).map(lambda keys: keys[:2])
             options.append(
-                st.builds(lambda pair, move: CopyValues(*pair, move=move), pairs, st.booleans())
+                st.builds(
+                    lambda pair, move: CopyValues(pair[0], pair[1], (), move), pairs, st.booleans()
+                )
             )
         if free_groups:
             options.append(st.sampled_from([AddGroup(name) for name in free_groups]))

@@ -13,8 +13,11 @@ from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.options import (
     AtLevel,
     Cluster,
+    CopiedSettings,
     LevelName,
     LevelWord,
+    ToLevel,
+    ToName,
     complete_assignment,
     complete_setting,
 )
@@ -175,6 +178,73 @@ async def unset(
     )
     async with run.manager() as manager:
         await carry_out(run, manager, [edit], cluster, consent)
+
+
+@command(app, "delete")
+async def delete(
+    run: Run, level: AtLevel, name: LevelName, consent: Consent, cluster: Cluster = ""
+) -> None:
+    """Remove every setting at a level; shows the plan and asks.
+
+    The values of the levels above then apply.
+    """
+    edit = fleet_pb2.Edit(delete=fleet_pb2.DeleteSettings(level=_level_ref(level, name, cluster)))
+    async with run.manager() as manager:
+        await carry_out(run, manager, [edit], cluster, consent)
+
+
+@command(app, "copy")
+async def copy(  # noqa: PLR0913, PLR0917  # each is an argument of the command
+    run: Run,
+    level: AtLevel,
+    name: LevelName,
+    to_level: ToLevel,
+    to_name: ToName,
+    consent: Consent,
+    settings: CopiedSettings = None,
+    cluster: Cluster = "",
+) -> None:
+    """Set at one level what another has; shows the plan and asks.
+
+    `settings copy machine mx1 group g1 log.level` copies log.level, and without a setting all
+    that mx1 has of its own. Other settings of g1 stay.
+    """
+    await _copy(run, (level, name), (to_level, to_name), settings, consent, cluster, move=False)
+
+
+@command(app, "move")
+async def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command
+    run: Run,
+    level: AtLevel,
+    name: LevelName,
+    to_level: ToLevel,
+    to_name: ToName,
+    consent: Consent,
+    settings: CopiedSettings = None,
+    cluster: Cluster = "",
+) -> None:
+    """Set at one level what another has, and remove it there; shows the plan and asks."""
+    await _copy(run, (level, name), (to_level, to_name), settings, consent, cluster, move=True)
+
+
+async def _copy(
+    run: Run,
+    source: tuple[LevelWord, str],
+    target: tuple[LevelWord, str],
+    settings: list[str] | None,
+    consent: Consent,
+    cluster: str,
+    *,
+    move: bool,
+) -> None:
+    copied = fleet_pb2.CopySettings(
+        source=_level_ref(*source, cluster),
+        target=_level_ref(*target, cluster),
+        names=parse_names(settings or []),
+        move=move,
+    )
+    async with run.manager() as manager:
+        await carry_out(run, manager, [fleet_pb2.Edit(copy=copied)], cluster, consent)
 
 
 def _level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:

@@ -48,6 +48,13 @@ class AddMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteValues:
+    """Make every setting absent at a level."""
+
+    key: LevelKey
+
+
+@dataclass(frozen=True, slots=True)
 class CopyValues:
     """Set at one level what another has: the named settings, or all of them without names.
 
@@ -117,6 +124,7 @@ class RestoreLevels:
 Edit = (
     SetValues
     | UnsetValues
+    | DeleteValues
     | CopyValues
     | AddGroup
     | RenameGroup

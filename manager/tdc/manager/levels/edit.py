@@ -14,6 +14,7 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     CopyValues,
+    DeleteValues,
     Edit,
     Edited,
     EditRefused,
@@ -54,6 +55,8 @@ def _apply(work: WorkingCluster, edit: Edit) -> None:
             _set_and_follow_rule(work, edit)
         case UnsetValues(key, names):
             _unset(work, key, names)
+        case DeleteValues(key):
+            work.write(key, Settings())
         case CopyValues():
             _copy(work, edit)
         case RestoreLevels():

@@ -11,9 +11,28 @@ from dataclasses import dataclass, field
 
 from tdc.manager.intent.changes import HistoryRow, Made
 from tdc.manager.intent.settings import ExplainedStep
-from tdc.manager.intent.targets import ChangeAsked, EditAsked, LevelAsked, RestoreTo, SetAt, UnsetAt
+from tdc.manager.intent.targets import (
+    ChangeAsked,
+    CopyAt,
+    DeleteAt,
+    EditAsked,
+    LevelAsked,
+    RestoreTo,
+    SetAt,
+    UnsetAt,
+)
 from tdc.manager.levels.backlogs import PlannedBacklog
-from tdc.manager.levels.changes import AddGroup, AddMachine, LevelChange, TopologyChange
+from tdc.manager.levels.changes import (
+    AddGroup,
+    AddMachine,
+    LevelChange,
+    MoveMachine,
+    Place,
+    RemoveGroup,
+    RemoveMachine,
+    RenameGroup,
+    TopologyChange,
+)
 from tdc.manager.levels.impact import MachineChange
 from tdc.manager.levels.plan import Plan
 from tdc.shared.settings.values import Effective, Origin, Value
@@ -55,6 +74,20 @@ def _edit(message: fleet_pb2.Edit) -> EditAsked:
             return AddMachine(message.add_machine.name, message.add_machine.group)
         case "restore":
             return RestoreTo(message.restore.revision)
+        case "delete":
+            return DeleteAt(level_asked(message.delete.level))
+        case "copy":
+            copied = message.copy
+            source, target = level_asked(copied.source), level_asked(copied.target)
+            return CopyAt(source, target, tuple(copied.names), copied.move)
+        case "rename_group":
+            return RenameGroup(message.rename_group.name, message.rename_group.to)
+        case "remove_group":
+            return RemoveGroup(message.remove_group.name, message.remove_group.move_to)
+        case "move_machine":
+            return MoveMachine(message.move_machine.name, message.move_machine.group)
+        case "remove_machine":
+            return RemoveMachine(message.remove_machine.name, message.remove_machine.stop_copying)
     raise BadMessage("the request has a kind of edit that this version does not know")
 
 
@@ -201,6 +234,13 @@ def _work(ordered: OrderedWork, *, whole: bool) -> fleet_pb2.OrderedWork:
 
 
 def _topology_change(change: TopologyChange) -> fleet_pb2.TopologyChange:
+    before = change.before or Place("")
     return fleet_pb2.TopologyChange(
-        level=LEVEL_TO_WIRE[change.level], name=change.name, group=change.group
+        level=LEVEL_TO_WIRE[change.level],
+        name=change.name,
+        group=change.group,
+        before_name=before.name,
+        before_group=before.group,
+        removed=change.removed,
+        stops_copying=change.stops_copying,
     )
