@@ -1,55 +1,39 @@
-"""Every kind of key deleted by hand, and set back to an older value: noticed, named, put right."""
+"""Every kind of key deleted, set back, edited or damaged by hand: noticed, named, put right."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import json
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.etcd.values import Delete, Put
-from tdc.manager.levels.changes import AddGroup, AddMachine, Edit
-from tdc.manager.levels.fleet import LevelKey, new_cluster
+from tdc.manager.levels.changes import AddMachine
+from tdc.manager.levels.fleet import Machine, StoredSettings
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store import identity, keys
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.documents import Unreadable, pack_machines
+from tdc.manager.store.encoding import unpack
 from tdc.manager.store.errors import StoreError, TokenUsed, UnreadableStore, UnreadableTouched
-from tdc.manager.store.history import History, Signature
+from tdc.manager.store.history import CommitRecord, History, pack_record, read_record
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.repair import repair
+from tdc.manager.store.seal import pack_sealed
 from tdc.manager.view.fleet import FleetView
-from tdc.shared.edge.tasks import running
-from tdc.shared.settings.values import Level
 
-from tests.fakes.etcd import ExternalEtcd, external_etcd
+from tests.stage.house import GROUP, MACHINE, ONE_OF_EACH, WEST, House, signed, viewed
 from tests.stage.stored_clusters import MADE, set_values
 
-SOON = FollowOptions(silence=2.0, compare_every=1.0)
-MACHINE, GROUP = LevelKey(Level.MACHINE, "mx1"), LevelKey(Level.GROUP, "g1")
-WEST = LevelKey(Level.CLUSTER, "west")
-
-ONE_OF_EACH = {
-    "store": keys.STORE,
-    "head": keys.head_key("west"),
-    "cluster": keys.cluster_key("west"),
-    "groups": keys.group_key("west", "g1"),
-    "machines": keys.machine_key("west", "mx1"),
-    "commit": keys.commit_key("west", 3),
-    "newest commit": keys.commit_key("west", 5),
-    "snapshot": keys.snapshot_key("west", 5, keys.head_key("west")),
-    "request": keys.request_key("west", "r5"),
-    "join token": keys.join_token_key("hash"),
-    "enrolment": keys.enrolment_key("west", "mx1"),
-    "maintenance": keys.MAINTENANCE,
+NOTHING = StoredSettings()
+HOW = {
+    "deleted": "was deleted by hand",
+    "set back": "was set back by hand",
+    "edited": "was edited by hand",
+    "edited, without its seal": "was edited by hand",
+    "damaged": "can't be read",
 }
-"""A key of each family in `store.keys`."""
-
 DOCUMENTS = ("head", "cluster", "groups", "machines")
 TOUCHING = {
     "head": set_values(MACHINE, max_message_size=9),
@@ -74,112 +58,24 @@ def test_no_family_of_keys_is_left_out() -> None:
     assert parts == set(keys.Part)
 
 
-class House:
-    """A store with some history, and a view of it."""
-
-    def __init__(self, etcd: EtcdClient) -> None:
-        self.etcd = etcd
-        self.values: dict[str, list[bytes]] = {}
-        self.view: FleetView
-
-    async def commit(self, edit: Edit, request_id: str) -> None:
-        cluster = self.view.find_cluster("west")
-        plan = make_plan(cluster, [edit])
-        await CommitStore(self.etcd, settle_within=3).commit(plan, _signed(request_id), MADE)
-        assert await self.view.at_least("west", plan.after.revision, 5)
-
-    async def fill(self) -> None:
-        """Five revisions, and of each key a value that came before the present one."""
-        await CommitStore(self.etcd).create_cluster(new_cluster("west"), _signed("r1"), MADE)
-        assert await self.view.at_least("west", 1, 5)
-        await self._remember()
-        await self.commit(AddGroup("g1"), "r2")
-        await self.commit(AddMachine("mx1", "g1"), "r3")
-        joins = JoinStore(self.etcd)
-        for name in ("first", "hash"):
-            await joins.add(name, JoinToken("west", "g1", "mx1", 2e9))
-            await self._remember()
-            await joins.redeem(name, 1e9, f"of {name}")
-        await Maintenance(self.etcd, own_member=False).round_if_due(1e9)
-        await self._remember()
-        await Maintenance(self.etcd, own_member=False).round_if_due(1e9 + 4_000)
-        for number, (key, size) in enumerate([(MACHINE, 1), (GROUP, 2)], 4):
-            await self._remember()
-            await self.commit(set_values(key, max_message_size=size), f"r{number}")
-        await self.commit(set_values(WEST, max_message_size=3), "r6")
-        await self._remember()
-        await identity.adopt(self.etcd)
-
-    async def _remember(self) -> None:
-        for name, key in ONE_OF_EACH.items():
-            item = await self.etcd.get(key)
-            if item is not None:
-                self.values.setdefault(name, []).append(item.value)
-
-    async def hurt(self, name: str, how: str) -> bytes:
-        """Do it by hand; return what was there."""
-        item = await self.etcd.get(ONE_OF_EACH[name])
-        assert item is not None
-        if how == "deleted":
-            await self.etcd.txn([], [Delete(item.key)])
-        else:
-            older = [value for value in self.values[name] if value != item.value]
-            assert older, "the fixture has no older value"
-            await self.etcd.txn([], [Put(item.key, older[-1])])
-        return item.value
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(8):
-            while not holds():
-                await asyncio.sleep(0.02)
-
-
-def _signed(request_id: str) -> Signature:
-    return Signature("ann", "", request_id)
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ExternalEtcd]:
-    async with external_etcd(tmp_path / "etcd") as etcd:
-        yield etcd
-
-
-@contextlib.asynccontextmanager
-async def viewed(etcd: EtcdClient) -> AsyncIterator[FleetView]:
-    view = FleetView(etcd, await identity.store_id(etcd), options=SOON)
-    async with running(view.run(), name="view"):
-        await view.ready(10)
-        yield view
-
-
-@pytest.fixture
-async def house(server: ExternalEtcd) -> AsyncIterator[House]:
-    async with EtcdClient(server.options) as etcd:
-        made = House(etcd)
-        async with viewed(etcd) as made.view:
-            await made.fill()
-            await made.until(lambda: made.view.store_id != "")
-            yield made
-
-
-@pytest.mark.parametrize("how", ["deleted", "set back"])
+@pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("name", DOCUMENTS)
 @pytest.mark.proves("F51", "P13")
 async def test_a_document_is_noticed_kept_refused_at_once_and_put_right(
     house: House, name: str, how: str
 ) -> None:
-    key, known = ONE_OF_EACH[name], house.view.find_cluster("west")
+    key, known, words = ONE_OF_EACH[name], house.view.find_cluster("west"), HOW[how]
     good = await house.hurt(name, how)
-    await house.until(lambda: any(key in each and how in each for each in house.view.problems))
+    await house.until(lambda: any(f"{key} {words}" in each for each in house.view.problems))
     assert house.view.find_cluster("west") == known, "the last known one is served"
     began = time.monotonic()
-    with pytest.raises(UnreadableTouched, match=f"{key} was {how} by hand.*repair.*othing was ch"):
+    with pytest.raises(UnreadableTouched, match=f"{key} {words}.*repair.*othing was ch"):
         await house.commit(TOUCHING[name], "after")
     assert time.monotonic() - began < 2
 
     async with viewed(house.etcd) as later:
         assert any(key in each for each in later.problems) or name == "cluster"
-        assert not _sees(later, name), "what was set back is not taken for the truth"
+        assert not _sees(later, name), "what no commit wrote is not taken for the truth"
 
     found = await repair(house.etcd, write=False)
     assert [(key in each.text, each.right) for each in found] == [(True, True)]
@@ -207,33 +103,20 @@ async def test_a_document_that_no_commit_touches_hinders_no_other_commit(house: 
     assert house.view.find_cluster("west").machines["mx1"].stored.settings["max_message_size"] == 1
 
 
-async def test_the_head_is_put_right_also_where_history_is_trimmed(house: House) -> None:
-    """Not the documents: their history is gone. That is said, and nothing is guessed."""
-    first, last = keys.commit_key("west", 0), keys.commit_key("west", 4)
-    await house.etcd.txn([], [Delete(first, last)])
-    good = await house.hurt("head", "deleted")
-    found = await repair(house.etcd, write=True)
-    assert [each.right for each in found] == [True]
-    item = await house.etcd.get(ONE_OF_EACH["head"])
-    assert item is not None
-    assert item.value == good
-    await house.hurt("groups", "deleted")
-    (lost,) = await repair(house.etcd, write=True)
-    assert not lost.right
-    assert "restore a backup" in lost.text
-
-
-@pytest.mark.parametrize("how", ["deleted", "set back"])
+@pytest.mark.parametrize("how", ["deleted", "set back", "edited", "damaged"])
 @pytest.mark.proves("F49")
 async def test_the_stores_id_is_noticed_and_the_known_one_kept(house: House, how: str) -> None:
     async with viewed(house.etcd) as view:
         known = view.store_id
         await house.hurt("store", how)
-        await house.until(lambda: any(f"{keys.STORE} was {how}" in each for each in view.problems))
+        await house.until(lambda: any(f"{keys.STORE} {HOW[how]}" in each for each in view.problems))
         assert view.store_id == known
-        if how == "deleted":
+        if how != "set back":
             with pytest.raises(UnreadableStore, match="tdc-manager adopt"):
                 await identity.store_id(house.etcd)
+            (found,) = await repair(house.etcd, write=True)
+            assert keys.STORE in found.text
+            assert not found.right
         made = await identity.adopt(house.etcd)
         await house.until(lambda: view.store_id == made.id and not view.problems)
 
@@ -256,9 +139,133 @@ async def test_a_commit_record_that_is_gone_is_a_row_and_a_refusal(house: House)
 async def test_a_commit_record_of_another_revision_is_named(house: House) -> None:
     other = await house.etcd.get(keys.commit_key("west", 2))
     assert other is not None
-    await house.etcd.txn([], [Put(ONE_OF_EACH["commit"], other.value)])
-    found = await History(house.etcd).commit_record("west", 3)
-    assert "record of revision 2" in str(found)
+    unsealed = pack_record("west", replace(read_record(other.key, other.value), sealed=0))
+    for raw, words in ((other.value, "its seal does not fit"), (unsealed, "record of revision 2")):
+        await house.etcd.txn([], [Put(ONE_OF_EACH["commit"], raw)])
+        assert words in str(await History(house.etcd).commit_record("west", 3))
+
+
+@pytest.mark.parametrize("how", ["edited", "edited, without its seal", "damaged"])
+@pytest.mark.parametrize("name", ["commit", "newest commit"])
+async def test_a_commit_record_that_no_commit_wrote_is_named_wherever_it_is_read(
+    house: House, name: str, how: str
+) -> None:
+    key, revision = ONE_OF_EACH[name], 3 if name == "commit" else 6
+    await house.hurt(name, how)
+    history = History(house.etcd)
+    (wrong,) = [e for e in await history.commits("west") if isinstance(e, Unreadable)]
+    assert f"{key} {HOW[how]}" in str(wrong)
+    assert str(await history.commit_record("west", revision)) == str(wrong)
+    (only,) = await history.records_between("west", revision - 1, revision)
+    assert only == wrong
+    await house.hurt("machines", "deleted")
+    for found in await repair(house.etcd, write=True):
+        assert not found.right
+        assert str(wrong) in found.text
+
+
+async def test_a_record_of_before_seals_is_judged_by_the_chain(house: House) -> None:
+    """The chain value of the commit before it says what it must be."""
+    await house.of_before_seals()
+    history = History(house.etcd)
+    good = await history.commits("west")
+    assert not [each for each in good if isinstance(each, Unreadable)]
+    for name, revision in (("commit", 3), ("newest commit", 6)):
+        item = await house.etcd.get(ONE_OF_EACH[name])
+        assert item is not None
+        await house.hurt(name, "edited")
+        for limit in (7 - revision, 50):
+            listed = await history.commits("west", limit=limit)
+            assert "was edited by hand" in str(listed[6 - revision])
+            assert len([each for each in listed if isinstance(each, Unreadable)]) == 1
+        assert "was edited by hand" in str(await history.commit_record("west", revision))
+        await house.etcd.txn([], [Put(item.key, item.value)])
+
+
+@pytest.mark.parametrize("name", ["head", "cluster", "groups", "machines"])
+async def test_a_value_that_belongs_to_another_key_is_no_value_of_this_one(
+    house: House, name: str
+) -> None:
+    """Of another cluster, that is: a whole one, sealed and of the same revision."""
+    key = ONE_OF_EACH[name]
+    good = await house.etcd.get(key)
+    assert good is not None
+    content = {name: each for name, each in unpack(good.value).items() if name != "seal"}
+    other = pack_sealed(key.replace("/west/", "/east/"), content)
+    await house.etcd.txn([], [Put(key, other)])
+    await house.until(lambda: any(f"{key} was edited" in each for each in house.view.problems))
+    await repair(house.etcd, write=True)
+    item = await house.etcd.get(key)
+    assert item is not None
+    assert item.value == good.value
+
+
+async def test_a_document_that_no_commit_wrote_is_not_believed_and_goes(house: House) -> None:
+    name = next(n for n in ("m1", "m2") if keys.machine_key("west", n) != ONE_OF_EACH["machines"])
+    free, raw = keys.machine_key("west", name), pack_machines([Machine(name, "g1", NOTHING)], {})
+    await house.etcd.txn([], [Put(free, raw)])
+    await house.until(lambda: any(f"{free} was edited" in each for each in house.view.problems))
+    assert name not in house.view.find_cluster("west").machines
+    with pytest.raises(UnreadableTouched, match=r"no commit wrote it.*nothing was changed"):
+        await house.commit(AddMachine(name, "g1"), "after")
+    assert [each.right for each in await repair(house.etcd, write=True)] == [True]
+    assert await house.etcd.get(free) is None
+    await house.until(lambda: not house.view.problems)
+
+
+async def test_a_store_of_before_seals_is_put_right_byte_for_byte(house: House) -> None:
+    """And so is what commits that seal then make of it."""
+    await house.of_before_seals()
+    for commit in ("", "machines"):
+        if commit:
+            await house.commit(TOUCHING[commit], f"after {commit}")
+        items = (await house.etcd.range(keys.cluster_prefix("west"))).items
+        sealed = {item.key for item in items if b"seal" in json.dumps(unpack(item.value)).encode()}
+        assert sealed == ({ONE_OF_EACH["head"], ONE_OF_EACH["machines"]} if commit else set())
+        assert await repair(house.etcd, write=True) == ()
+        for item in items:
+            name = next((n for n in DOCUMENTS if ONE_OF_EACH[n] == item.key), "")
+            for how in ("deleted", "edited", "damaged") if name else ():
+                await house.hurt(name, how)
+                assert [each.right for each in await repair(house.etcd, write=True)] == [True]
+                found = await house.etcd.get(item.key)
+                assert found is not None
+                assert found.value == item.value
+        await house.until(lambda: not house.view.problems)
+
+
+async def test_json_that_is_written_in_another_way_is_no_fault(house: House) -> None:
+    for name in (*DOCUMENTS, "commit"):
+        item = await house.etcd.get(ONE_OF_EACH[name])
+        assert item is not None
+        document = dict(reversed(unpack(item.value).items()))
+        other = json.dumps(document, indent=2).encode()
+        await house.etcd.txn([], [Put(item.key, other)])
+    await house.commit(TOUCHING["machines"], "after")
+    assert house.view.problems == ()
+    assert await repair(house.etcd, write=True) == ()
+    assert all(isinstance(each, CommitRecord) for each in await History(house.etcd).commits("west"))
+
+
+async def test_what_is_hurt_again_while_it_is_doubted_is_not_believed(house: House) -> None:
+    known = house.view.find_cluster("west")
+    for then in ("damaged", "deleted"):
+        good = await house.hurt("machines", "edited, without its seal")
+        await house.until(lambda: "was edited by hand" in str(house.view.problems))
+        await house.hurt("machines", then)
+        words = HOW[then]
+        await house.until(lambda words=words: words in str(house.view.problems))  # type: ignore[misc]
+        assert house.view.find_cluster("west") == known
+        await house.etcd.txn([], [Put(ONE_OF_EACH["machines"], good)])
+        await house.until(lambda: not house.view.problems)
+
+
+@pytest.mark.parametrize("how", ["edited", "damaged"])
+async def test_a_request_id_that_is_hurt_makes_nothing_again(house: House, how: str) -> None:
+    await house.hurt("request", how)
+    with pytest.raises(UnreadableTouched, match=f"{HOW[how]}.*nothing was changed.*new request id"):
+        await house.commit(set_values(WEST, max_message_size=8), "r5")
+    assert await History(house.etcd).find_request("west", "r5") is None
 
 
 async def test_a_request_that_made_the_last_commit_is_known_without_its_key(house: House) -> None:
@@ -267,7 +274,7 @@ async def test_a_request_that_made_the_last_commit_is_known_without_its_key(hous
     await house.commit(edit, "r7")
     await house.etcd.txn([], [Delete(keys.request_key("west", "r7"))])
     plan = make_plan(before, [edit])
-    again = await CommitStore(house.etcd).commit(plan, _signed("r7"), MADE)
+    again = await CommitStore(house.etcd).commit(plan, signed("r7"), MADE)
     assert (again.revision, again.already) == (7, True)
 
 
@@ -278,6 +285,32 @@ async def test_a_join_token_that_is_set_back_enrols_nobody_again(house: House) -
     await house.hurt("join token", "deleted")
     with pytest.raises(StoreError, match="unknown join token"):
         await JoinStore(house.etcd).redeem("hash", 1e9, "a thief's")
+
+
+@pytest.mark.parametrize("how", ["edited", "damaged"])
+async def test_a_join_token_that_is_hurt_enrols_nobody(house: House, how: str) -> None:
+    joins = JoinStore(house.etcd)
+    await house.hurt("join token", how)
+    with pytest.raises(StoreError, match=f"{HOW[how]}.*make a new one"):
+        await joins.redeem("hash", 1e9, "a thief's")
+    assert house.view.enrolment("west", "mx1") == "of hash"
+
+
+@pytest.mark.parametrize("how", ["edited", "edited, without its seal", "damaged"])
+@pytest.mark.proves("F51")
+async def test_an_enrolment_that_is_hurt_lets_nobody_in(house: House, how: str) -> None:
+    """Neither the certificate that it names now, nor, until the machine enrols again, its own."""
+    await house.hurt("enrolment", how)
+    key = ONE_OF_EACH["enrolment"]
+    await house.until(lambda: any(f"{key}) {HOW[how]}" in each for each in house.view.problems))
+    assert house.view.enrolment("west", "mx1") is None
+    async with viewed(house.etcd) as later:
+        assert later.enrolment("west", "mx1") is None
+        assert any(f"{key}) {HOW[how]}" in each for each in later.problems)
+    await JoinStore(house.etcd).add("new", JoinToken("west", "g1", "mx1", 2e9))
+    await JoinStore(house.etcd).redeem("new", 1e9, "again")
+    await house.until(lambda: not house.view.problems)
+    assert house.view.enrolment("west", "mx1") == "again"
 
 
 async def test_an_enrolment_that_is_set_back_brings_no_old_certificate_back(house: House) -> None:
@@ -293,7 +326,7 @@ async def test_an_enrolment_that_is_set_back_brings_no_old_certificate_back(hous
     assert house.view.enrolment("west", "mx1") == "again"
 
 
-@pytest.mark.parametrize("how", ["deleted", "set back"])
+@pytest.mark.parametrize("how", ["deleted", "set back", "edited", "damaged"])
 async def test_the_mark_of_the_last_round_does_no_harm(house: House, how: str) -> None:
     await house.hurt("maintenance", how)
     assert await Maintenance(house.etcd, own_member=False).round_if_due(1.2e9) is not None

@@ -17,6 +17,7 @@ from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.undo import undone
 from tdc.manager.store.commit import CommitStore, Committed
+from tdc.manager.store.encoding import unpack
 from tdc.manager.store.errors import (
     ClusterExists,
     CommitTooLarge,
@@ -39,6 +40,7 @@ from tests.stage.stored_clusters import (
     assembled,
     commit,
     history_of,
+    resealed,
     set_values,
     signed,
     stored,
@@ -265,9 +267,9 @@ async def test_an_unreadable_machine_is_named_and_the_rest_is_served_and_changed
     key = machine_key("west", "mx1")
     item = await etcd.get(key)
     assert item is not None
-    document = json.loads(item.value)
-    document["machines"]["mx1"]["settings"]["from_the_future"] = 1
-    await etcd.txn([], [Put(key, json.dumps(document).encode())])
+    document = unpack(item.value)
+    document["machines"]["mx1"]["settings"]["from_the_future"] = 1  # type: ignore[index]
+    await etcd.txn([], [Put(key, resealed(key, document))])
     found = await assembled(etcd)
     assert [(each.key, each.entry) for each in found.unreadable] == [(key, "mx1")]
     assert "from_the_future" in found.unreadable[0].reason
@@ -282,7 +284,7 @@ async def test_an_unreadable_machine_is_named_and_the_rest_is_served_and_changed
     assert kept is not None
     if key == machine_key("west", "mx2"):
         kept_entry = json.loads(kept.value)["machines"]["mx1"]
-        assert kept_entry == document["machines"]["mx1"]
+        assert kept_entry == document["machines"]["mx1"]  # type: ignore[index]
 
 
 async def test_a_machine_whose_group_can_not_be_read_is_not_created_anew(
@@ -307,9 +309,9 @@ async def test_garbage_beside_readable_entries_survives_a_commit(small_etcd: Etc
     key = machine_key("west", "mx1")
     item = await small_etcd.get(key)
     assert item is not None
-    document = json.loads(item.value)
-    document["machines"]["elsewhere"] = {"what": "is this"}
-    await small_etcd.txn([], [Put(key, json.dumps(document).encode())])
+    document = unpack(item.value)
+    document["machines"]["elsewhere"] = {"what": "is this"}  # type: ignore[index]
+    await small_etcd.txn([], [Put(key, resealed(key, document))])
     edit = set_values(machine("mx1"), max_message_size=1)
     await commit(small_etcd, before, edit, request_id="beside")
     after = await small_etcd.get(key)

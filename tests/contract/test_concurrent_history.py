@@ -117,7 +117,9 @@ async def check_history(etcd: EtcdClient, said: Sequence[Said]) -> list[CommitRe
         assert all(one.revision < two.revision for two in later if two.revision and one.revision)
     head, values = replayed("west", kept)
     items = {item.key: item.value for item in (await etcd.range(cluster_prefix("west"))).items}
-    assert items == {**values, head_key("west"): pack_head(head)}, "documents are what commits left"
+    assert items == {**values, head_key("west"): pack_head("west", head)}, (
+        "documents are what commits left"
+    )
     assert await repair(etcd, write=False)  # only the id is missing: no manager made one
     return kept
 

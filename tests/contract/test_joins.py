@@ -23,7 +23,7 @@ TOKEN = JoinToken("west", "Main_Group", "mx1", NOW + 600)
 async def _enrolment(etcd: EtcdClient) -> ValidEnrolment | None:
     """What the view will read as the valid enrolment of TOKEN's machine."""
     stored = await etcd.get(enrolment_key(TOKEN.cluster, TOKEN.machine))
-    return read_enrolment(stored.value) if stored else None
+    return read_enrolment(stored.key, stored.value) if stored else None
 
 
 async def test_a_token_enrols_its_machine(etcd: EtcdClient) -> None:

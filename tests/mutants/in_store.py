@@ -9,6 +9,7 @@ ETCD = "manager/tdc/manager/etcd"
 DOCUMENTS = ("tests/pure/test_store_documents.py",)
 COMMIT = ("tests/contract/test_commit.py",)
 BY_HAND = ("tests/contract/test_by_hand.py",)
+LOST = ("tests/contract/test_what_is_lost.py",)
 JOINS = ("tests/contract/test_joins.py",)
 PLACE = tuple(
     f"tests/etcd/test_place.py::test_{name}"
@@ -135,7 +136,7 @@ MUTANTS = (
         ),
         (
             "an earlier commit's request id is forgotten",
-            "    values[request_key(name, request_id)] = pack_request(made)\n",
+            "    values[asked] = pack_request(asked, made)\n",
             "",
         ),
     ),
@@ -144,8 +145,8 @@ MUTANTS = (
         BY_HAND,
         (
             "the chain starts again at each commit",
-            "record = chained(change.record, head.chain)",
-            'record = chained(change.record, "")',
+            "replace(change.record, sealed=sealed), head.chain)",
+            'replace(change.record, sealed=sealed), "")',
         ),
         (
             "which commit wrote a document is forgotten",
@@ -220,13 +221,153 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{STORE}/by_hand.py",
+        BY_HAND,
+        (
+            "a document that lost its seal is believed",
+            "    if 0 < head.sealed <= revision and not found.sealed:\n",
+            "    if head.sealed < 0:\n",
+        ),
+        (
+            "a document that no commit wrote is believed",
+            "    if head.sealed == 1 and not revision:",
+            "    if head.sealed < 0:",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/seal.py",
+        DOCUMENTS,
+        (
+            "a seal fits whatever it is on",
+            "        if document[_SEAL] != _seal(key, rest):\n",
+            "        if not document[_SEAL]:\n",
+        ),
+        (
+            "a seal fits at another key",
+            'content = key.encode("utf-8", "surrogatepass") + b"\\n" + _canonical(document)',
+            "content = _canonical(document)",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/documents.py",
+        BY_HAND,
+        (
+            "a head that lost its seal is believed",
+            "    if sealed and not is_sealed(document):\n",
+            "    if sealed < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/history.py",
+        BY_HAND,
+        (
+            "a record that lost its seal is believed",
+            "    if sealed and not is_sealed(document):\n",
+            "    if sealed < 0:\n",
+        ),
+        (
+            "a record of before seals may say anything",
+            "    if not follows or fits_chain(",
+            "    if follows or fits_chain(",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/repair.py",
+        BY_HAND,
+        (
+            "an edit without a seal is not found",
+            "        elif not _as_in(found.items[key].value, values[key]):\n",
+            "        elif found.documents[key].unreadable:\n",
+        ),
+        (
+            "a document that no commit wrote stays",
+            "        elif key not in values:\n            faults.append(",
+            "        elif key not in values:\n            len(",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/last_known.py",
+        BY_HAND,
+        (
+            "what was doubted is what is known",
+            "        known = self._trusted.get(read.key.cluster, {}).get(key)\n",
+            "        known = self._documents.get(read.key.cluster, {}).get(key)\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/enrolments.py",
+        BY_HAND,
+        (
+            "an enrolment that lost its seal lets in",
+            "if known is not None and (known.sealed or not sealed) else None",
+            "if known is not None else None",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/enrolments.py",
+        BY_HAND,
+        (
+            "an enrolment may lose its seal",
+            "    unsealed = known.sealed and not found.sealed\n",
+            "    unsealed = known is None\n",
+        ),
+    ),
+    *planted_in(
         f"{STORE}/replay.py",
         DOCUMENTS,
         (
             "a record that was changed is replayed",
-            '    if record.chain and record.chain != chained(replace(record, chain=""), '
-            "head.chain).chain:\n",
-            "    if record.chain is None:\n",
+            "    if not fits_chain(record, head.chain):\n",
+            "    if not record:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/evidence.py",
+        LOST,
+        (
+            "a record is no evidence of a document",
+            "            self._document(key, record.revision)\n",
+            "            self._document(key, 0)\n",
+        ),
+        (
+            "an enrolment is no evidence of a machine",
+            '            self._entry(Level.MACHINE, name, "it is enrolled")\n',
+            "            pass\n",
+        ),
+        (
+            "a group that machines are in is not missed",
+            "            if document is None and key not in self.documents:\n",
+            "            if document is None and not key:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/repair.py",
+        LOST,
+        (
+            "a head of which not all is known is put right",
+            '"have; if one is missing, restore a backup",\n        right=False,',
+            '"have; if one is missing, restore a backup",\n        right=True,',
+        ),
+        (
+            "what is lost is forgotten with the head",
+            "        written[key] = max(revision, written.get(key, 0))\n",
+            "        written.pop(key, None)\n",
+        ),
+        (
+            "a lost newest record sets documents back",
+            "    if (found.head.revision if found.head is not None else newest) > head.revision:\n",
+            "    if newest < 0:\n",
+        ),
+        (
+            "an older record makes the head",
+            "    if not isinstance(newest, CommitRecord) or newest.revision < max(stored.values(), "
+            "default=0):\n",
+            "    if not isinstance(newest, CommitRecord):\n",
+        ),
+        (
+            "an edited snapshot of before seals is the truth",
+            "        if _contradicts(found, fault, values):\n",
+            "        if not values:\n",
         ),
     ),
     *planted_in(
@@ -325,6 +466,34 @@ MUTANTS = (
             "the machine's id is shown to others",
             'return hashlib.sha256(f"tdc {found}".encode()).hexdigest()[:32]',
             "return found",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/place.py",
+        ("tests/etcd/test_place.py",),
+        (
+            "data that came without its file is taken as it is",
+            "        _check_note(folder, mark, alone=not (folder / FILE).exists())\n",
+            "        _check_note(folder, mark)\n",
+        ),
+    ),
+    *planted_in(
+        f"{ETCD}/embedded.py",
+        ("tests/etcd/test_place.py",),
+        (
+            "what the data says of its place is not read",
+            "        place.check_mark(self.folder, mark)\n",
+            "",
+        ),
+        (
+            "a place is noted before it is known",
+            "                place.check(self.folder)\n",
+            "                place.check(self.folder)\n                place.settle(self.folder)\n",
+        ),
+        (
+            "an adopted copy keeps the mark of another place",
+            "                await etcd.txn([], [Put(self._mark, note)])\n",
+            "                await etcd.get(self._mark)\n",
         ),
     ),
     *planted_in(

@@ -31,7 +31,7 @@ def _stored(size: int) -> StoredSettings:
 def _documents(sizes: dict[str, int], revision: int) -> dict[str, bytes]:
     """A cluster of one group and some machines, each with a size of its own."""
     documents = {
-        head_key("c1"): pack_head(Head(revision, "r")),
+        head_key("c1"): pack_head("c1", Head(revision, "r")),
         cluster_key("c1"): pack_cluster_level(StoredSettings()),
         group_key("c1", "g1"): pack_groups([Group("g1")], {}),
     }

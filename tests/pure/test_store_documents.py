@@ -46,6 +46,7 @@ from tdc.manager.store.keys import (
 )
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.rewrite import Untouchable, rewritten, touched
+from tdc.manager.store.seal import Edited, pack_sealed, same_content, unpack_sealed
 from tdc.shared.settings.values import Level
 
 from tests.stage.clusters import edit_lists, enabled_fleet, fleets, machine, put
@@ -75,7 +76,11 @@ def write(
         and document.key.part is not Part.HEAD
     }
     values = rewritten(documents, after, touched(levels, topology))
-    return {**stored, **values, head_key(after.name): pack_head(Head(after.revision, "id"))}
+    return {
+        **stored,
+        **values,
+        head_key(after.name): pack_head(after.name, Head(after.revision, "id")),
+    }
 
 
 def write_all(cluster: Cluster) -> Stored:
@@ -84,7 +89,11 @@ def write_all(cluster: Cluster) -> Stored:
 
 def contents(stored: Mapping[str, bytes]) -> dict[str, dict[str, object]]:
     """What is stored, without which commit wrote it."""
-    return {key: {**unpack(raw), "revision": 0} for key, raw in stored.items()}
+    return {key: {**unsealed(raw), "revision": 0} for key, raw in stored.items()}
+
+
+def unsealed(raw: bytes) -> dict[str, object]:
+    return {name: value for name, value in unpack(raw).items() if name != "seal"}
 
 
 def read_all(stored: Mapping[str, bytes], name: str) -> tuple[Cluster | None, list[Unreadable]]:
@@ -127,9 +136,9 @@ def test_an_entry_of_a_newer_version_is_refused_alone() -> None:
     cluster = enabled_fleet()
     key = machine_key(cluster.name, "mx1")
     stored = write_all(cluster)
-    document = unpack(stored[key])
+    document = unsealed(stored[key])
     document["machines"]["mx1"]["settings"] = {"from_the_future": 1}  # type: ignore[index]
-    stored[key] = json.dumps(document).encode()
+    stored[key] = pack_sealed(key, document)
     found, unreadable = read_all(stored, cluster.name)
     assert found is not None
     assert set(found.machines) == set(cluster.machines) - {"mx1"}
@@ -195,7 +204,7 @@ def test_a_machine_in_the_wrong_shard_is_not_believed() -> None:
     stored = write_all(cluster)
     wrong = str(DocumentKey(cluster.name, Part.MACHINES, 0))
     assert wrong != machine_key(cluster.name, "mx1")
-    stored[wrong] = stored[machine_key(cluster.name, "mx1")]
+    stored[wrong] = pack_sealed(wrong, unsealed(stored[machine_key(cluster.name, "mx1")]))
     found, unreadable = read_all(stored, cluster.name)
     assert found == cluster
     assert "wrong shard" in unreadable[0].reason
@@ -225,6 +234,37 @@ def test_any_bytes_are_a_document_or_damaged(raw: bytes) -> None:
 def test_a_packed_document_comes_out_as_it_went_in(document: dict[str, object]) -> None:
     document.pop("schema", None)
     assert unpack(pack(document)) == {"schema": 1, **document}
+
+
+@given(any_text, st.dictionaries(st.text(max_size=8), json_values, max_size=9), st.data())
+def test_a_seal_fits_what_was_sealed_however_it_is_written_and_nothing_else(
+    key: str, document: dict[str, object], data: st.DataObject
+) -> None:
+    for name in ("schema", "seal"):
+        document.pop(name, None)
+    raw = pack_sealed(key, document)
+    whole = unpack_sealed(key, raw)
+    assert unsealed(raw) == {"schema": 1, **document}
+    other = json.dumps(dict(reversed(whole.items())), indent=1).encode()
+    assert unpack_sealed(key, other) == whole
+    assert same_content(raw, other)
+    name = data.draw(st.sampled_from(sorted(whole)))
+    changed = {**whole, name: "another" if name != "schema" else 0}
+    for at, wrong in (
+        (key, json.dumps(changed).encode()),
+        (key, json.dumps({**whole, "new": 1, "more": whole.get("more", 2)}).encode()),
+        (f"{key}/", raw),
+    ):
+        with pytest.raises(Edited, match="seal does not fit"):
+            unpack_sealed(at, wrong)
+    del whole["seal"]
+    assert unpack_sealed(key, pack(whole)) == whole
+
+
+def test_a_value_that_is_nested_too_deep_to_be_sealed_is_damaged() -> None:
+    deep = b'{"schema":1,"seal":"x","a":' + b"[" * 900 + b"]" * 900 + b"}"
+    with pytest.raises(Damaged):
+        unpack_sealed("key", deep)
 
 
 def test_a_cut_off_value_and_one_that_unfolds_too_far_are_damaged() -> None:
@@ -303,7 +343,9 @@ def test_a_commit_record_comes_out_as_it_went_in(
         topology=plan.topology,
         machines_changed=3,
     )
-    assert read_record(pack_record(record)) == record
+    for each in (record, replace(record, sealed=1)):
+        raw = pack_record("c1", each)
+        assert read_record(commit_key("c1", each.revision), raw) == each
 
 
 def test_a_record_that_was_changed_by_hand_is_not_replayed() -> None:

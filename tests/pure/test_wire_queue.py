@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.history import CommitRecord, Signature, pack_record, read_record
+from tdc.manager.store.keys import commit_key
 from tdc.manager.store.work_record import plain_work, work_from
 from tdc.shared.sync.queue_work import (
     MOST_LISTED,
@@ -135,7 +136,8 @@ def test_an_order_of_another_version_or_with_too_many_copies_is_refused() -> Non
 @given(records)
 def test_a_record_of_work_comes_out_as_it_went_in(work: OrderedWork) -> None:
     record = CommitRecord(7, Signature("ana", "why", "r"), 1_795_000_000.25, (), (), 0, work)
-    assert read_record(pack_record(record)) == record
+    key = commit_key("c1", record.revision)
+    assert read_record(key, pack_record("c1", record)) == record
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
@@ -10,6 +12,7 @@ from tdc.manager.store.commit import CommitStore, Committed
 from tdc.manager.store.documents import Assembled, Document, assemble, read_document
 from tdc.manager.store.history import CommitRecord, History, Signature
 from tdc.manager.store.keys import cluster_prefix
+from tdc.manager.store.seal import pack_sealed
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
 
@@ -25,6 +28,12 @@ def signed(request_id: str) -> Signature:
 
 def set_values(key: LevelKey, **values: object) -> SetValues:
     return SetValues(key, checked({name.replace("__", "."): v for name, v in values.items()}))
+
+
+def resealed(key: str, document: Mapping[str, object]) -> bytes:
+    """A document with the seal that a commit would give it."""
+    fields = {name: value for name, value in document.items() if name != "seal"}
+    return pack_sealed(key, fields)
 
 
 async def west(etcd: EtcdClient) -> Cluster:

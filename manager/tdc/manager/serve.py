@@ -52,7 +52,7 @@ from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
-from tdc.manager.store.keys import ROOT
+from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
@@ -129,7 +129,7 @@ async def _reach_etcd(
 ) -> tuple[EtcdOptions, tuple[str, ...]]:
     """Return how to reach etcd, and warnings about it; starts it where it is ours."""
     if options.embedded:
-        member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
+        member = EmbeddedEtcd(options.folder / ETCD_FOLDER, mark=PLACE)
         endpoint = await stack.enter_async_context(member)
         notes = (member.warning,) if member.warning else ()
         return EtcdOptions(endpoints=(endpoint,), quota=QUOTA, prefix=ROOT), notes

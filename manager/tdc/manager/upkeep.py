@@ -12,7 +12,7 @@ from tdc.manager.first_setup import ETCD_FOLDER
 from tdc.manager.options import Options
 from tdc.manager.reach import external_etcd
 from tdc.manager.store import identity
-from tdc.manager.store.keys import ROOT
+from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.repair import Finding, repair
 
 
@@ -25,15 +25,15 @@ async def adopt(options: Options) -> str:
     if not options.embedded:
         async with EtcdClient(external_etcd(options)) as etcd:
             return (await identity.adopt(etcd)).id
-    member = EmbeddedEtcd(options.folder / ETCD_FOLDER, anywhere=True)
+    member = EmbeddedEtcd(options.folder / ETCD_FOLDER, anywhere=True, mark=PLACE)
     async with member as endpoint, EtcdClient(_embedded(endpoint)) as etcd:
         made = await identity.adopt(etcd)
-        member.settle()
+        await member.settle()
         return made.id
 
 
 async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
-    """Look for what was deleted or set back by hand, and put it right if `write`.
+    """Look for what was deleted, set back, edited or damaged by hand, and put it right if `write`.
 
     Raises EtcdSetupError, an EtcdError, UnreadableStore.
     """
@@ -46,7 +46,7 @@ async def _client(options: Options) -> AsyncIterator[EtcdClient]:
     async with contextlib.AsyncExitStack() as stack:
         reach = external_etcd(options)
         if options.embedded:
-            member = EmbeddedEtcd(options.folder / ETCD_FOLDER)
+            member = EmbeddedEtcd(options.folder / ETCD_FOLDER, mark=PLACE)
             reach = _embedded(await stack.enter_async_context(member))
         yield await stack.enter_async_context(EtcdClient(reach))
 

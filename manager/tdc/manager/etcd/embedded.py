@@ -23,6 +23,7 @@ from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EmbeddedError, EtcdError
 from tdc.manager.etcd.program import EtcdProgram, find_program, note
+from tdc.manager.etcd.values import Put
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
@@ -58,12 +59,16 @@ class EmbeddedEtcd:
         *,
         quota: int = QUOTA,
         anywhere: bool = False,
+        mark: str = "",
     ) -> None:
         """Take the folder for its data (made if absent) and, if given, the program to run.
 
         `anywhere`: start also on data that was last used elsewhere; `settle` makes this its place.
+        `mark`: the key under which the data itself keeps its place; without one it does not.
         """
         self._anywhere = anywhere
+        self._mark = mark
+        self._endpoint = ""
         self.folder = folder.absolute()
         self.warning: str | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -80,7 +85,6 @@ class EmbeddedEtcd:
             self._lock = await self._take_lock(stack)
             if not self._anywhere:
                 place.check(self.folder)
-                self.settle()
             note(program, self.folder)
             self._warn(program)
             endpoint = stack.enter_context(_reachable(self.folder))
@@ -89,6 +93,9 @@ class EmbeddedEtcd:
             stack.push_async_callback(self._stop)
             await self._start(program)
             await self._wait_until_serving(endpoint)
+            self._endpoint = endpoint
+            if not self._anywhere:
+                await self._check_and_settle()
             supervising = running(self._supervise(program), name="embedded etcd")
             await stack.enter_async_context(supervising)
             self._stack = stack.pop_all()
@@ -97,9 +104,39 @@ class EmbeddedEtcd:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    def settle(self) -> None:
-        """Note that the data belongs in this folder, on this machine; raises EmbeddedError."""
-        place.settle(self.folder)
+    async def settle(self) -> None:
+        """Note, beside the data and in it, that it belongs in this folder, on this machine.
+
+        Raises EmbeddedError, or an EtcdError where the data does not take it.
+        """
+        note = place.settle(self.folder)
+        if self._mark:
+            async with EtcdClient(EtcdOptions((self._endpoint,))) as etcd:
+                await etcd.txn([], [Put(self._mark, note)])
+
+    async def _check_and_settle(self) -> None:
+        """Read the place that the data keeps before anybody is served; raises EmbeddedError.
+
+        The file is written first. Cut off in between, data without a mark is data of before.
+        """
+        if not self._mark:
+            place.settle(self.folder)
+            return
+        try:
+            async with EtcdClient(EtcdOptions((self._endpoint,))) as etcd:
+                found = await etcd.get(self._mark)
+        except EtcdError as error:
+            raise EmbeddedError(
+                f"can't read where the data in {self.folder} belongs: {error}"
+            ) from error
+        mark = found.value if found is not None else None
+        place.check_mark(self.folder, mark)
+        if place.settle(self.folder) == mark:
+            return
+        try:
+            await self.settle()
+        except EtcdError as error:  # a full store, say, that must start to be made smaller
+            log.warning("the data does not keep yet where it belongs: %s", error)
 
     @property
     def pid(self) -> int | None:

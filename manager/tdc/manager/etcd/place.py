@@ -3,8 +3,10 @@
 A folder is known by what no copy has in common with it: its inode and the moment it was made, and
 the machine (machine-id(5)). Not by host name, address, device number or boot, which change in
 ordinary life; nor by its path alone, so a folder that was renamed, or is reached by a bind mount,
-is still itself. A block-level clone of a whole disk with its machine-id can't be told from the
-original: a cloned machine must get a machine-id of its own.
+is still itself. It is noted twice: in a file beside the data, and in the data under a key that the
+caller names, so that data that came without its file is known as well. A block-level clone of a
+whole disk with its machine-id can't be told from the original: a cloned machine must get a
+machine-id of its own.
 """
 
 from __future__ import annotations
@@ -40,15 +42,32 @@ def here(folder: Path) -> Place:
 
 
 def check(folder: Path) -> None:
-    """Raise EmbeddedError if the data in `folder` was last used elsewhere."""
+    """Raise EmbeddedError if the file beside the data says that it was last used elsewhere."""
+    try:
+        note = durable_file.read(folder / FILE)
+    except durable_file.Missing:
+        return  # new, or of before places were kept; the mark in the data may know
+    except durable_file.NotReadable:
+        note = b""
+    _check_note(folder, note)
+
+
+def check_mark(folder: Path, mark: bytes | None) -> None:
+    """Raise EmbeddedError if the data itself says so; None is data of before it was kept there.
+
+    Data with a mark and no file beside it came here alone.
+    """
+    if mark is not None:
+        _check_note(folder, mark, alone=not (folder / FILE).exists())
+
+
+def _check_note(folder: Path, note: bytes, *, alone: bool = False) -> None:
     now = here(folder)
     try:
-        before = Place(**json.loads(durable_file.read(folder / FILE)))
-        moved = _is_another(before, now)
+        before = Place(**json.loads(note))
+        moved = alone or _is_another(before, now)
         where = f"{before.path}, " + ("here" if before.machine == now.machine else "elsewhere")
-    except durable_file.Missing:
-        return  # new, or of before places were kept
-    except (durable_file.NotReadable, ValueError, TypeError):
+    except (ValueError, TypeError):
         moved, where = True, "a place that can't be read any more"
     if moved:
         raise EmbeddedError(
@@ -60,18 +79,19 @@ def check(folder: Path) -> None:
         )
 
 
-def settle(folder: Path) -> None:
-    """Note that the data in `folder` belongs here; raises EmbeddedError."""
+def settle(folder: Path) -> bytes:
+    """Note that the data in `folder` belongs here; returns the note. Raises EmbeddedError."""
     content = json.dumps(asdict(here(folder))).encode() + b"\n"
     try:
         if durable_file.read(folder / FILE) == content:
-            return
+            return content
     except durable_file.NotReadable:
         pass  # there is none yet, or none that says anything
     try:
         durable_file.write(folder / FILE, content)
     except durable_file.NotWritten as error:
         raise EmbeddedError(f"can't note where the embedded etcd's data is: {error}") from None
+    return content
 
 
 def _is_another(before: Place, now: Place) -> bool:

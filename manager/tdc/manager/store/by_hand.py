@@ -1,19 +1,19 @@
-"""PURE. Which documents of a cluster are not as its commits left them: deleted or set back by hand.
+"""PURE. Which documents of a cluster are not as its commits left them: deleted, set back, edited.
 
-A commit writes each document with its revision, and lists in the head which revision wrote which
-document last. No commit deletes a document. So the stored values themselves tell, to a manager that
-has just started and to a commit that reads three keys, whether somebody wrote in between.
+A commit writes each document with its revision and its seal, and lists in the head which revision
+wrote which document last. No commit deletes a document. So the stored values themselves tell, to a
+manager that has just started and to a commit that reads three keys, whether somebody wrote in
+between. That a seal does not fit is found by reading (`documents`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tdc.manager.store.documents import Document, Head, Unreadable
+from tdc.manager.store.documents import REPAIR, Document, Head, Unreadable, edited
 from tdc.manager.store.keys import head_key
 
 _SET_BACK = "was set back by hand"
-REPAIR = "`tdc-manager repair` puts it right from history"
 
 
 def deleted(key: str, revision: int) -> Unreadable:
@@ -40,6 +40,8 @@ def faults_of(
     newest = max((each.revision for each in documents.values() if each.whole), default=0)
     if newest > head.revision:
         return (set_back(head_key(cluster), head.revision, newest),)
+    if not head.sealed and any(_made_with(head, each) for each in documents.values()):
+        return (edited(head_key(cluster), "it has lost its seal", REPAIR),)
     faults = []
     for key in keys:
         revision, found = head.written.get(key, 0), documents.get(key)
@@ -47,7 +49,25 @@ def faults_of(
             faults.append(deleted(key, revision))
         elif found is not None and found.whole and found.revision < revision:
             faults.append(set_back(key, found.revision, revision))
+        elif found is not None and found.whole and (why := _edit(head, found, revision)):
+            faults.append(edited(key, why, REPAIR))
     return tuple(faults)
+
+
+def _made_with(head: Head, document: Document) -> bool:
+    """Whether the commit that made the head sealed this document, so the head as well."""
+    return document.whole and document.sealed and document.revision == head.revision
+
+
+def _edit(head: Head, found: Document, revision: int) -> str:
+    """Why a document that commit `revision` wrote last (0: none is known) can't be its; or ""."""
+    if found.revision > revision > 0:
+        return f"it says commit {found.revision}, but commit {revision} wrote it last"
+    if 0 < head.sealed <= revision and not found.sealed:
+        return "it has lost its seal"
+    if head.sealed == 1 and not revision:  # each commit of the cluster listed what it wrote
+        return "no commit wrote it"
+    return ""
 
 
 def is_older(found: Document, known: Document) -> bool:

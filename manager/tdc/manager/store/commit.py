@@ -49,11 +49,13 @@ from tdc.manager.store.history import (
 )
 from tdc.manager.store.keys import commit_key, head_key, request_key
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
+from tdc.manager.store.seal import Edited
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.queue_work import OrderedWork
 
 MAX_TRANSACTION = 1_500_000
 """Bytes of values in one transaction; etcd's default limit of a request is 1.5 MiB."""
+_UPGRADE = "Upgrade this manager, or let `tdc-manager repair` put it right from history"
 _RACES = 8  # attempts against writes that are no commits (the head did not move)
 
 
@@ -209,9 +211,14 @@ def _last_made(change: _Change, items: Mapping[str, KeyValue]) -> int | None:
 
 def _made(request: KeyValue, fingerprint: str) -> int:
     try:
-        made = read_request(request.value)
+        made = read_request(request.key, request.value)
     except Damaged as error:
-        raise UnreadableTouched(f"{request.key} can't be read: {error}") from None
+        what = "was edited by hand" if isinstance(error, Edited) else "can't be read"
+        raise UnreadableTouched(
+            f"{request.key} {what}: {error}; so what this request id made is not certain, and "
+            "nothing was changed now; look at `tdc commit history`, then send what is still to be "
+            "done with a new request id"
+        ) from None
     return made.revision_of(fingerprint)
 
 
@@ -225,16 +232,19 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
         values = rewritten(documents, change.after, change.touched)
     except Untouchable as error:
         raise UnreadableTouched(
-            f"{error}; the commit touches it, so nothing was changed; upgrade this manager, or "
-            "repair the stored value"
+            f"{error}. {_UPGRADE}; the commit touches it, so nothing was changed"
         ) from None
     request_id = change.record.signature.request_id
-    record = chained(change.record, head.chain)
+    sealed = head.sealed or revision
+    record = chained(replace(change.record, sealed=sealed), head.chain)
     written = {**head.written, **dict.fromkeys(values, revision)}
-    values[head_key(name)] = pack_head(Head(revision, request_id, record.chain, written))
-    values[commit_key(name, revision)] = pack_record(record)
+    values[head_key(name)] = pack_head(
+        name, Head(revision, request_id, record.chain, written, sealed)
+    )
+    values[commit_key(name, revision)] = pack_record(name, record)
     made = MadeRequest(revision, change.record.time, change.fingerprint)
-    values[request_key(name, request_id)] = pack_request(made)
+    asked = request_key(name, request_id)
+    values[asked] = pack_request(asked, made)
     size = sum(len(key) + len(value) for key, value in values.items())
     if size > MAX_TRANSACTION:
         raise CommitTooLarge(
@@ -261,15 +271,18 @@ def _check_by_hand(change: _Change, head: Head, documents: Mapping[str, Document
     """Raise UnreadableTouched if a document that is touched is not as its commits left it."""
     name = change.after.name
     faults = by_hand.faults_of(name, head, documents, change.touched.keys(name))
-    if faults:
-        raise UnreadableTouched(f"{faults[0]}. The commit touches it, so nothing was changed")
+    read = [trouble for each in documents.values() for trouble in each.unreadable]
+    for fault in (*faults, *(trouble for trouble in read if trouble.edited)):
+        raise UnreadableTouched(f"{fault}. The commit touches it, so nothing was changed")
 
 
 def _base_head(change: _Change, found: _Found, document: Document | None) -> Head:
     """The head that the change is made on; raises what refuses a base that is not stored."""
     name = change.after.name
     if document is not None and document.head is None:
-        raise UnreadableTouched(f"{document.unreadable[0]}; nothing was changed")
+        trouble = document.unreadable[0]
+        then = "" if trouble.edited else f". {_UPGRADE}"
+        raise UnreadableTouched(f"{trouble}{then}; nothing was changed")
     head = document.head if document is not None and document.head is not None else Head(0, "")
     stored = head.revision
     newest = change.base + found.next_made

@@ -8,7 +8,7 @@ one damaged machine never hides the others, and never looks as if it had been de
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tdc.manager.levels.fleet import (
@@ -19,7 +19,7 @@ from tdc.manager.levels.fleet import (
     StoredSettings,
     check_name,
 )
-from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of, unpack
+from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of
 from tdc.manager.store.keys import (
     CLUSTERS,
     GROUP_SHARDS,
@@ -27,15 +27,20 @@ from tdc.manager.store.keys import (
     DocumentKey,
     Part,
     cluster_prefix,
+    head_key,
     parse_document_key,
     shard_of,
 )
+from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tdc.shared.settings.canonical import plain_settings
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Level
 
 T = TypeVar("T")
+
+REPAIR = "`tdc-manager repair` puts it right from history"
+_EDITED = "was edited by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,11 @@ class Unreadable:
     entry: str | None
     reason: str
     what: str = "can't be read"
+
+    @property
+    def edited(self) -> bool:
+        """Whether somebody changed it by hand."""
+        return self.what == _EDITED
 
     def __str__(self) -> str:
         where = f"entry {self.entry!r} of {self.key}" if self.entry is not None else self.key
@@ -61,13 +71,15 @@ class Head:
     `chain` is the history's chain value at the revision; empty if its commits have none.
     `written` says which revision wrote each document last, by its key; a document that is older was
     set back, one that is missing was deleted, and neither by a commit. Documents that were written
-    before this was kept are not in it.
+    before this was kept are not in it. `sealed` is the revision from which on every commit sealed
+    what it wrote; 0 if the commit that made this head did not.
     """
 
     revision: int
     request_id: str
     chain: str = ""
     written: Mapping[str, int] = field(default_factory=dict)
+    sealed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ class Document:
 
     `kept` holds unreadable entries as they are stored, so that a commit beside them keeps them.
     `whole` is False if nothing of the document could be read. `revision` is the commit that wrote
-    it; 0 if it does not say.
+    it; 0 if it does not say. `sealed`: it carries a seal, and the seal fits.
     """
 
     key: DocumentKey
@@ -88,6 +100,7 @@ class Document:
     kept: Mapping[str, object] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     whole: bool = True
+    sealed: bool = False
 
     @property
     def nothing_read(self) -> bool:
@@ -117,21 +130,33 @@ def read_document(key: str, raw: bytes) -> Document | Unreadable:
     if document_key is None or not _may_be_called(Level.CLUSTER, document_key.cluster):
         return Unreadable(key, None, "this layout has no such key")
     try:
-        return _READ[document_key.part](document_key, unpack(raw))
+        document = unpack_sealed(key, raw)
+        return replace(_READ[document_key.part](document_key, document), sealed=is_sealed(document))
+    except Edited as error:
+        trouble = edited(key, str(error), REPAIR)
     except Damaged as error:
-        unreadable = Unreadable(key, None, str(error))
-        return Document(document_key, unreadable=(unreadable,), whole=False)
+        trouble = Unreadable(key, None, str(error))
+    return Document(document_key, unreadable=(trouble,), whole=False)
+
+
+def edited(key: str, why: str, then: str) -> Unreadable:
+    """A value that somebody changed by hand: by what that is known, and what follows."""
+    return Unreadable(key, None, f"{why}; {then}", _EDITED)
 
 
 def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
     revision, written = count_of(document, "revision"), document.get("written", {})
     if not isinstance(written, dict):
         raise Damaged("written is not an object")
+    sealed = count_of(document, "sealed") if "sealed" in document else 0
+    if sealed and not is_sealed(document):
+        raise Edited("it has lost its seal")
     head = Head(
         revision,
         text_of(document, "request_id"),
         chain_of(document),
         {f"{cluster_prefix(key.cluster)}{name}": count_of(written, name) for name in written},
+        sealed,
     )
     return Document(key, revision, head=head)
 
@@ -229,14 +254,16 @@ def stored_from(entry: Mapping[str, object]) -> StoredSettings:
 # -- writing -----------------------------------------------------------------------------------
 
 
-def pack_head(head: Head) -> bytes:
-    """The bytes of a head."""
+def pack_head(cluster: str, head: Head) -> bytes:
+    """The bytes of a cluster's head."""
     fields: dict[str, object] = {"revision": head.revision, "request_id": head.request_id}
     if head.chain:
         fields["chain"] = head.chain
     if head.written:
         fields["written"] = {_short(key): head.written[key] for key in sorted(head.written)}
-    return pack(fields)
+    if not head.sealed:
+        return pack(fields)
+    return pack_sealed(head_key(cluster), {**fields, "sealed": head.sealed})
 
 
 def _short(key: str) -> str:
@@ -244,30 +271,40 @@ def _short(key: str) -> str:
     return key.removeprefix(CLUSTERS).partition("/")[2]
 
 
-def pack_cluster_level(stored: StoredSettings, revision: int = 0) -> bytes:
-    """The bytes of a cluster level that the commit `revision` writes."""
-    return pack({**_by(revision), **plain_stored(stored)})
+def pack_cluster_level(stored: StoredSettings, revision: int = 0, *, seal_for: str = "") -> bytes:
+    """The bytes of a cluster level that the commit `revision` writes.
+
+    `seal_for` is the key that it is sealed for; empty for none.
+    """
+    return _packed(revision, plain_stored(stored), seal_for)
 
 
-def pack_groups(groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0) -> bytes:
+def pack_groups(
+    groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0, *, seal_for: str = ""
+) -> bytes:
     """The bytes of a shard of groups, with its unreadable entries kept as they were."""
     entries: dict[str, object] = {group.name: plain_stored(group.stored) for group in groups}
-    return pack({**_by(revision), "groups": _sorted({**kept, **entries})})
+    return _packed(revision, {"groups": _sorted({**kept, **entries})}, seal_for)
 
 
-def _by(revision: int) -> dict[str, object]:
-    return {"revision": revision} if revision else {}
+def _packed(revision: int, fields: Mapping[str, object], seal_for: str) -> bytes:
+    document = {"revision": revision, **fields} if revision else fields
+    return pack_sealed(seal_for, document) if seal_for else pack(document)
 
 
 def pack_machines(
-    machines: Iterable[Machine], kept: Mapping[str, object], revision: int = 0
+    machines: Iterable[Machine],
+    kept: Mapping[str, object],
+    revision: int = 0,
+    *,
+    seal_for: str = "",
 ) -> bytes:
     """The bytes of a shard of machines, with its unreadable entries kept as they were."""
     entries: dict[str, object] = {
         machine.name: {"group": machine.group, **plain_stored(machine.stored)}
         for machine in machines
     }
-    return pack({**_by(revision), "machines": _sorted({**kept, **entries})})
+    return _packed(revision, {"machines": _sorted({**kept, **entries})}, seal_for)
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:

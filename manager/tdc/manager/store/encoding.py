@@ -29,6 +29,10 @@ class Damaged(Exception):
     """Bytes that are not a value of ours, or a value of a newer schema; says which."""
 
 
+class NewerSchema(Damaged):
+    """A value that a newer version wrote."""
+
+
 def pack(document: Mapping[str, object]) -> bytes:
     """The bytes of a document; its schema version is added."""
     # Entries that can't be read are written back as they are, half a surrogate pair included.
@@ -50,7 +54,7 @@ def unpack(raw: bytes) -> dict[str, object]:
     if isinstance(schema, bool) or not isinstance(schema, int):
         raise Damaged("it carries no schema version")
     if schema > SCHEMA:
-        raise Damaged(
+        raise NewerSchema(
             f"it has schema {_shown(schema)}, but this version reads up to {SCHEMA}; upgrade it"
         )
     return document

@@ -50,6 +50,10 @@ class UnreadableStore(StoreError):
     """The store was written by a newer version, or its first key is damaged."""
 
 
+class DoubtedStore(UnreadableStore):
+    """The store's first key was edited or damaged by hand; `adopt` gives the store a new id."""
+
+
 class TokenUnknown(StoreError):
     """The join token is not known: mistyped, of another store, or long expired."""
 

@@ -20,7 +20,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, prefix_end
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
-from tdc.manager.store.documents import Unreadable, chain_of
+from tdc.manager.store.documents import Unreadable, chain_of, edited
 from tdc.manager.store.encoding import (
     Damaged,
     count_of,
@@ -29,10 +29,10 @@ from tdc.manager.store.encoding import (
     object_of,
     pack,
     text_of,
-    unpack,
 )
 from tdc.manager.store.errors import RequestIdReused
 from tdc.manager.store.keys import commit_key, commits_prefix, parse_commit_key, request_key
+from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tdc.manager.store.work_record import plain_work, work_from
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
@@ -46,6 +46,7 @@ MAX_AGE = 400 * 86_400.0
 """Seconds that a commit record is kept; the newest one is always kept."""
 _PAGE = 50
 _GONE = "what this commit changed is known no more; the settings that it left are as they were"
+_NOT_CERTAIN = "what this commit changed is not certain; the settings that it left are as they were"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class CommitRecord:
     work: OrderedWork | None = None
     chain: str = ""
     """Hash over this commit and all before it; empty for one of before chains were kept."""
+    sealed: int = 0
+    """The first of the commits, this one the last, that sealed what they wrote; 0 if it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +112,22 @@ class History:
         start = commits_prefix(cluster)
         end = commit_key(cluster, before) if before is not None else prefix_end(start)
         found: list[KeyValue] = []
-        while len(found) < limit:
-            wanted = min(_PAGE, limit - len(found))
+        while len(found) <= limit:  # one more: by it the last one is judged
+            wanted = min(_PAGE, limit + 1 - len(found))
             page = (await self._etcd.newest(start, end, wanted)).items
             found.extend(item for item in page if parse_commit_key(item.key) is not None)
             if len(page) < wanted:
                 break
             end = page[-1].key
-        return _without_gaps(cluster, [_read(item) for item in found])[:limit]
+        return _without_gaps(cluster, _judged(cluster, found))[:limit]
 
     async def commit_record(self, cluster: str, revision: int) -> CommitRecord | Unreadable | None:
         """Read one record; None if it was never made or history no longer has it."""
-        item = await self._etcd.get(commit_key(cluster, revision))
-        return _read(item) if item else None
+        keys = [commit_key(cluster, each) for each in (revision, revision - 1) if each > 0]
+        found = await self._etcd.get_many(keys)
+        if commit_key(cluster, revision) not in found:
+            return None
+        return _judged(cluster, [found[key] for key in keys if key in found])[0]
 
     async def records_between(
         self, cluster: str, low: int, high: int
@@ -147,7 +153,7 @@ class History:
         """What a request id made, None if it made nothing within history."""
         item = await self._etcd.get(request_key(cluster, request_id))
         try:
-            return read_request(item.value) if item else None
+            return read_request(item.key, item.value) if item else None
         except Damaged:
             return None
 
@@ -175,14 +181,41 @@ def _revision_of(record: CommitRecord | Unreadable) -> int:
     return parse_commit_key(record.key) or 0
 
 
+def _judged(cluster: str, items: list[KeyValue]) -> list[CommitRecord | Unreadable]:
+    """Read the records, newest first; of one without a seal, the chain says whether it is ours."""
+    read = [_read(item) for item in items]
+    olders: list[CommitRecord | Unreadable | None] = [*read[1:], None][: len(read)]
+    return [_unlike(cluster, *pair) or pair[0] for pair in zip(read, olders, strict=True)]
+
+
 def _read(item: KeyValue) -> CommitRecord | Unreadable:
     try:
-        record = read_record(item.value)
+        record = read_record(item.key, item.value)
         if record.revision != parse_commit_key(item.key):
             raise Damaged(f"it is the record of revision {record.revision}")
         return record
+    except Edited as error:
+        return edited(item.key, str(error), _NOT_CERTAIN)
     except Damaged as error:
         return Unreadable(item.key, None, str(error))
+
+
+def _unlike(
+    cluster: str, record: CommitRecord | Unreadable, older: CommitRecord | Unreadable | None
+) -> Unreadable | None:
+    """What is wrong with a record of before there were seals, after the one that it follows."""
+    if isinstance(record, Unreadable) or isinstance(older, Unreadable) or record.sealed:
+        return None
+    follows = record.revision == (older.revision if older is not None else 0) + 1
+    if not follows or fits_chain(record, older.chain if older is not None else ""):
+        return None
+    key = commit_key(cluster, record.revision)
+    return edited(key, "its chain value does not fit what it holds", _NOT_CERTAIN)
+
+
+def fits_chain(record: CommitRecord, before: str) -> bool:
+    """Whether a record is what the chain says, after a commit whose chain value is `before`."""
+    return not record.chain or record.chain == chained(replace(record, chain=""), before).chain
 
 
 def chained(record: CommitRecord, before: str) -> CommitRecord:
@@ -196,10 +229,13 @@ def chained(record: CommitRecord, before: str) -> CommitRecord:
     return replace(record, chain=value)
 
 
-def pack_record(record: CommitRecord) -> bytes:
+def pack_record(cluster: str, record: CommitRecord) -> bytes:
     """The bytes of a record."""
     chain: dict[str, object] = {"chain": record.chain} if record.chain else {}
-    return pack({**_plain_record(record), **chain})
+    fields = {**_plain_record(record), **chain}
+    if not record.sealed:
+        return pack(fields)
+    return pack_sealed(commit_key(cluster, record.revision), fields)
 
 
 def _plain_record(record: CommitRecord) -> dict[str, object]:
@@ -215,12 +251,17 @@ def _plain_record(record: CommitRecord) -> dict[str, object]:
     }
     if record.work is not None:
         fields["work"] = plain_work(record.work)
+    if record.sealed:
+        fields["sealed"] = record.sealed
     return fields
 
 
-def read_record(raw: bytes) -> CommitRecord:
-    """Read a record; raises Damaged."""
-    document = unpack(raw)
+def read_record(key: str, raw: bytes) -> CommitRecord:
+    """Read the record at `key`; raises Damaged, Edited if its seal does not fit."""
+    document = unpack_sealed(key, raw)
+    sealed = count_of(document, "sealed") if "sealed" in document else 0
+    if sealed and not is_sealed(document):
+        raise Edited("it has lost its seal")
     return CommitRecord(
         revision=count_of(document, "revision"),
         signature=Signature(
@@ -234,20 +275,21 @@ def read_record(raw: bytes) -> CommitRecord:
         machines_changed=count_of(document, "machines_changed"),
         work=work_from(object_of(document, "work")) if "work" in document else None,
         chain=chain_of(document),
+        sealed=sealed,
     )
 
 
-def pack_request(made: MadeRequest) -> bytes:
-    """The bytes of what a request id made."""
+def pack_request(key: str, made: MadeRequest) -> bytes:
+    """The bytes of what the request id at `key` made."""
     fields: dict[str, object] = {"revision": made.revision, "time": made.time}
     if made.fingerprint is not None:
         fields["fingerprint"] = made.fingerprint
-    return pack(fields)
+    return pack_sealed(key, fields)
 
 
-def read_request(raw: bytes) -> MadeRequest:
-    """Read what a request id made; raises Damaged."""
-    document = unpack(raw)
+def read_request(key: str, raw: bytes) -> MadeRequest:
+    """Read what the request id at `key` made; raises Damaged, Edited if its seal does not fit."""
+    document = unpack_sealed(key, raw)
     return MadeRequest(
         revision=count_of(document, "revision"),
         time=moment_of(document, "time"),

@@ -7,13 +7,15 @@ are kept beside it, so that one that is put back by hand is recognised too.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
-from tdc.manager.store.encoding import Damaged, list_of, pack, text_of, unpack
-from tdc.manager.store.errors import UnreadableStore
+from tdc.manager.store.encoding import Damaged, NewerSchema, list_of, text_of, unpack
+from tdc.manager.store.errors import DoubtedStore, UnreadableStore
 from tdc.manager.store.keys import CLUSTERS, STORE
+from tdc.manager.store.seal import Edited, pack_sealed, unpack_sealed
 
 MOST_FORMER = 64
 """Former ids that are kept."""
@@ -47,7 +49,10 @@ async def store_id(etcd: EtcdClient) -> str:
 
 
 async def find_identity(etcd: EtcdClient) -> StoreIdentity | None:
-    """Read the store's identity, None if it has none; raises UnreadableStore, or an EtcdError."""
+    """Read the store's identity, None if it has none.
+
+    Raises UnreadableStore, DoubtedStore where it was edited or damaged, or an EtcdError.
+    """
     item = await etcd.get(STORE)
     return _read(item) if item is not None else None
 
@@ -59,7 +64,7 @@ async def adopt(etcd: EtcdClient) -> StoreIdentity:
     it again does no harm.
     """
     item = await etcd.get(STORE)
-    before = _read(item) if item is not None else None
+    before = _read_anyway(item) if item is not None else None
     former = (*before.former, before.id)[-MOST_FORMER:] if before is not None else ()
     after = StoreIdentity(uuid.uuid4().hex, former)
     expected = item.mod_revision if item is not None else 0
@@ -71,15 +76,40 @@ async def adopt(etcd: EtcdClient) -> StoreIdentity:
 
 def _put(identity: StoreIdentity) -> Put:
     former = {"former": list(identity.former)} if identity.former else {}
-    return Put(STORE, pack({"id": identity.id, **former}))
+    return Put(STORE, pack_sealed(STORE, {"id": identity.id, **former}))
 
 
 def _read(item: KeyValue) -> StoreIdentity:
     try:
-        document = unpack(item.value)
-        former = list_of(document, "former") if "former" in document else []
-        return StoreIdentity(text_of(document, "id"), tuple(map(str, former)))
-    except Damaged as error:
+        return _identity(unpack_sealed(STORE, item.value))
+    except Edited as error:
+        raise DoubtedStore(
+            f"{STORE} was edited by hand: {error}, so which store this is, is not certain. "
+            "`tdc-manager adopt` gives it a new id"
+        ) from None
+    except NewerSchema as error:
         raise UnreadableStore(
             f"{STORE} can't be read: {error}; this manager must not write to such a store"
         ) from None
+    except Damaged as error:
+        raise DoubtedStore(
+            f"{STORE} can't be read: {error}. `tdc-manager adopt` gives the store a new id"
+        ) from None
+
+
+def _read_anyway(item: KeyValue) -> StoreIdentity | None:
+    """What there is to read of an id that is to be replaced; None if there is nothing.
+
+    Raises UnreadableStore if the store is of a newer version.
+    """
+    try:
+        return _identity(unpack(item.value))
+    except NewerSchema:
+        return _read(item)
+    except Damaged:
+        return None
+
+
+def _identity(document: Mapping[str, object]) -> StoreIdentity:
+    former = list_of(document, "former") if "former" in document else []
+    return StoreIdentity(text_of(document, "id"), tuple(map(str, former)))

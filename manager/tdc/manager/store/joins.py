@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
-from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, text_of, unpack
+from tdc.manager.store.encoding import Damaged, count_of, moment_of, text_of
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.keys import enrolment_key, join_token_key
+from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -37,13 +38,15 @@ class ValidEnrolment:
     """The one enrolment of a machine that is good: certificates of any other id are denied.
 
     `at` is Unix seconds. `number` grows with each enrolment of the machine, whatever the clocks
-    say; 0 for one of before that. `token` is the hash of the join token that it used.
+    say; 0 for one of before that. `token` is the hash of the join token that it used. `sealed`: it
+    is stored with a seal, as each is that is written now.
     """
 
     id: str
     at: float
     number: int = 0
     token: str = ""
+    sealed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class JoinStore:
         Writing the same token again is harmless: a used token stays used.
         """
         key = join_token_key(token_hash)
-        await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_token(StoredToken(token)))])
+        await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_token(key, StoredToken(token)))])
 
     async def redeem(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
         """Use a token for the enrolment `enrolment_id`, which the caller made for this call.
@@ -103,8 +106,8 @@ class JoinStore:
                 Unchanged(place, before.mod_revision if before else 0),
             ],
             [
-                Put(key, pack_token(replace(stored, used_by=enrolment_id, used_at=now))),
-                Put(place, pack_enrolment(enrolled)),
+                Put(key, pack_token(key, replace(stored, used_by=enrolment_id, used_at=now))),
+                Put(place, pack_enrolment(place, enrolled)),
             ],
         )
         if not result.succeeded:
@@ -122,7 +125,7 @@ def _next_number(before: KeyValue | None, token_hash: str, now: float) -> int:
     It is at least the time, so that one after a deleted enrolment is above that too.
     """
     try:
-        known = read_enrolment(before.value) if before is not None else None
+        known = read_enrolment(before.key, before.value) if before is not None else None
     except Damaged:
         known = None
     if known is None:
@@ -143,10 +146,11 @@ def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken
             "`tdc machine token`"
         )
     try:
-        stored = read_token(item.value)
+        stored = read_token(item.key, item.value)
     except Damaged as error:
+        what = "was edited by hand" if isinstance(error, Edited) else "can't be read"
         raise TokenUnknown(
-            f"the stored join token can't be read ({error}); make a new one"
+            f"the stored join token {what} ({error}); make a new one with `tdc machine token`"
         ) from None
     if stored.used_by is not None and stored.used_by != enrolment_id:
         raise TokenUsed(
@@ -162,8 +166,8 @@ def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken
     return stored
 
 
-def pack_token(stored: StoredToken) -> bytes:
-    """The bytes of a stored token."""
+def pack_token(key: str, stored: StoredToken) -> bytes:
+    """The bytes of the token stored at `key`."""
     token = stored.token
     document: dict[str, object] = {
         "cluster": token.cluster,
@@ -173,12 +177,12 @@ def pack_token(stored: StoredToken) -> bytes:
     }
     if stored.used_by is not None:
         document |= {"used_by": stored.used_by, "used_at": stored.used_at}
-    return pack(document)
+    return pack_sealed(key, document)
 
 
-def read_token(raw: bytes) -> StoredToken:
-    """Read a stored token; raises Damaged."""
-    document = unpack(raw)
+def read_token(key: str, raw: bytes) -> StoredToken:
+    """Read the token stored at `key`; raises Damaged, Edited if its seal does not fit."""
+    document = unpack_sealed(key, raw)
     token = JoinToken(
         cluster=text_of(document, "cluster"),
         group=text_of(document, "group"),
@@ -190,24 +194,26 @@ def read_token(raw: bytes) -> StoredToken:
     return StoredToken(token, text_of(document, "used_by"), moment_of(document, "used_at"))
 
 
-def read_enrolment(raw: bytes) -> ValidEnrolment:
-    """Read an enrolment; raises Damaged."""
-    document = unpack(raw)
+def read_enrolment(key: str, raw: bytes) -> ValidEnrolment:
+    """Read the enrolment at `key`; raises Damaged, Edited if its seal does not fit."""
+    document = unpack_sealed(key, raw)
     return ValidEnrolment(
         id=text_of(document, "id"),
         at=moment_of(document, "at"),
         number=count_of(document, "number") if "number" in document else 0,
         token=text_of(document, "token") if "token" in document else "",
+        sealed=is_sealed(document),
     )
 
 
-def pack_enrolment(enrolment: ValidEnrolment) -> bytes:
-    """The bytes of an enrolment."""
-    return pack(
+def pack_enrolment(key: str, enrolment: ValidEnrolment) -> bytes:
+    """The bytes of the enrolment at `key`."""
+    return pack_sealed(
+        key,
         {
             "id": enrolment.id,
             "at": enrolment.at,
             "number": enrolment.number,
             "token": enrolment.token,
-        }
+        },
     )

@@ -25,6 +25,8 @@ REQUESTS = f"{ROOT}requests/"
 JOIN_TOKENS = f"{ROOT}join-tokens/"
 ENROLMENTS = f"{ROOT}enrolments/"
 MAINTENANCE = f"{ROOT}maintenance"
+PLACE = f"{ROOT}place"
+"""Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
 
 GROUP_SHARDS = 16
 MACHINE_SHARDS = 64

@@ -24,6 +24,7 @@ from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpac
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
 from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS, parse_commit_key
+from tdc.manager.store.seal import unpack_sealed
 from tdc.shared.edge.clock import Clock, wall
 
 log = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ class Maintenance:
         """A record's time (Unix seconds), None if it can't be read."""
         item = await self._etcd.get(key)
         try:
-            return moment_of(unpack(item.value), "time") if item else None
+            return moment_of(unpack_sealed(key, item.value), "time") if item else None
         except Damaged:
             return None
 
@@ -234,16 +235,17 @@ def _last(item: KeyValue | None) -> tuple[float, int]:
 
 
 def _older(item: KeyValue, *, before: float, kept: str) -> bool:
-    """Whether an entry is from before; what can't be read is kept, for a newer version."""
+    """Whether an entry is from before; what can't be read, or was edited, is kept."""
     try:
-        return item.key != kept and moment_of(unpack(item.value), "time") < before
+        time = moment_of(unpack_sealed(item.key, item.value), "time")
+        return item.key != kept and time < before
     except Damaged:
         return False
 
 
 def _token_over(item: KeyValue, *, now: float) -> bool:
     try:
-        stored = read_token(item.value)
+        stored = read_token(item.key, item.value)
     except Damaged:
         return False
     ended = stored.token.expires if stored.used_at is None else stored.used_at

@@ -1,4 +1,4 @@
-"""Puts right what was deleted or set back by hand, from history.
+"""Puts right what was deleted, set back, edited or damaged by hand, from history.
 
 In: a store. Out: what was found and what became of it, in sentences.
 Promise: nothing is written but what the commits in history left there, and only while it is still
@@ -11,14 +11,43 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.values import KeyValue, Put, Unchanged
+from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged, prefix_end
 from tdc.manager.store import by_hand
-from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
+from tdc.manager.store.documents import (
+    REPAIR,
+    Document,
+    Head,
+    Unreadable,
+    edited,
+    pack_head,
+    read_document,
+)
+from tdc.manager.store.encoding import Damaged, is_text
+from tdc.manager.store.errors import DoubtedStore
+from tdc.manager.store.evidence import Evidence
 from tdc.manager.store.history import CommitRecord, History
 from tdc.manager.store.identity import find_identity
-from tdc.manager.store.keys import CLUSTERS, COMMITS, STORE, cluster_prefix, commit_key, head_key
+from tdc.manager.store.keys import (
+    CLUSTERS,
+    COMMITS,
+    ENROLMENTS,
+    SNAPSHOTS,
+    STORE,
+    cluster_prefix,
+    head_key,
+    parse_commit_key,
+    parse_enrolment_key,
+    snapshot_key,
+)
 from tdc.manager.store.replay import HistoryBroken, replayed
-from tdc.manager.store.snapshots import newest_snapshot
+from tdc.manager.store.seal import same_content
+from tdc.manager.store.snapshots import Snapshot, keep, read_snapshots
+
+_UNLIKE = "it holds what no commit wrote"
+_CONTRADICTION = (
+    "it may as well be history, or the snapshot, that was edited. Compare with what you know, and "
+    "commit what it should be"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +64,12 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
     Raises UnreadableStore, or an EtcdError.
     """
     found: list[Finding] = []
-    if await find_identity(etcd) is None:
-        text = f"{STORE} is missing; `tdc-manager adopt` gives the store a new id"
-        found.append(Finding(text, right=False))
+    try:
+        if await find_identity(etcd) is None:
+            text = f"{STORE} is missing; `tdc-manager adopt` gives the store a new id"
+            found.append(Finding(text, right=False))
+    except DoubtedStore as error:
+        found.append(Finding(str(error), right=False))
     for name in await _clusters(etcd):
         found.extend(await _repair_cluster(etcd, name, write=write))
     return tuple(found)
@@ -46,89 +78,262 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
 async def _clusters(etcd: EtcdClient) -> list[str]:
     keys = [
         item.key.removeprefix(prefix)
-        for prefix in (CLUSTERS, COMMITS)
+        for prefix in (CLUSTERS, COMMITS, SNAPSHOTS, ENROLMENTS)
         for item in (await etcd.range(prefix, keys_only=True)).items
     ]
-    return sorted({unquote(key.partition("/")[0]) for key in keys})
+    return sorted({name for key in keys if is_text(name := unquote(key.partition("/")[0]))})
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is stored of a cluster; `records` are those after `base`, newest first."""
+
+    name: str
+    items: dict[str, KeyValue]
+    documents: dict[str, Document]
+    base: Snapshot | None
+    spoilt: tuple[int, ...]
+    records: tuple[CommitRecord | Unreadable, ...]
+
+    @property
+    def head(self) -> Head | None:
+        """The head, if it can be read."""
+        found = self.documents.get(head_key(self.name))
+        return found.head if found is not None else None
 
 
 async def _repair_cluster(etcd: EtcdClient, name: str, *, write: bool) -> list[Finding]:
     items = {item.key: item for item in (await etcd.range(cluster_prefix(name))).items}
-    stored = _documents(items)
-    base = await newest_snapshot(etcd, name)
+    base, spoilt = await read_snapshots(etcd, name)
     records = await _records_after(etcd, name, base.head.revision if base is not None else 0)
+    found = _Stored(name, items, _documents(items), base, spoilt, records)
     try:
         head, values = replayed(name, reversed(records), base)
+        _check_reach(found, head)
     except HistoryBroken as error:
-        newest = next((each for each in records if isinstance(each, CommitRecord)), None)
-        return await _repair_head(etcd, name, stored, items, newest, str(error), write=write)
-    wrong = by_hand.faults_of(name, head, stored, head.written)
-    faults = [*wrong, *_head_fault(name, stored, head)]
-    return [
-        await _put(
-            etcd,
-            items,
-            fault.key,
-            str(fault),
-            {**values, head_key(name): pack_head(head)},
-            write=write,
+        return await _repair_partly(etcd, found, str(error), write=write)
+    values[head_key(name)] = pack_head(name, head)
+    findings = [await _drop_snapshot(etcd, name, each, write=write) for each in spoilt]
+    for fault in _differences(found, head, values):
+        if _contradicts(found, fault, values):
+            text = f"{fault}. Not put right: {_CONTRADICTION}"
+            findings.append(Finding(text, right=False))
+        else:
+            findings.append(await _put(etcd, items, fault.key, str(fault), values, write=write))
+    return findings
+
+
+def _check_reach(found: _Stored, head: Head) -> None:
+    """Raise HistoryBroken if the newest records are missing: the documents are newer than all."""
+    if not head.revision:
+        raise HistoryBroken("its records were deleted by hand")
+    newest = max((each.revision for each in found.documents.values() if each.whole), default=0)
+    if (found.head.revision if found.head is not None else newest) > head.revision:
+        raise HistoryBroken(
+            f"history of cluster {found.name!r} has no commit {head.revision + 1}: its record was "
+            "deleted by hand"
         )
-        for fault in faults
-    ]
+
+
+def _differences(found: _Stored, head: Head, values: dict[str, bytes]) -> list[Unreadable]:
+    """What of a cluster is not as its history says, and how that came about."""
+    wrong = by_hand.faults_of(found.name, head, found.documents, head.written)
+    known = {each.key: each for each in (*wrong, *_head_fault(found, head.revision))}
+    faults = []
+    for key in sorted({*values, *found.documents}):
+        if key not in found.items:
+            faults.append(known.get(key) or by_hand.deleted(key, head.revision))
+        elif key not in values:
+            faults.append(edited(key, "no commit wrote it", REPAIR))
+        elif not _as_in(found.items[key].value, values[key]):
+            read = [each for each in found.documents[key].unreadable if each.entry is None]
+            other = edited(key, _UNLIKE, REPAIR)
+            faults.append(known.get(key) or next(iter(read), other))
+    return faults
+
+
+def _contradicts(found: _Stored, fault: Unreadable, values: dict[str, bytes]) -> bool:
+    """Whether it may as well be history that was edited.
+
+    The document has a seal that fits, or what it should be is from a snapshot that has none.
+    """
+    document = found.documents.get(fault.key)
+    if document is None or not fault.reason.startswith(_UNLIKE):
+        return False
+    kept = found.base.values.get(fault.key) if found.base is not None else None
+    from_snapshot = kept is not None and kept == values.get(fault.key)
+    return document.sealed or (from_snapshot and not _is_sealed(fault.key, kept or b""))
+
+
+def _is_sealed(key: str, raw: bytes) -> bool:
+    read = read_document(key, raw)
+    return isinstance(read, Document) and read.sealed
+
+
+def _as_in(found: bytes, right: bytes) -> bool:
+    try:
+        return same_content(found, right)
+    except Damaged:
+        return False
 
 
 async def _records_after(
     etcd: EtcdClient, name: str, revision: int
 ) -> tuple[CommitRecord | Unreadable, ...]:
     records = await History(etcd).commits(name, limit=2**31)
-    known = commit_key(name, revision)
-    return tuple(each for each in records if _record_key(name, each) > known)
+    return tuple(each for each in records if _revision_of(each) > revision)
 
 
-def _record_key(name: str, record: CommitRecord | Unreadable) -> str:
-    return record.key if isinstance(record, Unreadable) else commit_key(name, record.revision)
+def _revision_of(record: CommitRecord | Unreadable) -> int:
+    if isinstance(record, CommitRecord):
+        return record.revision
+    return parse_commit_key(record.key) or 0
 
 
-async def _repair_head(
-    etcd: EtcdClient,
-    name: str,
-    stored: dict[str, Document],
-    items: dict[str, KeyValue],
-    newest: CommitRecord | None,
-    why: str,
-    *,
-    write: bool,
+async def _repair_partly(
+    etcd: EtcdClient, found: _Stored, why: str, *, write: bool
 ) -> list[Finding]:
-    """Without all of history: the head follows from the newest record and the documents."""
-    found = stored.get(head_key(name))
-    known = found.head if found is not None else None
-    if known is not None and (newest is None or known.revision >= newest.revision):
-        faults = by_hand.faults_of(name, known, stored, known.written)
-        lost = f"{why}; restore a backup"
-        return [Finding(f"{each}. Not put right: {lost}", right=False) for each in faults]
-    if newest is None:
-        return [Finding(f"cluster {name!r} has neither head nor history: {why}", right=False)]
-    written = {key: each.revision for key, each in stored.items() if each.revision}
-    written.pop(head_key(name), None)
-    head = Head(newest.revision, newest.signature.request_id, newest.chain, written)
-    return [
-        await _put(etcd, items, fault.key, str(fault), {fault.key: pack_head(head)}, write=write)
-        for fault in _head_fault(name, stored, head)
-    ]
+    """Without all of history: what is lost is named; a head is made of what is left."""
+    enrolled = await _enrolled(etcd, found.name)
+    if not found.records and found.head is None:
+        text = f"cluster {found.name!r} has neither head nor history: {why}"
+        return [Finding(f"{text}; restore a backup", right=False)]
+    evidence = Evidence(found.name)
+    for record in found.records:
+        if isinstance(record, CommitRecord):
+            evidence.of_record(record)
+    if found.base is not None:
+        evidence.of_head(found.base.head)
+    evidence.of_documents(found.documents)
+    evidence.of_enrolments(enrolled)
+    newest = found.records[0] if found.records else None
+    fault = _doubt_of_head(found, newest)
+    findings = []
+    head = found.head if fault is None else _made_head(found, evidence)
+    if fault is not None:
+        findings.append(await _head_again(etcd, found, head, fault, write=write))
+    lost = _lost(found, evidence, head)
+    findings += [Finding(f"{each}. Not put right: {why}; restore a backup", False) for each in lost]
+    findings += [Finding(f"{_spoilt(found.name, each)}. Not used", False) for each in found.spoilt]
+    if not findings:
+        findings = await _bad_records(etcd, found, write=write)
+    return findings
+
+
+async def _enrolled(etcd: EtcdClient, cluster: str) -> list[str]:
+    items = (await etcd.range(ENROLMENTS, keys_only=True)).items
+    parsed = [parse_enrolment_key(item.key) for item in items]
+    return sorted(each[1] for each in parsed if each and each[0] == cluster and is_text(each[1]))
+
+
+def _doubt_of_head(found: _Stored, newest: CommitRecord | Unreadable | None) -> Unreadable | None:
+    """What is wrong with the head, as far as documents and the newest record tell."""
+    revision = 0
+    if newest is not None:
+        revision = _revision_of(newest)
+    doubts = list(_head_fault(found, revision))
+    if found.head is not None:
+        doubts += by_hand.faults_of(found.name, found.head, found.documents, ())
+    return doubts[0] if doubts else None
+
+
+def _lost(found: _Stored, evidence: Evidence, head: Head | None) -> list[Unreadable]:
+    """What is not there, or not what commits left, of all documents but the head."""
+    key = head_key(found.name)
+    if head is not None:
+        evidence.of_head(head)
+    wrong = {(each.key, each.entry): each for each in evidence.missed(found.documents)}
+    if head is not None:
+        faults = by_hand.faults_of(found.name, head, found.documents, head.written)
+        wrong |= {(each.key, each.entry): each for each in faults}
+    for document in found.documents.values():
+        wrong |= {(each.key, each.entry): each for each in document.unreadable}
+    return [wrong[each] for each in sorted(wrong, key=str) if each[0] != key]
+
+
+def _made_head(found: _Stored, evidence: Evidence) -> Head | None:
+    """The head, by the newest record; what it lists, by all that is left. None without a record."""
+    newest = found.records[0] if found.records else None
+    stored = {key: each.revision for key, each in found.documents.items() if each.whole}
+    stored.pop(head_key(found.name), None)
+    if not isinstance(newest, CommitRecord) or newest.revision < max(stored.values(), default=0):
+        return None
+    written = {key: each for key, each in stored.items() if each}
+    for key, revision in evidence.documents.items():
+        written[key] = max(revision, written.get(key, 0))
+    request_id = newest.signature.request_id
+    return Head(newest.revision, request_id, newest.chain, written, newest.sealed)
+
+
+async def _head_again(
+    etcd: EtcdClient, found: _Stored, head: Head | None, fault: Unreadable, *, write: bool
+) -> Finding:
+    if head is None:
+        text = "the newest commit's record is missing, or was edited; restore a backup"
+        return Finding(f"{fault}. Not put right: {text}", right=False)
+    values = {fault.key: pack_head(found.name, head)}
+    done = await _put(etcd, found.items, fault.key, str(fault), values, write=write)
+    if not done.right:
+        return done
+    made = "It was made again" if write else "It would be made again"
+    return Finding(
+        f"{fault}. {made}, from commit {head.revision} and what else is left. Not known is "
+        f"whether a document was lost that no commit from {_known_from(found.records)} on has "
+        "written: nothing would name it. Compare `tdc machine list` with the machines that you "
+        "have; if one is missing, restore a backup",
+        right=False,
+    )
+
+
+def _known_from(records: tuple[CommitRecord | Unreadable, ...]) -> int:
+    """The first of the commits, to the newest, that history has whole."""
+    known = 0
+    for record in records:
+        if isinstance(record, Unreadable):
+            break
+        known = record.revision
+    return known
+
+
+async def _bad_records(etcd: EtcdClient, found: _Stored, *, write: bool) -> list[Finding]:
+    """Name the records that can't be used, and let history begin behind them from now on."""
+    bad = [each for each in found.records if isinstance(each, Unreadable)]
+    if bad and write and await keep(etcd, found.name):
+        then = "A snapshot of the documents was made, from which repair begins from now on"
+    else:
+        then = "Until maintenance makes a snapshot, repair can't make documents again"
+    return [Finding(f"{each}. {then}", right=False) for each in bad]
+
+
+async def _drop_snapshot(etcd: EtcdClient, name: str, revision: int, *, write: bool) -> Finding:
+    """Remove a snapshot that is no use, where history is whole without it."""
+    if not write:
+        return Finding(f"{_spoilt(name, revision)}. It would be removed", right=True)
+    first = snapshot_key(name, revision, cluster_prefix(name))
+    await etcd.txn([], [Delete(first, prefix_end(first))])
+    return Finding(f"{_spoilt(name, revision)}. Removed: history is whole without it", right=True)
+
+
+def _spoilt(name: str, revision: int) -> str:
+    key = snapshot_key(name, revision, cluster_prefix(name))
+    return f"the snapshot {key} is not as it was made: somebody edited or deleted part of it"
+
+
+def _head_fault(found: _Stored, revision: int) -> list[Unreadable]:
+    """What is wrong with the head where history goes up to `revision`."""
+    key, document = head_key(found.name), found.documents.get(head_key(found.name))
+    if document is None:
+        return [by_hand.deleted(key, revision)]
+    if document.head is None:
+        return [each for each in document.unreadable if each.entry is None]
+    if document.head.revision < revision:
+        return [by_hand.set_back(key, document.head.revision, revision)]
+    return []
 
 
 def _documents(items: dict[str, KeyValue]) -> dict[str, Document]:
     read = {key: read_document(key, item.value) for key, item in items.items()}
     return {key: each for key, each in read.items() if isinstance(each, Document)}
-
-
-def _head_fault(name: str, stored: dict[str, Document], head: Head) -> list[Unreadable]:
-    key, found = head_key(name), stored.get(head_key(name))
-    if found is None:
-        return [by_hand.deleted(key, head.revision)]
-    if found.head is not None and found.head.revision < head.revision:
-        return [by_hand.set_back(key, found.head.revision, head.revision)]
-    return []
 
 
 async def _put(
@@ -140,10 +345,12 @@ async def _put(
     *,
     write: bool,
 ) -> Finding:
+    """Write the value that is right; what is not to be there is deleted."""
     if not write:
         return Finding(f"{fault}. It would be put right", right=True)
     expected = items[key].mod_revision if key in items else 0
-    result = await etcd.txn([Unchanged(key, expected)], [Put(key, values[key])])
+    right = Put(key, values[key]) if key in values else Delete(key)
+    result = await etcd.txn([Unchanged(key, expected)], [right])
     if not result.succeeded:
         return Finding(f"{fault}. It changed meanwhile: try again", right=False)
     return Finding(f"{fault}. Put right", right=True)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
 from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
-from tdc.manager.store.history import CommitRecord, chained
+from tdc.manager.store.history import CommitRecord, fits_chain
 from tdc.manager.store.keys import DocumentKey, Part
 from tdc.manager.store.rewrite import rewritten, touched
 from tdc.manager.store.snapshots import Snapshot
@@ -41,13 +41,16 @@ def replayed(
         record = _next(name, head, each)
         cluster = _after(cluster, record)
         changed = touched(record.levels, record.topology)
-        made = rewritten(_read(values, changed.keys(name)), cluster, changed)
+        made = rewritten(
+            _read(values, changed.keys(name)), cluster, changed, sealed=record.sealed > 0
+        )
         values |= made
         head = Head(
             record.revision,
             record.signature.request_id,
             record.chain,
             {**head.written, **dict.fromkeys(made, record.revision)},
+            record.sealed,
         )
     return head, values
 
@@ -60,7 +63,7 @@ def _next(name: str, head: Head, record: CommitRecord | Unreadable) -> CommitRec
             f"history of cluster {name!r} has no commit {head.revision + 1}: it is older than "
             "history is kept, or its record was deleted by hand"
         )
-    if record.chain and record.chain != chained(replace(record, chain=""), head.chain).chain:
+    if not fits_chain(record, head.chain):
         raise HistoryBroken(f"commit {record.revision} of cluster {name!r} was changed by hand")
     return record
 

@@ -59,22 +59,29 @@ def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -
     )
 
 
-def rewritten(stored: Mapping[str, Document], after: Cluster, changed: Touched) -> dict[str, bytes]:
+def rewritten(
+    stored: Mapping[str, Document], after: Cluster, changed: Touched, *, sealed: bool = True
+) -> dict[str, bytes]:
     """Key -> new bytes of the touched documents; `stored` has those that exist.
 
-    Raises Untouchable if a document, or a touched entry of one, is stored unreadable.
+    `sealed`: with seals, as commits write them; those of before there were seals had none. Raises
+    Untouchable if a document, or a touched entry of one, is stored unreadable.
     """
     for document in stored.values():
         _check(document, changed)
-    values: dict[str, bytes] = {}
+    values, revision = dict[str, bytes](), after.revision
     if changed.cluster:
-        values[cluster_key(after.name)] = pack_cluster_level(after.stored, after.revision)
+        key = cluster_key(after.name)
+        seal_for = key if sealed else ""
+        values[key] = pack_cluster_level(after.stored, revision, seal_for=seal_for)
     for key, names in _by_key(changed.groups, lambda name: group_key(after.name, name)).items():
         groups, kept = (stored[key].groups, stored[key].kept) if key in stored else ({}, {})
-        values[key] = pack_groups(_updated(groups, after.groups, names), kept, after.revision)
+        new_groups, seal_for = _updated(groups, after.groups, names), key if sealed else ""
+        values[key] = pack_groups(new_groups, kept, revision, seal_for=seal_for)
     for key, names in _by_key(changed.machines, lambda name: machine_key(after.name, name)).items():
         machines, kept = (stored[key].machines, stored[key].kept) if key in stored else ({}, {})
-        values[key] = pack_machines(_updated(machines, after.machines, names), kept, after.revision)
+        new_machines, seal_for = _updated(machines, after.machines, names), key if sealed else ""
+        values[key] = pack_machines(new_machines, kept, revision, seal_for=seal_for)
     return values
 
 

@@ -52,19 +52,29 @@ async def keep_if_due(etcd: EtcdClient, cluster: str, newest: int, oldest: float
     first = await History(etcd).commit_record(cluster, base + 1)
     if isinstance(first, CommitRecord) and first.time >= oldest and newest - base < EVERY_COMMITS:
         return False
-    return await _keep(etcd, cluster)
+    return await keep(etcd, cluster)
 
 
 async def newest_snapshot(etcd: EtcdClient, cluster: str) -> Snapshot | None:
     """The newest one that is whole; raises an EtcdError."""
+    return (await read_snapshots(etcd, cluster))[0]
+
+
+async def read_snapshots(etcd: EtcdClient, cluster: str) -> tuple[Snapshot | None, tuple[int, ...]]:
+    """The newest one that is whole, and the revisions of those that were made and no longer are.
+
+    Raises an EtcdError.
+    """
     found: dict[int, dict[str, bytes]] = {}
     for item in (await etcd.range(snapshots_prefix(cluster))).items:
         parsed = parse_snapshot_key(cluster, item.key)
         if parsed is not None:
             revision, key = parsed
             found.setdefault(revision, {})[key] = item.value
-    whole = (_whole(cluster, revision, found[revision]) for revision in sorted(found, reverse=True))
-    return next((each for each in whole if each is not None), None)
+    read = {each: _whole(cluster, each, found[each]) for each in sorted(found, reverse=True)}
+    newest = next((each for each in read.values() if each is not None), None)
+    made = [each for each in read if head_key(cluster) in found[each]]  # the head is written last
+    return newest, tuple(each for each in made if read[each] is None)
 
 
 def _whole(cluster: str, revision: int, values: dict[str, bytes]) -> Snapshot | None:
@@ -72,13 +82,16 @@ def _whole(cluster: str, revision: int, values: dict[str, bytes]) -> Snapshot | 
     head = _head_of(cluster, documents)
     if head is None or head.revision != revision:
         return None
-    if len(documents) < len(values) or by_hand.faults_of(cluster, head, documents, head.written):
+    if len(documents) < len(values):
         return None
-    values.pop(head_key(cluster))
+    values = {key: value for key, value in values.items() if key != head_key(cluster)}
+    if by_hand.faults_of(cluster, head, documents, {*head.written, *values}):
+        return None
     return Snapshot(head, values)
 
 
-async def _keep(etcd: EtcdClient, cluster: str) -> bool:
+async def keep(etcd: EtcdClient, cluster: str) -> bool:
+    """Make a snapshot; False if the documents are not as commits left them."""
     stored = {item.key: item.value for item in await _stored(etcd, cluster)}
     head = _head_of(cluster, _documents(stored))
     if head is None or _whole(cluster, head.revision, dict(stored)) is None:

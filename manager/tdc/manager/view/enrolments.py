@@ -1,16 +1,17 @@
 """Which machines are enrolled, by the id of their valid enrolment.
 
-An enrolment that can't be read admits nobody: deny by default.
+An enrolment that can't be read, or that was edited by hand, admits nobody: deny by default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.encoding import Damaged, is_text
 from tdc.manager.store.joins import ValidEnrolment, read_enrolment
 from tdc.manager.store.keys import enrolment_key, parse_enrolment_key
+from tdc.manager.store.seal import Edited
 from tdc.manager.view.names import MachineKey
 
 
@@ -21,10 +22,18 @@ class KnownEnrolments:
     _ids: dict[MachineKey, ValidEnrolment] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)  # by key
 
-    def find(self, machine: MachineKey) -> str | None:
-        """Look up a machine's enrolment; None if it has none."""
+    def find(self, machine: MachineKey, *, sealed: bool = False) -> str | None:
+        """Look up a machine's enrolment; None if it has none, or must be `sealed` and is not."""
         known = self._ids.get(machine)
-        return known.id if known is not None else None
+        return known.id if known is not None and (known.sealed or not sealed) else None
+
+    def unsealed(self, all_sealed: Callable[[str], bool]) -> tuple[str, ...]:
+        """Name what has no seal in a cluster in which everything has one."""
+        return tuple(
+            _sentence(enrolment_key(*machine), machine, "was edited by hand: it has lost its seal")
+            for machine, known in self._ids.items()
+            if not known.sealed and all_sealed(machine[0])
+        )
 
     @property
     def damaged(self) -> Collection[str]:
@@ -57,20 +66,38 @@ class KnownEnrolments:
             return
         known, trouble = self._ids.pop(machine, None), ""
         if raw is None:
-            trouble = f"({key}) was deleted by hand, so its certificate is denied"
+            trouble = "was deleted by hand, so its certificate is denied"
         else:
             try:
-                found = read_enrolment(raw)
+                if not is_text("".join(machine)):  # no key can be made of it
+                    raise Damaged("its machine has no valid name")
+                found = read_enrolment(key, raw)
                 older = known is not None and found.number < known.number
                 # The older certificate is one that was denied; the newer stays the valid one.
-                self._ids[machine] = known if known is not None and older else found
-                trouble = f"({key}) was set back by hand; the newer one counts" if older else ""
+                if known is not None and older:
+                    self._ids[machine] = known
+                    trouble = "was set back by hand; the newer one counts"
+                elif known is not None and _is_edit(known, found):
+                    trouble = "was edited by hand, so no certificate is accepted"
+                else:
+                    self._ids[machine] = found
+            except Edited as error:
+                trouble = f"was edited by hand, so no certificate is accepted: {error}"
             except Damaged as error:
                 trouble = f"can't be read: {error}"
         self._damaged.pop(key, None)
         if trouble:
-            cluster, name = machine
-            self._damaged[key] = (
-                f"the enrolment of machine {name!r} of cluster {cluster!r} {trouble}; enrol the "
-                "machine again with a new join token"
-            )
+            self._damaged[key] = _sentence(key, machine, trouble)
+
+
+def _is_edit(known: ValidEnrolment, found: ValidEnrolment) -> bool:
+    """Whether one enrolment can't follow the other: each has a number of its own, and a seal."""
+    unsealed = known.sealed and not found.sealed
+    return unsealed or (known.number == found.number > 0 and known.id != found.id)
+
+
+def _sentence(key: str, machine: MachineKey, trouble: str) -> str:
+    cluster, name = machine
+    words = f"the enrolment of machine {name!r} of cluster {cluster!r} ({key}) {trouble}"
+    shown = words.encode("utf-8", "backslashreplace").decode()  # a key may be no text
+    return f"{shown}; enrol the machine again with a new join token"

@@ -114,7 +114,7 @@ class FleetView:
         """
         if (cluster, machine) not in self._in_force and not self._clusters.unreadable_in(cluster):
             return None
-        return self._enrolments.find((cluster, machine))
+        return self._enrolments.find((cluster, machine), sealed=self._clusters.all_sealed(cluster))
 
     def outdated(self, cluster: str) -> frozenset[str]:
         """Machines on which a value that can't be read is used as last known."""
@@ -133,7 +133,10 @@ class FleetView:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the store as this manager sees it; empty if nothing is."""
-        unreadable, enrolments = self._clusters.unreadable(), self._enrolments.damaged
+        unreadable = self._clusters.unreadable()
+        enrolments = (
+            *self._enrolments.damaged, *self._enrolments.unsealed(self._clusters.all_sealed)
+        )  # fmt: skip
         trouble = self._following.id_trouble
         notes = (*self._notes(), trouble) if trouble else self._notes()
         return problems(notes, self.etcd_away, unreadable, enrolments)

@@ -19,6 +19,7 @@ from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.follow import Away, FollowOptions, News, NewValues, Snapshot, follow
+from tdc.manager.store.errors import DoubtedStore
 from tdc.manager.store.identity import StoreIdentity, find_identity, store_id
 from tdc.manager.store.keys import STORE
 from tdc.shared.edge.clock import Clock
@@ -120,6 +121,9 @@ class Following:
                 found = await find_identity(self._etcd)
                 if found is None and went_back:
                     found = StoreIdentity(await store_id(self._etcd))
+            except DoubtedStore as error:
+                self._note_trouble(f"{error}. Until then the id that was known is used")
+                return
             except EtcdError as error:
                 log.warning("the store's id can't be read: %s", error)
                 await backoff.wait()
@@ -137,6 +141,9 @@ class Following:
             if found.id != self.store_id:
                 log.error("the store has another id than before: %s, not %s", found, self.store_id)
             self._identity = found
+        self._note_trouble(trouble)
+
+    def _note_trouble(self, trouble: str) -> None:
         if trouble and trouble != self.id_trouble:
             log.error("%s", trouble)
         self.id_trouble = trouble

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.store import by_hand
-from tdc.manager.store.documents import Document, Unreadable, assemble, read_document
+from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
 from tdc.manager.store.keys import (
     DocumentKey,
     Part,
@@ -45,6 +45,7 @@ class KnownClusters:
 
     clusters: dict[str, Cluster] = field(default_factory=dict)
     _documents: dict[str, dict[str, Document]] = field(default_factory=dict)
+    _trusted: dict[str, dict[str, Document]] = field(default_factory=dict)
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
 
@@ -69,7 +70,8 @@ class KnownClusters:
     def _replace(self, values: Mapping[str, bytes | None]) -> list[ClusterChange]:
         """Forget all that is known, and take `values` for the store."""
         before = self.clusters
-        self.clusters, self._documents, self._strange, self._troubles = {}, {}, {}, {}
+        self.clusters, self._documents, self._trusted = {}, {}, {}
+        self._strange, self._troubles = {}, {}
         changes = {change.name: change for change in self.take(values, all_of_it=True)}
         for name, known in before.items():
             after = self.clusters.get(name)
@@ -79,8 +81,17 @@ class KnownClusters:
 
     def chain(self, cluster: str) -> str:
         """The history's chain value at the cluster's revision; empty where there is none."""
-        document = self._documents.get(cluster, {}).get(head_key(cluster))
-        return document.head.chain if document is not None and document.head is not None else ""
+        head = self._head(cluster)
+        return head.chain if head is not None else ""
+
+    def all_sealed(self, cluster: str) -> bool:
+        """Whether every commit of the cluster sealed what it wrote, from the first on."""
+        head = self._head(cluster)
+        return head is not None and head.sealed == 1
+
+    def _head(self, cluster: str) -> Head | None:
+        document = self._trusted.get(cluster, {}).get(head_key(cluster))
+        return document.head if document is not None else None
 
     def unreadable(self) -> tuple[Unreadable, ...]:
         """What can't be read, in the order of its keys."""
@@ -116,16 +127,17 @@ class KnownClusters:
         if isinstance(read, Unreadable):
             self._strange[key] = read
             return None
+        known = self._trusted.get(read.key.cluster, {}).get(key)
         documents = self._documents.setdefault(read.key.cluster, {})
-        documents[key] = _with_last_known(read, documents.get(key))
+        documents[key] = _with_last_known(read, known)
         return read.key
 
     def _forget(self, key: str) -> DocumentKey | None:
         """Keep what a deleted key held: no commit deletes one. None if it held nothing of use."""
-        for documents in self._documents.values():
+        for name, documents in self._documents.items():
             if key in documents:
-                known = documents[key]
-                if known.nothing_read:
+                known = self._trusted.get(name, {}).get(key)
+                if known is None or known.nothing_read:
                     return documents.pop(key).key
                 gone = by_hand.deleted(key, known.revision)
                 documents[key] = replace(known, unreadable=(gone,), whole=False)
@@ -137,9 +149,12 @@ class KnownClusters:
         documents = self._documents.get(name, {})
         faults = _faults(name, documents)
         doubted = {fault.key for fault in faults}
-        trusted = [each for key, each in documents.items() if key not in doubted]
+        before_it = self._trusted.get(name, {})
+        trusted = {key: each for key, each in documents.items() if key not in doubted}
+        trusted |= {key: before_it[key] for key in doubted & before_it.keys()}
         damage = [each for key in doubted & documents.keys() for each in documents[key].unreadable]
-        assembled = assemble(name, trusted)
+        self._trusted[name] = trusted
+        assembled = assemble(name, trusted.values())
         self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *assembled.unreadable)))
         after = assembled.cluster
         if after is not None:
@@ -152,7 +167,9 @@ def _faults(name: str, documents: Mapping[str, Document]) -> tuple[Unreadable, .
     found = documents.get(head_key(name))
     if found is None or found.head is None:
         return ()
-    return by_hand.faults_of(name, found.head, documents, found.head.written)
+    keys = dict.fromkeys((*found.head.written, *documents))
+    keys.pop(head_key(name))
+    return by_hand.faults_of(name, found.head, documents, keys)
 
 
 def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:
