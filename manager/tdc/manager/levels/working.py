@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tdc.manager.levels.changes import Edited, EditRefused, LevelChange, Place, TopologyChange
-from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings, UnknownLevel
+from tdc.manager.levels.fleet import (
+    Cluster,
+    Group,
+    LevelKey,
+    Machine,
+    RemovedMachine,
+    StoredSettings,
+    UnknownLevel,
+)
 from tdc.shared.settings.values import Level, Settings, same_value
 
 _LEVEL_ORDER = {Level.MACHINE: 0, Level.GROUP: 1, Level.CLUSTER: 2}
@@ -160,7 +168,8 @@ class WorkingCluster:
             self.before,
             revision=revision,
             groups=self._shaped_groups(),
-            machines=self._shaped_machines(),
+            machines=self._shaped_machines(revision),
+            removed=self._shaped_removed(revision),
         )
         changed = dict.fromkeys(each.key for each in changes if self.exists(each.key))
         stored = {key: self._stored(shaped, key, revision) for key in changed}
@@ -216,16 +225,25 @@ class WorkingCluster:
                 shaped[name] = replace(old, name=name)
         return shaped
 
-    def _shaped_machines(self) -> Mapping[str, Machine]:
+    def _shaped_machines(self, revision: int) -> Mapping[str, Machine]:
         shaped = dict(self.before.machines)
         for name, entry in self._machines.items():
             if entry is None:
                 shaped.pop(name, None)
             elif entry.origin is None:
-                shaped[name] = Machine(name, entry.group)
+                shaped[name] = Machine(name, entry.group, born=revision)
             elif shaped[name].group != entry.group:
                 shaped[name] = replace(shaped[name], group=entry.group)
         return shaped
+
+    def _shaped_removed(self, revision: int) -> Mapping[str, RemovedMachine]:
+        gone = {
+            name: RemovedMachine(revision, name in self._stops)
+            for name in _removed(self._machines, self.before.machines)
+        }
+        there = {name for name, entry in self._machines.items() if entry is not None}
+        before = self.before.removed.items()
+        return {name: each for name, each in before if name not in there} | gone
 
     def _stored(self, shaped: Cluster, key: LevelKey, revision: int) -> StoredSettings:
         old, settings = shaped.stored_at(key), self._settings[key]

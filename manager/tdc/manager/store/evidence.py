@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tdc.manager.levels.changes import TopologyChange
 from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Head, Unreadable
 from tdc.manager.store.history import CommitRecord
@@ -25,6 +26,7 @@ class Evidence:
     cluster: str
     documents: dict[str, int] = field(default_factory=dict)
     entries: dict[tuple[str, str], str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
 
     def of_head(self, head: Head) -> None:
         """Take what a head lists."""
@@ -32,16 +34,25 @@ class Evidence:
             self._document(key, revision)
 
     def of_record(self, record: CommitRecord) -> None:
-        """Take what a commit wrote; what it touched was there, or it made it."""
-        changed = touched(record.levels, record.topology)
+        """Take what a commit wrote; what it touched was there, or it made it. Oldest first."""
+        changed = touched(record.levels, record.topology, None)
         for key in changed.keys(self.cluster):
             self._document(key, record.revision)
         for level, names in ((Level.GROUP, changed.groups), (Level.MACHINE, changed.machines)):
             for name in names:
                 self._entry(level, name, f"commit {record.revision} has it")
         for change in record.topology:
-            if change.level is Level.MACHINE:
+            if change.level is Level.MACHINE and not change.removed:
                 self._entry(Level.GROUP, change.group, f"machine {change.name!r} is in it")
+        for change in record.topology:
+            self._gone(change)
+
+    def _gone(self, change: TopologyChange) -> None:
+        """Forget what a commit removed, or gave another name."""
+        gone = {change.name} if change.removed else change.names - {change.name}
+        key_of = group_key if change.level is Level.GROUP else machine_key
+        for name in gone:
+            self.entries.pop((key_of(self.cluster, name), name), None)
 
     def of_documents(self, stored: Mapping[str, Document]) -> None:
         """Take the groups that machines are in; and every cluster has its own level."""
@@ -49,10 +60,13 @@ class Evidence:
         for document in stored.values():
             for machine in document.machines.values():
                 self._entry(Level.GROUP, machine.group, f"machine {machine.name!r} is in it")
+            self.removed |= document.removed.keys()
 
     def of_enrolments(self, machines: Iterable[str]) -> None:
-        """Take the machines that have an enrolment."""
+        """Take the machines that have an enrolment; after the documents."""
         for name in machines:
+            if name in self.removed:
+                continue  # an enrolment stays where it is, and is good for nothing
             self._entry(Level.MACHINE, name, "it is enrolled")
 
     def _document(self, key: str, revision: int) -> None:
