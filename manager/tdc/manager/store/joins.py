@@ -6,6 +6,7 @@ machine's enrolment is written, or neither. Of two racing calls exactly one wins
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tdc.manager.etcd.client import EtcdClient
@@ -25,12 +26,16 @@ from tenacity import (
 
 @dataclass(frozen=True, slots=True)
 class JoinToken:
-    """What a token allows: this machine of this group, until `expires` (Unix seconds)."""
+    """What a token allows: this machine of this group, until `expires` (Unix seconds).
+
+    `born` is the revision that created the machine: another one of its name can't use the token.
+    """
 
     cluster: str
     group: str
     machine: str
     expires: float
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class ValidEnrolment:
 
     `at` is Unix seconds. `number` grows with each enrolment of the machine, whatever the clocks
     say; 0 for one of before that. `token` is the hash of the join token that it used. `sealed`: it
-    is stored with a seal, as each is that is written now.
+    is stored with a seal, as each is that is written now. `born` is the revision that created the
+    machine: an enrolment is good for no other one of its name.
     """
 
     id: str
@@ -47,6 +53,7 @@ class ValidEnrolment:
     number: int = 0
     token: str = ""
     sealed: bool = True
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class JoinStore:
         place = enrolment_key(token.cluster, token.machine)
         before = await self._etcd.get(place)
         number = _next_number(before, token_hash, now)
-        enrolled = ValidEnrolment(enrolment_id, now, number, token_hash)
+        enrolled = ValidEnrolment(enrolment_id, now, number, token_hash, born=token.born)
         result = await self._etcd.txn(
             [
                 Unchanged(key, item.mod_revision),
@@ -174,6 +181,7 @@ def pack_token(key: str, stored: StoredToken) -> bytes:
         "group": token.group,
         "machine": token.machine,
         "expires": token.expires,
+        **_born(token.born),
     }
     if stored.used_by is not None:
         document |= {"used_by": stored.used_by, "used_at": stored.used_at}
@@ -188,6 +196,7 @@ def read_token(key: str, raw: bytes) -> StoredToken:
         group=text_of(document, "group"),
         machine=text_of(document, "machine"),
         expires=moment_of(document, "expires"),
+        born=_born_in(document),
     )
     if "used_by" not in document:
         return StoredToken(token)
@@ -203,6 +212,7 @@ def read_enrolment(key: str, raw: bytes) -> ValidEnrolment:
         number=count_of(document, "number") if "number" in document else 0,
         token=text_of(document, "token") if "token" in document else "",
         sealed=is_sealed(document),
+        born=_born_in(document),
     )
 
 
@@ -215,5 +225,14 @@ def pack_enrolment(key: str, enrolment: ValidEnrolment) -> bytes:
             "at": enrolment.at,
             "number": enrolment.number,
             "token": enrolment.token,
+            **_born(enrolment.born),
         },
     )
+
+
+def _born(revision: int) -> dict[str, object]:
+    return {"born": revision} if revision else {}
+
+
+def _born_in(document: Mapping[str, object]) -> int:
+    return count_of(document, "born") if "born" in document else 0
