@@ -105,7 +105,7 @@ class JoinStore:
         token = stored.token
         place = enrolment_key(token.cluster, token.machine)
         before = await self._etcd.get(place)
-        number = _next_number(before, token_hash, now)
+        number = _next_number(before, token_hash, token.born, now)
         enrolled = ValidEnrolment(enrolment_id, now, number, token_hash, born=token.born)
         result = await self._etcd.txn(
             [
@@ -126,10 +126,11 @@ class _Raced(EtcdUnavailable):
     """Another call used or trimmed the token between our read and our transaction."""
 
 
-def _next_number(before: KeyValue | None, token_hash: str, now: float) -> int:
-    """Number the next enrolment of a machine; raises TokenUsed if its token made the one before.
+def _next_number(before: KeyValue | None, token_hash: str, born: int, now: float) -> int:
+    """Number the next enrolment of a machine.
 
-    It is at least the time, so that one after a deleted enrolment is above that too.
+    Raises TokenUsed if its token made the one before, TokenUnknown if that is of a machine that was
+    created after the one of the token, at revision `born`. It is at least the time, so that one after a deleted enrolment is above that too.
     """
     try:
         known = read_enrolment(before.key, before.value) if before is not None else None
@@ -142,6 +143,11 @@ def _next_number(before: KeyValue | None, token_hash: str, now: float) -> int:
             "the join token made the machine's present enrolment, so it has been used already, "
             "though it is stored as unused: somebody set it back in etcd by hand. Make a new one "
             "with `tdc machine token`"
+        )
+    if known.born > born:
+        raise TokenUnknown(
+            "the machine was removed since the join token was made, and another one has its name "
+            "now; make a new one with `tdc machine token`"
         )
     return max(known.number + 1, int(now))
 
