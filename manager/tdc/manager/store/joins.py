@@ -130,7 +130,8 @@ def _next_number(before: KeyValue | None, token_hash: str, born: int, now: float
     """Number the next enrolment of a machine.
 
     Raises TokenUsed if its token made the one before, TokenUnknown if that is of a machine that was
-    created after the one of the token, at revision `born`. It is at least the time, so that one after a deleted enrolment is above that too.
+    created after the one of the token, at revision `born`. It is at least the time, so that one
+    after a deleted enrolment is above that too.
     """
     try:
         known = read_enrolment(before.key, before.value) if before is not None else None
