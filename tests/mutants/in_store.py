@@ -326,8 +326,8 @@ MUTANTS = (
         LOST,
         (
             "a record is no evidence of a document",
-            "            self._document(key, record.revision)\n",
-            "            self._document(key, 0)\n",
+            "        for key in changed.keys(self.cluster):\n",
+            "        for key in ():\n",
         ),
         (
             "an enrolment is no evidence of a machine",

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "adopt", help="say that this store is the only one: after a move, a copy, a restored backup"
     )
     repairing = verbs.add_parser(
-        "repair", help="put right, from history, what was deleted or set back in etcd by hand"
+        "repair", help="put right, from history, what somebody wrote or deleted in etcd by hand"
     )
     repairing.add_argument("--dry-run", action="store_true", help="only say what would be done")
     for verb in (init, run, operator, adopting, repairing):
@@ -160,7 +160,7 @@ def adopt_command(flags: Mapping[str, object]) -> int:
 
 
 def repair_command(flags: Mapping[str, object]) -> int:
-    """Look for what was deleted or set back by hand, and put it right; returns the exit code."""
+    """Look for what was written or deleted by hand, and put it right; returns the exit code."""
     options = read_options(flags)
     try:
         found = asyncio.run(repaired(options, write=not flags.get("dry_run")))

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tdc.manager.levels.changes import TopologyChange
+from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Head, Unreadable
-from tdc.manager.store.history import CommitRecord
 from tdc.manager.store.keys import cluster_key, group_key, machine_key
 from tdc.manager.store.rewrite import touched
 from tdc.shared.settings.values import Level
@@ -33,18 +32,24 @@ class Evidence:
         for key, revision in head.written.items():
             self._document(key, revision)
 
-    def of_record(self, record: CommitRecord) -> None:
+    def of_commit(
+        self,
+        revision: int,
+        levels: Iterable[LevelChange],
+        topology: Iterable[TopologyChange],
+    ) -> None:
         """Take what a commit wrote; what it touched was there, or it made it. Oldest first."""
-        changed = touched(record.levels, record.topology, None)
+        topology = tuple(topology)
+        changed = touched(levels, topology, None)
         for key in changed.keys(self.cluster):
-            self._document(key, record.revision)
+            self._document(key, revision)
         for level, names in ((Level.GROUP, changed.groups), (Level.MACHINE, changed.machines)):
             for name in names:
-                self._entry(level, name, f"commit {record.revision} has it")
-        for change in record.topology:
+                self._entry(level, name, f"commit {revision} has it")
+        for change in topology:
             if change.level is Level.MACHINE and not change.removed:
                 self._entry(Level.GROUP, change.group, f"machine {change.name!r} is in it")
-        for change in record.topology:
+        for change in topology:
             self._gone(change)
 
     def _gone(self, change: TopologyChange) -> None:

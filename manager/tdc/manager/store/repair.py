@@ -201,7 +201,7 @@ async def _repair_partly(
     evidence = Evidence(found.name)
     for record in reversed(found.records):
         if isinstance(record, CommitRecord):
-            evidence.of_record(record)
+            evidence.of_commit(record.revision, record.levels, record.topology)
     if found.base is not None:
         evidence.of_head(found.base.head)
     evidence.of_documents(found.documents)
