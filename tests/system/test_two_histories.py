@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tdc.manager.etcd.embedded import EmbeddedEtcd
+from tdc.manager.first_setup import ETCD_FOLDER
+from tdc.manager.store.keys import PLACE
 
 from tests.stage.fleet import RunningFleet
 from tests.stage.programs import BIN, Program
@@ -23,6 +26,13 @@ def _tdc_manager(verb: str, folder: Path, *more: str) -> subprocess.CompletedPro
         check=False,
         timeout=60,
     )
+
+
+async def _forced(folder: Path) -> None:
+    """Make a copy a fork under the same id: as one of before places were kept would be."""
+    member = EmbeddedEtcd(folder / ETCD_FOLDER, anywhere=True, mark=PLACE)
+    async with member:
+        await member.settle()
 
 
 def _manager_on(folder: Path, log: Path) -> Program:
@@ -54,7 +64,7 @@ async def test_a_copied_store_is_refused_and_a_machine_stays_with_the_history_it
     stayed = (await copying.status())["mx1"]["applied_revision"]
     await copying.manager.stop()
 
-    (copy / "etcd/place").unlink()  # forced: as if no place had been kept
+    await _forced(copy)
     second = _manager_on(copy, copying.folder / "copy.log")
     await second.start()
     try:
@@ -91,8 +101,8 @@ async def test_a_machine_leaves_a_fork_that_it_meets_first_for_the_right_manager
     folder, copy = copying.folder / "manager", copying.folder / "copy"
     await copying.manager.stop()
     await asyncio.to_thread(shutil.copytree, folder, copy, ignore=shutil.ignore_patterns("localh*"))
-    for name in ("etcd/place", "last-ports.json"):
-        (copy / name).unlink(missing_ok=True)
+    (copy / "last-ports.json").unlink(missing_ok=True)
+    await _forced(copy)
     fork = _manager_on(copy, copying.folder / "copy.log")
     await copying.manager.start()
     await fork.start()
