@@ -36,7 +36,11 @@ MUTANTS = (
     ),
     *planted_in(
         f"{LEVELS}/edit.py",
-        (f"{PURE}/test_edit.py", f"{PURE}/test_disable_rule.py"),
+        (
+            f"{PURE}/test_edit.py",
+            f"{PURE}/test_disable_rule.py",
+            f"{PURE}/test_topology.py",
+        ),
         (
             "the disable rule reaches no group",
             "_set(work, further, by_rule=True)",

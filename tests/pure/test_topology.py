@@ -179,6 +179,23 @@ def test_a_renamed_group_keeps_its_settings_their_revisions_and_its_machines() -
     assert "g1" not in plan.after.groups
 
 
+def test_what_the_same_commit_set_goes_along_with_the_new_name() -> None:
+    """Also that it was the disable rule which set it."""
+    edits = [
+        put(machine("mx1"), enabled=False),
+        put(group("g1"), log__level="error"),
+        RenameGroup("g1", "edge"),
+    ]
+    plan = make_plan(_fleet(), edits)
+    assert dict(plan.after.groups["edge"].stored.settings) == {
+        "enabled": False,
+        "log.level": "error",
+    }
+    changes = {(str(each.key), each.setting): each.by_disable_rule for each in plan.levels}
+    assert changes["group edge", "enabled"] is True
+    assert changes["group edge", "log.level"] is False
+
+
 def test_a_removed_machine_leaves_its_settings_in_history() -> None:
     cluster = _fleet()
     plan = make_plan(cluster, [RemoveMachine("mx1")])
