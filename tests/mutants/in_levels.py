@@ -37,9 +37,9 @@ MUTANTS = (
     *planted_in(
         f"{LEVELS}/edit.py",
         (
+            f"{PURE}/test_topology.py",
             f"{PURE}/test_edit.py",
             f"{PURE}/test_disable_rule.py",
-            f"{PURE}/test_topology.py",
         ),
         (
             "the disable rule reaches no group",
@@ -62,9 +62,9 @@ MUTANTS = (
     *planted_in(
         f"{LEVELS}/working.py",
         (
+            f"{PURE}/test_topology.py",
             f"{PURE}/test_edit.py",
             f"{PURE}/test_disable_rule.py",
-            f"{PURE}/test_topology.py",
         ),
         (
             "no new revision",

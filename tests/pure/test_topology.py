@@ -93,64 +93,6 @@ _values = some_settings.map(
 )
 
 
-@given(fleets(), st.data())
-def test_edits_do_what_the_dumb_model_does(cluster: Cluster, data: st.DataObject) -> None:
-    edits = data.draw(valid_edits(cluster))
-    edited = apply_edits(cluster, edits)
-    assert Dumb.of(edited.cluster) == Dumb.of(cluster).after(edits)
-    assert all(each.group in edited.cluster.groups for each in edited.cluster.machines.values())
-
-
-@given(fleets(), st.data())
-def test_changes_in_force_are_those_of_resolving_each_machine(
-    cluster: Cluster, data: st.DataObject
-) -> None:
-    plan = make_plan(cluster, data.draw(valid_edits(cluster)))
-    before, now = Dumb.of(cluster), Dumb.of(plan.after)
-    both = before.group_of.keys() & now.group_of.keys()
-    expected = {
-        (name, setting, repr(was), repr(value))
-        for name in both
-        for setting, was in before.effective(name).items()
-        if was != (value := now.effective(name)[setting])
-    }
-    found = {
-        (each.machine, each.setting, repr(each.before), repr(each.after))
-        for each in plan.machines
-        if each.machine in both
-    }
-    assert found == expected
-    told = {each.name for each in plan.topology if each.stops_copying}
-    stopped = {
-        name for name, setting, _, value in expected if (setting, value) == ("enabled", "False")
-    }
-    running = {name for name in told if before.effective(name)["enabled"] is True}
-    assert set(plan.stop_copying) == stopped | running
-
-
-@given(fleets(), st.data())
-def test_a_rollback_brings_back_levels_and_places_and_keeps_what_was_created(
-    cluster: Cluster, data: st.DataObject
-) -> None:
-    now, steps = cluster, list[Step]()
-    for _ in range(data.draw(st.integers(1, 3))):
-        edited = apply_edits(now, data.draw(valid_edits(now)))
-        steps.insert(0, (edited.level_changes, edited.topology))
-        now = edited.cluster
-    try:
-        back = after(now, undone(now, cluster.revision, steps))
-    except EditRefused as error:
-        event(f"refused: {type(error).__name__}")
-        assert "another group has that name now" in str(error)  # noqa: PT017
-        return
-    for key in cluster.level_keys():
-        assert back.stored_at(key).settings == cluster.stored_at(key).settings
-    for name, each in cluster.machines.items():
-        assert back.machines[name].group == each.group
-    assert back.machines.keys() == cluster.machines.keys() | now.machines.keys()
-    assert back.groups.keys() >= cluster.groups.keys()
-
-
 def _fleet() -> Cluster:
     return after(
         empty_fleet(),
@@ -301,3 +243,61 @@ def test_a_rollback_gives_no_removed_machine_its_old_settings_twice() -> None:
     back = after(now, undone(now, start.revision, steps))
     assert back.machines["mx1"].stored.settings == start.machines["mx1"].stored.settings
     assert back.machines["mx1"].group == "g1"
+
+
+@given(fleets(), st.data())
+def test_edits_do_what_the_dumb_model_does(cluster: Cluster, data: st.DataObject) -> None:
+    edits = data.draw(valid_edits(cluster))
+    edited = apply_edits(cluster, edits)
+    assert Dumb.of(edited.cluster) == Dumb.of(cluster).after(edits)
+    assert all(each.group in edited.cluster.groups for each in edited.cluster.machines.values())
+
+
+@given(fleets(), st.data())
+def test_changes_in_force_are_those_of_resolving_each_machine(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    plan = make_plan(cluster, data.draw(valid_edits(cluster)))
+    before, now = Dumb.of(cluster), Dumb.of(plan.after)
+    both = before.group_of.keys() & now.group_of.keys()
+    expected = {
+        (name, setting, repr(was), repr(value))
+        for name in both
+        for setting, was in before.effective(name).items()
+        if was != (value := now.effective(name)[setting])
+    }
+    found = {
+        (each.machine, each.setting, repr(each.before), repr(each.after))
+        for each in plan.machines
+        if each.machine in both
+    }
+    assert found == expected
+    told = {each.name for each in plan.topology if each.stops_copying}
+    stopped = {
+        name for name, setting, _, value in expected if (setting, value) == ("enabled", "False")
+    }
+    running = {name for name in told if before.effective(name)["enabled"] is True}
+    assert set(plan.stop_copying) == stopped | running
+
+
+@given(fleets(), st.data())
+def test_a_rollback_brings_back_levels_and_places_and_keeps_what_was_created(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    now, steps = cluster, list[Step]()
+    for _ in range(data.draw(st.integers(1, 3))):
+        edited = apply_edits(now, data.draw(valid_edits(now)))
+        steps.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    try:
+        back = after(now, undone(now, cluster.revision, steps))
+    except EditRefused as error:
+        event(f"refused: {type(error).__name__}")
+        assert "another group has that name now" in str(error)  # noqa: PT017
+        return
+    for key in cluster.level_keys():
+        assert back.stored_at(key).settings == cluster.stored_at(key).settings
+    for name, each in cluster.machines.items():
+        assert back.machines[name].group == each.group
+    assert back.machines.keys() == cluster.machines.keys() | now.machines.keys()
+    assert back.groups.keys() >= cluster.groups.keys()
