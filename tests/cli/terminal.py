@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 TDC = [sys.executable, "-c", "from tdc.manager.cli.main import main; main()"]
-_PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds that a `tdc` may take, which starts in one: only a test that fails waits so long."""
+
 
 # A session leader that opens a terminal without O_NOCTTY has it as its controlling one.
 _ON_TERMINAL = ["/bin/sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1', "sh"]
@@ -41,7 +43,7 @@ class Terminal:
         os.write(self.ours, keys)
 
     def exit_code(self) -> int:
-        return self.process.wait(_PATIENCE)
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def on_terminal(
         env=environment,
         start_new_session=True,
     ) as process:
-        watchdog = threading.Timer(_PATIENCE, process.kill)
+        watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
         try:
             yield Terminal(process, ours)

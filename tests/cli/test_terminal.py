@@ -17,7 +17,7 @@ from tdc.v1 import operators_pb2
 from tests.cli import samples
 from tests.cli.conftest import Tdc
 from tests.cli.scripted import ScriptedManager
-from tests.cli.terminal import TDC, on_terminal
+from tests.cli.terminal import PATIENCE, TDC, on_terminal
 
 DISABLE = ["settings", "set", "machine", "mx1", "enabled=false"]
 
@@ -58,7 +58,7 @@ def test_a_reader_that_goes_away_ends_tdc_quietly(
         assert process.stderr is not None
         process.stdout.close()
         said = process.stderr.read()
-        assert process.wait(10) == 141
+        assert process.wait(PATIENCE) == 141
     assert said == b""
 
 
@@ -74,7 +74,7 @@ def test_output_that_can_not_be_written_is_no_fault_of_tdc(
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=PATIENCE,
         env=environment,
     )
     assert done.returncode == code
@@ -96,7 +96,7 @@ def test_a_full_disk_is_told_with_what_was_committed_by_then(
             capture_output=True,
             text=True,
             check=False,
-            timeout=20,
+            timeout=PATIENCE,
             env=environment,
         ).stderr
 
@@ -114,7 +114,7 @@ def test_an_error_that_nobody_can_be_told_keeps_its_exit_code(
     subprocess.run(
         ["/bin/sh", "-c", script, "sh", *TDC, "status", "--config", tmp_path / "none.toml"],
         check=False,
-        timeout=20,
+        timeout=PATIENCE,
         env=environment,
     )
     assert (tmp_path / "code").read_text() == "3\n"
@@ -143,7 +143,7 @@ def test_a_plan_that_nobody_could_read_is_not_committed(
     ) as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(10) == 141
+        assert process.wait(PATIENCE) == 141
     assert manager.asked("MakePlan")
     assert not manager.asked("MakeCommit")
 
@@ -166,7 +166,7 @@ def test_a_commit_whose_report_nobody_reads_is_told_on_standard_error(
 
         manager.answers["MakeCommit"] = read_the_plan_and_leave
         said = process.stderr.read()
-        assert process.wait(10) == 141
+        assert process.wait(PATIENCE) == 141
     assert said == b"Committed revision 8 of emea.\n"
 
 
@@ -200,7 +200,7 @@ def test_ctrl_c_says_whether_the_commit_may_have_been_made(
 
     def hang(_: object) -> operators_pb2.CommitResponse:
         entered.set()
-        leave.wait(10)
+        leave.wait(2 * PATIENCE)
         return samples.committed()
 
     manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
@@ -213,9 +213,9 @@ def test_ctrl_c_says_whether_the_commit_may_have_been_made(
         text=True,
     ) as process:
         try:
-            assert entered.wait(10)
+            assert entered.wait(PATIENCE)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=PATIENCE)
         finally:
             leave.set()
     assert process.returncode == 130
@@ -274,7 +274,7 @@ def test_a_long_wait_is_named_on_a_terminal_and_wiped(
     leave = threading.Event()
 
     def slow(_: object) -> operators_pb2.StatusResponse:
-        leave.wait(10)
+        leave.wait(2 * PATIENCE)
         return samples.status()
 
     manager.answers["GetStatus"] = slow
@@ -301,7 +301,7 @@ def test_a_locale_without_the_letters_still_gets_its_answer(
         [*TDC, "commit", "history"],
         env={**environment, **locale, "PYTHONCOERCECLOCALE": "0"},
         capture_output=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0
@@ -323,7 +323,7 @@ def test_completion_offers_settings_and_values(environment: dict[str, str]) -> N
         },
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stdout.split() == ["tls.minimum_version="]

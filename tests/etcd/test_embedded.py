@@ -20,6 +20,8 @@ from tdc.manager.etcd.errors import EmbeddedError
 from tdc.manager.etcd.program import _wheel_program, find_program, is_safe
 from tdc.manager.etcd.values import Put
 
+from tests.stage.sockets import sockets_of
+
 
 async def put_and_get(endpoint: str, value: bytes) -> bytes | None:
     async with EtcdClient(EtcdOptions((endpoint,))) as etcd:
@@ -31,7 +33,7 @@ async def put_and_get(endpoint: str, value: bytes) -> bytes | None:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second, if it ends while it is read
         return False
     return state != "Z"
 
@@ -54,8 +56,9 @@ async def test_it_takes_no_port_and_its_folder_is_private(tmp_path: Path) -> Non
     member = EmbeddedEtcd(folder)
     async with member:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        sockets = {str(fd.readlink()) for fd in Path(f"/proc/{member.pid}/fd").iterdir()}
-        inodes = {name[8:-1] for name in sockets if name.startswith("socket:")}
+        assert member.pid is not None
+        inodes = set(sockets_of(member.pid))
+        assert inodes
         for table in ("tcp", "tcp6"):
             rows = Path(f"/proc/{member.pid}/net/{table}").read_text().splitlines()[1:]
             assert not [row for row in rows if row.split()[9] in inodes]

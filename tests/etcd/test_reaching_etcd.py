@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -19,6 +20,7 @@ from tdc.manager.etcd.values import Put, Unchanged
 from tests.fakes.etcd import FULL_QUOTA, PASSWORD, external_etcd, full_etcd
 from tests.fakes.etcd_proxy import WATCH, etcd_proxy
 from tests.fakes.follower import following
+from tests.fakes.goes_away import GoesAway, Moment
 from tests.fakes.listening import free_port
 from tests.stage.etcds import Server, shared_by_module
 
@@ -61,6 +63,19 @@ async def test_the_second_endpoint_takes_over_when_the_first_one_dies(
             await follower.until(lambda: len(follower.of(Snapshot)) == 2)
             await client.txn([], [Put("/tdc/t/a", b"2")])
             await follower.has("/tdc/t/a", b"2")
+
+
+@pytest.mark.parametrize("when", list(Moment))
+async def test_an_endpoint_that_sends_calls_away_is_passed_over(
+    embedded: Server, when: Moment
+) -> None:
+    """Before the call's deadline, which gRPC would use up by trying again there."""
+    async with GoesAway(when) as away:
+        options = replace(embedded.options, endpoints=(away.address, *embedded.options.endpoints))
+        for _ in range(20):
+            async with EtcdClient(options) as client, asyncio.timeout(options.timeout):
+                assert await client.get("/tdc/nothing") is None
+        assert len(away.came) >= 20
 
 
 async def test_no_endpoint_at_all_is_told_at_once_and_nothing_was_executed() -> None:

@@ -12,12 +12,13 @@ import contextlib
 import ctypes
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from asyncio.trsock import TransportSocket
+from collections.abc import AsyncIterator, Callable, Iterator
 
 PIECES = 0.02  # seconds between two pieces
 SEGMENT = 1_400  # octets, as on an Ethernet: loopback's own are 64 KiB
 _SO_ATTACH_FILTER = 26
+_SO_MEMINFO, _DROPS = 55, 8  # what a socket holds (linux/sock_diag.h), and of it: packets dropped
 # Classic BPF (linux/filter.h): A = random; A %= 100; A >= loss: keep; else drop.
 _LOAD_RANDOM = (0x20, 0, 0, 0xFFFFF000 + 56)
 _MODULO_100 = (0x94, 0, 0, 100)
@@ -32,15 +33,36 @@ def lose(listener: socket.socket, percent: int) -> None:
     listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, wanted)
 
 
+class Line:
+    """A line that begins at `port`; it counts the packets that were lost on it."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.port = int(listener.getsockname()[1])
+        self._lost: dict[socket.socket | TransportSocket, int] = {}
+        self.look(listener)
+
+    def look(self, end: socket.socket | TransportSocket) -> None:
+        """Take what this socket has dropped by now, unless it is closed."""
+        with contextlib.suppress(OSError):
+            held = end.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_DROPS + 1))
+            self._lost[end] = memoryview(held).cast("I")[_DROPS]
+
+    @property
+    def lost(self) -> int:
+        """Packets that were lost on connections, as of the last octets that came through."""
+        return sum(self._lost.values())
+
+
 @contextlib.asynccontextmanager
-async def bad_line(port: int, *, loss: int = 0, rate: float = 1e9) -> AsyncIterator[int]:
-    """Yield a port whose connections go to `port`, at `rate` octets a second each way."""
+async def bad_line(port: int, *, loss: int = 0, rate: float = 1e9) -> AsyncIterator[Line]:
+    """Yield a line whose connections go to `port`, at `rate` octets a second each way."""
     listener = socket.socket()
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     listener.bind(("127.0.0.1", 0))
     if loss:
         lose(listener, loss)
+    line = Line(listener)
     open_ends: list[asyncio.StreamWriter] = []
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,21 +70,31 @@ async def bad_line(port: int, *, loss: int = 0, rate: float = 1e9) -> AsyncItera
         with contextlib.suppress(OSError):
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             open_ends.append(far_writer)
-            await asyncio.gather(_pass(reader, far_writer, rate), _pass(far_reader, writer, rate))
+            near = writer.get_extra_info("socket")
+            await asyncio.gather(
+                _pass(reader, far_writer, rate, lambda: line.look(near)),
+                _pass(far_reader, writer, rate, lambda: line.look(near)),
+            )
 
     server = await asyncio.start_server(relay, sock=listener, limit=4_096)
     try:
-        yield int(listener.getsockname()[1])
+        yield line
     finally:
         server.close()
         for one in open_ends:
             one.transport.abort()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float) -> None:
+async def _pass(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    rate: float,
+    passed: Callable[[], None],
+) -> None:
     size = max(1, min(65_536, int(rate * PIECES)))
     try:
         while octets := await reader.read(size):
+            passed()
             writer.write(octets)
             await writer.drain()
             if rate < 1e9:
@@ -71,14 +103,6 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate
         writer.transport.abort()
     else:
         writer.close()
-
-
-def retransmitted() -> int:
-    """TCP segments that were sent again, by this machine since its start."""
-    names, values = (
-        line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if "Tcp:" in line
-    )
-    return int(values[names.index("RetransSegs")])
 
 
 @contextlib.contextmanager

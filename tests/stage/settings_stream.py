@@ -31,7 +31,7 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.orders import Perform
 from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
 from tdc.shared.edge import grpc_tls
-from tdc.shared.edge.clock import wall
+from tdc.shared.edge.clock import Chance, chance, wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import default_values
@@ -222,6 +222,7 @@ async def agent(
     retry_maximum: float = 0.3,
     perform: Perform = no_copies,
     backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
+    chance: Chance = chance,
 ) -> AsyncIterator[AgentSide]:
     log = TdcLog()
     in_force = await InForce.open(folder, log)
@@ -236,6 +237,7 @@ async def agent(
         in_force,
         Machine(status, perform),
         log,
+        chance=chance,
     )
     side = AgentSide(folder, in_force, stream)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -32,8 +33,9 @@ def _etcd_of(stage: RunningFleet) -> int:
     """Return the process id of the manager's embedded etcd."""
     children = Path(f"/proc/{stage.manager.pid}/task/{stage.manager.pid}/children").read_text()
     for child in map(int, children.split()):
-        if b"etcd" in Path(f"/proc/{child}/cmdline").read_bytes():
-            return child
+        with contextlib.suppress(OSError):  # it has ended
+            if b"etcd" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return child
     raise AssertionError("the manager has no etcd")
 
 

@@ -11,7 +11,7 @@ import pytest
 from tdc.manager.options import Options
 
 from tests.stage.fleet import RunningFleet
-from tests.system.listening import listeners, with_children
+from tests.stage.sockets import listeners, with_children
 
 pytestmark = pytest.mark.system
 

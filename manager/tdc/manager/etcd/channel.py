@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import grpc
 from grpc import ChannelConnectivity
 from tdc.manager.etcd.errors import EtcdOptionsError, EtcdUnavailable
+from tdc.shared.edge.grpc_tls import NO_RETRIES
 
 CONNECT_TIMEOUT = 3.0
 """Seconds that connecting to one endpoint may take before the next one is tried."""
@@ -35,6 +36,7 @@ _CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),
+    NO_RETRIES,
 )
 
 

@@ -40,6 +40,11 @@ MAX_ANSWER = 64 * 1024 * 1024
 HANDSHAKE = 10.0
 """Seconds that a peer has for TLS and HTTP/2 settings, from the moment that it connects."""
 
+NO_RETRIES = ("grpc.enable_retries", 0)
+"""Option of every channel: a call that a server sends away (GOAWAY) fails, and the caller tries it
+again after a wait of its own. gRPC would try it again by itself, without a wait or an end, on the
+connection that is going away: it never gets to note that, takes a processor and 200 MB a second."""
+
 _KEEPALIVE_TIMEOUT = 10.0
 _MAX_MESSAGE_TO_MANAGER = 16 * 1024 * 1024
 
@@ -99,6 +104,7 @@ def _client_options() -> Sequence[tuple[str, Any]]:
         ("grpc.use_local_subchannel_pool", 1),
         # Managers are reached directly: a proxy that is set for the web must not be in between.
         ("grpc.enable_http_proxy", 0),
+        NO_RETRIES,
     ]
 
 

@@ -1,4 +1,7 @@
-"""What a process listens on, from /proc: TCP and UDP by address and port, Unix sockets by path."""
+"""What a process listens on, from /proc: TCP and UDP by address and port, Unix sockets by path.
+
+A process, a thread or a descriptor that is listed may be gone when it is read.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,18 @@ _ACCEPTS = 0x10000  # __SO_ACCEPTCON, in the flags of /proc/net/unix
 def with_children(pid: int) -> Iterator[int]:
     """The process and all that descend from it."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from with_children(int(child))
+    children: list[str] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                children += (task / "children").read_text().split()
+    for child in children:
+        yield from with_children(int(child))
 
 
 def listeners(pid: int) -> set[str]:
     """``tcp 127.0.0.1:7443``, ``udp …`` and ``unix /path`` of this process alone."""
-    inodes = set(_sockets_of(pid))
+    inodes = set(sockets_of(pid))
     found = set()
     for name, state in (("tcp", _LISTEN), ("udp", _UNCONNECTED)):
         for family in ("", "6"):
@@ -35,7 +42,8 @@ def listeners(pid: int) -> set[str]:
     return found
 
 
-def _sockets_of(pid: int) -> Iterator[str]:
+def sockets_of(pid: int) -> Iterator[str]:
+    """The inode of each socket that the process has open."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             match = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
