@@ -199,3 +199,19 @@ async def test_settings_are_copied_moved_and_deleted(api: Api) -> None:
     assert (await _retry(api, "mx3"), await _retry(api, "mx1")) == (30, 60)
     async with refused(STATUS.INVALID_ARGUMENT, "has no log.level of its own"):
         await api.plan(copy(False, "log.level"))
+
+
+async def test_one_commit_is_undone_and_what_came_after_stays(api: Api) -> None:
+    start = await _fleet(api)
+    await api.commit(_move("mx3", "g1"), put("cluster", "c1", log__level="error"))
+    await api.commit(put("group", "g2", retry__initial=90))
+    undo = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=start + 1))
+    await api.commit(undo, cluster="c1")
+    assert await _places(api) == {"Main_Group": [], "g1": ["mx1", "mx2"], "g2": ["mx3"]}
+    assert await _retry(api, "mx3") == 90
+    async with refused(STATUS.INVALID_ARGUMENT, "machine mx3 was moved again"):
+        await api.plan(undo, cluster="c1")
+    async with refused(STATUS.NOT_FOUND, "has no commit 99"):
+        await api.plan(fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=99)), cluster="c1")
+    async with refused(STATUS.INVALID_ARGUMENT, "must be the only edit"):
+        await api.plan(undo, add_group("g9"), cluster="c1")

@@ -170,6 +170,30 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{LEVELS}/revert.py",
+        (f"{PURE}/test_revert.py",),
+        (
+            "what a later commit set is set back",
+            '            yield f"{change.setting} of {change.key} was changed again"\n',
+            "            yield from ()\n",
+        ),
+        (
+            "later settings go with what the commit created",
+            "            if later:\n",
+            "            if False:\n",
+        ),
+        (
+            "machines of later commits go without a word",
+            "    if others:\n",
+            "    if False:\n",
+        ),
+        (
+            "what the commit created stays",
+            "*_removing(created))",
+            "*_removing([]))",
+        ),
+    ),
+    *planted_in(
         f"{LEVELS}/impact.py",
         (f"{PURE}/test_plan.py", f"{PURE}/test_topology.py"),
         (

@@ -123,7 +123,7 @@ def test_a_renamed_group_keeps_its_settings_their_revisions_and_its_machines() -
 
 def test_what_the_same_commit_set_goes_along_with_the_new_name() -> None:
     """Also that it was the disable rule which set it."""
-    edits = [
+    edits: list[Edit] = [
         put(machine("mx1"), enabled=False),
         put(group("g1"), log__level="error"),
         RenameGroup("g1", "edge"),

@@ -70,7 +70,7 @@ class EffectiveSettings(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origins: _Optional[_Mapping[str, Origin]] = ...) -> None: ...
 
 class Edit(_message.Message):
-    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete")
+    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete", "revert")
     SET_FIELD_NUMBER: _ClassVar[int]
     UNSET_FIELD_NUMBER: _ClassVar[int]
     ADD_GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class Edit(_message.Message):
     MOVE_MACHINE_FIELD_NUMBER: _ClassVar[int]
     REMOVE_MACHINE_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
+    REVERT_FIELD_NUMBER: _ClassVar[int]
     set: SetSettings
     unset: UnsetSettings
     add_group: AddGroup
@@ -93,7 +94,8 @@ class Edit(_message.Message):
     move_machine: MoveMachine
     remove_machine: RemoveMachine
     delete: DeleteSettings
-    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ...) -> None: ...
+    revert: RevertRevision
+    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ..., revert: _Optional[_Union[RevertRevision, _Mapping]] = ...) -> None: ...
 
 class SetSettings(_message.Message):
     __slots__ = ("level", "settings")
@@ -176,6 +178,12 @@ class RemoveMachine(_message.Message):
     def __init__(self, name: _Optional[str] = ..., stop_copying: _Optional[bool] = ...) -> None: ...
 
 class RestoreRevision(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class RevertRevision(_message.Message):
     __slots__ = ("revision",)
     REVISION_FIELD_NUMBER: _ClassVar[int]
     revision: int

@@ -23,11 +23,18 @@ from tdc.manager.intent.errors import (
 )
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.plan_faults import faults_of
-from tdc.manager.intent.targets import ChangeAsked, RestoreTo, target_of
+from tdc.manager.intent.targets import (
+    ChangeAsked,
+    FromHistory,
+    RestoreTo,
+    RevertTo,
+    target_of,
+)
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.levels.revert import reverted
 from tdc.manager.levels.undo import Step, undone
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
@@ -199,7 +206,7 @@ class ChangeOperations:
     async def _commit_once(
         self,
         name: str,
-        edits: Sequence[Edit | RestoreTo],
+        edits: Sequence[Edit | FromHistory],
         fingerprint: str,
         signature: Signature,
     ) -> Made:
@@ -222,14 +229,37 @@ class ChangeOperations:
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
 
-    async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | RestoreTo]) -> Plan:
-        return make_plan(cluster, [await self._edit(cluster, each) for each in edits])
+    async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | FromHistory]) -> Plan:
+        plain = [each for asked in edits for each in await self._plain(cluster, asked)]
+        return make_plan(cluster, plain)
 
-    async def _edit(self, cluster: Cluster, edit: Edit | RestoreTo) -> Edit:
-        if not isinstance(edit, RestoreTo):
-            return edit
-        since = await self._changes_since(cluster, edit.revision)
-        return undone(cluster, edit.revision, since)
+    async def _plain(self, cluster: Cluster, edit: Edit | FromHistory) -> tuple[Edit, ...]:
+        match edit:
+            case RestoreTo(revision):
+                return (undone(cluster, revision, await self._changes_since(cluster, revision)),)
+            case RevertTo(revision):
+                record = await self._record(cluster, revision)
+                return reverted(cluster, revision, record.levels, record.topology)
+            case _:
+                return (edit,)
+
+    async def _record(self, cluster: Cluster, revision: int) -> CommitRecord:
+        record = await self._history.commit_record(cluster.name, revision)
+        if isinstance(record, Unreadable):
+            raise UnreadableFleet(
+                f"revision {revision} can't be undone: {record}. Nothing was changed"
+            )
+        if record is None:
+            raise UnknownRevision(
+                f"cluster {cluster.name!r} has no commit {revision} in its history; it is at "
+                f"revision {cluster.revision}"
+            )
+        if record.work is not None:
+            raise BadRequest(
+                f"revision {revision} is work on queues, which can't be undone; it changed no "
+                "setting"
+            )
+        return record
 
     async def _changes_since(self, cluster: Cluster, revision: int) -> list[Step]:
         """List the changes of all commits above `revision`, newest first."""

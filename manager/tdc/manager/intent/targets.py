@@ -92,6 +92,16 @@ class RestoreTo:
     revision: int
 
 
+@dataclass(frozen=True, slots=True)
+class RevertTo:
+    """Undo what one revision changed, and nothing that came after it."""
+
+    revision: int
+
+
+FromHistory = RestoreTo | RevertTo
+"""Edits that history says what they are. Such a one is the only edit of its commit."""
+
 EditAsked = (
     SetAt
     | UnsetAt
@@ -103,7 +113,7 @@ EditAsked = (
     | AddMachine
     | MoveMachine
     | RemoveMachine
-    | RestoreTo
+    | FromHistory
 )
 
 
@@ -128,7 +138,9 @@ def level_key(asked: LevelAsked) -> LevelKey:
     return LevelKey(asked.level, name)
 
 
-def target_of(view: FleetView, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit | RestoreTo, ...]]:
+def target_of(
+    view: FleetView, asked: ChangeAsked
+) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
     """Find the one cluster that a change is about, and its edits there.
 
     Raises BadRequest, UnknownName for a level that does not exist and is not created by an earlier
@@ -197,12 +209,12 @@ def machines_in(
     return sorted(chosen, key=lambda pair: (pair[1].name, pair[0].name))
 
 
-def _edits(asked: ChangeAsked) -> tuple[Edit | RestoreTo, ...]:
+def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:
     if not asked.edits:
         raise BadRequest("there is nothing to plan: the request has no edits")
     # Restoring sets every level: beside another edit, their order would silently decide.
-    if len(asked.edits) > 1 and any(isinstance(each, RestoreTo) for each in asked.edits):
-        raise BadRequest("restoring a revision must be the only edit of its commit")
+    if len(asked.edits) > 1 and any(isinstance(each, FromHistory) for each in asked.edits):
+        raise BadRequest("restoring or undoing a revision must be the only edit of its commit")
     return tuple(_edit(each) for each in asked.edits)
 
 
@@ -217,7 +229,7 @@ def _levels(asked: EditAsked) -> tuple[LevelAsked, ...]:
             return ()
 
 
-def _edit(asked: EditAsked) -> Edit | RestoreTo:
+def _edit(asked: EditAsked) -> Edit | FromHistory:
     match asked:
         case SetAt(level, settings):
             return SetValues(_named_level(level), settings)
@@ -238,7 +250,7 @@ def _named_level(asked: LevelAsked) -> LevelKey:
     return key
 
 
-def _homes(view: FleetView, edits: Iterable[Edit | RestoreTo], named: str) -> list[Cluster]:
+def _homes(view: FleetView, edits: Iterable[Edit | FromHistory], named: str) -> list[Cluster]:
     """Find the cluster of each edit that names an existing level."""
     homes: list[Cluster] = []
     created: set[LevelKey] = set()
@@ -249,7 +261,7 @@ def _homes(view: FleetView, edits: Iterable[Edit | RestoreTo], named: str) -> li
     return homes
 
 
-def _named_in(edit: Edit | RestoreTo) -> tuple[list[LevelKey], set[LevelKey]]:
+def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
     """The levels that an edit needs, and those that there are after it by a new name."""
     match edit:
         case SetValues(key) | UnsetValues(key) | DeleteValues(key):

@@ -18,6 +18,7 @@ from tdc.manager.intent.targets import (
     EditAsked,
     LevelAsked,
     RestoreTo,
+    RevertTo,
     SetAt,
     UnsetAt,
 )
@@ -74,6 +75,8 @@ def _edit(message: fleet_pb2.Edit) -> EditAsked:
             return AddMachine(message.add_machine.name, message.add_machine.group)
         case "restore":
             return RestoreTo(message.restore.revision)
+        case "revert":
+            return RevertTo(message.revert.revision)
         case "delete":
             return DeleteAt(level_asked(message.delete.level))
         case "copy":
