@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from tdc.node_agent.smtp import listener as listening_module
 from tdc.node_agent.smtp.backend import Backend, PendingCommand
 from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
@@ -301,6 +302,7 @@ class _Idle:
 
     def __init__(self) -> None:
         self.ending = False
+        self.past_dot = False
         self._over = asyncio.Event()
 
     async def run(self) -> None:
@@ -309,7 +311,8 @@ class _Idle:
     def stop(self) -> None:
         self._over.set()
 
-    abort = stop
+    def abort(self) -> None:
+        self._over.set()
 
     def overdue(self, now: float) -> float:
         return 0.0 if self.ending else 1.0
@@ -333,6 +336,63 @@ async def test_one_newcomer_costs_one_session_its_place() -> None:
     for _ in range(3):
         assert listener.make_room(2)
         assert [one.ending for one in sessions].count(True) == 1
+    for side in sides:
+        await side.close()
+    await listener.close()
+
+
+class _Busy(_Idle):
+    """A session in the middle of something, which a stop does not end."""
+
+    def __init__(self, *, past_dot: bool) -> None:
+        super().__init__()
+        self.past_dot = past_dot
+        self.ended_at = 0.0
+
+    def stop(self) -> None:
+        asyncio.get_running_loop().call_later(2.0, self.abort)
+
+    def abort(self) -> None:
+        self.ended_at = self.ended_at or asyncio.get_running_loop().time()
+        super().abort()
+
+
+async def test_at_a_stop_only_a_message_past_its_dot_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others lose nothing but time, and nobody is served meanwhile."""
+    monkeypatch.setattr(listening_module, "PATIENCE", 0.2)
+    settling, sending = _Busy(past_dot=True), _Busy(past_dot=False)
+    left = iter((settling, sending))
+    listener = Listener(lambda connection: next(left))
+    await listener.start("127.0.0.1", 0)
+    sides = [await connected(listener.port) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while listener.connections < 2:
+            await asyncio.sleep(0.01)
+    began = asyncio.get_running_loop().time()
+    assert await listener.drain(5.0) == 1
+    assert sending.ended_at - began < 1
+    assert settling.ended_at - began > 1.5
+    for side in sides:
+        await side.close()
+    await listener.close()
+
+
+async def test_before_a_restart_old_sessions_end_and_new_ones_are_served() -> None:
+    sessions = [_Idle(), _Busy(past_dot=True), _Idle()]
+    left = iter(sessions)
+    listener = Listener(lambda connection: next(left))
+    await listener.start("127.0.0.1", 0)
+    sides = [await connected(listener.port) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while listener.connections < 2:
+            await asyncio.sleep(0.01)
+    turning = asyncio.create_task(listener.turn_over(0.5))
+    sides.append(await connected(listener.port))
+    assert await turning == 1, "the one that did not end by itself"
+    await asyncio.sleep(0.05)
+    assert listener.connections == 1, "the new one"
     for side in sides:
         await side.close()
     await listener.close()

@@ -6,13 +6,14 @@ import contextlib
 import errno
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tdc.node_agent.log.opening import opened_log
-from tdc.shared.edge.background_log import BackgroundHandler, Unbuffered, appending
+from tdc.shared.edge.background_log import STUCK_AFTER, BackgroundHandler, Unbuffered, appending
 
 
 @contextlib.contextmanager
@@ -91,3 +92,37 @@ def test_a_log_file_is_appended_to_and_takes_what_is_no_text(tmp_path: Path) -> 
     with contextlib.closing(appending(path)) as sink:
         sink.write("\udcff after\n")
     assert path.read_text() == "before\n\\udcff after\n"
+
+
+def test_a_pipe_that_nobody_reads_holds_up_no_end() -> None:
+    """A restart in place ends the log first: all mail would wait for lines that nobody reads."""
+    reader, writer = os.pipe()
+    handler = BackgroundHandler(Unbuffered(writer))
+    for _ in range(100):
+        handler.emit(logging.makeLogRecord({"msg": "x" * 2_000}))
+    began = time.monotonic()
+    handler.close()
+    assert time.monotonic() - began < 2 * STUCK_AFTER + 0.5
+    os.close(reader)  # which ends the thread
+
+
+def test_lines_that_get_on_are_all_written_before_the_end() -> None:
+    """A reader that is slow, but reads, is waited for."""
+    reader, writer = os.pipe()
+    handler = BackgroundHandler(Unbuffered(writer))
+    for number in range(4_000):
+        handler.emit(logging.makeLogRecord({"msg": f"{number} " + "x" * 100}))
+    read = bytearray()
+
+    def slowly() -> None:
+        while block := os.read(reader, 65_536):
+            read.extend(block)
+            time.sleep(0.35)
+
+    thread = threading.Thread(target=slowly)
+    thread.start()
+    handler.close()
+    os.close(writer)
+    thread.join()
+    os.close(reader)
+    assert read.count(b"\n") == 4_000

@@ -264,14 +264,18 @@ MUTANTS = (
         f"{AGENT}/preflight.py",
         ("tests/sync/test_preflight.py",),
         (
-            "the spool's folder is not looked into",
-            'return "" if path.is_dir() and is_foreign(path) else None',
-            "return None",
-        ),
-        (
             "mail may go in a circle",
             "    if address in own:\n        return True\n",
             "",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/preflight_files.py",
+        ("tests/sync/test_preflight.py",),
+        (
+            "the spool's folder is not looked into",
+            "    if is_foreign(path):\n",
+            "    if not path:\n",
         ),
         (
             "a file in a folder's place is no fault",

@@ -332,13 +332,13 @@ MUTANTS = (
         ("tests/ingest/test_hop_state.py",),
         (
             "one bad next hop of two is trouble",
-            "if self._since is None and all(one in self._failures for one in among):",
+            "if self._since is None and all(str(one) in self._failures for one in among):",
             "if self._since is None:",
         ),
         (
             "trouble begins again with each failure",
-            "if self._since is None and all(one in self._failures for one in among):",
-            "if all(one in self._failures for one in among):",
+            "if self._since is None and all(str(one) in self._failures for one in among):",
+            "if all(str(one) in self._failures for one in among):",
         ),
     ),
 )

@@ -11,6 +11,7 @@ from tests.mutants import (
     in_intakes,
     in_journal,
     in_levels,
+    in_restart,
     in_smtp,
     in_spool,
     in_spool_file,
@@ -30,6 +31,7 @@ MUTANTS = (
     *in_intakes.MUTANTS,
     *in_access.MUTANTS,
     *in_agent.MUTANTS,
+    *in_restart.MUTANTS,
     *in_store.MUTANTS,
     *in_cli.MUTANTS,
 )

@@ -296,7 +296,7 @@ def test_copies_that_wait_say_when_one_was_last_delivered() -> None:
     late = replace(DESTINATION, oldest_queued=NOW - 900)
     [problem] = problems_of(reported(destinations=(late,)), NOW)
     assert problem.severity is Severity.WARNING
-    assert problem.text.endswith("; nothing was delivered since the agent started")
+    assert problem.text.endswith("; nothing was delivered yet")
     [problem] = problems_of(reported(destinations=(late,), delivered_at=NOW - 902), NOW)
     assert problem.text.endswith("; the last delivery was at 2026-11-23 09:00:00Z")
     [problem] = problems_of(

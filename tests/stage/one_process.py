@@ -149,8 +149,8 @@ async def one_process(folder: Path) -> AsyncIterator[OneProcess]:
         )
         log = TdcLog(stream=running.log)
         log.configure("info", "text")
-        async with serving(options, log) as smtp_filter:
-            running.port = smtp_filter.port
+        async with serving(options, log) as rooms:
+            running.port = rooms.smtp_filter.port
             await running.in_sync(3)
             yield running
         log.close()

@@ -131,3 +131,9 @@ def test_folders_and_files_have_their_mode_whatever_the_umask(tmp_path: Path, ma
     found = [folder, folder.parent, folder.parent.parent, *sorted(folder.iterdir())]
     modes = [stat.S_IMODE(each.stat().st_mode) for each in found]
     assert modes == [0o700, 0o755, 0o755, 0o644, 0o600]
+
+
+def test_a_pipe_in_a_files_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(durable_file.NotReadable, match="it is no regular file"):
+        durable_file.read(tmp_path / "pipe")

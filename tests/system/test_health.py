@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
+import signal
 import time
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.fakes.listening import free_port
 from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.fleet import Gateway, RunningFleet
+from tests.stage.settings_stream import until
 
 pytestmark = pytest.mark.system
 
@@ -83,17 +86,52 @@ async def test_trouble_shows_within_a_minute_and_dead_copies_after_a_restart(
     await gateway.agent.start()
 
     copying.intake.faults = Faults()
+    left = {"dead": "warning", "missed": "critical"}
     await copying.wait_for(
-        lambda rows: (
-            rows["mx1"]["state"] == "in sync" and _kinds(rows["mx1"]) == {"dead": "warning"}
-        ),
-        timeout=60,
+        lambda rows: rows["mx1"]["state"] == "in sync" and _kinds(rows["mx1"]) == left, timeout=60
     )
     row = (await copying.status())["mx1"]
     assert row["copying"]
     assert row["dead"] == 1
     assert row["delivered_at"] is not None
-    assert copying.run_tdc("status", "--check").returncode == 1
+    assert [each["count"] for each in row["missed"]] == [4], "over a stop and a kill"
+    assert copying.run_tdc("status", "--check").returncode == 2
+
+
+@pytest.mark.proves("P19")
+async def test_a_restart_turns_nothing_green(copying: RunningFleet) -> None:
+    """In place, and a plain one: missed copies, a hold and a next hop that is down all stay."""
+    port = free_port()
+    gateway = await copying.add_gateway("mx1", group="Main_Group", next_hop_port=port)
+    await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok")
+    copying.intake.faults = Faults(offer_starttls=False)
+    await copying.tdc("settings", "set", "cluster", "demo", "spool.max_messages=1", "--yes")
+    await copying.in_sync()
+    async with SmtpSink(port=port):
+        await _send(gateway, 4)
+    with pytest.raises(SendRefused, match="Next hop unavailable"):
+        await _send(gateway, 1)
+    kinds = {"missed", "held", "next-hop", "spool-full"}
+    await copying.wait_for(lambda rows: set(_kinds(rows["mx1"])) == kinds)
+    before = (await copying.status())["mx1"]
+    since = {each["kind"]: each["since"] for each in before["problems"]}
+
+    async def connected_again(times: int) -> None:
+        log = gateway.agent.log
+        await until(lambda: log.read_text().count("connected to manager") == times, timeout=30)
+        await asyncio.sleep(2)  # its first report is here by then
+        row = (await copying.status())["mx1"]
+        assert (set(_kinds(row)), row["health"]) == (kinds, "critical"), row["problems"]
+        assert [each["count"] for each in row["missed"]] == [3]
+        now = {each["kind"]: each["since"] for each in row["problems"]}
+        for kind in ("missed", "held", "next-hop"):
+            assert now[kind][:16] == since[kind][:16], (kind, now, since)
+
+    gateway.agent.signal(signal.SIGUSR2)
+    await connected_again(2)
+    await gateway.agent.stop()
+    await gateway.agent.start()
+    await connected_again(3)
 
 
 @pytest.mark.proves("P19")

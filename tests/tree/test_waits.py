@@ -54,6 +54,9 @@ ROWS: dict[str, list[tuple[str, str]]] = {
             "ingest/test_smtp_filter.py",
         ),
     ],
+    "smtp/listener.py: turn_over": [
+        ("asyncio.wait(list(old.values()), timeout=patience)", "ingest/test_server.py"),
+    ],
     "ingest/relay.py: pause_writing": [
         ("self._loop.create_future()", HOP),  # _wait_for_room bounds it
     ],

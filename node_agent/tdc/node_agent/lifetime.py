@@ -5,11 +5,18 @@
     SIGUSR1           open the log file again, and nothing else
     SIGUSR2           restart in place, as after an upgrade
 
-*A restart in place* stops in order, keeps the listening sockets open, and executes the program once
-more in the same process. Connections of the MTA wait in the sockets' queue for that second or two,
-none is refused, and a supervisor sees nothing end. Whatever can fail is tried while the agent still
-has all that it needs: the program (`tdc-agent check`), and another address to listen on. So a file
-with a mistake, half an upgrade or a port in use costs no more than a line in the log.
+*A restart in place* goes in this order, so that nobody waits for anybody else:
+
+ 1. Whatever can fail is tried while the agent still has all that it needs: the program (`trial`),
+    and another address to listen on. So a file with a mistake, half an upgrade or a port in use
+    costs no more than a line in the log.
+ 2. Sessions of now are ended once they are idle or their message is through, TURN_OVER seconds at
+    most; new ones are served meanwhile, at a new address too. Then delivery ends its reports.
+ 3. The rooms stop in order, and the program is executed once more in the same process. The
+    listening sockets stay open: connections wait there for a second or two, and none is refused.
+    What came in during the second step has 3 seconds, and 10 past the final dot.
+
+A supervisor sees nothing end. A stop is heard at each moment, and makes it a stop.
 
 Signals are blocked for the whole life of the agent, and waited for: one that comes as it begins,
 or as it executes itself, stays pending and counts afterwards.
@@ -21,31 +28,59 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tdc.node_agent import passed_sockets
-from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
 from tdc.node_agent.passed_sockets import Passed
-from tdc.node_agent.serve import serving
+from tdc.node_agent.serve import Rooms, serving
 from tdc.node_agent.smtp.listener import BACKLOG
+from tdc.node_agent.trial import WouldNotStart, try_the_program
 from tdc.shared.edge import signals
+from tdc.shared.edge.daemon_thread import in_daemon_thread
+from tdc.shared.edge.tasks import GivenUp, unless
 
-CHECK_WITHIN = 20.0
-"""Seconds that the program gets to say that it can start."""
+Result = TypeVar("Result")
 
-WARNING = "warning: "
-"""Begins what `tdc-agent check` says that does not keep the agent from starting."""
+TURN_OVER = 30.0
+"""Seconds that sessions get before a restart to end by themselves. It keeps nobody waiting, and a
+message that a next hop is slow to answer is not doubled."""
 
 ASKED_BY = (signal.SIGTERM, signal.SIGINT, *signals.LATER)
 
 
 class _NotNow(Exception):
     """A restart would fail; the text says why."""
+
+
+class _Asked:
+    """What signals ask for: a stop, or one thing after another.
+
+    `start` is set while the agent starts; a stop then ends that.
+    """
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.later: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self.start: asyncio.Timeout | None = None
+
+    def take(self, number: signal.Signals) -> None:
+        """Note a signal."""
+        if number in signals.LATER:
+            self.later.put_nowait(number)
+            return
+        self.stop.set()
+        if self.start is not None:
+            self.start.reschedule(0)
+
+    async def unless_stop(self, work: Coroutine[object, object, Result]) -> Result:
+        """Return what `work` returns; raise GivenUp if a stop comes first."""
+        return await unless(self.stop, work, name="until a stop")
 
 
 async def serve_until_signal(
@@ -55,23 +90,25 @@ async def serve_until_signal(
 
     ASKED_BY must be blocked. Raises what ended a room before that.
     """
-    asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
+    asked, loop = _Asked(), asyncio.get_running_loop()
+    kept: Passed | None = None
 
     def take(number: signal.Signals) -> None:
-        loop.call_soon_threadsafe(asked.put_nowait, number)
+        loop.call_soon_threadsafe(asked.take, number)
 
     with signals.received(ASKED_BY, take):
-        async with serving(options, log, passed) as smtp_filter:
-            restart = _Restart(config, options, log, smtp_filter, passed)
-            kept = await _until_asked(asked, restart, log)
-            if kept is None:
-                log.info("the agent is stopping")
-                return None
-            log.info("the agent restarts in place; connections wait meanwhile")
-    await asyncio.sleep(0)  # what the thread took last
-    stop = any(asked.get_nowait() not in signals.LATER for _ in range(asked.qsize()))
-    return None if stop else kept
+        try:
+            async with asyncio.timeout(None) as start:
+                asked.start = start
+                async with serving(options, log, passed) as rooms:
+                    asked.start = None
+                    kept = await _until_asked(asked, _Restart(config, options, log, rooms, passed))
+        except TimeoutError:
+            if not start.expired():
+                raise
+            log.info("the agent is stopping; it had not started yet")
+        await asyncio.sleep(0)  # what the thread took last
+    return None if asked.stop.is_set() else kept
 
 
 def restart(kept: Passed) -> None:
@@ -80,20 +117,23 @@ def restart(kept: Passed) -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
-async def _until_asked(
-    asked: asyncio.Queue[signal.Signals], restart: _Restart, log: TdcLog
-) -> Passed | None:
+async def _until_asked(asked: _Asked, restart: _Restart) -> Passed | None:
     """Do as signals ask until one ends the agent: the sockets for a restart, None for a stop."""
-    while True:
-        number = await asked.get()
-        if number not in signals.LATER:
-            return None
-        if number in (signal.SIGHUP, signal.SIGUSR1):
-            log.reopen()
-        if number == signal.SIGUSR1:
-            log.info("SIGUSR1: the log is open again")
-        elif (kept := await restart.prepared(number)) is not None:
-            return kept
+    log = restart.log
+    try:
+        while True:
+            number = await asked.unless_stop(asked.later.get())
+            if number in (signal.SIGHUP, signal.SIGUSR1):
+                log.reopen()
+            if number == signal.SIGUSR1:
+                log.info("SIGUSR1: the log is open again")
+            elif (kept := await asked.unless_stop(restart.prepared(number))) is not None:
+                await asked.unless_stop(restart.rooms.turn_over(kept.sockets, TURN_OVER))
+                log.info("the agent restarts in place; connections wait meanwhile")
+                return kept
+    except GivenUp:
+        log.info("the agent is stopping")
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +143,20 @@ class _Restart:
     config: Path
     options: AgentOptions
     log: TdcLog
-    smtp_filter: SmtpFilter
+    rooms: Rooms
     passed: Passed
 
     async def prepared(self, number: signal.Signals) -> Passed | None:
         """The sockets for the next process; None, with a line in the log, if it is not to be."""
         try:
-            found = read_options(self.config)
+            found = await in_daemon_thread(read_options, self.config)
             if number == signal.SIGHUP and found == self.options:
                 self.log.info(f"SIGHUP: the log is open again; {self.config} has not changed")
                 return None
-            for warning in await asyncio.to_thread(_try_the_program):
+            for warning in await try_the_program():
                 self.log.warning(f"{number.name}: {warning}")
-            return await asyncio.to_thread(self._kept, found, self.smtp_filter.sockets())
-        except (AgentOptionsError, _NotNow) as error:
+            return await in_daemon_thread(self._kept, found, self.rooms.smtp_filter.sockets())
+        except (AgentOptionsError, WouldNotStart, _NotNow) as error:
             self.log.error(f"{number.name}: {error}; the agent goes on as it is")
             return None
 
@@ -135,32 +175,3 @@ class _Restart:
         finally:
             for each in existing:
                 each.close()
-
-
-def _try_the_program() -> list[str]:
-    """Return the warnings of `tdc-agent check`; raise _NotNow if the program would not start now.
-
-    Not through the event loop: it would fork, and where gRPC is at work a fork's child may crash
-    before it is the program.
-    """
-    command = ["check" if word == "run" else word for word in sys.orig_argv[1:]]
-    try:
-        tried = subprocess.run(  # noqa: S603
-            [sys.executable, *command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=CHECK_WITHIN,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise _NotNow(f"`tdc-agent check` did not end within {CHECK_WITHIN:.0f} s") from None
-    except OSError as error:
-        raise _NotNow(f"can't execute {sys.executable}: {error.strerror}") from None
-    lines = tried.stderr.decode(errors="replace").strip().splitlines()
-    said = [line.removeprefix("tdc-agent: ") for line in lines]
-    warnings = [line for line in said if line.startswith(WARNING)]
-    if tried.returncode == 0:
-        return [line.removeprefix(WARNING) for line in warnings]
-    ours = lines and all(line.startswith("tdc-agent: ") for line in lines)
-    faults = [line for line in said if line not in warnings] if ours else said[-1:]
-    raise _NotNow("; ".join(faults) or f"`tdc-agent check` ended with {tried.returncode}")

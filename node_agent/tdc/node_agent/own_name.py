@@ -11,6 +11,7 @@ import asyncio
 import socket
 from dataclasses import dataclass
 
+from tdc.node_agent.host_names import canonical_name
 from tdc.shared.mail.address import AddressError, parse_domain
 
 LOOK_UP_WITHIN = 2.0
@@ -28,19 +29,30 @@ class OwnName:
     warning: str = ""
 
 
-def own_name(configured: str, machine: str, host: str) -> OwnName:
-    """PURE. Choose among `deliver.helo_name`, the machine's name, and the host's full name."""
+def own_name(configured: str, machine: str | None, host: str) -> OwnName:
+    """PURE. Choose among `deliver.helo_name`, the machine's name, and the host's full name.
+
+    Before the enrolment, which brings the name, `machine` is None and nothing is amiss.
+    """
     if configured:
         return OwnName(configured)
-    for name in (machine, host):
+    for name in (machine or "", host):
         if is_full(name):
             return OwnName(name)
+    if machine is None:
+        return OwnName(host)
     return OwnName(
         machine,
-        f"this machine is called {machine}, which is no fully qualified domain name, and its host "
-        "has none: intakes may refuse its EHLO and its reports. Set deliver.helo_name in "
-        f"agent.toml, such as {machine.partition('.')[0]}.example.org",
+        f"this machine is called {machine}, which is no fully qualified domain name, and the "
+        f"system knows none for this host: intakes may refuse its EHLO and its reports. Set "
+        f"deliver.helo_name in agent.toml, such as {machine.partition('.')[0]}.example.org",
     )
+
+
+async def found_name(configured: str, machine: str | None) -> OwnName:
+    """As `own_name`; the system is asked for the host's full name only where that matters."""
+    needed = not configured and not is_full(machine or "")
+    return own_name(configured, machine, await host_name() if needed else "")
 
 
 def is_full(name: str) -> bool:
@@ -58,9 +70,6 @@ async def host_name() -> str:
         return name
     try:
         async with asyncio.timeout(LOOK_UP_WITHIN):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                name, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME
-            )
+            return await canonical_name(name)
     except (OSError, UnicodeError):  # TimeoutError is an OSError
         return name
-    return found[0][3] or name

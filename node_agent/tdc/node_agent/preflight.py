@@ -4,25 +4,26 @@ In: options whose form is right. Out: *faults*, with which it would not start or
 and *warnings*, with which it starts and something is amiss; what may be so for a while (a next hop
 that is down, an enrolment to come) is a warning.
 Promise: it only reads. It makes no file, takes no lock and touches no spool, so it may run beside
-an agent; each wait has a bound.
+an agent; each wait has a bound. The folders and files are in `preflight_files`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from tdc.node_agent import own_name
-from tdc.node_agent.deliver.tls import NoTrust, intake_context
+from tdc.node_agent import holders, own_name, preflight_files
 from tdc.node_agent.options import AgentOptions, host_port
-from tdc.node_agent.spool.folder import is_foreign
 from tdc.node_agent.sync import identity
+from tdc.node_agent.sync.ended import at_enrolment_port
 from tdc.shared.edge.clock import monotonic
 
 WAIT = 2.0
@@ -37,95 +38,106 @@ class Findings:
     warnings: tuple[str, ...]
 
 
-def findings(options: AgentOptions) -> Findings:
-    """Look at all that a start would need."""
-    looks = [_hop_look(address, options) for address in options.ingest.next_hops]
-    hops = _side_by_side([*looks, lambda: _name_warnings(options)])
-    faults = [*_folder_faults(options), *_listen_faults(options), *_trust_faults(options)]
-    loops = [text for text in hops if text.startswith(_LOOP)]
-    warnings = [text for text in hops if text not in loops]
-    return Findings((*faults, *loops), tuple(warnings))
+def findings(options: AgentOptions, config: Path) -> Findings:
+    """Look at all that a start with this file would need."""
+    ours = _Ours(config)
+    hops = [_hop_look(address, options) for address in options.ingest.next_hops]
+    managers = [_manager_look(address) for address in options.manager.addresses]
+    said = _side_by_side([*hops, *managers, lambda: _name_warnings(options)])
+    in_use, doubtful = _listen_findings(options, ours)
+    loops = [text for text in said if text.startswith(_LOOP)]
+    faults = (*preflight_files.faults(options, ours), *in_use, *loops)
+    others = [text for text in said if text not in loops]
+    return Findings(faults, (*preflight_files.warnings(options), *doubtful, *others))
 
 
-# -- folders and files ---------------------------------------------------------------------------
+class _Ours:
+    """Whether a process is the agent that runs with this agent.toml, or the one that asks us."""
 
+    def __init__(self, config: Path) -> None:
+        self._config = config.absolute()
 
-def _folder_faults(options: AgentOptions) -> Iterator[str]:
-    places = {
-        "state_folder": options.state_folder,
-        "identity.folder": options.identity_folder,
-        "spool.folder": options.spool_folder,
-    }
-    for key, path in places.items():
-        if (fault := _reading(_folder_fault, path)) is not None:
-            yield f"{key}: {path} {fault}"
-    spool = options.spool_folder
-    if _reading(_foreign, spool) == "":
-        yield f"spool.folder: {spool} holds files of others and no spool; use a folder of its own"
-    log = options.log.file
-    if log is not None and (fault := _reading(_log_fault, log)) is not None:
-        yield f"log.file: {log} {fault}"
-
-
-def _reading(look: Callable[[Path], str | None], path: Path) -> str | None:
-    try:
-        return look(path)
-    except OSError as error:
-        return f"can't be read: {error.strerror}"
-
-
-def _folder_fault(path: Path) -> str | None:
-    """Why it can't be used as a folder, nor made."""
-    if path.is_dir():
-        return None if _writable(path) else "is not writable for this user"
-    if path.exists() or path.is_symlink():
-        return "is not a folder"
-    above = next(each for each in path.absolute().parents if each.exists())
-    if not above.is_dir():
-        return f"can't be made: {above} is not a folder"
-    return None if _writable(above) else f"can't be made: {above} is not writable for this user"
-
-
-def _foreign(path: Path) -> str | None:
-    return "" if path.is_dir() and is_foreign(path) else None
-
-
-def _log_fault(path: Path) -> str | None:
-    if path.is_dir():
-        return "is a folder"
-    if path.exists():
-        return None if os.access(path, os.W_OK) else "is not writable for this user"
-    if not path.parent.is_dir():
-        return "can't be made: its folder does not exist"
-    return None if _writable(path.parent) else "can't be made: its folder is not writable"
-
-
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
-def _trust_faults(options: AgentOptions) -> Iterator[str]:
-    try:
-        intake_context("1.2", options.deliver.ca_file, chain=True)
-    except NoTrust as error:
-        yield f"deliver.ca_file: {error}"
+    def __call__(self, pid: int) -> bool:
+        if pid in (os.getpid(), os.getppid()):
+            return True
+        words = holders.arguments(pid)
+        folder = holders.started_in(pid)
+        if "run" not in words or folder is None:
+            return False
+        named = [word.removeprefix("--config=") for word in words]
+        return any((folder / each).resolve() == self._config.resolve() for each in named if each)
 
 
 # -- addresses and names -------------------------------------------------------------------------
 
 _LOOP = "ingest.next_hop: "
+_NOTHING: tuple[list[str], list[str]] = ([], [])
 
 
-def _listen_faults(options: AgentOptions) -> Iterator[str]:
-    """Whether the address is one of this machine; its port may be the running agent's."""
+def _listen_findings(options: AgentOptions, ours: _Ours) -> tuple[list[str], list[str]]:
+    """Faults and warnings of the address; that the running agent has it is neither."""
     listen = options.ingest.listen
     host, port = host_port(listen, zero=True)
     try:
         for family, address in _resolved(host, port):
-            with socket.socket(family) as tried:
-                tried.bind((address, 0))
+            try:
+                with socket.socket(family) as tried:
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    tried.bind((address, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                found = _in_use(listen, holders.listening(family, address, port), ours)
+                if found != _NOTHING:
+                    return found
     except OSError as error:
-        yield f"ingest.listen: can't listen on {listen}: {error.strerror or error}"
+        return [f"ingest.listen: can't listen on {listen}: {error.strerror or error}"], []
+    return _NOTHING
+
+
+def _in_use(
+    listen: str, found: holders.Listening | None, ours: _Ours
+) -> tuple[list[str], list[str]]:
+    """What it means that somebody has the address: (faults, warnings)."""
+    if found is not None and any(pid == 1 or ours(pid) for pid in found.holders):
+        return _NOTHING  # process 1 opens it for the agent (tdc-agent.socket)
+    text = f"ingest.listen: can't listen on {listen}: Address already in use"
+    if found is None:
+        return [text], []
+    if found.holders:
+        return [f"{text} by the process with pid {min(found.holders)}"], []
+    if found.user == holders.ROOT:
+        return [], [f"{text} by a process of root; that is right if tdc-agent.socket is active"]
+    return [f"{text} by a process of user {found.user}"], []
+
+
+def _manager_look(text: str) -> Callable[[], list[str]]:
+    """A look at one manager: whether it accepts, and at the port for agents."""
+    host, port = host_port(text)
+
+    def look() -> list[str]:
+        try:
+            with socket.create_connection((host, port), timeout=WAIT) as connection:
+                return _port_warnings(text, connection)
+        except OSError as error:
+            why = f"no answer in {WAIT:g} s" if isinstance(error, TimeoutError) else error.strerror
+            return [f"the manager {text} accepts no connection now: {why or error}"]
+
+    return look
+
+
+def _port_warnings(text: str, connection: socket.socket) -> list[str]:
+    """Without a certificate the port for agents says nothing, and the enrolment port speaks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # nothing is sent, nothing that is read counts
+    context.set_alpn_protocols(["h2"])
+    try:
+        with context.wrap_socket(connection) as tls:
+            spoke = bool(tls.recv(1))
+    except OSError:
+        return []
+    return [f"manager.addresses: {at_enrolment_port(text)}"] if spoke else []
 
 
 def _hop_look(text: str, options: AgentOptions) -> Callable[[], list[str]]:
@@ -168,14 +180,12 @@ def _resolved(host: str, port: int) -> list[tuple[int, str]]:
 
 
 def _name_warnings(options: AgentOptions) -> list[str]:
-    warnings = []
+    warnings, machine = [], None
     try:
         machine = identity.load(options.identity_folder).machine
     except (identity.NotEnrolled, identity.IdentityUnusable) as error:
         warnings.append(str(error))
-        machine = socket.gethostname()
-    host = "" if options.deliver.helo_name else asyncio.run(own_name.host_name())
-    own = own_name.own_name(options.deliver.helo_name, machine, host)
+    own = asyncio.run(own_name.found_name(options.deliver.helo_name, machine))
     return [*warnings, *filter(None, (own.warning,))]
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import uvloop
 from tdc.node_agent import descriptors, lifetime, passed_sockets, preflight
 from tdc.node_agent.ingest.filter import FilterUnavailable
-from tdc.node_agent.lifetime import WARNING
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
 from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
@@ -24,6 +23,7 @@ from tdc.node_agent.passed_sockets import PassedSocketUnusable
 from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
+from tdc.node_agent.trial import WARNING
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import signals
 
@@ -114,7 +114,7 @@ def _read_token(path: str) -> str:
 
 def _check(options: AgentOptions, flags: argparse.Namespace) -> int:
     """Say whether a start would succeed; what is wrong in form was refused before."""
-    found = preflight.findings(options)
+    found = preflight.findings(options, flags.config)
     for warning in found.warnings:
         _complain(f"{WARNING}{warning}")
     for fault in found.faults:

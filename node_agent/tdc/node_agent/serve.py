@@ -9,19 +9,23 @@ gateway retries a short refusal, where a part that is silently dead would lose c
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from tdc.node_agent import collector, loop_key, memory, own_name, passed_sockets
-from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.take import Taker
 from tdc.node_agent.journal.loop import Reporter
+from tdc.node_agent.kept_health import HealthBook, counted, gathered
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.options import AgentOptions
+from tdc.node_agent.own_files import OwnFiles
 from tdc.node_agent.passed_sockets import NONE_PASSED, Passed
 from tdc.node_agent.ports_file import announced
 from tdc.node_agent.queue_work import perform
@@ -39,36 +43,61 @@ from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.v1 import agents_pb2
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the agent's end is about."""
+
+    smtp_filter: SmtpFilter
+    delivering: asyncio.Task[None]
+
+    async def turn_over(self, also: Sequence[socket.socket], patience: float) -> None:
+        """Before a restart: end what was begun, deliveries last, while new sessions are served."""
+        await self.smtp_filter.turn_over(also, patience)
+        self.delivering.cancel()
+        await asyncio.wait((self.delivering,))  # it bounds its own end
+
+
 @contextlib.asynccontextmanager
 async def serving(
     options: AgentOptions, log: TdcLog, passed: Passed = NONE_PASSED
-) -> AsyncIterator[SmtpFilter]:
-    """Serve while the body runs, on the `passed` sockets if there are any; yields the filter.
+) -> AsyncIterator[Rooms]:
+    """Serve while the body runs, on the `passed` sockets if there are any.
 
     If a room fails meanwhile, the body is cancelled and the failure is raised from here.
     """
-    counters = Counters()
+    book = HealthBook(options.state_folder, log)
+    kept = await asyncio.to_thread(book.load)
+    counters = counted(kept)
     async with contextlib.AsyncExitStack() as stack:
         in_force = await _settings(options, log, stack)
-        machine = identity.name_or_hostname(options.identity_folder, log)
-        own = own_name.own_name(options.deliver.helo_name, machine, await own_name.host_name())
+        machine = await asyncio.to_thread(identity.name, options.identity_folder)
+        own = await own_name.found_name(options.deliver.helo_name, machine)
         if own.warning:
             log.warning(own.warning)
         reporter = Reporter(own.name, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
 
+        filter_options = options.filter_options(own.name)
         hop_state = NextHopState()
+        hop_state.resume(kept.hop_failures, kept.hop_since, filter_options.next_hops)
         delivery_options = options.delivery_options(own.name)
-        delivery = Delivery(spool, in_force.current, delivery_options, counters, log, reporter)
+        delivery = Delivery(
+            spool, in_force.current, delivery_options, counters, log, reporter, kept.holds
+        )
+        await stack.enter_async_context(
+            book.keeping(lambda: gathered(counters, hop_state, delivery.holds()))
+        )
         managers = Managers(options.manager.addresses, options.manager.retry_maximum)
         renewal = Renewal(
             managers, options.identity_folder, log, connected=lambda: stream.connected
         )
+        files = OwnFiles(options.state_folder, options.identity_folder, log)
 
         def status() -> agents_pb2.MachineStatus:
             rows = delivery.destinations()
             warnings = (
-                *stream.warnings(), *renewal.warnings(), *filter(None, (own.warning,))
+                *stream.warnings(), *renewal.warnings(), *filter(None, (own.warning,)),
+                *files.warnings(),
             )  # fmt: skip
             facts, backlogs = spool.facts(), spool.backlogs()
             full = spool_full(spool, counters)
@@ -85,7 +114,8 @@ async def serving(
         def urgent() -> object:
             holds = {row.intake_domain: bool(row.held_reason) for row in delivery.destinations()}
             full = spool_full(spool, counters) is not None
-            return spool.facts().unhealthy, full, hop_state.trouble is None, holds
+            troubles = spool.facts().unhealthy, full, hop_state.trouble is None
+            return *troubles, holds, files.warnings()
 
         stream = SettingsStream(
             managers,
@@ -95,27 +125,28 @@ async def serving(
             log,
         )
         health = report_changes(urgent, stream.status_due)
+        await stack.enter_async_context(running(files.run(), name="own files"))
         await stack.enter_async_context(running(renewal.run(), name="renewal"))
         await stack.enter_async_context(running(stream.run(), name="settings stream"))
         await stack.enter_async_context(running(health, name="health"))
-        await stack.enter_async_context(running(delivery.run(), name="delivery"))
+        delivering = await stack.enter_async_context(running(delivery.run(), name="delivery"))
         in_force.on_change(lambda _: delivery.settings_changed())
 
         taker = Taker(spool, in_force.current, counters, log, reporter)
-        filter_options = options.filter_options(own.name)
         smtp_filter = await stack.enter_async_context(
             SmtpFilter(filter_options, taker, counters, log, passed.sockets, hop_state)
         )
         stack.enter_context(announced(options.ports_file, smtp_filter.port, log))
         collector.calm()
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
-        log.info(f"agent {VERSION} of machine {machine} accepts mail on port {smtp_filter.port}")
+        whose = f"of machine {machine}" if machine else "on a machine without an identity"
+        log.info(f"agent {VERSION} {whose} accepts mail on port {smtp_filter.port}")
         if passed.by_system:
             log.info(
                 f"the system opened {passed_sockets.addresses(passed.sockets)} for it; "
                 "ingest.listen is not used"
             )
-        yield smtp_filter
+        yield Rooms(smtp_filter, delivering)
 
 
 async def _settings(

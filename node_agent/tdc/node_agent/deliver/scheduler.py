@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tdc.node_agent.counters import Counters
@@ -37,6 +38,7 @@ from tdc.node_agent.deliver.assign import (
 )
 from tdc.node_agent.deliver.courier import Courier
 from tdc.node_agent.deliver.destination import LOGGED_AT_MOST, DestinationState
+from tdc.node_agent.deliver.effects import Hold
 from tdc.node_agent.deliver.facts import DestinationFacts, destination_facts, in_use
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.parts import Parts
@@ -79,7 +81,9 @@ class Delivery:
         counters: Counters,
         log: TdcLog,
         reporter: Reporter,
+        holds: Mapping[str, Hold] = MappingProxyType({}),
     ) -> None:
+        """`holds` are those of before a restart, by intake: each goes on, and is probed at once."""
         self._spool, self._settings, self._options = spool, settings, options
         self._wake = asyncio.Event()
         self._resolver = Resolver(options.nameservers)
@@ -88,7 +92,9 @@ class Delivery:
             spool, settings, options, self._resolver, reporter, log, self._performer,
             self._wake.set, self._working,
         )  # fmt: skip
-        self._destinations: dict[str, DestinationState] = {}
+        self._destinations = {
+            intake: self._destination(intake, one) for intake, one in holds.items()
+        }
         self._couriers: dict[int, Courier] = {}
         self._marks: set[Mark] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -120,8 +126,14 @@ class Delivery:
             self._give_back_ready()
             self._couriers.clear()
             self._destinations = {
-                intake: one for intake, one in self._destinations.items() if not one.lanes
+                intake: self._destination(intake, one.hold) if one.lanes else one
+                for intake, one in self._destinations.items()
+                if one.hold is not None or not one.lanes
             }
+
+    def holds(self) -> dict[str, Hold]:
+        """The holds of destinations in use, by intake."""
+        return {one.intake: one.hold for one in self._in_use() if one.hold is not None}
 
     def settings_changed(self) -> None:
         """Look at the settings; intakes that they change start over."""
@@ -218,9 +230,14 @@ class Delivery:
         for copy in copies:
             intake = copy.intake
             if intake not in self._destinations:
-                self._destinations[intake] = one = DestinationState(intake)
-                one.facts = self._spool.intakes.find(intake)
+                self._destinations[intake] = self._destination(intake)
             self._destinations[intake].ready.append(copy)
+
+    def _destination(self, intake: str, hold: Hold | None = None) -> DestinationState:
+        """A destination that is new to this process."""
+        one = DestinationState(intake)
+        one.facts, one.hold = self._spool.intakes.find(intake), hold
+        return one
 
     async def _log_newcomers(self, now: float) -> None:
         """Log for copies that come while their destination is on hold that they are held."""

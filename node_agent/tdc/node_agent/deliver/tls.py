@@ -9,6 +9,7 @@ TLS 1.2, could put another peer in the place of the one that was checked.
 from __future__ import annotations
 
 import ssl
+import stat
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,9 +39,12 @@ def intake_context(minimum_version: str, ca_file: Path | None, *, chain: bool) -
     changed = 0
     if chain and ca_file is not None:
         try:
-            changed = ca_file.stat().st_mtime_ns
+            found = ca_file.stat()
         except OSError as error:
             raise NoTrust(f"{ca_file} can't be read: {error.strerror}") from error
+        if not stat.S_ISREG(found.st_mode):  # to open a pipe would wait for somebody to write
+            raise NoTrust(f"{ca_file} can't be read: it is no regular file")
+        changed = found.st_mtime_ns
     return _context(minimum_version, ca_file if chain else None, chain, changed)
 
 

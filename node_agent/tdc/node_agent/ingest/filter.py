@@ -55,9 +55,9 @@ class SmtpFilter:
 
     `existing` are sockets that listen already; they are served instead of the options' address.
     `hop_state` is told whether the next hop takes mail.
-    Raises FilterUnavailable on entry. On leaving: no new connection, 421 to idle sessions,
-    `stop_timeout` for transactions under way, then their connections are closed, so that the MTA
-    keeps what was not finished.
+    Raises FilterUnavailable on entry. On leaving: no new connection, 421 to idle sessions and to
+    those that sit in a transaction, 3 seconds for others under way and `stop_timeout` for those
+    past the final dot; then connections are closed, so that the MTA keeps what was not finished.
     """
 
     def __init__(
@@ -89,6 +89,18 @@ class SmtpFilter:
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets once more, to be served by the next process."""
         return self._listener.sockets()
+
+    async def turn_over(self, also: Sequence[socket.socket], patience: float) -> None:
+        """Before a restart: serve on, `also` on other sockets, until what was begun is through."""
+        await self._listener.serve_also(also)
+        if self.connections:
+            self._log.info(
+                f"before the restart, open sessions ({self.connections}) get {patience:.0f} s at "
+                "most to end; new ones are served meanwhile"
+            )
+        left = await self._listener.turn_over(patience)
+        if left:
+            self._log.warning(f"sessions ended for the restart after {patience:.0f} s: {left}")
 
     @property
     def connections(self) -> int:

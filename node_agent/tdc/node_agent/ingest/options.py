@@ -28,7 +28,7 @@ class FilterOptions:
     `trusted_networks`: who may connect. For the limits of a session see ServerOptions.
     `max_message_size` bounds what one message may hold of our memory; a smaller SIZE of the next
     hop takes precedence. `bytes_in_hand` bounds what all may hold together, by reading no further.
-    `stop_timeout` is what transactions under way are given at a stop.
+    `stop_timeout` is what a next hop is given at a stop to answer a whole message.
     """
 
     next_hops: tuple[NextHop, ...]

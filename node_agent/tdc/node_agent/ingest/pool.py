@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from tdc.node_agent.host_names import addresses_of
 from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
@@ -231,9 +232,7 @@ class NextHopPool:
         allowed = min(timeouts.connect, timeouts.opening_hurried) if hurried else timeouts.connect
         try:
             async with asyncio.timeout(allowed):
-                _, hop = await self._loop.create_connection(
-                    lambda: HopConnection(timeouts), address.host, address.port
-                )
+                hop = await self._connected(address)
         except TimeoutError:
             raise NextHopUnavailable(f"no connection in {allowed:g} s") from None
         except OSError as error:
@@ -248,6 +247,20 @@ class NextHopPool:
             raise
         hop.extensions = self.learned = Extensions.from_reply(hello)
         return hop
+
+    async def _connected(self, address: NextHop) -> HopConnection:
+        """Connect to the first of the host's IP addresses that accepts; raises OSError."""
+        refused = OSError(f"{address.host} has no address")
+        for ip in await addresses_of(address.host, address.port):
+            try:
+                _, hop = await self._loop.create_connection(
+                    lambda: HopConnection(self._timeouts), ip, address.port
+                )
+            except OSError as error:
+                refused = error
+            else:
+                return hop
+        raise refused
 
     async def _greet(self, hop: HopConnection, until: float) -> Reply:
         timeouts = self._timeouts

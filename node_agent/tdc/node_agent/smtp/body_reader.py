@@ -32,6 +32,7 @@ class BodyReader:
         "_options",
         "_owner",
         "_since",
+        "whole",
     )
 
     def __init__(
@@ -49,6 +50,7 @@ class BodyReader:
         self._since = 0.0  # when this body began, and later by the time in which we did not read
         self._due = 0.0  # until when it is in time where others want its place
         self._from = 0  # bytes of the connection before this body
+        self.whole = False  # it is here with its final dot, and not answered yet
 
     async def read(self, limit: int) -> bytes:
         """Wait for a whole body; raises BodyTooLarge, and what `more` raises."""
@@ -66,10 +68,12 @@ class BodyReader:
             self._due = min(self._due + came / CROWDED_RATE, most)
         if len(body) > READ:
             self._in_hand.hold(self._owner, len(body))
+        self.whole = True
         return body
 
     def done(self) -> None:
         """The body is held no more."""
+        self.whole = False
         self._in_hand.drop(self._owner)
 
     def lag(self, now: float) -> float:

@@ -14,10 +14,15 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tdc.node_agent.passed_sockets import opened
 from tdc.node_agent.smtp.connection import RECEIVE_BUFFER, ServerConnection
 from tdc.node_agent.smtp.slowest import Timed, expel_slowest
+from tdc.shared.edge.daemon_thread import in_daemon_thread
 
 BACKLOG = 1024
+PATIENCE = 3.0
+"""Seconds that a session gets at a stop whose message is not here as a whole. Its client keeps it
+and comes again, so all that is lost is its time; meanwhile nobody else is served."""
 ABORT_TIMEOUT = 5.0  # seconds a session is given to end once its connection is closed
 
 
@@ -34,6 +39,11 @@ class Served(Timed, Protocol):
 
     def abort(self) -> None:
         """End now; a transaction under way is given up."""
+        ...
+
+    @property
+    def past_dot(self) -> bool:
+        """True while a whole message is here and not answered: to end then may double it."""
         ...
 
     @property
@@ -58,6 +68,7 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._stack = contextlib.AsyncExitStack()
+        self._buffer = memoryview(bytearray(RECEIVE_BUFFER))
 
     @property
     def port(self) -> int:
@@ -74,16 +85,24 @@ class Listener:
 
         With `existing` sockets, which listen already, these are served instead.
         """
-        buffer, loop = memoryview(bytearray(RECEIVE_BUFFER)), asyncio.get_running_loop()
-
-        def accepted() -> ServerConnection:
-            return ServerConnection(buffer, self._opened)
-
-        for each in existing:
-            self._servers.append(await loop.create_server(accepted, sock=each, backlog=BACKLOG))
-        if not existing:
-            self._servers.append(await loop.create_server(accepted, host, port, backlog=BACKLOG))
+        loop = asyncio.get_running_loop()
+        for each in existing or await in_daemon_thread(opened, host, port, BACKLOG):
+            server = await loop.create_server(self._accepted, sock=each, backlog=BACKLOG)
+            self._servers.append(server)
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+
+    async def serve_also(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve more sockets that listen already; those that are served stay."""
+        served = {each.getsockname() for one in self._servers for each in one.sockets}
+        for each in sockets:
+            if each.getsockname() in served:
+                continue
+            again = socket.socket(fileno=os.dup(each.fileno()))
+            self._servers.append(
+                await asyncio.get_running_loop().create_server(
+                    self._accepted, sock=again, backlog=BACKLOG
+                )
+            )
 
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets once more: open, and connections wait there, after it has ended."""
@@ -92,6 +111,22 @@ class Listener:
             for server in self._servers
             for each in server.sockets
         )
+
+    async def turn_over(self, patience: float) -> int:
+        """See the sessions of now to their end while new ones are served; how many did not end.
+
+        Those are ended after `patience` seconds.
+        """
+        old = dict(self._sessions)
+        for session in old:
+            session.stop()
+        if not old:
+            return 0
+        _, late = await asyncio.wait(list(old.values()), timeout=patience)
+        for session, task in old.items():
+            if task in late:
+                session.abort()
+        return len(late)
 
     def make_room(self, capacity: int) -> bool:
         """Say whether one that has just come may stay; another may be ended for it."""
@@ -104,7 +139,8 @@ class Listener:
     async def drain(self, patience: float) -> int:
         """Take no new connection, and end each session; the number that did not end.
 
-        Transactions under way are given `patience` seconds. `close` must follow.
+        Transactions under way are given PATIENCE seconds, those past the final dot `patience`.
+        `close` must follow.
         """
         if not self._servers:
             return 0
@@ -113,8 +149,13 @@ class Listener:
             await asyncio.sleep(0)
         for session in self._sessions:
             session.stop()
-        await self._ended_within(patience)
-        return len(self._sessions)
+        first = min(PATIENCE, patience)
+        await self._ended_within(first)
+        unfinished = [session for session in self._sessions if not session.past_dot]
+        for session in unfinished:
+            session.abort()
+        await self._ended_within(patience - first)
+        return len(unfinished) + sum(session not in unfinished for session in self._sessions)
 
     async def close(self) -> None:
         """End the sessions that are left now."""
@@ -136,6 +177,9 @@ class Listener:
     async def _ended_within(self, seconds: float) -> None:
         if self._sessions:
             await asyncio.wait(list(self._sessions.values()), timeout=seconds)
+
+    def _accepted(self) -> ServerConnection:
+        return ServerConnection(self._buffer, self._opened)
 
     def _opened(self, connection: ServerConnection) -> None:
         if self._tasks is None:  # it came while we stopped

@@ -28,7 +28,7 @@ from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.pace import PATIENCE_WITHIN, Pace
 from tdc.node_agent.smtp.replies import Reply, reply
-from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, ServerOptions
+from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, SITS, ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
 from tdc.shared.mail.envelope import Envelope
 
@@ -86,7 +86,7 @@ class ServerSession:
         except PeerExpelled:
             self._connection.say(own_replies.EXPELLED)
         except PeerSilent:
-            stopping = self._stop_wanted and not self._in_transaction
+            stopping = self._stop_wanted and self._state is not State.CONTENT
             self._connection.say(own_replies.STOPPING if stopping else own_replies.TIMED_OUT)
         except Exception as error:  # a fault of ours must not end as a silent hang
             self._backend.failed(error)
@@ -96,9 +96,9 @@ class ServerSession:
             self._connection.close()
 
     def stop(self) -> None:
-        """End the session: after its transaction, or once its client is idle for IDLE."""
+        """End it: after its transaction, or once its client is silent for IDLE, SITS within one."""
         self._stop_wanted = True
-        if not self._in_transaction:
+        if self._state is not State.CONTENT:
             self._connection.wake()
 
     def abort(self) -> None:
@@ -111,6 +111,11 @@ class ServerSession:
         self.ending = True
         self._connection.expel()
 
+    @property
+    def past_dot(self) -> bool:
+        """Whether a whole message is with the backend, and not answered yet."""
+        return self._body.whole
+
     def overdue(self, now: float) -> float:
         """Seconds by which the client keeps us waiting longer than it may where others want in."""
         if self.ending or not self._connection.waiting:
@@ -121,7 +126,7 @@ class ServerSession:
 
     @property
     def _in_transaction(self) -> bool:
-        within = self._state is State.TRANSACTION or self._state is State.CONTENT
+        within = self._state in (State.TRANSACTION, State.CONTENT)
         return within or bool(self._xforward)  # which its client begins it with
 
     # Commands
@@ -148,9 +153,9 @@ class ServerSession:
         connection, options, pace = self._connection, self._options, self._pace
         connection.flush()
         within = self._in_transaction
-        allowed = IDLE if self._stop_wanted and not within else options.command_timeout
-        now = self._loop.time()
-        latest = pace.waits(now, options.message_timeout, within=within)
+        stopping = SITS if within else IDLE
+        allowed = stopping if self._stop_wanted else options.command_timeout
+        latest = pace.waits(self._loop.time(), options.message_timeout, within=within)
         await connection.more(allowed, until=min(latest, pace.turn + allowed))
         pace.waited(self._loop.time())
 

@@ -8,6 +8,9 @@ MAX_ERRORS = 20  # refusals of our own in one session
 IDLE = 0.5
 """Seconds without a command after which a stop may end a session. An MTA that gets a 421 as it
 begins a message puts it aside for minutes; one that is idle, or has its 250, connects again."""
+SITS = 1.0
+"""As IDLE, within a transaction: seconds without the next command. Who is at work sends it sooner;
+who sits there must not keep a restart, and so everybody else, waiting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,14 @@ RETRY_REMOVED = 60.0
 """The same for a machine that was removed: it is denied until it is enrolled again."""
 
 
+def at_enrolment_port(address: str) -> str:
+    """What is wrong with an address of a manager that does not know the service for agents."""
+    return (
+        f"{address} is the manager's enrolment port, which serves only `tdc-agent enrol`: name its "
+        "main port in manager.addresses, 7443 (unless listen_port of the manager is another)"
+    )
+
+
 class StreamEnded(Exception):
     """A stream ended, or could not be opened.
 

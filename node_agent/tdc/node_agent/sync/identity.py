@@ -14,7 +14,6 @@ import datetime
 import fcntl
 import os
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
@@ -123,17 +121,15 @@ def _parts(folder: Path) -> tuple[bytes, bytes, bytes]:
     return key, certificate, authority
 
 
-def name_or_hostname(folder: Path, log: TdcLog) -> str:
-    """The machine's name in its certificate; without a usable one, this host's name.
+def name(folder: Path) -> str | None:
+    """The machine's name in its certificate; None without a usable one.
 
-    Why the certificate is of no use, the settings stream logs.
+    Why there is none, the settings stream logs.
     """
     try:
         return load(folder).machine
     except (NotEnrolled, IdentityUnusable):
-        name = socket.gethostname()
-        log.warning(f"no usable certificate: this machine is called by its host name, {name}")
-        return name
+        return None
 
 
 def save(folder: Path, identity: Identity) -> None:

@@ -20,7 +20,7 @@ import grpc.aio
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.choice import Choice
-from tdc.node_agent.sync.ended import StreamEnded, seconds_to_next_try
+from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.orders import Orders, Perform
 from tdc.node_agent.version import VERSION
@@ -172,9 +172,10 @@ class SettingsStream:
         self._logged = {each: at for each, at in self._logged.items() if now - at <= _REPEAT_LOG}
         if reason not in self._logged:
             self._logged[reason] = now
-            self._log.warning(
-                f"Not connected to a manager: {reason}; mail flow continues with current settings"
-            )
+            meanwhile = "mail flow continues with current settings"
+            if not self._in_force.running.revision:
+                meanwhile = "originals pass, and nothing is copied until a manager sends settings"
+            self._log.warning(f"Not connected to a manager: {reason}; {meanwhile}")
 
 
 class _Session:
@@ -351,6 +352,8 @@ async def _ended(address: str, call: Call) -> StreamEnded:
     """What the status of a call that is over means for the next try."""
     code = await call.code()
     denied = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return StreamEnded(at_enrolment_port(address), denied=True)
     spread, removal = None, ""
     for key, value in await call.trailing_metadata() or ():
         if key == grpc_tls.RETRY_AFTER:

@@ -7,6 +7,7 @@ own once there is room; a line that was cut off by a full disk does not swallow 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -16,12 +17,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from tdc.shared.edge.clock import monotonic
+
 MAX_WAITING_LINES = 20_000
 MODE = 0o640
 """Of a log file that we make: addresses and Message-IDs are not for every user of the machine."""
 LINGER = 0.02
 """Seconds for which lines gather. Each time the thread wakes up it takes the interpreter lock from
 the event loop, so it should write many lines at once."""
+
+
+CLOSE_WITHIN = 5.0
+"""Seconds that the end of a program waits for its last lines to be written."""
+STUCK_AFTER = 1.0
+"""Seconds after which a write that has not returned is not waited for any more at the end: it is a
+pipe that nobody reads, and a restart must not stand still for it."""
 
 
 class Sink(Protocol):
@@ -65,12 +75,22 @@ class Unbuffered:
 
 
 def appending(path: Path) -> Unbuffered:
-    """A log file; raises OSError. One that is made has MODE, whatever the umask."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    """A log file; raises OSError, also for a pipe that nobody reads: to open it never waits.
+
+    One that is made has MODE, whatever the umask.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         file = os.open(path, flags | os.O_EXCL, MODE)
     except FileExistsError:
-        return Unbuffered(os.open(path, flags, MODE))
+        try:
+            file = os.open(path, flags, MODE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                raise OSError(errno.ENXIO, "a pipe that nobody reads", str(path)) from None
+            raise
+        os.set_blocking(file, True)
+        return Unbuffered(file)
     os.fchmod(file, MODE)
     return Unbuffered(file)
 
@@ -103,6 +123,7 @@ class BackgroundHandler(logging.Handler):
         self._lines: deque[str] = deque()
         self._crowded_out = 0  # counted by who logs; the next two by the thread
         self._failed = 0
+        self._blocks = 0  # written
         self._told = 0
         self._why = ""
         self._wake = threading.Event()
@@ -129,12 +150,22 @@ class BackgroundHandler(logging.Handler):
         self._wake.set()
 
     def close(self) -> None:
-        """Write what is waiting, within 5 seconds; once, though logging closes it again."""
+        """Write what is waiting, as long as it gets on; once, though logging closes it again."""
         if not self._closing.is_set():
             self._closing.set()
             self._wake.set()
-            self._thread.join(5)
+            self._wait_for_thread()
         super().close()
+
+    def _wait_for_thread(self) -> None:
+        """Wait until all is written: CLOSE_WITHIN at most, STUCK_AFTER for one block of lines."""
+        until = monotonic() + CLOSE_WITHIN
+        blocks = -1
+        while blocks != self._blocks and monotonic() < until:
+            blocks = self._blocks
+            self._thread.join(STUCK_AFTER)
+            if not self._thread.is_alive():
+                return
 
     def _run(self) -> None:
         while True:
@@ -170,6 +201,7 @@ class BackgroundHandler(logging.Handler):
                 self._failed += len(block)
                 self._why = getattr(error, "strerror", None) or str(error)
             else:
+                self._blocks += 1
                 self._told, self._why = dropped, ""
 
     def _notice(self, count: int) -> str:

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 PRIVATE = 0o600
@@ -58,8 +59,10 @@ def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of `path`; raises Missing or NotReadable."""
+    """Return the content of `path`; raises Missing or NotReadable. It never waits for a writer."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise NotReadable(f"{path} can't be read: it is no regular file")
         return path.read_bytes()
     except FileNotFoundError:
         raise Missing(f"{path} does not exist") from None

@@ -12,7 +12,7 @@ import os
 import sys
 from importlib import metadata
 
-from tdc.shared.edge import signals
+from tdc.shared.edge import signals, standard_streams
 
 
 def tdc() -> None:
@@ -40,6 +40,7 @@ def _wheel() -> str:
 
 def start(program: str, module: str, extra: str) -> None:
     """Run ``main()`` of `module`; ends by SystemExit, with 1 where a library is not installed."""
+    standard_streams.open_closed_ones()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is first imported
     try:
         main = importlib.import_module(module).main

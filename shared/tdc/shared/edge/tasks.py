@@ -42,3 +42,24 @@ async def finished(work: Coroutine[object, object, Result], *, name: str) -> Res
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+class GivenUp(Exception):
+    """The work was given up before its end."""
+
+
+async def unless(
+    given_up: asyncio.Event, work: Coroutine[object, object, Result], *, name: str
+) -> Result:
+    """Return what `work` returns; once `given_up` is set, cancel it and raise GivenUp."""
+    task = asyncio.create_task(work, name=name)
+    end = asyncio.create_task(given_up.wait(), name=f"{name}: given up")
+    try:
+        await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
+        if given_up.is_set():
+            raise GivenUp
+        return await task
+    finally:
+        task.cancel()
+        end.cancel()
+        await asyncio.wait((task, end))

@@ -266,7 +266,7 @@ def _waiting(destination: ReportedDestination, report: MachineReport, now: float
     oldest = destination.oldest_queued
     critical = _age(oldest, now) >= WAITING_CRITICAL
     delivered = (
-        "nothing was delivered since the agent started"
+        "nothing was delivered yet"
         if report.delivered_at is None
         else f"the last delivery was at {moment_words(report.delivered_at)}"
     )
