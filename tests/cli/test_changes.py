@@ -115,6 +115,20 @@ def test_the_problem_of_a_level_begins_with_the_level(tdc: Tdc, planned: Scripte
     assert "\n  cluster emea: it is one of your own" in run.out
 
 
+def test_a_warning_is_shown_and_keeps_nothing_from_being_committed(
+    tdc: Tdc, planned: ScriptedManager
+) -> None:
+    plan = samples.disable_plan()
+    for name in ("mx1", "mx2"):
+        plan.warnings.add(machine=name, setting="smtp_route", reason="smtp_route leads to 10.0.0.1")
+    planned.answers["MakePlan"] = plan
+    run = tdc(*DISABLE, "--yes")
+    assert run.code == 0
+    assert "Warnings (they keep nothing from being committed):" in run.out
+    assert "mx1, mx2 smtp_route: smtp_route leads to 10.0.0.1" in run.out
+    assert planned.asked("MakeCommit")
+
+
 def test_setting_what_is_there_already_is_no_commit(tdc: Tdc, planned: ScriptedManager) -> None:
     """No question, no commit, done."""
     planned.answers["MakePlan"] = samples.empty_plan()
@@ -296,7 +310,7 @@ def test_a_value_may_come_from_a_file_or_from_standard_input(
         (["policies=@"], "'' can't be read"),
         (["policies=@/dev/zero"], "'/dev/zero' has more than 4 MiB"),
         (["policies=@LATIN"], "is not UTF-8"),
-        (["policies=-", "incoming_domains=-"], "Only one setting can be read"),
+        (["policies=-", "incoming_domains=-"], "incoming_domains: only one setting can be read"),
         (["incoming_domains=@/dev/null"], "'/dev/null' is empty; an empty list is typed as"),
         (["policies=@/dev/null"], "for no policies type policies=[]"),
         (["retry.initial=@/dev/null"], "it must have a value"),
@@ -325,7 +339,7 @@ def test_a_value_that_can_not_be_read_is_named(
 @pytest.mark.parametrize(
     ("stdin", "says"),
     [
-        (None, "Standard input (-) is closed."),
+        (None, "incoming_domains: standard input (-) is closed."),
         (io.TextIOWrapper(io.BytesIO(b" \n")), "an empty list is typed as incoming_domains="),
     ],
     ids=["closed", "of a command that failed"],

@@ -32,6 +32,11 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
         ("settings set group g1 enabled", "setting=value"),
         ("settings set group g1 enabled=true enabled=false", "twice"),
         ("settings set group g1 intake_address=nobody", "intake_address"),
+        (
+            "settings set group g1 incoming_domains=@corp.example",
+            "incoming_domains: 'corp.example' can't be read: No such file or directory. "
+            "incoming_domains=@FILE reads the value from a file; leave the @ out",
+        ),
         ("settings set group g1 tls.minimum_version=1.1", "tls.minimum_version"),
         ("settings set planet g1 enabled=true", "planet"),
         ("settings unset group g1 enabeld", "unknown setting 'enabeld'"),
@@ -50,6 +55,8 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
         ("status --timeout soon", "'--timeout': 'soon' is not a number."),
         ("status --output xml", "'-o': 'xml' is not one of 'table', 'json', 'yaml'."),
         ("statsu", "statsu"),
+        ("rollback 3", "There is `tdc commit rollback`."),
+        ("commit status", "There is `tdc status` and `tdc delivery status`."),
         ("", "Usage: tdc"),
     ],
 )

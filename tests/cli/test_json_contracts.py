@@ -154,6 +154,7 @@ def test_a_plan_gives_levels_and_machines_with_before_and_after(
         "start_copying": [],
         "problems": [],
         "backlogs": [],
+        "warnings": [],
     }
 
 
@@ -202,6 +203,7 @@ def test_delivery_status_has_the_columns_of_the_queue(tdc: Tdc, manager: Scripte
         *("machine", "cluster", "time", "domain", "intake_domain", "host_status", "latest_host"),
         *("active_recipients", "connections_out", "delivered", "deferred", "dead"),
         *("oldest_queued", "last_reply", "last_tls_version", "held_reason", "held_since"),
+        "next_probe",
         "counters",
     }
 

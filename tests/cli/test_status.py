@@ -85,12 +85,16 @@ def test_filters_reach_the_manager(tdc: Tdc, manager: ScriptedManager) -> None:
 def test_explain_and_status_do_not_contradict_each_other(
     tdc: Tdc, manager: ScriptedManager
 ) -> None:
-    """In sync with a later commit that left it alone, it runs what an older one brought."""
+    """A machine in sync has applied the cluster's revision, also one that left it alone."""
     explained = samples.explained()
     explained.state, explained.revision = "in sync", 9
     explained.running.revision = 7
     manager.answers["Explain"] = explained
     shown = " ".join(tdc("settings", "explain", "mx1").out.split())
-    assert "in sync, runs revision 7 (later ones change nothing here)" in shown
+    assert "in sync, applied 9 of 9" in shown
     explained.state = "out of sync"
-    assert tdc("settings", "explain", "mx1").out.splitlines()[0].endswith("runs revision 7")
+    assert (
+        tdc("settings", "explain", "mx1")
+        .out.splitlines()[0]
+        .endswith("out of sync, applied 7 of 9")
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -327,3 +329,36 @@ def test_completion_offers_settings_and_values(environment: dict[str, str]) -> N
         check=False,
     )
     assert done.stdout.split() == ["tls.minimum_version="]
+
+
+@pytest.mark.parametrize("program", ["tdc", "tdc-manager", "tdc-agent"])
+def test_ctrl_c_while_a_program_starts_is_said_and_is_130(
+    tmp_path: Path, environment: dict[str, str], program: str
+) -> None:
+    """SIGINT waits until the libraries are loaded: half an import has no words for it."""
+    words = {
+        "tdc": ["status", "--config", str(tmp_path / "none.toml")],
+        "tdc-manager": ["adopt", "--folder", str(tmp_path)],
+        "tdc-agent": ["check", "--config", str(tmp_path / "none.toml")],
+    }
+    with subprocess.Popen(
+        [Path(sys.executable).parent / program, *words[program]],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stderr is not None
+        give_up = time.monotonic() + 20
+        while not _blocks_sigint(process.pid):
+            assert time.monotonic() < give_up, "SIGINT never waited"
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(20) == 130, said
+    assert "nterrupted" in said
+    assert "Traceback" not in said
+
+
+def _blocks_sigint(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    blocked = next(line for line in status.splitlines() if line.startswith("SigBlk:"))
+    return bool(int(blocked.split()[1], 16) & 1 << (signal.SIGINT - 1))

@@ -6,7 +6,8 @@ import socket
 
 import pytest
 from tdc.node_agent.deliver.mx import Candidate, NoRoute
-from tdc.node_agent.deliver.resolver import Resolver, is_own, split_hop
+from tdc.node_agent.deliver.resolver import Resolver, is_own
+from tdc.shared.connector.intake import split_hop
 
 from tests.fakes.dns import DnsServer, Zone
 

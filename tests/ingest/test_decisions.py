@@ -13,6 +13,7 @@ from tdc.node_agent.facts import spool_full
 from tdc.shared.settings.values import Policy, PolicyAction
 
 from tests.fakes.smtp_sink import SmtpSink
+from tests.ingest.test_two_hops import Hop, before
 from tests.stage.content_filter import INTAKE, Bench, running_filter
 from tests.stage.filter_dialogue import connected
 
@@ -138,7 +139,28 @@ async def test_refused_originals_are_no_missed_copies(tmp_path: Path) -> None:
         await _hand_over(bench, "bob@corp.example")
         assert (await _hand_over(bench, "bob@corp.example")).startswith("451")
         assert bench.counters.missed == {}
+        line = await bench.logged("Message not accepted, MTA will retry: the spool is full")
+        assert line.endswith(
+            "spool.max_messages is 1. Message-ID <1@partner.example>, queue id 4F1C2A."
+        )
         assert "spool.max_messages is 1" in (spool_full(bench.spool, bench.counters) or "")
+
+
+@pytest.mark.parametrize(
+    ("closes", "ids"),
+    [
+        ("MAIL", "queue id 4F1C2A."),
+        ("DATA", "queue id 4F1C2A."),
+        ("DOT", "Message-ID <1@partner.example>, queue id 4F1C2A."),
+    ],
+)
+async def test_what_is_put_back_to_the_mta_is_named(tmp_path: Path, closes: str, ids: str) -> None:
+    """As what is copied is: "was this message copied?" has an answer for it too."""
+    async with before(tmp_path, Hop(closes=closes)) as bench:
+        await _hand_over(bench, "bob@corp.example")
+        line = await bench.logged("Message not accepted, MTA will retry: the next hop closed")
+        assert line.endswith(f" {ids}")
+        assert await bench.copies() == []
 
 
 async def test_a_spool_that_takes_smaller_copies_is_not_full(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tests.ingest.test_two_hops import Hop, before, send
 from tests.stage.filter_dialogue import connected
 from tests.stage.settings_stream import SPOOL
 
+WAITS = "; mail waits in the MTA"
+
 
 def trouble(state: NextHopState) -> HopTrouble | None:
     return state.trouble
@@ -31,15 +33,15 @@ def test_trouble_begins_when_the_last_one_fails_and_ends_when_one_answers() -> N
     assert trouble(state) is None
     now = 110.0
     state.failed("b:1", "no answer", both)
-    assert trouble(state) == HopTrouble(110.0, "a:1: refused; b:1: no answer")
+    assert trouble(state) == HopTrouble(110.0, f"a:1: refused; b:1: no answer{WAITS}")
     now = 120.0
     state.failed("a:1", "no route", both)
-    assert trouble(state) == HopTrouble(110.0, "a:1: no route; b:1: no answer")
+    assert trouble(state) == HopTrouble(110.0, f"a:1: no route; b:1: no answer{WAITS}")
     state.works("b:1")
     assert trouble(state) is None
     now = 130.0
     state.failed("b:1", "refused", both)  # the other one has not worked since
-    assert trouble(state) == HopTrouble(130.0, "a:1: no route; b:1: refused")
+    assert trouble(state) == HopTrouble(130.0, f"a:1: no route; b:1: refused{WAITS}")
 
 
 async def test_a_next_hop_that_is_stopped_is_trouble_until_it_takes_a_message(
@@ -53,7 +55,9 @@ async def test_a_next_hop_that_is_stopped_is_trouble_until_it_takes_a_message(
         mta.writer.write(b"EHLO mta\r\n")
         await mta.expect("421 *")
         await mta.close()
-        assert getattr(trouble(state), "reason", "") == f"127.0.0.1:{port}: Connection refused"
+        assert (
+            getattr(trouble(state), "reason", "") == f"127.0.0.1:{port}: Connection refused{WAITS}"
+        )
         hop = Hop(mute="RCPT")
         async with listening(hop.serve, port):
             await send(bench)

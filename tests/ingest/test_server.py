@@ -12,6 +12,7 @@ from tdc.node_agent.smtp import listener as listening_module
 from tdc.node_agent.smtp.backend import Backend, PendingCommand
 from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
+from tdc.node_agent.smtp.pace import AT_ONCE
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server import ServerSession
 from tdc.node_agent.smtp.server_options import ServerOptions
@@ -217,6 +218,30 @@ async def test_commands_have_a_bound_without_a_message(commands: bytes) -> None:
             mta.writer.write(commands)
             await asyncio.sleep(0)
         assert await reading == b"421 4.7.0 Too many commands without a message\r\n"
+
+
+async def test_what_one_client_pipelines_leaves_the_others_their_turn() -> None:
+    """All of it is here at once, and none of it waits for anybody."""
+    turns, greetings = 0, list[int]()
+
+    class Greeted(Mailbox):
+        async def hello(self, *, extended: bool) -> Sequence[str]:
+            greetings.append(turns)
+            return ()
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    loop = asyncio.get_running_loop()
+    async with session(Greeted()) as mta:
+        loop.call_soon(turn)
+        mta.writer.write(b"EHLO x\r\n" * 90 + b"QUIT\r\n")
+        assert (await mta.reader.read()).endswith(b"221 2.0.0 Bye\r\n")
+    assert len(greetings) == 90
+    most = max(greetings.count(each) for each in set(greetings))
+    assert most <= AT_ONCE
 
 
 async def last_line(mta: Side) -> bytes:

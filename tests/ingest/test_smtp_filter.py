@@ -109,13 +109,13 @@ async def test_an_idle_connection_that_offers_less_holds_no_message_up(tmp_path:
 
     async with listening(hop) as port, running_filter(tmp_path, port) as bench:
 
-        async def begun() -> Side:
+        async def begun(parameter: str = "") -> Side:
             mta = await connected(bench.filter.port)
             await mta.expect("220 *")
             await mta.send("EHLO x")
             while (await mta.reader.readline())[3:4] == b"-":
                 pass
-            await mta.send("MAIL FROM:<a@b.example>")
+            await mta.send(f"MAIL FROM:<a@b.example>{parameter}")
             await mta.expect("250 ok")
             return mta
 
@@ -123,7 +123,7 @@ async def test_an_idle_connection_that_offers_less_holds_no_message_up(tmp_path:
         for mta in (second, first):  # the one that offers less is on top
             await mta.send("RSET")
             await mta.expect("250 2.0.0 Ok")
-        await begun()
+        await begun(" BODY=8BITMIME")
 
 
 async def test_odd_messages_leave_as_they_came_and_so_do_their_copies(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ BODY = b"Subject: x\r\n\r\nx\r\n.\r\n"
 
 @dataclass
 class Hop:
-    """A next hop: mute or closed or slow at a stage (MAIL, XFOR, ... ), else it takes everything.
+    """A next hop: mute or closed or slow at a stage (MAIL, DOT, ... ), else it takes everything.
 
     `replies`: start of a command -> the reply to it.
     """
@@ -36,6 +36,7 @@ class Hop:
     slow: dict[str, float] = field(default_factory=dict)
     replies: dict[str, str] = field(default_factory=dict)
     pipelining: bool = True
+    offers: str = "XFORWARD NAME"
     connections: int = 0
     taken: list[list[str]] = field(default_factory=list)  # what it accepted of each message
     given: list[str] = field(default_factory=list)
@@ -59,23 +60,40 @@ class Hop:
             told = next((self.replies[one] for one in self.replies if line.startswith(one)), "")
             if verb == "EHLO":
                 word = "PIPELINING" if self.pipelining else "X-SLOW"
-                writer.write(f"250-hop\r\n250-{word}\r\n250 XFORWARD NAME\r\n".encode())
+                writer.write(f"250-hop\r\n250-{word}\r\n250 {self.offers}\r\n".encode())
             elif verb == "RSET":
                 commands = []
                 writer.write(b"250 reset\r\n")
+            elif verb == "DATA" and not told and "RCPT" not in {each[:4] for each in commands}:
+                writer.write(b"503 no recipient\r\n")
             elif verb == "DATA" and not told:
                 writer.write(b"354 go\r\n")
-                await reader.readuntil(b"\r\n.\r\n")
-                self.taken.append(commands)
+                if not await self._message(reader, writer, commands):
+                    break
                 commands = []
-                writer.write(b"250 taken\r\n")
             else:
-                if not told:
+                if not told and (verb != "RCPT" or any("MAIL" in each[:4] for each in commands)):
                     commands.append(line)
                 writer.write((told or "250 ok").encode() + b"\r\n")
                 if told.startswith("421"):
                     break
         writer.close()
+
+    async def _message(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, commands: list[str]
+    ) -> bool:
+        """Answer a message; False if it is to get no answer."""
+        await reader.readuntil(b"\r\n.\r\n")
+        self.given.append("DOT")
+        if self.mute == "DOT":
+            await reader.read()
+        if "DOT" in (self.mute, self.closes):
+            return False
+        await asyncio.sleep(self.slow.get("DOT", 0))
+        if "DOT" not in self.replies:
+            self.taken.append(commands)
+        writer.write(self.replies.get("DOT", "250 taken").encode() + b"\r\n")
+        return True
 
     @property
     def recipients(self) -> list[str]:
@@ -123,11 +141,16 @@ class Sent:
         return self.taken and self.seconds < SILENCE
 
 
-async def send(bench: Bench, *recipients: str, pipelined: bool = True) -> Sent:
-    """A message, as an MTA that leaves at the first 421 or refusal of DATA."""
+async def send(
+    bench: Bench, *recipients: str, pipelined: bool = True, mail: str = "", rcpt: str = ""
+) -> Sent:
+    """A message, as an MTA that leaves at the first 421 or refusal of DATA.
+
+    `mail` and `rcpt` are parameters of these commands.
+    """
     loop = asyncio.get_running_loop()
-    lines = [f"RCPT TO:<{one}>" for one in recipients or ("a@d.example",)]
-    commands = ["EHLO mta", "XFORWARD NAME=x", "MAIL FROM:<s@d.example>", *lines, "DATA"]
+    lines = [f"RCPT TO:<{one}>{rcpt}" for one in recipients or ("a@d.example",)]
+    commands = ["EHLO mta", "XFORWARD NAME=x", f"MAIL FROM:<s@d.example>{mail}", *lines, "DATA"]
     mta = await connected(bench.filter.port)
     began, codes = loop.time(), []
 
@@ -142,8 +165,8 @@ async def send(bench: Bench, *recipients: str, pipelined: bool = True) -> Sent:
         await answer()
         for command in commands:
             mta.writer.write(f"{command}\r\n".encode())
-            if not pipelined or command[:4] in ("EHLO", "XFOR"):
-                await answer()
+            if (not pipelined or command[:4] in ("EHLO", "XFOR")) and await answer() == 421:
+                break
         while pipelined and len(codes) < 1 + len(commands) and codes[-1] != 421:
             await answer()
         if codes[-1] == 354:
@@ -326,6 +349,45 @@ async def test_a_stop_begins_nothing_at_the_other_one(tmp_path: Path, stage: str
         assert good.connections == 0
         assert "failed" not in bench.log.getvalue()
         await asyncio.gather(sender, return_exceptions=True)
+
+
+# --- two that offer different extensions -------------------------------------------------
+
+
+@pytest.mark.parametrize("pipelined", [True, False])
+async def test_one_that_offers_less_takes_what_uses_nothing_of_that(
+    tmp_path: Path, pipelined: bool
+) -> None:
+    mute, less = Hop(mute="MAIL", offers="SMTPUTF8"), Hop()
+    async with before(tmp_path, mute, less) as bench:
+        sent = await send(bench, pipelined=pipelined)
+        assert sent.taken
+        assert sent.seconds < 3 * SILENCE
+        assert (await send(bench, pipelined=pipelined)).soon
+
+
+@pytest.mark.parametrize("pipelined", [True, False])
+@pytest.mark.parametrize(
+    ("offers", "mail", "rcpt"),
+    [
+        ("SMTPUTF8", " SMTPUTF8", ""),
+        ("8BITMIME", " BODY=8BITMIME", ""),
+        ("SIZE", " SIZE=100", ""),
+        ("DSN", " RET=HDRS", ""),
+        ("DSN", "", " NOTIFY=NEVER"),
+    ],
+)
+async def test_a_message_that_uses_what_the_other_one_lacks_comes_again_soon(
+    tmp_path: Path, offers: str, mail: str, rcpt: str, pipelined: bool
+) -> None:
+    """By a 421, so that the MTA asks again what is offered; a mute one is not waited for."""
+    mute, less = Hop(mute="MAIL", offers=offers), Hop()
+    async with before(tmp_path, mute, less) as bench:
+        sent = await send(bench, mail=mail, rcpt=rcpt, pipelined=pipelined)
+        assert sent.codes[-1] == 421
+        assert sent.seconds < 3 * SILENCE
+        assert less.taken == []
+        assert not any("=" in line or "SMTPUTF8" in line for line in less.given if "<" in line)
 
 
 # --- the envelope of one transaction ------------------------------------------------------

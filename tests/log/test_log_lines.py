@@ -69,6 +69,7 @@ EXAMPLES: list[Callable[[TdcLog], None]] = [
     lambda log: log.dead(5, REFUSED),
     lambda log: log.dead(6, "its bytes don't match their checksum"),
     lambda log: log.missed(f"the spool is full: {FULL}", WHAT_TO_CHECK, IDS),
+    lambda log: log.not_accepted(f"the spool is full: {FULL}", IDS),
     lambda log: log.connected(1, "mx1.intake.example", "192.0.2.25", "TLSv1.3"),
     lambda log: log.held("intake.example", NO_STARTTLS.reason, NO_STARTTLS.check, 60.4),
     lambda log: log.released("intake.example"),

@@ -29,6 +29,7 @@ from tdc.manager.intent.permissions import (
 )
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines, QueueScope
+from tdc.manager.intent.queue_names import NamesOnMachines
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
@@ -116,7 +117,13 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             SettingsOperations(view, presence, history),
             FleetOperations(view),
             MonitoringOperations(view, presence),
-            QueueOperations(view, machines, CommitStore(client), history),
+            QueueOperations(
+                view,
+                machines,
+                NamesOnMachines(view, presence),
+                CommitStore(client),
+                history,
+            ),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
         )
         async with running(view.run(), name="view"):

@@ -97,11 +97,19 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
         await api.create_cluster("c2")
     async with refused(STATUS.UNAVAILABLE, "etcd is unreachable"):
         await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine="mx1"))
+    for read in (
+        lambda: api.changes.ListCommits(operators_pb2.ListCommitsRequest()),
+        lambda: api.changes.GetCommit(operators_pb2.GetCommitRequest(revision=1)),
+        lambda: api.plan(restore(1)),
+    ):
+        async with refused(STATUS.UNAVAILABLE, "history of commits can't be read now", "Try again"):
+            await read()
     assert time.monotonic() - began < 1.0
     assert await api.enabled("mx1") is False
     assert (await api.plan(edit)).fingerprint == plan.fingerprint
     explained = await api.settings.Explain(operators_pb2.ExplainRequest(machine="mx1"))
     assert len(explained.settings) > 20
+    assert "who set these values, and when, can't be read now" in explained.unread
 
     await etcd.start()
 
@@ -109,6 +117,8 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
         return not await _warnings(api)
 
     assert await _until(back) < 5.0
+    explained = await api.settings.Explain(operators_pb2.ExplainRequest(machine="mx1"))
+    assert explained.unread == ""
     assert (await api.commit_as_planned(plan, edit)).revision == 3
 
 
@@ -396,3 +406,42 @@ async def test_an_etcd_with_login_is_served_also_after_its_token_has_expired(
         await _two_machines(api)
         await asyncio.sleep(1.5)  # tokens of this etcd live for one second
         assert await api.commit(put("machine", "mx1", retry__initial=7)) == 3
+
+
+async def test_an_outage_is_logged_once_however_much_is_followed(
+    api: Api, etcd: ExternalEtcd, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _two_machines(api)
+    with caplog.at_level(logging.WARNING, "tdc.manager.view.following"):
+        await etcd.stop()
+
+        async def told() -> bool:
+            return "etcd has been unreachable" in await _warnings(api)
+
+        await _until(told)
+        await asyncio.sleep(1.0)
+        await etcd.start()
+
+        async def back() -> bool:
+            return not await _warnings(api)
+
+        await _until(back)
+    said = [each.getMessage() for each in caplog.records]
+    begun = [each for each in said if each.startswith("etcd is unreachable")]
+    assert begun
+    assert len(begun) == len(set(begun)), begun
+    assert [each for each in said if "reachable again" in each] == [
+        "etcd is reachable again; all of it was read again"
+    ]
+
+
+async def test_before_an_outage_is_known_a_read_of_history_says_what_it_means(
+    api: Api, etcd: ExternalEtcd
+) -> None:
+    await _two_machines(api)
+    etcd.pause()
+    try:
+        async with refused(STATUS.UNAVAILABLE, " did not answer in time. Changes, join tokens and"):
+            await api.changes.ListCommits(operators_pb2.ListCommitsRequest(), timeout=30)
+    finally:
+        etcd.resume()

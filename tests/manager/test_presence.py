@@ -158,3 +158,16 @@ def test_a_machine_that_refuses_this_manager_is_not_in_sync_and_is_critical_in_t
     assert _health(presence) == "ok"
     presence.heard(KEY, RUNS, None, _report("another history"))
     assert _health(presence) == "warning", "it began again"
+
+
+def test_a_machine_that_has_not_come_since_the_manager_started_becomes_critical_too() -> None:
+    """By the rule for one that was seen to leave, from the manager's start on."""
+    now = 1_000.0
+    presence = Presence(OneMachine(), lambda: now, lambda: now)
+    for later, expected in ((0.0, "warning"), (OFFLINE_CRITICAL, "critical")):
+        now = 1_000.0 + later
+        facts = presence.facts(*KEY)
+        known = Known(facts.state, facts.since, facts.reason, None, None, lasts=facts.lasts)
+        assert worst(problems_of(known)) == expected
+    assert facts.reason == "has not connected to this manager, which started 5 min ago"
+    assert facts.applied_revision == 0

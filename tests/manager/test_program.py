@@ -56,6 +56,14 @@ def test_init_makes_private_folders_and_overwrites_nothing(
     ("arguments", "code", "words"),
     [
         (["run", "--folder", "{folder}"], 1, "no CA"),
+        (["adopt", "--folder", "{folder}/none"], 1, "run `tdc-manager init` first"),
+        (["repair", "--folder", "{folder}/none"], 1, "run `tdc-manager init` first"),
+        (["repair", "--folder", "{folder}/none", "--dry-run"], 1, "`tdc-manager init` first"),
+        (
+            ["operator", "--folder", "{folder}/none", "--operator", "b", "--out", "{folder}/b"],
+            1,
+            "no CA",
+        ),
         (["run", "--folder", "{folder}", "--listen-port", "x"], 2, "not a number"),
         (["run"], 2, "--folder"),
         (["init", "--folder", "{folder}/new", "--operator", ""], 2, "empty"),

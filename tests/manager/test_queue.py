@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from tdc.manager.intent import queue_machines
+from tdc.node_agent.spool.values import IntakeBacklog
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE
 from tdc.v1 import agents_pb2, operators_pb2
 
@@ -197,6 +198,7 @@ async def test_a_machine_that_does_not_answer_is_named_in_time(
         slow.hangs.set()
         await asyncio.sleep(0.3)
         slow.hangs = None
+        slow.waiting = {2: TYPO}
         assert by_name(await api.queue.CountCopies(drop("mx1")))["mx1"].problem == ""
 
 
@@ -212,6 +214,7 @@ async def test_settings_reach_a_machine_while_an_order_is_under_way(
     api: Api, fleet: dict[str, Machine]
 ) -> None:
     queue = fleet["mx1"].queue
+    queue.waiting = {1: TYPO}
     async with connected(api, fleet["mx1"]) as side:
         queue.hangs = asyncio.Event()
         asking = asyncio.ensure_future(api.queue.CountCopies(drop("mx1")))
@@ -246,3 +249,50 @@ async def test_a_performer_that_fails_is_answered_in_words(
         row = by_name(await api.queue.CountCopies(drop("mx1")))["mx1"]
         assert side.stream.connected
     assert "the disk is gone" in row.problem
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+def _drop(intake: str = "", *, mids: tuple[int, ...] = ()) -> operators_pb2.QueueWorkRequest:
+    selection = agents_pb2.CopySelection(intake=intake, mids=mids, dead=True)
+    work = agents_pb2.DropCopies(selection=selection)
+    return operators_pb2.QueueWorkRequest(scope=scope("mx1"), drop=work)
+
+
+async def test_an_intake_that_no_machine_knows_is_refused_and_those_with_copies_are_named(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    """A typo must not look as if its copies were gone already."""
+    await api.commit(put("cluster", "c1", intake_address=INTAKE))
+    held = {TYPO: IntakeBacklog(2, 0, 1_000.0)}
+    async with connected(api, fleet["mx1"], held):
+
+        async def reported() -> bool:
+            status = await api.monitoring.GetStatus(operators_pb2.StatusRequest(machine="mx1"))
+            return status.machines[0].HasField("copies")
+
+        async with asyncio.timeout(10):
+            while not await reported():
+                await asyncio.sleep(0.02)
+        async with refused_with(
+            STATUS.NOT_FOUND, "has copies for foo@nowhere.example", f"copies there: {TYPO}"
+        ):
+            await api.queue.CountCopies(_drop("foo@nowhere.example"))
+        for known in (INTAKE, TYPO):
+            assert by_name(await api.queue.CountCopies(_drop(known)))["mx1"].copies == 0
+    async with refused_with(STATUS.INVALID_ARGUMENT, "'foo' is not an address"):
+        await api.queue.CountCopies(_drop("foo"))
+    async with refused_with(STATUS.INVALID_ARGUMENT, "'foo' is not an address"):
+        await api.queue.CountCopies(move("mx1", to="foo"))
+    async with refused_with(STATUS.INVALID_ARGUMENT, "'foo' is not an address"):
+        await api.queue.ListDead(operators_pb2.ListDeadRequest(intake="foo"))
+
+
+async def test_a_copy_that_a_machine_does_not_have_is_refused(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    fleet["mx1"].queue.waiting = {99: TYPO}
+    no_such = refused_with(STATUS.NOT_FOUND, "mx1 has no dead copy 99")
+    async with connected(api, fleet["mx1"]), no_such:
+        await api.queue.CountCopies(_drop(mids=(99,)))

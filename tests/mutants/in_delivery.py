@@ -186,8 +186,8 @@ MUTANTS = (
         ),
         (
             "the wait of greylisting is cut short",
-            "next_probe=now + max(spaced, outcome.at_least)",
-            "next_probe=now + spaced",
+            "next_probe=max(next_probe, now + outcome.at_least)",
+            "next_probe=next_probe",
         ),
         (
             "an idle connection that ends teaches a limit",

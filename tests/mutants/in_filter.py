@@ -10,6 +10,7 @@ MODEL = "tests/ingest/test_model.py"
 DIALOGUES = "tests/ingest/test_dialogues.py"
 WAITS = "tests/ingest/test_waits.py"
 TWO_HOPS = "tests/ingest/test_two_hops.py"
+REFUSES = "tests/ingest/test_hop_refuses.py"
 DECISIONS = "tests/ingest/test_decisions.py"
 
 MUTANTS = (
@@ -37,7 +38,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/filter.py",
-        (DIALOGUES, MODEL),
+        (DECISIONS, DIALOGUES, MODEL),
         (
             "the copy of a refused original stays",
             "        else:\n"
@@ -48,9 +49,19 @@ MUTANTS = (
         (
             "a lost reply to the final dot is an acceptance",
             "            await self._taker.discard(taken)\n"
-            "            return self._give_up(HOP_LOST, str(lost))",
+            "            self._relaying.hop_failed(str(lost))\n",
             "            self._taker.release(taken)\n"
-            "            return self._give_up(HOP_LOST, str(lost))",
+            "            self._relaying.hop_failed(str(lost))\n",
+        ),
+        (
+            "what a full spool put back can't be found in the log",
+            "return [self._give_up(NO_STORAGE, str(refused), refused.ids)]",
+            "return [self._give_up(NO_STORAGE, str(refused), MessageIds())]",
+        ),
+        (
+            "what was lost at the final dot can't be found in the log",
+            "            return self._give_up(HOP_LOST, str(lost), taken.ids)\n",
+            "            return self._give_up(HOP_LOST, str(lost), MessageIds())\n",
         ),
         (
             "more is offered than the next hop offers",
@@ -127,8 +138,28 @@ MUTANTS = (
         ),
         (
             "a next hop that was slow is not asked again though it is the only one",
-            "if turns.fall_back():",
+            "if trouble is not HOP_CHANGED and turns.fall_back():",
             "if not turns:",
+        ),
+        (
+            "a mute next hop is waited for because the other one offers less",
+            "if trouble is not HOP_CHANGED and turns.fall_back():",
+            "if turns.fall_back():",
+        ),
+        (
+            "a next hop that offers less is of no use",
+            "            if lacks & extensions_used([*self._accepted, *lines]):\n",
+            "            if lacks:\n",
+        ),
+        (
+            "what a next hop lacks is asked of it at once",
+            "            if lacks & extensions_used([*self._accepted, *lines]):\n",
+            "            if not lacks:\n",
+        ),
+        (
+            "what a next hop lacks is asked of it later",
+            "if self._lacks and self._lacks & extensions_used(lines):",
+            "if self._lacks and not lines:",
         ),
         (
             "an envelope has its bound for each command",
@@ -181,14 +212,12 @@ MUTANTS = (
         (
             "a next hop is good again before it has answered a message",
             "if hop.proved and address is not None:",
-            "if hop.transactions >= 0 and address is not None:",
+            "if address is not None:",
         ),
         (
             "who falls silent amid a message is not avoided",
-            "        if hop.fell_silent and address is not None:\n"
-            "            self._avoid(address, "
-            '"it accepted a connection, and then did not answer")\n',
-            "",
+            "            self._avoid(address, why, hop.silent_for)\n",
+            "            pass\n",
         ),
         (
             "a stop begins sessions at another next hop",
@@ -269,7 +298,7 @@ MUTANTS = (
         (f"{FILTER}::test_an_idle_connection_that_offers_less_holds_no_message_up",),
         (
             "a connection that offers less is lent",
-            "if hop.usable and all(word in hop.extensions for word in needs):",
+            "if hop.usable and hop.extensions.covers(needs):",
             "if hop.usable:",
         ),
     ),
@@ -332,13 +361,153 @@ MUTANTS = (
         ("tests/ingest/test_hop_state.py",),
         (
             "one bad next hop of two is trouble",
-            "if self._since is None and all(str(one) in self._failures for one in among):",
-            "if self._since is None:",
+            "if not failing or any(one not in failing for one in self._all):",
+            "if not failing:",
         ),
         (
             "trouble begins again with each failure",
-            "if self._since is None and all(str(one) in self._failures for one in among):",
-            "if all(str(one) in self._failures for one in among):",
+            "since = now.since if known is None else min(known.since, now.since)",
+            "since = now.since",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/hop_state.py",
+        (REFUSES,),
+        (
+            "a next hop that refuses each message with a 5yz is sound",
+            "return self.sure >= SURE_RUN or self.messages >= RUN",
+            "return self.sure >= SURE_RUN",
+        ),
+        (
+            "a next hop that closes on each message is sound for long",
+            "return self.sure >= SURE_RUN or self.messages >= RUN",
+            "return self.messages >= RUN",
+        ),
+        (
+            "what is said of a message counts against the next hop",
+            "        if whose is Blame.MESSAGE:\n            return\n",
+            "",
+        ),
+        (
+            "messages that pass do not end a run",
+            "            self._runs.pop(address, None)\n",
+            "",
+        ),
+        (
+            "a message that waits is no trouble however long",
+            "failing = self._mute() | self._failing",
+            "failing = dict(self._failing)",
+        ),
+        (
+            "each message that waits is trouble",
+            "if one.seconds < one.long or",
+            "if one.seconds < 0 or",
+        ),
+        (
+            "the time that a mute next hop was given does not count",
+            "_Failing(self._clock() - waited, why)",
+            "_Failing(self._clock(), why)",
+        ),
+        (
+            "mail that is bounced is said to wait",
+            '_Failing(run.since, why, answer.startswith("5"))',
+            "_Failing(run.since, why)",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/blame.py",
+        (REFUSES,),
+        (
+            "greylisting is the next hop's trouble",
+            "    if recipient and ((policy and code in _GREYLISTING)",
+            "    if recipient and ((policy and code < 0)",
+        ),
+        (
+            "an unknown recipient is the next hop's trouble",
+            '_OF_THE_MESSAGE = ("1.", "2.", "6.")',
+            '_OF_THE_MESSAGE = ("2.", "6.")',
+        ),
+        ("a 421 may be about the message", "    if code == 421:\n", "    if code == 0:\n"),
+    ),
+    *planted_in(
+        f"{INGEST}/hop_watch.py",
+        (REFUSES,),
+        (
+            "that no mail passes is logged each second",
+            "if trouble is not None and not known:",
+            "if trouble is not None:",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/avoided.py",
+        (REFUSES,),
+        (
+            "a next hop that is mute after the dot is lent on and on",
+            "(sum(waited) >= most or 2 * len(waited) >= places)",
+            "2 * len(waited) >= places",
+        ),
+        (
+            "a next hop that is mute under load gets all places",
+            "(sum(waited) >= most or 2 * len(waited) >= places)",
+            "sum(waited) >= most",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
+        (REFUSES,),
+        (
+            "one that refuses all is not left for another one",
+            "            if self.has_several and self._state.refuses(address):\n",
+            "            if not self._addresses:\n",
+        ),
+        (
+            "any reply to the final dot makes one good again",
+            "            if self._avoided.known and not self._state.refuses(address):\n",
+            "            if self._avoided.known:\n",
+        ),
+        (
+            "any reply to the final dot ends trouble",
+            "            if hop.accepted:\n                self._state.works(address)\n",
+            "            self._state.works(address)\n",
+        ),
+        (
+            "one that is late to say no is asked first again",
+            'self._avoid(address, f"late: {late}")',
+            "pass",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relaying.py",
+        (REFUSES,),
+        (
+            "a recipient that is refused beside a good one counts",
+            "            matters = accepted == 1\n",
+            "            matters = accepted > 0\n",
+        ),
+        (
+            "a next hop that closes amid a message is sound",
+            "                self.hop_failed(last_words)\n",
+            "                pass\n",
+        ),
+        (
+            "a refusal that no recipient was left for hides why",
+            "            matters = accepted > 1\n",
+            "            matters = True\n",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/filter.py",
+        (REFUSES,),
+        (
+            "a refusal of the content is not the next hop's",
+            "            self._relaying.refused(answer)\n",
+            "",
+        ),
+        (
+            "a next hop that closes at the final dot is sound",
+            "            self._relaying.hop_failed(str(lost))\n"
+            "            return self._give_up(HOP_LOST, str(lost), taken.ids)",
+            "            return self._give_up(HOP_LOST, str(lost), taken.ids)",
         ),
     ),
 )

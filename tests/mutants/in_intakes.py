@@ -12,7 +12,7 @@ TROUBLE = "tests/deliver/test_intake_trouble.py"
 
 MUTANTS = (
     *planted_in(
-        f"{DELIVER}/private.py",
+        "shared/tdc/shared/mail/special_addresses.py",
         MX,
         ("carrier-grade NAT is public", '    ("100.64.0.0/10", "carrier-grade NAT"),\n', ""),
         ("unique local addresses are public", '    ("fc00::/7", "unique local"),\n', ""),

@@ -47,8 +47,8 @@ MUTANTS = (
         ("tests/sync/test_kept_health.py",),
         (
             "a new next hop is in trouble from the start",
-            "        if known <= self._failures.keys():\n            self._since = since\n",
-            "        self._since = since\n",
+            "known = {one: failures[str(one)] for one in among if str(one) in failures}",
+            'known = {one: failures.get(str(one), "") for one in among}',
         ),
     ),
     *planted_in(

@@ -207,6 +207,24 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{SMTP}/server.py",
+        (f"{SERVER[0]}::test_what_one_client_pipelines_leaves_the_others_their_turn",),
+        (
+            "a flight of commands holds all others up",
+            "if served % AT_ONCE == 0:",
+            "if served < 0:",
+        ),
+    ),
+    *planted_in(
+        f"{SMTP}/pace.py",
+        ("tests/hostile/test_smtp_in.py",),
+        (
+            "a client may send a thousand commands and no message",
+            "MAX_COMMANDS = 100 ",
+            "MAX_COMMANDS = 1_000 ",
+        ),
+    ),
+    *planted_in(
         f"{SMTP}/pace.py",
         ("tests/smtp/test_pace.py",),
         ("waits do not add up", "self._between += now - self._began", "self._between = 0.0"),
@@ -342,12 +360,12 @@ MUTANTS = (
         ),
         (
             "content after BDAT is read as commands",
-            'elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):',
-            "elif line.startswith(OTHER_PROTOCOLS):",
+            'elif verb == b"BDAT" or line.startswith(commands.OTHER_PROTOCOLS):',
+            "elif line.startswith(commands.OTHER_PROTOCOLS):",
         ),
         (
             "a request of HTTP is read as commands",
-            'elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):',
+            'elif verb == b"BDAT" or line.startswith(commands.OTHER_PROTOCOLS):',
             'elif verb == b"BDAT":',
         ),
         (

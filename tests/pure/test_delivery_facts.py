@@ -51,8 +51,17 @@ def test_a_row_says_since_when_by_the_wall_clock_of_what_was_held_longest() -> N
             1_001.0,
             "Intake Refused: 550 5.1.1 no such user",
         )
+        assert row.next_probe == 1_002.0
     [row] = destination_facts([up()], {}, lead=1_000.0)
-    assert row.held_since is None
+    assert (row.held_since, row.next_probe) == (None, None)
+
+
+def test_a_probe_that_was_asked_for_keeps_what_was_planned() -> None:
+    one = held()
+    for now in (1.2, 1.4):  # asked for twice, before it is made
+        one.start_over(now)
+        assert one.hold is not None
+        assert (one.hold.next_probe, one.hold.planned) == (now, 2.0)
 
 
 def test_an_intake_that_refuses_several_reports_is_not_up() -> None:

@@ -39,6 +39,7 @@ from tdc.node_agent.deliver.evidence import (
     PASSING_FOR,
     Failures,
 )
+from tdc.node_agent.deliver.retry import RetrySettings, wait_after
 from tdc.node_agent.deliver.settle import (
     BUSY_WAIT,
     EndedAttempt,
@@ -168,6 +169,20 @@ def test_an_attempt_from_before_a_hold_does_not_lengthen_it() -> None:
         effects = settle(EndedAttempt(COPY), outcome, Standing(hold), SETTINGS, NOW).effects
         assert len(of_type(effects, LengthenHold)) == lengthened
         assert of_type(effects, HoldDestination) == []
+
+
+def test_a_probe_that_was_asked_for_does_not_lengthen_a_hold() -> None:
+    """The next one is when it was planned; if that is over, as far off as it was."""
+    outcome = Outcome(Verdict.HOLD, "TLS Error", "again")
+    now = NOW.monotonic
+    for planned in (now + 60.0, now - 1.0):
+        hold = Hold("TLS Error", "before", 99_500.0, now, 4, planned)
+        effects = settle(EndedAttempt(COPY), outcome, Standing(hold), SETTINGS, NOW).effects
+        [longer] = of_type(effects, LengthenHold)
+        as_before = now + wait_after(4, RetrySettings.of(SETTINGS), NOW.hold_jitter)
+        expected = planned if planned > now else as_before
+        assert (longer.hold.next_probe, longer.hold.failures) == (expected, 4)
+        assert longer.hold.planned is None
 
 
 @given(ATTEMPTS, OUTCOMES, STANDINGS)

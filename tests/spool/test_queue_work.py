@@ -89,7 +89,7 @@ async def test_a_deferred_copy_that_is_retried_is_due_at_once(
     assert (await ordered(spool, RetryCopies(Selection(waiting=True)))).copies == 1
     spool = await reopened(spool, folder, clock)
     (copy,) = await claim_all(spool, clock)
-    assert (copy.mid, copy.attempts) == (mid, 1)
+    assert (copy.mid, copy.attempts) == (mid, 0), "the try is the operator's"
     await spool.close()
 
 
@@ -238,3 +238,21 @@ async def test_held_copies_are_never_chosen(spool: Spool, clock: FakeClock) -> N
     spool.release(held)
     assert (await ordered(spool, MoveCopies(EVERY, OTHER), "2")).copies == 1, "released just now"
     assert [copy.intake for copy in await claim_all(spool, clock)] == [OTHER]
+
+
+async def test_a_try_that_was_asked_for_counts_no_attempt(spool: Spool, clock: FakeClock) -> None:
+    """Or each `retry --which waiting` would push the next try further out."""
+    mid = await put(spool)
+    for _ in range(3):
+        await claim_all(spool, clock)
+        await spool.defer(mid, next_at=clock.now + 60, reason="451 later")
+        clock.now += 61
+    clock.now -= 30  # half a minute before it is due
+    for number in ("1", "2", "3"):  # as often as anybody likes
+        await ordered(spool, RetryCopies(Selection(waiting=True)), number)
+    (copy,) = await claim_all(spool, clock)
+    assert copy.attempts == 2
+    await spool.defer(mid, next_at=clock.now + 60, reason="451 later")
+    clock.now += 61
+    (copy,) = await claim_all(spool, clock)
+    assert copy.attempts == 3, "as before"

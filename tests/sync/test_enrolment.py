@@ -8,6 +8,8 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,6 +36,8 @@ from tdc.shared.sync.values import Running
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 from tests.stage.settings_stream import ManagerSide, agent, until
+
+NOBODY = 65_534
 
 
 async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Identity:
@@ -92,7 +96,7 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
 ) -> None:
     """The likeliest slip; the connection only closes, and the token is still good."""
     token = manager.joins.make(manager.authority)
-    with pytest.raises(EnrolFailed, match="use the enrolment port 7444"):
+    with pytest.raises(EnrolFailed, match="Use its enrolment port: 7444"):
         await enrol(manager.address, token.text, tmp_path / "identity", tmp_path)
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
@@ -468,3 +472,38 @@ async def test_what_a_request_asks_to_be_called_is_no_name_in_the_certificate(
     assert parse_identity(uri) == MachinePeer("c1", "mx1", manager.view.enrolments["c1", "mx1"])
     assert certificate.subject.rdns == []
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+@pytest.fixture
+def of_another_user() -> Iterator[Path]:
+    """A state folder that is not root's, where its owner can get to it."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        folder = Path(place, "state")
+        folder.mkdir(mode=0o700)
+        os.chown(folder, NOBODY, NOBODY)
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write what is not its own")
+async def test_what_root_writes_belongs_to_the_owner_of_the_state_folder(
+    manager: ManagerSide, of_another_user: Path
+) -> None:
+    """Or the agent's own user could not read its key."""
+    token = manager.joins.make(manager.authority)
+    await join(manager, token.text, of_another_user)
+    written = [*of_another_user.rglob("*")]
+    assert of_another_user / "identity" / identities.FILE in written
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in written} == {(NOBODY, NOBODY)}
+    assert os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what it then can't write")
+async def test_an_identity_folder_that_the_owner_can_not_write_costs_no_token(
+    manager: ManagerSide, of_another_user: Path
+) -> None:
+    token = manager.joins.make(manager.authority)
+    (of_another_user / "identity").mkdir(mode=0o700)
+    with pytest.raises(EnrolFailed, match=r"chown -R \w+ .*/identity.*token was not used"):
+        await join(manager, token.text, of_another_user)
+    assert manager.joins.used == {}

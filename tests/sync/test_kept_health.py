@@ -165,12 +165,12 @@ async def test_it_is_kept_soon_after_a_change_and_at_the_end(
 
 def test_trouble_of_next_hops_goes_on_where_they_are_still_meant() -> None:
     state = NextHopState(lambda: 50.0)
-    state.resume({"a:1": "a:1: refused", "b:1": "b:1: mute"}, 10.0, ["a:1", "b:1"])
-    assert trouble(state) == HopTrouble(10.0, "a:1: refused; b:1: mute")
+    state.resume({"a:1": "refused", "b:1": "mute"}, 10.0, ["a:1", "b:1"])
+    assert trouble(state) == HopTrouble(10.0, "a:1: refused; b:1: mute; mail waits in the MTA")
     state.works("a:1")
     assert trouble(state) is None
     other = NextHopState(lambda: 50.0)
-    other.resume({"a:1": "a:1: refused"}, 10.0, ["a:1", "c:1"])
+    other.resume({"a:1": "refused"}, 10.0, ["a:1", "c:1"])
     assert trouble(other) is None, "one of them is new and may work"
     other.failed("c:1", "refused", ["a:1", "c:1"])
-    assert trouble(other) == HopTrouble(50.0, "a:1: refused; c:1: refused")
+    assert trouble(other) == HopTrouble(50.0, "a:1: refused; c:1: refused; mail waits in the MTA")

@@ -43,7 +43,7 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
     ("change", "line", "said"),
     [
         (("next_hop", "next_hops"), 7, "unknown key next_hops in [ingest]; did you mean next_hop?"),
-        (('next_hop = "127.0.0.1:10026"', ""), 6, "missing key `next_hop` (in [ingest])"),
+        (('next_hop = "127.0.0.1:10026"', ""), 6, "missing key `next_hop`: write next_hop"),
         (("[ingest]", "[ingets]"), 6, "unknown key ingets; did you mean ingest?"),
         (('"127.0.0.1:10026"', '"127.0.0.1"'), 7, "host:port"),
         (('"127.0.0.1:10026"', '"127.0.0.1:0"'), 7, "host:port"),
@@ -59,7 +59,8 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
         (
             ('["manager.example:7443"]', '["manager"]'),
             4,
-            "addresses: 'manager' is not a valid host:port (in [manager])",
+            "addresses: 'manager' is not a valid host:port, such as 192.0.2.7:7443 or "
+            "manager.corp.example:7443 (in [manager])",
         ),
         (('["manager.example:7443"]', "[5]"), 4, "each entry of addresses must be text in quotes"),
         (

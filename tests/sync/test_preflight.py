@@ -13,8 +13,8 @@ import pytest
 
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.settings_stream import until
-from tests.sync.test_program import AGENT, config, ended, ports_of, program
-from tests.sync.test_restart import SOON, greeting, logged, logging_config, send
+from tests.sync.test_program import AGENT, PATIENCE, config, ended, ports_of, program
+from tests.sync.test_restart import greeting, logged, logging_config, send
 
 
 def check(path: Path) -> tuple[int, str]:
@@ -104,15 +104,15 @@ async def test_a_reload_that_would_be_worse_is_refused_and_mail_goes_on(tmp_path
             spool = sorted((tmp_path / "state" / "spool").iterdir())
             path.write_text(right + in_the_spool(tmp_path))
             process.send_signal(signal.SIGHUP)
-            await until(lambda: "holds files of others" in logged(path), timeout=SOON)
+            await until(lambda: "holds files of others" in logged(path), timeout=PATIENCE)
             process.send_signal(signal.SIGUSR2)
-            await until(lambda: logged(path).count("holds files of others") == 2, timeout=SOON)
+            await until(lambda: logged(path).count("holds files of others") == 2, timeout=PATIENCE)
             assert sorted((tmp_path / "state" / "spool").iterdir()) == spool
             await send(port, 1)
             path.write_text(right.replace(f"127.0.0.1:{sink.port}", "127.0.0.1:1"))
             process.send_signal(signal.SIGHUP)
             await until(lambda: "SIGHUP: the next hop 127.0.0.1:1 accepts" in logged(path))
-            await until(lambda: logged(path).count("accepts mail") == 2, timeout=SOON)
+            await until(lambda: logged(path).count("accepts mail") == 2, timeout=PATIENCE)
             assert "first.example" in await greeting(port)
             process.send_signal(signal.SIGTERM)
             assert (await ended(process))[0] == 0

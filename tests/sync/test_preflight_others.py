@@ -20,8 +20,8 @@ from tdc.node_agent.spool.header import schema_of
 
 from tests.stage.settings_stream import ManagerSide, until
 from tests.sync.test_preflight import check
-from tests.sync.test_program import config, ended, ports_of, program
-from tests.sync.test_restart import SOON, logged, logging_config
+from tests.sync.test_program import PATIENCE, config, ended, ports_of, program
+from tests.sync.test_restart import logged, logging_config
 
 
 def pipe_as_log(folder: Path) -> str:
@@ -157,7 +157,7 @@ async def test_beside_the_running_agent_the_check_is_content(tmp_path: Path) -> 
     """Its spool and its address are in use, by this very agent."""
     path = logging_config(tmp_path)
     async with program(path) as process:
-        await until(lambda: "accepts mail" in logged(path), timeout=SOON)
+        await until(lambda: "accepts mail" in logged(path), timeout=PATIENCE)
         code, said = await asyncio.to_thread(check, path)
         assert code == 0, said
         assert "in use" not in said

@@ -25,6 +25,8 @@ from tests.stage.programs import BIN
 from tests.stage.settings_stream import ManagerSide, until
 
 AGENT = str(BIN / "tdc-agent")
+PATIENCE = 60.0
+"""Seconds for what an agent does in one or two: only a test that fails waits so long."""
 
 
 def config(folder: Path, manager: str = "127.0.0.1:1", listen: int = 0, next_hop: int = 1) -> Path:
@@ -52,12 +54,12 @@ async def program(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def ports_of(path: Path) -> dict[str, int]:
     ports = path.with_name("ports.json")
-    await until(ports.exists, timeout=15)
+    await until(ports.exists, timeout=PATIENCE)
     return dict(json.loads(ports.read_text()))
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         _, said = await process.communicate()
     return process.returncode, said.decode()
 

@@ -18,9 +18,7 @@ from tests.fakes.listening import free_port
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.filter_dialogue import connected
 from tests.stage.settings_stream import until
-from tests.sync.test_program import AGENT, config, ended, ports_of, program
-
-SOON = 15.0
+from tests.sync.test_program import AGENT, PATIENCE, config, ended, ports_of, program
 
 
 def logging_config(folder: Path, next_hop: int = 1, **ingest: str) -> Path:
@@ -40,7 +38,7 @@ def in_log(path: Path, line: str) -> bool:
 
 
 async def started_again(path: Path, times: int) -> None:
-    await until(lambda: logged(path).count("accepts mail") == times, timeout=SOON)
+    await until(lambda: logged(path).count("accepts mail") == times, timeout=PATIENCE)
 
 
 async def greeting(port: int) -> str:
@@ -99,7 +97,7 @@ async def test_a_hangup_opens_the_log_again_and_ends_nothing(tmp_path: Path) -> 
         await started_again(path, 1)
         moved = path.with_name("log").rename(path.with_name("log.1"))
         process.send_signal(signal.SIGHUP)
-        await until(lambda: "has not changed" in logged(path), timeout=SOON)
+        await until(lambda: "has not changed" in logged(path), timeout=PATIENCE)
         assert "accepts mail" in moved.read_text()
         # Where it can't be opened, lines go where they went.
         path.with_name("log").rename(path.with_name("log.2"))
@@ -107,7 +105,7 @@ async def test_a_hangup_opens_the_log_again_and_ends_nothing(tmp_path: Path) -> 
         process.send_signal(signal.SIGHUP)
         await until(
             lambda: "can't open [log] file again" in path.with_name("log.2").read_text(),
-            timeout=SOON,
+            timeout=PATIENCE,
         )
         process.send_signal(signal.SIGTERM)
         assert (await ended(process))[0] == 0
@@ -121,9 +119,9 @@ async def test_a_hangup_takes_a_changed_agent_toml_and_refuses_a_wrong_one(tmp_p
         assert "first.example" in await greeting(port)
         path.write_text(right.replace("helo_name", "hello_name"))
         process.send_signal(signal.SIGHUP)
-        await until(lambda: "unknown key hello_name" in logged(path), timeout=SOON)
+        await until(lambda: "unknown key hello_name" in logged(path), timeout=PATIENCE)
         process.send_signal(signal.SIGUSR2)
-        await until(lambda: "SIGUSR2: " in logged(path), timeout=SOON)
+        await until(lambda: "SIGUSR2: " in logged(path), timeout=PATIENCE)
         assert "first.example" in await greeting(port)
         path.write_text(right.replace("first.example", "second.example"))
         process.send_signal(signal.SIGHUP)
@@ -161,7 +159,7 @@ async def test_an_address_that_cannot_be_had_ends_nothing(
                     path.write_text(right.replace(f"127.0.0.1:{port}", listen))
                     process.send_signal(number)
                     line = f"can't listen on {listen}: "
-                    await until(partial(in_log, path, line), timeout=SOON)
+                    await until(partial(in_log, path, line), timeout=PATIENCE)
                     (said,) = [each for each in logged(path).splitlines() if line in each]
                     assert f"{number.name}: " in said
                     assert why in said
@@ -191,7 +189,7 @@ async def test_connections_to_a_new_address_wait_from_the_moment_it_is_opened(
             await held.expect("250 *")
             path.write_text(path.read_text().replace(f":{port}", f":{other}"))
             process.send_signal(signal.SIGHUP)
-            await until(lambda: "restarts in place" in logged(path), timeout=SOON)
+            await until(lambda: "restarts in place" in logged(path), timeout=PATIENCE)
             early = asyncio.create_task(send(other, 1))
             await asyncio.sleep(0.1)
             assert not early.done()
@@ -210,7 +208,7 @@ async def test_the_signal_for_the_log_alone_reads_no_agent_toml(tmp_path: Path) 
         await started_again(path, 1)
         moved = path.with_name("log").rename(path.with_name("log.1"))
         process.send_signal(signal.SIGUSR1)
-        await until(lambda: "SIGUSR1: the log is open again" in logged(path), timeout=SOON)
+        await until(lambda: "SIGUSR1: the log is open again" in logged(path), timeout=PATIENCE)
         assert "accepts mail" in moved.read_text()
         assert "first.example" in await greeting(port)
         process.send_signal(signal.SIGTERM)
@@ -250,7 +248,7 @@ async def test_a_signal_as_the_agent_executes_itself_counts_afterwards(
     try:
         await started_again(path, 1)
         process.send_signal(signal.SIGUSR2)
-        await until(lambda: said in logged(path), timeout=SOON)
+        await until(lambda: said in logged(path), timeout=PATIENCE)
         assert logged(path).count("accepts mail") == (1 if number == "SIGTERM" else 2)
         if number != "SIGTERM":
             process.send_signal(signal.SIGTERM)
@@ -269,9 +267,9 @@ async def test_only_the_agent_that_runs_keeps_signals_waiting(tmp_path: Path) ->
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    await until(lambda: blocks(process.pid, signal.SIGHUP), timeout=SOON)
+    await until(lambda: blocks(process.pid, signal.SIGHUP), timeout=PATIENCE)
     process.send_signal(signal.SIGHUP)
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         assert await process.wait() == -signal.SIGHUP
 
 
@@ -284,7 +282,7 @@ async def test_a_stop_during_a_restart_is_a_stop(tmp_path: Path) -> None:
             await held.expect("220 *")
             await held.expect("250 *")
             process.send_signal(signal.SIGUSR2)  # which waits for the message under way
-            await until(lambda: "restarts in place" in logged(path), timeout=SOON)
+            await until(lambda: "restarts in place" in logged(path), timeout=PATIENCE)
             process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.1)
             await held.close()
@@ -299,12 +297,12 @@ async def test_a_signal_ends_no_agent_that_is_starting(
     """From where our code begins: until then it is Python's, for some hundredths of a second."""
     path = logging_config(tmp_path)
     async with program(path) as process:
-        await until(lambda: blocks(process.pid, number), timeout=SOON)
+        await until(lambda: blocks(process.pid, number), timeout=PATIENCE)
         for _ in range(20):
             process.send_signal(number)
             await asyncio.sleep(0.04)
         await ports_of(path)
-        await until(lambda: "accepts mail" in logged(path), timeout=SOON)
+        await until(lambda: "accepts mail" in logged(path), timeout=PATIENCE)
         assert process.returncode is None
 
 
@@ -327,17 +325,17 @@ async def test_a_socket_of_systemd_is_served_and_survives_the_agent(tmp_path: Pa
             stderr=subprocess.PIPE,
         )
         try:
-            await until(lambda: listens(port), timeout=SOON)
+            await until(lambda: listens(port), timeout=PATIENCE)
             await send(port, 1)
             assert (await ports_of(path))["smtp"] == port
             await started_again(path, 1)
-            await until(lambda: f"opened 127.0.0.1:{port} for it" in logged(path), timeout=SOON)
+            await until(lambda: f"opened 127.0.0.1:{port} for it" in logged(path), timeout=PATIENCE)
             process.send_signal(signal.SIGUSR2)
             for number in range(2, 12):
                 await send(port, number)
                 await asyncio.sleep(0.05)
             await started_again(path, 2)
-            await until(lambda: logged(path).count("the system opened") == 2, timeout=SOON)
+            await until(lambda: logged(path).count("the system opened") == 2, timeout=PATIENCE)
             process.send_signal(signal.SIGTERM)
             assert (await ended(process))[0] == 0
         finally:

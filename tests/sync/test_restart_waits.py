@@ -19,8 +19,8 @@ from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.filter_dialogue import Side, connected
 from tests.stage.settings_stream import until
-from tests.sync.test_program import ended, ports_of, program
-from tests.sync.test_restart import SOON, blocks, logged, logging_config, send, started_again
+from tests.sync.test_program import PATIENCE, ended, ports_of, program
+from tests.sync.test_restart import blocks, logged, logging_config, send, started_again
 
 
 async def in_transaction(port: int) -> Side:
@@ -95,7 +95,7 @@ async def test_a_new_address_is_served_while_a_session_holds_the_restart_up(
             keep = asyncio.create_task(at_work(held))
             path.write_text(path.read_text().replace(f":{port}", f":{other}"))
             process.send_signal(signal.SIGHUP)
-            await until(lambda: "before the restart" in logged(path), timeout=SOON)
+            await until(lambda: "before the restart" in logged(path), timeout=PATIENCE)
             await send(other, 1)
             await send(port, 2)
             assert "restarts in place" not in logged(path)
@@ -135,7 +135,7 @@ async def test_a_stop_is_heard_while_the_program_is_tried(tmp_path: Path) -> Non
     try:
         await started_again(path, 1)
         process.send_signal(signal.SIGUSR2)
-        await until(lambda: bool(children(process.pid)), timeout=SOON)
+        await until(lambda: bool(children(process.pid)), timeout=PATIENCE)
         (child,) = children(process.pid)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -179,7 +179,7 @@ async def test_a_stop_ends_a_start_that_is_slow(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     )
     try:
-        await until(lambda: blocks(process.pid, signal.SIGTERM), timeout=SOON)
+        await until(lambda: blocks(process.pid, signal.SIGTERM), timeout=PATIENCE)
         await asyncio.sleep(1)
         process.send_signal(signal.SIGTERM)
         assert (await ended(process))[0] == 0

@@ -164,6 +164,32 @@ async def test_a_next_hop_that_is_down_and_a_hold_show_within_five_seconds(
 
 
 @pytest.mark.proves("P19")
+@pytest.mark.parametrize(
+    ("refused", "stage"), [("451 4.3.0 disk full", "mail"), ("421 4.3.2 no", "dot")]
+)
+async def test_a_next_hop_that_refuses_all_mail_shows_within_five_seconds(
+    copying: RunningFleet, refused: str, stage: str
+) -> None:
+    """Of the second message; the first one that it accepts ends it."""
+    async with SmtpSink(faults=Faults(replies={stage: refused})) as hop:
+        gateway = await copying.add_gateway("mx1", group="Main_Group", next_hop_port=hop.port)
+        await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok")
+        for _ in range(2):
+            with pytest.raises(SendRefused):
+                await _send(gateway, 1)
+        await copying.wait_for(
+            lambda rows: _kinds(rows["mx1"]) == {"next-hop": "warning"}, timeout=5
+        )
+        checked = copying.run_tdc("status", "--check")
+        assert checked.returncode == 1
+        assert f"2 messages in a row not accepted, the last: {refused}; mail" in checked.stdout
+        assert "The next hop takes no mail: " in (gateway.folder / "agent.log").read_text()
+        hop.faults = Faults()
+        await _send(gateway, 1)
+        await copying.wait_for(lambda rows: rows["mx1"]["health"] == "ok", timeout=5)
+
+
+@pytest.mark.proves("P19")
 async def test_a_disk_that_refuses_writes_shows_within_five_seconds(copying: RunningFleet) -> None:
     """From the agent's write to `tdc status`; originals pass, what is missed is counted."""
     gateway = await copying.add_gateway("mx1", group="Main_Group")

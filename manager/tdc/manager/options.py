@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+from tdc.shared.edge.os_words import os_reason
 
 FILE_NAME = "manager.toml"
 ENVIRONMENT_PREFIX = "TDC_MANAGER_"
@@ -129,7 +130,7 @@ class Options(msgspec.Struct, frozen=True):
         try:
             return self.etcd_password_file.read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
-            why = error.strerror
+            why = os_reason(error)
         except UnicodeDecodeError:
             why = "it is not UTF-8"
         raise OptionsError(f"etcd_password_file {self.etcd_password_file} can't be read: {why}")
@@ -240,7 +241,9 @@ def _from_file(path: Path) -> Iterator[_Given]:
         content = tomllib.loads(text)
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise OptionsError(f"{path} can't be read: {os_reason(error)}") from None
+    except ValueError as error:
         raise OptionsError(f"{path} can't be read: {error}") from None
     for name, raw in content.items():
         place = f"{path}{_line_of(name, text)}"

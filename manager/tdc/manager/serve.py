@@ -35,6 +35,7 @@ from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
+from tdc.manager.intent.queue_names import NamesOnMachines
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
@@ -209,7 +210,13 @@ def _operations(
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence),
-        queue=QueueOperations(view, QueueMachines(view, presence, sessions), commits, history),
+        queue=QueueOperations(
+            view,
+            QueueMachines(view, presence, sessions),
+            NamesOnMachines(view, presence),
+            commits,
+            history,
+        ),
         tokens=tokens,
     )
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd
-from tdc.manager.first_setup import ETCD_FOLDER
+from tdc.manager.first_setup import CA_FOLDER, ETCD_FOLDER
+from tdc.manager.identity.authority import Authority
 from tdc.manager.options import Options
 from tdc.manager.reach import external_etcd
 from tdc.manager.store import identity
@@ -19,9 +20,10 @@ from tdc.manager.store.repair import Finding, repair
 async def adopt(options: Options) -> str:
     """Make the store the only one: bound to this place, with a new id. Returns the id.
 
-    The new id is written first: cut off in between, it is done again. Raises EtcdSetupError, an
-    EtcdError, UnreadableStore.
+    The new id is written first: cut off in between, it is done again. Raises AuthorityMissing,
+    AuthorityUnusable, EtcdSetupError, an EtcdError, UnreadableStore.
     """
+    _require_manager(options)
     if not options.embedded:
         async with EtcdClient(external_etcd(options)) as etcd:
             return (await identity.adopt(etcd)).id
@@ -35,10 +37,16 @@ async def adopt(options: Options) -> str:
 async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
     """Look for what was deleted, set back, edited or damaged by hand, and put it right if `write`.
 
-    Raises EtcdSetupError, an EtcdError, UnreadableStore.
+    Raises AuthorityMissing, AuthorityUnusable, EtcdSetupError, an EtcdError, UnreadableStore.
     """
+    _require_manager(options)
     async with _client(options) as etcd:
         return await repair(etcd, write=write)
+
+
+def _require_manager(options: Options) -> None:
+    """Raise for a folder that no manager could run in, before an etcd is made in it."""
+    Authority.load(options.folder / CA_FOLDER)
 
 
 @contextlib.asynccontextmanager

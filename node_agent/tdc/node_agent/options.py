@@ -19,6 +19,7 @@ from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
 from tdc.node_agent.option_words import wrong_type
+from tdc.shared.edge.os_words import os_reason
 
 DELIVERY_SHARE = 8
 """Delivery's part of `max_bytes_in_hand` is one in so many: what it has at hand is on disk too."""
@@ -207,12 +208,25 @@ _SECTIONS = {
 }
 
 
+_EXAMPLE = "192.0.2.7:7443 or manager.corp.example:7443"
+_EXAMPLES = {
+    "state_folder": 'add state_folder = "/var/lib/tdc-agent", before the first section',
+    "manager": 'add [manager] and, in the next line, addresses = ["manager.corp.example:7443"]',
+    "addresses": 'write addresses = ["manager.corp.example:7443"]',
+    "ingest": 'add [ingest] and, in the next line, next_hop = "127.0.0.1:10026"',
+    "next_hop": 'write next_hop = "127.0.0.1:10026"',
+}
+"""How to write each key that has no default."""
+
+
 def read_options(path: Path) -> AgentOptions:
     """Read agent.toml; raises AgentOptionsError."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AgentOptionsError(f"can't read {path}: {error}") from None
+    except OSError as error:
+        raise AgentOptionsError(f"can't read {path}: {os_reason(error)}") from None
+    except UnicodeDecodeError:
+        raise AgentOptionsError(f"can't read {path}: it is not UTF-8") from None
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -229,7 +243,7 @@ def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
     """Split ``host:port``; raises ValueError. Port 0 only where the system may choose."""
     match = _HOST_PORT.fullmatch(text)
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
-        raise ValueError(f"{text!r} is not a valid host:port")
+        raise ValueError(f"{text!r} is not a valid host:port, such as {_EXAMPLE}")
     return match[1].strip("[]"), int(match[2])
 
 
@@ -287,6 +301,9 @@ def _in_toml_words(problem: str) -> str:
     )
     if unknown:
         return _unknown_key(unknown[1], unknown[2] or "")
+    missing = re.fullmatch(r"Object missing required field `([^`]+)`(.*)", problem)
+    if missing and (example := _EXAMPLES.get(missing[1])):
+        problem = f"missing key `{missing[1]}`: {example}{missing[2]}"
     problem = problem.replace("Object missing required field", "missing key")
     return re.sub(r" - at `\$\.([^`]+)`$", lambda found: _place_words(found[1]), problem)
 

@@ -15,6 +15,8 @@ import socket
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from tdc.shared.edge.os_words import os_reason
+
 FIRST = 3
 KEPT = "TDC_KEPT_SOCKETS"
 
@@ -113,7 +115,7 @@ def _listening(number: int) -> socket.socket:
         passed = socket.socket(fileno=number)
     except OSError as error:
         raise PassedSocketUnusable(
-            f"descriptor {number} was passed as a listening socket and is none: {error.strerror}"
+            f"descriptor {number} was passed as a listening socket and is none: {os_reason(error)}"
         ) from None
     tcp = passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM
     if not tcp or not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

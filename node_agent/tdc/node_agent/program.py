@@ -23,9 +23,11 @@ from tdc.node_agent.passed_sockets import PassedSocketUnusable
 from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
+from tdc.node_agent.sync.owner import belongs_to_root
 from tdc.node_agent.trial import WARNING
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import signals
+from tdc.shared.edge.os_words import os_reason
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -79,8 +81,11 @@ def _enrol(options: AgentOptions, flags: argparse.Namespace) -> int:
         return WRONG_USAGE
     try:
         token = flags.token or _read_token(flags.token_file)
-    except (OSError, ValueError) as error:
-        _complain(f"can't read the token: {error}")
+    except OSError as error:
+        _complain(f"can't read the token from {flags.token_file}: {os_reason(error)}")
+        return WRONG_USAGE
+    except UnicodeDecodeError:
+        _complain(f"can't read the token from {flags.token_file}: it is not UTF-8")
         return WRONG_USAGE
     except KeyboardInterrupt:
         _complain("interrupted; nothing was sent")
@@ -98,6 +103,11 @@ def _enrol(options: AgentOptions, flags: argparse.Namespace) -> int:
         f"Machine {made.machine} of cluster {made.cluster} is enrolled. Its certificate expires "
         f"{identity.day(made.ends)}; the agent renews it before that."
     )
+    if belongs_to_root(options.state_folder):
+        _complain(
+            f"{WARNING}this identity belongs to root. If the agent runs as another user, give it "
+            f"all of its folder: chown -R USER {options.state_folder}"
+        )
     return DONE
 
 
@@ -148,7 +158,7 @@ def _run(options: AgentOptions, flags: argparse.Namespace) -> int:
         try:
             lifetime.restart(kept)
         except OSError as error:
-            _complain(f"can't execute {sys.executable} again: {error.strerror}")
+            _complain(f"can't execute {sys.executable} again: {os_reason(error)}")
             return FAILED
     return DONE
 

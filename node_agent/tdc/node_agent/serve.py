@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from tdc.node_agent import collector, loop_key, memory, own_name, passed_sockets
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
+from tdc.node_agent.ingest import hop_watch
 from tdc.node_agent.ingest.filter import SmtpFilter
 from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.take import Taker
@@ -129,6 +130,7 @@ async def serving(
         await stack.enter_async_context(running(renewal.run(), name="renewal"))
         await stack.enter_async_context(running(stream.run(), name="settings stream"))
         await stack.enter_async_context(running(health, name="health"))
+        await stack.enter_async_context(running(hop_watch.watch(hop_state, log), name="next hop"))
         delivering = await stack.enter_async_context(running(delivery.run(), name="delivery"))
         in_force.on_change(lambda _: delivery.settings_changed())
 

@@ -108,6 +108,7 @@ def destination_to_wire(facts: DestinationFacts) -> agents_pb2.Destination:
         held_reason=facts.held_reason[:MAX_TEXT],
         oldest_queued=_moment(facts.oldest_queued),
         held_since=_moment(facts.held_since),
+        next_probe=_moment(facts.next_probe),
     )
 
 

@@ -339,7 +339,7 @@ class Counters(_message.Message):
     def __init__(self, originals_passed: _Optional[int] = ..., originals_refused: _Optional[int] = ..., copies_taken: _Optional[int] = ..., copies_missed: _Optional[int] = ..., copies_not_due: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., maybe_duplicate: _Optional[int] = ...) -> None: ...
 
 class Destination(_message.Message):
-    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "deferred", "dead", "oldest_queued", "last_reply", "last_tls_version", "held_reason", "held_since")
+    __slots__ = ("domain", "intake_domain", "host_status", "latest_host", "active_recipients", "connections_out", "delivered", "deferred", "dead", "oldest_queued", "last_reply", "last_tls_version", "held_reason", "held_since", "next_probe")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     INTAKE_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     HOST_STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -354,6 +354,7 @@ class Destination(_message.Message):
     LAST_TLS_VERSION_FIELD_NUMBER: _ClassVar[int]
     HELD_REASON_FIELD_NUMBER: _ClassVar[int]
     HELD_SINCE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PROBE_FIELD_NUMBER: _ClassVar[int]
     domain: str
     intake_domain: str
     host_status: str
@@ -368,4 +369,5 @@ class Destination(_message.Message):
     last_tls_version: str
     held_reason: str
     held_since: _timestamp_pb2.Timestamp
-    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ..., held_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    next_probe: _timestamp_pb2.Timestamp
+    def __init__(self, domain: _Optional[str] = ..., intake_domain: _Optional[str] = ..., host_status: _Optional[str] = ..., latest_host: _Optional[str] = ..., active_recipients: _Optional[int] = ..., connections_out: _Optional[int] = ..., delivered: _Optional[int] = ..., deferred: _Optional[int] = ..., dead: _Optional[int] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_reply: _Optional[str] = ..., last_tls_version: _Optional[str] = ..., held_reason: _Optional[str] = ..., held_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_probe: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -248,7 +248,7 @@ class Problem(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs")
+    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs", "warnings")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     BASE_REVISION_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
@@ -259,6 +259,7 @@ class Plan(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     BACKLOGS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     base_revision: int
     levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
@@ -269,7 +270,8 @@ class Plan(_message.Message):
     fingerprint: str
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
     backlogs: _containers.RepeatedCompositeFieldContainer[PlannedBacklog]
-    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., backlogs: _Optional[_Iterable[_Union[PlannedBacklog, _Mapping]]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[Problem]
+    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., backlogs: _Optional[_Iterable[_Union[PlannedBacklog, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
 
 class PlannedBacklog(_message.Message):
     __slots__ = ("machine", "intake", "copies", "oldest", "goes")

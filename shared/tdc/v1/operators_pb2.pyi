@@ -164,20 +164,22 @@ class ExplainRequest(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., setting: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state")
+    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
     revision: int
     settings: _containers.RepeatedCompositeFieldContainer[Explanation]
     running: _agents_pb2.Running
     state: str
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ...) -> None: ...
+    unread: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("setting", "steps")

@@ -18,8 +18,8 @@ FROM_FILE = "@"
 STANDARD_INPUT = "-"
 """No setting has a value that is, or begins with, one of these."""
 
-ReadValue = Callable[[str], str]
-"""Reads a value's text from where the part after ``=`` says; raises WrongUsage."""
+ReadValue = Callable[[str, str], str]
+"""Reads a setting's text from where the part after ``=`` says; raises WrongUsage."""
 
 
 def parse_assignments(texts: Sequence[str], read: ReadValue) -> dict[str, Value]:
@@ -37,7 +37,7 @@ def parse_assignments(texts: Sequence[str], read: ReadValue) -> dict[str, Value]
             )
         _known_once(name, values)
         if value == STANDARD_INPUT or value.startswith(FROM_FILE):
-            value = _not_empty(name, value, read(value))
+            value = _not_empty(name, value, read(name, value))
         try:
             values[name] = parse_text(name, value)
         except SettingError as error:

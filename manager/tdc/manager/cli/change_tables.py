@@ -33,8 +33,10 @@ def plan_pieces(plan: PlanDocument) -> list[Piece]:
     pieces += _copying("stop copying", plan.stop_copying, "bold red")
     pieces += _copying("start copying", plan.start_copying, "green")
     pieces += _backlogs(plan.backlogs)
+    if plan.warnings:
+        pieces += _problems("Warnings (they keep nothing from being committed):", plan.warnings)
     if plan.problems:
-        pieces += _problems(plan.problems)
+        pieces += _problems("Problems:", plan.problems)
     elif not plan.levels and not plan.topology:
         pieces.append(Line("Nothing would change."))
     return pieces
@@ -210,7 +212,7 @@ def _backlogs(backlogs: Sequence[PlannedBacklogDocument]) -> list[Piece]:
     return pieces
 
 
-def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:
+def _problems(title: str, problems: Sequence[ProblemDocument]) -> list[Piece]:
     """Problems; machines with the same problem share a line.
 
     The reason of a level's own problem begins with the level. A machine that has the same problem
@@ -226,4 +228,4 @@ def _problems(problems: Sequence[ProblemDocument]) -> list[Piece]:
         Line(f"{first_names(machines)} {setting}: {reason}" if any(machines) else reason, indent=2)
         for (setting, reason), machines in alike.items()
     ]
-    return [Line("Problems:", "bold red"), *lines]
+    return [Line(title, "bold red"), *lines]

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import inspect
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -34,6 +35,7 @@ from tdc.manager.cli.errors import (
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import Out, OutputFormat, write
 from tdc.manager.cli.usage import PlainCommand, plain_complaints
+from tdc.shared.edge import signals
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.wire.errors import BadMessage
 from typer.core import TyperGroup
@@ -138,8 +140,28 @@ class Commands(TyperGroup):
         found = super().get_command(ctx, cmd_name)
         if found is None and not ctx.resilient_parsing:
             known = ", ".join(self.list_commands(ctx))
-            ctx.fail(f"No such command {cmd_name!r}. Commands of {ctx.command_path}: {known}.")
+            elsewhere = _with_verb(ctx.find_root(), cmd_name)
+            ctx.fail(
+                f"No such command {cmd_name!r}. Commands of {ctx.command_path}: {known}."
+                + (f" There is {elsewhere}." if elsewhere else "")
+            )
         return found
+
+
+def _with_verb(root: Any, verb: str) -> str:
+    """Commands elsewhere in the tree that are called just so: `tdc cluster list`."""
+    found = [
+        f"`{root.command_path} {path}`"
+        for noun, below in root.command.commands.items()
+        for path in (
+            [noun] if noun == verb else [f"{noun} {verb}"] if verb in _commands_of(below) else []
+        )
+    ]
+    return " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
+
+
+def _commands_of(command: Any) -> Mapping[str, Any]:
+    return command.commands if isinstance(command, TyperGroup) else {}
 
 
 Body = Callable[..., Awaitable[None]]
@@ -262,6 +284,7 @@ def _flattened(options: Any) -> list[inspect.Parameter]:
 def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """Run a command to its end; an error goes to standard error. Returns the exit code."""
     try:
+        signals.unblock(signal.SIGINT)  # which waited while the libraries were loaded
         asyncio.run(body())
     except OutputFailed as error:
         return _end(run, OutputFailed(f"{error} {_outcome(run.attempt)}"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdc.manager.cli.errors import NoConnection
+from tdc.shared.edge.os_words import os_reason
 
 DEFAULT_PLACE = "~/.config/tdc/operator.toml"
 _FIELDS = ("manager", "ca", "certificate", "key")
@@ -59,7 +60,10 @@ def read_config(path: Path) -> OperatorConfig:
     manager = str(fields["manager"])
     match = _ADDRESS.fullmatch(manager)
     if match is None or not 1 <= int(match[2]) <= 65_535:
-        raise NoConnection(f"{path}: manager = {manager!r} is not of the form host:port.")
+        raise NoConnection(
+            f"{path}: manager = {manager!r} is not of the form host:port, such as "
+            "manager.corp.example:7443."
+        )
     ca, certificate, key = (_read_pem(path, name, str(fields[name])) for name in _FIELDS[1:])
     warnings = _exposed(path.parent / Path(str(fields["key"])).expanduser())
     return OperatorConfig(path, manager, ca, certificate, key, warnings)
@@ -85,7 +89,7 @@ def _read_toml(path: Path) -> dict[str, object]:
             f"TDC_CONFIG, or copy the operator folder that `tdc-manager init` created."
         ) from None
     except OSError as error:
-        raise NoConnection(f"Can't read {path}: {error.strerror}.") from None
+        raise NoConnection(f"Can't read {path}: {os_reason(error)}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NoConnection(f"{path} is not valid TOML: {error}.") from None
 
@@ -96,7 +100,7 @@ def _read_pem(config: Path, field: str, name: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise NoConnection(
-            f"Can't read {path}, which {config} names as {field}: {error.strerror}."
+            f"Can't read {path}, which {config} names as {field}: {os_reason(error)}."
         ) from None
     if b"-----BEGIN" not in content:
         raise NoConnection(f"{path}, which {config} names as {field}, is not a PEM file.")

@@ -32,7 +32,7 @@ TIMEOUT = 60.0
 """Seconds to wait for the manager, which itself waits for machines."""
 
 _DONE = {"retry": "Retried", "move": "Moved", "drop": "Dropped"}
-_NONE_REACHED = "No machine could be asked, so nothing was done."
+_NONE_DID = "No machine can do it; each says why above. Nothing was done."
 
 
 class Which(StrEnum):
@@ -170,8 +170,7 @@ async def _carry_out(run: Run, request: operators_pb2.QueueWorkRequest, consent:
         plan = queue_answers.work(request, counts)
         chosen = [row for row in plan.machines if row.copies and not row.problem]
         if consent.dry_run or not chosen:
-            end = "Dry run: nothing was done." if chosen else "There is nothing to do."
-            run.out.emit(plan, [*work_pieces(plan), Line(end)])
+            run.out.emit(plan, [*work_pieces(plan), *_nothing_done(plan.machines, chosen)])
             _judge(plan.machines, "Not all copies were counted")
             return
         if run.out.form is OutputFormat.TABLE:
@@ -182,6 +181,18 @@ async def _carry_out(run: Run, request: operators_pb2.QueueWorkRequest, consent:
             await confirm(_question(plan, chosen), "Nothing was done.")
         outcome = await _order(manager, request, plan, chosen, consent.comment)
     _report(run, plan, outcome)
+
+
+def _nothing_done(
+    machines: Sequence[MachineWorkDocument], chosen: Sequence[MachineWorkDocument]
+) -> list[Line]:
+    """Why it ends here; where no machine can do it, only what each of them says."""
+    if chosen:
+        return [Line("Dry run: nothing was done.")]
+    answered = [row for row in machines if not row.problem]
+    if answered and len(answered) < len(machines):
+        return [Line("There is nothing to do on the machines that answered.")]
+    return [Line("There is nothing to do.")] if answered or not machines else []
 
 
 async def _order(
@@ -242,6 +253,6 @@ def _judge(rows: Sequence[MachineDeadDocument | MachineWorkDocument], what: str)
     """Raise Partial, or Refused, if machines have problems; the output has named them."""
     missing = [row for row in rows if row.problem]
     if rows and len(missing) == len(rows):
-        raise Refused(_NONE_REACHED)
+        raise Refused(_NONE_DID)
     if missing:
         raise Partial(f"{what}: {len(missing)} of {len(rows)} machines; each is named above.")

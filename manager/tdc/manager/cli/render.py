@@ -21,6 +21,7 @@ import msgspec
 import yaml
 from tdc.manager.cli.errors import OutputClosed, OutputFailed
 from tdc.manager.cli.layout import Piece, as_text
+from tdc.shared.edge.os_words import os_reason
 
 UNBOUNDED = 10**9
 """Columns where output is not a terminal: one row a line, for grep and awk."""
@@ -97,7 +98,7 @@ def write(text: str) -> None:
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise OutputClosed("Standard output was closed early.") from None
-        raise OutputFailed(f"Can't write the output: {error.strerror}.") from None
+        raise OutputFailed(f"Can't write the output: {os_reason(error)}.") from None
 
 
 def _silence(stream: TextIO) -> None:

@@ -101,7 +101,7 @@ def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
     ]
     pieces = listed(columns, [_delivery_cells(row) for row in rows], "No delivery reported yet.")
     held = [
-        Line(f"{row.machine}: on hold{_since(row)}: {row.held_reason}", "red")
+        Line(f"{row.machine}: on hold{_since(row)}: {row.held_reason}{_next_probe(row)}", "red")
         for row in rows
         if row.held_reason
     ]
@@ -110,6 +110,10 @@ def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
 
 def _since(row: DeliveryDocument) -> str:
     return f" since {when(row.held_since)}" if row.held_since else ""
+
+
+def _next_probe(row: DeliveryDocument) -> str:
+    return f"; next probe at {when(row.next_probe)}" if row.next_probe else ""
 
 
 def _delivery_cells(row: DeliveryDocument) -> list[Cell | str]:

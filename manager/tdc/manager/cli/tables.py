@@ -94,7 +94,7 @@ def token_pieces(token: TokenDocument) -> list[Piece]:
         Line(f"Join token for {token.machine}, valid once, until {when(token.expires)}:"),
         Line(token.token, verbatim=True),
         Line(),
-        Line(f"On {token.machine}, run:"),
+        Line(f"On {token.machine}, as root or as the user that the agent runs as, run:"),
         Line(token.command, verbatim=True),
     ]
 
@@ -136,7 +136,7 @@ def effective_pieces(effective: EffectiveDocument, *, group: str, cluster: str) 
 def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece]:
     """The chain behind each value; without `whole`, levels with nothing set are left out."""
     running = explained.running
-    runs = _runs(running.revision, explained) if running else "has not reported what it runs"
+    runs = _applied(running.revision, explained) if running else "has not reported what it runs"
     pieces: list[Piece] = [
         Line(
             f"{explained.machine} in cluster {explained.cluster}, revision "
@@ -156,7 +156,7 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
             name,
             f"{step.level} {step.name}".strip(),
             shown(name, step.value),
-            _set_by(step, whole=whole),
+            _set_by(step, whole=whole, read=not explained.unread),
         ]
         for name, steps in explained.settings.items()
         for step in steps
@@ -169,18 +169,25 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
         *pieces,
         Grid(columns, rows),
         Line(legend),
+        *([Line(f"warning: {explained.unread}.", "yellow")] if explained.unread else []),
     ]
 
 
-def _runs(revision: int, explained: ExplanationDocument) -> str:
-    if explained.state == "in sync" and revision < explained.revision:
-        return f"runs revision {revision} (later ones change nothing here)"
-    return f"runs revision {revision}"
+def _applied(revision: int, explained: ExplanationDocument) -> str:
+    """As `tdc status` has it: a machine in sync runs the cluster's revision, whichever it was sent.
+
+    A revision that changes nothing on a machine is not sent to it.
+    """
+    applied = explained.revision if explained.state == "in sync" else revision
+    return f"applied {applied} of {explained.revision}"
 
 
-def _set_by(step: ChainStepDocument, *, whole: bool) -> str:
+def _set_by(step: ChainStepDocument, *, whole: bool, read: bool) -> str:
+    """Who set a value and when; the revision alone where history could not be read."""
     if not step.revision:
         return ABSENT
+    if not read and not step.author:
+        return f"revision {step.revision}"
     author = step.author or "unknown"
     if not whole:
         return f"revision {step.revision}, {author}"

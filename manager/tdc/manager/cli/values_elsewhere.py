@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tdc.manager.cli.assignments import FROM_FILE, STANDARD_INPUT
 from tdc.manager.cli.errors import WrongUsage
+from tdc.shared.edge.os_words import os_reason
 
 LONGEST = 4 * 1024**2
 """Bytes of one value: a manager takes no longer request."""
@@ -18,34 +19,39 @@ class ValueReader:
     def __init__(self) -> None:
         self._read_input = False
 
-    def __call__(self, source: str) -> str:
-        """Read the text that `source` names; raises WrongUsage."""
+    def __call__(self, name: str, source: str) -> str:
+        """Read the text of the setting `name` from where `source` says; raises WrongUsage."""
         if source == STANDARD_INPUT:
-            return self._from_input()
+            return self._from_input(name)
         path = source.removeprefix(FROM_FILE)
         try:
             with Path(path).open("rb") as file:
                 raw = file.read(LONGEST + 1)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise WrongUsage(f"{path!r} can't be read: {reason}. Nothing was changed.") from None
-        return _text(raw, repr(path))
+            why = os_reason(error) if isinstance(error, OSError) else str(error)
+            raise WrongUsage(
+                f"{name}: {path!r} can't be read: {why}. {name}=@FILE reads the value from a file; "
+                "leave the @ out to type the value itself. Nothing was changed."
+            ) from None
+        return _text(raw, f"{name}: {path!r}")
 
-    def _from_input(self) -> str:
+    def _from_input(self, name: str) -> str:
         if self._read_input:
             raise WrongUsage(
-                "Only one setting can be read from standard input (-). Nothing was changed."
+                f"{name}: only one setting can be read from standard input (-). "
+                "Nothing was changed."
             )
         self._read_input = True
         if sys.stdin is None:  # started with it closed, as by ``<&-``
-            raise WrongUsage("Standard input (-) is closed. Nothing was changed.")
+            raise WrongUsage(f"{name}: standard input (-) is closed. Nothing was changed.")
         try:
             raw = sys.stdin.buffer.read(LONGEST + 1)
         except OSError as error:
             raise WrongUsage(
-                f"Standard input (-) can't be read: {error.strerror}. Nothing was changed."
+                f"{name}: standard input (-) can't be read: {os_reason(error)}. "
+                "Nothing was changed."
             ) from None
-        return _text(raw, "standard input")
+        return _text(raw, f"{name}: standard input")
 
 
 def _text(raw: bytes, place: str) -> str:

@@ -16,6 +16,7 @@ import grpc
 from grpc import ChannelConnectivity
 from tdc.manager.etcd.errors import EtcdOptionsError, EtcdUnavailable
 from tdc.shared.edge.grpc_tls import NO_RETRIES
+from tdc.shared.edge.os_words import os_reason
 
 CONNECT_TIMEOUT = 3.0
 """Seconds that connecting to one endpoint may take before the next one is tried."""
@@ -200,7 +201,9 @@ def _target(endpoint: str, options: EtcdOptions) -> str:
 
 
 def shown(target: str) -> str:
-    """A target as people write it: without gRPC's scheme."""
+    """A target as people write it: without gRPC's scheme; of a socket, the folder that it is in."""
+    if target.startswith("unix:"):
+        return target.removeprefix("unix:").rpartition("/")[0]
     return target.removeprefix("dns:///")
 
 
@@ -229,7 +232,7 @@ def _read_tls_files(
         ]
     except OSError as error:
         raise unreadable(
-            f"can't read the TLS files for etcd: {error.filename}: {error.strerror}"
+            f"can't read the TLS files for etcd: {error.filename}: {os_reason(error)}"
         ) from error
 
 

@@ -26,6 +26,7 @@ from tdc.manager.etcd.program import EtcdProgram, find_program, note
 from tdc.manager.etcd.values import Put
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.edge.tasks import running
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class EmbeddedEtcd:
             self.folder.chmod(0o700)
         except OSError as error:
             raise EmbeddedError(
-                f"can't use {self.folder} for the embedded etcd: {error}"
+                f"can't use {self.folder} for the embedded etcd: {os_reason(error)}"
             ) from error
 
     async def _take_lock(self, stack: contextlib.AsyncExitStack) -> int:
@@ -237,7 +238,9 @@ class EmbeddedEtcd:
                 )
         except OSError as error:
             program.check()
-            raise EmbeddedError(f"can't start {program.path} as etcd: {error}") from error
+            raise EmbeddedError(
+                f"can't start {program.path} as etcd: {os_reason(error)}"
+            ) from error
 
     async def _stop(self) -> None:
         """End the process by SIGTERM, then by SIGKILL."""
@@ -286,7 +289,7 @@ class EmbeddedEtcd:
         try:
             words = self._log_path.read_bytes()[-2_000:].decode("utf-8", "replace")
         except OSError as error:
-            return f"unknown ({error})"
+            return f"unknown ({os_reason(error)})"
         return " | ".join(words.splitlines()[-3:])
 
 

@@ -15,7 +15,7 @@ from tdc.manager.etcd.errors import (
     EtcdUnavailable,
     Reason,
 )
-from tdc.shared.edge.grpc_words import never_sent, reason
+from tdc.shared.edge.grpc_words import NO_ANSWER, never_sent, reason
 
 
 def translated(
@@ -33,12 +33,13 @@ def translated(
     if refused is not None:
         return refused
     text = reason(text)
+    late = text == NO_ANSWER
     if sent and executed:
         return EtcdAnswerLost(
-            f"etcd at {target} did not answer a transaction ({text}); "
+            f"etcd at {target} did not answer a transaction{' in time' if late else f' ({text})'}; "
             "it may or may not have been executed"
         )
-    return EtcdUnavailable(f"etcd at {target} did not answer: {text}")
+    return EtcdUnavailable(f"etcd at {target} did not answer{' in time' if late else f': {text}'}")
 
 
 _NOT_EXECUTED = (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tdc.manager.etcd.errors import EmbeddedError
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.os_words import os_reason
 
 _DEBIAN = Path("/usr/bin/etcd")
 
@@ -188,7 +189,7 @@ async def _version(path: Path) -> tuple[int, int, int]:
     except FileNotFoundError as error:
         raise EmbeddedError(f"can't run {path}: {_missing(path)}") from error
     except OSError as error:
-        raise EmbeddedError(f"can't run {path}: {error.strerror}") from error
+        raise EmbeddedError(f"can't run {path}: {os_reason(error)}") from error
     match = re.search(rb"etcd Version: (\d+)\.(\d+)\.(\d+)", output)
     if match is None:
         raise EmbeddedError(f"can't use {path}: it names no version of etcd; is it etcd?")

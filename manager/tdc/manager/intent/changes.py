@@ -12,10 +12,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import (
     BadRequest,
+    EtcdAway,
     InvalidPlan,
     StalePlan,
     UnknownRevision,
@@ -180,6 +180,7 @@ class ChangeOperations:
         if limit < 0 or before < 0:
             raise BadRequest("limit and before must be 0 or more")
         name = self._view.find_cluster(cluster).name
+        require_history(self._view)
         most = min(limit or DEFAULT_COMMITS, MOST_COMMITS)
         records = await self._history.commits(name, before=before or None, limit=most)
         return [_row(name, record) for record in records]
@@ -193,6 +194,7 @@ class ChangeOperations:
     ) -> HistoryRow:
         """Read one commit, whole; raises UnknownRevision, UnreadableFleet."""
         found = self._view.find_cluster(cluster)
+        require_history(self._view)
         record = await self._history.commit_record(found.name, revision)
         if record is None:
             raise UnknownRevision(
@@ -268,6 +270,7 @@ class ChangeOperations:
                 f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
                 f"{cluster.revision}"
             )
+        require_history(self._view)
         records = await self._history.records_between(cluster.name, revision, cluster.revision)
         damaged = [record for record in records if isinstance(record, Unreadable)]
         if damaged:
@@ -300,9 +303,19 @@ class ChangeOperations:
 def require_etcd(view: FleetView) -> None:
     """Raise EtcdUnavailable while etcd is unreachable: nothing can be written then."""
     if view.etcd_away:
-        raise EtcdUnavailable(
-            "etcd is unreachable, so nothing can be changed now; reads show the last known "
-            f"state. Try again when it is back (unreachable since {view.etcd_away})"
+        raise EtcdAway(
+            "etcd is unreachable, so nothing can be changed now; settings and status are shown as "
+            f"last known. Try again when it is back (unreachable since {view.etcd_away})"
+        )
+
+
+def require_history(view: FleetView) -> None:
+    """Raise EtcdAway while etcd is unreachable: the history of commits is read there alone."""
+    if view.etcd_away:
+        raise EtcdAway(
+            "etcd is unreachable, so the history of commits can't be read now, and nothing can be "
+            "rolled back; settings and status are shown as last known. Try again when it is back "
+            f"(unreachable since {view.etcd_away})"
         )
 
 

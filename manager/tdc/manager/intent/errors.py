@@ -6,6 +6,8 @@ it means, what to do. What kind of failure each is, `failures` says.
 
 from __future__ import annotations
 
+from tdc.manager.etcd.errors import EtcdUnavailable
+
 
 class IntentError(Exception):
     """A request that was refused; nothing was changed."""
@@ -29,6 +31,10 @@ class InvalidPlan(IntentError):
 
 class UnknownRevision(IntentError):
     """The cluster has no commit of that revision, or history no longer has it."""
+
+
+class EtcdAway(EtcdUnavailable):
+    """The request needs etcd, which is known to be unreachable; nothing was changed."""
 
 
 class UnreadableFleet(IntentError):

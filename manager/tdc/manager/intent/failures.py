@@ -70,6 +70,13 @@ Those of the other kinds are refusals, and say so by their kind.
 """
 
 
+_ETCD_NEEDED = (
+    "Changes, join tokens and the history of commits need it; all else is shown as last known. Try "
+    "again when it is back"
+)
+"""What it means that etcd did not answer, before the manager itself takes it for unreachable."""
+
+
 def failure_of(error: Exception) -> Failure | None:
     """Classify `error`; None for an error that no room raises on purpose: a fault of ours."""
     kind = next((kind for each, kind in _KINDS if isinstance(error, each)), None)
@@ -77,4 +84,6 @@ def failure_of(error: Exception) -> Failure | None:
         kind = FailureKind.FULL
     if kind is None:
         return None
+    if isinstance(error, etcd.EtcdUnavailable) and not isinstance(error, intent.EtcdAway):
+        return Failure(kind, f"{error}. {_ETCD_NEEDED}", unchanged=True)
     return Failure(kind, str(error), isinstance(error, _NOTHING_CHANGED))

@@ -24,6 +24,7 @@ from tdc.manager.intent.changes import CATCH_UP, RACES, require_etcd, sign
 from tdc.manager.intent.errors import BadRequest, UnreadableFleet
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.queue_machines import MachineQueue, QueueMachines, QueueScope
+from tdc.manager.intent.queue_names import NamesOnMachines, intake_named, with_intakes
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import CommitRecord, History, MadeRequest, Signature
@@ -77,12 +78,14 @@ class QueueOperations:
         self,
         view: FleetView,
         machines: QueueMachines,
+        names: NamesOnMachines,
         commits: CommitStore,
         history: History,
         clock: Clock = wall,
     ) -> None:
         self._view = view
         self._machines = machines
+        self._names = names
         self._commits = commits
         self._history = history
         self._clock = clock
@@ -93,6 +96,7 @@ class QueueOperations:
     ) -> tuple[MachineQueue, ...]:
         """List dead copies, newest first; raises UnknownName, AmbiguousName, BadRequest."""
         listed = 0
+        intake = intake_named(intake)
 
         def order() -> QueueOrder:
             work = ListDead(Selection(intake, dead=True))
@@ -109,7 +113,9 @@ class QueueOperations:
         """Count what `do` would choose; raises UnknownName, AmbiguousName, BadRequest."""
         cluster, keys = self._one_cluster(scope)
         work = _checked(work, keys)
-        return WorkOutcome(cluster, 0, await self._count(actor, keys, work))
+        counted = await self._count(actor, keys, work)
+        self._names.check(keys, work, counted)
+        return WorkOutcome(cluster, 0, counted)
 
     @operation("queue.do")
     async def do(
@@ -241,6 +247,7 @@ def _checked(work: QueueChange | None, keys: Sequence[MachineKey]) -> QueueChang
     """Return the work; raises BadRequest if there is none, or it contradicts itself."""
     if work is None:
         raise BadRequest("the request names no work that this manager knows: retry, move or drop")
+    work = with_intakes(work)
     chosen = work.selection
     if not chosen.waiting and not chosen.dead:
         raise BadRequest("the request chooses no copies: waiting ones, dead ones, or both")

@@ -26,6 +26,12 @@ from tdc.shared.sync.values import Running
 log = logging.getLogger(__name__)
 
 
+_UNREAD = (
+    "who set these values, and when, can't be read now, because etcd is unreachable; the values "
+    "are those last known{since}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredLevel:
     """What one level of a cluster stores, as of a revision."""
@@ -55,6 +61,7 @@ class Explanation:
     """The chains behind settings of one machine, by setting, nearest level first.
 
     `state` is the machine's sync state; `running` what it last reported to run, None if nothing.
+    `unread` says why it is not shown who set the values, and when; empty if history was read.
     """
 
     cluster: str
@@ -63,6 +70,7 @@ class Explanation:
     chains: Mapping[str, tuple[ExplainedStep, ...]]
     state: str
     running: Running | None
+    unread: str = ""
 
 
 class SettingsOperations:
@@ -92,7 +100,7 @@ class SettingsOperations:
         wanted = [setting(name).name] if name else list(SCHEMA)
         chains = {each: explain(found, known.name, each) for each in wanted}
         revisions = {step.revision for chain in chains.values() for step in chain if step.revision}
-        commits = await self._records(found.name, revisions)
+        commits, unread = await self._records(found.name, revisions)
         facts = self._presence.facts(found.name, known.name)
         return Explanation(
             cluster=found.name,
@@ -104,13 +112,16 @@ class SettingsOperations:
             },
             state=facts.state,
             running=facts.status.running if facts.status is not None else None,
+            unread=unread,
         )
 
-    async def _records(self, cluster: str, revisions: Iterable[int]) -> dict[int, CommitRecord]:
-        """Read what history still has of these commits; none while etcd is unreachable."""
+    async def _records(
+        self, cluster: str, revisions: Iterable[int]
+    ) -> tuple[dict[int, CommitRecord], str]:
+        """Read what history still has of these commits, and say why if etcd does not answer."""
         records: dict[int, CommitRecord] = {}
         if self._view.etcd_away:
-            return records
+            return records, _UNREAD.format(since=f" (unreachable since {self._view.etcd_away})")
         try:
             for revision in sorted(revisions):
                 record = await self._history.commit_record(cluster, revision)
@@ -118,7 +129,8 @@ class SettingsOperations:
                     records[revision] = record
         except EtcdError as error:
             log.warning("explained without authors: %s", error)
-        return records
+            return records, _UNREAD.format(since=f" ({error})")
+        return records, ""
 
 
 def _explained(step: ChainStep, commit: CommitRecord | None) -> ExplainedStep:

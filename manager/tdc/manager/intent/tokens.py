@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
+from tdc.manager.etcd.errors import EtcdAnswerLost
 from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
 from tdc.manager.intent.actor import Actor
-from tdc.manager.intent.errors import BadRequest
+from tdc.manager.intent.errors import BadRequest, EtcdAway
 from tdc.manager.intent.permissions import operation
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.view.fleet import FleetView
@@ -57,7 +57,7 @@ class TokenOperations:
             )
         found, known = self._view.find_machine(machine, cluster)
         if self._view.etcd_away:
-            raise EtcdUnavailable(
+            raise EtcdAway(
                 "etcd is unreachable, so no join token can be made now. Try again when it is back "
                 f"(unreachable since {self._view.etcd_away})"
             )
@@ -69,7 +69,7 @@ class TokenOperations:
         except EtcdAnswerLost as error:
             # Stored or not, nobody has been shown it, so nobody can use it.
             log.warning("a join token for machine %s: %s", machine, error)
-            raise EtcdUnavailable(
+            raise EtcdAway(
                 "etcd did not answer in time, so no token was made for you; run the command again"
             ) from error
         log.info(

@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdc.manager.levels.backlogs import PlannedBacklog
+from tdc.manager.levels.cautions import cautions_of
 from tdc.manager.levels.changes import Edit, Edited, LevelChange, TopologyChange
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster
@@ -41,7 +42,7 @@ class Plan:
     `levels` are net changes, nearest level first; `machines` are in name order. `stop_copying`
     and `start_copying` name the machines on which `enabled` changes in force. `backlogs` are
     copies that wait for an intake which changes. The caller adds them, from what machines report;
-    they are no part of the outcome.
+    they are no part of the outcome. `warnings` keep nothing from being committed.
     """
 
     cluster_name: str
@@ -56,6 +57,7 @@ class Plan:
     problems: tuple[Problem, ...]
     fingerprint: str
     backlogs: tuple[PlannedBacklog, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
@@ -84,6 +86,7 @@ def plan_of(before: Cluster, edited: Edited) -> Plan:
         start_copying=tuple(impact.start_copying),
         problems=tuple(impact.problems),
         fingerprint=_fingerprint(before.name, edited, machines),
+        warnings=cautions_of(edited.cluster, edited.level_changes, machines),
     )
 
 

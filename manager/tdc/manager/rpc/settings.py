@@ -59,4 +59,5 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             ],
             state=explained.state,
             running=None if explained.running is None else running_to_wire(explained.running),
+            unread=explained.unread,
         )

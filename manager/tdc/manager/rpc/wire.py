@@ -34,7 +34,7 @@ from tdc.manager.levels.changes import (
     RenameGroup,
     TopologyChange,
 )
-from tdc.manager.levels.impact import MachineChange
+from tdc.manager.levels.impact import MachineChange, Problem
 from tdc.manager.levels.plan import Plan
 from tdc.shared.settings.values import Effective, Origin, Value
 from tdc.shared.sync.queue_work import MoveCopies, OrderedWork, kind_of
@@ -122,11 +122,9 @@ def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
         stop_copying=plan.stop_copying,
         start_copying=plan.start_copying,
         fingerprint=plan.fingerprint,
-        problems=[
-            fleet_pb2.Problem(machine=each.machine, setting=each.setting, reason=each.reason)
-            for each in plan.problems
-        ],
+        problems=list(map(_problem, plan.problems)),
         backlogs=[_backlog(each) for each in plan.backlogs],
+        warnings=list(map(_problem, plan.warnings)),
     )
 
 
@@ -215,6 +213,12 @@ def _backlog(backlog: PlannedBacklog) -> fleet_pb2.PlannedBacklog:
         copies=backlog.copies,
         oldest=None if backlog.oldest is None else timestamp(backlog.oldest),
         goes=backlog.goes,
+    )
+
+
+def _problem(problem: Problem) -> fleet_pb2.Problem:
+    return fleet_pb2.Problem(
+        machine=problem.machine, setting=problem.setting, reason=problem.reason
     )
 
 

@@ -150,7 +150,8 @@ class Following:
 
     def _take(self, prefix: str, news: News, take: Taker) -> None:
         if isinstance(news, Away):
-            log.warning("etcd is unreachable: %s", news.reason)
+            if news.reason not in {why for _, why in self._away.values()}:  # of another prefix
+                log.warning("etcd is unreachable: %s", news.reason)
             self._away[prefix] = (self._clock(), news.reason)
             return
         if isinstance(news, Snapshot):
@@ -165,8 +166,8 @@ class Following:
         return How.REPLACED if news.went_back or before != self.store_id else How.ALL
 
     def _note_snapshot(self, prefix: str, news: Snapshot) -> None:
-        if self._away.pop(prefix, None) is not None:
-            log.warning("etcd is reachable again; %s was read again", prefix)
+        if self._away.pop(prefix, None) is not None and not self._away:
+            log.warning("etcd is reachable again; all of it was read again")
         if news.went_back:
             log.error(
                 "etcd went back to an older state than was read before. An older backup was "

@@ -19,6 +19,13 @@ LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
 
+_CREATE = {
+    "cluster": "create one with `tdc cluster create NAME`",
+    "group": "create one with `tdc group create NAME`",
+    "machine": "create one with `tdc machine create NAME --group GROUP`",
+}
+
+
 class UnknownName(LookupError):
     """No cluster, group or machine has that name; the text gives the nearest that exist."""
 
@@ -84,7 +91,7 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown {kind} {name!r}; did you mean {', '.join(near)}?"
     if not names:
-        return f"unknown {kind} {name!r}; there are no {kind}s yet"
+        return f"unknown {kind} {name!r}; there are no {kind}s yet; {_CREATE[kind]}"
     return f"unknown {kind} {name!r}; existing {kind}s: {_listed(names)}"
 
 

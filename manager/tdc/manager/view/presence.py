@@ -281,5 +281,6 @@ class Presence:
             return SyncState.OFFLINE, left + self._elsewhere
         if self._fleet.enrolment(*key) is None:
             return SyncState.OFFLINE, "not enrolled yet"
-        never = "has not connected to this manager since it started"
+        lapse = lapse_words(self._age(self._started))
+        never = f"has not connected to this manager, which started {lapse} ago"
         return SyncState.OFFLINE, never + self._elsewhere

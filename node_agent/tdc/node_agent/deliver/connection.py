@@ -1,8 +1,7 @@
 """One connection to an intake: a socket, TLS and timeouts around a Dialogue.
 
-Promises: no message byte before TLS is up and the peer verified; every wait is bounded, each by
-itself and all of one phase together (`timeouts`), whatever the peer drips; a failure is raised as a
-Trouble with the stage at which it happened. The owner closes the connection.
+Promises: no message byte before TLS is up and the peer verified; every wait is bounded, alone and
+with all of its phase (`timeouts`); a failure is a Trouble with its stage. The owner closes it.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from tdc.node_agent.smtp.dialogue import (
     Stage,
 )
 from tdc.node_agent.smtp.replies import ProtocolFault, Reply
+from tdc.shared.edge.os_words import os_reason
 
 _JOIN_UP_TO = _WRITE_AT_ONCE = 256 * 1024  # octets that are one write; and full TLS records
 Following = Callable[[], Outgoing | None]
@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
             text = f"[{candidate.address}] did not answer within {self._timeouts.connect:g} s"
             raise Failed(self._trouble(Stage.CONNECT, SessionFault.TIMEOUT, text)) from None
         except OSError as error:
-            text = f"[{candidate.address}] can't be reached: {error.strerror or error}"
+            text = f"[{candidate.address}] can't be reached: {os_reason(error)}"
             raise Failed(self._trouble(Stage.CONNECT, SessionFault.REFUSED, text)) from error
 
     async def _greet(self) -> None:

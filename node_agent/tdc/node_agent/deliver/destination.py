@@ -211,7 +211,8 @@ class DestinationState:
         self._without.clear()
         self.open_after = 0.0
         if self.hold is not None:
-            self.hold = replace(self.hold, next_probe=now)
+            planned = self.hold.next_probe if self.hold.planned is None else self.hold.planned
+            self.hold = replace(self.hold, next_probe=now, planned=planned)
             self._logged_held.clear()
 
     def replace_connections(self) -> None:

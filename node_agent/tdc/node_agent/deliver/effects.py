@@ -14,13 +14,17 @@ from tdc.node_agent.smtp.dialogue import Extension
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a destination is on hold. Times are of the monotonic clock, seconds."""
+    """Why a destination is on hold. Times are of the monotonic clock, seconds.
+
+    `planned` is when it would have been probed next, if this probe was asked for; else None.
+    """
 
     reason: str
     check: str
     since: float
     next_probe: float
     failures: int = 1
+    planned: float | None = None
 
 
 # The fates of a copy

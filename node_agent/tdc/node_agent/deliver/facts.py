@@ -33,6 +33,7 @@ class DestinationFacts:
     last_tls_version: str
     held_reason: str
     held_since: float | None = None
+    next_probe: float | None = None
 
 
 def in_use(
@@ -65,8 +66,9 @@ def destination_facts(
     """Make a row for each intake domain that was delivered to, has copies waiting, or is in force.
 
     Intakes of one domain share a row, which shows the worst of them: "down" while one is on hold,
-    with why and since when, of the one that has been on hold longest, and "refusing" while several
-    of its copies wait that it refused. `lead` is what the wall clock has over the monotonic one.
+    with why, since when and its next probe, of the one that has been on hold longest, and
+    "refusing" while several of its copies wait that it refused. `lead` is what the wall clock has
+    over the monotonic one.
     """
     domains = {*in_force, *(domain for domain, item in waiting.items() if item.waiting)}
     rows = {domain: _empty_row(domain) for domain in domains}
@@ -85,9 +87,10 @@ def _empty_row(domain: str) -> DestinationFacts:
 
 
 def _merged(row: DestinationFacts, one: DestinationState, lead: float) -> DestinationFacts:
-    held, since = row.held_reason, row.held_since
+    held, since, probe = row.held_reason, row.held_since, row.next_probe
     if one.hold is not None and (since is None or one.hold.since + lead < since):
         held, since = f"{one.hold.reason}: {one.hold.check}", one.hold.since + lead
+        probe = one.hold.next_probe + lead
     status = max(row.host_status, one.host_status, key=_STATUSES.index)
     connected = sum(lane.state is not LaneState.OPENING for lane in one.lanes.values())
     return replace(
@@ -102,4 +105,5 @@ def _merged(row: DestinationFacts, one: DestinationState, lead: float) -> Destin
         last_tls_version=one.last_tls_version or row.last_tls_version,
         held_reason=held,
         held_since=since,
+        next_probe=probe,
     )

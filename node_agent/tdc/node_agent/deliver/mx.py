@@ -1,7 +1,7 @@
 """PURE. From DNS answers to the hosts and addresses to try, in order (RFC 5321 5.1, RFC 7505).
 
-The DNS answer is not trusted. What it can make us connect to is limited by `private`; what
-it can make us believe is limited by the certificate (`verify`).
+The DNS answer is not trusted. What it can make us connect to is limited by `special_addresses`;
+what it can make us believe is limited by the certificate (`verify`).
 
 *No MX* means that the domain itself is the host. *MX records without a usable host* are an error:
 falling back to the domain's own address would send mail where its owner does not want it. *No
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, zip_longest
 
-from tdc.node_agent.deliver.private import never_a_host, why_private
+from tdc.shared.mail.special_addresses import never_a_host, why_private
 
 MAX_ADDRESSES = 5
 """Addresses tried in one go."""

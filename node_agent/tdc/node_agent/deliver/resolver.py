@@ -26,6 +26,7 @@ from tdc.node_agent.deliver.mx import (
     candidates,
     hosts_by_mx,
 )
+from tdc.shared.connector.intake import split_hop
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.settings.schema import USE_DNS
 
@@ -186,12 +187,3 @@ def _literal(host: str) -> HostAnswer | None:
     except ValueError:
         return None
     return HostAnswer(host, v4=(host,)) if address.version == 4 else HostAnswer(host, v6=(host,))
-
-
-def split_hop(hop: str, default_port: int) -> tuple[str, int]:
-    """Split host[:port] of a route; an IPv6 address stands in brackets."""
-    if hop.startswith("["):
-        host, _, rest = hop[1:].partition("]")
-        return host, int(rest.removeprefix(":") or default_port)
-    host, _, port = hop.partition(":")
-    return host, int(port or default_port)

@@ -16,9 +16,10 @@ refused for good, or failing still when retry.lifetime is over. Age alone kills 
 during a hold nor after it, and a copy that never got its turn is not looked at.
 
 **A hold** begins with one alarm. Its probes are spaced by the retry settings, further apart each
-time. Failures of reports that were under way when the hold began arrive in the next moments and
-say nothing new: they neither lengthen it nor raise a second alarm. Each waiting copy is logged
-once per hold as failed and held. One delivery ends it.
+time; one that was asked for, or that changed settings brought, leaves that plan as it is. Failures
+of reports that were under way when the hold began arrive in the next moments and say nothing new:
+they neither lengthen it nor raise a second alarm. Each waiting copy is logged once per hold as
+failed and held. One delivery ends it.
 
 **Blame** goes to the message first, then to the host, then to the intake (`evidence`). A host that
 is to blame is left, and a copy that it refused goes to the next one at once. A copy that it may
@@ -371,13 +372,16 @@ def _hold(
     if before is not None and now < before.next_probe:
         hold = before  # an attempt from before the hold
     else:
-        failures = 1 if before is None else before.failures + 1
-        spaced = wait_after(failures, RetrySettings.of(settings), moment.hold_jitter)
+        asked = before is not None and before.planned is not None
+        failures = (0 if before is None else before.failures) + (not asked)
+        next_probe = now + wait_after(failures, RetrySettings.of(settings), moment.hold_jitter)
+        if before is not None and before.planned is not None and before.planned > now:
+            next_probe = before.planned
         hold = Hold(
             reason=outcome.reason,
             check=outcome.check,
             since=now if before is None else before.since,
-            next_probe=now + max(spaced, outcome.at_least),
+            next_probe=max(next_probe, now + outcome.at_least),
             failures=failures,
         )
     wait = max(0.0, hold.next_probe - now)

@@ -13,6 +13,8 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
+from tdc.shared.edge.os_words import os_reason
+
 _SECURITY_LEVEL = 2
 """OpenSSL's: no RSA below 2 048 bits, no SHA-1 in a signature, in any certificate of a chain."""
 
@@ -41,7 +43,7 @@ def intake_context(minimum_version: str, ca_file: Path | None, *, chain: bool) -
         try:
             found = ca_file.stat()
         except OSError as error:
-            raise NoTrust(f"{ca_file} can't be read: {error.strerror}") from error
+            raise NoTrust(f"{ca_file} can't be read: {os_reason(error)}") from error
         if not stat.S_ISREG(found.st_mode):  # to open a pipe would wait for somebody to write
             raise NoTrust(f"{ca_file} can't be read: it is no regular file")
         changed = found.st_mtime_ns
@@ -67,5 +69,5 @@ def _context(version: str, ca_file: Path | None, chain: bool, changed: int) -> s
             if _CRL in ca_file.read_bytes():  # OpenSSL loads it, and asks it nothing
                 context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except OSError as error:  # ssl.SSLError among them
-        raise NoTrust(f"{ca_file} contains no certificates: {error}") from error
+        raise NoTrust(f"{ca_file} contains no certificates: {os_reason(error)}") from error
     return context

@@ -26,6 +26,8 @@ from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.relaying import HOP_LOST, Relaying
 from tdc.node_agent.ingest.take import Taken, Taker, TakeRefused
+from tdc.node_agent.journal.trace import message_ids
+from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand, Unavailable
 from tdc.node_agent.smtp.connection import ServerConnection
@@ -35,6 +37,7 @@ from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server import ServerSession
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.mail.envelope import Envelope
 
 TOO_MANY_CONNECTIONS = reply("421 4.3.2 Too many connections, try again later")
@@ -121,7 +124,7 @@ class SmtpFilter:
         except OSError as error:
             raise FilterUnavailable(
                 f"can't listen on {options.host}:{options.port} for the content filter:"
-                f" {error.strerror or error}; choose another address or stop what uses it"
+                f" {os_reason(error)}; choose another address or stop what uses it"
             ) from error
         return self
 
@@ -206,10 +209,11 @@ class FilterBackend:
             self._log.warning(f"Next hop not available: {unavailable}")
             raise Unavailable(NO_NEXT_HOP) from unavailable
         words = [word for word in OFFERED if word in offered]
-        self._relaying.announced = frozenset(words)
-        if "SIZE" in offered:
-            words.append(f"SIZE {self._size_limit(offered)}")
-        return words
+        if "SIZE" not in offered:
+            self._relaying.announced = frozenset(words)
+            return words
+        self._relaying.announced = frozenset((*words, "SIZE"))
+        return [*words, f"SIZE {self._size_limit(offered)}"]
 
     async def settle(
         self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]
@@ -247,17 +251,20 @@ class FilterBackend:
             hop = self._relaying.hop
             if not unsent:
                 await hop.send_body(body)
-            content = unstuffed(body)
-            del body  # of a large one no more is held than its content, and that until it is taken
-            taken = await self._taker.take(envelope, content)
         except HopLost as lost:
-            return [self._give_up(HOP_LOST, str(lost))]
+            self._relaying.hop_failed(str(lost))
+            return [self._give_up(HOP_LOST, str(lost), message_ids(body, envelope))]
+        content = unstuffed(body)
+        del body  # of a large one no more is held than its content, and that until it is taken
+        try:
+            taken = await self._taker.take(envelope, content)
         except TakeRefused as refused:
-            return [self._give_up(NO_STORAGE, str(refused))]
+            return [self._give_up(NO_STORAGE, str(refused), refused.ids)]
         del content
         if gone():
             await self._taker.discard(taken)
-            return [self._give_up(HOP_LOST, "the MTA closed the connection before its reply")]
+            reason = "the MTA closed the connection before its reply"
+            return [self._give_up(HOP_LOST, reason, taken.ids)]
         return [await self._final_dot(hop, taken, unsent)]
 
     async def _final_dot(self, hop: HopConnection, taken: Taken, unsent: bytes) -> Reply:
@@ -267,21 +274,25 @@ class FilterBackend:
             # The next hop may have the message or not; the MTA keeps it and tries again, and
             # the original may then arrive twice (RFC 1047). The next try brings its own copy.
             await self._taker.discard(taken)
-            return self._give_up(HOP_LOST, str(lost))
+            self._relaying.hop_failed(str(lost))
+            return self._give_up(HOP_LOST, str(lost), taken.ids)
         if answer.positive:
             self._taker.release(taken)
             self._counters.originals_passed += 1
         else:
             await self._taker.discard(taken)
             if not answer.refused:
-                return self._give_up(HOP_LOST, f"next hop answered final dot with {answer.text}")
+                reason = f"next hop answered final dot with {answer.text}"
+                self._relaying.hop_failed(reason)
+                return self._give_up(HOP_LOST, reason, taken.ids)
             self._counters.originals_refused += 1
+            self._relaying.refused(answer)
         self._relaying.end()
         return answer
 
-    def _give_up(self, answer: Reply, reason: str) -> Reply:
+    def _give_up(self, answer: Reply, reason: str, ids: MessageIds) -> Reply:
         """Refuse the message for now, before anyone but the MTA is responsible for it."""
-        self._log.warning(f"Message not accepted, MTA will retry: {reason}")
+        self._log.not_accepted(reason, ids)
         self._counters.originals_refused += 1
         self._relaying.drop()
         return answer

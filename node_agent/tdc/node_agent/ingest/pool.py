@@ -7,20 +7,26 @@ is another to try, an address gets `opening_hurried` seconds for connection, ban
 `silence` for a reply before the body (`turns.py`). It is then avoided, the longer the more often it
 failed, and tried again by one session at a time. Only when all have failed gets a slow one its full
 time. An address is good again once it has answered a whole message: a banner alone proves little.
+Avoided too is one that refuses all messages (`hop_state.py`), one that takes long to say that it
+takes none, and one for which too many wait (`avoided.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from tdc.node_agent.host_names import addresses_of
-from tdc.node_agent.ingest.hop_state import NextHopState
+from tdc.node_agent.ingest.avoided import Avoided, is_stuck
+from tdc.node_agent.ingest.blame import Blame
+from tdc.node_agent.ingest.hop_state import NextHopState, Waiting
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.replies import Reply
+from tdc.shared.edge.os_words import os_reason
 
 
 class NextHopUnavailable(Exception):
@@ -40,18 +46,6 @@ class NextHop:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Bad:
-    """An address that failed so often in a row, counted lately; tried last until then (loop time).
-
-    Sessions that fail together count as one failure.
-    """
-
-    failures: int
-    counted: float
-    until: float
 
 
 class NextHopPool:
@@ -78,9 +72,11 @@ class NextHopPool:
         self.has_several = len(self._addresses) > 1
         self._closed = False
         self._open: dict[HopConnection, NextHop] = {}
-        self._bad: dict[NextHop, _Bad] = {}
+        self._avoided = Avoided(timeouts)
         self._state = state or NextHopState()
+        self._state.waiting = self.waiting
         self._loop = asyncio.get_running_loop()
+        self._looked = self._loop.time()
         self.learned: Extensions | None = None
 
     async def extensions(self) -> Extensions:
@@ -94,7 +90,7 @@ class NextHopPool:
         self,
         *,
         fresh: bool = False,
-        needs: Collection[str] = (),
+        needs: AbstractSet[str] = frozenset(),
         among: Collection[NextHop] = (),
         patient: bool = True,
     ) -> HopConnection:
@@ -104,10 +100,12 @@ class NextHopPool:
         slow to greet is not waited for. Raises NextHopUnavailable.
         """
         self._drop_stale()
+        if self.has_several:
+            self._look()
         while not fresh and (hop := self._idle_one()) is not None:
-            if hop.usable and all(word in hop.extensions for word in needs):
+            if hop.usable and hop.extensions.covers(needs):
                 hop.reused = True
-                hop.proved = False
+                hop.proved = hop.accepted = hop.noted = False
                 return hop
             # One that offers less, kept, would be met by each message that follows.
             self.discard(hop, politely=True)
@@ -117,20 +115,36 @@ class NextHopPool:
         """Take a connection back between transactions."""
         address = self._open.get(hop)
         if hop.proved and address is not None:
-            self._bad.pop(address, None)
-            self._state.works(address)
+            if hop.accepted:
+                self._state.works(address)
+            if self._avoided.known and not self._state.refuses(address):
+                self._avoided.remove(address)
         if hop.usable and len(self._idle) < self._max_idle:
             hop.idle_since = self._loop.time()
             self._idle.append(hop)
         else:
             self.discard(hop, politely=True)
 
-    def discard(self, hop: HopConnection, *, politely: bool = False) -> None:
-        """Close a connection that was lent; one that fell silent tells of its address."""
+    def discard(self, hop: HopConnection, *, politely: bool = False, late: str = "") -> None:
+        """Close a connection that was lent.
+
+        Its address is avoided if it fell silent, or was `late` to say this.
+        """
         address = self._open.pop(hop, None)
-        if hop.fell_silent and address is not None:
-            self._avoid(address, "it accepted a connection, and then did not answer")
+        if address is not None and hop.fell_silent:
+            why = "it accepted a connection, and then did not answer"
+            self._avoid(address, why, hop.silent_for)
+        elif address is not None and late and self.has_several:
+            self._avoid(address, f"late: {late}")
         hop.close(politely=politely)
+
+    def refused(self, hop: HopConnection, whose: Blame, answer: str) -> None:
+        """A message that went there was not accepted; one that refuses them all is avoided."""
+        address = self._open.get(hop)
+        if address is not None:
+            self._state.refused(address, whose, answer, self._addresses)
+            if self.has_several and self._state.refuses(address):
+                self._avoided.add(address, self._loop.time())
 
     def close(self) -> None:
         """Close all connections, lent ones too; no other is opened."""
@@ -141,13 +155,13 @@ class NextHopPool:
 
     def _idle_one(self) -> HopConnection | None:
         """Take out the idle connection used last, of a next hop that is not avoided if any is."""
-        if not self._bad:
+        if not self._avoided.known:
             return self._idle.pop() if self._idle else None
         for hop in reversed(self._idle):
             address = self._open[hop]
             if not self._is_avoided(address) or not self.others((address,)):
                 self._idle.remove(hop)
-                self._on_trial(address)
+                self._avoided.on_trial(address, self._loop.time())
                 return hop
         return None
 
@@ -170,7 +184,7 @@ class NextHopPool:
 
     def is_doubtful(self, address: NextHop | None) -> bool:
         """True if it has failed, and not answered a message since."""
-        return address in self._bad
+        return address in self._avoided.known
 
     async def _open_one(self, among: Collection[NextHop], *, patient: bool) -> HopConnection:
         """Connect to the first address that works, a good one before a bad one."""
@@ -192,7 +206,7 @@ class NextHopPool:
         """Connect to one address; if that fails, add the reason and avoid it."""
         if self._closed:
             raise NextHopUnavailable("the agent is stopping")
-        self._on_trial(address)
+        self._avoided.on_trial(address, self._loop.time())
         try:
             return await self._connect(address, hurried=hurried)
         except NextHopUnavailable as unavailable:
@@ -202,27 +216,39 @@ class NextHopPool:
                 raise
             raise NextHopUnavailable("; ".join(reasons)) from None
 
-    def _on_trial(self, address: NextHop) -> None:
-        """One session tries an address that has failed; the others need not wait for that."""
-        known = self._bad.get(address)
-        if known is not None:
-            until = self._loop.time() + self._timeouts.trial
-            self._bad[address] = replace(known, until=max(known.until, until))
-
-    def _avoid(self, address: NextHop, why: str) -> None:
-        self._state.failed(address, why, self._addresses)
-        now, timeouts = self._loop.time(), self._timeouts
-        failures, counted = 1, now
-        known = self._bad.get(address)
-        if known is not None:
-            again = now - known.counted >= timeouts.avoid
-            failures = known.failures + again
-            counted = now if again else known.counted
-        self._bad[address] = _Bad(failures, counted, now + timeouts.avoid_after(failures))
+    def _avoid(self, address: NextHop, why: str, waited: float = 0.0) -> None:
+        self._state.failed(address, why, self._addresses, waited=waited)
+        self._avoided.add(address, self._loop.time())
 
     def _is_avoided(self, address: NextHop) -> bool:
-        bad = self._bad.get(address)
-        return bad is not None and self._loop.time() < bad.until
+        return self._avoided.now(address, self._loop.time())
+
+    # What waits
+
+    def waiting(self) -> list[Waiting]:
+        """Each message that waits for a next hop now."""
+        now = self._loop.time()
+        waits = ((hop, address, hop.waited(now)) for hop, address in self._open.items())
+        return [Waiting(address, waited, hop.long) for hop, address, waited in waits if waited > 0]
+
+    def _look(self) -> None:
+        """Avoid a next hop for which too much waits; now and then, and for each if many are lent.
+
+        What waits when it is found is counted once: only others can show that it is still so.
+        """
+        now, timeouts = self._loop.time(), self._timeouts
+        lent = len(self._open) - len(self._idle)
+        if now - self._looked < timeouts.late and 2 * lent < self._max_idle:
+            return
+        self._looked = now
+        for address in self._addresses:
+            hops = [hop for hop, to in self._open.items() if to == address and not hop.noted]
+            hops = [hop for hop in hops if hop.waited(now) > 0]
+            waited = [hop.waited(now) for hop in hops]
+            if is_stuck(waited, timeouts.long_for_body, self._max_idle):
+                self._avoided.add(address, now)
+                for hop in hops:
+                    hop.noted = True
 
     # One address
 
@@ -236,7 +262,7 @@ class NextHopPool:
         except TimeoutError:
             raise NextHopUnavailable(f"no connection in {allowed:g} s") from None
         except OSError as error:
-            raise NextHopUnavailable(error.strerror or str(error)) from None
+            raise NextHopUnavailable(os_reason(error)) from None
         self._open[hop] = address
         within = timeouts.opening_hurried if hurried else timeouts.connect + timeouts.opening
         try:

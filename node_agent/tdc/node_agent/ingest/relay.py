@@ -47,7 +47,10 @@ class HopConnection(asyncio.BufferedProtocol):
     def __init__(self, timeouts: HopTimeouts) -> None:
         self._timeouts = timeouts
         self.fell_silent = False  # it did not answer, or read, within its time
+        self.silent_for = 0.0  # how long that was
         self.proved = False  # it has answered a whole message since it was lent
+        self.accepted = False  # and that by a 2yz
+        self.noted = False  # that a message waits here has been counted
         self.extensions = Extensions()
         self.reused = False
         self.xforwarded = False
@@ -62,6 +65,8 @@ class HopConnection(asyncio.BufferedProtocol):
         self._expected = 1  # the greeting may be here before anyone waits for it
         self._room: asyncio.Future[None] | None = None
         self._lost: str | None = None
+        self._in_body = False  # from the body on, until the reply to the final dot
+        self._full_since: float | None = None  # it does not read, and the body has to wait
         self._wait = BoundedWait(self._loop, self._wait_expired)
 
     # Called by the event loop
@@ -190,9 +195,24 @@ class HopConnection(asyncio.BufferedProtocol):
         """
         self._write_commands(unsent + b".\r\n")
         self.transactions += 1
+        self._in_body = True
         [answer] = await self.replies(1, self._timeouts.final_dot)
+        self._in_body = False
         self.proved = True
+        self.accepted = answer.positive
         return answer
+
+    def waited(self, now: float) -> float:
+        """Seconds for which it has been waited for at `now`, loop time; 0 if it is not."""
+        if self._wait.under_way:
+            return now - self._wait.since
+        return 0.0 if self._full_since is None else now - self._full_since
+
+    @property
+    def long(self) -> float:
+        """How long that may be until it is reported."""
+        in_body = self._in_body or self._full_since is not None
+        return self._timeouts.long_for_body if in_body else self._timeouts.long
 
     def close(self, *, politely: bool = False) -> None:
         """Close it; the next hop forgets a transaction under way (RFC 5321 4.1.1.10)."""
@@ -220,18 +240,22 @@ class HopConnection(asyncio.BufferedProtocol):
 
     async def _wait_for_room(self, end: float) -> None:
         if self._room is not None and self._lost is None:
-            left = end - self._loop.time()
+            self._full_since = self._loop.time()
+            left = end - self._full_since
             try:
                 async with asyncio.timeout(min(self._timeouts.block, left)):
                     await self._room
             except TimeoutError:
                 self.fell_silent = True
+                self.silent_for = self.waited(self._loop.time())
                 self._fail("the next hop does not read")
+            self._full_since = None
         if self._lost is not None:
             raise HopLost(self._lost)
 
     def _wait_expired(self) -> None:
         self.fell_silent = True
+        self.silent_for = self.waited(self._loop.time())
         self._fail(f"no reply from the next hop in {self._wait.took:.3g} s")
 
     def _fail(self, reason: str) -> None:

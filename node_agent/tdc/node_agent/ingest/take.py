@@ -28,6 +28,10 @@ TOO_LARGE = "a message of {} bytes is larger than max_message_size"
 class TakeRefused(Exception):
     """No copy could be taken and `spool.when_full` is `tempfail`: refuse the original for now."""
 
+    def __init__(self, reason: str, ids: MessageIds) -> None:
+        super().__init__(reason)
+        self.ids = ids
+
 
 @dataclass(frozen=True, slots=True)
 class Miss:
@@ -87,7 +91,7 @@ class Taker:
             except SpoolError as error:
                 if settings.spool_when_full == "tempfail":
                     await self.discard(Taken(tuple(mids)))
-                    raise TakeRefused(str(error)) from error
+                    raise TakeRefused(str(error), ids) from error
                 missed.append(Miss(_reason(error), str(error)))
         recipients = len(envelope.recipients)
         return Taken(tuple(mids), tuple(missed), selection.left_out, recipients, ids)

@@ -39,9 +39,24 @@ class HopTimeouts:
         return self.command / 10
 
     @property
+    def long(self) -> float:
+        """How long a message waits for a reply before the body until that is reported."""
+        return self.command / 20
+
+    @property
+    def long_for_body(self) -> float:
+        """The same for the reply to the final dot, and for room to send the body."""
+        return self.final_dot / 10
+
+    @property
+    def late(self) -> float:
+        """How long a next hop may take to say that it takes no mail, and be asked first again."""
+        return self.opening_hurried / 5
+
+    @property
     def trial(self) -> float:
         """How long one message may try a next hop that has failed, without others beside it."""
-        return max(self.avoid, self.opening_hurried + self.silence)
+        return max(self.avoid, self.opening_hurried + self.silence + self.long_for_body)
 
     def for_body(self, size: int) -> float:
         """How long a body may take in all."""

@@ -172,6 +172,11 @@ class TdcLog:
         facts = {"reason": reason, "check": check, **ids._asdict()}
         self._write(logging.ERROR, "missed", text, **facts)
 
+    def not_accepted(self, reason: str, ids: MessageIds = NO_IDS) -> None:
+        """An original was put back to the MTA, by us and not by the next hop; no copy is kept."""
+        text = f"Message not accepted, MTA will retry: {escape(reason)}.{_shown(ids)}"
+        self._write(logging.WARNING, "not-accepted", text, reason=reason, **ids._asdict())
+
     # Connections and destinations
 
     def connected(self, dcid: int, host: str, address: str, tls_version: str) -> None:

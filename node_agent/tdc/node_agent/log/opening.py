@@ -9,6 +9,7 @@ from pathlib import Path
 from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge.background_log import Sink, Unbuffered, appending
+from tdc.shared.edge.os_words import os_reason
 
 
 class _LogFile:
@@ -47,7 +48,8 @@ def opened_log(intake_name: str, path: Path | None) -> Iterator[TdcLog]:
             try:
                 stream = file.open()
             except OSError as error:
-                problem = f"can't write [log] file: {error}; logging to standard error"
+                problem = f"can't write [log] file {path}: {os_reason(error)}; "
+                problem += "logging to standard error"
         log = TdcLog(intake_name, stream=stream, open_again=None if file is None else file.open)
         stack.callback(log.close)
         defaults = ConnectorSettings.defaults()

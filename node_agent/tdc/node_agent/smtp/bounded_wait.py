@@ -14,10 +14,11 @@ class BoundedWait:
     """One wait at a time. `expired` is called when its time is over; it should end the wait.
 
     `deadline` is the moment of the wait under way or of the last one, by the loop's clock;
-    `allowed` the seconds that it was given.
+    `allowed` the seconds that it was given, `since` the moment from which they count.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+        self.since = 0.0
         self.deadline = 0.0
         self.allowed = 0.0
         self._loop = loop
@@ -68,6 +69,7 @@ class BoundedWait:
             self._timer = None
 
     def _set_deadline(self, now: float) -> None:
+        self.since = now
         moment = now + self.allowed
         self.deadline = moment if self._until is None else min(moment, self._until)
 

@@ -8,6 +8,7 @@ strict only where a wrong reading could make the copy's envelope differ from the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdc.shared.mail.client import parse_client_address
@@ -31,6 +32,14 @@ _BODY_TYPES: dict[bytes, BodyType] = {
 QUEUE_ID = re.compile(rb"[0-9A-Za-z][0-9A-Za-z.-]{0,63}")
 """A number that an MTA gives a message. Postfix: hexadecimal, or 52 letters and digits; Exim: with
 hyphens. Anything else is no number, and may be what somebody wants to see in our log."""
+
+
+XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
+"""What the answer to EHLO offers of XFORWARD."""
+OTHER_VERBS = frozenset((b"STARTTLS", b"AUTH", b"EXPN", b"HELP", b"TURN", b"ETRN", b"XCLIENT"))
+"""Commands of SMTP that this server knows and does not offer."""
+OTHER_PROTOCOLS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03")
+"""How lines begin that are no SMTP: HTTP, and the start of TLS."""
 
 
 class BadCommand(Exception):
@@ -81,7 +90,7 @@ def parse_xforward(line: bytes) -> dict[str, bytes]:
     return attributes
 
 
-def queue_id(xforward: dict[str, bytes]) -> str | None:
+def queue_id(xforward: Mapping[str, bytes]) -> str | None:
     """The MTA's number of the message as XFORWARD gave it; None if it is unknown, or no such."""
     value = xforward.get("IDENT", b"")
     return value.decode("ascii") if QUEUE_ID.fullmatch(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from tdc.node_agent.smtp.replies import Reply
@@ -15,6 +16,10 @@ class Extensions:
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
+
+    def covers(self, keywords: AbstractSet[str]) -> bool:
+        """Whether all of these are offered."""
+        return self.keywords.keys() >= keywords
 
     @property
     def size(self) -> int | None:

@@ -17,10 +17,11 @@ from __future__ import annotations
 PATIENCE = 0.25  # seconds between transactions, where another wants the place
 PATIENCE_WITHIN = 1.0  # the same within transactions
 
-MAX_COMMANDS = 1_000  # without a message
-MAX_WITHIN = 1_100  # the same for those of a transaction: a 421 there makes an MTA wait for longer
+MAX_COMMANDS = 100  # without a message; Postfix bears as many (smtpd_junk_command_limit)
+MAX_WITHIN = 200  # the same for those of a transaction: a 421 there makes an MTA wait for longer
+AT_ONCE = 32  # commands in one flight after which other sessions have their turn
 WITHIN = frozenset((b"XFORWARD", b"MAIL", b"RCPT", b"DATA"))
-RECIPIENT = 0.1  # what RCPT counts: a message has many
+RECIPIENT = 0.05  # what RCPT counts: a message has many
 
 
 class Pace:

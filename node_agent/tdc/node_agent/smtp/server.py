@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from tdc.node_agent.smtp import own_replies
+from tdc.node_agent.smtp import commands, own_replies
 from tdc.node_agent.smtp.backend import Backend, PendingCommand, Unavailable
 from tdc.node_agent.smtp.body_reader import BodyReader
 from tdc.node_agent.smtp.commands import (
@@ -26,15 +26,11 @@ from tdc.node_agent.smtp.commands import (
 from tdc.node_agent.smtp.connection import PeerExpelled, PeerGone, PeerSilent, ServerConnection
 from tdc.node_agent.smtp.framing import BareLineFeed, BodyTooLarge, LineTooLong
 from tdc.node_agent.smtp.in_hand import BytesInHand
-from tdc.node_agent.smtp.pace import PATIENCE_WITHIN, Pace
+from tdc.node_agent.smtp.pace import AT_ONCE, PATIENCE_WITHIN, Pace
 from tdc.node_agent.smtp.replies import Reply, reply
 from tdc.node_agent.smtp.server_options import IDLE, MAX_ERRORS, SITS, ServerOptions
 from tdc.node_agent.smtp.session_state import State, out_of_order
 from tdc.shared.mail.envelope import Envelope
-
-XFORWARD_OFFER = "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
-OTHER_VERBS = frozenset((b"STARTTLS", b"AUTH", b"EXPN", b"HELP", b"TURN", b"ETRN", b"XCLIENT"))
-OTHER_PROTOCOLS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"\x16\x03")
 
 
 class ServerSession:
@@ -132,11 +128,15 @@ class ServerSession:
     # Commands
 
     async def _serve(self) -> None:
+        served = 0
         while self._state is not State.CLOSING:
             line = self._next_line()
             if line is not None:
                 if line:
                     await self._command(line)
+                served += 1
+                if served % AT_ONCE == 0:  # what one client pipelines must not hold others up
+                    await asyncio.sleep(0)
             elif self._pending:
                 await self._settled()
                 self._connection.flush()
@@ -183,9 +183,9 @@ class ServerSession:
         elif (serve := _ALONE.get(verb)) is not None:
             if await self._settled():
                 await serve(self, line)
-        elif verb in OTHER_VERBS:
+        elif verb in commands.OTHER_VERBS:
             self._refuse(own_replies.NOT_IMPLEMENTED)
-        elif verb == b"BDAT" or line.startswith(OTHER_PROTOCOLS):
+        elif verb == b"BDAT" or line.startswith(commands.OTHER_PROTOCOLS):
             # What follows is content, not commands (RFC 3030; a cross-protocol attack).
             if await self._settled():
                 self._close_with(own_replies.CUT_OFF)
@@ -211,7 +211,7 @@ class ServerSession:
             return
         lines = [self._options.hostname]
         if extended:
-            lines += ["PIPELINING", *offered, XFORWARD_OFFER]
+            lines += ["PIPELINING", *offered, commands.XFORWARD_OFFER]
         text = "".join(f"250-{word}\r\n" for word in lines[:-1]) + f"250 {lines[-1]}\r\n"
         self._connection.say(Reply(250, text.encode("ascii")))
         self._pace.greeted()

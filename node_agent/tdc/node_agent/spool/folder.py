@@ -12,6 +12,7 @@ from typing import Self
 from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import SpoolError, SpoolLocked
 from tdc.shared.edge import durable_file
+from tdc.shared.edge.os_words import os_reason
 
 DATABASE = "spool.db"
 LOCK = "spool.lock"
@@ -59,7 +60,7 @@ class SpoolFolder:
             lock = _lock(path / LOCK)
         except OSError as error:
             raise SpoolError(
-                f"can't use the spool folder {path}: {error.strerror}; "
+                f"can't use the spool folder {path}: {os_reason(error)}; "
                 "it must belong to the agent's user, be writable and have room"
             ) from error
         try:
@@ -85,7 +86,7 @@ class SpoolFolder:
         try:
             file = os.open(path, flags, 0o600)
         except OSError as error:
-            raise SpoolError(f"can't open {path}: {error.strerror}") from error
+            raise SpoolError(f"can't open {path}: {os_reason(error)}") from error
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise SpoolError(f"{path} is not a regular file; move it away")
@@ -270,8 +271,9 @@ def _read_number(path: Path) -> int:
     except FileNotFoundError:
         return 0
     except (OSError, ValueError) as error:
+        why = os_reason(error) if isinstance(error, OSError) else "it is not a number"
         raise SpoolError(
-            f"can't read {path} ({error}). It holds the highest message number given out: "
+            f"can't read {path} ({why}). It holds the highest message number given out: "
             "write a number above that of the last log line into it"
         ) from error
 

@@ -28,6 +28,7 @@ from tdc.node_agent.spool.ledger import Ledger
 from tdc.node_agent.spool.rows import readable
 from tdc.node_agent.spool.suspects import Suspects
 from tdc.node_agent.spool.values import CopyState, SpoolError
+from tdc.shared.edge.os_words import os_reason
 
 LONGEST_WAIT = 86_400.0
 """Seconds that no copy waits for its next attempt: the most that `retry.maximum` may be."""
@@ -284,6 +285,6 @@ def _check(fresh: Path) -> None:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return os_reason(error)
     ours = isinstance(error, DatabaseFault | SpoolError)
     return str(error) if ours else repr(error)

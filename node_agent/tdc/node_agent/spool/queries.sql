@@ -173,8 +173,9 @@ INSERT INTO events (mid, at, what, text)
 SELECT mid, ?2, 'moved', 'from ' || intake || ' to ' || ?3 FROM copies
 WHERE mid IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'dead')
 
+-- The attempt that follows is the operator's: it counts none, or it would lengthen the next wait.
 -- name: make_due
-UPDATE copies SET next_at = ?2
+UPDATE copies SET attempts = iif(next_at > ?2, max(attempts - 1, 0), attempts), next_at = ?2
 WHERE mid IN (SELECT value FROM json_each(?1)) AND state = 'queued'
 
 -- name: revive_dead

@@ -2,6 +2,7 @@
 
 The manager is trusted only if it presents the CA that the token names; the token is not sent
 before that is certain. Until a valid certificate has arrived, an earlier identity stays untouched.
+What is written belongs to the state folder's owner, also where root enrols (`owner`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import grpc
 import grpc.aio
 from tdc.node_agent.sync import identity, last_good
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
+from tdc.node_agent.sync.owner import acting_as_owner, why_not_writable
 from tdc.shared.edge import durable_file, grpc_tls
 from tdc.shared.edge.grpc_words import never_sent, reason
 from tdc.shared.sync.join_token import NotAToken, authority_of
@@ -31,6 +33,8 @@ async def enrol(address: str, token: str, identity_folder: Path, state_folder: P
 
     Raises EnrolFailed.
     """
+    if why := why_not_writable(identity_folder, state_folder):
+        raise EnrolFailed(f"{why}. The token was not used")
     try:
         ca_pem = await grpc_tls.fetch_authority(address, authority_of(token), timeout=TIMEOUT)
     except (NotAToken, grpc_tls.WrongAuthority, grpc_tls.ManagerUnreachable) as error:
@@ -61,8 +65,9 @@ def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
     details = error.details() or "no reason given"
     if error.code() is grpc.StatusCode.UNAVAILABLE and "socket closed" in details.lower():
         return (
-            f"the manager at {address} closed the connection: port 7443 requires a certificate; "
-            "use the enrolment port 7444 (unless enrol_port of the manager is another)"
+            f"the manager at {address} closed the connection: {address} is probably its port for "
+            "enrolled machines, which requires a certificate. Use its enrolment port: 7444, unless "
+            "enrol_port of the manager is another; `tdc machine token` names it"
         )
     if never_sent(details):
         return f"the manager at {address} was not reached: {reason(details)}"
@@ -70,11 +75,12 @@ def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
 
 
 def _save(made: Identity, identity_folder: Path, state_folder: Path) -> None:
-    try:
-        before = identity.load(identity_folder)
-    except (NotEnrolled, IdentityUnusable):
-        before = None
-    if before is not None and before.cluster != made.cluster:
-        # Another cluster counts its own revisions; its first must not look out of date.
-        last_good.forget_history(state_folder)
-    identity.save(identity_folder, made)
+    with acting_as_owner(state_folder):
+        try:
+            before = identity.load(identity_folder)
+        except (NotEnrolled, IdentityUnusable):
+            before = None
+        if before is not None and before.cluster != made.cluster:
+            # Another cluster counts its own revisions; its first must not look out of date.
+            last_good.forget_history(state_folder)
+        identity.save(identity_folder, made)

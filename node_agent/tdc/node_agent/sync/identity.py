@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
 
 FILE = "identity.pem"
@@ -168,7 +169,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise durable_file.NotWritten(f"{folder} can't be opened: {error.strerror}") from error
+        raise durable_file.NotWritten(f"{folder} can't be opened: {os_reason(error)}") from error
     try:
         _lock(descriptor, folder)
         yield
@@ -193,7 +194,7 @@ def _got_lock(descriptor: int, folder: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise durable_file.NotWritten(f"{folder} can't be locked: {error.strerror}") from error
+        raise durable_file.NotWritten(f"{folder} can't be locked: {os_reason(error)}") from error
     return True
 
 

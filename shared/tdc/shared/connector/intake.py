@@ -48,3 +48,12 @@ def intakes_in_force(settings: ConnectorSettings) -> tuple[Intake, ...]:
     """Each intake that these settings name: the intake address, then those of policies."""
     named = [settings.intake_address, *(policy.intake_address for policy in settings.policies)]
     return tuple(Intake.of(address, settings) for address in dict.fromkeys(filter(None, named)))
+
+
+def split_hop(hop: str, default_port: int) -> tuple[str, int]:
+    """Split host[:port] of a route; an IPv6 address stands in brackets."""
+    if hop.startswith("["):
+        host, _, rest = hop[1:].partition("]")
+        return host, int(rest.removeprefix(":") or default_port)
+    host, _, port = hop.partition(":")
+    return host, int(port or default_port)

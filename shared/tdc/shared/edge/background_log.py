@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.os_words import os_reason
 
 MAX_WAITING_LINES = 20_000
 MODE = 0o640
@@ -185,7 +186,7 @@ class BackgroundHandler(logging.Handler):
         try:
             self._out = self._open_again()
         except OSError as error:
-            text = f"can't open [log] file again: {error}; lines go where they went"
+            text = f"can't open [log] file again: {os_reason(error)}; lines go where they went"
             self._lines.append(self._own(logging.ERROR, text))
 
     def _write_waiting(self) -> None:
@@ -199,7 +200,7 @@ class BackgroundHandler(logging.Handler):
                 self._out.flush()
             except (OSError, ValueError) as error:  # a full disk, or the reader is gone
                 self._failed += len(block)
-                self._why = getattr(error, "strerror", None) or str(error)
+                self._why = os_reason(error) if isinstance(error, OSError) else str(error)
             else:
                 self._blocks += 1
                 self._told, self._why = dropped, ""

@@ -16,6 +16,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from tdc.shared.edge.os_words import os_reason
+
 PRIVATE = 0o600
 READABLE = 0o644
 
@@ -55,7 +57,7 @@ def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise NotWritten(f"{path} can't be written: {error.strerror or error}") from error
+        raise NotWritten(f"{path} can't be written: {os_reason(error)}") from error
 
 
 def read(path: Path) -> bytes:
@@ -67,7 +69,7 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         raise Missing(f"{path} does not exist") from None
     except OSError as error:
-        raise NotReadable(f"{path} can't be read: {error.strerror or error}") from error
+        raise NotReadable(f"{path} can't be read: {os_reason(error)}") from error
 
 
 def write_checked(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
@@ -93,7 +95,7 @@ def make_folder(path: Path) -> None:
     try:
         make(path)
     except OSError as error:
-        raise NotWritten(f"{path} can't be made: {error.strerror or error}") from error
+        raise NotWritten(f"{path} can't be made: {os_reason(error)}") from error
 
 
 def make(path: Path, mode: int = 0o700) -> None:

@@ -2,34 +2,41 @@
 
 The distribution contains all three programs; each has an extra (``cli``, ``manager``, ``agent``)
 that brings its libraries. A program started without its extra ends with a sentence that names the
-extra. gRPC's library writes no lines of its own between ours unless GRPC_VERBOSITY asks for them.
+extra. Ctrl-C while it starts ends it with a sentence too: SIGINT waits until the libraries are
+loaded. gRPC's library writes no lines of its own between ours unless GRPC_VERBOSITY asks for them.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from collections.abc import Callable
 from importlib import metadata
 
 from tdc.shared.edge import signals, standard_streams
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 + SIGINT, as a shell reports it."""
+
 
 def tdc() -> None:
-    """Run the operators' command line; ends by SystemExit."""
+    """Run the operators' command line, which lets SIGINT through itself; ends by SystemExit."""
+    signals.block(signal.SIGINT)
     start("tdc", "tdc.manager.cli.main", "cli")
 
 
 def tdc_manager() -> None:
     """Run the manager; ends by SystemExit."""
-    signals.block(*signals.LATER)
-    start("tdc-manager", "tdc.manager.program", "manager")
+    signals.block(signal.SIGINT, *signals.LATER)
+    _start_interruptible("tdc-manager", "tdc.manager.program", "manager")
 
 
 def tdc_agent() -> None:
     """Run the agent; ends by SystemExit."""
-    signals.block(*signals.LATER)
-    start("tdc-agent", "tdc.node_agent.program", "agent")
+    signals.block(signal.SIGINT, *signals.LATER)
+    _start_interruptible("tdc-agent", "tdc.node_agent.program", "agent")
 
 
 def _wheel() -> str:
@@ -40,10 +47,25 @@ def _wheel() -> str:
 
 def start(program: str, module: str, extra: str) -> None:
     """Run ``main()`` of `module`; ends by SystemExit, with 1 where a library is not installed."""
+    _load(program, module, extra)()
+
+
+def _start_interruptible(program: str, module: str, extra: str) -> None:
+    """As `start`, and let SIGINT through once the libraries are loaded."""
+    main = _load(program, module, extra)
+    try:
+        signals.unblock(signal.SIGINT)
+        main()
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _load(program: str, module: str, extra: str) -> Callable[[], None]:
     standard_streams.open_closed_ones()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is first imported
     try:
-        main = importlib.import_module(module).main
+        main: Callable[[], None] = importlib.import_module(module).main
     except ModuleNotFoundError as error:
         if (error.name or "tdc").partition(".")[0] == "tdc":
             raise  # part of the distribution itself: our fault, not a missing extra
@@ -51,4 +73,4 @@ def start(program: str, module: str, extra: str) -> None:
             f"{program}: {error}: the libraries of {program} are not installed. Install them with "
             f"the wheel that this program came in: pip install '{_wheel()}[{extra}]'"
         )
-    main()
+    return main

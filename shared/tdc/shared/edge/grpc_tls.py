@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from tdc.shared.edge.os_words import os_reason
 
 SERVER_NAME = "tdc-manager"
 """The name in every manager's certificate that our clients ask for."""
@@ -141,8 +142,9 @@ async def _presented_chain(address: str, timeout: float) -> list[bytes]:
             f"{address} did not answer within {timeout:g} s; check for a firewall in between"
         ) from None
     except (OSError, ValueError) as error:
+        why = os_reason(error) if isinstance(error, OSError) else str(error)
         raise ManagerUnreachable(
-            f"no TLS connection to {address}: {error}; check the address, and that the manager runs"
+            f"no TLS connection to {address}: {why}; check the address, and that the manager runs"
         ) from error
     try:
         return _unverified_chain(writer.get_extra_info("ssl_object"))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+NO_ANSWER = "no answer in time"
+"""What `reason` says of a call whose deadline passed."""
+
 _NOT_SENT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
 
 _LAYERS = re.compile(
@@ -48,6 +51,6 @@ def reason(details: str) -> str:
         return f"TLS failed ({found[1].lower().replace('_', ' ')})"
     text = _INNER.sub(r"\1", text)
     if text == "Deadline Exceeded":
-        return "no answer in time"
+        return NO_ANSWER
     # "Connection refused", but not a name in capitals.
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -212,9 +212,9 @@ def _next_hop(report: MachineReport, now: float) -> Problem:
     since = report.next_hop_since
     critical = _age(since, now) >= NEXT_HOP_CRITICAL
     begun = f" since {moment_words(since)}" if since is not None else ""
-    why = f"{report.next_hop_trouble}; mail waits in the MTA"
+    text = f"the next hop has taken no mail{begun}: {report.next_hop_trouble}"
     severity = Severity.CRITICAL if critical else Severity.WARNING
-    return Problem(Kind.NEXT_HOP, severity, f"the next hop has taken no mail{begun}: {why}", since)
+    return Problem(Kind.NEXT_HOP, severity, text, since)
 
 
 def _spool(report: MachineReport) -> Iterator[Problem]:

@@ -26,7 +26,8 @@ class ReportedCounters:
 class ReportedDestination:
     """Delivery to one destination; `tdc.v1.Destination` says what each field is.
 
-    `oldest_queued` and `held_since` are Unix seconds; None if no copy waits, and without a hold.
+    `oldest_queued`, `held_since` and `next_probe` are Unix seconds; None if no copy waits, and
+    without a hold. `next_probe` is None of an older agent too.
     """
 
     domain: str
@@ -43,6 +44,7 @@ class ReportedDestination:
     last_tls_version: str
     held_reason: str
     held_since: float | None = None
+    next_probe: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ def explanation(reply: operators_pb2.ExplainResponse) -> documents.ExplanationDo
             chain.setting: tuple(_chain_step(chain.setting, step) for step in chain.steps)
             for chain in reply.settings
         },
+        unread=reply.unread,
     )
 
 
@@ -156,11 +157,15 @@ def plan(reply: fleet_pb2.Plan) -> documents.PlanDocument:
         topology=_topology_changes(reply.topology),
         stop_copying=tuple(reply.stop_copying),
         start_copying=tuple(reply.start_copying),
-        problems=tuple(
-            documents.ProblemDocument(each.machine, each.setting, each.reason)
-            for each in reply.problems
-        ),
+        problems=_problems(reply.problems),
         backlogs=tuple(map(_backlog, reply.backlogs)),
+        warnings=_problems(reply.warnings),
+    )
+
+
+def _problems(messages: Iterable[fleet_pb2.Problem]) -> tuple[documents.ProblemDocument, ...]:
+    return tuple(
+        documents.ProblemDocument(each.machine, each.setting, each.reason) for each in messages
     )
 
 
@@ -335,6 +340,7 @@ def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
         last_tls_version=there.last_tls_version,
         held_reason=there.held_reason,
         held_since=_time(there, "held_since"),
+        next_probe=_time(there, "next_probe"),
         counters=_counters(row.counters),
     )
 

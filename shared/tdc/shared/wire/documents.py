@@ -99,6 +99,7 @@ class ExplanationDocument(_Document, frozen=True):
     state: str
     running: RunningDocument | None
     settings: dict[str, tuple[ChainStepDocument, ...]]
+    unread: str = ""
 
 
 # -- changes --------------------------------------------------------------------------------------
@@ -126,10 +127,7 @@ class MachineChangeDocument(_Document, frozen=True):
 
 
 class TopologyChangeDocument(_Document, frozen=True):
-    """A cluster, group or machine that changes; `group` is empty unless it is a machine.
-
-    `stops_copying` is of a machine that is removed.
-    """
+    """A cluster, group or machine that changes; groups are a machine's, `stops_copying` too."""
 
     level: Level
     name: str
@@ -141,15 +139,15 @@ class TopologyChangeDocument(_Document, frozen=True):
 
 
 class ProblemDocument(_Document, frozen=True):
-    """Why a commit would be refused; `machine` is empty where the fault is of a level."""
+    """Why a commit would be refused, or is warned of; `machine` is empty where it is of a level."""
 
     machine: str
     setting: str
     reason: str
 
 
-GOES_ON = "the intake goes; they go on by its own last facts"
-NEW_FACTS = "the intake stays; they go by its new facts"
+GOES_ON = "the intake goes; they keep its last address, route and TLS settings"
+NEW_FACTS = "the intake stays; they go by its new route and TLS settings"
 
 
 class PlannedBacklogDocument(_Document, frozen=True):
@@ -165,7 +163,7 @@ class PlannedBacklogDocument(_Document, frozen=True):
 class PlanDocument(_Document, frozen=True):
     """What a commit would do; it would be refused if there are `problems`.
 
-    `backlogs` are as the machines last reported.
+    `backlogs` are as the machines last reported; `warnings` keep nothing from being committed.
     """
 
     cluster: str
@@ -178,6 +176,7 @@ class PlanDocument(_Document, frozen=True):
     start_copying: tuple[str, ...]
     problems: tuple[ProblemDocument, ...]
     backlogs: tuple[PlannedBacklogDocument, ...]
+    warnings: tuple[ProblemDocument, ...]
 
 
 class CommittedDocument(_Document, frozen=True):
@@ -383,6 +382,7 @@ class DeliveryDocument(_Document, frozen=True):
     last_tls_version: str
     held_reason: str
     held_since: str | None
+    next_probe: str | None
     counters: CountersDocument
 
 

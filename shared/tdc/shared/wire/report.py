@@ -82,7 +82,7 @@ def counters_to_wire(counters: ReportedCounters) -> agents_pb2.Counters:
 
 def destination_to_wire(destination: ReportedDestination) -> agents_pb2.Destination:
     """Delivery to one destination as a message."""
-    oldest, held = destination.oldest_queued, destination.held_since
+    oldest, held, probe = destination.oldest_queued, destination.held_since, destination.next_probe
     return agents_pb2.Destination(
         domain=destination.domain,
         intake_domain=destination.intake_domain,
@@ -98,6 +98,7 @@ def destination_to_wire(destination: ReportedDestination) -> agents_pb2.Destinat
         last_tls_version=destination.last_tls_version,
         held_reason=destination.held_reason,
         held_since=None if held is None else timestamp(held),
+        next_probe=None if probe is None else timestamp(probe),
     )
 
 
@@ -150,6 +151,7 @@ def _destination(message: agents_pb2.Destination) -> ReportedDestination:
         last_tls_version=cut(message.last_tls_version, MOST_WORD),
         held_reason=cut(message.held_reason),
         held_since=_moment(message, "held_since"),
+        next_probe=_moment(message, "next_probe"),
     )
 
 

@@ -77,6 +77,7 @@ def _check_times(status: agents_pb2.MachineStatus) -> None:
     for destination in status.destinations:
         unix_seconds(destination.oldest_queued)
         unix_seconds(destination.held_since)
+        unix_seconds(destination.next_probe)
     for backlog in status.backlogs:
         unix_seconds(backlog.oldest)
 
