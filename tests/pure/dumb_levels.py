@@ -19,6 +19,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    ReplaceValues,
     RestoreLevels,
     SetValues,
     UnsetValues,
@@ -88,6 +89,11 @@ class Dumb:
         if isinstance(edit, UnsetValues):
             for name in edit.names:
                 self.levels[str(edit.key.level), edit.key.name].pop(name, None)
+        elif isinstance(edit, ReplaceValues):
+            level = self.levels[str(edit.key.level), edit.key.name]
+            for name in level.keys() - edit.settings.keys():
+                del level[name]
+            self._apply(SetValues(edit.key, edit.settings))
         elif isinstance(edit, DeleteValues):
             self.levels[str(edit.key.level), edit.key.name] = {}
         elif isinstance(edit, CopyValues):

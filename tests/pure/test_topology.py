@@ -18,13 +18,14 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    ReplaceValues,
     TopologyChange,
     UnsetValues,
 )
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.manager.levels.plan import make_plan
-from tdc.manager.levels.undo import Step, undone
+from tdc.manager.levels.undo import Step, cluster_at, undone
 from tdc.shared.settings.values import Level
 
 from tests.pure.dumb_levels import Dumb
@@ -59,6 +60,7 @@ def valid_edits(draw: st.DrawFn, cluster: Cluster) -> list[Edit]:
             st.builds(UnsetValues, st.sampled_from(keys), st.just(("enabled", "log.level"))),
         ]
         options.append(st.builds(DeleteValues, st.sampled_from(keys)))
+        options.append(st.builds(ReplaceValues, st.sampled_from(keys), some_settings))
         if len(keys) > 1:
             pairs = st.permutations(keys).map(lambda keys: keys[:2])
             options.append(
@@ -301,3 +303,19 @@ def test_a_rollback_brings_back_levels_and_places_and_keeps_what_was_created(
         assert back.machines[name].group == each.group
     assert back.machines.keys() == cluster.machines.keys() | now.machines.keys()
     assert back.groups.keys() >= cluster.groups.keys()
+
+
+@given(fleets(), st.data())
+def test_a_cluster_can_be_read_as_it_was(cluster: Cluster, data: st.DataObject) -> None:
+    now, steps = cluster, list[Step]()
+    for _ in range(data.draw(st.integers(1, 3))):
+        edited = apply_edits(now, data.draw(valid_edits(now)))
+        steps.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    try:
+        then = cluster_at(now, cluster.revision, steps)
+    except EditRefused as error:
+        assert "another group has that name now" in str(error)  # noqa: PT017
+        return
+    assert Dumb.of(then) == Dumb.of(cluster)
+    assert then.revision == cluster.revision

@@ -70,7 +70,7 @@ class EffectiveSettings(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origins: _Optional[_Mapping[str, Origin]] = ...) -> None: ...
 
 class Edit(_message.Message):
-    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete", "revert")
+    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete", "revert", "replace")
     SET_FIELD_NUMBER: _ClassVar[int]
     UNSET_FIELD_NUMBER: _ClassVar[int]
     ADD_GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class Edit(_message.Message):
     REMOVE_MACHINE_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     REVERT_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
     set: SetSettings
     unset: UnsetSettings
     add_group: AddGroup
@@ -95,7 +96,8 @@ class Edit(_message.Message):
     remove_machine: RemoveMachine
     delete: DeleteSettings
     revert: RevertRevision
-    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ..., revert: _Optional[_Union[RevertRevision, _Mapping]] = ...) -> None: ...
+    replace: ReplaceSettings
+    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ..., revert: _Optional[_Union[RevertRevision, _Mapping]] = ..., replace: _Optional[_Union[ReplaceSettings, _Mapping]] = ...) -> None: ...
 
 class SetSettings(_message.Message):
     __slots__ = ("level", "settings")
@@ -112,6 +114,14 @@ class UnsetSettings(_message.Message):
     level: LevelRef
     names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReplaceSettings(_message.Message):
+    __slots__ = ("level", "settings")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    level: LevelRef
+    settings: _settings_pb2.Settings
+    def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ...) -> None: ...
 
 class DeleteSettings(_message.Message):
     __slots__ = ("level",)
@@ -246,6 +256,36 @@ class Problem(_message.Message):
     setting: str
     reason: str
     def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ClusterSnapshot(_message.Message):
+    __slots__ = ("cluster", "revision", "settings", "groups")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    settings: _settings_pb2.Settings
+    groups: _containers.RepeatedCompositeFieldContainer[GroupSnapshot]
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[GroupSnapshot, _Mapping]]] = ...) -> None: ...
+
+class GroupSnapshot(_message.Message):
+    __slots__ = ("name", "settings", "machines")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    settings: _settings_pb2.Settings
+    machines: _containers.RepeatedCompositeFieldContainer[MachineSnapshot]
+    def __init__(self, name: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., machines: _Optional[_Iterable[_Union[MachineSnapshot, _Mapping]]] = ...) -> None: ...
+
+class MachineSnapshot(_message.Message):
+    __slots__ = ("name", "settings")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    settings: _settings_pb2.Settings
+    def __init__(self, name: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs", "warnings")

@@ -35,7 +35,7 @@ from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
-from tdc.manager.levels.undo import Step, undone
+from tdc.manager.levels.undo import Step, cluster_at, undone
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
@@ -204,6 +204,17 @@ class ChangeOperations:
         if isinstance(record, Unreadable):
             raise UnreadableFleet(str(record))
         return _row(found.name, record)
+
+    @operation("changes.read_cluster")
+    async def read_cluster(self, actor: Actor, cluster: str, revision: int) -> Cluster:
+        """Read a cluster whole, as it was at `revision`; 0 for as it is.
+
+        Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
+        """
+        found = self._view.find_cluster(cluster)
+        if revision in (0, found.revision):
+            return found
+        return cluster_at(found, revision, await self._changes_since(found, revision))
 
     async def _commit_once(
         self,

@@ -20,6 +20,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    ReplaceValues,
     SetValues,
     UnsetValues,
 )
@@ -66,6 +67,14 @@ class UnsetAt:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceAt:
+    """Let a level hold exactly these settings."""
+
+    level: LevelAsked
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteAt:
     """Remove every setting from a level."""
 
@@ -105,6 +114,7 @@ FromHistory = RestoreTo | RevertTo
 EditAsked = (
     SetAt
     | UnsetAt
+    | ReplaceAt
     | DeleteAt
     | CopyAt
     | AddGroup
@@ -221,7 +231,7 @@ def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:
 def _levels(asked: EditAsked) -> tuple[LevelAsked, ...]:
     """The levels that an edit names."""
     match asked:
-        case SetAt(level) | UnsetAt(level) | DeleteAt(level):
+        case SetAt(level) | UnsetAt(level) | ReplaceAt(level) | DeleteAt(level):
             return (level,)
         case CopyAt(source, target):
             return (source, target)
@@ -235,6 +245,8 @@ def _edit(asked: EditAsked) -> Edit | FromHistory:
             return SetValues(_named_level(level), settings)
         case UnsetAt(level, names):
             return UnsetValues(_named_level(level), names)
+        case ReplaceAt(level, settings):
+            return ReplaceValues(_named_level(level), settings)
         case DeleteAt(level):
             return DeleteValues(_named_level(level))
         case CopyAt(source, target, names, move):
@@ -264,7 +276,7 @@ def _homes(view: FleetView, edits: Iterable[Edit | FromHistory], named: str) -> 
 def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
     """The levels that an edit needs, and those that there are after it by a new name."""
     match edit:
-        case SetValues(key) | UnsetValues(key) | DeleteValues(key):
+        case SetValues(key) | UnsetValues(key) | ReplaceValues(key) | DeleteValues(key):
             return [key], set()
         case CopyValues(source, target):
             return [source, target], set()

@@ -48,6 +48,14 @@ class AddMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceValues:
+    """Let a level hold exactly these settings: others become absent. What is there is no edit."""
+
+    key: LevelKey
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteValues:
     """Make every setting absent at a level."""
 
@@ -124,6 +132,7 @@ class RestoreLevels:
 Edit = (
     SetValues
     | UnsetValues
+    | ReplaceValues
     | DeleteValues
     | CopyValues
     | AddGroup

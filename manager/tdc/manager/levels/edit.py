@@ -22,6 +22,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    ReplaceValues,
     RestoreLevels,
     SetValues,
     UnsetValues,
@@ -55,6 +56,9 @@ def _apply(work: WorkingCluster, edit: Edit) -> None:
             _set_and_follow_rule(work, edit)
         case UnsetValues(key, names):
             _unset(work, key, names)
+        case ReplaceValues(key, settings):
+            _unset(work, key, work.settings_at(key).keys() - settings.keys())
+            _set_and_follow_rule(work, SetValues(key, settings))
         case DeleteValues(key):
             work.write(key, Settings())
         case CopyValues():

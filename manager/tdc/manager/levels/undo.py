@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdc.manager.levels.changes import EditRefused, LevelChange, RestoreLevels, TopologyChange
-from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
 from tdc.shared.settings.values import Level, Settings, Value
 
 Step = tuple[Iterable[LevelChange], Iterable[TopologyChange]]
@@ -36,11 +36,26 @@ def undone(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Res
     return past.edit(revision)
 
 
+def cluster_at(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Cluster:
+    """What `cluster` was at `revision`: groups, machines and settings, without who set them.
+
+    The steps are all commits between the two, newest first. Raises EditRefused.
+    """
+    past = _Past(cluster, exact=True)
+    for levels, topology in newest_first:
+        past.undo(tuple(levels), tuple(topology))
+    return past.cluster(revision)
+
+
 @dataclass(slots=True)
 class _Past:
-    """A cluster on its way back. Names are those of the revision it has come to."""
+    """A cluster on its way back. Names are those of the revision it has come to.
+
+    `exact`: what was created since goes; else it stays.
+    """
 
     now: Cluster
+    exact: bool = False
     groups: dict[str, str | None] = field(default_factory=dict)  # name -> name now; None: gone now
     machines: dict[str, str] = field(default_factory=dict)  # name -> group
     present: dict[LevelKey, dict[str, Value]] = field(default_factory=dict)  # changed levels
@@ -82,6 +97,24 @@ class _Past:
             {name: self.machines[name] for name in sorted(self.places)},
         )
 
+    def cluster(self, revision: int) -> Cluster:
+        """The cluster as it was."""
+        stored = {key: StoredSettings(Settings.of(each)) for key, each in self.present.items()}
+
+        def stored_at(key: LevelKey) -> StoredSettings:
+            return stored.get(key) or self.now.stored_at(self._now(key))
+
+        return Cluster(
+            self.now.name,
+            revision,
+            stored_at(LevelKey(Level.CLUSTER, self.now.name)),
+            {name: Group(name, stored_at(LevelKey(Level.GROUP, name))) for name in self.groups},
+            {
+                name: Machine(name, group, stored_at(LevelKey(Level.MACHINE, name)))
+                for name, group in self.machines.items()
+            },
+        )
+
     def _bring_back(self, change: TopologyChange) -> None:
         if change.level is Level.GROUP:
             self.groups.setdefault(change.name, None)
@@ -113,6 +146,11 @@ class _Past:
 
     def _leave(self, change: TopologyChange) -> None:
         """Before this commit it was not there: it stays as it is now, or gone if it is gone."""
+        if self.exact:
+            there = self.machines if change.level is Level.MACHINE else self.groups
+            there.pop(change.name, None)
+            self.present.pop(LevelKey(change.level, change.name), None)
+            return
         if change.level is Level.MACHINE:
             self.places.discard(change.name)
             if change.name not in self.now.machines:
