@@ -30,10 +30,7 @@ def undone(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Res
 
     The steps are all commits between the two, newest first. Raises EditRefused.
     """
-    past = _Past(cluster)
-    for levels, topology in newest_first:
-        past.undo(tuple(levels), tuple(topology))
-    return past.edit(revision)
+    return _undone(_Past(cluster), newest_first).edit(revision)
 
 
 def cluster_at(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Cluster:
@@ -41,10 +38,13 @@ def cluster_at(cluster: Cluster, revision: int, newest_first: Iterable[Step]) ->
 
     The steps are all commits between the two, newest first. Raises EditRefused.
     """
-    past = _Past(cluster, exact=True)
+    return _undone(_Past(cluster, exact=True), newest_first).cluster(revision)
+
+
+def _undone(past: _Past, newest_first: Iterable[Step]) -> _Past:
     for levels, topology in newest_first:
         past.undo(tuple(levels), tuple(topology))
-    return past.cluster(revision)
+    return past
 
 
 @dataclass(slots=True)
