@@ -217,7 +217,11 @@ def whole_commit() -> fleet_pb2.Commit:
         time=TIME,
         request_id="r-8",
         levels=plan.levels,
-        topology=[fleet_pb2.TopologyChange(level=MACHINE, name="mx9", group="g1")],
+        topology=[
+            fleet_pb2.TopologyChange(
+                level=MACHINE, name="mx9", group="g1", before_name="mx9", before_group="g2"
+            )
+        ],
         machines_changed=2,
     )
 

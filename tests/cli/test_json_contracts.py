@@ -224,7 +224,17 @@ def test_history_and_commit_are_documents(tdc: Tdc, manager: ScriptedManager) ->
         }
     ]
     whole = tdc("commit", "show", "8", "-o", "json").json
-    assert whole["topology"] == [{"level": "machine", "name": "mx9", "group": "g1"}]
+    assert whole["topology"] == [
+        {
+            "level": "machine",
+            "name": "mx9",
+            "group": "g1",
+            "change": "moved",
+            "before_name": "mx9",
+            "before_group": "g2",
+            "stops_copying": False,
+        }
+    ]
     assert len(whole["levels"]) == 3
     assert manager.asked("GetCommit") == [operators_pb2.GetCommitRequest(revision=8)]
 

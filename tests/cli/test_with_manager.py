@@ -353,3 +353,45 @@ def test_the_printed_line_enrols_the_machine(tdc: Tdc, fleet: Fleet, tmp_path: P
     assert done(tdc, "machine", "show", fleet.one)["enrolled"] is True
     assert done(tdc, "machine", "show", fleet.two)["enrolled"] is False
     assert paste().returncode == 1
+
+
+def test_an_exported_fleet_is_applied_changed_and_read_as_it_was(
+    tdc: Tdc, fleet: Fleet, tmp_path: Path
+) -> None:
+    """Applied again it is nothing to do; exit code 2 says that a dry run found something."""
+    exported = tdc("export", "--cluster", fleet.cluster)
+    assert exported.code == 0
+    file = tmp_path / "fleet.yaml"
+    file.write_text(exported.out)
+    apply = ("apply", "-f", str(file))
+    assert tdc(*apply, "--dry-run").code == 0
+    file.write_text(exported.out.replace("enabled: true", "enabled: true\n      log.level: debug"))
+    dry = tdc(*apply, "--dry-run")
+    assert dry.code == 2
+    assert "log.level" in dry.out
+    made = done(tdc, *apply, "--yes", "-m", "from a file")
+    assert (made["revision"], made["committed"]) == (8, True)
+    assert tdc(*apply, "--dry-run").code == 0
+    before = tdc("export", "--cluster", fleet.cluster, "--revision", "7")
+    assert before.out == exported.out
+    # Onto a cluster that is not there yet.
+    other = tmp_path / "other.yaml"
+    other.write_text(exported.out.replace(fleet.cluster, f"{fleet.cluster}-2"))
+    assert tdc("apply", "-f", str(other), "--dry-run").code == 2
+    assert "There is no cluster" in tdc("apply", "-f", str(other)).err
+    assert tdc("apply", "-f", str(other), "--yes").code == 0
+    copy = tdc("export", "--cluster", f"{fleet.cluster}-2").out
+    assert copy == other.read_text()
+
+
+def test_a_document_that_would_be_refused_changes_nothing(
+    tdc: Tdc, fleet: Fleet, tmp_path: Path
+) -> None:
+    file = tmp_path / "fleet.json"
+    exported = done(tdc, "export", "--cluster", fleet.cluster)
+    exported["clusters"][fleet.cluster]["settings"]["intake_address"] = "none"
+    file.write_text(json.dumps(exported))
+    run = tdc("apply", "-f", str(file), "--yes")
+    assert run.code == 1
+    assert "intake_address" in run.out
+    assert enabled(tdc, "cluster", fleet.cluster) is True

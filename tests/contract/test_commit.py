@@ -12,9 +12,10 @@ import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdUnavailable
 from tdc.manager.etcd.values import Operation, Put, TxnResult, Unchanged
-from tdc.manager.levels.changes import AddMachine, RestoreLevels
+from tdc.manager.levels.changes import AddMachine
 from tdc.manager.levels.fleet import new_cluster
-from tdc.manager.levels.plan import make_plan, undo_values
+from tdc.manager.levels.plan import make_plan
+from tdc.manager.levels.undo import undone
 from tdc.manager.store.commit import CommitStore, Committed
 from tdc.manager.store.encoding import unpack
 from tdc.manager.store.errors import (
@@ -71,9 +72,8 @@ async def test_a_machine_level_disable_and_its_rollback_are_one_revision_each(
     now = await stored(etcd)
     assert [now.stored_at(key).settings["enabled"] for key in (CLUSTER, GROUP)] == [False, False]
     records = await History(etcd).records_between("west", 2, 3)
-    changes = [record.levels for record in records if isinstance(record, CommitRecord)]
-    undo = RestoreLevels(2, undo_values(now, changes))
-    await commit(etcd, now, undo, request_id="back")
+    steps = [(each.levels, each.topology) for each in records if isinstance(each, CommitRecord)]
+    await commit(etcd, now, undone(now, 2, steps), request_id="back")
     after = await stored(etcd)
     assert after.revision == 4
     assert {key: after.stored_at(key).settings for key in after.level_keys()} == {

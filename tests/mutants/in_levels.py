@@ -36,17 +36,45 @@ MUTANTS = (
     ),
     *planted_in(
         f"{LEVELS}/edit.py",
-        (f"{PURE}/test_edit.py", f"{PURE}/test_disable_rule.py"),
+        (
+            f"{PURE}/test_topology.py",
+            f"{PURE}/test_edit.py",
+            f"{PURE}/test_disable_rule.py",
+        ),
+        (
+            "the disable rule reaches no group",
+            "_set(work, further, by_rule=True)",
+            "pass",
+        ),
+        (
+            "what the rule wrote is blamed on the operator",
+            "_set(work, further, by_rule=True)",
+            "_set(work, further, by_rule=False)",
+        ),
+        ("a moved setting stays at its source", "    if edit.move:\n", "    if False:\n"),
+        (
+            "a group takes its machines along into nothing",
+            "    for machine in machines:\n        work.move_machine(machine, move_to)\n",
+            "",
+        ),
+        ("the last group can be removed", "if work.groups() == [name]:", "if False:"),
+    ),
+    *planted_in(
+        f"{LEVELS}/working.py",
+        (
+            f"{PURE}/test_topology.py",
+            f"{PURE}/test_edit.py",
+            f"{PURE}/test_disable_rule.py",
+        ),
         (
             "no new revision",
             "revision = self.before.revision + 1",
             "revision = self.before.revision",
         ),
-        ("a restore makes levels that are gone", "if not self._exists(key):", "if False:"),
         (
             "a name may differ only in case",
-            'there = self.names.setdefault((level, name.lower()), "")',
-            'there = self.names.setdefault((level, name), "")',
+            'there = self._names.get((key.level, key.name.lower()), "")',
+            'there = key.name if self.exists(key) else ""',
         ),
         (
             "a value that stays is blamed on the commit",
@@ -54,9 +82,24 @@ MUTANTS = (
             "revision",
         ),
         (
-            "what the rule wrote is blamed on the operator",
-            "self._set(further, by_rule=True)",
-            "self._set(further, by_rule=False)",
+            "a freed name is used again in the same commit",
+            "if key.name in known and (own is None or own.name != key.name):",
+            "if False:",
+        ),
+        (
+            "a renamed group leaves its settings behind",
+            "            self._settings[new] = settings\n",
+            "            pass\n",
+        ),
+        (
+            "a removed level leaves no trace of its settings",
+            "keys = {*(key for key in self._settings if self.exists(key)), *gone}",
+            "keys = {key for key in self._settings if self.exists(key)}",
+        ),
+        (
+            "machines of a renamed group count as moved",
+            "if renamed.get(was, was) != entry.group:",
+            "if was != entry.group:",
         ),
     ),
     *planted_in(
@@ -87,14 +130,81 @@ MUTANTS = (
         ),
         ("the fingerprint leaves the cluster out", "        [cluster],\n", "        [],\n"),
         (
+            "the fingerprint leaves out what a removed machine does",
+            ", change.removed, change.stops_copying]",
+            ", change.removed]",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/undo.py",
+        (f"{PURE}/test_plan.py", f"{PURE}/test_topology.py"),
+        (
             "a rollback goes oldest first",
-            "for changes in newest_first:",
-            "for changes in reversed(list(newest_first)):",
+            "for levels, topology in newest_first:",
+            "for levels, topology in reversed(list(newest_first)):",
         ),
         (
             "a rollback makes levels that are gone",
-            "            if change.key not in there:\n                continue\n",
-            "",
+            "            if self._is_there(each.key):\n",
+            "            if True:\n",
+        ),
+        (
+            "a rollback brings nothing back",
+            "            if change.removed:\n",
+            "            if False:\n",
+        ),
+        (
+            "a rollback removes what was created since",
+            "            if change.created:\n",
+            "            if False:\n",
+        ),
+        (
+            "a machine goes back to the group of a later time",
+            "            self.machines[change.name] = was.group\n",
+            "            pass\n",
+        ),
+        (
+            "a rollback takes a name that another group has",
+            "            if now != then and then in self.now.groups:\n",
+            "            if False:\n",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/revert.py",
+        (f"{PURE}/test_revert.py",),
+        (
+            "what a later commit set is set back",
+            '            yield f"{change.setting} of {change.key} was changed again"\n',
+            "            yield from ()\n",
+        ),
+        (
+            "later settings go with what the commit created",
+            "            if later:\n",
+            "            if False:\n",
+        ),
+        (
+            "machines of later commits go without a word",
+            "    if others:\n",
+            "    if False:\n",
+        ),
+        (
+            "what the commit created stays",
+            "*_removing(created))",
+            "*_removing([]))",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/impact.py",
+        (f"{PURE}/test_plan.py", f"{PURE}/test_topology.py"),
+        (
+            "a moved machine is compared within its new group",
+            "return group if group is not None else self.renamed.get(machine.group, machine.group)",
+            "return self.renamed.get(machine.group, machine.group)",
+        ),
+        (
+            "a machine that is told to stop counts as going on",
+            "        if change.stops_copying:\n",
+            "        if False:\n",
         ),
     ),
     *planted_in(

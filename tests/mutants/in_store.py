@@ -299,8 +299,8 @@ MUTANTS = (
         BY_HAND,
         (
             "an enrolment that lost its seal lets in",
-            "if known is not None and (known.sealed or not sealed) else None",
-            "if known is not None else None",
+            "if known is None or (sealed and not known.sealed):",
+            "if known is None:",
         ),
     ),
     *planted_in(
@@ -555,6 +555,52 @@ MUTANTS = (
             "a denied call is no reason to compare",
             "if options.clock() >= compare_at or etcd.denials != denials:",
             "if options.clock() >= compare_at:",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/enrolments.py",
+        ("tests/manager/test_topology.py",),
+        (
+            "an enrolment of another machine of the name lets in",
+            "return known.id if born in (None, known.born) else None",
+            "return known.id",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/store/joins.py",
+        ("tests/manager/test_topology.py",),
+        (
+            "a token of a removed machine ends the enrolment of another",
+            "    if known.born > born:\n",
+            "    if False:\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/store/rewrite.py",
+        ("tests/pure/test_topology_stored.py",),
+        (
+            "the machines of a renamed group name the old one",
+            "    if renamed and after is not None:\n",
+            "    if False:\n",
+        ),
+        (
+            "a removed machine is forgotten",
+            "for name in names if name in after.removed}",
+            "for name in ()}",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/store/replay.py",
+        ("tests/pure/test_topology_stored.py",),
+        (
+            "history leaves a removed machine where it was",
+            "        machines.pop(change.name, None)\n",
+            "        pass\n",
+        ),
+        (
+            "history makes a machine that was never created",
+            "born = record.revision if record.sealed else 0",
+            "born = 0",
         ),
     ),
 )

@@ -12,13 +12,21 @@ from typing import Any
 from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
+    CopyValues,
+    DeleteValues,
     Edit,
+    MoveMachine,
+    RemoveGroup,
+    RemoveMachine,
+    RenameGroup,
+    ReplaceValues,
     RestoreLevels,
     SetValues,
     UnsetValues,
 )
 from tdc.manager.levels.fleet import Cluster
 from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.settings.values import Settings
 
 ABSENT = "absent"
 
@@ -58,14 +66,42 @@ class Dumb:
         return model
 
     def _apply(self, edit: Edit) -> None:
-        if isinstance(edit, AddGroup):
-            self.levels["group", edit.name] = {}
-        elif isinstance(edit, AddMachine):
-            self.levels["machine", edit.name] = {}
-            self.group_of[edit.name] = edit.group
-        elif isinstance(edit, UnsetValues):
+        match edit:
+            case AddGroup(name):
+                self.levels["group", name] = {}
+            case RenameGroup(name, to):
+                self.levels["group", to] = self.levels.pop(("group", name))
+                self._move_all(name, to)
+            case RemoveGroup(name, move_to):
+                self._move_all(name, move_to)
+                del self.levels["group", name]
+            case AddMachine(name, group):
+                self.levels["machine", name] = {}
+                self.group_of[name] = group
+            case MoveMachine(name, group):
+                self.group_of[name] = group
+            case RemoveMachine(name):
+                del self.levels["machine", name], self.group_of[name]
+            case _:
+                self._apply_settings(edit)
+
+    def _apply_settings(self, edit: Edit) -> None:
+        if isinstance(edit, UnsetValues):
             for name in edit.names:
                 self.levels[str(edit.key.level), edit.key.name].pop(name, None)
+        elif isinstance(edit, ReplaceValues):
+            level = self.levels[str(edit.key.level), edit.key.name]
+            for name in level.keys() - edit.settings.keys():
+                del level[name]
+            self._apply(SetValues(edit.key, edit.settings))
+        elif isinstance(edit, DeleteValues):
+            self.levels[str(edit.key.level), edit.key.name] = {}
+        elif isinstance(edit, CopyValues):
+            source = self.levels[str(edit.source.level), edit.source.name]
+            copied = {name: source[name] for name in edit.names or tuple(source)}
+            self._apply(SetValues(edit.target, Settings.of(copied)))
+            for name in copied if edit.move else ():
+                del source[name]
         elif isinstance(edit, RestoreLevels):
             for key, settings in edit.levels.items():
                 if (str(key.level), key.name) in self.levels:
@@ -77,6 +113,9 @@ class Dumb:
             if edit.key.level == "machine" and was is not False and level.get("enabled") is False:
                 self.levels["group", self.group_of[edit.key.name]]["enabled"] = False
                 self.levels["cluster", self.cluster]["enabled"] = False
+
+    def _move_all(self, group: str, to: str) -> None:
+        self.group_of = {name: to if at == group else at for name, at in self.group_of.items()}
 
     def level_changes(self, after: Dumb) -> set[tuple[str, str, str, Any, Any]]:
         """(level, name, setting, before, after) of all that differs."""

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, UnsetValues
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey
-from tdc.manager.levels.plan import make_plan, undo_values
+from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
+from tdc.manager.levels.undo import undone
 from tdc.shared.settings.values import Level, Settings
 
 from tests.stage.clusters import (
@@ -202,8 +203,8 @@ def test_lifting_the_machines_override_later_restores_nothing_above(
 @given(fleets(), machine_names)
 def test_rolling_the_commit_back_restores_every_level(cluster: Cluster, name: str) -> None:
     edited = apply_edits(cluster, [put(machine(name), enabled=False)])
-    levels_then = undo_values(edited.cluster, [edited.level_changes])
-    back = after(edited.cluster, RestoreLevels(cluster.revision, levels_then))
+    undo = undone(edited.cluster, cluster.revision, [(edited.level_changes, edited.topology)])
+    back = after(edited.cluster, undo)
     for key in cluster.level_keys():
         assert back.stored_at(key).settings == cluster.stored_at(key).settings
 

@@ -9,15 +9,14 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
-    LevelChange,
-    RestoreLevels,
     UnsetValues,
 )
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.impact import Problem, impact_of
-from tdc.manager.levels.plan import make_plan, undo_values
+from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
+from tdc.manager.levels.undo import Step, undone
 from tdc.manager.rpc import wire
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.validate import faults_of
@@ -240,12 +239,12 @@ def test_undoing_commits_newest_first_gives_what_every_level_held(
     cluster: Cluster, first: list[Edit], second: list[Edit], third: list[Edit]
 ) -> None:
     now = cluster
-    history: list[tuple[LevelChange, ...]] = []
+    history: list[Step] = []
     for edits in (first, second, third):
         edited = apply_edits(now, edits)
-        history.insert(0, edited.level_changes)
+        history.insert(0, (edited.level_changes, edited.topology))
         now = edited.cluster
-    back = after(now, RestoreLevels(cluster.revision, undo_values(now, history)))
+    back = after(now, undone(now, cluster.revision, history))
     for key in cluster.level_keys():
         assert back.stored_at(key).settings == cluster.stored_at(key).settings
     for key in set(back.level_keys()) - set(cluster.level_keys()):
@@ -256,8 +255,8 @@ def test_undoing_commits_newest_first_gives_what_every_level_held(
 def test_rolling_back_puts_in_force_what_was(cluster: Cluster, edits: list[Edit]) -> None:
     plan = make_plan(cluster, edits)
     assume(not plan.changes_nothing)
-    levels = undo_values(plan.after, [plan.levels])
-    back = make_plan(plan.after, [RestoreLevels(cluster.revision, levels)])
+    undo = undone(plan.after, cluster.revision, [(plan.levels, plan.topology)])
+    back = make_plan(plan.after, [undo])
     assert {(c.machine, c.setting, repr(c.before), repr(c.after)) for c in back.machines} == {
         (c.machine, c.setting, repr(c.after), repr(c.before)) for c in plan.machines
     }
@@ -270,8 +269,8 @@ def test_undo_leaves_out_levels_that_are_gone_and_levels_that_were_not_changed()
     changes = apply_edits(
         cluster, [put(machine("mx1"), log__level="debug"), put(machine("mx2"), log__level="debug")]
     ).level_changes
-    assert set(undo_values(new_cluster("c1"), [changes])) == set()
-    assert set(undo_values(cluster, [changes])) == {machine("mx1"), machine("mx2")}
+    assert set(undone(new_cluster("c1"), 1, [(changes, ())]).levels) == set()
+    assert set(undone(cluster, 1, [(changes, ())]).levels) == {machine("mx1"), machine("mx2")}
 
 
 @pytest.mark.parametrize("machines", [10, 400])

@@ -75,7 +75,7 @@ def write(
         if isinstance(document := read_document(key, raw), Document)
         and document.key.part is not Part.HEAD
     }
-    values = rewritten(documents, after, touched(levels, topology))
+    values = rewritten(documents, after, touched(levels, topology, after))
     return {
         **stored,
         **values,

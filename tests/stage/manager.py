@@ -184,14 +184,14 @@ def key_and_request() -> tuple[bytes, bytes]:
     return private, request.sign(key, hashes.SHA256()).public_bytes(pem)
 
 
-async def enrolled(api: Api, machine: str) -> Certificate:
-    """Enrol a machine with a new token."""
-    token = await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine=machine))
-    key, request = key_and_request()
+async def enrolled(api: Api, machine: str, token: str = "") -> Certificate:
+    """Enrol a machine, with a new token if there is none."""
+    if not token:
+        request = operators_pb2.CreateJoinTokenRequest(machine=machine)
+        token = (await api.fleet.CreateJoinToken(request)).token
+    key, csr = key_and_request()
     address = f"127.0.0.1:{api.ports.enrol}"
     async with client_channel(address, api.authority.ca_pem) as channel:
         stub: agents_pb2_grpc.EnrolmentAsyncStub = agents_pb2_grpc.EnrolmentStub(channel)
-        answer = await stub.Enrol(
-            agents_pb2.EnrolRequest(token=token.token, csr_pem=request.decode())
-        )
+        answer = await stub.Enrol(agents_pb2.EnrolRequest(token=token, csr_pem=csr.decode()))
     return answer.certificate_pem.encode(), key

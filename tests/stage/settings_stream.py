@@ -12,6 +12,7 @@ from types import MappingProxyType
 import grpc.aio
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import NewToken, new_token
+from tdc.manager.levels.fleet import RemovedMachine
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.rpc.agents import AgentsService
 from tdc.manager.rpc.callers import RPCS
@@ -67,6 +68,7 @@ class FakeView:
 
     machines: dict[tuple[str, str], agents_pb2.Wanted] = field(default_factory=dict)
     enrolments: dict[tuple[str, str], str] = field(default_factory=dict)
+    gone: dict[tuple[str, str], RemovedMachine] = field(default_factory=dict)
     listeners: list[Callable[[frozenset[tuple[str, str]]], None]] = field(default_factory=list)
 
     def content_hash(self, cluster: str, machine: str) -> str | None:
@@ -78,6 +80,9 @@ class FakeView:
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))
+
+    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
+        return self.gone.get((cluster, machine))
 
     def on_change(self, listener: Callable[[frozenset[tuple[str, str]]], None]) -> None:
         self.listeners.append(listener)

@@ -70,18 +70,34 @@ class EffectiveSettings(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origins: _Optional[_Mapping[str, Origin]] = ...) -> None: ...
 
 class Edit(_message.Message):
-    __slots__ = ("set", "unset", "add_group", "add_machine", "restore")
+    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete", "revert", "replace")
     SET_FIELD_NUMBER: _ClassVar[int]
     UNSET_FIELD_NUMBER: _ClassVar[int]
     ADD_GROUP_FIELD_NUMBER: _ClassVar[int]
     ADD_MACHINE_FIELD_NUMBER: _ClassVar[int]
     RESTORE_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
+    RENAME_GROUP_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_GROUP_FIELD_NUMBER: _ClassVar[int]
+    MOVE_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    DELETE_FIELD_NUMBER: _ClassVar[int]
+    REVERT_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
     set: SetSettings
     unset: UnsetSettings
     add_group: AddGroup
     add_machine: AddMachine
     restore: RestoreRevision
-    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ...) -> None: ...
+    copy: CopySettings
+    rename_group: RenameGroup
+    remove_group: RemoveGroup
+    move_machine: MoveMachine
+    remove_machine: RemoveMachine
+    delete: DeleteSettings
+    revert: RevertRevision
+    replace: ReplaceSettings
+    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ..., revert: _Optional[_Union[RevertRevision, _Mapping]] = ..., replace: _Optional[_Union[ReplaceSettings, _Mapping]] = ...) -> None: ...
 
 class SetSettings(_message.Message):
     __slots__ = ("level", "settings")
@@ -99,6 +115,32 @@ class UnsetSettings(_message.Message):
     names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class ReplaceSettings(_message.Message):
+    __slots__ = ("level", "settings")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    level: LevelRef
+    settings: _settings_pb2.Settings
+    def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ...) -> None: ...
+
+class DeleteSettings(_message.Message):
+    __slots__ = ("level",)
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    level: LevelRef
+    def __init__(self, level: _Optional[_Union[LevelRef, _Mapping]] = ...) -> None: ...
+
+class CopySettings(_message.Message):
+    __slots__ = ("source", "target", "names", "move")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    source: LevelRef
+    target: LevelRef
+    names: _containers.RepeatedScalarFieldContainer[str]
+    move: bool
+    def __init__(self, source: _Optional[_Union[LevelRef, _Mapping]] = ..., target: _Optional[_Union[LevelRef, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ..., move: _Optional[bool] = ...) -> None: ...
+
 class AddGroup(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -113,7 +155,45 @@ class AddMachine(_message.Message):
     group: str
     def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
 
+class RenameGroup(_message.Message):
+    __slots__ = ("name", "to")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    to: str
+    def __init__(self, name: _Optional[str] = ..., to: _Optional[str] = ...) -> None: ...
+
+class RemoveGroup(_message.Message):
+    __slots__ = ("name", "move_to")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MOVE_TO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    move_to: str
+    def __init__(self, name: _Optional[str] = ..., move_to: _Optional[str] = ...) -> None: ...
+
+class MoveMachine(_message.Message):
+    __slots__ = ("name", "group")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    group: str
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
+
+class RemoveMachine(_message.Message):
+    __slots__ = ("name", "stop_copying")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STOP_COPYING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    stop_copying: bool
+    def __init__(self, name: _Optional[str] = ..., stop_copying: _Optional[bool] = ...) -> None: ...
+
 class RestoreRevision(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class RevertRevision(_message.Message):
     __slots__ = ("revision",)
     REVISION_FIELD_NUMBER: _ClassVar[int]
     revision: int
@@ -150,14 +230,22 @@ class MachineChange(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., before: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., after: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ...) -> None: ...
 
 class TopologyChange(_message.Message):
-    __slots__ = ("level", "name", "group")
+    __slots__ = ("level", "name", "group", "before_name", "before_group", "removed", "stops_copying")
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_GROUP_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    STOPS_COPYING_FIELD_NUMBER: _ClassVar[int]
     level: Level
     name: str
     group: str
-    def __init__(self, level: _Optional[_Union[Level, str]] = ..., name: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
+    before_name: str
+    before_group: str
+    removed: bool
+    stops_copying: bool
+    def __init__(self, level: _Optional[_Union[Level, str]] = ..., name: _Optional[str] = ..., group: _Optional[str] = ..., before_name: _Optional[str] = ..., before_group: _Optional[str] = ..., removed: _Optional[bool] = ..., stops_copying: _Optional[bool] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ("machine", "setting", "reason")
@@ -168,6 +256,36 @@ class Problem(_message.Message):
     setting: str
     reason: str
     def __init__(self, machine: _Optional[str] = ..., setting: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ClusterSnapshot(_message.Message):
+    __slots__ = ("cluster", "revision", "settings", "groups")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    settings: _settings_pb2.Settings
+    groups: _containers.RepeatedCompositeFieldContainer[GroupSnapshot]
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[GroupSnapshot, _Mapping]]] = ...) -> None: ...
+
+class GroupSnapshot(_message.Message):
+    __slots__ = ("name", "settings", "machines")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    settings: _settings_pb2.Settings
+    machines: _containers.RepeatedCompositeFieldContainer[MachineSnapshot]
+    def __init__(self, name: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., machines: _Optional[_Iterable[_Union[MachineSnapshot, _Mapping]]] = ...) -> None: ...
+
+class MachineSnapshot(_message.Message):
+    __slots__ = ("name", "settings")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    settings: _settings_pb2.Settings
+    def __init__(self, name: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs", "warnings")

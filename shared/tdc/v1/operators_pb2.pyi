@@ -145,6 +145,14 @@ class LevelSettings(_message.Message):
     set_by: _containers.ScalarMap[str, int]
     def __init__(self, level: _Optional[_Union[_fleet_pb2.LevelRef, _Mapping]] = ..., revision: _Optional[int] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., set_by: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
+class GetClusterRequest(_message.Message):
+    __slots__ = ("cluster", "revision")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
 class GetEffectiveRequest(_message.Message):
     __slots__ = ("machine", "cluster")
     MACHINE_FIELD_NUMBER: _ClassVar[int]

@@ -493,6 +493,11 @@ class ChangesStub:
                 request_serializer=tdc_dot_v1_dot_operators__pb2.GetCommitRequest.SerializeToString,
                 response_deserializer=tdc_dot_v1_dot_fleet__pb2.Commit.FromString,
                 _registered_method=True)
+        self.GetCluster = channel.unary_unary(
+                '/tdc.v1.Changes/GetCluster',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.GetClusterRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_fleet__pb2.ClusterSnapshot.FromString,
+                _registered_method=True)
 
 
 class ChangesServicer:
@@ -529,6 +534,13 @@ class ChangesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCluster(self, request, context):
+        """A cluster whole, as it is or as it was at a revision within history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChangesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -551,6 +563,11 @@ def add_ChangesServicer_to_server(servicer, server):
                     servicer.GetCommit,
                     request_deserializer=tdc_dot_v1_dot_operators__pb2.GetCommitRequest.FromString,
                     response_serializer=tdc_dot_v1_dot_fleet__pb2.Commit.SerializeToString,
+            ),
+            'GetCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCluster,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.GetClusterRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_fleet__pb2.ClusterSnapshot.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -662,6 +679,33 @@ class Changes:
             '/tdc.v1.Changes/GetCommit',
             tdc_dot_v1_dot_operators__pb2.GetCommitRequest.SerializeToString,
             tdc_dot_v1_dot_fleet__pb2.Commit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Changes/GetCluster',
+            tdc_dot_v1_dot_operators__pb2.GetClusterRequest.SerializeToString,
+            tdc_dot_v1_dot_fleet__pb2.ClusterSnapshot.FromString,
             options,
             channel_credentials,
             insecure,

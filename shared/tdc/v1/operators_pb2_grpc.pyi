@@ -197,6 +197,8 @@ class ChangesStub:
     """History, newest first."""
     GetCommit: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetCommitRequest, _fleet_pb2.Commit]
     """One commit with its changes."""
+    GetCluster: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetClusterRequest, _fleet_pb2.ClusterSnapshot]
+    """A cluster whole, as it is or as it was at a revision within history."""
 
 @_typing.type_check_only
 class ChangesAsyncStub(ChangesStub):
@@ -214,6 +216,8 @@ class ChangesAsyncStub(ChangesStub):
     """History, newest first."""
     GetCommit: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetCommitRequest, _fleet_pb2.Commit]  # type: ignore[assignment]
     """One commit with its changes."""
+    GetCluster: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetClusterRequest, _fleet_pb2.ClusterSnapshot]  # type: ignore[assignment]
+    """A cluster whole, as it is or as it was at a revision within history."""
 
 class ChangesServicer(metaclass=_abc_1.ABCMeta):
     """Changes settings: plan, look, then commit with the plan's fingerprint."""
@@ -252,6 +256,14 @@ class ChangesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.Commit, _abc.Awaitable[_fleet_pb2.Commit]]:
         """One commit with its changes."""
+
+    @_abc_1.abstractmethod
+    def GetCluster(
+        self,
+        request: _operators_pb2.GetClusterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.ClusterSnapshot, _abc.Awaitable[_fleet_pb2.ClusterSnapshot]]:
+        """A cluster whole, as it is or as it was at a revision within history."""
 
 def add_ChangesServicer_to_server(servicer: ChangesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

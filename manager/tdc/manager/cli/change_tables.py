@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.queue_tables import ordered_pieces, ordered_words
 from tdc.manager.cli.words import ABSENT, first_names, level_words, listed, shown, when
+from tdc.shared.settings.values import Level
 from tdc.shared.wire.documents import (
     GOES_ON,
     CommitDocument,
@@ -84,17 +85,40 @@ def commit_pieces(commit: WholeCommitDocument) -> list[Piece]:
     ]
 
 
+_KINDS = {"created": "bold", "renamed": "bold", "moved": "bold", "removed": "bold red"}
+"""What a commit does to levels, in order, with the style of its heading."""
+
+
 def _topology(changes: Sequence[TopologyChangeDocument]) -> list[Piece]:
-    if not changes:
-        return []
-    lines = [
-        Line(
-            f"{change.level} {change.name}" + (f" in group {change.group}" if change.group else ""),
-            indent=2,
+    pieces: list[Piece] = []
+    for kind, style in _KINDS.items():
+        lines = [Line(_placed(each), indent=2) for each in changes if each.change == kind]
+        if lines:
+            pieces += [Line(f"{kind.capitalize()}:", style), *lines]
+    if any(each.change == "removed" and each.level is Level.MACHINE for each in changes):
+        pieces.append(
+            Line(
+                "The certificate of a machine that is removed is refused from then on. Mail goes "
+                "on; to connect it again, create it and enrol it with a new token."
+            )
         )
-        for change in changes
-    ]
-    return [Line("Created:", "bold"), *lines]
+    return pieces
+
+
+def _placed(change: TopologyChangeDocument) -> str:
+    what = f"{change.level} {change.name}"
+    match change.change:
+        case "renamed":
+            return f"{change.level} {change.before_name} to {change.name}"
+        case "moved":
+            return f"{what} from group {change.before_group} to {change.group}"
+        case "removed" if change.level is Level.MACHINE:
+            after = (
+                "stops copying" if change.stops_copying else "keeps running on its last settings"
+            )
+            return f"{what} of group {change.group}: {after}"
+        case _:
+            return f"{what} in group {change.group}" if change.group else what
 
 
 def _level_changes(changes: Sequence[LevelChangeDocument]) -> list[Piece]:

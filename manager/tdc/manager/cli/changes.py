@@ -30,8 +30,8 @@ async def carry_out(
     consent: Consent,
     *,
     ask: bool = True,
-) -> None:
-    """Plan `edits` and commit them if the operator agrees; raises Refused.
+) -> PlanDocument:
+    """Plan `edits` and commit them if the operator agrees; the plan. Raises Refused.
 
     Without `ask` there is no question: for edits that change nothing in force.
     """
@@ -44,13 +44,13 @@ async def carry_out(
         run.out.emit(plan, [*plan_pieces(plan), *_dry_end(plan)])
         if plan.problems:
             raise Refused("This commit would be refused: see the problems above.")
-        return
+        return plan
     if plan.problems:
         run.out.emit(_change(plan, plan.base_revision, committed=False), plan_pieces(plan))
         raise Refused("Nothing was committed. Fix the problems above first.")
     if not plan.levels and not plan.topology:
         _report(run, plan, plan.base_revision, committed=False)
-        return
+        return plan
     asking = ask and not consent.yes
     if asking or run.out.form is OutputFormat.TABLE:
         _show_before_commit(run, plan)
@@ -69,6 +69,7 @@ async def carry_out(
         request_id,
     )
     _report(run, plan, reply.revision, committed=reply.committed)
+    return plan
 
 
 def _show_before_commit(run: Run, plan: PlanDocument) -> None:

@@ -59,6 +59,20 @@ async def show(run: Run, revision: Revision, cluster: Cluster = "") -> None:
     run.out.emit(document, change_tables.commit_pieces(document))
 
 
+@command(app, "revert")
+async def revert(run: Run, revision: Revision, consent: Consent, cluster: Cluster = "") -> None:
+    """Undo one commit with a new one; shows the plan and asks.
+
+    What came after REVISION stays. Refused if a later commit changed the same again. The disable
+    rule does not apply.
+    """
+    if not consent.comment:
+        consent = dataclasses.replace(consent, comment=f"revert of revision {revision}")
+    edit = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=revision))
+    async with run.manager() as manager:
+        await carry_out(run, manager, [edit], cluster, consent)
+
+
 @command(app, "rollback")
 async def rollback(run: Run, revision: Revision, consent: Consent, cluster: Cluster = "") -> None:
     """Roll back with a new commit; shows the plan and asks.

@@ -12,7 +12,7 @@ from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage, sentence
 from tdc.manager.cli.layout import Line
-from tdc.manager.cli.options import Cluster, Name, OfCluster, OfGroup
+from tdc.manager.cli.options import Cluster, Name, NewName, OfCluster, OfGroup
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_duration
 from tdc.shared.wire import answers
@@ -92,6 +92,38 @@ async def create_group(run: Run, name: Name, consent: Consent, cluster: Cluster 
         await carry_out(run, manager, [edit], cluster, consent, ask=False)
 
 
+@command(group_app, "rename")
+async def rename_group(
+    run: Run, name: Name, to: NewName, consent: Consent, cluster: Cluster = ""
+) -> None:
+    """Give a group another name; its settings and machines stay with it."""
+    async with run.manager() as manager:
+        edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
+        await carry_out(run, manager, [edit], cluster, consent)
+
+
+@command(group_app, "delete")
+async def delete_group(
+    run: Run,
+    name: Name,
+    consent: Consent,
+    move_to: Annotated[
+        str,
+        typer.Option(
+            "--move-to",
+            metavar="GROUP",
+            help="Group that its machines go to; required if it has any.",
+            show_default=False,
+        ),
+    ] = "",
+    cluster: Cluster = "",
+) -> None:
+    """Delete a group and its settings; shows the plan and asks."""
+    async with run.manager() as manager:
+        edit = fleet_pb2.Edit(remove_group=fleet_pb2.RemoveGroup(name=name, move_to=move_to))
+        await carry_out(run, manager, [edit], cluster, consent)
+
+
 @command(group_app, "list")
 async def list_groups(run: Run, cluster: OfCluster = "") -> None:
     """List groups, of all clusters or of one cluster."""
@@ -128,6 +160,47 @@ async def create_machine(
     async with run.manager() as manager:
         edit = fleet_pb2.Edit(add_machine=fleet_pb2.AddMachine(name=name, group=group))
         await carry_out(run, manager, [edit], cluster, consent, ask=False)
+
+
+@command(machine_app, "move")
+async def move_machine(
+    run: Run,
+    name: Name,
+    group: Annotated[
+        str, typer.Option("--to", metavar="GROUP", help="Group of the same cluster to move it to.")
+    ],
+    consent: Consent,
+    cluster: Cluster = "",
+) -> None:
+    """Move a machine to another group with its own settings; shows the plan and asks."""
+    async with run.manager() as manager:
+        edit = fleet_pb2.Edit(move_machine=fleet_pb2.MoveMachine(name=name, group=group))
+        await carry_out(run, manager, [edit], cluster, consent)
+
+
+@command(machine_app, "remove")
+async def remove_machine(
+    run: Run,
+    name: Name,
+    consent: Consent,
+    stop_copying: Annotated[
+        bool,
+        typer.Option(
+            "--stop-copying",
+            help="Its agent takes no more copies (default: it keeps running on its last settings).",
+        ),
+    ] = False,
+    cluster: Cluster = "",
+) -> None:
+    """Remove a machine: ends its stream, refuses its certificate; shows the plan and asks.
+
+    Mail is never stopped: the agent passes originals on, and delivers the copies that it has.
+    """
+    async with run.manager() as manager:
+        edit = fleet_pb2.Edit(
+            remove_machine=fleet_pb2.RemoveMachine(name=name, stop_copying=stop_copying)
+        )
+        await carry_out(run, manager, [edit], cluster, consent)
 
 
 @command(machine_app, "list")

@@ -6,7 +6,7 @@ import io
 import sys
 
 import typer
-from tdc.manager.cli import commits, fleet, monitoring, queue, settings
+from tdc.manager.cli import commits, documents, fleet, monitoring, queue, settings
 from tdc.manager.cli.command import Commands, global_options
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(commits.app, name="commit")
 monitoring.add_status(app)
 app.add_typer(monitoring.delivery_app, name="delivery")
 queue.add_work(monitoring.delivery_app)
+documents.add_documents(app)
 
 
 def main() -> None:

@@ -40,12 +40,31 @@ Name = Annotated[
         metavar="NAME", help="Name of the cluster, group or machine.", show_default=False
     ),
 ]
+NewName = Annotated[
+    str, typer.Argument(metavar="NEW_NAME", help="Name that it gets.", show_default=False)
+]
 AtLevel = Annotated[
     LevelWord,
     typer.Argument(metavar="LEVEL", help="cluster, group or machine.", show_default=False),
 ]
 LevelName = Annotated[
     str, typer.Argument(metavar="NAME", help="Name of the level.", show_default=False)
+]
+ToLevel = Annotated[
+    LevelWord,
+    typer.Argument(metavar="TO_LEVEL", help="cluster, group or machine.", show_default=False),
+]
+ToName = Annotated[
+    str, typer.Argument(metavar="TO_NAME", help="Name of that level.", show_default=False)
+]
+CopiedSettings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SETTING]...",
+        help="Only these (default: all that the first level has).",
+        show_default=False,
+        autocompletion=complete_setting,
+    ),
 ]
 Cluster = Annotated[
     str,

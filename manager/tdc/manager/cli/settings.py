@@ -13,11 +13,15 @@ from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.options import (
     AtLevel,
     Cluster,
+    CopiedSettings,
     LevelName,
     LevelWord,
+    ToLevel,
+    ToName,
     complete_assignment,
     complete_setting,
 )
+from tdc.manager.cli.selection import Selection, chosen, split_assignments, split_settings
 from tdc.manager.cli.values_elsewhere import ValueReader
 from tdc.shared.settings.values import Level
 from tdc.shared.wire import answers
@@ -122,59 +126,134 @@ async def explain(
 async def set_(
     run: Run,
     level: AtLevel,
-    name: LevelName,
-    assignments: Annotated[
+    words: Annotated[
         list[str],
         typer.Argument(
-            metavar="SETTING=VALUE",
-            help="Settings to set; `tdc settings list` shows them all. VALUE may be @FILE, or - "
-            "for standard input.",
+            metavar="NAME... SETTING=VALUE...",
+            help="Names of the levels, and the settings to set there; `tdc settings list` shows "
+            "them all. VALUE may be @FILE, or - for standard input.",
             show_default=False,
             autocompletion=complete_assignment,
         ),
     ],
     consent: Consent,
+    selection: Selection,
     cluster: Cluster = "",
 ) -> None:
-    """Set settings at a level; shows the plan and asks.
+    """Set settings at one level or several; shows the plan and asks.
 
     Disabling a machine (`machine NAME enabled=false`) also disables its group and its cluster.
     """
+    names, assignments = split_assignments(words)
     wanted = settings_to_wire(parse_assignments(assignments, ValueReader()))
-    edit = fleet_pb2.Edit(
-        set=fleet_pb2.SetSettings(level=_level_ref(level, name, cluster), settings=wanted)
-    )
     async with run.manager() as manager:
-        await carry_out(run, manager, [edit], cluster, consent)
+        edits = [
+            fleet_pb2.Edit(
+                set=fleet_pb2.SetSettings(level=_level_ref(level, name, cluster), settings=wanted)
+            )
+            for name in await chosen(manager, level, names, selection, cluster)
+        ]
+        await carry_out(run, manager, edits, cluster, consent)
 
 
 @command(app, "unset")
 async def unset(
     run: Run,
     level: AtLevel,
-    name: LevelName,
-    settings: Annotated[
+    words: Annotated[
         list[str],
         typer.Argument(
-            metavar="SETTING",
-            help="Settings to remove at this level.",
+            metavar="NAME... SETTING...",
+            help="Names of the levels, and the settings to remove there.",
             show_default=False,
             autocompletion=complete_setting,
         ),
     ],
     consent: Consent,
+    selection: Selection,
     cluster: Cluster = "",
 ) -> None:
-    """Remove settings at a level; shows the plan and asks.
+    """Remove settings at one level or several; shows the plan and asks.
 
     The value of the next level above then applies.
     """
-    names = parse_names(settings)
-    edit = fleet_pb2.Edit(
-        unset=fleet_pb2.UnsetSettings(level=_level_ref(level, name, cluster), names=names)
-    )
+    names, settings = split_settings(words, named=not selection.given)
+    wanted = parse_names(settings)
+    async with run.manager() as manager:
+        edits = [
+            fleet_pb2.Edit(
+                unset=fleet_pb2.UnsetSettings(level=_level_ref(level, name, cluster), names=wanted)
+            )
+            for name in await chosen(manager, level, names, selection, cluster)
+        ]
+        await carry_out(run, manager, edits, cluster, consent)
+
+
+@command(app, "delete")
+async def delete(
+    run: Run, level: AtLevel, name: LevelName, consent: Consent, cluster: Cluster = ""
+) -> None:
+    """Remove every setting at a level; shows the plan and asks.
+
+    The values of the levels above then apply.
+    """
+    edit = fleet_pb2.Edit(delete=fleet_pb2.DeleteSettings(level=_level_ref(level, name, cluster)))
     async with run.manager() as manager:
         await carry_out(run, manager, [edit], cluster, consent)
+
+
+@command(app, "copy")
+async def copy(  # noqa: PLR0913, PLR0917  # each is an argument of the command
+    run: Run,
+    level: AtLevel,
+    name: LevelName,
+    to_level: ToLevel,
+    to_name: ToName,
+    consent: Consent,
+    settings: CopiedSettings = None,
+    cluster: Cluster = "",
+) -> None:
+    """Set at one level what another has; shows the plan and asks.
+
+    `settings copy machine mx1 group g1 log.level` copies log.level, and without a setting all
+    that mx1 has of its own. Other settings of g1 stay.
+    """
+    await _copy(run, (level, name), (to_level, to_name), settings, consent, cluster, move=False)
+
+
+@command(app, "move")
+async def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command
+    run: Run,
+    level: AtLevel,
+    name: LevelName,
+    to_level: ToLevel,
+    to_name: ToName,
+    consent: Consent,
+    settings: CopiedSettings = None,
+    cluster: Cluster = "",
+) -> None:
+    """Set at one level what another has, and remove it there; shows the plan and asks."""
+    await _copy(run, (level, name), (to_level, to_name), settings, consent, cluster, move=True)
+
+
+async def _copy(
+    run: Run,
+    source: tuple[LevelWord, str],
+    target: tuple[LevelWord, str],
+    settings: list[str] | None,
+    consent: Consent,
+    cluster: str,
+    *,
+    move: bool,
+) -> None:
+    copied = fleet_pb2.CopySettings(
+        source=_level_ref(*source, cluster),
+        target=_level_ref(*target, cluster),
+        names=parse_names(settings or []),
+        move=move,
+    )
+    async with run.manager() as manager:
+        await carry_out(run, manager, [fleet_pb2.Edit(copy=copied)], cluster, consent)
 
 
 def _level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:

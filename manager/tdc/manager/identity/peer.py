@@ -19,7 +19,14 @@ class NotIdentified(Exception):
 
 
 class Denied(Exception):
-    """The certificate is valid, but the machine may not use it, or no longer."""
+    """The certificate is valid, but the machine may not use it, or no longer.
+
+    `removal` is what the agent of a removed machine is told (grpc_tls.REMOVED); else empty.
+    """
+
+    def __init__(self, reason: str, removal: str = "") -> None:
+        super().__init__(reason)
+        self.removal = removal
 
 
 def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> Peer:

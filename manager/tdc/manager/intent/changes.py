@@ -23,11 +23,19 @@ from tdc.manager.intent.errors import (
 )
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.plan_faults import faults_of
-from tdc.manager.intent.targets import ChangeAsked, RestoreTo, target_of
+from tdc.manager.intent.targets import (
+    ChangeAsked,
+    FromHistory,
+    RestoreTo,
+    RevertTo,
+    target_of,
+)
 from tdc.manager.levels.backlogs import backlogs_of
-from tdc.manager.levels.changes import Edit, LevelChange, RestoreLevels, TopologyChange
+from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, new_cluster
-from tdc.manager.levels.plan import Plan, make_plan, undo_values
+from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.levels.revert import reverted
+from tdc.manager.levels.undo import Step, cluster_at, undone
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
@@ -197,10 +205,21 @@ class ChangeOperations:
             raise UnreadableFleet(str(record))
         return _row(found.name, record)
 
+    @operation("changes.read_cluster")
+    async def read_cluster(self, actor: Actor, cluster: str, revision: int) -> Cluster:
+        """Read a cluster whole, as it was at `revision`; 0 for as it is.
+
+        Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
+        """
+        found = self._view.find_cluster(cluster)
+        if revision in (0, found.revision):
+            return found
+        return cluster_at(found, revision, await self._changes_since(found, revision))
+
     async def _commit_once(
         self,
         name: str,
-        edits: Sequence[Edit | RestoreTo],
+        edits: Sequence[Edit | FromHistory],
         fingerprint: str,
         signature: Signature,
     ) -> Made:
@@ -223,19 +242,40 @@ class ChangeOperations:
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
 
-    async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | RestoreTo]) -> Plan:
-        return make_plan(cluster, [await self._edit(cluster, each) for each in edits])
+    async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | FromHistory]) -> Plan:
+        plain = [each for asked in edits for each in await self._plain(cluster, asked)]
+        return make_plan(cluster, plain)
 
-    async def _edit(self, cluster: Cluster, edit: Edit | RestoreTo) -> Edit:
-        if not isinstance(edit, RestoreTo):
-            return edit
-        since = await self._changes_since(cluster, edit.revision)
-        return RestoreLevels(edit.revision, undo_values(cluster, since))
+    async def _plain(self, cluster: Cluster, edit: Edit | FromHistory) -> tuple[Edit, ...]:
+        match edit:
+            case RestoreTo(revision):
+                return (undone(cluster, revision, await self._changes_since(cluster, revision)),)
+            case RevertTo(revision):
+                record = await self._record(cluster, revision)
+                return reverted(cluster, revision, record.levels, record.topology)
+            case _:
+                return (edit,)
 
-    async def _changes_since(
-        self, cluster: Cluster, revision: int
-    ) -> list[tuple[LevelChange, ...]]:
-        """List the level changes of all commits above `revision`, newest first."""
+    async def _record(self, cluster: Cluster, revision: int) -> CommitRecord:
+        record = await self._history.commit_record(cluster.name, revision)
+        if isinstance(record, Unreadable):
+            raise UnreadableFleet(
+                f"revision {revision} can't be undone: {record}. Nothing was changed"
+            )
+        if record is None:
+            raise UnknownRevision(
+                f"cluster {cluster.name!r} has no commit {revision} in its history; it is at "
+                f"revision {cluster.revision}"
+            )
+        if record.work is not None:
+            raise BadRequest(
+                f"revision {revision} is work on queues, which can't be undone; it changed no "
+                "setting"
+            )
+        return record
+
+    async def _changes_since(self, cluster: Cluster, revision: int) -> list[Step]:
+        """List the changes of all commits above `revision`, newest first."""
         if not 1 <= revision <= cluster.revision:
             raise UnknownRevision(
                 f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
@@ -253,7 +293,11 @@ class ChangeOperations:
                 f"history no longer has all commits since revision {revision} of cluster "
                 f"{cluster.name!r}, so its settings then are not known. Nothing was changed"
             )
-        return [record.levels for record in records if isinstance(record, CommitRecord)]
+        return [
+            (record.levels, record.topology)
+            for record in records
+            if isinstance(record, CommitRecord)
+        ]
 
     async def _what_changed(self, plan: Plan) -> str:
         newest = await self._history.commits(plan.cluster_name, limit=1)

@@ -10,7 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.intent.errors import BadRequest
-from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues, UnsetValues
+from tdc.manager.levels.changes import (
+    AddGroup,
+    AddMachine,
+    CopyValues,
+    DeleteValues,
+    Edit,
+    MoveMachine,
+    RemoveGroup,
+    RemoveMachine,
+    RenameGroup,
+    ReplaceValues,
+    SetValues,
+    UnsetValues,
+)
 from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName
@@ -54,13 +67,64 @@ class UnsetAt:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceAt:
+    """Let a level hold exactly these settings."""
+
+    level: LevelAsked
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAt:
+    """Remove every setting from a level."""
+
+    level: LevelAsked
+
+
+@dataclass(frozen=True, slots=True)
+class CopyAt:
+    """Set at `target` what `source` has of these settings; all that it has without names.
+
+    With `move` they are removed from the source.
+    """
+
+    source: LevelAsked
+    target: LevelAsked
+    names: tuple[str, ...] = ()
+    move: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreTo:
     """Set every level's settings to what they were at a revision of the cluster."""
 
     revision: int
 
 
-EditAsked = SetAt | UnsetAt | AddGroup | AddMachine | RestoreTo
+@dataclass(frozen=True, slots=True)
+class RevertTo:
+    """Undo what one revision changed, and nothing that came after it."""
+
+    revision: int
+
+
+FromHistory = RestoreTo | RevertTo
+"""Edits that history says what they are. Such a one is the only edit of its commit."""
+
+EditAsked = (
+    SetAt
+    | UnsetAt
+    | ReplaceAt
+    | DeleteAt
+    | CopyAt
+    | AddGroup
+    | RenameGroup
+    | RemoveGroup
+    | AddMachine
+    | MoveMachine
+    | RemoveMachine
+    | FromHistory
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +148,16 @@ def level_key(asked: LevelAsked) -> LevelKey:
     return LevelKey(asked.level, name)
 
 
-def target_of(view: FleetView, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit | RestoreTo, ...]]:
+def target_of(
+    view: FleetView, asked: ChangeAsked
+) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
     """Find the one cluster that a change is about, and its edits there.
 
     Raises BadRequest, UnknownName for a level that does not exist and is not created by an earlier
     edit, AmbiguousName if the names fit several clusters.
     """
     edits = _edits(asked)
-    levels = [each.level for each in asked.edits if isinstance(each, SetAt | UnsetAt)]
+    levels = [level for each in asked.edits for level in _levels(each)]
     clusters = {asked.cluster, *(level.cluster_named for level in levels)} - {""}
     if len(clusters) > 1:
         raise BadRequest(
@@ -153,21 +219,38 @@ def machines_in(
     return sorted(chosen, key=lambda pair: (pair[1].name, pair[0].name))
 
 
-def _edits(asked: ChangeAsked) -> tuple[Edit | RestoreTo, ...]:
+def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:
     if not asked.edits:
         raise BadRequest("there is nothing to plan: the request has no edits")
     # Restoring sets every level: beside another edit, their order would silently decide.
-    if len(asked.edits) > 1 and any(isinstance(each, RestoreTo) for each in asked.edits):
-        raise BadRequest("restoring a revision must be the only edit of its commit")
+    if len(asked.edits) > 1 and any(isinstance(each, FromHistory) for each in asked.edits):
+        raise BadRequest("restoring or undoing a revision must be the only edit of its commit")
     return tuple(_edit(each) for each in asked.edits)
 
 
-def _edit(asked: EditAsked) -> Edit | RestoreTo:
+def _levels(asked: EditAsked) -> tuple[LevelAsked, ...]:
+    """The levels that an edit names."""
+    match asked:
+        case SetAt(level) | UnsetAt(level) | ReplaceAt(level) | DeleteAt(level):
+            return (level,)
+        case CopyAt(source, target):
+            return (source, target)
+        case _:
+            return ()
+
+
+def _edit(asked: EditAsked) -> Edit | FromHistory:
     match asked:
         case SetAt(level, settings):
             return SetValues(_named_level(level), settings)
         case UnsetAt(level, names):
             return UnsetValues(_named_level(level), names)
+        case ReplaceAt(level, settings):
+            return ReplaceValues(_named_level(level), settings)
+        case DeleteAt(level):
+            return DeleteValues(_named_level(level))
+        case CopyAt(source, target, names, move):
+            return CopyValues(_named_level(source), _named_level(target), names, move)
         case _:
             return asked
 
@@ -179,20 +262,35 @@ def _named_level(asked: LevelAsked) -> LevelKey:
     return key
 
 
-def _homes(view: FleetView, edits: Iterable[Edit | RestoreTo], named: str) -> list[Cluster]:
+def _homes(view: FleetView, edits: Iterable[Edit | FromHistory], named: str) -> list[Cluster]:
     """Find the cluster of each edit that names an existing level."""
     homes: list[Cluster] = []
     created: set[LevelKey] = set()
     for edit in edits:
-        match edit:
-            case SetValues(key=key) | UnsetValues(key=key) if key not in created:
-                homes.append(level_of(view, key, named)[0])
-            case AddGroup(name=name):
-                created.add(LevelKey(Level.GROUP, name))
-            case AddMachine(name=name, group=group):
-                if LevelKey(Level.GROUP, group) not in created:
-                    homes.append(view.find_group(group, named)[0])
-                created.add(LevelKey(Level.MACHINE, name))
-            case _:
-                pass
+        uses, creates = _named_in(edit)
+        homes += [level_of(view, key, named)[0] for key in uses if key not in created]
+        created |= creates
     return homes
+
+
+def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
+    """The levels that an edit needs, and those that there are after it by a new name."""
+    match edit:
+        case SetValues(key) | UnsetValues(key) | ReplaceValues(key) | DeleteValues(key):
+            return [key], set()
+        case CopyValues(source, target):
+            return [source, target], set()
+        case AddGroup(name):
+            return [], {LevelKey(Level.GROUP, name)}
+        case RenameGroup(name, to):
+            return [LevelKey(Level.GROUP, name)], {LevelKey(Level.GROUP, to)}
+        case RemoveGroup(name, move_to):
+            return [LevelKey(Level.GROUP, each) for each in (name, move_to) if each], set()
+        case AddMachine(name, group):
+            return [LevelKey(Level.GROUP, group)], {LevelKey(Level.MACHINE, name)}
+        case MoveMachine(name, group):
+            return [LevelKey(Level.MACHINE, name), LevelKey(Level.GROUP, group)], set()
+        case RemoveMachine(name):
+            return [LevelKey(Level.MACHINE, name)], set()
+        case _:
+            return [], set()

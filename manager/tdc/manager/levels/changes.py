@@ -6,7 +6,7 @@ A new kind of edit begins here; `edit` applies it, and `tdc.v1.Edit` carries it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.shared.settings.values import Level, Settings, Value
@@ -48,18 +48,101 @@ class AddMachine:
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreLevels:
-    """Replace the settings of the named levels by what they were at `revision`.
+class ReplaceValues:
+    """Let a level hold exactly these settings: others become absent. What is there is no edit."""
 
-    This sets what was recorded and sets off no rule. Levels that no longer exist are skipped;
-    levels that are not named stay as they are.
+    key: LevelKey
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteValues:
+    """Make every setting absent at a level."""
+
+    key: LevelKey
+
+
+@dataclass(frozen=True, slots=True)
+class CopyValues:
+    """Set at one level what another has: the named settings, or all of them without names.
+
+    What the target has of other settings stays. With `move` they become absent at the source.
+    """
+
+    source: LevelKey
+    target: LevelKey
+    names: tuple[str, ...] = ()
+    move: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenameGroup:
+    """Give a group another name; its settings and its machines stay with it."""
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveGroup:
+    """Remove a group with its settings, after its machines were moved to `move_to`.
+
+    Without `move_to` a group with machines is refused.
+    """
+
+    name: str
+    move_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveMachine:
+    """Move a machine to another group of its cluster; its own settings go with it."""
+
+    name: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMachine:
+    """Remove a machine with its settings and its right to connect.
+
+    Its agent keeps running on the last settings; with `stop_copying` it takes no more copies.
+    """
+
+    name: str
+    stop_copying: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreLevels:
+    """Set what was recorded at `revision`, and set off no rule.
+
+    `renames` are groups by their names now, with those of then; `groups` and `machines` (with
+    their groups) are to be there, `levels` are to hold exactly these settings. What is not named
+    stays as it is; levels that no longer exist are skipped.
     """
 
     revision: int
     levels: Mapping[LevelKey, Settings]
+    renames: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    machines: Mapping[str, str] = field(default_factory=dict)
 
 
-Edit = SetValues | UnsetValues | AddGroup | AddMachine | RestoreLevels
+Edit = (
+    SetValues
+    | UnsetValues
+    | ReplaceValues
+    | DeleteValues
+    | CopyValues
+    | AddGroup
+    | RenameGroup
+    | RemoveGroup
+    | AddMachine
+    | MoveMachine
+    | RemoveMachine
+    | RestoreLevels
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +160,38 @@ class LevelChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What a group or machine is called, and of a machine, which group it is in."""
+
+    name: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TopologyChange:
-    """A group or machine that a commit creates. `group` is set for a machine only."""
+    """A cluster, group or machine that a commit creates, renames, moves or removes.
+
+    `name` and, of a machine, `group` are as the commit leaves them; of what it removes, as they
+    were. `before` is where it was; None if the commit creates or removes it. `stops_copying`: a
+    machine that is removed takes no more copies.
+    """
 
     level: Level
     name: str
     group: str = ""
+    before: Place | None = None
+    removed: bool = False
+    stops_copying: bool = False
+
+    @property
+    def created(self) -> bool:
+        """Whether it was not there before."""
+        return self.before is None and not self.removed
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Its name now, and the one before."""
+        return frozenset({self.name} if self.before is None else {self.name, self.before.name})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,36 +7,33 @@ revision that set it, so history never blames a commit that left a value as it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 
 from tdc.manager.levels import disable_rule
 from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
+    CopyValues,
+    DeleteValues,
     Edit,
     Edited,
     EditRefused,
-    LevelChange,
+    MoveMachine,
+    RemoveGroup,
+    RemoveMachine,
+    RenameGroup,
+    ReplaceValues,
     RestoreLevels,
     SetValues,
-    TopologyChange,
     UnsetValues,
 )
-from tdc.manager.levels.fleet import (
-    Cluster,
-    FleetError,
-    Group,
-    LevelKey,
-    Machine,
-    StoredSettings,
-    check_group_name,
-    check_name,
-)
+from tdc.manager.levels.fleet import Cluster, FleetError, LevelKey, check_group_name, check_name
+from tdc.manager.levels.working import WorkingCluster
 from tdc.shared.settings.schema import SettingError, setting
-from tdc.shared.settings.values import Level, Settings, same_value
+from tdc.shared.settings.values import Level, Settings
 
-_LEVEL_ORDER = {Level.MACHINE: 0, Level.GROUP: 1, Level.CLUSTER: 2}
+_FIRST_NAMES = 5
+"""Machines that a refusal names."""
 
 
 def apply_edits(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
@@ -44,157 +41,126 @@ def apply_edits(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
 
     The resulting cluster has the next revision, or is unchanged if there is no net change.
     """
-    draft = _Draft(cluster)
+    work = WorkingCluster(cluster)
     for edit in edits:
         try:
-            draft.apply(edit)
+            _apply(work, edit)
         except (FleetError, SettingError) as error:
             raise EditRefused(str(error)) from None
-    return draft.edited()
+    return work.edited()
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A cluster under edit. It keeps only what the edits touch, so that many edits are cheap."""
+def _apply(work: WorkingCluster, edit: Edit) -> None:
+    match edit:
+        case SetValues():
+            _set_and_follow_rule(work, edit)
+        case UnsetValues(key, names):
+            _unset(work, key, names)
+        case ReplaceValues(key, settings):
+            _unset(work, key, work.settings_at(key).keys() - settings.keys())
+            _set_and_follow_rule(work, SetValues(key, settings))
+        case DeleteValues(key):
+            work.write(key, Settings())
+        case CopyValues():
+            _copy(work, edit)
+        case RestoreLevels():
+            _restore(work, edit)
+        case AddGroup(name):
+            work.add_group(check_group_name(name, cluster=work.before.name))
+        case RenameGroup(name, to):
+            work.rename_group(name, check_group_name(to, cluster=work.before.name))
+        case RemoveGroup(name, move_to):
+            _remove_group(work, name, move_to)
+        case AddMachine(name, group):
+            work.add_machine(check_name(Level.MACHINE, name), group)
+        case MoveMachine(name, group):
+            work.move_machine(name, group)
+        case RemoveMachine(name, stop_copying):
+            work.remove_machine(name, stops_copying=stop_copying)
 
-    before: Cluster
-    groups: dict[str, Group] = field(default_factory=dict)  # added
-    machines: dict[str, Machine] = field(default_factory=dict)  # added
-    settings: dict[LevelKey, Settings] = field(default_factory=dict)  # touched
-    by_rule: set[tuple[LevelKey, str]] = field(default_factory=set)  # last written by the rule
-    names: dict[tuple[Level, str], str] = field(default_factory=dict)  # case-blind -> as it is
 
-    def __post_init__(self) -> None:
-        for key in self.before.level_keys():
-            self.names[key.level, key.name.lower()] = key.name
+# -- settings ------------------------------------------------------------------------------------
 
-    def apply(self, edit: Edit) -> None:
-        match edit:
-            case SetValues():
-                self._set_and_follow_rule(edit)
-            case UnsetValues():
-                self._unset(edit)
-            case AddGroup():
-                self._claim_name(Level.GROUP, check_group_name(edit.name, cluster=self.before.name))
-                self.groups[edit.name] = Group(edit.name)
-            case AddMachine():
-                self._group(edit.group)
-                self._claim_name(Level.MACHINE, check_name(Level.MACHINE, edit.name))
-                self.machines[edit.name] = Machine(edit.name, edit.group)
-            case RestoreLevels():
-                self._restore(edit)
 
-    def _set_and_follow_rule(self, edit: SetValues) -> None:
-        enabled_before = self._at(edit.key).get("enabled")
-        self._set(edit, by_rule=False)
-        for further in disable_rule.after_edit(
-            edit,
-            enabled_before=enabled_before,
-            group=self._group_of(edit.key),
-            cluster=self.before.name,
-        ):
-            self._set(further, by_rule=True)
+def _set_and_follow_rule(work: WorkingCluster, edit: SetValues) -> None:
+    enabled_before = work.settings_at(edit.key).get("enabled")
+    _set(work, edit, by_rule=False)
+    group = work.group_of(edit.key.name) if edit.key.level is Level.MACHINE else ""
+    for further in disable_rule.after_edit(
+        edit, enabled_before=enabled_before, group=group, cluster=work.before.name
+    ):
+        _set(work, further, by_rule=True)
 
-    def _set(self, edit: SetValues, *, by_rule: bool) -> None:
-        present = dict(self._at(edit.key))
-        for name, value in edit.settings.items():
-            setting(name)
-            if same_value(present.get(name), value):
-                continue  # it has this value already: no edit
-            present[name] = value
-            self._wrote(edit.key, name, by_rule=by_rule)
-        self.settings[edit.key] = Settings.of(present)
 
-    def _unset(self, edit: UnsetValues) -> None:
-        present = dict(self._at(edit.key))
-        for name in edit.names:
-            setting(name)
-            if present.pop(name, None) is not None:
-                self._wrote(edit.key, name, by_rule=False)
-        self.settings[edit.key] = Settings.of(present)
+def _set(work: WorkingCluster, edit: SetValues, *, by_rule: bool) -> None:
+    for name in edit.settings:
+        setting(name)
+    present = work.settings_at(edit.key)
+    work.write(edit.key, Settings.of({**present, **edit.settings}), by_rule=by_rule)
 
-    def _restore(self, edit: RestoreLevels) -> None:
-        for key, settings in edit.levels.items():
-            if not self._exists(key):
-                continue
-            present = self._at(key)
-            for name in present.keys() | settings.keys():
-                if not same_value(present.get(name), settings.get(name)):
-                    self._wrote(key, name, by_rule=False)
-            self.settings[key] = settings
 
-    def _wrote(self, key: LevelKey, name: str, *, by_rule: bool) -> None:
-        if by_rule:
-            self.by_rule.add((key, name))
+def _unset(work: WorkingCluster, key: LevelKey, names: Iterable[str]) -> None:
+    present = dict(work.settings_at(key))
+    for name in names:
+        setting(name)
+        present.pop(name, None)
+    work.write(key, Settings.of(present))
+
+
+def _copy(work: WorkingCluster, edit: CopyValues) -> None:
+    """An operator's edit of the target, so the disable rule acts there."""
+    if edit.source == edit.target:
+        raise EditRefused(f"{edit.source} can't be copied to itself")
+    present = work.settings_at(edit.source)
+    for name in edit.names:
+        setting(name)
+        if name not in present:
+            raise EditRefused(f"{edit.source} has no {name} of its own to copy")
+    names = edit.names or tuple(present)
+    _set_and_follow_rule(
+        work, SetValues(edit.target, Settings.of({name: present[name] for name in names}))
+    )
+    if edit.move:
+        _unset(work, edit.source, names)
+
+
+def _restore(work: WorkingCluster, edit: RestoreLevels) -> None:
+    for now, then in edit.renames.items():
+        work.rename_group(now, then)
+    for group in edit.groups:
+        if not work.exists(LevelKey(Level.GROUP, group)):
+            work.add_group(group)
+    for machine, group in edit.machines.items():
+        if work.exists(LevelKey(Level.MACHINE, machine)):
+            work.move_machine(machine, group)
         else:
-            self.by_rule.discard((key, name))
+            work.add_machine(machine, group)
+    for key, settings in edit.levels.items():
+        if work.exists(key):
+            work.write(key, settings)
 
-    def _at(self, key: LevelKey) -> Settings:
-        if key in self.settings:
-            return self.settings[key]
-        if self._is_new(key):
-            return Settings()
-        return self.before.stored_at(key).settings
 
-    def _is_new(self, key: LevelKey) -> bool:
-        return (key.level is Level.GROUP and key.name in self.groups) or (
-            key.level is Level.MACHINE and key.name in self.machines
+# -- topology ------------------------------------------------------------------------------------
+
+
+def _remove_group(work: WorkingCluster, name: str, move_to: str) -> None:
+    work.check(LevelKey(Level.GROUP, name))
+    if work.groups() == [name]:
+        raise EditRefused(
+            f"group {name} is the only one of cluster {work.before.name}, which must keep one: "
+            "create another first"
         )
-
-    def _exists(self, key: LevelKey) -> bool:
-        return self.names.get((key.level, key.name.lower())) == key.name
-
-    def _group_of(self, key: LevelKey) -> str:
-        if key.level is not Level.MACHINE:
-            return ""
-        return (self.machines.get(key.name) or self.before.machines[key.name]).group
-
-    def _group(self, name: str) -> None:
-        if not self._exists(LevelKey(Level.GROUP, name)):
-            raise EditRefused(f"cluster {self.before.name} has no group {name}")
-
-    def _claim_name(self, level: Level, name: str) -> None:
-        there = self.names.setdefault((level, name.lower()), "")
-        if there:
-            unlike = "" if there == name else f", and {name} differs only in case"
-            raise EditRefused(f"cluster {self.before.name} already has a {level} {there}{unlike}")
-        self.names[level, name.lower()] = name
-
-    def edited(self) -> Edited:
-        topology = tuple(self._topology())
-        changes = tuple(self._changes())
-        if not topology and not changes:
-            return Edited(self.before, (), ())
-        revision = self.before.revision + 1
-        grown = replace(
-            self.before,
-            revision=revision,
-            groups={**self.before.groups, **self.groups},
-            machines={**self.before.machines, **self.machines},
+    machines = work.machines_of(name)
+    if machines and not move_to:
+        shown = ", ".join(machines[:_FIRST_NAMES])
+        more = f" and {len(machines) - _FIRST_NAMES} more" if len(machines) > _FIRST_NAMES else ""
+        has = "1 machine" if len(machines) == 1 else f"{len(machines)} machines"
+        raise EditRefused(
+            f"group {name} has {has} ({shown}{more}): say which group they go to "
+            "(tdc: --move-to GROUP)"
         )
-        changed = dict.fromkeys(change.key for change in changes)
-        stored = {key: self._stored(grown, key, revision) for key in changed}
-        return Edited(grown.with_stored(stored), changes, topology)
-
-    def _topology(self) -> Iterator[TopologyChange]:
-        for group in self.groups.values():
-            yield TopologyChange(Level.GROUP, group.name)
-        for machine in self.machines.values():
-            yield TopologyChange(Level.MACHINE, machine.name, machine.group)
-
-    def _changes(self) -> Iterator[LevelChange]:
-        for key in sorted(self.settings, key=lambda key: (_LEVEL_ORDER[key.level], key.name)):
-            before = Settings() if self._is_new(key) else self.before.stored_at(key).settings
-            after = self.settings[key]
-            for name in sorted(before.keys() | after.keys()):
-                old, new = before.get(name), after.get(name)
-                if not same_value(old, new):
-                    yield LevelChange(key, name, old, new, (key, name) in self.by_rule)
-
-    def _stored(self, grown: Cluster, key: LevelKey, revision: int) -> StoredSettings:
-        old, settings = grown.stored_at(key), self.settings[key]
-        set_by = {
-            name: old.set_by[name] if same_value(old.settings.get(name), value) else revision
-            for name, value in settings.items()
-        }
-        return StoredSettings(settings, set_by)
+    if move_to == name:
+        raise EditRefused(f"the machines of group {name} can't stay in it: it is to be removed")
+    for machine in machines:
+        work.move_machine(machine, move_to)
+    work.remove_group(name)

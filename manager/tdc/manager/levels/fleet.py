@@ -66,26 +66,44 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine (gateway) and the one group it is in."""
+    """A machine (gateway) and the one group it is in.
+
+    `born` is the revision that created it; 0 if that was not kept. A machine that is removed and
+    created again has the name of the other, and none of its rights.
+    """
 
     name: str
     group: str
     stored: StoredSettings = field(default_factory=StoredSettings)
+    born: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedMachine:
+    """That revision `revision` removed a machine, and whether its agent is to stop copying."""
+
+    revision: int
+    stops_copying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster as of one revision. Invariant: each machine's group is in `groups`."""
+    """A cluster as of one revision. Invariant: each machine's group is in `groups`.
+
+    `removed` are the machines that were removed last, as far as they were not created again.
+    """
 
     name: str
     revision: int
     stored: StoredSettings
     groups: Mapping[str, Group]
     machines: Mapping[str, Machine]
+    removed: Mapping[str, RemovedMachine] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", _frozen(self.groups))
         object.__setattr__(self, "machines", _frozen(self.machines))
+        object.__setattr__(self, "removed", _frozen(self.removed))
 
     def stored_at(self, key: LevelKey) -> StoredSettings:
         """Look up what a level stores; raises UnknownLevel."""

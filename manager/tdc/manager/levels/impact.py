@@ -3,7 +3,7 @@
 Cost decides the shape of this file: one edit of a cluster reaches all of its machines, and a plan
 for 10 000 of them has to be made while an operator waits. So
 - only settings that changed at one of a machine's levels are compared, as no other can change;
-- machines of one group whose own settings are equal share one comparison;
+- machines of one group that came from one group, with equal own settings, share one comparison;
 - faults are judged once for each combination of the values that the rules read.
 The result is the same as resolving every machine before and after, which is what the tests
 compare it with.
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tdc.manager.levels.changes import LevelChange
+from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
 from tdc.manager.levels.resolve import resolve_one, winning_level
 from tdc.shared.settings.schema import SCHEMA
@@ -62,8 +62,8 @@ class _Shift:
     faults: tuple[Fault, ...]
 
 
-_Inputs = tuple[str, Settings | None, Settings]
-"""Group, the machine's own settings before (None: it is new), and after."""
+_Inputs = tuple[str, str, Settings | None, Settings]
+"""Group before and after, the machine's own settings before (None: it is new), and after."""
 
 
 @dataclass(slots=True)
@@ -77,22 +77,32 @@ class Impact:
     resolves: int = 0
 
 
-def impact_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -> Impact:
-    """Work out what the net changes from `before` to `after` do on machines."""
+def impact_of(
+    before: Cluster,
+    after: Cluster,
+    changes: Iterable[LevelChange],
+    topology: Iterable[TopologyChange] = (),
+) -> Impact:
+    """Work out what the net changes from `before` to `after` do on machines.
+
+    A machine that is removed has no settings in force any more, which is no change of them: the
+    topology names it. It counts among those that stop copying if it is told to.
+    """
+    topology = tuple(topology)
     changed: dict[LevelKey, list[str]] = {}
     for change in changes:
         changed.setdefault(change.key, []).append(change.setting)
     impact = Impact()
     shifts: dict[_Inputs, _Shift] = {}
     judge = _Judge()
-    compared = _Compared.of(after, changed)
+    compared = _Compared.of(before, after, changed, topology)
     _judge_levels(after, changed, judge, impact)
     for name in sorted(after.machines):
         machine = after.machines[name]
         names = compared.names(machine)
         if not names and name in before.machines:
             continue
-        inputs = _inputs(before, machine)
+        inputs = _inputs(before, machine, compared.was_in)
         shift = shifts.get(inputs)
         if shift is None:
             shift = shifts[inputs] = _compare(before, after, inputs, names, judge)
@@ -101,49 +111,97 @@ def impact_of(before: Cluster, after: Cluster, changes: Iterable[LevelChange]) -
             continue
         _spread(shift, after, machine, impact)
         impact.problems.extend(Problem(name, fault.setting, fault.reason) for fault in shift.faults)
+    impact.stop_copying = sorted([*impact.stop_copying, *_stopped(before, topology)])
     return impact
+
+
+def _stopped(before: Cluster, topology: Iterable[TopologyChange]) -> Iterator[str]:
+    """Machines that take copies, and are removed so that they take none any more."""
+    for change in topology:
+        if change.stops_copying:
+            machine = before.machines[change.name]
+            group = before.groups[machine.group].stored.settings
+            if resolve_one("enabled", machine.stored.settings, group, before.stored.settings):
+                yield change.name
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Which settings to compare on a machine: those that changed at one of its levels."""
+    """Which settings to compare on a machine: those that changed at one of its levels.
+
+    `was_in` has the group before, by that name, of the machines of groups now: of a renamed group,
+    and of machines that were moved.
+    """
 
     on_group: Mapping[str, frozenset[str]]
     on_machine: Mapping[str, frozenset[str]]
+    was_in: _WasIn
 
     @classmethod
-    def of(cls, after: Cluster, changed: Mapping[LevelKey, list[str]]) -> _Compared:
+    def of(
+        cls,
+        before: Cluster,
+        after: Cluster,
+        changed: Mapping[LevelKey, list[str]],
+        topology: Iterable[TopologyChange],
+    ) -> _Compared:
         on_all = frozenset(changed.get(LevelKey(Level.CLUSTER, after.name), ()))
-        return cls(
-            {
-                group: on_all.union(changed.get(LevelKey(Level.GROUP, group), ()))
-                for group in after.groups
-            },
-            {
-                key.name: frozenset(names)
-                for key, names in changed.items()
-                if key.level is Level.MACHINE
-            },
-        )
+        on_group = {
+            group: on_all.union(changed.get(LevelKey(Level.GROUP, group), ()))
+            for group in after.groups
+        }
+        on_machine = {
+            key.name: frozenset(names)
+            for key, names in changed.items()
+            if key.level is Level.MACHINE and key.name in after.machines
+        }
+        renamed, moved = dict[str, str](), dict[str, str]()
+        for change in topology:
+            if change.before is None:
+                continue
+            if change.level is Level.GROUP:
+                renamed[change.name] = change.before.name
+            else:
+                moved[change.name] = was = change.before.group
+                levels = (before.groups[was].stored, after.groups[change.group].stored)
+                on_machine[change.name] = on_machine.get(change.name, frozenset()).union(
+                    *(stored.settings for stored in levels)
+                )
+        return cls(on_group, on_machine, _WasIn(renamed, moved))
 
     def names(self, machine: Machine) -> frozenset[str]:
         inherited, own = self.on_group[machine.group], self.on_machine.get(machine.name)
         return inherited | own if own else inherited
 
 
-def _inputs(before: Cluster, machine: Machine) -> _Inputs:
+@dataclass(frozen=True, slots=True)
+class _WasIn:
+    """Groups before the commit: of renamed groups, by their name now; of machines that moved."""
+
+    renamed: Mapping[str, str]
+    moved: Mapping[str, str]
+
+    def of(self, machine: Machine) -> str:
+        group = self.moved.get(machine.name)
+        return group if group is not None else self.renamed.get(machine.group, machine.group)
+
+
+def _inputs(before: Cluster, machine: Machine, was_in: _WasIn) -> _Inputs:
     old = before.machines.get(machine.name)
-    return (machine.group, old.stored.settings if old else None, machine.stored.settings)
+    own = machine.stored.settings
+    if old is None:
+        return ("", machine.group, None, own)
+    return (was_in.of(machine), machine.group, old.stored.settings, own)
 
 
 def _compare(
     before: Cluster, after: Cluster, inputs: _Inputs, names: Iterable[str], judge: _Judge
 ) -> _Shift:
-    group, own_before, own_after = inputs
+    group_before, group, own_before, own_after = inputs
     new = (own_after, after.groups[group].stored.settings, after.stored.settings)
     if own_before is None:
         return _compare_new(new, judge)
-    old = (own_before, before.groups[group].stored.settings, before.stored.settings)
+    old = (own_before, before.groups[group_before].stored.settings, before.stored.settings)
     changes = tuple(
         (name, was, now)
         for name in sorted(names)
@@ -199,6 +257,8 @@ def _judge_levels(
     """Find faults that no machine would show: of a changed level itself, or of an empty one."""
     inhabited = {machine.group for machine in after.machines.values()}
     for key in changed:
+        if not _is_there(after, key):
+            continue
         faults = dict.fromkeys(own_faults_of(after.stored_at(key).settings))
         if key.level is Level.GROUP and key.name not in inhabited:
             faults.update(dict.fromkeys(_faults_of_any_machine_in(after, [key.name], judge)))
@@ -209,6 +269,11 @@ def _judge_levels(
         impact.problems.extend(
             Problem("", fault.setting, f"{key}: {fault.reason}") for fault in faults
         )
+
+
+def _is_there(after: Cluster, key: LevelKey) -> bool:
+    known = {Level.MACHINE: after.machines, Level.GROUP: after.groups}.get(key.level)
+    return known is None or key.name in known
 
 
 def _faults_of_any_machine_in(

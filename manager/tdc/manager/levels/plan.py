@@ -1,4 +1,4 @@
-"""PURE. What a commit would do, computed without doing it; and what a rollback has to set.
+"""PURE. What a commit would do, computed without doing it.
 
 The policy
 ----------
@@ -15,26 +15,24 @@ under the fingerprint that the operator saw. So
   single edit can reach a whole cluster, and consent to one machine is not consent to fifty;
 - two different lists of edits with the same outcome are the same commit.
 
-*Rollback* sets what was recorded (`undo_values`) and sets off no rule. It undoes the level changes
-of each commit since, newest first, which gives what each level held, whatever the defaults were.
-Topology is not undone: a machine created since stays, with the settings it has of its own.
+*Rollback* (`undo`) is a plan too, of what was recorded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdc.manager.levels.backlogs import PlannedBacklog
 from tdc.manager.levels.cautions import cautions_of
 from tdc.manager.levels.changes import Edit, Edited, LevelChange, TopologyChange
 from tdc.manager.levels.edit import apply_edits
-from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import MachineChange, Problem, impact_of
 from tdc.shared.settings.canonical import Plain, plain
-from tdc.shared.settings.values import Settings, Value
+from tdc.shared.settings.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def make_plan(before: Cluster, edits: Iterable[Edit]) -> Plan:
 
 def plan_of(before: Cluster, edited: Edited) -> Plan:
     """Plan the step from `before` to what the edits made of it."""
-    impact = impact_of(before, edited.cluster, edited.level_changes)
+    impact = impact_of(before, edited.cluster, edited.level_changes, edited.topology)
     machines = tuple(impact.machines)
     return Plan(
         cluster_name=before.name,
@@ -92,28 +90,6 @@ def plan_of(before: Cluster, edited: Edited) -> Plan:
     )
 
 
-def undo_values(
-    cluster: Cluster, newest_first: Iterable[Iterable[LevelChange]]
-) -> Mapping[LevelKey, Settings]:
-    """Work out what each changed level held before these commits, from their level changes.
-
-    The commits are those between the wanted revision and `cluster`, newest first. Levels that
-    none of them changed are left out, and so are levels that `cluster` no longer has.
-    """
-    there = set(cluster.level_keys())
-    present: dict[LevelKey, dict[str, Value]] = {}
-    for changes in newest_first:
-        for change in changes:
-            if change.key not in there:
-                continue
-            values = present.setdefault(change.key, dict(cluster.stored_at(change.key).settings))
-            if change.before is None:
-                values.pop(change.setting, None)
-            else:
-                values[change.setting] = change.before
-    return {key: Settings.of(values) for key, values in present.items()}
-
-
 def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ...]) -> str:
     """Hash an outcome: values only, no revisions, origins or causes (why: see above)."""
     digest = hashlib.sha256()
@@ -124,7 +100,7 @@ def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ..
             [change.key.level, change.key.name, change.setting, *_shown(change)]
             for change in edited.level_changes
         ],
-        [[new.level, new.name, new.group] for new in edited.topology],
+        [_place(change) for change in edited.topology],
         [
             [change.machine, change.setting, shown.of(change.before), shown.of(change.after)]
             for change in machines
@@ -132,6 +108,11 @@ def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ..
     ):
         digest.update(json.dumps(part, separators=(",", ":"), ensure_ascii=False).encode())
     return digest.hexdigest()
+
+
+def _place(change: TopologyChange) -> list[object]:
+    was = [change.before.name, change.before.group] if change.before is not None else []
+    return [change.level, change.name, change.group, was, change.removed, change.stops_copying]
 
 
 def _shown(change: LevelChange) -> tuple[Plain, Plain]:

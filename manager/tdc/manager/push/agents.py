@@ -8,8 +8,10 @@ its stream at once. A change costs what the machines it touches cost, not what t
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
+from tdc.manager.levels.fleet import RemovedMachine
 from tdc.manager.push.session import (
     ChainAt,
     End,
@@ -22,6 +24,7 @@ from tdc.manager.push.session import (
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic
+from tdc.shared.edge.grpc_tls import KEEP_RUNNING, STOP_COPYING
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
@@ -33,12 +36,19 @@ class Stopping(Exception):
     """This manager is about to stop; the agent should try again, or try another manager."""
 
 
+class AgentFleet(WantedFleet, Protocol):
+    """The fleet, as the streams of agents need it."""
+
+    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
+        """How a machine was removed; None if it was not."""
+
+
 class AgentSessions:
     """The streams of the agents connected to this manager."""
 
     def __init__(
         self,
-        view: WantedFleet,
+        view: AgentFleet,
         presence: Presence,
         clock: Clock = monotonic,
         intervals: Intervals = DEFAULT_INTERVALS,
@@ -60,6 +70,9 @@ class AgentSessions:
     def admit(self, peer: MachinePeer) -> None:
         """Raise Denied unless `peer`'s certificate is of the machine's valid enrolment."""
         valid = self._view.enrolment(peer.cluster, peer.machine)
+        removed = self._removal((peer.cluster, peer.machine))
+        if valid is None and removed is not None:
+            raise removed
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
@@ -134,10 +147,23 @@ class AgentSessions:
         for session in list(self._sessions.values()):
             session.end(End.OTHER_STORE)
 
+    def _removal(self, key: MachineKey) -> Denied | None:
+        removed = self._view.removed(*key)
+        if removed is None:
+            return None
+        cluster, machine = key
+        reason = (
+            f"machine {machine} was removed by revision {removed.revision} of cluster {cluster}"
+        )
+        return Denied(reason, STOP_COPYING if removed.stops_copying else KEEP_RUNNING)
+
     def _changed(self, machines: frozenset[MachineKey]) -> None:
         for key in machines & self._sessions.keys():
             session = self._sessions[key]
-            if self._view.enrolment(*key) is None:
+            removed = self._removal(key)
+            if self._view.enrolment(*key) is None and removed is not None:
+                session.end(End.DENIED, str(removed), removed.removal)
+            elif self._view.enrolment(*key) is None:
                 session.end(End.DENIED, "the machine was removed")
             elif self._view.enrolment(*key) != session.enrolment:
                 session.end(End.DENIED, "the machine was enrolled again")

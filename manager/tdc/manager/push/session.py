@@ -79,6 +79,8 @@ class Ending:
 
     end: End
     reason: str
+    removal: str = ""
+    """What the agent of a removed machine is told."""
 
 
 class Session:
@@ -142,10 +144,10 @@ class Session:
         """Compare with what the view wants now, and offer it if it is due."""
         self._step(stream.TargetSet(self._target()))
 
-    def end(self, end: End, reason: str = "") -> None:
+    def end(self, end: End, reason: str = "", removal: str = "") -> None:
         """End the stream; the first reason counts."""
         if not self._ended.done():
-            self._ended.set_result(Ending(end, reason or end.value))
+            self._ended.set_result(Ending(end, reason or end.value, removal))
 
     async def _reading(self, read: Read) -> None:
         while True:

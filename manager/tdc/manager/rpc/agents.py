@@ -16,7 +16,7 @@ from tdc.manager.identity.peer import Denied
 from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
-from tdc.manager.rpc.guard import caller
+from tdc.manager.rpc.guard import caller, told_of
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
 from tdc.shared.edge.grpc_words import address
@@ -87,11 +87,12 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         try:
             ending = await self._sessions.serve(peer, read, write, address(context.peer()))
         except Denied as error:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+            removal = told_of(error.removal)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), removal)
         except Stopping as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error), _come_back())
         if ending.end in _CODES:
-            after = _come_back() if ending.end in _ALL_AT_ONCE else ()
+            after = _come_back() if ending.end in _ALL_AT_ONCE else told_of(ending.removal)
             await context.abort(_CODES[ending.end], ending.reason, after)
 
     async def Renew(  # noqa: N802

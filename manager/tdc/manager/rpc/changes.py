@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tdc.manager.intent.changes import ChangeOperations
-from tdc.manager.rpc import wire
+from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.manager.rpc.status_codes import AnswerTooLarge
 from tdc.shared.edge.grpc_tls import MAX_ANSWER
@@ -20,7 +20,7 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         self, request: operators_pb2.PlanRequest, context: Context
     ) -> fleet_pb2.Plan:
         """Plan what a commit of these edits would do; raises AnswerTooLarge."""
-        asked = wire.change_asked(request.cluster, request.edits)
+        asked = edits.change_asked(request.cluster, request.edits)
         plan = wire.plan_to_wire(await self._changes.plan(actor_of(context), asked))
         # A limit of this transport, not of plans: the plan exists, one gRPC message can't hold it.
         if plan.ByteSize() > MAX_ANSWER:
@@ -37,7 +37,7 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         """Commit what was planned."""
         made = await self._changes.commit(
             actor_of(context),
-            wire.change_asked(request.cluster, request.edits),
+            edits.change_asked(request.cluster, request.edits),
             fingerprint=request.fingerprint,
             comment=request.comment,
             request_id=request.request_id,
@@ -61,3 +61,18 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         """Read one commit, whole."""
         row = await self._changes.read_commit(actor_of(context), request.cluster, request.revision)
         return wire.commit_to_wire(row, whole=True)
+
+    async def GetCluster(  # noqa: N802
+        self, request: operators_pb2.GetClusterRequest, context: Context
+    ) -> fleet_pb2.ClusterSnapshot:
+        """Read a cluster whole; raises AnswerTooLarge."""
+        found = await self._changes.read_cluster(
+            actor_of(context), request.cluster, request.revision
+        )
+        snapshot = wire.cluster_to_wire(found)
+        if snapshot.ByteSize() > MAX_ANSWER:
+            raise AnswerTooLarge(
+                f"cluster {found.name!r} takes {snapshot.ByteSize()} bytes, an answer holds "
+                f"{MAX_ANSWER}: read its levels one by one"
+            )
+        return snapshot

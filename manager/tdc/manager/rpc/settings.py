@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tdc.manager.intent.settings import SettingsOperations
-from tdc.manager.rpc import wire
+from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.wire.stream import running_to_wire
@@ -20,7 +20,7 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
         self, request: operators_pb2.GetLevelRequest, context: Context
     ) -> operators_pb2.LevelSettings:
         """Read what is present at one level."""
-        asked = wire.level_asked(request.level)
+        asked = edits.level_asked(request.level)
         found = await self._settings.read_level(actor_of(context), asked)
         return operators_pb2.LevelSettings(
             level=fleet_pb2.LevelRef(

@@ -6,57 +6,28 @@ shared codec checks values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdc.manager.intent.changes import HistoryRow, Made
 from tdc.manager.intent.settings import ExplainedStep
-from tdc.manager.intent.targets import ChangeAsked, EditAsked, LevelAsked, RestoreTo, SetAt, UnsetAt
 from tdc.manager.levels.backlogs import PlannedBacklog
-from tdc.manager.levels.changes import AddGroup, AddMachine, LevelChange, TopologyChange
+from tdc.manager.levels.changes import (
+    LevelChange,
+    Place,
+    TopologyChange,
+)
+from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import MachineChange, Problem
 from tdc.manager.levels.plan import Plan
 from tdc.shared.settings.values import Effective, Origin, Value
 from tdc.shared.sync.queue_work import MoveCopies, OrderedWork, kind_of
-from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import (
-    LEVEL_FROM_WIRE,
     LEVEL_TO_WIRE,
-    settings_from_wire,
     settings_to_wire,
     value_to_wire,
 )
 from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
-
-# -- requests ------------------------------------------------------------------------------------
-
-
-def change_asked(cluster: str, edits: Iterable[fleet_pb2.Edit]) -> ChangeAsked:
-    """Read the edits of a request; raises BadMessage, SettingError."""
-    return ChangeAsked(cluster, tuple(_edit(each) for each in edits))
-
-
-def level_asked(ref: fleet_pb2.LevelRef) -> LevelAsked:
-    """Read the level that a reference names."""
-    return LevelAsked(LEVEL_FROM_WIRE.get(ref.level), ref.name, ref.cluster)
-
-
-def _edit(message: fleet_pb2.Edit) -> EditAsked:
-    match message.WhichOneof("kind"):
-        case "set":
-            settings = settings_from_wire(message.set.settings)
-            return SetAt(level_asked(message.set.level), settings)
-        case "unset":
-            return UnsetAt(level_asked(message.unset.level), tuple(message.unset.names))
-        case "add_group":
-            return AddGroup(message.add_group.name)
-        case "add_machine":
-            return AddMachine(message.add_machine.name, message.add_machine.group)
-        case "restore":
-            return RestoreTo(message.restore.revision)
-    raise BadMessage("the request has a kind of edit that this version does not know")
-
 
 # -- answers -------------------------------------------------------------------------------------
 
@@ -89,6 +60,28 @@ def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
         problems=list(map(_problem, plan.problems)),
         backlogs=[_backlog(each) for each in plan.backlogs],
         warnings=list(map(_problem, plan.warnings)),
+    )
+
+
+def cluster_to_wire(cluster: Cluster) -> fleet_pb2.ClusterSnapshot:
+    """A cluster as a message, whole, in name order."""
+    groups = {
+        name: fleet_pb2.GroupSnapshot(
+            name=name, settings=settings_to_wire(cluster.groups[name].stored.settings)
+        )
+        for name in sorted(cluster.groups)
+    }
+    for name in sorted(cluster.machines):
+        machine = cluster.machines[name]
+        settings = settings_to_wire(machine.stored.settings)
+        groups[machine.group].machines.append(
+            fleet_pb2.MachineSnapshot(name=name, settings=settings)
+        )
+    return fleet_pb2.ClusterSnapshot(
+        cluster=cluster.name,
+        revision=cluster.revision,
+        settings=settings_to_wire(cluster.stored.settings),
+        groups=list(groups.values()),
     )
 
 
@@ -205,6 +198,13 @@ def _work(ordered: OrderedWork, *, whole: bool) -> fleet_pb2.OrderedWork:
 
 
 def _topology_change(change: TopologyChange) -> fleet_pb2.TopologyChange:
+    before = change.before or Place("")
     return fleet_pb2.TopologyChange(
-        level=LEVEL_TO_WIRE[change.level], name=change.name, group=change.group
+        level=LEVEL_TO_WIRE[change.level],
+        name=change.name,
+        group=change.group,
+        before_name=before.name,
+        before_group=before.group,
+        removed=change.removed,
+        stops_copying=change.stops_copying,
     )

@@ -81,7 +81,7 @@ class _Change:
 
     @property
     def touched(self) -> Touched:
-        return touched(self.record.levels, self.record.topology)
+        return touched(self.record.levels, self.record.topology, self.after)
 
 
 @dataclass(frozen=True, slots=True)

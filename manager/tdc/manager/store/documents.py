@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from tdc.manager.levels.fleet import (
@@ -16,6 +17,7 @@ from tdc.manager.levels.fleet import (
     FleetError,
     Group,
     Machine,
+    RemovedMachine,
     StoredSettings,
     check_name,
 )
@@ -38,6 +40,9 @@ from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Level
 
 T = TypeVar("T")
+
+MOST_REMOVED = 64
+"""Removed machines that a shard remembers, so that their agents can be told."""
 
 REPAIR = "`tdc-manager repair` puts it right from history"
 _EDITED = "was edited by hand"
@@ -101,6 +106,7 @@ class Document:
     unreadable: tuple[Unreadable, ...] = ()
     whole: bool = True
     sealed: bool = False
+    removed: Mapping[str, RemovedMachine] = field(default_factory=dict)
 
     @property
     def nothing_read(self) -> bool:
@@ -186,8 +192,23 @@ def _read_machines(key: DocumentKey, document: Mapping[str, object]) -> Document
     machines, kept, unreadable = _entries(
         key, Level.MACHINE, object_of(document, "machines"), MACHINE_SHARDS, _machine_from
     )
-    revision = _written_by(document)
-    return Document(key, revision, machines=machines, kept=kept, unreadable=unreadable)
+    return Document(
+        key,
+        _written_by(document),
+        machines=machines,
+        kept=kept,
+        unreadable=unreadable,
+        removed=_removed_from(document),
+    )
+
+
+def _removed_from(document: Mapping[str, object]) -> dict[str, RemovedMachine]:
+    entries = object_of(document, "removed") if "removed" in document else {}
+    return {
+        name: RemovedMachine(count_of(entry, "revision"), entry.get("stops_copying") is True)
+        for name, entry in entries.items()
+        if isinstance(entry, dict)
+    }
 
 
 _READ: Mapping[Part, Callable[[DocumentKey, Mapping[str, object]], Document]] = {
@@ -236,7 +257,8 @@ def _group_from(name: str, entry: Mapping[str, object]) -> Group:
 
 
 def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
-    return Machine(name=name, group=text_of(entry, "group"), stored=stored_from(entry))
+    born = count_of(entry, "born") if "born" in entry else 0
+    return Machine(name, text_of(entry, "group"), stored_from(entry), born)
 
 
 def stored_from(entry: Mapping[str, object]) -> StoredSettings:
@@ -297,14 +319,31 @@ def pack_machines(
     kept: Mapping[str, object],
     revision: int = 0,
     *,
+    removed: Mapping[str, RemovedMachine] = MappingProxyType({}),
     seal_for: str = "",
 ) -> bytes:
-    """The bytes of a shard of machines, with its unreadable entries kept as they were."""
+    """The bytes of a shard of machines, with its unreadable entries kept as they were.
+
+    Of those that were `removed` it has the last MOST_REMOVED.
+    """
     entries: dict[str, object] = {
-        machine.name: {"group": machine.group, **plain_stored(machine.stored)}
+        machine.name: {
+            "group": machine.group,
+            **({"born": machine.born} if machine.born else {}),
+            **plain_stored(machine.stored),
+        }
         for machine in machines
     }
-    return _packed(revision, {"machines": _sorted({**kept, **entries})}, seal_for)
+    fields: dict[str, object] = {"machines": _sorted({**kept, **entries})}
+    last = sorted(removed, key=lambda name: (removed[name].revision, name))[-MOST_REMOVED:]
+    if last:
+        fields["removed"] = {name: _plain_removed(removed[name]) for name in sorted(last)}
+    return _packed(revision, fields, seal_for)
+
+
+def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
+    stops = {"stops_copying": True} if removed.stops_copying else {}
+    return {"revision": removed.revision, **stops}
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:
@@ -343,6 +382,7 @@ def assemble(name: str, documents: Iterable[Document]) -> Assembled:
         stored=stored,
         groups=_by_name(groups),
         machines=_by_name(machines),
+        removed={name: each for found in documents for name, each in found.removed.items()},
     )
     return Assembled(cluster, tuple(unreadable))
 

@@ -25,6 +25,7 @@ class Evidence:
     cluster: str
     documents: dict[str, int] = field(default_factory=dict)
     entries: dict[tuple[str, str], str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
 
     def of_head(self, head: Head) -> None:
         """Take what a head lists."""
@@ -37,17 +38,26 @@ class Evidence:
         levels: Iterable[LevelChange],
         topology: Iterable[TopologyChange],
     ) -> None:
-        """Take what a commit wrote; what it touched was there, or it made it."""
+        """Take what a commit wrote; what it touched was there, or it made it. Oldest first."""
         topology = tuple(topology)
-        changed = touched(levels, topology)
+        changed = touched(levels, topology, None)
         for key in changed.keys(self.cluster):
             self._document(key, revision)
         for level, names in ((Level.GROUP, changed.groups), (Level.MACHINE, changed.machines)):
             for name in names:
                 self._entry(level, name, f"commit {revision} has it")
         for change in topology:
-            if change.level is Level.MACHINE:
+            if change.level is Level.MACHINE and not change.removed:
                 self._entry(Level.GROUP, change.group, f"machine {change.name!r} is in it")
+        for change in topology:
+            self._gone(change)
+
+    def _gone(self, change: TopologyChange) -> None:
+        """Forget what a commit removed, or gave another name."""
+        gone = {change.name} if change.removed else change.names - {change.name}
+        key_of = group_key if change.level is Level.GROUP else machine_key
+        for name in gone:
+            self.entries.pop((key_of(self.cluster, name), name), None)
 
     def of_documents(self, stored: Mapping[str, Document]) -> None:
         """Take the groups that machines are in; and every cluster has its own level."""
@@ -55,10 +65,13 @@ class Evidence:
         for document in stored.values():
             for machine in document.machines.values():
                 self._entry(Level.GROUP, machine.group, f"machine {machine.name!r} is in it")
+            self.removed |= document.removed.keys()
 
     def of_enrolments(self, machines: Iterable[str]) -> None:
-        """Take the machines that have an enrolment."""
+        """Take the machines that have an enrolment; after the documents."""
         for name in machines:
+            if name in self.removed:
+                continue  # an enrolment stays where it is, and is good for nothing
             self._entry(Level.MACHINE, name, "it is enrolled")
 
     def _document(self, key: str, revision: int) -> None:

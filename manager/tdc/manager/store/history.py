@@ -18,7 +18,7 @@ from typing import cast
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, prefix_end
-from tdc.manager.levels.changes import LevelChange, TopologyChange
+from tdc.manager.levels.changes import LevelChange, Place, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.manager.store.documents import Unreadable, chain_of, edited
 from tdc.manager.store.encoding import (
@@ -336,12 +336,31 @@ def _key_from(item: Mapping[str, object]) -> LevelKey:
 
 
 def _plain_topology(change: TopologyChange) -> dict[str, object]:
-    return {"level": str(change.level), "name": change.name, "group": change.group}
+    fields: dict[str, object] = {
+        "level": str(change.level),
+        "name": change.name,
+        "group": change.group,
+    }
+    if change.before is not None:
+        fields["before"] = {"name": change.before.name, "group": change.before.group}
+    if change.removed:
+        fields["removed"] = True
+    if change.stops_copying:
+        fields["stops_copying"] = True
+    return fields
 
 
 def _topology_from(item: Mapping[str, object]) -> TopologyChange:
     key = _key_from(item)
-    return TopologyChange(key.level, key.name, text_of(item, "group"))
+    before = object_of(item, "before") if "before" in item else None
+    return TopologyChange(
+        key.level,
+        key.name,
+        text_of(item, "group"),
+        None if before is None else Place(text_of(before, "name"), text_of(before, "group")),
+        item.get("removed") is True,
+        item.get("stops_copying") is True,
+    )
 
 
 def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:

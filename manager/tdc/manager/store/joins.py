@@ -6,6 +6,7 @@ machine's enrolment is written, or neither. Of two racing calls exactly one wins
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tdc.manager.etcd.client import EtcdClient
@@ -25,12 +26,16 @@ from tenacity import (
 
 @dataclass(frozen=True, slots=True)
 class JoinToken:
-    """What a token allows: this machine of this group, until `expires` (Unix seconds)."""
+    """What a token allows: this machine of this group, until `expires` (Unix seconds).
+
+    `born` is the revision that created the machine: another one of its name can't use the token.
+    """
 
     cluster: str
     group: str
     machine: str
     expires: float
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class ValidEnrolment:
 
     `at` is Unix seconds. `number` grows with each enrolment of the machine, whatever the clocks
     say; 0 for one of before that. `token` is the hash of the join token that it used. `sealed`: it
-    is stored with a seal, as each is that is written now.
+    is stored with a seal, as each is that is written now. `born` is the revision that created the
+    machine: an enrolment is good for no other one of its name.
     """
 
     id: str
@@ -47,6 +53,7 @@ class ValidEnrolment:
     number: int = 0
     token: str = ""
     sealed: bool = True
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +105,8 @@ class JoinStore:
         token = stored.token
         place = enrolment_key(token.cluster, token.machine)
         before = await self._etcd.get(place)
-        number = _next_number(before, token_hash, now)
-        enrolled = ValidEnrolment(enrolment_id, now, number, token_hash)
+        number = _next_number(before, token_hash, token.born, now)
+        enrolled = ValidEnrolment(enrolment_id, now, number, token_hash, born=token.born)
         result = await self._etcd.txn(
             [
                 Unchanged(key, item.mod_revision),
@@ -119,10 +126,12 @@ class _Raced(EtcdUnavailable):
     """Another call used or trimmed the token between our read and our transaction."""
 
 
-def _next_number(before: KeyValue | None, token_hash: str, now: float) -> int:
-    """Number the next enrolment of a machine; raises TokenUsed if its token made the one before.
+def _next_number(before: KeyValue | None, token_hash: str, born: int, now: float) -> int:
+    """Number the next enrolment of a machine.
 
-    It is at least the time, so that one after a deleted enrolment is above that too.
+    Raises TokenUsed if its token made the one before, TokenUnknown if that is of a machine that was
+    created after the one of the token, at revision `born`. It is at least the time, so that one
+    after a deleted enrolment is above that too.
     """
     try:
         known = read_enrolment(before.key, before.value) if before is not None else None
@@ -135,6 +144,11 @@ def _next_number(before: KeyValue | None, token_hash: str, now: float) -> int:
             "the join token made the machine's present enrolment, so it has been used already, "
             "though it is stored as unused: somebody set it back in etcd by hand. Make a new one "
             "with `tdc machine token`"
+        )
+    if known.born > born:
+        raise TokenUnknown(
+            "the machine was removed since the join token was made, and another one has its name "
+            "now; make a new one with `tdc machine token`"
         )
     return max(known.number + 1, int(now))
 
@@ -174,6 +188,7 @@ def pack_token(key: str, stored: StoredToken) -> bytes:
         "group": token.group,
         "machine": token.machine,
         "expires": token.expires,
+        **_born(token.born),
     }
     if stored.used_by is not None:
         document |= {"used_by": stored.used_by, "used_at": stored.used_at}
@@ -188,6 +203,7 @@ def read_token(key: str, raw: bytes) -> StoredToken:
         group=text_of(document, "group"),
         machine=text_of(document, "machine"),
         expires=moment_of(document, "expires"),
+        born=_born_in(document),
     )
     if "used_by" not in document:
         return StoredToken(token)
@@ -203,6 +219,7 @@ def read_enrolment(key: str, raw: bytes) -> ValidEnrolment:
         number=count_of(document, "number") if "number" in document else 0,
         token=text_of(document, "token") if "token" in document else "",
         sealed=is_sealed(document),
+        born=_born_in(document),
     )
 
 
@@ -215,5 +232,14 @@ def pack_enrolment(key: str, enrolment: ValidEnrolment) -> bytes:
             "at": enrolment.at,
             "number": enrolment.number,
             "token": enrolment.token,
+            **_born(enrolment.born),
         },
     )
+
+
+def _born(revision: int) -> dict[str, object]:
+    return {"born": revision} if revision else {}
+
+
+def _born_in(document: Mapping[str, object]) -> int:
+    return count_of(document, "born") if "born" in document else 0

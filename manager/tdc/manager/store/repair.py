@@ -199,7 +199,7 @@ async def _repair_partly(
         text = f"cluster {found.name!r} has neither head nor history: {why}"
         return [Finding(f"{text}; restore a backup", right=False)]
     evidence = Evidence(found.name)
-    for record in found.records:
+    for record in reversed(found.records):
         if isinstance(record, CommitRecord):
             evidence.of_commit(record.revision, record.levels, record.topology)
     if found.base is not None:

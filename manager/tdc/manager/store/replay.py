@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
-from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
+from tdc.manager.levels.fleet import (
+    Cluster,
+    Group,
+    LevelKey,
+    Machine,
+    RemovedMachine,
+    StoredSettings,
+)
 from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
 from tdc.manager.store.history import CommitRecord, fits_chain
 from tdc.manager.store.keys import DocumentKey, Part
@@ -40,7 +47,7 @@ def replayed(
     for each in records:
         record = _next(name, head, each)
         cluster = _after(cluster, record)
-        changed = touched(record.levels, record.topology)
+        changed = touched(record.levels, record.topology, cluster)
         made = rewritten(
             _read(values, changed.keys(name)), cluster, changed, sealed=record.sealed > 0
         )
@@ -79,25 +86,53 @@ def _read(values: Mapping[str, bytes], keys: Iterable[str]) -> dict[str, Documen
 
 def _after(cluster: Cluster, record: CommitRecord) -> Cluster:
     for topology in record.topology:
-        cluster = _with_topology(cluster, topology)
+        cluster = _with_topology(cluster, topology, record)
     stored: dict[LevelKey, StoredSettings] = {}
+    gone = {LevelKey(each.level, each.name) for each in record.topology if each.removed}
     for change in record.levels:
+        if change.key in gone:
+            continue
         before = stored.get(change.key) or cluster.stored_at(change.key)
         stored[change.key] = _with_value(before, change, record.revision)
     return replace(cluster.with_stored(stored), revision=record.revision)
 
 
-def _with_topology(cluster: Cluster, change: TopologyChange) -> Cluster:
+def _with_topology(cluster: Cluster, change: TopologyChange, record: CommitRecord) -> Cluster:
     match change.level:
         case Level.GROUP:
-            return replace(cluster, groups={**cluster.groups, change.name: Group(change.name)})
+            return _with_group(cluster, change)
         case Level.MACHINE:
-            known = cluster.machines.get(change.name)
-            stored = known.stored if known is not None else StoredSettings()
-            machine = Machine(change.name, change.group, stored)
-            return replace(cluster, machines={**cluster.machines, change.name: machine})
+            return _with_machine(cluster, change, record)
         case _:
             return cluster
+
+
+def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:
+    groups, machines, was = dict(cluster.groups), dict(cluster.machines), change.before
+    group = groups.pop(was.name if was is not None else change.name, Group(change.name))
+    if not change.removed:
+        groups[change.name] = replace(group, name=change.name)
+    if was is not None:
+        machines |= {
+            each.name: replace(each, group=change.name)
+            for each in cluster.machines.values()
+            if each.group == was.name
+        }
+    return replace(cluster, groups=groups, machines=machines)
+
+
+def _with_machine(cluster: Cluster, change: TopologyChange, record: CommitRecord) -> Cluster:
+    machines, removed = dict(cluster.machines), dict(cluster.removed)
+    if change.removed:
+        machines.pop(change.name, None)
+        removed[change.name] = RemovedMachine(record.revision, change.stops_copying)
+    else:
+        # Commits that sealed nothing did not say when a machine was created, either.
+        born = record.revision if record.sealed else 0
+        known = machines.get(change.name, Machine(change.name, change.group, born=born))
+        machines[change.name] = replace(known, group=change.group)
+        removed.pop(change.name, None)
+    return replace(cluster, machines=machines, removed=removed)
 
 
 def _with_value(before: StoredSettings, change: LevelChange, revision: int) -> StoredSettings:

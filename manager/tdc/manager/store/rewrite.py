@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
-from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
 from tdc.manager.store.documents import (
     Document,
     pack_cluster_level,
@@ -46,16 +46,28 @@ class Touched:
         return tuple(sorted(own | groups | machines))
 
 
-def touched(levels: Iterable[LevelChange], topology: Iterable[TopologyChange]) -> Touched:
-    """The parts of a cluster that these changes are of."""
+def touched(
+    levels: Iterable[LevelChange], topology: Iterable[TopologyChange], after: Cluster | None
+) -> Touched:
+    """The parts of a cluster that these changes are of, which make it `after`.
+
+    The machines of a renamed group are written again, for each names its group; without `after`
+    they are left out.
+    """
     topology = tuple(topology)
     changed = {(change.key.level, change.key.name) for change in levels}
-    changed |= {(change.level, change.name) for change in topology}
+    changed |= {(change.level, name) for change in topology for name in change.names}
+    renamed = {each.name for each in topology if each.level is Level.GROUP and each.before}
+    if renamed and after is not None:
+        members = (each.name for each in after.machines.values() if each.group in renamed)
+        changed |= {(Level.MACHINE, name) for name in members}
     return Touched(
         cluster=any(level is Level.CLUSTER for level, _ in changed),
         groups=frozenset(name for level, name in changed if level is Level.GROUP),
         machines=frozenset(name for level, name in changed if level is Level.MACHINE),
-        created=frozenset(change.name for change in topology if change.level is Level.MACHINE),
+        created=frozenset(
+            change.name for change in topology if change.level is Level.MACHINE and change.created
+        ),
     )
 
 
@@ -81,7 +93,10 @@ def rewritten(
     for key, names in _by_key(changed.machines, lambda name: machine_key(after.name, name)).items():
         machines, kept = (stored[key].machines, stored[key].kept) if key in stored else ({}, {})
         new_machines, seal_for = _updated(machines, after.machines, names), key if sealed else ""
-        values[key] = pack_machines(new_machines, kept, revision, seal_for=seal_for)
+        removed = _removed(stored[key].removed if key in stored else {}, after, names)
+        values[key] = pack_machines(
+            new_machines, kept, revision, removed=removed, seal_for=seal_for
+        )
     return values
 
 
@@ -96,6 +111,14 @@ def _updated(stored: Mapping[str, T], after: Mapping[str, T], names: set[str]) -
     """What is stored with the named entries as in `after`, or gone."""
     beside = [value for name, value in stored.items() if name not in names]
     return beside + [after[name] for name in names if name in after]
+
+
+def _removed(
+    stored: Mapping[str, RemovedMachine], after: Cluster, names: set[str]
+) -> dict[str, RemovedMachine]:
+    """The removed machines of a shard, with the named ones as in `after`."""
+    beside = {name: each for name, each in stored.items() if name not in names}
+    return beside | {name: after.removed[name] for name in names if name in after.removed}
 
 
 def _check(document: Document, changed: Touched) -> None:

@@ -22,10 +22,18 @@ class KnownEnrolments:
     _ids: dict[MachineKey, ValidEnrolment] = field(default_factory=dict)
     _damaged: dict[str, str] = field(default_factory=dict)  # by key
 
-    def find(self, machine: MachineKey, *, sealed: bool = False) -> str | None:
-        """Look up a machine's enrolment; None if it has none, or must be `sealed` and is not."""
+    def find(
+        self, machine: MachineKey, *, sealed: bool = False, born: int | None = None
+    ) -> str | None:
+        """Look up a machine's enrolment; None if it has none, or must be `sealed` and is not.
+
+        `born` is the revision that created the machine, None where that is not known: an enrolment
+        of a machine that had its name before is not its own.
+        """
         known = self._ids.get(machine)
-        return known.id if known is not None and (known.sealed or not sealed) else None
+        if known is None or (sealed and not known.sealed):
+            return None
+        return known.id if born in (None, known.born) else None
 
     def unsealed(self, all_sealed: Callable[[str], bool]) -> tuple[str, ...]:
         """Name what has no seal in a cluster in which everything has one."""

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
-from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.keys import CLUSTERS, ENROLMENTS
 from tdc.manager.view import names
@@ -114,7 +114,18 @@ class FleetView:
         """
         if (cluster, machine) not in self._in_force and not self._clusters.unreadable_in(cluster):
             return None
-        return self._enrolments.find((cluster, machine), sealed=self._clusters.all_sealed(cluster))
+        home = self._clusters.clusters.get(cluster)
+        known = home.machines.get(machine) if home is not None else None
+        return self._enrolments.find(
+            (cluster, machine),
+            sealed=self._clusters.all_sealed(cluster),
+            born=known.born if known is not None else None,
+        )
+
+    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
+        """How a machine was removed; None if it was not, or if that was long ago."""
+        home = self._clusters.clusters.get(cluster)
+        return home.removed.get(machine) if home is not None else None
 
     def outdated(self, cluster: str) -> frozenset[str]:
         """Machines on which a value that can't be read is used as last known."""

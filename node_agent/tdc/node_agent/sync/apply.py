@@ -12,10 +12,11 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.sync import last_good
+from tdc.node_agent.sync import last_good, removal
 from tdc.node_agent.version import VERSION
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge import durable_file
@@ -43,6 +44,8 @@ class InForce:
         self._listeners: list[Listener] = []
         # One thread, so that no write overtakes another, even if its caller stopped waiting.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="settings")
+        self._settings = start.settings
+        self.removal = removal.NOT_REMOVED
         self._current = _in_use(start.settings)
         self.running: Running = start.running
         self.last_attempt: Attempt | None = None
@@ -55,9 +58,10 @@ class InForce:
     @classmethod
     async def open(cls, folder: Path, log: TdcLog, clock: Clock = wall) -> InForce:
         """Start from the last applied settings in `folder`, or the defaults; never raises."""
-        start, attempt = await asyncio.to_thread(_load, folder)
+        start, attempt, found = await asyncio.to_thread(_load, folder)
         in_force = cls(folder, start, log, clock)
         in_force.last_attempt = attempt
+        in_force._removal_is(found)
         for warning in start.warnings:
             log.error(warning)
         return in_force
@@ -79,6 +83,34 @@ class InForce:
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the settings of this machine, in sentences."""
         return self._start_warnings
+
+    async def removed(self, why: str, *, stop_copying: bool) -> None:
+        """Note that a manager removed this machine: what runs goes on, or takes no more copies.
+
+        It holds across restarts, until a manager welcomes this machine again.
+        """
+        now = removal.Removal(why, stop_copying)
+        if self.removal.stop_copying == stop_copying and self.removal.why:
+            return
+        self._removal_is(now)
+        self._log.warning(now.sentence)
+        await self._keep_removal(now)
+
+    async def welcome(self) -> None:
+        """Note that a manager has this machine among its own."""
+        if self.removal.why:
+            self._removal_is(removal.NOT_REMOVED)
+            await self._keep_removal(removal.NOT_REMOVED)
+
+    def _removal_is(self, now: removal.Removal) -> None:
+        self.removal = now
+        self._put_in_use(self._settings)
+
+    async def _keep_removal(self, now: removal.Removal) -> None:
+        try:
+            await self._on_disk(removal.save, self._folder, now)
+        except durable_file.NotWritten as error:
+            self._log.warning(f"can't save that this machine was removed: {error}")
 
     def greets(self) -> Attempt | None:
         """The last attempt, as a manager is told of it at the start of a stream.
@@ -111,9 +143,7 @@ class InForce:
             reason = f"can't save the settings: {error}; trying again"
             return await self.refuse(wanted, reason, passing=True, again=True)
         self.running, self._start_warnings = running, ()
-        self._current = _in_use(wanted.settings)
-        for listener in self._listeners:
-            self._notify(listener)
+        self._put_in_use(wanted.settings)
         self._log.settings_applied(wanted.revision, wanted.hash)
         return await self._settle(wanted, "")
 
@@ -144,6 +174,14 @@ class InForce:
     async def _on_disk(self, work: Callable[..., None], *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
 
+    def _put_in_use(self, settings: Settings) -> None:
+        self._settings = settings
+        self._current = _in_use(settings)
+        if self.removal.stop_copying:
+            self._current = replace(self._current, enabled=False)
+        for listener in self._listeners:
+            self._notify(listener)
+
     def _notify(self, listener: Listener) -> None:
         try:
             listener(self._current)
@@ -160,8 +198,8 @@ def _sentence(fault: Fault) -> str:
     return f"{fault.setting}: {fault.reason}"
 
 
-def _load(folder: Path) -> tuple[last_good.LastGood, Attempt | None]:
-    return last_good.load(folder), _load_attempt(folder)
+def _load(folder: Path) -> tuple[last_good.LastGood, Attempt | None, removal.Removal]:
+    return last_good.load(folder), _load_attempt(folder), removal.load(folder)
 
 
 def _save_attempt(folder: Path, attempt: Attempt) -> None:

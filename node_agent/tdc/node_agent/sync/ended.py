@@ -5,6 +5,8 @@ from __future__ import annotations
 RETRY_FIRST = 0.2
 RETRY_DENIED = 15.0
 """Seconds, at most, between tries while the manager denies this machine."""
+RETRY_REMOVED = 60.0
+"""The same for a machine that was removed: it is denied until it is enrolled again."""
 
 
 def at_enrolment_port(address: str) -> str:
@@ -20,14 +22,22 @@ class StreamEnded(Exception):
 
     `served` says whether a Welcome came; `refused` why no settings were taken from the manager;
     `left` that the stream was ended here for that; `denied` that the manager does not accept this
-    machine; `spread` are the seconds over which the manager wants reconnects to be spread, if it
-    asked.
+    machine; `removal` what it is to do since it was removed (grpc_tls.REMOVED); `spread` are the
+    seconds over which the manager wants reconnects to be spread, if it asked.
     """
 
-    def __init__(self, reason: str, *, denied: bool = False, spread: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        denied: bool = False,
+        spread: float | None = None,
+        removal: str = "",
+    ) -> None:
         super().__init__(reason)
         self.denied = denied
         self.spread = spread
+        self.removal = removal
         self.served = False
         self.refused = ""
         self.left = False
@@ -47,5 +57,6 @@ def seconds_to_next_try(
     if not failures or ended.left:
         return jitter * RETRY_FIRST
     longest = RETRY_DENIED if ended.denied else retry_maximum
+    longest = RETRY_REMOVED if ended.removal else longest
     bound = min(longest, RETRY_FIRST * 2.0 ** min(failures, 16))
     return bound * (0.25 + 0.75 * jitter)

@@ -119,6 +119,9 @@ class SettingsStream:
             except StreamEnded as ended:
                 if ended.left:
                     self._log.info(f"left manager {address} to try the others")
+                elif ended.removal:
+                    stop = ended.removal == grpc_tls.STOP_COPYING
+                    await self._in_force.removed(str(ended), stop_copying=stop)
                 else:
                     self._log_reason(str(ended))
                 self._note(address, ended)
@@ -249,6 +252,7 @@ class _Session:
                 self.step(event)
                 if isinstance(event, stream.WelcomeSaid) and not self.welcomed:
                     self.welcomed = True
+                    await self._in_force.welcome()
                     self._log.info(f"connected to manager {self.address}")
             self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:
@@ -350,12 +354,15 @@ async def _ended(address: str, call: Call) -> StreamEnded:
     denied = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return StreamEnded(at_enrolment_port(address), denied=True)
-    spread = None
+    spread, removal = None, ""
     for key, value in await call.trailing_metadata() or ():
         if key == grpc_tls.RETRY_AFTER:
             spread = _seconds(value)
+        if key == grpc_tls.REMOVED and denied:
+            removal = str(value)
     why = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
-    return StreamEnded(f"{address}: {grpc_words.reason(why or '')}", denied=denied, spread=spread)
+    reason = f"{address}: {grpc_words.reason(why or '')}"
+    return StreamEnded(reason, denied=denied, spread=spread, removal=removal)
 
 
 def _seconds(text: str | bytes) -> float | None:

@@ -7,6 +7,7 @@ time), SettingError for a value that it can't read; nothing is guessed or left o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from google.protobuf.message import Message
 from tdc.shared.settings.canonical import Plain, plain, plain_settings
@@ -262,9 +263,25 @@ def _topology_changes(
     changes: Iterable[fleet_pb2.TopologyChange],
 ) -> tuple[documents.TopologyChangeDocument, ...]:
     return tuple(
-        documents.TopologyChangeDocument(level_from_wire(change.level), change.name, change.group)
+        documents.TopologyChangeDocument(
+            level=level_from_wire(change.level),
+            name=change.name,
+            group=change.group,
+            change=_kind(change),
+            before_name=change.before_name,
+            before_group=change.before_group,
+            stops_copying=change.stops_copying,
+        )
         for change in changes
     )
+
+
+def _kind(change: fleet_pb2.TopologyChange) -> Literal["created", "renamed", "moved", "removed"]:
+    if change.removed:
+        return "removed"
+    if not change.before_name:
+        return "created"
+    return "moved" if change.before_group != change.group else "renamed"
 
 
 def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:

@@ -10,6 +10,8 @@ UTC with milliseconds. A revision counts the commits of one cluster, from 1.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.schema import SCHEMA
@@ -125,11 +127,15 @@ class MachineChangeDocument(_Document, frozen=True):
 
 
 class TopologyChangeDocument(_Document, frozen=True):
-    """A cluster, group or machine created; `group` is empty unless it is a machine."""
+    """A cluster, group or machine that changes; groups are a machine's, `stops_copying` too."""
 
     level: Level
     name: str
     group: str
+    change: Literal["created", "renamed", "moved", "removed"]
+    before_name: str
+    before_group: str
+    stops_copying: bool
 
 
 class ProblemDocument(_Document, frozen=True):

@@ -1,0 +1,182 @@
+"""PURE. What undoes one commit and leaves what came after it as it is.
+
+The policy
+----------
+Each net change of the commit is set back to what was before it. A change that a later commit has
+changed again, at the same level and setting or to the same group or machine, can't be undone alone:
+the revert is refused and names it, because either answer would be a guess. The disable rule does
+not act: what it stored in that commit is set back with the rest.
+
+What the commit created is removed, for that is what it did; the plan says so. What it removed is
+created again, and a machine among that has to be enrolled again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tdc.manager.levels.changes import (
+    Edit,
+    EditRefused,
+    LevelChange,
+    RemoveGroup,
+    RemoveMachine,
+    RestoreLevels,
+    TopologyChange,
+)
+from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.shared.settings.values import Level, Settings, Value, same_value
+
+_SHOWN = 10
+"""Changes that a refusal names."""
+
+
+def reverted(
+    cluster: Cluster,
+    revision: int,
+    levels: Iterable[LevelChange],
+    topology: Iterable[TopologyChange],
+) -> tuple[Edit, ...]:
+    """Work out the edits that undo the commit `revision`; raises EditRefused."""
+    levels, topology = tuple(levels), tuple(topology)
+    conflicts = [
+        *_topology_conflicts(cluster, topology),
+        *_level_conflicts(cluster, levels, topology),
+        *_later_settings(cluster, levels, topology),
+    ]
+    if conflicts:
+        shown = "; ".join(conflicts[:_SHOWN])
+        more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
+        raise EditRefused(
+            f"revision {revision} can't be undone alone: {shown}{more}. Undo the later commits "
+            "first, or set what you want"
+        )
+    created = [each for each in topology if each.created]
+    return (_restoring(cluster, revision, levels, topology), *_removing(created))
+
+
+def _removing(created: Iterable[TopologyChange]) -> Iterator[Edit]:
+    """Machines before their groups."""
+    created = tuple(created)
+    yield from (RemoveMachine(each.name) for each in created if each.level is Level.MACHINE)
+    yield from (RemoveGroup(each.name) for each in created if each.level is Level.GROUP)
+
+
+def _restoring(
+    cluster: Cluster,
+    revision: int,
+    levels: tuple[LevelChange, ...],
+    topology: tuple[TopologyChange, ...],
+) -> Edit:
+    renames = {
+        each.name: each.before.name
+        for each in topology
+        if each.level is Level.GROUP and each.before is not None
+    }
+    machines = {
+        each.name: each.before.group
+        for each in topology
+        if each.level is Level.MACHINE and each.before is not None
+    } | {each.name: each.group for each in topology if each.level is Level.MACHINE and each.removed}
+    groups = tuple(each.name for each in topology if each.level is Level.GROUP and each.removed)
+    created = {LevelKey(each.level, each.name) for each in topology if each.created}
+    present: dict[LevelKey, dict[str, Value]] = {}
+    for change in levels:
+        if change.key in created:
+            continue
+        key, now = change.key, dict[str, Value]()
+        if _is_there(cluster, key):
+            now = dict(cluster.stored_at(key).settings)
+        if key.level is Level.GROUP:
+            key = LevelKey(key.level, renames.get(key.name, key.name))
+        values = present.setdefault(key, now)
+        values.pop(change.setting, None)
+        if change.before is not None:
+            values[change.setting] = change.before
+    settings = {key: Settings.of(values) for key, values in present.items()}
+    return RestoreLevels(revision, settings, renames, groups, machines)
+
+
+def _level_conflicts(
+    cluster: Cluster, levels: Iterable[LevelChange], topology: Iterable[TopologyChange]
+) -> Iterator[str]:
+    removed = {LevelKey(each.level, each.name) for each in topology if each.removed}
+    for change in levels:
+        if change.key in removed:
+            continue
+        if not _is_there(cluster, change.key):
+            yield f"{change.key} is no longer there"
+        elif not same_value(
+            cluster.stored_at(change.key).settings.get(change.setting), change.after
+        ):
+            yield f"{change.setting} of {change.key} was changed again"
+
+
+def _later_settings(
+    cluster: Cluster, levels: tuple[LevelChange, ...], topology: Iterable[TopologyChange]
+) -> Iterator[str]:
+    """What it created has settings of later commits, which would go with it."""
+    for each in topology:
+        key = LevelKey(each.level, each.name)
+        if each.created and each.level is not Level.CLUSTER and _is_there(cluster, key):
+            given = {change.setting for change in levels if change.key == key}
+            later = sorted(cluster.stored_at(key).settings.keys() - given)
+            if later:
+                yield f"{key} has settings of later commits ({', '.join(later[:_SHOWN])})"
+
+
+def _topology_conflicts(cluster: Cluster, topology: Iterable[TopologyChange]) -> Iterator[str]:
+    topology = tuple(topology)
+    removed = {each.name for each in topology if each.level is Level.GROUP and each.removed}
+    renamed = {each.before.name for each in topology if each.level is Level.GROUP and each.before}
+    for change in topology:
+        key = LevelKey(change.level, change.name)
+        there = _is_there(cluster, key)
+        if change.level is Level.CLUSTER:
+            yield f"it created {key}"
+        elif change.removed:
+            if there:
+                yield f"there is another {key} now"
+            elif change.level is Level.MACHINE and not (
+                change.group in cluster.groups or change.group in removed | renamed
+            ):
+                yield f"group {change.group}, in which {key} was, is no longer there"
+        elif not there:
+            yield f"{key} is no longer there"
+        elif change.level is Level.MACHINE:
+            yield from _machine_conflicts(cluster, change, removed | renamed)
+        elif change.before is not None and change.before.name in cluster.groups:
+            yield f"there is another group {change.before.name} now"
+        elif change.created:
+            yield from _members(cluster, change, topology)
+
+
+def _machine_conflicts(
+    cluster: Cluster, change: TopologyChange, comes_back: set[str]
+) -> Iterator[str]:
+    if cluster.machines[change.name].group != change.group:
+        yield f"machine {change.name} was moved again"
+    elif change.before is not None and not (
+        change.before.group in cluster.groups or change.before.group in comes_back
+    ):
+        yield f"group {change.before.group}, in which machine {change.name} was, is no longer there"
+
+
+def _members(
+    cluster: Cluster, change: TopologyChange, topology: tuple[TopologyChange, ...]
+) -> Iterator[str]:
+    """A group that it created has machines that it did not put there."""
+    its = {each.name for each in topology if each.level is Level.MACHINE}
+    others = [each.name for each in cluster.machines_of(change.name) if each.name not in its]
+    if others:
+        yield f"group {change.name} has machines of later commits ({', '.join(others[:_SHOWN])})"
+
+
+def _is_there(cluster: Cluster, key: LevelKey) -> bool:
+    match key.level:
+        case Level.MACHINE:
+            return key.name in cluster.machines
+        case Level.GROUP:
+            return key.name in cluster.groups
+        case _:
+            return key.name == cluster.name

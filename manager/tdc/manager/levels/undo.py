@@ -1,0 +1,193 @@
+"""PURE. What a rollback has to set: how the levels were at an earlier revision, from history.
+
+The policy
+----------
+A rollback sets what was recorded and sets off no rule. It undoes each commit since, newest first,
+which gives what each level held, whatever the defaults were, and where each level was: a group has
+its name of then, a machine is in its group of then, and what was removed since is there again. A
+machine that was removed has no right to connect, so it is enrolled again.
+
+What was *created* since stays where it is, with the settings that it was created with: a rollback
+is called for in a hurry, for settings, and must not end the identity of a machine. Removing is an
+edit of its own, with a question of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tdc.manager.levels.changes import EditRefused, LevelChange, RestoreLevels, TopologyChange
+from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
+from tdc.shared.settings.values import Level, Settings, Value
+
+Step = tuple[Iterable[LevelChange], Iterable[TopologyChange]]
+"""The net changes of one commit."""
+
+
+def undone(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> RestoreLevels:
+    """Work out the edit that takes `cluster` back to `revision`.
+
+    The steps are all commits between the two, newest first. Raises EditRefused.
+    """
+    return _undone(_Past(cluster), newest_first).edit(revision)
+
+
+def cluster_at(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Cluster:
+    """What `cluster` was at `revision`: groups, machines and settings, without who set them.
+
+    The steps are all commits between the two, newest first. Raises EditRefused.
+    """
+    return _undone(_Past(cluster, exact=True), newest_first).cluster(revision)
+
+
+def _undone(past: _Past, newest_first: Iterable[Step]) -> _Past:
+    for levels, topology in newest_first:
+        past.undo(tuple(levels), tuple(topology))
+    return past
+
+
+@dataclass(slots=True)
+class _Past:
+    """A cluster on its way back. Names are those of the revision it has come to.
+
+    `exact`: what was created since goes; else it stays.
+    """
+
+    now: Cluster
+    exact: bool = False
+    groups: dict[str, str | None] = field(default_factory=dict)  # name -> name now; None: gone now
+    machines: dict[str, str] = field(default_factory=dict)  # name -> group
+    present: dict[LevelKey, dict[str, Value]] = field(default_factory=dict)  # changed levels
+    places: set[str] = field(default_factory=set)  # machines that were moved or removed since
+
+    def __post_init__(self) -> None:
+        self.groups = {name: name for name in self.now.groups}
+        self.machines = {name: each.group for name, each in self.now.machines.items()}
+
+    def undo(self, levels: tuple[LevelChange, ...], topology: tuple[TopologyChange, ...]) -> None:
+        for change in topology:
+            if change.removed:
+                self._bring_back(change)
+        for each in levels:
+            if self._is_there(each.key):
+                self._set_back(each)
+        # Groups last: a record names the groups of machines as they were before it.
+        for level in (Level.MACHINE, Level.GROUP):
+            for change in topology:
+                if change.level is level and change.before is not None:
+                    self._put_back(change)
+        for change in topology:
+            if change.created:
+                self._leave(change)
+
+    def edit(self, revision: int) -> RestoreLevels:
+        """The edit that takes the cluster there."""
+        renames = {
+            now: then for then, now in self.groups.items() if now is not None and now != then
+        }
+        for then, now in self.groups.items():
+            if now != then and then in self.now.groups:
+                raise _taken(now or "that was removed", then)
+        return RestoreLevels(
+            revision,
+            {key: Settings.of(values) for key, values in self.present.items()},
+            renames,
+            tuple(sorted(name for name, now in self.groups.items() if now is None)),
+            {name: self.machines[name] for name in sorted(self.places)},
+        )
+
+    def cluster(self, revision: int) -> Cluster:
+        """The cluster as it was."""
+        stored = {key: StoredSettings(Settings.of(each)) for key, each in self.present.items()}
+
+        def stored_at(key: LevelKey) -> StoredSettings:
+            return stored.get(key) or self.now.stored_at(self._now(key))
+
+        return Cluster(
+            self.now.name,
+            revision,
+            stored_at(LevelKey(Level.CLUSTER, self.now.name)),
+            {name: Group(name, stored_at(LevelKey(Level.GROUP, name))) for name in self.groups},
+            {
+                name: Machine(name, group, stored_at(LevelKey(Level.MACHINE, name)))
+                for name, group in self.machines.items()
+            },
+        )
+
+    def _bring_back(self, change: TopologyChange) -> None:
+        if change.level is Level.GROUP:
+            self.groups.setdefault(change.name, None)
+        elif change.level is Level.MACHINE:
+            self.machines[change.name] = change.group
+            self.places.add(change.name)
+        self.present.setdefault(LevelKey(change.level, change.name), {})
+
+    def _set_back(self, change: LevelChange) -> None:
+        values = self.present.get(change.key)
+        if values is None:
+            stored = self.now.stored_at(self._now(change.key))
+            values = self.present[change.key] = dict(stored.settings)
+        if change.before is None:
+            values.pop(change.setting, None)
+        else:
+            values[change.setting] = change.before
+
+    def _put_back(self, change: TopologyChange) -> None:
+        was = change.before
+        assert was is not None
+        if change.level is Level.MACHINE and change.name in self.machines:
+            self.machines[change.name] = was.group
+            self.places.add(change.name)
+        elif change.level is Level.GROUP and change.name in self.groups:
+            if was.name in self.groups:
+                raise _taken(change.name, was.name)
+            self._rename(change.name, was.name)
+
+    def _leave(self, change: TopologyChange) -> None:
+        """Before this commit it was not there: it stays as it is now, or gone if it is gone."""
+        if self.exact:
+            there = self.machines if change.level is Level.MACHINE else self.groups
+            there.pop(change.name, None)
+            self.present.pop(LevelKey(change.level, change.name), None)
+            return
+        if change.level is Level.MACHINE:
+            self.places.discard(change.name)
+            if change.name not in self.now.machines:
+                self.machines.pop(change.name, None)
+                self.present.pop(LevelKey(Level.MACHINE, change.name), None)
+        elif change.level is Level.GROUP and change.name in self.groups:
+            now = self.groups[change.name]
+            if now is None:
+                del self.groups[change.name]
+                self.present.pop(LevelKey(Level.GROUP, change.name), None)
+            elif now not in self.groups:
+                self._rename(change.name, now)
+
+    def _rename(self, name: str, to: str) -> None:
+        self.groups[to] = self.groups.pop(name)
+        members = [machine for machine, group in self.machines.items() if group == name]
+        self.machines |= dict.fromkeys(members, to)
+        values = self.present.pop(LevelKey(Level.GROUP, name), None)
+        if values is not None:
+            self.present[LevelKey(Level.GROUP, to)] = values
+
+    def _is_there(self, key: LevelKey) -> bool:
+        match key.level:
+            case Level.MACHINE:
+                return key.name in self.machines
+            case Level.GROUP:
+                return key.name in self.groups
+            case _:
+                return key.name == self.now.name
+
+    def _now(self, key: LevelKey) -> LevelKey:
+        name = self.groups.get(key.name) if key.level is Level.GROUP else None
+        return LevelKey(key.level, name) if name is not None else key
+
+
+def _taken(now: str, then: str) -> EditRefused:
+    return EditRefused(
+        f"group {now} was called {then} then, and another group has that name now: rename that one "
+        "first"
+    )

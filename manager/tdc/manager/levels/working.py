@@ -1,0 +1,316 @@
+"""PURE. A cluster under edit: what its levels hold and are called by now, and the net result.
+
+Only what the edits touch is kept beside the cluster as it was, so a commit of one machine costs
+the same in a large cluster. A level is followed through renames by its *origin*, the name that it
+had before the commit. Within one commit a name means one level: a name that the commit frees can
+be used again by the next commit, so that no record of history has two levels of one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from tdc.manager.levels.changes import Edited, EditRefused, LevelChange, Place, TopologyChange
+from tdc.manager.levels.fleet import (
+    Cluster,
+    Group,
+    LevelKey,
+    Machine,
+    RemovedMachine,
+    StoredSettings,
+    UnknownLevel,
+)
+from tdc.shared.settings.values import Level, Settings, same_value
+
+_LEVEL_ORDER = {Level.MACHINE: 0, Level.GROUP: 1, Level.CLUSTER: 2}
+
+
+class _Entry(NamedTuple):
+    """A group or machine by now. `origin` is its name before the commit, None if it is new."""
+
+    origin: str | None
+    group: str = ""
+
+
+@dataclass(slots=True)
+class WorkingCluster:
+    """The cluster `before` and what was done to it since. Raises EditRefused, UnknownLevel."""
+
+    before: Cluster
+    _groups: dict[str, _Entry | None] = field(default_factory=dict)  # touched; None is gone
+    _machines: dict[str, _Entry | None] = field(default_factory=dict)
+    _settings: dict[LevelKey, Settings] = field(default_factory=dict)  # touched
+    _by_rule: set[tuple[LevelKey, str]] = field(default_factory=set)  # last written by the rule
+    _stops: set[str] = field(default_factory=set)  # machines that stop copying, by origin
+    _names: dict[tuple[Level, str], str] = field(default_factory=dict)  # case-blind -> as it is
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def exists(self, key: LevelKey) -> bool:
+        """Whether there is such a level by now."""
+        if key.level in (Level.GROUP, Level.MACHINE):
+            return self._entry(key) is not None
+        return key == LevelKey(Level.CLUSTER, self.before.name)
+
+    def settings_at(self, key: LevelKey) -> Settings:
+        """What a level holds by now."""
+        self.check(key)
+        if key in self._settings:
+            return self._settings[key]
+        origin = self._origin(key)
+        return self.before.stored_at(origin).settings if origin is not None else Settings()
+
+    def group_of(self, machine: str) -> str:
+        """The group that a machine is in by now."""
+        key = self.check(LevelKey(Level.MACHINE, machine))
+        entry = self._entry(key)
+        assert entry is not None
+        return entry.group
+
+    def machines_of(self, group: str) -> list[str]:
+        """The machines that a group has by now, in name order."""
+        untouched = (
+            machine.name
+            for machine in self.before.machines.values()
+            if machine.group == group and machine.name not in self._machines
+        )
+        touched = (name for name, entry in self._machines.items() if entry and entry.group == group)
+        return sorted([*untouched, *touched])
+
+    def groups(self) -> list[str]:
+        """The groups that there are by now, in name order."""
+        names = {**dict.fromkeys(self.before.groups), **dict.fromkeys(self._groups)}
+        return sorted(name for name in names if self.exists(LevelKey(Level.GROUP, name)))
+
+    def check(self, key: LevelKey) -> LevelKey:
+        """Return `key` if there is such a level by now; raises UnknownLevel."""
+        if not self.exists(key):
+            raise UnknownLevel(f"cluster {self.before.name} has no {key}")
+        return key
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def write(self, key: LevelKey, settings: Settings, *, by_rule: bool = False) -> None:
+        """Let a level hold exactly these settings."""
+        present = self.settings_at(key)
+        for name in present.keys() | settings.keys():
+            if same_value(present.get(name), settings.get(name)):
+                continue
+            if by_rule:
+                self._by_rule.add((key, name))
+            else:
+                self._by_rule.discard((key, name))
+        self._settings[key] = settings
+
+    def add_group(self, name: str) -> None:
+        """Create an empty group; the name was checked."""
+        self._claim(LevelKey(Level.GROUP, name))
+        self._groups[name] = _Entry(None)
+
+    def add_machine(self, name: str, group: str) -> None:
+        """Create a machine in a group; the name was checked."""
+        self.check(LevelKey(Level.GROUP, group))
+        self._claim(LevelKey(Level.MACHINE, name))
+        self._machines[name] = _Entry(None, group)
+
+    def move_machine(self, name: str, group: str) -> None:
+        """Put a machine into another group."""
+        self.check(LevelKey(Level.GROUP, group))
+        entry = self._entry(self.check(LevelKey(Level.MACHINE, name)))
+        assert entry is not None
+        self._machines[name] = entry._replace(group=group)
+
+    def rename_group(self, name: str, to: str) -> None:
+        """Give a group another name, which was checked, and take its machines along."""
+        key, new = self.check(LevelKey(Level.GROUP, name)), LevelKey(Level.GROUP, to)
+        if key == new:
+            return
+        members, settings, origin = (
+            self.machines_of(name),
+            self.settings_at(key),
+            self._groups_at(key),
+        )
+        self._claim(new, instead_of=name)
+        self._groups[name], self._groups[to] = None, origin
+        for machine in members:
+            self._machines[machine] = self._machine_in(machine, to)
+        if self._settings.pop(key, None) is not None:
+            self._settings[new] = settings
+        renamed = {pair for pair in self._by_rule if pair[0] == key}
+        self._by_rule = self._by_rule - renamed | {(new, setting) for _, setting in renamed}
+
+    def remove_group(self, name: str) -> None:
+        """Remove a group that has no machines, with its settings."""
+        key = self.check(LevelKey(Level.GROUP, name))
+        self._groups[name] = None
+        self._forget(key)
+
+    def remove_machine(self, name: str, *, stops_copying: bool) -> None:
+        """Remove a machine with its settings."""
+        key = self.check(LevelKey(Level.MACHINE, name))
+        entry = self._entry(key)
+        if entry is not None and entry.origin is not None and stops_copying:
+            self._stops.add(entry.origin)
+        self._machines[name] = None
+        self._forget(key)
+
+    # -- the result ----------------------------------------------------------------------------
+
+    def edited(self) -> Edited:
+        """The cluster at its next revision with the net changes; as it was if there are none."""
+        topology, changes = tuple(self._topology()), tuple(self._changes())
+        if not topology and not changes:
+            return Edited(self.before, (), ())
+        revision = self.before.revision + 1
+        shaped = replace(
+            self.before,
+            revision=revision,
+            groups=self._shaped_groups(),
+            machines=self._shaped_machines(revision),
+            removed=self._shaped_removed(revision),
+        )
+        changed = dict.fromkeys(each.key for each in changes if self.exists(each.key))
+        stored = {key: self._stored(shaped, key, revision) for key in changed}
+        return Edited(shaped.with_stored(stored), changes, topology)
+
+    def _topology(self) -> Iterator[TopologyChange]:
+        renamed = dict[str, str]()  # by the name before
+        for name, entry in self._groups.items():
+            if entry is not None and entry.origin is None:
+                yield TopologyChange(Level.GROUP, name)
+            elif entry is not None and entry.origin is not None and entry.origin != name:
+                renamed[entry.origin] = name
+                yield TopologyChange(Level.GROUP, name, before=Place(entry.origin))
+        for name, entry in self._machines.items():
+            if entry is not None and entry.origin is None:
+                yield TopologyChange(Level.MACHINE, name, entry.group)
+            elif entry is not None and entry.origin is not None:
+                was = self.before.machines[entry.origin].group
+                if renamed.get(was, was) != entry.group:
+                    yield TopologyChange(Level.MACHINE, name, entry.group, Place(name, was))
+        for name in _removed(self._machines, self.before.machines):
+            group, stops = self.before.machines[name].group, name in self._stops
+            yield TopologyChange(Level.MACHINE, name, group, removed=True, stops_copying=stops)
+        for name in _removed(self._groups, self.before.groups):
+            yield TopologyChange(Level.GROUP, name, removed=True)
+
+    def _changes(self) -> Iterator[LevelChange]:
+        gone = [
+            *(
+                LevelKey(Level.MACHINE, each)
+                for each in _removed(self._machines, self.before.machines)
+            ),
+            *(LevelKey(Level.GROUP, each) for each in _removed(self._groups, self.before.groups)),
+        ]
+        keys = {*(key for key in self._settings if self.exists(key)), *gone}
+        for key in sorted(keys, key=lambda key: (_LEVEL_ORDER[key.level], key.name)):
+            here = self.exists(key)
+            origin = self._origin(key) if here else key
+            before = self.before.stored_at(origin).settings if origin is not None else Settings()
+            after = self._settings[key] if here else Settings()
+            for name in sorted(before.keys() | after.keys()):
+                old, new = before.get(name), after.get(name)
+                if not same_value(old, new):
+                    yield LevelChange(key, name, old, new, (key, name) in self._by_rule)
+
+    def _shaped_groups(self) -> Mapping[str, Group]:
+        shaped = dict(self.before.groups)
+        for name in self._groups:
+            shaped.pop(name, None)
+        for name, entry in self._groups.items():
+            if entry is not None:
+                old = self.before.groups[entry.origin] if entry.origin is not None else Group(name)
+                shaped[name] = replace(old, name=name)
+        return shaped
+
+    def _shaped_machines(self, revision: int) -> Mapping[str, Machine]:
+        shaped = dict(self.before.machines)
+        for name, entry in self._machines.items():
+            if entry is None:
+                shaped.pop(name, None)
+            elif entry.origin is None:
+                shaped[name] = Machine(name, entry.group, born=revision)
+            elif shaped[name].group != entry.group:
+                shaped[name] = replace(shaped[name], group=entry.group)
+        return shaped
+
+    def _shaped_removed(self, revision: int) -> Mapping[str, RemovedMachine]:
+        gone = {
+            name: RemovedMachine(revision, name in self._stops)
+            for name in _removed(self._machines, self.before.machines)
+        }
+        there = {name for name, entry in self._machines.items() if entry is not None}
+        before = self.before.removed.items()
+        return {name: each for name, each in before if name not in there} | gone
+
+    def _stored(self, shaped: Cluster, key: LevelKey, revision: int) -> StoredSettings:
+        old, settings = shaped.stored_at(key), self._settings[key]
+        set_by = {
+            name: old.set_by[name] if same_value(old.settings.get(name), value) else revision
+            for name, value in settings.items()
+        }
+        return StoredSettings(settings, set_by)
+
+    # -- entries -------------------------------------------------------------------------------
+
+    def _entry(self, key: LevelKey) -> _Entry | None:
+        if key.level is Level.GROUP:
+            if key.name in self._groups:
+                return self._groups[key.name]
+            return _Entry(key.name) if key.name in self.before.groups else None
+        if key.name in self._machines:
+            return self._machines[key.name]
+        known = self.before.machines.get(key.name)
+        return _Entry(key.name, known.group) if known is not None else None
+
+    def _groups_at(self, key: LevelKey) -> _Entry:
+        entry = self._entry(key)
+        assert entry is not None
+        return entry
+
+    def _machine_in(self, name: str, group: str) -> _Entry:
+        entry = self._entry(LevelKey(Level.MACHINE, name))
+        assert entry is not None
+        return entry._replace(group=group)
+
+    def _origin(self, key: LevelKey) -> LevelKey | None:
+        if key.level is Level.CLUSTER:
+            return key
+        entry = self._entry(key)
+        return LevelKey(key.level, entry.origin) if entry and entry.origin is not None else None
+
+    def _forget(self, key: LevelKey) -> None:
+        self._settings.pop(key, None)
+        self._by_rule = {pair for pair in self._by_rule if pair[0] != key}
+
+    def _claim(self, key: LevelKey, instead_of: str = "") -> None:
+        """Take a name for a level that is new, or has the name `instead_of` by now."""
+        if not self._names:
+            for each in self.before.level_keys():
+                self._names[each.level, each.name.lower()] = each.name
+        there = self._names.get((key.level, key.name.lower()), "")
+        if there and there != instead_of and self.exists(LevelKey(key.level, there)):
+            unlike = "" if there == key.name else f", and {key.name} differs only in case"
+            raise EditRefused(
+                f"cluster {self.before.name} already has a {key.level} {there}{unlike}"
+            )
+        known = self.before.groups if key.level is Level.GROUP else self.before.machines
+        own = self._origin(LevelKey(key.level, instead_of)) if instead_of else None
+        if key.name in known and (own is None or own.name != key.name):
+            raise EditRefused(
+                f"this commit frees the name {key.name} of a {key.level}; use it again in a "
+                "commit of its own"
+            )
+        self._names[key.level, key.name.lower()] = key.name
+
+
+def _removed(entries: Mapping[str, _Entry | None], before: Mapping[str, object]) -> list[str]:
+    """The names that levels had before which are gone, in order."""
+    alive = {entry.origin for entry in entries.values() if entry is not None}
+    return sorted(
+        name
+        for name, entry in entries.items()
+        if entry is None and name in before and name not in alive
+    )

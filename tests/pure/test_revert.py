@@ -1,0 +1,151 @@
+"""Undoing one commit: exactly what it changed, or a refusal that says what stands against it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+from tdc.manager.levels.changes import (
+    AddGroup,
+    AddMachine,
+    Edit,
+    EditRefused,
+    MoveMachine,
+    RemoveGroup,
+    RemoveMachine,
+    RenameGroup,
+)
+from tdc.manager.levels.edit import apply_edits
+from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.revert import reverted
+
+from tests.pure.dumb_levels import Dumb
+from tests.pure.test_topology import valid_edits
+from tests.stage.clusters import (
+    CLUSTER,
+    after,
+    edit_lists,
+    empty_fleet,
+    fleets,
+    group,
+    machine,
+    put,
+)
+
+
+def _undo(start: Cluster, commit: list[Edit], *later: Edit) -> Cluster:
+    """The cluster after a commit, later ones, and the first one undone."""
+    edited = apply_edits(start, commit)
+    now = after(edited.cluster, *later) if later else edited.cluster
+    return after(now, *reverted(now, 7, edited.level_changes, edited.topology))
+
+
+def test_what_the_disable_rule_stored_goes_with_the_rest_and_sets_off_nothing() -> None:
+    start = after(empty_fleet(), put(CLUSTER, enabled=True, intake_address="in@intake.example"))
+    back = _undo(start, [put(machine("mx1"), enabled=False)], put(group("g2"), log__level="debug"))
+    assert back.stored.settings == start.stored.settings
+    assert len(back.groups["g1"].stored.settings) == len(back.machines["mx1"].stored.settings) == 0
+    assert back.groups["g2"].stored.settings["log.level"] == "debug", "what came later stays"
+
+
+def test_what_it_created_goes_and_what_it_removed_comes_back() -> None:
+    start = after(empty_fleet(), put(machine("mx1"), log__level="debug"))
+    edits: list[Edit] = [
+        AddGroup("g3"),
+        MoveMachine("mx3", "g3"),
+        AddMachine("mx6", "g3"),
+        put(machine("mx6"), log__level="error"),
+        RemoveMachine("mx1"),
+        RenameGroup("g2", "edge"),
+    ]
+    back = _undo(start, edits, put(CLUSTER, retry__initial=30))
+    assert Dumb.of(back).group_of == Dumb.of(start).group_of
+    assert back.groups.keys() == start.groups.keys()
+    assert back.machines["mx1"].stored.settings == start.machines["mx1"].stored.settings
+    assert back.stored.settings["retry.initial"] == 30
+
+
+@pytest.mark.parametrize(
+    ("commit", "later", "says"),
+    [
+        (
+            [put(CLUSTER, log__level="debug")],
+            [put(CLUSTER, log__level="error")],
+            "log.level of cluster c1 was changed again",
+        ),
+        (
+            [put(machine("mx1"), log__level="debug")],
+            [RemoveMachine("mx1")],
+            "machine mx1 is no longer there",
+        ),
+        (
+            [MoveMachine("mx1", "g2")],
+            [MoveMachine("mx1", "Main_Group")],
+            "machine mx1 was moved again",
+        ),
+        ([RenameGroup("g1", "edge")], [AddGroup("g1")], "there is another group g1 now"),
+        ([RenameGroup("g1", "edge")], [RenameGroup("edge", "x")], "group edge is no longer there"),
+        ([RemoveMachine("mx1")], [AddMachine("mx1", "g2")], "there is another machine mx1 now"),
+        (
+            [MoveMachine("mx1", "g2")],
+            [RemoveGroup("g1", "g2")],
+            "group g1, in which machine mx1 was, is no longer there",
+        ),
+        (
+            [RemoveMachine("mx5")],
+            [RemoveGroup("Main_Group")],
+            "group Main_Group, in which machine mx5 was, is no longer there",
+        ),
+        (
+            [AddGroup("g3")],
+            [MoveMachine("mx1", "g3")],
+            "group g3 has machines of later commits (mx1)",
+        ),
+        (
+            [AddMachine("mx6", "g1")],
+            [put(machine("mx6"), log__level="debug")],
+            "machine mx6 has settings of later commits (log.level)",
+        ),
+    ],
+)
+def test_what_was_changed_again_is_refused_and_named(
+    commit: list[Edit], later: list[Edit], says: str
+) -> None:
+    with pytest.raises(EditRefused) as caught:
+        _undo(empty_fleet(), commit, *later)
+    assert "revision 7 can't be undone alone: " in str(caught.value)
+    assert says in str(caught.value)
+
+
+@given(fleets(), st.data())
+def test_undone_at_once_all_is_as_before(cluster: Cluster, data: st.DataObject) -> None:
+    assert Dumb.of(_undo(cluster, data.draw(valid_edits(cluster)))) == Dumb.of(cluster)
+
+
+@given(fleets(), edit_lists, edit_lists)
+def test_only_what_the_commit_changed_is_set_back(
+    cluster: Cluster, first: list[Edit], second: list[Edit]
+) -> None:
+    """Settings alone, so that each level has one name."""
+    first = [each for each in first if not isinstance(each, AddGroup | AddMachine)]
+    second = [each for each in second if not isinstance(each, AddGroup | AddMachine)]
+    edited = apply_edits(cluster, first)
+    now = after(edited.cluster, *second)
+    try:
+        back = after(now, *reverted(now, 7, edited.level_changes, ()))
+    except EditRefused:
+        event("refused")
+        assert any(
+            now.stored_at(each.key).settings.get(each.setting) != each.after
+            for each in edited.level_changes
+        )
+        return
+    changed = {(each.key, each.setting): each.before for each in edited.level_changes}
+    for key in now.level_keys():
+        present = dict(now.stored_at(key).settings)
+        for (level, setting), before in changed.items():
+            if level == key:
+                present.pop(setting, None)
+                if before is not None:
+                    present[setting] = before
+        assert dict(back.stored_at(key).settings) == present

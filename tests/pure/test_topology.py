@@ -1,0 +1,321 @@
+"""Groups and machines as edits: renamed, moved, removed; against the dumb model and by rollback."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+from tdc.manager.levels.changes import (
+    AddGroup,
+    AddMachine,
+    CopyValues,
+    DeleteValues,
+    Edit,
+    EditRefused,
+    LevelChange,
+    MoveMachine,
+    Place,
+    RemoveGroup,
+    RemoveMachine,
+    RenameGroup,
+    ReplaceValues,
+    TopologyChange,
+    UnsetValues,
+)
+from tdc.manager.levels.edit import apply_edits
+from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.plan import make_plan
+from tdc.manager.levels.undo import Step, cluster_at, undone
+from tdc.shared.settings.values import Level
+
+from tests.pure.dumb_levels import Dumb
+from tests.stage.clusters import (
+    CLUSTER,
+    after,
+    empty_fleet,
+    fleets,
+    group,
+    machine,
+    put,
+    some_settings,
+)
+
+GROUP_NAMES = ("Main_Group", "g1", "g2", "g3", "g4")
+MACHINE_NAMES = ("mx1", "mx2", "mx3", "mx4", "mx5", "mx6")
+
+
+@st.composite
+def valid_edits(draw: st.DrawFn, cluster: Cluster) -> list[Edit]:
+    """Edits that can be applied to this cluster, one after the other."""
+    model, edits = Dumb.of(cluster), list[Edit]()
+    taken = set(model.levels)
+    for _ in range(draw(st.integers(1, 5))):
+        groups = sorted(name for level, name in model.levels if level == "group")
+        machines = sorted(model.group_of)
+        free_groups = [name for name in GROUP_NAMES if ("group", name) not in taken]
+        free_machines = [name for name in MACHINE_NAMES if ("machine", name) not in taken]
+        keys = [CLUSTER, *map(group, groups), *map(machine, machines)]
+        options: list[st.SearchStrategy[Edit]] = [
+            st.builds(lambda key, values: put(key, **values), st.sampled_from(keys), _values),
+            st.builds(UnsetValues, st.sampled_from(keys), st.just(("enabled", "log.level"))),
+        ]
+        options.append(st.builds(DeleteValues, st.sampled_from(keys)))
+        options.append(st.builds(ReplaceValues, st.sampled_from(keys), some_settings))
+        if len(keys) > 1:
+            pairs = st.permutations(keys).map(lambda keys: keys[:2])
+            options.append(
+                st.builds(
+                    lambda pair, move: CopyValues(pair[0], pair[1], (), move), pairs, st.booleans()
+                )
+            )
+        if free_groups:
+            options.append(st.sampled_from([AddGroup(name) for name in free_groups]))
+            options.append(
+                st.builds(RenameGroup, st.sampled_from(groups), st.sampled_from(free_groups))
+            )
+        if free_machines:
+            options.append(
+                st.builds(AddMachine, st.sampled_from(free_machines), st.sampled_from(groups))
+            )
+        if machines:
+            options.append(
+                st.builds(MoveMachine, st.sampled_from(machines), st.sampled_from(groups))
+            )
+            options.append(st.builds(RemoveMachine, st.sampled_from(machines), st.booleans()))
+        if len(groups) > 1:
+            options.append(st.permutations(groups).map(lambda names: RemoveGroup(*names[:2])))
+        edits.append(draw(st.one_of(options)))
+        model = model.after(edits[-1:])
+        taken |= set(model.levels)
+    return edits
+
+
+_values = some_settings.map(
+    lambda settings: {name.replace(".", "__"): value for name, value in settings.items()}
+)
+
+
+def _fleet() -> Cluster:
+    return after(
+        empty_fleet(),
+        put(group("g1"), log__level="debug"),
+        put(machine("mx1"), retry__initial=30, enabled=True, intake_address="a@intake.example"),
+    )
+
+
+def test_a_moved_machine_shows_what_changes_in_force_and_nothing_else() -> None:
+    plan = make_plan(_fleet(), [MoveMachine("mx1", "g2")])
+    assert plan.topology == (TopologyChange(Level.MACHINE, "mx1", "g2", Place("mx1", "g1")),)
+    assert plan.levels == ()
+    assert [(each.machine, each.setting, each.before, each.after) for each in plan.machines] == [
+        ("mx1", "log.level", "debug", "info")
+    ]
+    assert make_plan(_fleet(), [MoveMachine("mx1", "g1")]).changes_nothing
+
+
+def test_a_renamed_group_keeps_its_settings_their_revisions_and_its_machines() -> None:
+    cluster = _fleet()
+    plan = make_plan(cluster, [RenameGroup("g1", "edge")])
+    assert plan.topology == (TopologyChange(Level.GROUP, "edge", before=Place("g1")),)
+    assert (plan.levels, plan.machines) == ((), ())
+    assert plan.after.groups["edge"].stored == cluster.groups["g1"].stored
+    assert [each.name for each in plan.after.machines_of("edge")] == ["mx1", "mx2"]
+    assert "g1" not in plan.after.groups
+
+
+def test_what_the_same_commit_set_goes_along_with_the_new_name() -> None:
+    """Also that it was the disable rule which set it."""
+    edits: list[Edit] = [
+        put(machine("mx1"), enabled=False),
+        put(group("g1"), log__level="error"),
+        RenameGroup("g1", "edge"),
+    ]
+    plan = make_plan(_fleet(), edits)
+    assert dict(plan.after.groups["edge"].stored.settings) == {
+        "enabled": False,
+        "log.level": "error",
+    }
+    changes = {(str(each.key), each.setting): each.by_disable_rule for each in plan.levels}
+    assert changes["group edge", "enabled"] is True
+    assert changes["group edge", "log.level"] is False
+
+
+def test_a_removed_machine_leaves_its_settings_in_history() -> None:
+    cluster = _fleet()
+    plan = make_plan(cluster, [RemoveMachine("mx1")])
+    assert plan.topology == (TopologyChange(Level.MACHINE, "mx1", "g1", removed=True),)
+    assert LevelChange(machine("mx1"), "retry.initial", 30, None) in plan.levels
+    assert plan.stop_copying == ()
+    stopping = make_plan(cluster, [RemoveMachine("mx1", stop_copying=True)])
+    assert stopping.stop_copying == ("mx1",)
+    assert stopping.fingerprint != plan.fingerprint
+
+
+def test_a_group_with_machines_goes_only_with_a_place_for_them() -> None:
+    cluster = _fleet()
+    with pytest.raises(EditRefused, match=r"2 machines \(mx1, mx2\): say which group they go to"):
+        apply_edits(cluster, [RemoveGroup("g1")])
+    edited = apply_edits(cluster, [RemoveGroup("g1", "g2")])
+    assert [each.name for each in edited.cluster.machines_of("g2")] == ["mx1", "mx2", "mx3", "mx4"]
+    assert [(each.name, each.removed) for each in edited.topology] == [
+        ("mx1", False),
+        ("mx2", False),
+        ("g1", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ([RemoveGroup("g1", "g1")], "can't stay in it"),
+        ([RemoveGroup("g1", "g9")], "has no group g9"),
+        ([RemoveGroup("g9")], "has no group g9"),
+        ([RenameGroup("g1", "g2")], "already has a group g2"),
+        ([RenameGroup("g1", "G2")], "already has a group g2, and G2 differs only in case"),
+        ([RenameGroup("g1", "C1")], "must not have the name of its cluster"),
+        ([RenameGroup("g9", "g3")], "has no group g9"),
+        ([MoveMachine("mx9", "g1")], "has no machine mx9"),
+        ([MoveMachine("mx1", "g9")], "has no group g9"),
+        ([RemoveMachine("mx9")], "has no machine mx9"),
+        ([RemoveMachine("mx1"), AddMachine("mx1", "g1")], "in a commit of its own"),
+        ([RenameGroup("g1", "g3"), AddGroup("g1")], "in a commit of its own"),
+        ([RemoveMachine("mx1"), put(machine("mx1"), enabled=True)], "has no machine mx1"),
+        ([CopyValues(CLUSTER, CLUSTER)], "can't be copied to itself"),
+        ([CopyValues(machine("mx1"), group("g1"), ("log.level",))], "no log.level of its own"),
+        ([CopyValues(machine("mx1"), group("g1"), ("log_level",))], "unknown setting"),
+    ],
+)
+def test_what_can_not_be_done_is_refused_in_words(edits: list[Edit], says: str) -> None:
+    with pytest.raises(EditRefused, match=says):
+        apply_edits(_fleet(), edits)
+
+
+def test_the_last_group_stays() -> None:
+    cluster = after(empty_fleet(), RemoveGroup("g1", "Main_Group"), RemoveGroup("g2", "Main_Group"))
+    with pytest.raises(EditRefused, match="the only one of cluster c1"):
+        apply_edits(cluster, [RemoveGroup("Main_Group")])
+
+
+def test_a_group_may_change_the_case_of_its_name() -> None:
+    assert "G1" in after(_fleet(), RenameGroup("g1", "G1")).groups
+
+
+def test_copying_a_disable_to_a_machine_sets_off_the_rule() -> None:
+    """An operator's edit of that machine, like any other; moving a machine sets off nothing."""
+    cluster = after(
+        empty_fleet(), put(group("g2"), enabled=False), put(CLUSTER, log__level="error")
+    )
+    edited = apply_edits(cluster, [CopyValues(group("g2"), machine("mx1"))])
+    disabled = {each.key for each in edited.level_changes if each.setting == "enabled"}
+    assert disabled == {machine("mx1"), group("g1"), CLUSTER}
+    moved = apply_edits(cluster, [MoveMachine("mx1", "g2")])
+    assert moved.level_changes == ()
+
+
+def test_a_moved_level_is_empty_and_its_values_are_at_the_target() -> None:
+    edited = apply_edits(_fleet(), [CopyValues(machine("mx1"), group("g2"), move=True)])
+    assert len(edited.cluster.machines["mx1"].stored.settings) == 0
+    assert edited.cluster.groups["g2"].stored.settings["retry.initial"] == 30
+
+
+def test_a_rollback_that_meets_another_group_of_the_name_is_refused() -> None:
+    first = apply_edits(_fleet(), [RenameGroup("g1", "edge")])
+    second = apply_edits(first.cluster, [AddGroup("g1")])
+    steps: list[Step] = [
+        (second.level_changes, second.topology),
+        (first.level_changes, first.topology),
+    ]
+    with pytest.raises(EditRefused, match="group edge was called g1 then"):
+        undone(second.cluster, 2, steps)
+
+
+def test_a_rollback_gives_no_removed_machine_its_old_settings_twice() -> None:
+    """Removed, created again and set: it holds what the machine of then held, in its group."""
+    start = _fleet()
+    now, steps = start, list[Step]()
+    commits: list[list[Edit]] = [
+        [RemoveMachine("mx1")],
+        [AddMachine("mx1", "g2")],
+        [put(LevelKey(Level.MACHINE, "mx1"), log__level="error")],
+    ]
+    for edits in commits:
+        edited = apply_edits(now, edits)
+        steps.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    back = after(now, undone(now, start.revision, steps))
+    assert back.machines["mx1"].stored.settings == start.machines["mx1"].stored.settings
+    assert back.machines["mx1"].group == "g1"
+
+
+@given(fleets(), st.data())
+def test_edits_do_what_the_dumb_model_does(cluster: Cluster, data: st.DataObject) -> None:
+    edits = data.draw(valid_edits(cluster))
+    edited = apply_edits(cluster, edits)
+    assert Dumb.of(edited.cluster) == Dumb.of(cluster).after(edits)
+    assert all(each.group in edited.cluster.groups for each in edited.cluster.machines.values())
+
+
+@given(fleets(), st.data())
+def test_changes_in_force_are_those_of_resolving_each_machine(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    plan = make_plan(cluster, data.draw(valid_edits(cluster)))
+    before, now = Dumb.of(cluster), Dumb.of(plan.after)
+    both = before.group_of.keys() & now.group_of.keys()
+    expected = {
+        (name, setting, repr(was), repr(value))
+        for name in both
+        for setting, was in before.effective(name).items()
+        if was != (value := now.effective(name)[setting])
+    }
+    found = {
+        (each.machine, each.setting, repr(each.before), repr(each.after))
+        for each in plan.machines
+        if each.machine in both
+    }
+    assert found == expected
+    told = {each.name for each in plan.topology if each.stops_copying}
+    stopped = {
+        name for name, setting, _, value in expected if (setting, value) == ("enabled", "False")
+    }
+    running = {name for name in told if before.effective(name)["enabled"] is True}
+    assert set(plan.stop_copying) == stopped | running
+
+
+@given(fleets(), st.data())
+def test_a_rollback_brings_back_levels_and_places_and_keeps_what_was_created(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    now, steps = cluster, list[Step]()
+    for _ in range(data.draw(st.integers(1, 3))):
+        edited = apply_edits(now, data.draw(valid_edits(now)))
+        steps.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    try:
+        back = after(now, undone(now, cluster.revision, steps))
+    except EditRefused as error:
+        event(f"refused: {type(error).__name__}")
+        assert "another group has that name now" in str(error)  # noqa: PT017
+        return
+    for key in cluster.level_keys():
+        assert back.stored_at(key).settings == cluster.stored_at(key).settings
+    for name, each in cluster.machines.items():
+        assert back.machines[name].group == each.group
+    assert back.machines.keys() == cluster.machines.keys() | now.machines.keys()
+    assert back.groups.keys() >= cluster.groups.keys()
+
+
+@given(fleets(), st.data())
+def test_a_cluster_can_be_read_as_it_was(cluster: Cluster, data: st.DataObject) -> None:
+    now, steps = cluster, list[Step]()
+    for _ in range(data.draw(st.integers(1, 3))):
+        edited = apply_edits(now, data.draw(valid_edits(now)))
+        steps.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    try:
+        then = cluster_at(now, cluster.revision, steps)
+    except EditRefused as error:
+        assert "another group has that name now" in str(error)  # noqa: PT017
+        return
+    assert Dumb.of(then) == Dumb.of(cluster)
+    assert then.revision == cluster.revision

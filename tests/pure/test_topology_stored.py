@@ -1,0 +1,124 @@
+"""Topology in the store: it reads as its plan says, and history makes it again."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tdc.manager.levels.changes import AddMachine, Edit, MoveMachine, RemoveMachine, RenameGroup
+from tdc.manager.levels.fleet import Cluster, RemovedMachine, new_cluster
+from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.store.documents import (
+    MOST_REMOVED,
+    Document,
+    Unreadable,
+    assemble,
+    read_document,
+)
+from tdc.manager.store.history import (
+    CommitRecord,
+    Signature,
+    chained,
+    pack_record,
+    read_record,
+    topology_of,
+)
+from tdc.manager.store.keys import commit_key, machine_key
+from tdc.manager.store.replay import replayed
+from tdc.manager.store.rewrite import rewritten, touched
+
+from tests.pure.test_topology import valid_edits
+
+Stored = dict[str, bytes]
+
+
+def _documents(stored: Stored) -> dict[str, Document]:
+    read = {key: read_document(key, raw) for key, raw in stored.items()}
+    return {key: each for key, each in read.items() if isinstance(each, Document)}
+
+
+class Store:
+    """Documents and history of one cluster, as commits write them."""
+
+    def __init__(self) -> None:
+        first = new_cluster("c1")
+        self.cluster, self.values, self.records = first, Stored(), list[CommitRecord]()
+        record = CommitRecord(1, _signed(1), 1.0, (), topology_of(first), 0, sealed=1)
+        self._write(first, record)
+
+    def commit(self, *edits: Edit) -> Plan:
+        plan = make_plan(self.cluster, edits)
+        if not plan.changes_nothing:
+            number = plan.after.revision
+            record = CommitRecord(
+                number, _signed(number), 1.0, plan.levels, plan.topology, 0, sealed=1
+            )
+            self._write(plan.after, record)
+        return plan
+
+    def _write(self, after: Cluster, record: CommitRecord) -> None:
+        changed = touched(record.levels, record.topology, after)
+        self.values |= rewritten(_documents(self.values), after, changed)
+        before = self.records[-1].chain if self.records else ""
+        raw = pack_record("c1", chained(record, before))
+        self.records.append(read_record(commit_key("c1", record.revision), raw))
+        self.cluster = after
+
+
+def _signed(number: int) -> Signature:
+    return Signature("ann", "", f"r{number}")
+
+
+@given(st.data())
+def test_each_commit_is_stored_and_made_again_from_history(data: st.DataObject) -> None:
+    store = Store()
+    store.commit(AddMachine("mx1", "Main_Group"), AddMachine("mx2", "Main_Group"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        plan = store.commit(*data.draw(valid_edits(store.cluster)))
+        documents = _documents(store.values).values()
+        found = assemble("c1", documents)
+        groups = {name: group for each in documents for name, group in each.groups.items()}
+        machines = {name: its for each in documents for name, its in each.machines.items()}
+        assert not found.unreadable or found.cluster is None  # there is no head here
+        assert (groups, machines) == (dict(plan.after.groups), dict(plan.after.machines))
+        removed = {name: its for each in documents for name, its in each.removed.items()}
+        assert removed == dict(plan.after.removed)
+    _, values = replayed("c1", store.records)
+    assert values == store.values
+
+
+def test_a_machine_of_the_same_name_is_another_one() -> None:
+    store = Store()
+    store.commit(AddMachine("mx1", "Main_Group"))
+    first = store.cluster.machines["mx1"].born
+    store.commit(RemoveMachine("mx1", stop_copying=True))
+    assert store.cluster.removed["mx1"] == RemovedMachine(3, stops_copying=True)
+    store.commit(AddMachine("mx1", "Main_Group"))
+    assert store.cluster.machines["mx1"].born == 4 > first == 2
+    assert "mx1" not in store.cluster.removed
+    documents = _documents(store.values)
+    found = documents[machine_key("c1", "mx1")]
+    assert (found.machines["mx1"].born, dict(found.removed)) == (4, {})
+
+
+def test_a_moved_machine_and_one_of_a_renamed_group_stay_the_same_machine() -> None:
+    store = Store()
+    store.commit(AddMachine("mx1", "Main_Group"))
+    store.commit(RenameGroup("Main_Group", "edge"))
+    plan = store.commit(MoveMachine("mx1", "edge"))
+    assert plan.changes_nothing
+    assert store.cluster.machines["mx1"].born == 2
+    assert store.cluster.machines["mx1"].group == "edge"
+
+
+def test_a_shard_remembers_only_so_many_removed_machines() -> None:
+    store, shard = Store(), machine_key("c1", "mx0")
+    names = [name for name in (f"mx{n}" for n in range(20_000)) if machine_key("c1", name) == shard]
+    names = names[: MOST_REMOVED + 5]
+    store.commit(*(AddMachine(name, "Main_Group") for name in names))
+    for name in names:
+        store.commit(RemoveMachine(name))
+    found = read_document(shard, store.values[shard])
+    assert not isinstance(found, Unreadable)
+    assert list(found.removed) == sorted(names[-MOST_REMOVED:])
+    _, values = replayed("c1", store.records)
+    assert values == store.values
