@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tdc.manager.rpc.server import STREAMS_PER_CONNECTION
+from tdc.manager.rpc.server import STREAMS
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
 from tdc.v1 import operators_pb2
@@ -128,7 +128,7 @@ async def _flooded(
 async def test_of_10_000_streams_those_over_the_limit_are_refused(api: Api, tmp_path: Path) -> None:
     headers = call_headers()
     frames = (frame(HEADERS, 2 * n + 1, headers, END_HEADERS) for n in range(10_000))
-    refused = 10_000 - STREAMS_PER_CONNECTION
+    refused = 10_000 - STREAMS
     await _flooded(api, tmp_path, frames, lambda peer: peer.resets.total() == refused)
 
 

@@ -117,6 +117,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             enrol=[_for_joining(etcd, authority, view)],
             admit=sessions.admit,
         )
+        view.on_change(servers.check_again)
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
         maintenance = Maintenance(etcd, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
