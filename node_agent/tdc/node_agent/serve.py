@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from tdc.node_agent import collector, loop_key, memory, own_name, passed_sockets
+from tdc.node_agent import collector, loop_key, own_name, passed_sockets
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
@@ -34,6 +34,7 @@ from tdc.node_agent.sync.report_changes import report_changes
 from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
 from tdc.node_agent.version import VERSION
 from tdc.shared.connector.intake import intakes_in_force
+from tdc.shared.edge import memory
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.v1 import agents_pb2

@@ -133,7 +133,7 @@ class Crowding(Connections):
     async def look(self) -> int:
         """Cut whom the bounds leave no room; return how many."""
         before = list(self._known)  # who comes during the look stays known
-        found = await asyncio.to_thread(self._find, len(before), self._known.is_due)
+        found = await asyncio.to_thread(self._find, len(before), self._known.is_due())
         if found is None:
             return 0
         self._known.forget(each for each in before if each not in found)

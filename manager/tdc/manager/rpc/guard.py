@@ -17,7 +17,7 @@ import contextlib
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -26,12 +26,12 @@ import grpc.aio
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 from tdc.manager.identity.peer import Denied, NotIdentified, peer_of
-from tdc.manager.identity.rates import Budget, Rate, address_of
+from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
-from tdc.manager.rpc.requests import OF_AN_ADDRESS, OF_AN_IDENTITY, NotReceived, Turns
+from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.shared.edge.grpc_words import address
@@ -188,20 +188,14 @@ class Entry:
 
     async def receive(self, context: Context) -> bytes | None:
         """Return the next message of an admitted call, None after the last; raises NotReceived."""
-        who, at_once = self._sender(context)
-        return await self._door.turns.receive(context, who, at_once)
+        known = self._who in (Who.OPERATOR, Who.MACHINE)
+        identity = caller() if known else _identity(context)
+        return await self._door.turns.receive(context, identity)
 
     async def each(self, context: Context, parse: Parse) -> AsyncIterator[Any]:
         """Yield the messages of an admitted call, each in its turn and in time."""
         while (message := await self.receive(context)) is not None:
             yield parse(message)
-
-    def _sender(self, context: Context) -> tuple[Hashable, int]:
-        """Whose turn it takes to send a message, and how many he has."""
-        try:
-            return peer_of(context), OF_AN_IDENTITY
-        except NotIdentified:
-            return address_of(context.peer()), OF_AN_ADDRESS
 
     async def _bound_metadata(self, context: Context) -> None:
         """Refuse what gRPC lets through: it bounds each HTTP/2 frame of metadata, not their sum."""
@@ -259,6 +253,14 @@ class Entry:
         else:
             log.info("%s by %s: %s: %r", self._method, by, code.name, sentence)
         await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
+
+
+def _identity(context: Context) -> Peer | None:
+    """Whose certificate the connection shows, though his call may be one for anyone."""
+    try:
+        return peer_of(context)
+    except NotIdentified:
+        return None
 
 
 def _with_check(handler: Any, entry: Entry, *, paced: bool) -> Handler:

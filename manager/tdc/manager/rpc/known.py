@@ -106,7 +106,6 @@ class Known:
                 del self._of[identity]
                 self._many.discard(identity)
 
-    @property
     def is_due(self) -> bool:
         """Whether `ending` may name any, once it is known which are still open."""
         now = self._clock()

@@ -3,8 +3,8 @@
 gRPC hands a call over at its headers. Of a message that nobody has asked for it takes in no more
 than the window of a stream (`server`), so what a caller can make the manager hold is decided here.
 In: calls whose caller may call. Out: the bytes of a request.
-Promise: a caller has at most his share of requests under way; one that does not come whole within
-REQUEST ends its call; nobody waits for the turn of another caller.
+Promise: a connection and an identity have at most their share of requests under way; one that does
+not come whole within REQUEST ends its call; nobody waits for another identity.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -26,13 +26,7 @@ ON_A_CONNECTION = 4
 """Requests under way on one connection, each as long as the port takes: more wait their turn."""
 
 OF_AN_IDENTITY = 16
-"""The same on all connections of an identity."""
-
-OF_AN_ADDRESS = 64
-"""The same of an address where no certificate says who calls: that port takes only short ones."""
-
-MOST_WAITING = 256
-"""Calls of one caller that wait for their turn, or have it."""
+"""The same on all connections of an identity; where none is shown, requests are short."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -49,18 +43,12 @@ class TooLate(NotReceived):
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-class TooMany(NotReceived):
-    """The caller has too many under way."""
-
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
 @dataclass(slots=True)
 class _Line:
-    """The turns of one caller, and how many of his calls have one or wait."""
+    """The turns of a connection or an identity, and how many calls have one or wait."""
 
     free: asyncio.Semaphore
-    calls: int = field(default=0)
+    calls: int = 0
 
 
 class Turns:
@@ -72,12 +60,21 @@ class Turns:
     def __len__(self) -> int:
         return len(self._lines)
 
+    async def receive(self, context: Context, identity: Hashable | None) -> bytes | None:
+        """Return the next message of a call, None after the last; raises TooLate."""
+        try:
+            async with asyncio.timeout(REQUEST), contextlib.AsyncExitStack() as turns:
+                await turns.enter_async_context(self._turn(context.peer(), ON_A_CONNECTION))
+                if identity is not None:
+                    await turns.enter_async_context(self._turn(identity, OF_AN_IDENTITY))
+                return await _received(context)
+        except TimeoutError:
+            raise TooLate(f"the request did not come whole within {REQUEST:g} s") from None
+
     @contextlib.asynccontextmanager
-    async def _turn(self, who: Hashable, at_once: int) -> AsyncIterator[None]:
-        """Run the body in a turn of this caller; raises TooMany."""
-        line = self._lines.setdefault(who, _Line(asyncio.Semaphore(at_once)))
-        if line.calls >= MOST_WAITING:
-            raise TooMany(f"{MOST_WAITING} calls of this caller wait for their request")
+    async def _turn(self, whose: Hashable, at_once: int) -> AsyncIterator[None]:
+        """Run the body in one of so many turns."""
+        line = self._lines.setdefault(whose, _Line(asyncio.Semaphore(at_once)))
         line.calls += 1
         try:
             async with line.free:
@@ -85,20 +82,7 @@ class Turns:
         finally:
             line.calls -= 1
             if not line.calls:
-                del self._lines[who]
-
-    async def receive(self, context: Context, sender: Hashable, at_once: int) -> bytes | None:
-        """Return the next message of a call, None after the last; raises TooLate, TooMany."""
-        connection = context.peer()
-        try:
-            async with (
-                asyncio.timeout(REQUEST),
-                self._turn(connection, ON_A_CONNECTION),
-                self._turn(sender, at_once),
-            ):
-                return await _received(context)
-        except TimeoutError:
-            raise TooLate(f"the request did not come whole within {REQUEST:g} s") from None
+                del self._lines[whose]
 
 
 async def _received(context: Context) -> bytes | None:

@@ -33,7 +33,7 @@ ENROL_REQUEST_LIMIT = 32 * 1024
 STREAMS = 32
 """Most calls at a time on one connection; an agent needs two, a console a few dozen."""
 
-ENROL_STREAMS = 8
+ENROL_STREAMS = 4
 """The same at the enrolment port, where one is enough."""
 
 WINDOW = 64 * 1024
