@@ -156,7 +156,7 @@ class Crowding(Connections):
         cut = {found[each]: why for each, why in self._known.ending(found).items()}
         oldest_first = sorted(found.values(), key=lambda each: self._order[each.peer])
         for each in surplus(oldest_first, self._most, self._known):
-            cut.setdefault(each, f"port {each.port} is crowded, and nobody called on them")
+            cut.setdefault(each, f"port {each.port} is crowded, and on these nobody called")
         return cut
 
     def _in_order(self, found: Collection[Endpoint]) -> None:
@@ -173,5 +173,6 @@ class Crowding(Connections):
             count[counted_as(each.peer[0]), why] += 1
         for (address, why), number in count.items():
             connections = "1 connection" if number == 1 else f"{number} connections"
-            line = "cut %s from %s: %s"
-            self._lines.warning(f"ipv4:{address}:0", line, connections, address, why)
+            self._lines.warning(
+                f"ipv4:{address}:0", "cut %s from %s: %s", connections, address, why
+            )

@@ -37,7 +37,7 @@ ENROL_STREAMS = 4
 """The same at the enrolment port, where one is enough."""
 
 WINDOW = 64 * 1024
-"""Most bytes that a call sends before its request is asked for (RFC 9113 5.2)."""
+"""Most bytes that a call sends before its request is asked for."""
 
 ENROL_WINDOW = 16 * 1024
 """The same at the enrolment port."""
