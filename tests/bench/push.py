@@ -28,8 +28,8 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Operation, Put
 from tdc.manager.identity.authority import Authority
 from tdc.manager.rpc.server import Ports
-from tdc.manager.store.encoding import pack
 from tdc.manager.store.keys import enrolment_key
+from tdc.manager.store.seal import pack_sealed
 from tdc.node_agent.sync.identity import new_key, request_for
 from tdc.shared.edge.clock import chance
 from tdc.shared.edge.grpc_tls import client_channel
@@ -143,8 +143,9 @@ async def _fill(api: Api, etcd: ExternalEtcd, authority: Authority, agents: int)
     async with EtcdClient(etcd.options) as client:
         for first in range(0, agents, _A_TRANSACTION):
             writes: list[Operation] = [
-                Put(enrolment_key(CLUSTER, name), pack({"id": f"e-{name}", "at": time.time()}))
+                Put(key, pack_sealed(key, {"id": f"e-{name}", "at": time.time()}))
                 for name in names[first : first + _A_TRANSACTION]
+                for key in (enrolment_key(CLUSTER, name),)
             ]
             await client.txn([], writes)
     return who

@@ -12,38 +12,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tdc.manager.rpc.server import STREAMS_PER_CONNECTION
+from tdc.manager.rpc.server import STREAMS
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
 from tdc.v1 import operators_pb2
 
+from tests.stage.http2 import (
+    CANCEL,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    call_headers,
+    frame,
+    text,
+)
 from tests.stage.manager import Api
 
-# RFC 9113 6 and 7
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
-END_STREAM, END_HEADERS = 1, 4
-CANCEL = 8
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SOON = 2.0
-
-
-def frame(kind: int, stream: int = 0, payload: bytes = b"", flags: int = 0) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-def text(value: str) -> bytes:
-    """A string literal that is not Huffman coded (RFC 7541 5.2), under 127 bytes."""
-    return bytes([len(value)]) + value.encode()
-
-
-def call_headers(path: str = "/tdc.v1.Fleet/ListClusters") -> bytes:
-    """The header block of a gRPC call (RFC 7541 6 and appendix A)."""
-    return (
-        b"\x83\x87"  # :method POST, :scheme https
-        + (b"\x04" + text(path) + b"\x01" + text("tdc-manager"))
-        + (b"\x0f\x10" + text("application/grpc") + b"\x00" + text("te") + text("trailers"))
-    )
 
 
 @dataclass
@@ -128,7 +119,7 @@ async def _flooded(
 async def test_of_10_000_streams_those_over_the_limit_are_refused(api: Api, tmp_path: Path) -> None:
     headers = call_headers()
     frames = (frame(HEADERS, 2 * n + 1, headers, END_HEADERS) for n in range(10_000))
-    refused = 10_000 - STREAMS_PER_CONNECTION
+    refused = 10_000 - STREAMS
     await _flooded(api, tmp_path, frames, lambda peer: peer.resets.total() == refused)
 
 

@@ -30,7 +30,7 @@ MUTANTS = (
                 ("SettingsReader.GetLevel", 'Who.OPERATOR, "settings.read_level"', "ANYONE"),
                 ("Monitoring.GetStatus", 'Who.OPERATOR, "monitoring.read_status"', "MACHINE"),
                 ("Queue.DoWork", 'Who.OPERATOR, "queue.do"', "ANYONE"),
-                ("Agents.Session", "Who.MACHINE", "ANYONE"),
+                ("Agents.Session", "Who.MACHINE, paced=True", "ANYONE"),
                 ("Agents.Renew", "Who.MACHINE", "ANYONE_WITH_TOKEN"),
             )
         ),
@@ -74,10 +74,13 @@ MUTANTS = (
         (
             "bytes are parsed before it is known whose they are",
             "        async with entry.admitted(context):\n"
-            "            result = behaviour(parse(request), context)",
-            "        parsed = parse(request)\n"
+            "            result = behaviour(await take(messages, context), context)",
+            "        try:\n"
+            "            taken = await take(messages, context)\n"
+            "        except Unreadable as error:\n"
+            "            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))\n"
             "        async with entry.admitted(context):\n"
-            "            result = behaviour(parsed, context)",
+            "            result = behaviour(taken, context)",
         ),
     ),
     *planted_in(

@@ -176,21 +176,6 @@ MUTANTS = (
         ("damage is not noticed", "    if head != _HEAD", "    if not head and head != _HEAD"),
     ),
     *planted_in(
-        "manager/tdc/manager/rpc/crowding.py",
-        ("tests/pure/test_crowding.py",),
-        ("who is known may be cut", "if each.peer not in known]", "if each.peer]"),
-        ("an address may fill a port", "cut += theirs[:-share]", "cut += theirs[:0]"),
-        ("the newest are cut", "cut += theirs[:-share]", "cut += theirs[share:]"),
-        (
-            "a port is part of who counts",
-            "by_address[counted_as(each.peer[0])]",
-            "by_address[str(each.peer)]",
-        ),
-        ("a port with room is crowded", "<= CROWDED * bound and", "<= 1 and"),
-        ("a large port is never crowded", " and len(strangers) <= MOST_STRANGERS:", ":"),
-        ("no descriptor is kept for the rest", "open_files - SPARE", "open_files"),
-    ),
-    *planted_in(
         "node_agent/tdc/node_agent/journal/loop.py",
         ("tests/pure/test_journal_loop.py",),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tdc.node_agent.memory import AGAIN_AFTER, WORTH, Keeper
+from tdc.shared.edge.memory import AGAIN_AFTER, WORTH, Keeper
 
 REST = 10 * WORTH
 

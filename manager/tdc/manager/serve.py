@@ -58,7 +58,7 @@ from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
-from tdc.shared.edge import durable_file
+from tdc.shared.edge import durable_file, memory
 from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
@@ -98,6 +98,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await view.ready(START_TIMEOUT)
         if not view.clusters:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
+        await stack.enter_async_context(running(memory.give_back(), name="memory"))
         awake = AwakeClock()
         await stack.enter_async_context(running(awake.run(), name="clock"))
         presence = Presence(view, steady=awake, shared=not options.embedded)
@@ -118,6 +119,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             enrol=[_for_joining(etcd, authority, view)],
             admit=sessions.admit,
         )
+        view.on_change(servers.check_again)
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
         maintenance = Maintenance(etcd, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))

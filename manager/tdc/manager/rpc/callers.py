@@ -27,10 +27,14 @@ class Who(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """A row. `operation` is what an operator's RPC carries, empty for all others."""
+    """A row. `operation` is what an operator's RPC carries, empty for all others.
+
+    `paced`: the call bounds each wait for a message by itself, and how many such calls there are.
+    """
 
     who: Who
     operation: str = ""
+    paced: bool = False
 
 
 DESCRIBES_ITSELF = "the API's own description"
@@ -55,7 +59,7 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Queue.ListDead": Rpc(Who.OPERATOR, "queue.list_dead"),
     "tdc.v1.Queue.CountCopies": Rpc(Who.OPERATOR, "queue.plan"),
     "tdc.v1.Queue.DoWork": Rpc(Who.OPERATOR, "queue.do"),
-    "tdc.v1.Agents.Session": Rpc(Who.MACHINE),
+    "tdc.v1.Agents.Session": Rpc(Who.MACHINE, paced=True),
     "tdc.v1.Agents.Renew": Rpc(Who.MACHINE),
     "tdc.v1.Enrolment.Enrol": Rpc(Who.ANYONE_WITH_TOKEN),
     "grpc.health.v1.Health.Check": Rpc(Who.ANYONE),

@@ -1,14 +1,15 @@
-"""So that no address uses up a port: while a port is crowded, who holds most of it loses some.
+"""So that nobody uses up a port: an identity has its share, an address while a port is crowded.
 
 gRPC owns the sockets: it bounds the connections of a port and the time of a handshake, but knows
 no addresses. So this looks at the process's own descriptors. A *stranger* is a connection on which
 nobody was identified yet: at the main port a handshake under way, at the enrolment port any. While
 more than CROWDED of a port's connections are in use, or more than MOST_STRANGERS have come, each
 address keeps SHARE of them for strangers, its newest; the others are shut down, which gRPC takes
-for the peer's own end.
-In: the ports with their bounds, and who was identified. Out: connections that end.
-Promise: a connection on which a machine or an operator called is never cut; nothing is cut while
-there is room; descriptors for etcd and files are never used up by connections.
+for the peer's own end. Of an identity (`known`) the oldest beyond its share end, crowded or not,
+and so does a connection soon after its certificate was denied.
+In: the ports with their bounds, and who was identified or denied. Out: connections that end.
+Promise: a connection of an identity that keeps its share is never cut, nor a stranger's while there
+is room; descriptors for etcd and files are never used up by connections.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from tdc.manager.identity.rates import Endpoint, counted_as, endpoint_of
+from tdc.manager.identity.peer import Denied
+from tdc.manager.identity.rates import Endpoint, counted_as
 from tdc.manager.rpc.caller_log import CallerLog
+from tdc.manager.rpc.guard import Admit, Connections
+from tdc.manager.rpc.known import Known, Machine
 from tdc.manager.rpc.sockets import Connection, connections, descriptors, shut_down
-from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.clock import Clock, monotonic
+from tdc.shared.sync.identity import Peer
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +72,9 @@ def bounds_for(open_files: int) -> Bounds:
 
 
 def surplus(
-    oldest_first: Iterable[Connection], most: Mapping[int, int], known: Collection[Endpoint]
+    oldest_first: Iterable[Connection], most: Mapping[int, int], known: Container[Endpoint]
 ) -> list[Connection]:
-    """PURE. Whom to cut; `most` has the bound of each port, `known` who was identified."""
+    """PURE. Which strangers to cut; `most` has the bound of each port, `known` who is none."""
     at: dict[int, list[Connection]] = defaultdict(list)
     for each in oldest_first:
         at[each.port].append(each)
@@ -87,12 +92,12 @@ def surplus(
     return cut
 
 
-class Crowding:
+class Crowding(Connections):
     """Looks after the ports of one manager; `run` beside the servers."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = monotonic) -> None:
         self._most: dict[int, int] = {}
-        self._known: set[Endpoint] = set()
+        self._known = Known(clock)
         self._order: dict[Endpoint, int] = {}
         self._seen = 0
         self._lines = CallerLog(log)
@@ -101,33 +106,58 @@ class Crowding:
         """Look after these ports, of which each may have so many connections."""
         self._most = dict(most)
 
-    def identified(self, peer: str) -> None:
-        """Note that somebody was identified on the connection that gRPC calls `peer`."""
-        endpoint = endpoint_of(peer)
-        if endpoint is not None:
-            self._known.add(endpoint)
+    def identified(self, connection: str, peer: Peer) -> None:
+        """Note that `peer` was let in on what gRPC calls `connection`."""
+        self._known.identified(connection, peer)
+
+    def denied(self, connection: str) -> None:
+        """Note that its certificate is not valid any more."""
+        self._known.denied(connection)
+
+    def check_again(self, machines: Iterable[Machine], admit: Admit) -> None:
+        """Note which connections of these machines are no longer of a valid enrolment."""
+        for machine in machines:
+            for endpoint, peer in self._known.of(machine):
+                try:
+                    admit(peer)
+                except Denied:
+                    self._known.deny([endpoint])
 
     async def run(self) -> None:
         """Look for ever: soon again while somebody is cut."""
         while True:
             began = monotonic()
-            await asyncio.to_thread(self.look)
+            await self.look()
             await asyncio.sleep(max(LOOK_EVERY, _REST * (monotonic() - began)))
 
-    def look(self) -> int:
+    async def look(self) -> int:
         """Cut whom the bounds leave no room; return how many."""
+        before = list(self._known)  # who comes during the look stays known
+        found = await asyncio.to_thread(self._find, len(before), self._known.is_due())
+        if found is None:
+            return 0
+        self._known.forget(each for each in before if each not in found)
+        cut = self._chosen(found)
+        ended = await asyncio.to_thread(lambda: [each for each in cut if shut_down(each)])
+        self._tell({each: cut[each] for each in ended})
+        return len(ended)
+
+    def _find(self, known: int, is_due: bool) -> dict[Endpoint, Connection] | None:
+        """Find the connections; None if there is no need to look at them."""
         in_use = descriptors()
         few = CROWDED * min(self._most.values(), default=0)
-        if len(in_use) <= few and len(self._known) <= len(in_use) + MOST_AT_ENROL:
-            return 0
-        known = frozenset(self._known)  # before the look: who comes during it stays known
-        found = {each.peer: each for each in connections(in_use, self._most)}
-        self._known -= known - found.keys()
+        if not is_due and len(in_use) <= few and known <= len(in_use) + MOST_AT_ENROL:
+            return None
+        return {each.peer: each for each in connections(in_use, self._most)}
+
+    def _chosen(self, found: Mapping[Endpoint, Connection]) -> dict[Connection, str]:
+        """Choose whom to cut, each with the reason."""
         self._in_order(found)
+        cut = {found[each]: why for each, why in self._known.ending(found).items()}
         oldest_first = sorted(found.values(), key=lambda each: self._order[each.peer])
-        cut = [each for each in surplus(oldest_first, self._most, known) if shut_down(each)]
-        self._tell(cut)
-        return len(cut)
+        for each in surplus(oldest_first, self._most, self._known):
+            cut.setdefault(each, f"port {each.port} is crowded, and on these nobody called")
+        return cut
 
     def _in_order(self, found: Collection[Endpoint]) -> None:
         """Number those found, in the order in which they were first seen."""
@@ -137,13 +167,12 @@ class Crowding:
                 self._seen += 1
                 self._order[each] = self._seen
 
-    def _tell(self, cut: list[Connection]) -> None:
-        count: dict[tuple[str, int], int] = defaultdict(int)
-        for each in cut:
-            count[counted_as(each.peer[0]), each.port] += 1
-        for (address, port), number in count.items():
+    def _tell(self, cut: Mapping[Connection, str]) -> None:
+        count: dict[tuple[str, str], int] = defaultdict(int)
+        for each, why in cut.items():
+            count[counted_as(each.peer[0]), why] += 1
+        for (address, why), number in count.items():
+            connections = "1 connection" if number == 1 else f"{number} connections"
             self._lines.warning(
-                f"ipv4:{address}:0",
-                "port %d is crowded: cut %s from %s on which nobody called",
-                *(port, "1 connection" if number == 1 else f"{number} connections", address),
+                f"ipv4:{address}:0", "cut %s from %s: %s", connections, address, why
             )

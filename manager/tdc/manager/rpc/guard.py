@@ -2,8 +2,9 @@
 
 A service is registered through a `Guard`, which puts its check around each *method handler*
 before the server sees it. What is checked is what runs: there is no path text to compare, and no
-spelling of a path that reaches a handler without its check. Methods are registered for raw bytes:
-who calls, and whether he may, is settled before a byte of a request is parsed.
+spelling of a path that reaches a handler without its check. Every method is registered as one that
+takes a stream of raw bytes, for gRPC receives the request of any other before it asks us: who
+calls, and whether he may, is settled before a message is received, let alone parsed.
 
 In: the services, and who is calling by the certificate. Out: calls, or PERMISSION_DENIED.
 Promise: a refused call is logged, within a budget; what can't be parsed is INVALID_ARGUMENT; an
@@ -16,7 +17,7 @@ import contextlib
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -30,6 +31,7 @@ from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
+from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, REMOVED
 from tdc.shared.edge.grpc_words import address
@@ -42,10 +44,23 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Any]
 Parse = Callable[[bytes], Any]
+Take = Callable[[AsyncIterator[bytes], Any], Awaitable[Any]]
 Admit = Callable[[MachinePeer], None]
 """Raises Denied unless a machine's certificate is of its valid enrolment."""
-Identified = Callable[[str], None]
-"""Takes gRPC's text for the peer of a call that was let in by its certificate."""
+
+
+class Connections:
+    """Hears what calls say about the connections that they come on; this one heeds nothing.
+
+    `connection` is gRPC's text for the other end.
+    """
+
+    def identified(self, connection: str, peer: Peer) -> None:
+        """Note that `peer` was let in on it."""
+
+    def denied(self, connection: str) -> None:
+        """Note that its certificate is of a machine that was removed or enrolled again."""
+
 
 _caller: ContextVar[Peer] = ContextVar("caller")
 
@@ -77,10 +92,10 @@ class Guard:
         self,
         admit: Admit,
         rows: Mapping[str, Rpc] = RPCS,
-        identified: Identified = lambda peer: None,
+        connections: Connections | None = None,
     ) -> None:
         self._rows = rows
-        self._door = Door(admit, identified)
+        self._door = Door(admit, connections)
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
@@ -108,7 +123,7 @@ class Guard:
         row = self._rows.get(method)
         if row is None:
             raise PermissionTableError(f"{method} has no row in the table of RPCs")
-        return _with_check(handler, Entry(self._door, method, row.who))
+        return _with_check(handler, Entry(self._door, method, row.who), paced=row.paced)
 
 
 class _Registrar:
@@ -142,9 +157,10 @@ MOST_METADATA = 16 * 1024
 class Door:
     """What all entries share: who is admitted, how often, and the lines about the others."""
 
-    def __init__(self, admit: Admit, identified: Identified = lambda peer: None) -> None:
+    def __init__(self, admit: Admit, connections: Connections | None = None) -> None:
         self.admit = admit
-        self.identified = identified
+        self.connections = connections or Connections()
+        self.turns = Turns()
         self.lines = CallerLog(log)
         self.machines = Budget(CALLS_EACH, CALLS_IN_ALL)
 
@@ -170,6 +186,17 @@ class Entry:
         except Exception as error:
             await self._fail(context, error)
 
+    async def receive(self, context: Context) -> bytes | None:
+        """Return the next message of an admitted call, None after the last; raises NotReceived."""
+        known = self._who in (Who.OPERATOR, Who.MACHINE)
+        identity = caller() if known else _identity(context)
+        return await self._door.turns.receive(context, identity)
+
+    async def each(self, context: Context, parse: Parse) -> AsyncIterator[Any]:
+        """Yield the messages of an admitted call, each in its turn and in time."""
+        while (message := await self.receive(context)) is not None:
+            yield parse(message)
+
     async def _bound_metadata(self, context: Context) -> None:
         """Refuse what gRPC lets through: it bounds each HTTP/2 frame of metadata, not their sum."""
         size = sum(len(key) + len(value) for key, value in context.invocation_metadata() or ())
@@ -187,7 +214,7 @@ class Entry:
             await self._refuse(context, f"this is {peer}")
         if isinstance(peer, MachinePeer):
             await self._admit(context, peer)
-        self._door.identified(context.peer())
+        self._door.connections.identified(context.peer(), peer)
         return peer
 
     async def _admit(self, context: Context, peer: MachinePeer) -> None:
@@ -197,6 +224,7 @@ class Entry:
             caller = context.peer()
             where = address(caller)
             self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
+            self._door.connections.denied(caller)
             removal = told_of(error.removal)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), removal)
         if not self._door.machines.take((peer.cluster, peer.machine)):
@@ -219,7 +247,7 @@ class Entry:
             known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
         code, sentence = known.code, _fitting(known.details)
         by = _caller.get("an unknown caller")
-        if isinstance(error, Unreadable):
+        if isinstance(error, Unreadable | NotReceived):
             peer, method = context.peer(), self._method
             line = "%s by %s at %s: %s"
             self._door.lines.warning(peer, line, method, by, address(peer), sentence)
@@ -228,37 +256,67 @@ class Entry:
         await context.abort(code, sentence, ((NOTHING_CHANGED, "1"),) if known.unchanged else ())
 
 
-def _with_check(handler: Any, entry: Entry) -> Handler:
-    makers = {
-        (False, False): (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
-        (False, True): (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
-        (True, False): (grpc.stream_unary_rpc_method_handler, handler.stream_unary),
-        (True, True): (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+def _identity(context: Context) -> Peer | None:
+    """Whose certificate the connection shows, though his call may be one for anyone."""
+    try:
+        return peer_of(context)
+    except NotIdentified:
+        return None
+
+
+def _with_check(handler: Any, entry: Entry, *, paced: bool) -> Handler:
+    behaviours = {
+        (False, False): handler.unary_unary,
+        (False, True): handler.unary_stream,
+        (True, False): handler.stream_unary,
+        (True, True): handler.stream_stream,
     }
-    make, behaviour = makers[handler.request_streaming, handler.response_streaming]
+    behaviour = behaviours[handler.request_streaming, handler.response_streaming]
     wrap = _generator if inspect.isasyncgenfunction(behaviour) else _coroutine
-    parse = _parse_each if handler.request_streaming else _parse
+    parse = functools.partial(_parse, handler.request_deserializer)
+    if handler.response_streaming:
+        make: Callable[..., Handler] = grpc.stream_stream_rpc_method_handler
+    else:
+        make = grpc.stream_unary_rpc_method_handler
     return make(
-        wrap(behaviour, entry, functools.partial(parse, handler.request_deserializer)),
+        wrap(behaviour, entry, _taking(entry, parse, handler.request_streaming, paced)),
         request_deserializer=None,  # raw bytes: they are parsed behind the check
         response_serializer=handler.response_serializer,
     )
 
 
-def _coroutine(behaviour: Behaviour, entry: Entry, parse: Callable[[Any], Any]) -> Behaviour:
-    async def call(request: Any, context: Context) -> Any:
+def _taking(entry: Entry, parse: Parse, streaming: bool, paced: bool) -> Take:
+    """How a method takes what is asked: one request, or a stream of them."""
+
+    async def one(messages: AsyncIterator[bytes], context: Context) -> Any:
+        request = await entry.receive(context)
+        if request is None:
+            raise NotReceived("the call ended without a request")
+        return parse(request)
+
+    async def own_pace(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        return (parse(each) async for each in messages)
+
+    async def each(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        return entry.each(context, parse)
+
+    return (own_pace if paced else each) if streaming else one
+
+
+def _coroutine(behaviour: Behaviour, entry: Entry, take: Take) -> Behaviour:
+    async def call(messages: AsyncIterator[bytes], context: Context) -> Any:
         async with entry.admitted(context):
-            result = behaviour(parse(request), context)
+            result = behaviour(await take(messages, context), context)
             return await result if inspect.isawaitable(result) else result
 
     return call
 
 
-def _generator(behaviour: Behaviour, entry: Entry, parse: Callable[[Any], Any]) -> Behaviour:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+def _generator(behaviour: Behaviour, entry: Entry, take: Take) -> Behaviour:
+    async def call(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         async with (
             entry.admitted(context),
-            contextlib.aclosing(behaviour(parse(request), context)) as responses,
+            contextlib.aclosing(behaviour(await take(messages, context), context)) as responses,
         ):
             async for response in responses:
                 yield response
@@ -273,11 +331,6 @@ def _parse(from_bytes: Parse, request: bytes) -> Any:
         raise Unreadable(
             f"the request can't be read: its {len(request)} bytes are no message of this RPC"
         ) from None
-
-
-async def _parse_each(from_bytes: Parse, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield _parse(from_bytes, request)
 
 
 def _fitting(sentence: str) -> str:

@@ -2,8 +2,9 @@
 
 In: the server's certificate, then services. Out: ports, known before services are made, that serve
 until `stop`. Promise: every service goes through the permission table; a request above its limit, a
-client that pings too often and calls without end are cut off; connections are bounded at each port,
-and for an address where a port is crowded (`crowding`); those that nobody uses end.
+client that pings too often and calls without end are cut off; what comes before it is asked for is
+bounded by the window of a stream; connections are bounded at each port, for each identity, and for
+an address where a port is crowded (`crowding`); those that nobody uses end.
 """
 
 from __future__ import annotations
@@ -26,11 +27,20 @@ from tdc.shared.edge import descriptors, grpc_tls
 REQUEST_LIMIT = 4 * 1024**2
 """Most bytes of one message to the main port; answers may be longer (a plan of a whole fleet)."""
 
-ENROL_REQUEST_LIMIT = 64 * 1024
+ENROL_REQUEST_LIMIT = 32 * 1024
 """Most bytes of one message to the enrolment port, which anyone may open."""
 
-STREAMS_PER_CONNECTION = 128
+STREAMS = 32
 """Most calls at a time on one connection; an agent needs two, a console a few dozen."""
+
+ENROL_STREAMS = 4
+"""The same at the enrolment port, where one is enough."""
+
+WINDOW = 64 * 1024
+"""Most bytes that a call sends before its request is asked for."""
+
+ENROL_WINDOW = 16 * 1024
+"""The same at the enrolment port."""
 
 IDLE = 300.0
 """Seconds without a call after which a connection to the main port is ended."""
@@ -76,12 +86,16 @@ class Servers:
         self._identity = identity
         self._health = HealthService()
         self._guard: Guard | None = None
+        self._admit: Admit | None = None
         self._crowding = Crowding()
         self._most = most = bounds_for(descriptors.limit())
-        self._main = grpc.aio.server(options=_options(REQUEST_LIMIT, most.main, IDLE))
+        self._main = grpc.aio.server(
+            options=_options(REQUEST_LIMIT, STREAMS, WINDOW, most.main, IDLE)
+        )
+        enrol = (ENROL_REQUEST_LIMIT, ENROL_STREAMS, ENROL_WINDOW, most.enrol, ENROL_IDLE)
         self._enrol = grpc.aio.server(
             options=[
-                *_options(ENROL_REQUEST_LIMIT, most.enrol, ENROL_IDLE),
+                *_options(*enrol),
                 ("grpc.max_connection_age_ms", int(ENROL_AGE * 1000)),
                 ("grpc.max_connection_age_grace_ms", int(ENROL_GRACE * 1000)),
             ]
@@ -107,7 +121,8 @@ class Servers:
         self, main: Sequence[Registration], enrol: Sequence[Registration], admit: Admit
     ) -> None:
         """Serve these services on the ports; raises PermissionTableError."""
-        guard = self._guard = Guard(admit, identified=self._crowding.identified)
+        self._admit = admit
+        guard = self._guard = Guard(admit, connections=self._crowding)
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
@@ -115,6 +130,11 @@ class Servers:
         guard.check()
         await self._main.start()
         await self._enrol.start()
+
+    def check_again(self, machines: frozenset[tuple[str, str]]) -> None:
+        """End the connections of those of these machines, by cluster and name, that are denied."""
+        if self._admit is not None:
+            self._crowding.check_again(machines, self._admit)
 
     async def keep_room(self) -> None:
         """Keep room at the ports for everybody, until cancelled."""
@@ -147,12 +167,17 @@ _SERVICES = (
 )
 
 
-def _options(request_limit: int, connections: int, idle: float) -> list[tuple[str, Any]]:
+def _options(
+    request_limit: int, streams: int, window: int, connections: int, idle: float
+) -> list[tuple[str, Any]]:
     own = {
         "grpc.max_allowed_incoming_connections": connections,
         "grpc.max_connection_idle_ms": int(idle * 1000),
         "grpc.max_receive_message_length": request_limit,
-        "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
+        "grpc.max_concurrent_streams": streams,
+        "grpc.http2.lookahead_bytes": window,
+        # Else gRPC widens the window of who sends fast, which is no help to short requests.
+        "grpc.http2.bdp_probe": 0,
     }
     return list({**dict(grpc_tls.server_options()), **own}.items())
 

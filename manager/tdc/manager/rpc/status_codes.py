@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import grpc
 from tdc.manager.intent.failures import FailureKind, failure_of
+from tdc.manager.rpc.requests import NotReceived
 from tdc.shared.wire.errors import BadMessage
 
 _CODES: Mapping[FailureKind, grpc.StatusCode] = {
@@ -46,6 +47,8 @@ def status_of(error: Exception) -> Status | None:
     match error:
         case BadMessage():
             return Status(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        case NotReceived():
+            return Status(error.code, str(error), unchanged=True)
         case AnswerTooLarge():
             return Status(grpc.StatusCode.FAILED_PRECONDITION, str(error))
     return None

@@ -63,3 +63,19 @@ async def unless(
         task.cancel()
         end.cancel()
         await asyncio.wait((task, end))
+
+
+async def apart(work: Coroutine[object, object, Result], *, name: str) -> Result:
+    """Return what `work` returns; if the caller is cancelled, it goes on, and nobody is told how.
+
+    For a read that must not be broken off: it ends when what it reads from is ended.
+    """
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_noted)
+    return await asyncio.shield(task)
+
+
+def _noted(task: asyncio.Task[Result]) -> None:
+    """Take note of how it ended: else asyncio logs what it raised as never looked at."""
+    if not task.cancelled():
+        task.exception()

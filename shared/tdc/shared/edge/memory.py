@@ -1,8 +1,9 @@
-"""Gives freed memory back to the system after large mail.
+"""Gives freed memory back to the system after large mail, or after many connections.
 
 What is freed goes back by itself only where it was a mapping of its own, or the last of its arena.
 SQLite frees pages by the thousand, in the arena of the spool's thread, around some that stay: half
-of a message's size remained for good. glibc gives such holes back only when it is asked to.
+of a message's size remained for good. gRPC leaves as much of what its connections took. glibc gives
+such holes back only when it is asked to.
 """
 
 from __future__ import annotations
