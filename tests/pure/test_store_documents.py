@@ -24,14 +24,6 @@ from tdc.manager.store.documents import (
     read_document,
 )
 from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, moment_of, pack, unpack
-from tdc.manager.store.history import (
-    CommitRecord,
-    Signature,
-    chained,
-    pack_record,
-    read_record,
-    topology_of,
-)
 from tdc.manager.store.keys import (
     CLUSTERS,
     DocumentKey,
@@ -43,6 +35,14 @@ from tdc.manager.store.keys import (
     machine_key,
     parse_document_key,
     parse_enrolment_key,
+)
+from tdc.manager.store.record import (
+    CommitRecord,
+    Signature,
+    chained,
+    pack_record,
+    read_record,
+    topology_of,
 )
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.rewrite import Untouchable, rewritten, touched

@@ -26,7 +26,8 @@ from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.queue_machines import MachineQueue, QueueMachines, QueueScope
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
-from tdc.manager.store.history import CommitRecord, History, MadeRequest, Signature
+from tdc.manager.store.history import History, MadeRequest
+from tdc.manager.store.record import CommitRecord, Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, wall
