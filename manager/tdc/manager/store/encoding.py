@@ -43,13 +43,25 @@ def pack(document: Mapping[str, object]) -> bytes:
 
 
 def unpack(raw: bytes) -> dict[str, object]:
-    """The document of some bytes; raises Damaged."""
+    """The document of some bytes; raises Damaged, NewerSchema."""
+    document = unpack_any(raw)
+    check_schema(document)
+    return document
+
+
+def unpack_any(raw: bytes) -> dict[str, object]:
+    """The document of some bytes, whatever its schema; raises Damaged."""
     try:
         document = json.loads(_unfolded(raw))
     except (ValueError, RecursionError) as error:
         raise Damaged(f"it is not JSON ({error})") from None
     if not isinstance(document, dict):
         raise Damaged("it is not a JSON object")
+    return document
+
+
+def check_schema(document: Mapping[str, object]) -> None:
+    """Raise NewerSchema, or Damaged where there is no schema version."""
     schema = document.get("schema")
     if isinstance(schema, bool) or not isinstance(schema, int):
         raise Damaged("it carries no schema version")
@@ -57,7 +69,6 @@ def unpack(raw: bytes) -> dict[str, object]:
         raise NewerSchema(
             f"it has schema {_shown(schema)}, but this version reads up to {SCHEMA}; upgrade it"
         )
-    return document
 
 
 def _unfolded(raw: bytes) -> bytes:

@@ -26,14 +26,13 @@ from tdc.manager.store.encoding import Damaged, is_text
 from tdc.manager.store.errors import DoubtedStore
 from tdc.manager.store.evidence import Evidence
 from tdc.manager.store.history import History
-from tdc.manager.store.identity import find_identity
+from tdc.manager.store.identity import check_identity
 from tdc.manager.store.judging import Row, demanding_seals, revision_of, sealed_from
 from tdc.manager.store.keys import (
     CLUSTERS,
     COMMITS,
     ENROLMENTS,
     SNAPSHOTS,
-    STORE,
     cluster_prefix,
     head_key,
     parse_enrolment_key,
@@ -66,9 +65,7 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
     """
     found: list[Finding] = []
     try:
-        if await find_identity(etcd) is None:
-            text = f"{STORE} is missing; `tdc-manager adopt` gives the store a new id"
-            found.append(Finding(text, right=False))
+        await check_identity(etcd)
     except DoubtedStore as error:
         found.append(Finding(str(error), right=False))
     for name in await _clusters(etcd):

@@ -20,7 +20,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.follow import Away, FollowOptions, News, NewValues, Snapshot, follow
 from tdc.manager.store.errors import DoubtedStore
-from tdc.manager.store.identity import StoreIdentity, find_identity, store_id
+from tdc.manager.store.identity import StoreIdentity, find_identity, first_identity
 from tdc.manager.store.keys import STORE
 from tdc.shared.edge.clock import Clock
 
@@ -126,9 +126,8 @@ class Following:
         backoff = Backoff(longest=3.0)
         while True:
             try:
-                found = await find_identity(self._etcd)
-                if found is None and went_back:
-                    found = StoreIdentity(await store_id(self._etcd))
+                read = first_identity if went_back else find_identity
+                found = await read(self._etcd)
             except DoubtedStore as error:
                 self._note_trouble(f"{error}. Until then the id that was known is used")
                 return
