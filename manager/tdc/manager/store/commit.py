@@ -35,7 +35,7 @@ from tdc.manager.store.documents import (
     pack_head,
     read_document,
 )
-from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.encoding import MAX_TRANSACTION, Damaged, TooLong
 from tdc.manager.store.errors import (
     ClusterExists,
     CommitTooLarge,
@@ -53,8 +53,6 @@ from tdc.manager.store.seal import Edited
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.queue_work import OrderedWork
 
-MAX_TRANSACTION = 1_500_000
-"""Bytes of values in one transaction; etcd's default limit of a request is 1.5 MiB."""
 _UPGRADE = "Upgrade this manager, or let `tdc-manager repair` put it right from history"
 _UNSURE = "No commit is made on it; `tdc-manager repair` says what follows"
 _RACES = 8  # attempts against writes that are no commits (the head did not move)
@@ -178,7 +176,7 @@ class CommitStore:
                 found = await self._find(change)
                 if found.made is not None:
                     return Committed(found.made, already=not sent)
-                writing = _transaction(change, found)
+                writing = _written(change, found)
                 if (await self._etcd.txn(*writing)).succeeded:
                     return Committed(change.after.revision, already=False)
                 races += 1  # written in between: the next read says what
@@ -229,6 +227,16 @@ def _made(request: KeyValue, fingerprint: str) -> int:
             "done with a new request id"
         ) from None
     return made.revision_of(fingerprint)
+
+
+def _written(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
+    try:
+        return _transaction(change, found)
+    except TooLong as error:
+        raise CommitTooLarge(
+            f"{error}; nothing was changed; split the commit into several, or let settings be "
+            "inherited from a group"
+        ) from None
 
 
 def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:

@@ -133,10 +133,9 @@ def _put(identity: StoreIdentity) -> Put:
 
 def _read(item: KeyValue) -> StoreIdentity:
     try:
-        document = unpack_sealed(STORE, item.value)
-        if not is_sealed(document):
+        if not is_sealed(unpack_any(item.value)):  # a newer version seals it as well
             raise Edited("it has lost its seal")
-        return _identity(document)
+        return _identity(unpack_sealed(STORE, item.value))
     except Edited as error:
         raise DoubtedStore(
             f"{STORE} was edited by hand: {error}, so which store this is, is not certain. "
