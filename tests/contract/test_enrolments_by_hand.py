@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from tdc.manager.etcd.values import Delete, Put
+from tdc.manager.store.encoding import pack, unpack
 from tdc.manager.store.errors import TokenUsed
-from tdc.manager.store.joins import JoinStore, JoinToken
+from tdc.manager.store.joins import JoinStore, JoinToken, ValidEnrolment, pack_enrolment
 from tdc.manager.store.keys import ENROLMENTS, enrolment_count_key, parse_enrolment_key
+from tdc.manager.view.enrolments import KnownEnrolments
 
 from tests.stage.house import ONE_OF_EACH, House, viewed
 
@@ -69,6 +71,20 @@ async def test_an_enrolment_whose_count_is_hurt_can_not_be_told_from_an_older(
         assert later.enrolment("west", "mx1") is None
         assert COUNT in str(later.problems)
     await _enrol_again(house)
+
+
+def test_an_enrolment_of_before_counts_may_not_lose_its_seal() -> None:
+    known, value = KnownEnrolments(), pack_enrolment(KEY, ValidEnrolment("id", 1.0, 7))
+    stripped = {name: each for name, each in unpack(value).items() if name != "seal"}
+    known.take({KEY: value}, all_of_it=True)
+    assert known.find(("west", "mx1")) == "id"
+    known.take({KEY: pack(stripped)}, all_of_it=False)
+    assert known.find(("west", "mx1")) is None
+    other = pack_enrolment(KEY, ValidEnrolment("another", 1.0, 7))
+    known.take({KEY: other}, all_of_it=False)
+    assert known.find(("west", "mx1")) is None, "its number is that of the first"
+    known.take({KEY: value}, all_of_it=False)
+    assert known.find(("west", "mx1")) == "id"
 
 
 @pytest.mark.parametrize("stray", ["mx%31", "mx1/other", "mx1/x/count", ""])
