@@ -529,7 +529,8 @@ MUTANTS = (
             "of two calls at once both win",
             "                Unchanged(key, item.mod_revision),\n"
             "                *(\n"
-            "                    Unchanged(each, before[each].mod_revision if each in before else 0)\n"
+            "                    Unchanged(each, before[each].mod_revision "
+            "if each in before else 0)\n"
             "                    for each in (place, count)\n"
             "                ),\n",
             "",
