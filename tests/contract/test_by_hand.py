@@ -16,9 +16,10 @@ from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable, pack_machines
 from tdc.manager.store.encoding import unpack
 from tdc.manager.store.errors import StoreError, TokenUsed, UnreadableStore, UnreadableTouched
-from tdc.manager.store.history import CommitRecord, History, pack_record, read_record
+from tdc.manager.store.history import History
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.store.record import CommitRecord, pack_record, read_record
 from tdc.manager.store.repair import repair
 from tdc.manager.store.seal import pack_sealed
 from tdc.manager.view.fleet import FleetView
@@ -307,7 +308,7 @@ async def test_an_enrolment_that_is_hurt_lets_nobody_in(house: House, how: str) 
     async with viewed(house.etcd) as later:
         assert later.enrolment("west", "mx1") is None
         assert any(f"{key}) {HOW[how]}" in each for each in later.problems)
-    await JoinStore(house.etcd).add("new", JoinToken("west", "g1", "mx1", 2e9))
+    await JoinStore(house.etcd).add("new", JoinToken("west", "g1", "mx1", 2e9, born=3))
     await JoinStore(house.etcd).redeem("new", 1e9, "again")
     await house.until(lambda: not house.view.problems)
     assert house.view.enrolment("west", "mx1") == "again"
@@ -320,7 +321,7 @@ async def test_an_enrolment_that_is_set_back_brings_no_old_certificate_back(hous
     await house.hurt("enrolment", "deleted")
     await house.until(lambda: any("mx1" in p and "deleted" in p for p in house.view.problems))
     assert house.view.enrolment("west", "mx1") is None, "deny by default"
-    await JoinStore(house.etcd).add("new", JoinToken("west", "g1", "mx1", 2e9))
+    await JoinStore(house.etcd).add("new", JoinToken("west", "g1", "mx1", 2e9, born=3))
     await JoinStore(house.etcd).redeem("new", 1e9, "again")
     await house.until(lambda: not house.view.problems)
     assert house.view.enrolment("west", "mx1") == "again"

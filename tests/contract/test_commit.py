@@ -27,8 +27,9 @@ from tdc.manager.store.errors import (
     UnknownCluster,
     UnreadableTouched,
 )
-from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.history import History
 from tdc.manager.store.keys import cluster_key, commits_prefix, group_key, head_key, machine_key
+from tdc.manager.store.record import CommitRecord
 
 from tests.fakes.etcd_proxy import TXN, EtcdProxy
 from tests.stage.clusters import machine

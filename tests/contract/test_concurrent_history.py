@@ -21,8 +21,9 @@ from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import pack_head
 from tdc.manager.store.errors import CommitUnsettled, LostRace
-from tdc.manager.store.history import CommitRecord, History, Signature
+from tdc.manager.store.history import History
 from tdc.manager.store.keys import cluster_prefix, head_key
+from tdc.manager.store.record import CommitRecord, Signature
 from tdc.manager.store.repair import repair
 from tdc.manager.store.replay import replayed
 from tdc.shared.edge.clock import monotonic

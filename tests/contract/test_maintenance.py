@@ -14,13 +14,13 @@ from tdc.manager.etcd.values import Delete, EtcdStatus, Put
 from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.store import commit as commit_module
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.encoding import pack
 from tdc.manager.store.errors import TokenUnknown, TokenUsed, UnreadableStore
 from tdc.manager.store.history import MAX_AGE, History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import STORE
 from tdc.manager.store.maintenance import EVERY, TOKENS_KEPT, Maintenance
+from tdc.manager.store.seal import pack_sealed
 
 from tests.fakes.etcd import full_etcd
 from tests.stage.etcds import shared_by_module
@@ -197,8 +197,8 @@ async def test_the_first_manager_to_write_makes_the_stores_id(
 
 
 async def test_a_store_of_a_newer_version_is_not_touched(small_etcd: EtcdClient) -> None:
-    newer: dict[str, Any] = {"id": "x", "schema": 2}
-    await small_etcd.txn([], [Put(STORE, pack(newer))])
+    newer = pack_sealed(STORE, {"id": "x", "schema": 2})
+    await small_etcd.txn([], [Put(STORE, newer)])
     with pytest.raises(UnreadableStore, match="schema 2"):
         await store_id(small_etcd)
 

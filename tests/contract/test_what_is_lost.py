@@ -33,8 +33,11 @@ async def test_the_head_is_made_again_and_what_can_not_be_known_is_said(house: H
     await _trimmed(house, 4)
     good = await house.hurt("head", "deleted")
     for write in (False, True):
-        (found,) = await repair(house.etcd, write=write)
+        found, history = await repair(house.etcd, write=write)
         assert not found.right
+        assert not history.right
+        assert "has no commit 1" in history.text
+        assert "run it again" in history.text
         assert f"{HEAD} was deleted by hand" in found.text
         assert "no commit from 4 on has written" in found.text
         assert "`tdc machine list`" in found.text
@@ -43,6 +46,9 @@ async def test_the_head_is_made_again_and_what_can_not_be_known_is_said(house: H
         assert (item is not None) == write
     assert item is not None
     assert item.value == good
+    (history,) = await repair(house.etcd, write=True)
+    assert not history.right
+    assert "A snapshot of the documents was made" in history.text
     assert await repair(house.etcd, write=True) == ()
 
 
@@ -108,7 +114,7 @@ async def test_a_lost_newest_record_sets_nothing_back(house: House) -> None:
     await house.hurt("groups", "edited")
     found = await repair(house.etcd, write=True)
     assert [each.right for each in found] == [False]
-    assert "no commit 6" in found[0].text
+    assert f"{ONE_OF_EACH['newest commit']} was deleted by hand" in found[0].text
     after = (await house.etcd.range(keys.cluster_prefix("west"))).items
     differing = {a.key for a, b in zip(before, after, strict=True) if a.value != b.value}
     assert differing == {ONE_OF_EACH["groups"]}

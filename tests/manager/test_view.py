@@ -17,8 +17,8 @@ from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.history import Signature
 from tdc.manager.store.identity import store_id
+from tdc.manager.store.record import Signature
 from tdc.manager.view.effective import SharedResolves
 from tdc.manager.view.fleet import FleetView, NotReady
 from tdc.manager.view.names import AmbiguousName, UnknownName

@@ -10,6 +10,8 @@ DOCUMENTS = ("tests/pure/test_store_documents.py",)
 COMMIT = ("tests/contract/test_commit.py",)
 BY_HAND = ("tests/contract/test_by_hand.py",)
 LOST = ("tests/contract/test_what_is_lost.py",)
+HEAD = ("tests/contract/test_head_and_history.py",)
+ENROLMENTS = ("tests/contract/test_enrolments_by_hand.py",)
 JOINS = ("tests/contract/test_joins.py",)
 PLACE = tuple(
     f"tests/etcd/test_place.py::test_{name}"
@@ -124,7 +126,7 @@ MUTANTS = (
         ),
         (
             "a plan on an older revision is made",
-            "    if stored == change.base:\n        return head\n",
+            "    if stored == change.base:\n",
             "    if stored >= change.base > 0:\n        return head\n",
         ),
     ),
@@ -173,7 +175,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{STORE}/history.py",
+        f"{STORE}/judging.py",
         ("tests/contract/test_by_hand.py::test_a_commit_record_of_another_revision_is_named",),
         (
             "a record of another revision is believed",
@@ -182,7 +184,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{STORE}/history.py",
+        f"{STORE}/judging.py",
         (
             "tests/contract/test_by_hand.py::test_a_commit_record_that_is_gone_is_a_row_and_a_refusal",
         ),
@@ -193,7 +195,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{STORE}/history.py",
+        f"{STORE}/record.py",
         DOCUMENTS,
         (
             "what the disable rule did is forgotten",
@@ -225,7 +227,7 @@ MUTANTS = (
         BY_HAND,
         (
             "a document that lost its seal is believed",
-            "    if 0 < head.sealed <= revision and not found.sealed:\n",
+            "    if 0 < head.sealed <= max(revision, found.revision) and not found.sealed:\n",
             "    if head.sealed < 0:\n",
         ),
         (
@@ -258,17 +260,121 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{STORE}/history.py",
+        f"{STORE}/record.py",
         BY_HAND,
         (
             "a record that lost its seal is believed",
             "    if sealed and not is_sealed(document):\n",
             "    if sealed < 0:\n",
         ),
+    ),
+    *planted_in(
+        f"{STORE}/judging.py",
+        BY_HAND,
         (
             "a record of before seals may say anything",
-            "    if not follows or fits_chain(",
-            "    if follows or fits_chain(",
+            "        if not record.sealed:\n            wrong",
+            "        if record.sealed:\n            wrong",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/judging.py",
+        HEAD,
+        (
+            "a record that lost seal and chain is believed",
+            "not row.sealed and 0 < first <= row.revision",
+            "not row.sealed and 0 < row.revision < 0",
+        ),
+        (
+            "a record of before seals that lost its chain value is believed",
+            "        if not record.chain and 0 < first < record.revision:\n",
+            "        if record.revision < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/beside.py",
+        HEAD,
+        (
+            "a head may come after all of history",
+            "    if found.record is None and head.sealed:\n",
+            "    if found.record is None:\n        return None\n    if head.revision < 0:\n",
+        ),
+        (
+            "a head that history has left behind is believed",
+            "    if found.after is not None:\n",
+            "    if head.revision < 0 and found.after is not None:\n",
+        ),
+        (
+            "a head of before seals says what its record does not",
+            '    return edited(key, f"it is not what commit {head.revision} says", REPAIR)\n',
+            "    return None\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/snapshots.py",
+        HEAD,
+        (
+            "a snapshot vouches for a head that nothing vouches for",
+            "    if cluster in wrong and wrong[cluster][1].key == head_key(cluster):\n",
+            "    if not cluster:\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/last_known.py",
+        HEAD,
+        (
+            "a head that lost its seal is in force",
+            "documents.values(), sealed=sealed)",
+            "[], sealed=False)",
+        ),
+        (
+            "a level that was edited with the head is in force",
+            "        beside_it = by_hand.faults_beside(head, documents, keys) "
+            "if head is not None else ()\n",
+            "        beside_it = () if fault is not None or head is None else "
+            "by_hand.faults_beside(head, documents, keys)\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/identity.py",
+        ("tests/contract/test_store_id_by_hand.py",),
+        (
+            "an id without a seal is believed",
+            "        if not is_sealed(unpack_any(item.value)):",
+            "        if not item.value:",
+        ),
+        (
+            "an id that lost its seal gets one at the start",
+            "        if is_sealed(document) or await _any_sealed(etcd):\n",
+            "        if is_sealed(document):\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/enrolments.py",
+        ENROLMENTS,
+        (
+            "an older enrolment is valid once the newer is gone",
+            "    if newest is None or found.number >= newest.number:\n",
+            "    if newest is None or found.number >= 0:\n",
+        ),
+        (
+            "a manager that starts admits an older certificate",
+            "    if found.number < count.number:\n",
+            "    if found.number < 0:\n",
+        ),
+        (
+            "an enrolment needs no count",
+            '        return gone if found.counted else ""\n',
+            '        return ""\n',
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/keys.py",
+        ENROLMENTS,
+        (
+            "a stray key is an enrolment's",
+            "    return found if enrolment_key(*found) == key else None\n",
+            "    return found\n",
         ),
     ),
     *planted_in(
@@ -305,11 +411,11 @@ MUTANTS = (
     ),
     *planted_in(
         "manager/tdc/manager/view/enrolments.py",
-        BY_HAND,
+        ENROLMENTS,
         (
             "an enrolment may lose its seal",
-            "    unsealed = known.sealed and not found.sealed\n",
-            "    unsealed = known is None\n",
+            "    unsealed = newest.sealed and not found.sealed\n",
+            "    unsealed = False\n",
         ),
     ),
     *planted_in(
@@ -391,8 +497,8 @@ MUTANTS = (
         ("tests/contract/test_by_hand.py::test_a_join_token_that_is_set_back_enrols_nobody_again",),
         (
             "a token that was set back by hand works again",
-            "    if known.token == token_hash:\n",
-            "    if not token_hash:\n",
+            "    if token_hash in {each.token for each in",
+            "    if token_hash + '.' in {each.token for each in",
         ),
     ),
     *planted_in(
@@ -402,7 +508,7 @@ MUTANTS = (
         ),
         (
             "an enrolment that was set back is valid again",
-            "return max(known.number + 1, int(now))",
+            "return max(newest + 1, int(now))",
             "return 0",
         ),
     ),
@@ -421,11 +527,13 @@ MUTANTS = (
         ),
         (
             "of two calls at once both win",
-            "            [\n"
             "                Unchanged(key, item.mod_revision),\n"
-            "                Unchanged(place, before.mod_revision if before else 0),\n"
-            "            ],\n",
-            "            [],\n",
+            "                *(\n"
+            "                    Unchanged(each, before[each].mod_revision "
+            "if each in before else 0)\n"
+            "                    for each in (place, count)\n"
+            "                ),\n",
+            "",
         ),
         (
             "a lost answer uses up a token",
@@ -571,7 +679,7 @@ MUTANTS = (
         ("tests/manager/test_topology.py",),
         (
             "a token of a removed machine ends the enrolment of another",
-            "    if known.born > born:\n",
+            "    if known is not None and known.born > born:\n",
             "    if False:\n",
         ),
     ),

@@ -23,15 +23,7 @@ from tdc.manager.store.documents import (
     pack_head,
     read_document,
 )
-from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, moment_of, pack, unpack
-from tdc.manager.store.history import (
-    CommitRecord,
-    Signature,
-    chained,
-    pack_record,
-    read_record,
-    topology_of,
-)
+from tdc.manager.store.encoding import MAX_UNPACKED, Damaged, TooLong, moment_of, pack, unpack
 from tdc.manager.store.keys import (
     CLUSTERS,
     DocumentKey,
@@ -43,6 +35,14 @@ from tdc.manager.store.keys import (
     machine_key,
     parse_document_key,
     parse_enrolment_key,
+)
+from tdc.manager.store.record import (
+    CommitRecord,
+    Signature,
+    chained,
+    pack_record,
+    read_record,
+    topology_of,
 )
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.rewrite import Untouchable, rewritten, touched
@@ -265,6 +265,15 @@ def test_a_value_that_is_nested_too_deep_to_be_sealed_is_damaged() -> None:
     deep = b'{"schema":1,"seal":"x","a":' + b"[" * 900 + b"]" * 900 + b"}"
     with pytest.raises(Damaged):
         unpack_sealed("key", deep)
+
+
+def test_a_value_of_very_many_parts_is_not_even_parsed() -> None:
+    """Small as it is, it would take seconds and a gigabyte; and none such is written."""
+    many = b'{"schema":1,"a":[' + b"[]," * 1_000_000 + b"[]]}"
+    with pytest.raises(Damaged, match="more than any value of ours"):
+        unpack(b"\x01" + zlib.compress(many))
+    with pytest.raises(TooLong, match="longer than can be read"):
+        pack({"a": [[]] * 1_000_000})
 
 
 def test_a_cut_off_value_and_one_that_unfolds_too_far_are_damaged() -> None:

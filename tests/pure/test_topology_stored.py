@@ -14,7 +14,8 @@ from tdc.manager.store.documents import (
     assemble,
     read_document,
 )
-from tdc.manager.store.history import (
+from tdc.manager.store.keys import commit_key, machine_key
+from tdc.manager.store.record import (
     CommitRecord,
     Signature,
     chained,
@@ -22,7 +23,6 @@ from tdc.manager.store.history import (
     read_record,
     topology_of,
 )
-from tdc.manager.store.keys import commit_key, machine_key
 from tdc.manager.store.replay import replayed
 from tdc.manager.store.rewrite import rewritten, touched
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.store.encoding import Damaged
-from tdc.manager.store.history import CommitRecord, Signature, pack_record, read_record
 from tdc.manager.store.keys import commit_key
+from tdc.manager.store.record import CommitRecord, Signature, pack_record, read_record
 from tdc.manager.store.work_record import plain_work, work_from
 from tdc.shared.sync.queue_work import (
     MOST_LISTED,

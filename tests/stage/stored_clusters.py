@@ -10,8 +10,9 @@ from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore, Committed
 from tdc.manager.store.documents import Assembled, Document, assemble, read_document
-from tdc.manager.store.history import CommitRecord, History, Signature
+from tdc.manager.store.history import History
 from tdc.manager.store.keys import cluster_prefix
+from tdc.manager.store.record import CommitRecord, Signature
 from tdc.manager.store.seal import pack_sealed
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level

@@ -121,8 +121,13 @@ def test_nameservers_are_addresses(tmp_path: Path) -> None:
     assert read_options(written(tmp_path, LEAST + section)).deliver.nameservers == given
 
 
+NESTED = b"a = " + b"[" * 5_000 + b"]" * 5_000
+
+
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe", b"a = ", b"a = 1\na = 2\n", b"", b"\x00"], ids=repr
+    "content",
+    [b"\xff\xfe", b"a = ", b"a = 1\na = 2\n", b"", b"\x00", b"a = " + b"9" * 9_999, NESTED],
+    ids=lambda content: repr(content[:12]),
 )
 def test_what_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "agent.toml"

@@ -12,13 +12,13 @@ import difflib
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+from tdc.shared.edge import toml_file
 from tdc.shared.edge.os_words import os_reason
 
 FILE_NAME = "manager.toml"
@@ -238,7 +238,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
 def _from_file(path: Path) -> Iterator[_Given]:
     try:
         text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
+        content = toml_file.parsed(text)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -254,7 +254,14 @@ def last_ports(options: Options) -> Ports | None:
     try:
         content = json.loads(durable_file.read(options.folder / LAST_PORTS))
         return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
-    except (durable_file.NotReadable, ValueError, LookupError, TypeError):
+    except (
+        durable_file.NotReadable,
+        ValueError,
+        LookupError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ):
         return None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHop
 from tdc.node_agent.log.lines import DEFAULT_INTAKE_NAME
 from tdc.node_agent.option_words import wrong_type
+from tdc.shared.edge import toml_file
 from tdc.shared.edge.os_words import os_reason
 
 DELIVERY_SHARE = 8
@@ -228,8 +228,8 @@ def read_options(path: Path) -> AgentOptions:
     except UnicodeDecodeError:
         raise AgentOptionsError(f"can't read {path}: it is not UTF-8") from None
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = toml_file.parsed(text)
+    except ValueError as error:
         raise AgentOptionsError(f"{path} is not TOML: {error}") from None
     try:
         return msgspec.convert(content, AgentOptions, dec_hook=_path(path.parent))

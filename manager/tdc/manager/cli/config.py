@@ -10,11 +10,11 @@ import os
 import re
 import shlex
 import stat
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from tdc.manager.cli.errors import NoConnection
+from tdc.shared.edge import toml_file
 from tdc.shared.edge.os_words import os_reason
 
 DEFAULT_PLACE = "~/.config/tdc/operator.toml"
@@ -82,7 +82,7 @@ def _exposed(key: Path) -> tuple[str, ...]:
 
 def _read_toml(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml_file.parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NoConnection(
             f"{path} does not exist, so tdc has no manager to talk to. Use --config FILE or "
@@ -90,7 +90,7 @@ def _read_toml(path: Path) -> dict[str, object]:
         ) from None
     except OSError as error:
         raise NoConnection(f"Can't read {path}: {os_reason(error)}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise NoConnection(f"{path} is not valid TOML: {error}.") from None
 
 

@@ -67,7 +67,7 @@ def _check_note(folder: Path, note: bytes, *, alone: bool = False) -> None:
         before = Place(**json.loads(note))
         moved = alone or _is_another(before, now)
         where = f"{before.path}, " + ("here" if before.machine == now.machine else "elsewhere")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         moved, where = True, "a place that can't be read any more"
     if moved:
         raise EmbeddedError(

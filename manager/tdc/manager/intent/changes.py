@@ -39,7 +39,8 @@ from tdc.manager.levels.undo import Step, cluster_at, undone
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
-from tdc.manager.store.history import CommitRecord, History, Signature
+from tdc.manager.store.history import History
+from tdc.manager.store.record import CommitRecord, Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall

@@ -27,7 +27,8 @@ from tdc.manager.intent.queue_machines import MachineQueue, QueueMachines, Queue
 from tdc.manager.intent.queue_names import NamesOnMachines, intake_named, with_intakes
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
-from tdc.manager.store.history import CommitRecord, History, MadeRequest, Signature
+from tdc.manager.store.history import History, MadeRequest
+from tdc.manager.store.record import CommitRecord, Signature
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, wall

@@ -16,7 +16,8 @@ from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
 from tdc.manager.levels.fleet import LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
-from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.history import History
+from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.settings.schema import SCHEMA, setting

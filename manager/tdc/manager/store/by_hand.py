@@ -14,6 +14,7 @@ from tdc.manager.store.documents import REPAIR, Document, Head, Unreadable, edit
 from tdc.manager.store.keys import head_key
 
 _SET_BACK = "was set back by hand"
+LOST_SEAL = "it has lost its seal"
 
 
 def deleted(key: str, revision: int) -> Unreadable:
@@ -37,11 +38,29 @@ def faults_of(
 
     `documents` are those that are stored, by key, all as of one etcd revision.
     """
-    newest = max((each.revision for each in documents.values() if each.whole), default=0)
+    fault = fault_of_head(cluster, head, documents.values())
+    return (fault,) if fault is not None else faults_beside(head, documents, keys)
+
+
+def fault_of_head(
+    cluster: str, head: Head, documents: Iterable[Document], *, sealed: bool = False
+) -> Unreadable | None:
+    """What the documents say is wrong with the head; `sealed`: one of its commits is known to
+    have sealed what it wrote, so all later ones did.
+    """
+    whole = [each for each in documents if each.whole]
+    if not head.sealed and (sealed or any(each.sealed for each in whole)):
+        return edited(head_key(cluster), LOST_SEAL, REPAIR)
+    newest = max((each.revision for each in whole), default=0)
     if newest > head.revision:
-        return (set_back(head_key(cluster), head.revision, newest),)
-    if not head.sealed and any(_made_with(head, each) for each in documents.values()):
-        return (edited(head_key(cluster), "it has lost its seal", REPAIR),)
+        return set_back(head_key(cluster), head.revision, newest)
+    return None
+
+
+def faults_beside(
+    head: Head, documents: Mapping[str, Document], keys: Iterable[str]
+) -> tuple[Unreadable, ...]:
+    """What a head that can be trusted says is wrong with those of `keys`."""
     faults = []
     for key in keys:
         revision, found = head.written.get(key, 0), documents.get(key)
@@ -54,17 +73,13 @@ def faults_of(
     return tuple(faults)
 
 
-def _made_with(head: Head, document: Document) -> bool:
-    """Whether the commit that made the head sealed this document, so the head as well."""
-    return document.whole and document.sealed and document.revision == head.revision
-
-
 def _edit(head: Head, found: Document, revision: int) -> str:
     """Why a document that commit `revision` wrote last (0: none is known) can't be its; or ""."""
-    if found.revision > revision > 0:
-        return f"it says commit {found.revision}, but commit {revision} wrote it last"
-    if 0 < head.sealed <= revision and not found.sealed:
-        return "it has lost its seal"
+    if found.revision > (revision or head.revision):
+        wrote = f"commit {revision} wrote it last" if revision else "no such commit is known"
+        return f"it says commit {found.revision}, but {wrote}"
+    if 0 < head.sealed <= max(revision, found.revision) and not found.sealed:
+        return LOST_SEAL
     if head.sealed == 1 and not revision:  # each commit of the cluster listed what it wrote
         return "no commit wrote it"
     return ""

@@ -25,8 +25,17 @@ from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import Plan
 from tdc.manager.store import by_hand
-from tdc.manager.store.documents import Document, Head, Unreadable, pack_head, read_document
-from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.beside import Beside, beside, disagreement, head_in, keys_beside
+from tdc.manager.store.documents import (
+    REPAIR,
+    Document,
+    Head,
+    Unreadable,
+    edited,
+    pack_head,
+    read_document,
+)
+from tdc.manager.store.encoding import MAX_TRANSACTION, Damaged, TooLong
 from tdc.manager.store.errors import (
     ClusterExists,
     CommitTooLarge,
@@ -36,26 +45,16 @@ from tdc.manager.store.errors import (
     UnknownCluster,
     UnreadableTouched,
 )
-from tdc.manager.store.history import (
-    MAX_COMMITS,
-    CommitRecord,
-    MadeRequest,
-    Signature,
-    chained,
-    pack_record,
-    pack_request,
-    read_request,
-    topology_of,
-)
+from tdc.manager.store.history import MAX_COMMITS, MadeRequest, pack_request, read_request
 from tdc.manager.store.keys import commit_key, head_key, request_key
+from tdc.manager.store.record import CommitRecord, Signature, chained, pack_record, topology_of
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.manager.store.seal import Edited
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.queue_work import OrderedWork
 
-MAX_TRANSACTION = 1_500_000
-"""Bytes of values in one transaction; etcd's default limit of a request is 1.5 MiB."""
 _UPGRADE = "Upgrade this manager, or let `tdc-manager repair` put it right from history"
+_UNSURE = "No commit is made on it; `tdc-manager repair` says what follows"
 _RACES = 8  # attempts against writes that are no commits (the head did not move)
 
 
@@ -88,14 +87,23 @@ class _Change:
 class _Found:
     """What is stored: `made` is the revision that our request id made, None if it made none.
 
-    `items` are the head and the documents; `base_made` and `next_made` say whether history has the
-    commits of the base and of the revision that is to be made.
+    `items` are the head and the documents; `beside` is what history has of the base, and of the
+    revision that is to be made.
     """
 
     made: int | None
     items: dict[str, KeyValue]
-    base_made: bool
-    next_made: bool
+    beside: Beside
+
+    @property
+    def base_made(self) -> bool:
+        """Whether history has the commit of the base."""
+        return self.beside.record is not None
+
+    @property
+    def next_made(self) -> bool:
+        """Whether history has a commit of the revision that is to be made."""
+        return self.beside.after is not None
 
 
 class CommitStore:
@@ -168,7 +176,7 @@ class CommitStore:
                 found = await self._find(change)
                 if found.made is not None:
                     return Committed(found.made, already=not sent)
-                writing = _transaction(change, found)
+                writing = _written(change, found)
                 if (await self._etcd.txn(*writing)).succeeded:
                     return Committed(change.after.revision, already=False)
                 races += 1  # written in between: the next read says what
@@ -189,16 +197,15 @@ class CommitStore:
     async def _find(self, change: _Change) -> _Found:
         """Read what the change compares and writes, at one etcd revision."""
         name = change.after.name
-        keys = (
-            request_key(name, change.record.signature.request_id),
-            *(commit_key(name, revision) for revision in (change.base, change.base + 1)),
-            head_key(name),
-            *change.touched.keys(name),
-        )
+        around = keys_beside(name, change.base)
+        asked, key = request_key(name, change.record.signature.request_id), head_key(name)
+        keys = (asked, *around, key, *change.touched.keys(name))
         items = await self._etcd.get_many(keys)
-        request, base, record = (items.pop(key, None) for key in keys[:3])
+        head = head_in(key, items[key].value) if key in items else None
+        found = beside(name, change.base, head, items)
+        request = items.pop(asked, None)
         made = _made(request, change.fingerprint) if request else _last_made(change, items)
-        return _Found(made, items, base is not None, record is not None)
+        return _Found(made, {k: item for k, item in items.items() if k not in around}, found)
 
 
 def _last_made(change: _Change, items: Mapping[str, KeyValue]) -> int | None:
@@ -220,6 +227,16 @@ def _made(request: KeyValue, fingerprint: str) -> int:
             "done with a new request id"
         ) from None
     return made.revision_of(fingerprint)
+
+
+def _written(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
+    try:
+        return _transaction(change, found)
+    except TooLong as error:
+        raise CommitTooLarge(
+            f"{error}; nothing was changed; split the commit into several, or let settings be "
+            "inherited from a group"
+        ) from None
 
 
 def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
@@ -288,11 +305,17 @@ def _base_head(change: _Change, found: _Found, document: Document | None) -> Hea
     newest = change.base + found.next_made
     if document is None and (found.base_made or found.next_made):
         raise UnreadableTouched(f"{by_hand.deleted(head_key(name), newest)}. Nothing was changed")
-    if (stored < change.base and found.base_made) or (stored == change.base and found.next_made):
+    if stored < change.base and found.base_made:
         raise UnreadableTouched(
             f"{by_hand.set_back(head_key(name), stored, newest)}. Nothing was changed"
         )
+    if head.revision and not head.sealed and found.beside.sealed:
+        fault = edited(head_key(name), by_hand.LOST_SEAL, REPAIR)
+        raise UnreadableTouched(f"{fault}. Nothing was changed")
     if stored == change.base:
+        wrong = disagreement(name, head, found.beside) if stored else None
+        if wrong is not None:
+            raise UnreadableTouched(f"{wrong}. {_UNSURE}; nothing was changed")
         return head
     if change.base == 0:
         raise ClusterExists(f"cluster {name!r} already exists, at revision {stored}")

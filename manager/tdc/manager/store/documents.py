@@ -348,7 +348,7 @@ def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:
     """What one level stores as plain data; `stored_from` reads it back."""
-    return {"settings": plain_settings(stored.settings), "set_by": dict(stored.set_by)}
+    return {"settings": plain_settings(stored.settings), "set_by": _sorted(stored.set_by)}
 
 
 def _sorted(entries: Mapping[str, object]) -> dict[str, object]:

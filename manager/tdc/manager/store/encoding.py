@@ -14,8 +14,13 @@ SCHEMA = 1
 
 COMPRESS_ABOVE = 512
 """Bytes of JSON above which a value is stored compressed."""
-MAX_UNPACKED = 64 * 1024**2
-"""Bytes that a compressed value may unfold to; etcd takes 1.5 MiB, so more is not ours."""
+MAX_TRANSACTION = 1_500_000
+"""Bytes of values in one transaction; etcd's default limit of a request is 1.5 MiB."""
+MAX_UNPACKED = 16 * MAX_TRANSACTION
+"""Bytes of JSON in a value: five settings on each of 10 000 machines, in a commit record, are a
+third of it and fold to a tenth. None is written, and none read, that is longer."""
+MAX_PARTS = 1_500_000
+"""Commas and opening brackets in a value: what they stand for takes time and memory."""
 
 MAX_COUNT = 2**53
 """Largest whole number that we store: JSON readers agree on numbers up to here."""
@@ -29,27 +34,48 @@ class Damaged(Exception):
     """Bytes that are not a value of ours, or a value of a newer schema; says which."""
 
 
+class TooLong(Exception):
+    """A document is longer than a value may be."""
+
+
 class NewerSchema(Damaged):
     """A value that a newer version wrote."""
 
 
 def pack(document: Mapping[str, object]) -> bytes:
-    """The bytes of a document; its schema version is added."""
+    """The bytes of a document; its schema version is added. Raises TooLong."""
     # Entries that can't be read are written back as they are, half a surrogate pair included.
     text = json.dumps(
         {"schema": SCHEMA, **document}, separators=(",", ":"), ensure_ascii=False
     ).encode("utf-8", "surrogatepass")
+    if len(text) > MAX_UNPACKED or _parts(text) > MAX_PARTS:
+        raise TooLong(f"a value of {len(text)} bytes is longer than can be read again")
     return _ZLIB + zlib.compress(text) if len(text) > COMPRESS_ABOVE else text
 
 
 def unpack(raw: bytes) -> dict[str, object]:
-    """The document of some bytes; raises Damaged."""
+    """The document of some bytes; raises Damaged, NewerSchema."""
+    document = unpack_any(raw)
+    check_schema(document)
+    return document
+
+
+def unpack_any(raw: bytes) -> dict[str, object]:
+    """The document of some bytes, whatever its schema; raises Damaged."""
     try:
-        document = json.loads(_unfolded(raw))
+        text = _unfolded(raw)
+        if len(text) > MAX_UNPACKED or _parts(text) > MAX_PARTS:
+            raise Damaged("it holds more than any value of ours")
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Damaged(f"it is not JSON ({error})") from None
     if not isinstance(document, dict):
         raise Damaged("it is not a JSON object")
+    return document
+
+
+def check_schema(document: Mapping[str, object]) -> None:
+    """Raise NewerSchema, or Damaged where there is no schema version."""
     schema = document.get("schema")
     if isinstance(schema, bool) or not isinstance(schema, int):
         raise Damaged("it carries no schema version")
@@ -57,7 +83,10 @@ def unpack(raw: bytes) -> dict[str, object]:
         raise NewerSchema(
             f"it has schema {_shown(schema)}, but this version reads up to {SCHEMA}; upgrade it"
         )
-    return document
+
+
+def _parts(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _unfolded(raw: bytes) -> bytes:

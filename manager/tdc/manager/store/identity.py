@@ -6,19 +6,29 @@ are kept beside it, so that one that is put back by hand is recognised too.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
-from tdc.manager.store.encoding import Damaged, NewerSchema, list_of, text_of, unpack
+from tdc.manager.store.documents import Document, read_document
+from tdc.manager.store.encoding import (
+    Damaged,
+    NewerSchema,
+    list_of,
+    text_of,
+    unpack,
+    unpack_any,
+)
 from tdc.manager.store.errors import DoubtedStore, UnreadableStore
 from tdc.manager.store.keys import CLUSTERS, STORE
-from tdc.manager.store.seal import Edited, pack_sealed, unpack_sealed
+from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 
 MOST_FORMER = 64
 """Former ids that are kept."""
+_PAGE = 50  # values read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +40,73 @@ class StoreIdentity:
 
 
 async def store_id(etcd: EtcdClient) -> str:
-    """Read the store's id; the first manager to ask makes it.
+    """Read the store's id; the first manager to ask makes it, and seals one of before seals.
 
     Raises UnreadableStore, or an EtcdError; after EtcdAnswerLost asking again is safe.
     """
-    found = await find_identity(etcd)
-    if found is None:
+    return (await first_identity(etcd)).id
+
+
+async def first_identity(etcd: EtcdClient) -> StoreIdentity:
+    """As `store_id`, with the former ids."""
+    item = await etcd.get(STORE)
+    if item is None:
         if (await etcd.range(CLUSTERS, keys_only=True)).items:
             raise UnreadableStore(
                 f"{STORE} was deleted by hand: the store has clusters and no id, so agents could "
                 "not tell it from another store. `tdc-manager adopt` gives it a new id"
             )
         await etcd.txn([Unchanged(STORE, 0)], [_put(StoreIdentity(uuid.uuid4().hex))])
-        found = await find_identity(etcd)  # ours, or that of another manager who came first
+    elif (known := await _of_before_seals(etcd, item)) is not None:
+        await etcd.txn([Unchanged(STORE, item.mod_revision)], [_put(known)])
+    found = await find_identity(etcd)  # ours, or that of another manager who came first
     if found is None:
         raise UnreadableStore(f"{STORE} was deleted while this manager started; start it again")
-    return found.id
+    return found
 
 
 async def find_identity(etcd: EtcdClient) -> StoreIdentity | None:
-    """Read the store's identity, None if it has none.
+    """Read the identity of a store that a manager has started on, None if it has none.
 
     Raises UnreadableStore, DoubtedStore where it was edited or damaged, or an EtcdError.
     """
     item = await etcd.get(STORE)
     return _read(item) if item is not None else None
+
+
+async def check_identity(etcd: EtcdClient) -> None:
+    """Raise DoubtedStore if the store has no identity, or one that was edited or damaged.
+
+    Raises UnreadableStore too, or an EtcdError.
+    """
+    item = await etcd.get(STORE)
+    if item is None:
+        raise DoubtedStore(f"{STORE} is missing; `tdc-manager adopt` gives the store a new id")
+    if await _of_before_seals(etcd, item) is None:
+        _read(item)
+
+
+async def _of_before_seals(etcd: EtcdClient, item: KeyValue) -> StoreIdentity | None:
+    """The identity of a store in which nothing has a seal; None of any other.
+
+    The manager that seals the first value of a store seals this one before, when it starts.
+    """
+    try:
+        document = unpack(item.value)
+        if is_sealed(document) or await _any_sealed(etcd):
+            return None
+        return _identity(document)
+    except Damaged:
+        return None
+
+
+async def _any_sealed(etcd: EtcdClient) -> bool:
+    async with contextlib.aclosing(etcd.pages(CLUSTERS, limit=_PAGE)) as pages:
+        async for page in pages:
+            read = (read_document(item.key, item.value) for item in page.items)
+            if any(isinstance(each, Document) and each.sealed for each in read):
+                return True
+    return False
 
 
 async def adopt(etcd: EtcdClient) -> StoreIdentity:
@@ -81,6 +133,8 @@ def _put(identity: StoreIdentity) -> Put:
 
 def _read(item: KeyValue) -> StoreIdentity:
     try:
+        if not is_sealed(unpack_any(item.value)):  # a newer version seals it as well
+            raise Edited("it has lost its seal")
         return _identity(unpack_sealed(STORE, item.value))
     except Edited as error:
         raise DoubtedStore(
@@ -103,9 +157,11 @@ def _read_anyway(item: KeyValue) -> StoreIdentity | None:
     Raises UnreadableStore if the store is of a newer version.
     """
     try:
-        return _identity(unpack(item.value))
-    except NewerSchema:
         return _read(item)
+    except DoubtedStore:
+        pass
+    try:
+        return _identity(unpack_any(item.value))
     except Damaged:
         return None
 

@@ -6,15 +6,16 @@ machine's enrolment is written, or neither. Of two racing calls exactly one wins
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, text_of
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
-from tdc.manager.store.keys import enrolment_key, join_token_key
+from tdc.manager.store.keys import enrolment_count_key, enrolment_key, join_token_key
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tenacity import (
     AsyncRetrying,
@@ -22,6 +23,8 @@ from tenacity import (
     stop_after_attempt,
     wait_random_exponential,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class ValidEnrolment:
     `at` is Unix seconds. `number` grows with each enrolment of the machine, whatever the clocks
     say; 0 for one of before that. `token` is the hash of the join token that it used. `sealed`: it
     is stored with a seal, as each is that is written now. `born` is the revision that created the
-    machine: an enrolment is good for no other one of its name.
+    machine: an enrolment is good for no other one of its name. `counted`: an EnrolmentCount was
+    written with it.
     """
 
     id: str
@@ -54,6 +58,18 @@ class ValidEnrolment:
     token: str = ""
     sealed: bool = True
     born: int = 0
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentCount:
+    """The number of a machine's newest enrolment, a second time, and the token that it used.
+
+    By it an older enrolment that is put back is told, whoever looks.
+    """
+
+    number: int
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +120,24 @@ class JoinStore:
         assert item is not None
         token = stored.token
         place = enrolment_key(token.cluster, token.machine)
-        before = await self._etcd.get(place)
-        number = _next_number(before, token_hash, token.born, now)
-        enrolled = ValidEnrolment(enrolment_id, now, number, token_hash, born=token.born)
+        count = enrolment_count_key(token.cluster, token.machine)
+        before = await self._etcd.get_many([place, count])
+        number = _next_number(before.get(place), before.get(count), token_hash, token.born, now)
+        enrolled = ValidEnrolment(
+            enrolment_id, now, number, token_hash, born=token.born, counted=True
+        )
         result = await self._etcd.txn(
             [
                 Unchanged(key, item.mod_revision),
-                Unchanged(place, before.mod_revision if before else 0),
+                *(
+                    Unchanged(each, before[each].mod_revision if each in before else 0)
+                    for each in (place, count)
+                ),
             ],
             [
                 Put(key, pack_token(key, replace(stored, used_by=enrolment_id, used_at=now))),
                 Put(place, pack_enrolment(place, enrolled)),
+                Put(count, pack_count(count, EnrolmentCount(number, token_hash))),
             ],
         )
         if not result.succeeded:
@@ -126,31 +149,36 @@ class _Raced(EtcdUnavailable):
     """Another call used or trimmed the token between our read and our transaction."""
 
 
-def _next_number(before: KeyValue | None, token_hash: str, born: int, now: float) -> int:
+def _next_number(
+    before: KeyValue | None, count: KeyValue | None, token_hash: str, born: int, now: float
+) -> int:
     """Number the next enrolment of a machine.
 
     Raises TokenUsed if its token made the one before, TokenUnknown if that is of a machine that was
     created after the one of the token, at revision `born`. It is at least the time, so that one
     after a deleted enrolment is above that too.
     """
-    try:
-        known = read_enrolment(before.key, before.value) if before is not None else None
-    except Damaged:
-        known = None
-    if known is None:
-        return int(now)
-    if known.token == token_hash:
+    known, counted = _readable(before, read_enrolment), _readable(count, read_count)
+    if token_hash in {each.token for each in (known, counted) if each is not None}:
         raise TokenUsed(
-            "the join token made the machine's present enrolment, so it has been used already, "
+            "the join token made the machine's newest enrolment, so it has been used already, "
             "though it is stored as unused: somebody set it back in etcd by hand. Make a new one "
             "with `tdc machine token`"
         )
-    if known.born > born:
+    if known is not None and known.born > born:
         raise TokenUnknown(
             "the machine was removed since the join token was made, and another one has its name "
             "now; make a new one with `tdc machine token`"
         )
-    return max(known.number + 1, int(now))
+    newest = max(each.number if each is not None else 0 for each in (known, counted))
+    return max(newest + 1, int(now))
+
+
+def _readable(item: KeyValue | None, read: Callable[[str, bytes], T]) -> T | None:
+    try:
+        return read(item.key, item.value) if item is not None else None
+    except Damaged:
+        return None
 
 
 def _usable(item: KeyValue | None, now: float, enrolment_id: str) -> StoredToken:
@@ -220,6 +248,7 @@ def read_enrolment(key: str, raw: bytes) -> ValidEnrolment:
         token=text_of(document, "token") if "token" in document else "",
         sealed=is_sealed(document),
         born=_born_in(document),
+        counted=document.get("counted") is True,
     )
 
 
@@ -233,8 +262,22 @@ def pack_enrolment(key: str, enrolment: ValidEnrolment) -> bytes:
             "number": enrolment.number,
             "token": enrolment.token,
             **_born(enrolment.born),
+            **({"counted": True} if enrolment.counted else {}),
         },
     )
+
+
+def read_count(key: str, raw: bytes) -> EnrolmentCount:
+    """Read the count at `key`; raises Damaged, Edited if its seal is gone or does not fit."""
+    document = unpack_sealed(key, raw)
+    if not is_sealed(document):
+        raise Edited("it has lost its seal")
+    return EnrolmentCount(count_of(document, "number"), text_of(document, "token"))
+
+
+def pack_count(key: str, count: EnrolmentCount) -> bytes:
+    """The bytes of the count at `key`."""
+    return pack_sealed(key, {"number": count.number, "token": count.token})
 
 
 def _born(revision: int) -> dict[str, object]:

@@ -28,6 +28,8 @@ MAINTENANCE = f"{ROOT}maintenance"
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
 
+_COUNT = "count"
+
 GROUP_SHARDS = 16
 MACHINE_SHARDS = 64
 """Fixed for schema 1: another number is another schema."""
@@ -175,9 +177,21 @@ def enrolment_key(cluster: str, machine: str) -> str:
 def parse_enrolment_key(key: str) -> tuple[str, str] | None:
     """Return (cluster, machine) of an enrolment's key; None for another key."""
     parts = key.removeprefix(ENROLMENTS).split("/")
-    if not key.startswith(ENROLMENTS) or len(parts) != 2:
+    if not key.startswith(ENROLMENTS) or not key.isascii() or len(parts) != 2:
         return None
-    return unquote(parts[0]), unquote(parts[1])
+    found = unquote(parts[0]), unquote(parts[1])
+    return found if enrolment_key(*found) == key else None
+
+
+def enrolment_count_key(cluster: str, machine: str) -> str:
+    """The key that has the number of the machine's newest enrolment a second time."""
+    return f"{enrolment_key(cluster, machine)}/{_COUNT}"
+
+
+def parse_enrolment_count_key(key: str) -> tuple[str, str] | None:
+    """Return (cluster, machine) of such a key; None for another key."""
+    place, _, last = key.rpartition("/")
+    return parse_enrolment_key(place) if last == _COUNT else None
 
 
 def _quoted(name: str) -> str:

@@ -25,20 +25,20 @@ from tdc.manager.store.documents import (
 from tdc.manager.store.encoding import Damaged, is_text
 from tdc.manager.store.errors import DoubtedStore
 from tdc.manager.store.evidence import Evidence
-from tdc.manager.store.history import CommitRecord, History
-from tdc.manager.store.identity import find_identity
+from tdc.manager.store.history import History
+from tdc.manager.store.identity import check_identity
+from tdc.manager.store.judging import Row, demanding_seals, revision_of, sealed_from
 from tdc.manager.store.keys import (
     CLUSTERS,
     COMMITS,
     ENROLMENTS,
     SNAPSHOTS,
-    STORE,
     cluster_prefix,
     head_key,
-    parse_commit_key,
     parse_enrolment_key,
     snapshot_key,
 )
+from tdc.manager.store.record import CommitRecord
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.seal import same_content
 from tdc.manager.store.snapshots import Snapshot, keep, read_snapshots
@@ -65,9 +65,7 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
     """
     found: list[Finding] = []
     try:
-        if await find_identity(etcd) is None:
-            text = f"{STORE} is missing; `tdc-manager adopt` gives the store a new id"
-            found.append(Finding(text, right=False))
+        await check_identity(etcd)
     except DoubtedStore as error:
         found.append(Finding(str(error), right=False))
     for name in await _clusters(etcd):
@@ -93,51 +91,86 @@ class _Stored:
     documents: dict[str, Document]
     base: Snapshot | None
     spoilt: tuple[int, ...]
-    records: tuple[CommitRecord | Unreadable, ...]
+    records: tuple[Row, ...]
+    sealed: int
+    """The first commit that is known to have sealed what it wrote; 0 if none is."""
 
     @property
     def head(self) -> Head | None:
-        """The head, if it can be read."""
+        """The head, if it can be read, and has a seal where it must have one."""
         found = self.documents.get(head_key(self.name))
-        return found.head if found is not None else None
+        head = found.head if found is not None else None
+        return None if head is not None and self.sealed and not head.sealed else head
+
+    @property
+    def beside(self) -> dict[str, Document]:
+        """The documents without the head."""
+        return {key: each for key, each in self.documents.items() if key != head_key(self.name)}
+
+
+async def _read(etcd: EtcdClient, name: str) -> _Stored:
+    items = {item.key: item for item in (await etcd.range(cluster_prefix(name))).items}
+    documents = _documents(items)
+    base, spoilt = await read_snapshots(etcd, name)
+    rows = await History(etcd).commits(name, limit=2**31)
+    seals = [each.revision for each in documents.values() if each.sealed and each.revision]
+    first = min([*seals, *filter(None, [sealed_from(rows, None)])], default=0)
+    if base is not None and not base.head.sealed and 0 < first <= base.head.revision:
+        spoilt, base = (base.head.revision, *spoilt), None
+    after = base.head.revision if base is not None else 0
+    rows = tuple(each for each in rows if revision_of(each) > after)
+    return _Stored(
+        name, items, documents, base, spoilt, tuple(demanding_seals(name, rows, first)), first
+    )
 
 
 async def _repair_cluster(etcd: EtcdClient, name: str, *, write: bool) -> list[Finding]:
-    items = {item.key: item for item in (await etcd.range(cluster_prefix(name))).items}
-    base, spoilt = await read_snapshots(etcd, name)
-    records = await _records_after(etcd, name, base.head.revision if base is not None else 0)
-    found = _Stored(name, items, _documents(items), base, spoilt, records)
+    found = await _read(etcd, name)
     try:
-        head, values = replayed(name, reversed(records), base)
+        head, values = replayed(name, reversed(found.records), found.base)
         _check_reach(found, head)
     except HistoryBroken as error:
         return await _repair_partly(etcd, found, str(error), write=write)
     values[head_key(name)] = pack_head(name, head)
-    findings = [await _drop_snapshot(etcd, name, each, write=write) for each in spoilt]
+    findings = [await _drop_snapshot(etcd, name, each, write=write) for each in found.spoilt]
     for fault in _differences(found, head, values):
         if _contradicts(found, fault, values):
             text = f"{fault}. Not put right: {_CONTRADICTION}"
             findings.append(Finding(text, right=False))
         else:
-            findings.append(await _put(etcd, items, fault.key, str(fault), values, write=write))
+            findings.append(
+                await _put(etcd, found.items, fault.key, str(fault), values, write=write)
+            )
     return findings
 
 
 def _check_reach(found: _Stored, head: Head) -> None:
-    """Raise HistoryBroken if the newest records are missing: the documents are newer than all."""
+    """Raise HistoryBroken if history is not that of the documents: they outweigh it.
+
+    Its newest records may be missing, or the newest be another than a head says whose seal fits.
+    """
     if not head.revision:
         raise HistoryBroken("its records were deleted by hand")
-    newest = max((each.revision for each in found.documents.values() if each.whole), default=0)
+    # One that must have a seal and has none proves nothing.
+    known = [each for each in found.beside.values() if each.sealed or not found.sealed]
+    newest = max((each.revision for each in known if each.whole), default=0)
     if (found.head.revision if found.head is not None else newest) > head.revision:
         raise HistoryBroken(
             f"history of cluster {found.name!r} has no commit {head.revision + 1}: its record was "
             "deleted by hand"
         )
+    stored = found.head if found.head is not None and found.head.sealed else head
+    same = (stored.chain, stored.request_id) == (head.chain, head.request_id)
+    if stored.revision == head.revision and not same:
+        raise HistoryBroken(
+            f"the record of commit {head.revision} of cluster {found.name!r} is not what the head "
+            "says, whose seal fits"
+        )
 
 
 def _differences(found: _Stored, head: Head, values: dict[str, bytes]) -> list[Unreadable]:
     """What of a cluster is not as its history says, and how that came about."""
-    wrong = by_hand.faults_of(found.name, head, found.documents, head.written)
+    wrong = by_hand.faults_beside(head, found.beside, head.written)
     known = {each.key: each for each in (*wrong, *_head_fault(found, head.revision))}
     faults = []
     for key in sorted({*values, *found.documents}):
@@ -177,19 +210,6 @@ def _as_in(found: bytes, right: bytes) -> bool:
         return False
 
 
-async def _records_after(
-    etcd: EtcdClient, name: str, revision: int
-) -> tuple[CommitRecord | Unreadable, ...]:
-    records = await History(etcd).commits(name, limit=2**31)
-    return tuple(each for each in records if _revision_of(each) > revision)
-
-
-def _revision_of(record: CommitRecord | Unreadable) -> int:
-    if isinstance(record, CommitRecord):
-        return record.revision
-    return parse_commit_key(record.key) or 0
-
-
 async def _repair_partly(
     etcd: EtcdClient, found: _Stored, why: str, *, write: bool
 ) -> list[Finding]:
@@ -215,9 +235,7 @@ async def _repair_partly(
     lost = _lost(found, evidence, head)
     findings += [Finding(f"{each}. Not put right: {why}; restore a backup", False) for each in lost]
     findings += [Finding(f"{_spoilt(found.name, each)}. Not used", False) for each in found.spoilt]
-    if not findings:
-        findings = await _bad_records(etcd, found, write=write)
-    return findings
+    return findings + await _bad_history(etcd, found, why, findings, write=write)
 
 
 async def _enrolled(etcd: EtcdClient, cluster: str) -> list[str]:
@@ -226,14 +244,15 @@ async def _enrolled(etcd: EtcdClient, cluster: str) -> list[str]:
     return sorted(each[1] for each in parsed if each and each[0] == cluster and is_text(each[1]))
 
 
-def _doubt_of_head(found: _Stored, newest: CommitRecord | Unreadable | None) -> Unreadable | None:
+def _doubt_of_head(found: _Stored, newest: Row | None) -> Unreadable | None:
     """What is wrong with the head, as far as documents and the newest record tell."""
     revision = 0
     if newest is not None:
-        revision = _revision_of(newest)
+        revision = revision_of(newest)
     doubts = list(_head_fault(found, revision))
     if found.head is not None:
-        doubts += by_hand.faults_of(found.name, found.head, found.documents, ())
+        fault = by_hand.fault_of_head(found.name, found.head, found.beside.values())
+        doubts += [fault] if fault is not None else []
     return doubts[0] if doubts else None
 
 
@@ -244,7 +263,7 @@ def _lost(found: _Stored, evidence: Evidence, head: Head | None) -> list[Unreada
         evidence.of_head(head)
     wrong = {(each.key, each.entry): each for each in evidence.missed(found.documents)}
     if head is not None:
-        faults = by_hand.faults_of(found.name, head, found.documents, head.written)
+        faults = by_hand.faults_beside(head, found.beside, head.written)
         wrong |= {(each.key, each.entry): each for each in faults}
     for document in found.documents.values():
         wrong |= {(each.key, each.entry): each for each in document.unreadable}
@@ -285,7 +304,7 @@ async def _head_again(
     )
 
 
-def _known_from(records: tuple[CommitRecord | Unreadable, ...]) -> int:
+def _known_from(records: tuple[Row, ...]) -> int:
     """The first of the commits, to the newest, that history has whole."""
     known = 0
     for record in records:
@@ -295,14 +314,22 @@ def _known_from(records: tuple[CommitRecord | Unreadable, ...]) -> int:
     return known
 
 
-async def _bad_records(etcd: EtcdClient, found: _Stored, *, write: bool) -> list[Finding]:
-    """Name the records that can't be used, and let history begin behind them from now on."""
-    bad = [each for each in found.records if isinstance(each, Unreadable)]
-    if bad and write and await keep(etcd, found.name):
-        then = "A snapshot of the documents was made, from which repair begins from now on"
+async def _bad_history(
+    etcd: EtcdClient, found: _Stored, why: str, others: list[Finding], *, write: bool
+) -> list[Finding]:
+    """Name what is wrong with history, each once, and let it begin behind that from now on."""
+    bad = [str(each) for each in found.records if isinstance(each, Unreadable)] or [why]
+    left = [each for each in bad if not any(each in other.text for other in others)]
+    then = "There is no going back across it. "
+    if not others and write and await keep(etcd, found.name):
+        then += "A snapshot of the documents was made, from which repair begins from now on"
+    elif others:
+        then += "Once the rest is right, repair makes a snapshot to begin from: run it again"
+    elif write:
+        then += "No snapshot could be made: nothing vouches for the head. Restore a backup"
     else:
-        then = "Until maintenance makes a snapshot, repair can't make documents again"
-    return [Finding(f"{each}. {then}", right=False) for each in bad]
+        then += "A snapshot of the documents would be made, for repair to begin from"
+    return [Finding(f"{each}. {then}", right=False) for each in left]
 
 
 async def _drop_snapshot(etcd: EtcdClient, name: str, revision: int, *, write: bool) -> Finding:
@@ -326,6 +353,8 @@ def _head_fault(found: _Stored, revision: int) -> list[Unreadable]:
         return [by_hand.deleted(key, revision)]
     if document.head is None:
         return [each for each in document.unreadable if each.entry is None]
+    if found.head is None:
+        return [edited(key, by_hand.LOST_SEAL, REPAIR)]
     if document.head.revision < revision:
         return [by_hand.set_back(key, document.head.revision, revision)]
     return []

@@ -20,8 +20,8 @@ from tdc.manager.levels.fleet import (
     StoredSettings,
 )
 from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
-from tdc.manager.store.history import CommitRecord, fits_chain
 from tdc.manager.store.keys import DocumentKey, Part
+from tdc.manager.store.record import CommitRecord, fits_chain
 from tdc.manager.store.rewrite import rewritten, touched
 from tdc.manager.store.snapshots import Snapshot
 from tdc.shared.settings.values import Level, Settings

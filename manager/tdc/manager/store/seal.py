@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from tdc.manager.store.encoding import SCHEMA, Damaged, pack, unpack
+from tdc.manager.store.encoding import SCHEMA, Damaged, check_schema, pack, unpack, unpack_any
 
 _SEAL = "seal"
 _DIGITS = 32  # 128 bits of the SHA-256
@@ -30,13 +30,15 @@ def pack_sealed(key: str, document: Mapping[str, object]) -> bytes:
 def unpack_sealed(key: str, raw: bytes) -> dict[str, object]:
     """The document of the bytes at `key`; raises Damaged, Edited where a seal does not fit.
 
-    One without a seal may be of before there were seals: that is for the caller to know.
+    One without a seal may be of before there were seals: that is for the caller to know. The seal
+    is judged before the schema, for which it is made the same way: a schema may be an edit too.
     """
-    document = unpack(raw)
+    document = unpack_any(raw)
     if is_sealed(document):
         rest = {name: value for name, value in document.items() if name != _SEAL}
         if document[_SEAL] != _seal(key, rest):
             raise Edited("its seal does not fit what it holds")
+    check_schema(document)
     return document
 
 

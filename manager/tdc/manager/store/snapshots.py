@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put
 from tdc.manager.store import by_hand
+from tdc.manager.store.beside import disagreements
 from tdc.manager.store.documents import Document, Head, read_document
-from tdc.manager.store.history import MAX_AGE, MAX_COMMITS, CommitRecord, History
+from tdc.manager.store.history import MAX_AGE, MAX_COMMITS, History
 from tdc.manager.store.keys import (
     cluster_prefix,
     head_key,
@@ -24,6 +25,7 @@ from tdc.manager.store.keys import (
     snapshot_key,
     snapshots_prefix,
 )
+from tdc.manager.store.record import CommitRecord
 
 EVERY_COMMITS = MAX_COMMITS // 4
 """Commits after which a new snapshot is made."""
@@ -91,11 +93,14 @@ def _whole(cluster: str, revision: int, values: dict[str, bytes]) -> Snapshot | 
 
 
 async def keep(etcd: EtcdClient, cluster: str) -> bool:
-    """Make a snapshot; False if the documents are not as commits left them."""
+    """Make a snapshot; False if the documents, or the head, are not as commits left them."""
     stored = {item.key: item.value for item in await _stored(etcd, cluster)}
     head = _head_of(cluster, _documents(stored))
     if head is None or _whole(cluster, head.revision, dict(stored)) is None:
         return False  # it is named in the status, and may be right by the next round
+    wrong = await disagreements(etcd, {cluster: head})
+    if cluster in wrong and wrong[cluster][1].key == head_key(cluster):
+        return False  # nothing but itself says that such a commit was made
     last = head_key(cluster)
     for key in (*sorted(stored.keys() - {last}), last):  # one by one: together they may be too long
         await etcd.txn([], [Put(snapshot_key(cluster, head.revision, key), stored[key])])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 
 from tdc.manager.etcd.errors import EtcdError
-from tdc.manager.store.history import CommitRecord, History
+from tdc.manager.store.history import History
+from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.sync.values import BEHIND, Running
 

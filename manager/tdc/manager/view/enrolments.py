@@ -1,26 +1,47 @@
 """Which machines are enrolled, by the id of their valid enrolment.
 
-An enrolment that can't be read, or that was edited by hand, admits nobody: deny by default.
+In: the keys and values of enrolments, and of their counts. Out: the valid ids, and sentences.
+Promise: an enrolment that can't be read, that was edited, or that is older than one there was
+admits nobody: deny by default. A key that no machine has denies nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from tdc.manager.store.encoding import Damaged, is_text
-from tdc.manager.store.joins import ValidEnrolment, read_enrolment
-from tdc.manager.store.keys import enrolment_key, parse_enrolment_key
+from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.joins import EnrolmentCount, ValidEnrolment, read_count, read_enrolment
+from tdc.manager.store.keys import (
+    enrolment_count_key,
+    enrolment_key,
+    parse_enrolment_count_key,
+    parse_enrolment_key,
+)
 from tdc.manager.store.seal import Edited
 from tdc.manager.view.names import MachineKey
+
+T = TypeVar("T")
+
+_NOBODY = "so no certificate is accepted"
+_DENIED = "so its certificate is denied"
+_LOST_SEAL = "was edited by hand: it has lost its seal"
 
 
 @dataclass(slots=True)
 class KnownEnrolments:
-    """The enrolments of all clusters, and a sentence for each that can't be read."""
+    """The enrolments of all clusters, and a sentence for each that can't be read.
+
+    Of each machine the newest enrolment that was valid is remembered, whatever becomes of its key.
+    """
 
     _ids: dict[MachineKey, ValidEnrolment] = field(default_factory=dict)
-    _damaged: dict[str, str] = field(default_factory=dict)  # by key
+    _stored: dict[MachineKey, ValidEnrolment | str] = field(default_factory=dict)
+    _counts: dict[MachineKey, EnrolmentCount | str] = field(default_factory=dict)
+    _newest: dict[MachineKey, ValidEnrolment] = field(default_factory=dict)
+    _troubles: dict[MachineKey, str] = field(default_factory=dict)
+    _foreign: dict[str, str] = field(default_factory=dict)
 
     def find(
         self, machine: MachineKey, *, sealed: bool = False, born: int | None = None
@@ -38,15 +59,15 @@ class KnownEnrolments:
     def unsealed(self, all_sealed: Callable[[str], bool]) -> tuple[str, ...]:
         """Name what has no seal in a cluster in which everything has one."""
         return tuple(
-            _sentence(enrolment_key(*machine), machine, "was edited by hand: it has lost its seal")
+            _sentence(machine, _LOST_SEAL)
             for machine, known in self._ids.items()
             if not known.sealed and all_sealed(machine[0])
         )
 
     @property
     def damaged(self) -> Collection[str]:
-        """What can't be read, in sentences."""
-        return self._damaged.values()
+        """What can't be read, or is not as it was written, in sentences."""
+        return (*self._troubles.values(), *self._foreign.values())
 
     def take(
         self, values: Mapping[str, bytes | None], *, all_of_it: bool, replaced: bool = False
@@ -58,54 +79,101 @@ class KnownEnrolments:
         """
         before = dict(self._ids)
         if replaced:
-            self._ids.clear()
-            self._damaged.clear()
-        if all_of_it:
-            gone = {enrolment_key(*machine) for machine in self._ids} | self._damaged.keys()
-            values = {**dict.fromkeys(gone), **values}
-        for key, raw in values.items():
-            self._take_one(key, raw)
+            for known in (self._ids, self._newest, self._troubles):
+                known.clear()
+        if all_of_it or replaced:
+            self._stored.clear()
+            self._counts.clear()
+            self._foreign.clear()
+        touched = {*before, *self._newest, *self._troubles} if all_of_it else set()
+        touched |= {machine for key, raw in values.items() if (machine := self._read(key, raw))}
+        for machine in touched:
+            self._judge(machine)
         machines = before.keys() | self._ids.keys()
         return frozenset(each for each in machines if before.get(each) != self._ids.get(each))
 
-    def _take_one(self, key: str, raw: bytes | None) -> None:
-        machine = parse_enrolment_key(key)
-        if machine is None:
+    def _read(self, key: str, raw: bytes | None) -> MachineKey | None:
+        """Take one value; the machine that it is of, None for a key of no known form."""
+        self._foreign.pop(key, None)
+        if (machine := parse_enrolment_key(key)) is not None:
+            self._stored.pop(machine, None)
+            if raw is not None:
+                self._stored[machine] = _read(read_enrolment, key, raw)
+        elif (machine := parse_enrolment_count_key(key)) is not None:
+            self._counts.pop(machine, None)
+            if raw is not None:
+                self._counts[machine] = _read(read_count, key, raw)
+        elif raw is not None:
+            shown = key.encode("utf-8", "backslashreplace").decode()  # a key may be no text
+            self._foreign[key] = f"{shown} can't be read: this layout has no such key"
+        return machine
+
+    def _judge(self, machine: MachineKey) -> None:
+        """Say which enrolment of a machine is valid now, and what is wrong."""
+        known, newest = self._ids.pop(machine, None), self._newest.get(machine)
+        found, count = self._stored.get(machine), self._counts.get(machine)
+        self._troubles.pop(machine, None)
+        if found is None and newest is None and count is None:
             return
-        known, trouble = self._ids.pop(machine, None), ""
-        if raw is None:
-            trouble = "was deleted by hand, so its certificate is denied"
+        if not isinstance(found, ValidEnrolment):
+            trouble = found or f"was deleted by hand, {_DENIED}"
+        elif known is not None and found.number < known.number:
+            self._ids[machine] = known  # the older certificate is one that was denied
+            trouble = "was set back by hand; the newer one counts"
         else:
-            try:
-                if not is_text("".join(machine)):  # no key can be made of it
-                    raise Damaged("its machine has no valid name")
-                found = read_enrolment(key, raw)
-                older = known is not None and found.number < known.number
-                # The older certificate is one that was denied; the newer stays the valid one.
-                if known is not None and older:
-                    self._ids[machine] = known
-                    trouble = "was set back by hand; the newer one counts"
-                elif known is not None and _is_edit(known, found):
-                    trouble = "was edited by hand, so no certificate is accepted"
-                else:
-                    self._ids[machine] = found
-            except Edited as error:
-                trouble = f"was edited by hand, so no certificate is accepted: {error}"
-            except Damaged as error:
-                trouble = f"can't be read: {error}"
-        self._damaged.pop(key, None)
+            trouble = _older(found, newest) or _edit(found, newest)
+            counted = _miscounted(machine, found, count)
+            if not trouble and (not counted or found == known):
+                self._ids[machine] = self._newest[machine] = found
+            trouble = trouble or counted
         if trouble:
-            self._damaged[key] = _sentence(key, machine, trouble)
+            self._troubles[machine] = _sentence(machine, trouble)
 
 
-def _is_edit(known: ValidEnrolment, found: ValidEnrolment) -> bool:
-    """Whether one enrolment can't follow the other: each has a number of its own, and a seal."""
-    unsealed = known.sealed and not found.sealed
-    return unsealed or (known.number == found.number > 0 and known.id != found.id)
+def _read(read: Callable[[str, bytes], T], key: str, raw: bytes) -> T | str:
+    """The value, or what is wrong with it."""
+    try:
+        return read(key, raw)
+    except Edited as error:
+        return f"was edited by hand, {_NOBODY}: {error}"
+    except Damaged as error:
+        return f"can't be read: {error}"
 
 
-def _sentence(key: str, machine: MachineKey, trouble: str) -> str:
+def _older(found: ValidEnrolment, newest: ValidEnrolment | None) -> str:
+    if newest is None or found.number >= newest.number:
+        return ""
+    return f"was set back by hand to one that came before, {_NOBODY}"
+
+
+def _edit(found: ValidEnrolment, newest: ValidEnrolment | None) -> str:
+    """Why an enrolment can't follow the newest: each has a number of its own, and a seal."""
+    if newest is None:
+        return ""
+    unsealed = newest.sealed and not found.sealed
+    another = newest.number == found.number > 0 and newest.id != found.id
+    return f"was edited by hand, {_NOBODY}" if unsealed or another else ""
+
+
+def _miscounted(
+    machine: MachineKey, found: ValidEnrolment, count: EnrolmentCount | str | None
+) -> str:
+    """Why an enrolment can't be the newest, by what was counted; or that it can't be told."""
+    key = enrolment_count_key(*machine)
+    if isinstance(count, str):
+        return f"can't be told from an older one, {_NOBODY}: {key} {count}"
+    if count is None:
+        gone = f"can't be told from an older one, {_NOBODY}: {key} was deleted by hand"
+        return gone if found.counted else ""
+    if not found.sealed:
+        return f"{_LOST_SEAL}, {_NOBODY}"
+    if found.number < count.number:
+        return f"was set back by hand to one that came before, {_NOBODY}"
+    return ""
+
+
+def _sentence(machine: MachineKey, trouble: str) -> str:
     cluster, name = machine
+    key = enrolment_key(cluster, name)
     words = f"the enrolment of machine {name!r} of cluster {cluster!r} ({key}) {trouble}"
-    shown = words.encode("utf-8", "backslashreplace").decode()  # a key may be no text
-    return f"{shown}; enrol the machine again with a new join token"
+    return f"{words}; enrol the machine again with a new join token"

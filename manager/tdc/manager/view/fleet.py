@@ -16,8 +16,9 @@ from types import MappingProxyType
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
+from tdc.manager.store.beside import disagreements, head_in
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.keys import CLUSTERS, ENROLMENTS
+from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, Part, parse_document_key
 from tdc.manager.view import names
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
@@ -52,6 +53,7 @@ class FleetView:
         """`store_id` is the id that the store has now; `notes` are problems of the store itself,
         in sentences; `clock` gives Unix seconds, for people to read.
         """
+        self._etcd = etcd
         self._notes = notes
         self._following = Following(etcd, store_id, options, clock)
         self._clusters = KnownClusters()
@@ -165,7 +167,8 @@ class FleetView:
     async def run(self) -> None:
         """Follow the store until cancelled."""
         await self._following.run(
-            {CLUSTERS: self._take_clusters, ENROLMENTS: self._take_enrolments}
+            {CLUSTERS: self._take_clusters, ENROLMENTS: self._take_enrolments},
+            {CLUSTERS: self._look_beside},
         )
 
     async def ready(self, timeout: float) -> None:
@@ -181,6 +184,17 @@ class FleetView:
             return cluster in self._clusters.clusters and self.revision(cluster) >= revision
 
         return await self._following.until(has_it, timeout)
+
+    async def _look_beside(self, values: Mapping[str, bytes]) -> None:
+        """Read whether the heads agree with their histories, which are not followed."""
+        found = {
+            key.cluster: head
+            for name, raw in values.items()
+            if (key := parse_document_key(name)) is not None
+            and key.part is Part.HEAD
+            and (head := head_in(name, raw)) is not None
+        }
+        self._clusters.judge(await disagreements(self._etcd, found))
 
     def _take_clusters(self, values: Values, how: How) -> None:
         before: set[Unreadable] = set(self._clusters.unreadable())

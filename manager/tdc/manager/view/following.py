@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -20,7 +20,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.follow import Away, FollowOptions, News, NewValues, Snapshot, follow
 from tdc.manager.store.errors import DoubtedStore
-from tdc.manager.store.identity import StoreIdentity, find_identity, store_id
+from tdc.manager.store.identity import StoreIdentity, find_identity, first_identity
 from tdc.manager.store.keys import STORE
 from tdc.shared.edge.clock import Clock
 
@@ -44,6 +44,8 @@ class How(Enum):
 
 
 Taker = Callable[[Values, How], None]
+Look = Callable[[Mapping[str, bytes]], Awaitable[None]]
+"""Reads what more must be known of all there is under a prefix; may raise an EtcdError."""
 
 
 class Following:
@@ -76,12 +78,16 @@ class Following:
         began, why = min(self._away.values())
         return f"{datetime.fromtimestamp(began, UTC):%Y-%m-%d %H:%M:%SZ}: {why}"
 
-    async def run(self, takers: Mapping[str, Taker]) -> None:
-        """Follow each prefix until cancelled, and hand what it holds to its taker."""
+    async def run(self, takers: Mapping[str, Taker], looks: Mapping[str, Look]) -> None:
+        """Follow each prefix until cancelled, and hand what it holds to its taker.
+
+        Before all of it is handed on, it is shown to the one of `looks`, if it has one.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_id(), name="view: store id")
             for prefix, take in takers.items():
-                tasks.create_task(self._follow(prefix, take), name=f"view: {prefix}")
+                follows = self._follow(prefix, take, looks.get(prefix))
+                tasks.create_task(follows, name=f"view: {prefix}")
 
     async def all_read(self, prefixes: frozenset[str], timeout: float) -> bool:
         """Wait until each prefix has been read; False if not within `timeout` seconds."""
@@ -96,11 +102,13 @@ class Following:
                 return True
         return False
 
-    async def _follow(self, prefix: str, take: Taker) -> None:
+    async def _follow(self, prefix: str, take: Taker, look: Look | None) -> None:
         async with contextlib.aclosing(follow(self._etcd, prefix, self._options)) as all_news:
             async for news in all_news:
                 if isinstance(news, Snapshot):
                     await self._check_store(went_back=news.went_back)
+                    if look is not None:
+                        await _looked(look, news.values)
                 self._take(prefix, news, take)
                 self._wake()
 
@@ -118,9 +126,8 @@ class Following:
         backoff = Backoff(longest=3.0)
         while True:
             try:
-                found = await find_identity(self._etcd)
-                if found is None and went_back:
-                    found = StoreIdentity(await store_id(self._etcd))
+                read = first_identity if went_back else find_identity
+                found = await read(self._etcd)
             except DoubtedStore as error:
                 self._note_trouble(f"{error}. Until then the id that was known is used")
                 return
@@ -177,3 +184,15 @@ class Following:
     def _wake(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
+
+
+async def _looked(look: Look, values: Mapping[str, bytes]) -> None:
+    backoff = Backoff(longest=3.0)
+    while True:
+        try:
+            await look(values)
+        except EtcdError as error:
+            log.warning("history can't be read: %s", error)
+            await backoff.wait()
+        else:
+            return

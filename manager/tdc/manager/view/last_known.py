@@ -48,6 +48,11 @@ class KnownClusters:
     _trusted: dict[str, dict[str, Document]] = field(default_factory=dict)
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
+    _beside: Mapping[str, tuple[Head, Unreadable]] = field(default_factory=dict)
+
+    def judge(self, beside: Mapping[str, tuple[Head, Unreadable]]) -> None:
+        """Take, by cluster, which head does not agree with its history; before its documents."""
+        self._beside = beside
 
     def take(
         self, values: Mapping[str, bytes | None], *, all_of_it: bool, replaced: bool = False
@@ -147,29 +152,42 @@ class KnownClusters:
     def _reassembled(self, name: str, touched: set[DocumentKey]) -> ClusterChange:
         before = self.clusters.pop(name, None)
         documents = self._documents.get(name, {})
-        faults = _faults(name, documents)
-        doubted = {fault.key for fault in faults}
         before_it = self._trusted.get(name, {})
+        faults = self._faults(name, documents, before_it)
+        doubted = {fault.key for fault in faults}
         trusted = {key: each for key, each in documents.items() if key not in doubted}
         trusted |= {key: before_it[key] for key in doubted & before_it.keys()}
         damage = [each for key in doubted & documents.keys() for each in documents[key].unreadable]
         self._trusted[name] = trusted
         assembled = assemble(name, trusted.values())
-        self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *assembled.unreadable)))
+        missing = [each for each in assembled.unreadable if each.key not in doubted or each.entry]
+        self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *missing)))
         after = assembled.cluster
         if after is not None:
             self.clusters[name] = after
         return ClusterChange(name, before, after, _affected(before, after, touched))
 
-
-def _faults(name: str, documents: Mapping[str, Document]) -> tuple[Unreadable, ...]:
-    """What a manager can see that did not know the cluster before."""
-    found = documents.get(head_key(name))
-    if found is None or found.head is None:
-        return ()
-    keys = dict.fromkeys((*found.head.written, *documents))
-    keys.pop(head_key(name))
-    return by_hand.faults_of(name, found.head, documents, keys)
+    def _faults(
+        self, name: str, documents: Mapping[str, Document], trusted: Mapping[str, Document]
+    ) -> tuple[Unreadable, ...]:
+        """What is not as commits left it; where the head is not, by the head that was known."""
+        key = head_key(name)
+        found = documents.get(key)
+        if found is None or found.head is None:
+            return ()
+        sealed = any(each.sealed for each in trusted.values())
+        fault = by_hand.fault_of_head(name, found.head, documents.values(), sealed=sealed)
+        judged, beside = self._beside.get(name, (None, None))
+        if fault is None and beside is not None and judged == found.head:
+            fault = beside
+        known = trusted.get(key)
+        head: Head | None = found.head
+        if fault is not None and fault.key == key:
+            head = known.head if known is not None else None
+        keys = dict.fromkeys((*(head.written if head is not None else ()), *documents))
+        keys.pop(key)
+        beside_it = by_hand.faults_beside(head, documents, keys) if head is not None else ()
+        return (fault, *beside_it) if fault is not None else beside_it
 
 
 def _concerns(trouble: Unreadable, cluster: str, machine: Machine) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tdc.manager.store.documents import Unreadable
+from tdc.manager.store.keys import COMMITS
 
 
 def problems(
@@ -15,8 +16,11 @@ def problems(
     `notes` are of the store itself; `enrolments` name those that can't be read.
     """
     unreachable = [f"etcd has been unreachable since {away}. Showing the last known state."]
-    settings = [
-        f"{trouble}; its last known value is used, and commits that touch it are refused"
-        for trouble in unreadable
-    ]
+    settings = [f"{trouble}; {_then(trouble)}" for trouble in unreadable]
     return tuple(dict.fromkeys([*notes, *(unreachable if away else ()), *settings, *enrolments]))
+
+
+def _then(trouble: Unreadable) -> str:
+    if trouble.key.startswith(COMMITS):
+        return "no commit is made on it until `tdc-manager repair` was run"
+    return "its last known value is used, and commits that touch it are refused"

@@ -114,5 +114,5 @@ def _decoded(address: str, facts: str) -> Intake | None:
             tuple(map(str, read["tls_names"])),
             tuple(map(str, read["tls_pins"])),
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None

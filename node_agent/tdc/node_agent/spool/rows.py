@@ -34,7 +34,10 @@ def encode_envelope(envelope: Envelope) -> str:
 
 def decode_envelope(text: str) -> Envelope:
     """The reverse of `encode_envelope`; raises ValueError, TypeError."""
-    sender, recipients, smtputf8, body, client_address = json.loads(text)
+    try:
+        sender, recipients, smtputf8, body, client_address = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     return Envelope(sender, tuple(recipients), smtputf8, cast("BodyType", body), client_address)
 
 
