@@ -12,7 +12,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 from tdc.node_agent.log.lines import TdcLog
@@ -178,7 +177,7 @@ class InForce:
         self._settings = settings
         self._current = _in_use(settings)
         if self.removal.stop_copying:
-            self._current = replace(self._current, enabled=False)
+            self._current = self._current.without_copies()
         for listener in self._listeners:
             self._notify(listener)
 

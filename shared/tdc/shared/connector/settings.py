@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tdc.shared.settings.schema import SCHEMA, default_values
@@ -54,6 +54,10 @@ class ConnectorSettings:
     def defaults(cls) -> ConnectorSettings:
         """The built-in defaults: nothing is copied."""
         return cls.from_values(default_values())
+
+    def without_copies(self) -> ConnectorSettings:
+        """The same, but no copy is taken; what is queued goes on."""
+        return replace(self, enabled=False)
 
 
 def _typed(value: Value | None) -> Any:  # its type was checked by the schema
