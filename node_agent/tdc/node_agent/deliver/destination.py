@@ -115,6 +115,11 @@ class DestinationState:
         mid = self.ready[0].mid if self.ready else 0
         return self.hosts.ordered(candidates, now, mid, on_hold=self.hold is not None)
 
+    def others_left(self, candidate: Candidate, all_of: Iterable[Candidate], now: float) -> bool:
+        """Say whether another host is to be tried before this intake is to blame."""
+        probe_at = math.inf if self.hold is None else self.hold.next_probe
+        return self.hosts.others_left(candidate, all_of, now, probe_at)
+
     def begin(self, number: int, candidate: Candidate) -> None:
         """Note that a connection is opened to a host."""
         self.latest_host = str(candidate)

@@ -15,9 +15,9 @@ from tdc.node_agent.ingest.timeouts import HopTimeouts
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """It failed so often in a row, counted lately; tried last until then, and last asked at `tried`.
+    """It failed so often in a row, counted lately; tried last until then.
 
-    Sessions that fail together count as one failure.
+    Sessions that fail together count as one failure. `tried`: when it was last asked.
     """
 
     failures: int
