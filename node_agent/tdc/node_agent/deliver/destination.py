@@ -35,7 +35,10 @@ _MAX_LOGGED = 10_000  # copies remembered as logged in one hold
 
 
 class DestinationState:
-    """One intake address. `lanes` are its connections, by DCID."""
+    """One intake address. `lanes` are its connections, by DCID.
+
+    `probed` is the hold, as it was then, for whose probe a copy was found.
+    """
 
     def __init__(self, intake: str) -> None:
         self.intake = intake
@@ -44,6 +47,7 @@ class DestinationState:
         self.ready: deque[Copy] = deque()
         self.lanes: dict[int, Lane] = {}
         self.hold: Hold | None = None
+        self.probed: Hold | None = None
         self.allowed = 1  # connections
         self.open_after = 0.0
         self.record = Record()
