@@ -87,3 +87,16 @@ async def test_that_all_fail_shows_where_one_closes_and_the_other_is_down(tmp_pa
             assert not (await send(bench)).taken
         assert state.trouble is not None
         assert len(state.failures) == 2
+
+
+async def test_a_mute_one_is_not_waited_for_while_the_other_one_is_on_trial(
+    tmp_path: Path,
+) -> None:
+    """Of two messages at once each tries another one first."""
+    mute, second = Hop(mute="MAIL"), Hop(closes="MAIL")
+    timeouts = dataclasses.replace(TIMEOUTS, command=3 * SILENCE)
+    async with before(tmp_path, mute, second, timeouts=timeouts) as bench:
+        await both_avoided(bench)
+        second.closes, second.slow = "", {"MAIL": SILENCE / 8}
+        sent = await asyncio.gather(send(bench), send(bench))
+        assert [one.taken for one in sent] == [True, True]
