@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import math
 import ssl
 import time
@@ -176,6 +177,33 @@ async def test_an_intake_that_fails_at_all_hosts_is_held_and_its_probes_try_each
         bad.faults = Faults()  # one sound host is enough, whichever it is
         await stage.drained(timeout=12)
         assert len(set(stage.report_ids(bad))) == 30
+
+
+@pytest.mark.parametrize(
+    ("stage_name", "reply"),
+    [("mail", "451 4.3.0 No"), ("rcpt", "550 5.1.1 No"), ("dot", "552 5.2.2 Full")],
+)
+async def test_each_probe_tries_all_hosts_before_the_next_one_waits(
+    tmp_path: Path, stage_name: str, reply: str
+) -> None:
+    """Whichever is sound by then gets a report: it has not to wait for its turn."""
+    faults = Faults(replies={stage_name: reply})
+    async with two_hosts(tmp_path, faults, retry_initial=1, retry_maximum=1) as (stage, first):
+        second = stage.intake
+        second.faults = faults
+        await queue_many(stage, 2)
+        await stage.logged("on hold: ", timeout=20)
+        tried = [(first.counts.mail_commands, second.counts.mail_commands)]
+        for _ in range(3):
+            began = tried[-1]
+            await stage.until(lambda began=began: first.counts.mail_commands > began[0], timeout=10)
+            await asyncio.sleep(0.4)  # less than a probe's wait
+            tried.append((first.counts.mail_commands, second.counts.mail_commands))
+        steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(tried)]
+        assert steps == [(1, 1)] * 3
+        second.faults = Faults()
+        await stage.drained(timeout=10)
+        assert len(second.messages) == 2
 
 
 @pytest.mark.parametrize("word", ["refuse", "drop"])

@@ -9,6 +9,43 @@ PURE = "tests/pure"
 
 MUTANTS = (
     *planted_in(
+        f"{DELIVER}/hosts.py",
+        (f"{PURE}/test_hosts.py",),
+        (
+            "a probe tries one host",
+            "        if now < probe_at:\n",
+            "        if True:\n",
+        ),
+        (
+            "a probe never has tried all hosts",
+            "any(self._failed_at(one) < probe_at for one in others)",
+            "any(self._failed_at(one) <= now for one in others)",
+        ),
+    ),
+    *planted_in(
+        f"{DELIVER}/destination.py",
+        ("tests/deliver/test_hosts.py::test_each_probe_tries_all_hosts_before_the_next_one_waits",),
+        (
+            "a probe does not say when it was due",
+            "probe_at = math.inf if self.hold is None else self.hold.next_probe",
+            "probe_at = math.inf",
+        ),
+    ),
+    *planted_in(
+        f"{DELIVER}/scheduler.py",
+        ("tests/deliver/test_probes.py",),
+        (
+            "a probe waits until a copy is due",
+            "if one.ready or self._spool.hasten(one.intake):",
+            "if one.ready:",
+        ),
+        (
+            "a probe has a copy due again and again",
+            "if one.hold in (None, one.probed) or not _wants_copies(one, now):",
+            "if one.hold is None:",
+        ),
+    ),
+    *planted_in(
         f"{DELIVER}/reply_table.py",
         (f"{PURE}/test_reply_table.py", f"{PURE}/test_trouble.py"),
         (

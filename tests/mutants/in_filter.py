@@ -9,6 +9,7 @@ FILTER = "tests/ingest/test_smtp_filter.py"
 MODEL = "tests/ingest/test_model.py"
 DIALOGUES = "tests/ingest/test_dialogues.py"
 WAITS = "tests/ingest/test_waits.py"
+AVOIDED = "tests/ingest/test_hops_avoided.py"
 TWO_HOPS = "tests/ingest/test_two_hops.py"
 REFUSES = "tests/ingest/test_hop_refuses.py"
 DECISIONS = "tests/ingest/test_decisions.py"
@@ -203,10 +204,52 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/pool.py",
+        (AVOIDED,),
+        (
+            "a next hop that is avoided is left out",
+            "return self._in_order(one for one in self._addresses if one not in tried)",
+            "sound = [one for one in self._addresses if not self._is_avoided(one)]\n"
+            "        return [one for one in sound if one not in tried]",
+        ),
+        (
+            "of those avoided an idle connection is lent whosever it is",
+            "if address == first or not self._is_avoided(address):",
+            "if first:",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/avoided.py",
+        (AVOIDED,),
+        (
+            "of those avoided the first one is always asked first",
+            "return self.known[address].tried if self.now(address, now) else -math.inf",
+            "return float(self.now(address, now))",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/turns.py",
+        (AVOIDED,),
+        (
+            "one that has failed is waited for though another may be sound again",
+            "doubtful = self._pool.is_doubtful(address)",
+            "doubtful = bool(self._tried) and self._pool.is_doubtful(address)",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/relaying.py",
+        (AVOIDED,),
+        (
+            "one that was left for another that failed is not told of",
+            "if not (hop.fell_silent or turns.sound_left):",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
         (TWO_HOPS, "tests/ingest/test_hop_state.py"),
         (
             "a connection that a mute next hop left idle is lent",
-            "if not self._is_avoided(address) or not self.others((address,)):",
+            "if address == first or not self._is_avoided(address):",
             "if address:",
         ),
         (
@@ -279,7 +322,7 @@ MUTANTS = (
         ),
         (
             "a mute next hop is asked first again",
-            "for address in sorted(among, key=self._is_avoided):",
+            "for address in self._in_order(among):",
             "for address in among:",
         ),
         (

@@ -173,6 +173,11 @@ MUTANTS = (
         f"{SPOOL}/due.py",
         (f"{PURE}/test_spool_due.py",),
         (
+            "a copy that is due is put off to be hastened",
+            "heap[0] = min(heap[0], _pack(heap[0] & _MID_MASK, now))",
+            "heap[0] = _pack(heap[0] & _MID_MASK, now)",
+        ),
+        (
             "a copy is due a little too soon",
             "last = _pack(_MID_MASK, now)",
             "last = _pack(_MID_MASK, now + 1)",

@@ -52,6 +52,20 @@ def test_one_connection_at_a_time_tries_a_host_that_failed() -> None:
     assert hosts.ordered(ALL, 60.0) == [A, B, C]
 
 
+def test_a_probe_has_hosts_left_until_each_has_failed_since_it_was_due() -> None:
+    hosts = Hosts()
+    for host in ALL:
+        hosts.blame(host, 1, 1, 0.0)
+    assert not hosts.others_left(A, ALL, 9.0, 10.0), "not due: avoided ones are not left"
+    assert hosts.others_left(A, ALL, 10.0, 10.0)
+    assert not hosts.others_left(A, (A,), 10.0, 10.0), "no other one"
+    hosts.blame(A, 2, 2, 10.0)
+    assert hosts.others_left(B, ALL, 11.0, 10.0)
+    hosts.blame(B, 3, 3, 11.0)
+    assert not hosts.others_left(C, ALL, 12.0, 10.0)
+    assert Hosts().others_left(A, ALL, 12.0, 10.0), "never tried"
+
+
 def test_a_host_is_good_again_by_a_delivery_on_a_connection_opened_since() -> None:
     hosts = Hosts()
     hosts.blame(A, 1, 5, 0.0)

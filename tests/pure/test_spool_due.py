@@ -50,6 +50,19 @@ def test_filling_at_open_is_like_pushing_one_by_one(rows: list[tuple[str, float]
     assert filled.pop_due(4e9, 100) == pushed.pop_due(4e9, 100)
 
 
+def test_one_copy_of_an_intake_is_hastened_where_none_is_due() -> None:
+    queue = DueQueue()
+    a, b, none = INTAKES
+    assert not queue.hasten(a, 5.0)
+    for mid, intake, at in ((1, a, 10.0), (2, a, 20.0), (3, b, 9.0)):
+        queue.push(intake, mid, at)
+    assert queue.hasten(a, 5.0)
+    assert queue.pop_due(8.0, 9) == [(a, 1, 5.0)]
+    assert queue.hasten(b, 12.0)
+    assert queue.pop_due(12.0, 9) == [(b, 3, 9.0)], "what is due stays as it was"
+    assert not queue.hasten(none, 5.0)
+
+
 @given(
     messages=st.integers(0, 5), size=st.integers(0, 50), another=st.integers(0, 50),
     most=st.integers(1, 5), most_bytes=st.integers(1, 60),

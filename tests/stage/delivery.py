@@ -7,13 +7,15 @@ import contextlib
 import datetime
 import io
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import trustme
 from tdc.node_agent.counters import Counters
+from tdc.node_agent.deliver.effects import Hold
 from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.deliver.timeouts import Timeouts
@@ -141,6 +143,7 @@ async def staged(
     intake: dict[str, Any] | None = None,
     run: bool = True,
     clocks: MachineClocks | None = None,
+    holds: Mapping[str, Hold] = MappingProxyType({}),
     **settings: Any,
 ) -> AsyncIterator[DeliveryStage]:
     """Set up a spool, an intake behind mx1.intake.example, a DNS, and run delivery."""
@@ -168,7 +171,7 @@ async def staged(
         delivery_options = replace(delivery_options, **(options or {}))
         stage: DeliveryStage
         delivery = Delivery(
-            spool, lambda: stage.settings, delivery_options, counters, log, REPORTER
+            spool, lambda: stage.settings, delivery_options, counters, log, REPORTER, holds
         )
         stage = DeliveryStage(
             spool, delivery, counters, sink, dns, authority, make_settings(**settings), out

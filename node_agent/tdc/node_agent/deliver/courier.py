@@ -329,7 +329,7 @@ class Courier:
         return judge(replace(trouble, more_hosts=self._more_hosts, sent_again=again, sent=sent))
 
     def _others_left(self, candidate: Candidate) -> bool:
-        return self.destination.hosts.others_left(candidate, self._candidates, monotonic())
+        return self.destination.others_left(candidate, self._candidates, monotonic())
 
     def _attempt(self, copy: Copy, *, was_idle: bool = False) -> EndedAttempt:
         connection, destination = self._connection, self.destination

@@ -35,7 +35,10 @@ _MAX_LOGGED = 10_000  # copies remembered as logged in one hold
 
 
 class DestinationState:
-    """One intake address. `lanes` are its connections, by DCID."""
+    """One intake address. `lanes` are its connections, by DCID.
+
+    `probed` is the hold, as it was then, for whose probe a copy was found.
+    """
 
     def __init__(self, intake: str) -> None:
         self.intake = intake
@@ -44,6 +47,7 @@ class DestinationState:
         self.ready: deque[Copy] = deque()
         self.lanes: dict[int, Lane] = {}
         self.hold: Hold | None = None
+        self.probed: Hold | None = None
         self.allowed = 1  # connections
         self.open_after = 0.0
         self.record = Record()
@@ -114,6 +118,11 @@ class DestinationState:
         """Put the candidates in the order to try them for the copy that goes first."""
         mid = self.ready[0].mid if self.ready else 0
         return self.hosts.ordered(candidates, now, mid, on_hold=self.hold is not None)
+
+    def others_left(self, candidate: Candidate, all_of: Iterable[Candidate], now: float) -> bool:
+        """Say whether another host is to be tried before this intake is to blame."""
+        probe_at = math.inf if self.hold is None else self.hold.next_probe
+        return self.hosts.others_left(candidate, all_of, now, probe_at)
 
     def begin(self, number: int, candidate: Candidate) -> None:
         """Note that a connection is opened to a host."""

@@ -7,7 +7,8 @@ again once it has taken a report, on a connection that was opened after the blam
 no more of it than what is known, and so do several that fail together.
 
 *During a hold* no host is better than another, and preference would lead each probe to the same
-one. The host whose failure is the oldest goes first, and the probe fails only when none is left.
+one. The host whose failure is the oldest goes first, and those that have not failed since the probe
+was due are left: the probe fails only when it has tried them all.
 
 *A copy* that failed at a host, which has taken none since, goes to another one first. That is no
 blame: if it fails there too it is the message.
@@ -37,7 +38,7 @@ _RUN_KEPT = 64  # failed copies remembered for one host; evidence asks for a few
 class Here(NamedTuple):
     """The host of an attempt as the rules see it.
 
-    `more_hosts`: another one was not avoided when the attempt began. `run` counts the other copies
+    `more_hosts`: another one was left when the attempt began. `run` counts the other copies
     that failed here since the host's last delivery, which was at `delivered_at` (monotonic).
     """
 
@@ -90,9 +91,25 @@ class Hosts:
         host = self._known.get(_key(candidate))
         return host is not None and _is_avoided(host, now)
 
-    def others_left(self, candidate: Candidate, all_of: Iterable[Candidate], now: float) -> bool:
-        """Say whether a host other than this one is not avoided."""
-        return any(one != candidate and not self.is_avoided(one, now) for one in all_of)
+    def others_left(
+        self,
+        candidate: Candidate,
+        all_of: Iterable[Candidate],
+        now: float,
+        probe_at: float = math.inf,
+    ) -> bool:
+        """Say whether a host other than this one is not avoided, or not yet tried by the probe.
+
+        The probe of a hold is due at `probe_at`.
+        """
+        others = [one for one in all_of if one != candidate]
+        if now < probe_at:
+            return any(not self.is_avoided(one, now) for one in others)
+        return any(self._failed_at(one) < probe_at for one in others)
+
+    def _failed_at(self, candidate: Candidate) -> float:
+        host = self._known.get(_key(candidate))
+        return -math.inf if host is None else host.failed_at
 
     def here(self, candidate: Candidate, mid: int, *, more_hosts: bool) -> Here:
         """What the rules see of a host when copy `mid` failed there."""

@@ -216,6 +216,7 @@ class Delivery:
         return before is not None and destination.facts != before
 
     async def _claim(self, now: float) -> None:
+        self._find_probes(now)
         at_hand = self.bytes_at_hand()
         room = self._options.bytes_at_hand - sum(at_hand.values())
         full = {one.intake for one in self._destinations.values() if not _wants_copies(one, now)}
@@ -232,6 +233,14 @@ class Delivery:
             if intake not in self._destinations:
                 self._destinations[intake] = self._destination(intake)
             self._destinations[intake].ready.append(copy)
+
+    def _find_probes(self, now: float) -> None:
+        """Have a copy due for each probe that is due, once: all that wait may be due later."""
+        for one in self._destinations.values():
+            if one.hold in (None, one.probed) or not _wants_copies(one, now):
+                continue
+            if one.ready or self._spool.hasten(one.intake):
+                one.probed = one.hold
 
     def _destination(self, intake: str, hold: Hold | None = None) -> DestinationState:
         """A destination that is new to this process."""

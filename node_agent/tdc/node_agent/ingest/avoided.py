@@ -6,6 +6,7 @@ All moments are by the clock of the caller.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +17,13 @@ from tdc.node_agent.ingest.timeouts import HopTimeouts
 class _Failed:
     """It failed so often in a row, counted lately; tried last until then.
 
-    Sessions that fail together count as one failure.
+    Sessions that fail together count as one failure. `tried`: when it was last asked.
     """
 
     failures: int
     counted: float
     until: float
+    tried: float
 
 
 class Avoided:
@@ -36,22 +38,32 @@ class Avoided:
         bad = self.known.get(address)
         return bad is not None and now < bad.until
 
+    def place(self, address: object, now: float) -> float:
+        """Where it stands among others: a smaller one is tried first.
+
+        Those to be tried last follow by the time since they were: all may be, and any of them
+        may be sound by now.
+        """
+        return self.known[address].tried if self.now(address, now) else -math.inf
+
     def add(self, address: object, now: float) -> None:
         """It has failed."""
-        failures, counted = 1, now
+        failures, counted, tried = 1, now, now
         known = self.known.get(address)
         if known is not None:
             again = now - known.counted >= self._timeouts.avoid
             failures = known.failures + again
             counted = now if again else known.counted
-        self.known[address] = _Failed(failures, counted, now + self._timeouts.avoid_after(failures))
+            tried = known.tried
+        until = now + self._timeouts.avoid_after(failures)
+        self.known[address] = _Failed(failures, counted, until, tried)
 
     def on_trial(self, address: object, now: float) -> None:
         """One session tries it, if it has failed; the others need not wait for that."""
         known = self.known.get(address)
         if known is not None:
             until = max(known.until, now + self._timeouts.trial)
-            self.known[address] = replace(known, until=until)
+            self.known[address] = replace(known, until=until, tried=now)
 
     def remove(self, address: object) -> None:
         """It is good again."""

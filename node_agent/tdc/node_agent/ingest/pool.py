@@ -14,7 +14,7 @@ takes none, and one for which too many wait (`avoided.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -51,8 +51,8 @@ class NextHop:
 class NextHopPool:
     """Lends connections to the next hop and keeps them for reuse.
 
-    `addresses` are asked in order; one that has failed lately is asked last. `hostname` is what
-    we call ourselves in EHLO.
+    `addresses` are asked in order; one that has failed lately is asked last, and of several the
+    one that was not asked for longest first. `hostname` is what we call ourselves in EHLO.
     """
 
     def __init__(
@@ -154,12 +154,13 @@ class NextHopPool:
         self._idle.clear()
 
     def _idle_one(self) -> HopConnection | None:
-        """Take out the idle connection used last, of a next hop that is not avoided if any is."""
+        """Take out the idle connection used last; if all are avoided, only of the first to try."""
         if not self._avoided.known:
             return self._idle.pop() if self._idle else None
+        first = self._in_order(self._addresses)[0]
         for hop in reversed(self._idle):
             address = self._open[hop]
-            if not self._is_avoided(address) or not self.others((address,)):
+            if address == first or not self._is_avoided(address):
                 self._idle.remove(hop)
                 self._avoided.on_trial(address, self._loop.time())
                 return hop
@@ -177,10 +178,14 @@ class NextHopPool:
         return self._open.get(hop)
 
     def others(self, tried: Collection[NextHop | None]) -> list[NextHop]:
-        """The next hops that may be tried instead of these: they are not avoided now."""
+        """The next hops that may be tried instead of these, those that are avoided last."""
         if self._closed or not self.has_several:
             return []
-        return [one for one in self._addresses if one not in tried and not self._is_avoided(one)]
+        return self._in_order(one for one in self._addresses if one not in tried)
+
+    def has_sound_other(self, tried: Collection[NextHop | None]) -> bool:
+        """True if a next hop other than these is not avoided."""
+        return any(not self._is_avoided(one) for one in self.others(tried))
 
     def is_doubtful(self, address: NextHop | None) -> bool:
         """True if it has failed, and not answered a message since."""
@@ -191,7 +196,7 @@ class NextHopPool:
         reasons: list[str] = []
         slow: list[NextHop] = []
         hurried = len(among) > 1 or not patient
-        for address in sorted(among, key=self._is_avoided):
+        for address in self._in_order(among):
             try:
                 return await self._try(address, reasons, hurried=hurried)
             except _Slow:
@@ -222,6 +227,10 @@ class NextHopPool:
 
     def _is_avoided(self, address: NextHop) -> bool:
         return self._avoided.now(address, self._loop.time())
+
+    def _in_order(self, some: Iterable[NextHop]) -> list[NextHop]:
+        now = self._loop.time()
+        return sorted(some, key=lambda one: self._avoided.place(one, now))
 
     # What waits
 

@@ -172,6 +172,8 @@ class Relaying:
         elif turns.move_on(hop):
             where = self._pool.address(hop)
             self._log.warning(f"Trying another next hop instead of {where}: {why}")
+            if not (hop.fell_silent or turns.sound_left):  # of silence the pool knows
+                self._pool.refused(hop, Blame.HOP, why)
         else:
             return False
         self._hop = None

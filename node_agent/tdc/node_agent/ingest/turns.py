@@ -5,11 +5,13 @@ the MTA was told must stay true, though: the commands it was answered are given 
 well, and if that one refuses any of them, the message is refused for now (`relaying.py`).
 
 A next hop that is silent may be mute, or may be asking somebody about a recipient. So:
-  1. While another one can be tried, it gets `HopTimeouts.silence`, which any reply renews.
-  2. The next one gets its full time, unless it has failed lately too.
+  1. While a sound one is left, it gets `HopTimeouts.silence`, which any reply renews; and so does
+     one that has failed lately, for one that has too may be sound by now.
+  2. The last sound one gets its full time.
   3. If that leaves none, the first that was slow gets its full time: it may be sound, and the only
      one. So what is slow everywhere is late, and not refused.
 A next hop that closes the connection, or says 421, is not waited for; the next one is asked, too.
+Those that have failed lately are asked after the others, and never left out.
 """
 
 from __future__ import annotations
@@ -39,13 +41,18 @@ class Turns:
         """True if the one that is asked is not hurried even in its greeting."""
         return self._last or not self._tried
 
+    @property
+    def sound_left(self) -> bool:
+        """True if one that was not asked has not failed lately."""
+        return self._pool.has_sound_other(self._tried)
+
     def silence(self, hop: HopConnection, hurried: float) -> float:
         """How long this one may be silent: `hurried`, or as long as is usual."""
         self._silence = math.inf
         if self._pool.has_several and not self._last:
             address = self._pool.address(hop)
-            doubtful = bool(self._tried) and self._pool.is_doubtful(address)
-            if doubtful or self._pool.others((*self._tried, address)):
+            doubtful = self._pool.is_doubtful(address)
+            if doubtful or self._pool.has_sound_other((*self._tried, address)):
                 self._silence = hurried
         return self._silence
 

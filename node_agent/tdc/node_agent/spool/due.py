@@ -53,6 +53,14 @@ class DueQueue:
                 del heaps[intake]
         return taken
 
+    def hasten(self, intake: str, now: float) -> bool:
+        """Have one copy for this intake due at `now`, if none is; False if none waits."""
+        heap = self._heaps.get(intake)
+        if not heap:
+            return False
+        heap[0] = min(heap[0], _pack(heap[0] & _MID_MASK, now))
+        return True
+
     def next_at(self, exclude: frozenset[str] = frozenset()) -> float | None:
         """When the first copy is due, or None."""
         first = min(

@@ -194,6 +194,10 @@ class Spool:
             self._ledger, suspects, lambda: due.pop_due(now, limit, exclude_intakes), max_bytes
         )
 
+    def hasten(self, intake: str) -> bool:
+        """Have one waiting copy due now, in memory alone, if none is; False if none waits."""
+        return self._ledger.due.hasten(intake, self.now())
+
     def may_send(self, copy: Copy) -> bool:
         """Whether a claimed copy is still to be sent; if not it must be unclaimed.
 

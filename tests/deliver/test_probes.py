@@ -1,0 +1,64 @@
+"""A probe that is due is made, also where the copies that wait are due later."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from tdc.node_agent.deliver.effects import Hold
+from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.tasks import running
+
+from tests.fakes.smtp_faults import Faults
+from tests.stage.delivery import INTAKE, DeliveryStage, staged
+
+FULL = Faults(replies={"dot": "552 5.2.2 Mailbox full"})
+
+
+async def start_over(stage: DeliveryStage, sender: str) -> None:
+    """Change a setting that is in each report, and wait for the probe that this brings."""
+    before = stage.intake.counts.mail_commands
+    stage.settings = replace(stage.settings, report_from=sender)
+    stage.delivery.settings_changed()
+    await stage.until(lambda: stage.intake.counts.mail_commands > before, timeout=3)
+    await stage.until(lambda: stage.delivery.holds()[INTAKE].planned is None)
+
+
+async def test_an_intake_that_starts_over_is_probed_with_a_copy_that_is_due_later(
+    tmp_path: Path,
+) -> None:
+    """The only one, which was deferred as it may itself be why."""
+    async with staged(tmp_path, faults=FULL, retry_initial=60, retry_maximum=3600) as stage:
+        await stage.queue()
+        await stage.logged("on hold: ")
+        await start_over(stage, "other@corp.example")
+        assert stage.delivery.holds()[INTAKE].next_probe > monotonic() + 10, "no loop"
+        tried = stage.intake.counts.mail_commands
+        await asyncio.sleep(0.5)
+        assert stage.intake.counts.mail_commands == tried
+
+
+async def test_the_probe_that_was_planned_comes_when_it_was(tmp_path: Path) -> None:
+    """Each one that was asked for has put the copy off further."""
+    async with staged(tmp_path, faults=FULL, retry_initial=3, retry_maximum=3600) as stage:
+        await stage.queue()
+        await stage.logged("on hold: ")
+        for n in range(3):
+            await start_over(stage, f"other{n}@corp.example")
+        at, now = stage.delivery.holds()[INTAKE].next_probe, stage.spool.now()
+        assert (stage.spool.next_due(now) or now) - now > at - monotonic() + 5
+        stage.intake.faults = Faults()
+        await stage.until(lambda: stage.intake.messages, timeout=at - monotonic() + 2)
+
+
+async def test_a_hold_of_before_a_restart_is_probed_at_once(tmp_path: Path) -> None:
+    """Nothing says that the copies which wait are due by then."""
+    holds = {INTAKE: Hold("Intake Refused", "552 5.2.2 Mailbox full", monotonic(), monotonic())}
+    async with staged(tmp_path, run=False, holds=holds, retry_initial=60) as stage:
+        mid = await stage.queue()
+        [copy] = await stage.spool.claim(stage.spool.now(), 1)
+        await stage.spool.defer(copy.mid, next_at=stage.spool.now() + 3_000, reason="full")
+        async with running(stage.delivery.run(), name="delivery"):
+            await stage.drained(timeout=3)
+        assert (mid, len(stage.intake.messages)) == (copy.mid, 1)
