@@ -94,13 +94,23 @@ MUTANTS = (
         ("tests/sync/test_restart_waits.py",),
         (
             "nobody is served before a restart",
-            "restart.rooms.turn_over(kept.sockets, TURN_OVER))",
-            "asyncio.sleep(0))",
+            "restart.rooms.turn_over(following.sockets.sockets, TURN_OVER)",
+            "asyncio.sleep(0)",
         ),
         (
             "a stop waits for the check",
-            "(kept := await asked.unless_stop(restart.prepared(number)))",
-            "(kept := await restart.prepared(number))",
+            "(following := await asked.unless_stop(restart.prepared(number)))",
+            "(following := await restart.prepared(number))",
+        ),
+        (
+            "what comes during a restart is forgotten",
+            "    asked.leave()\n",
+            "",
+        ),
+        (
+            "what is started may be another file than what was checked",
+            "    with checked_file.handed_over(following.text, os.environ):\n",
+            "    with checked_file.handed_over(following.text, {}):\n",
         ),
         (
             "a stop waits for the start",
