@@ -159,6 +159,53 @@ def test_a_wait_is_trouble_once_it_is_long_and_none_has_passed_since() -> None:
     assert reason(state) == ""  # it has accepted one since
 
 
+async def test_one_that_a_stop_does_not_wait_for_is_no_trouble(tmp_path: Path) -> None:
+    """Its connection was closed here, before it had any time."""
+    state, hop = NextHopState(), Hop(mute="EHLO")
+    bounds = HopTimeouts()
+    async with before(tmp_path, hop, timeouts=bounds, hop_state=state, stop_timeout=0.1) as bench:
+        sender = asyncio.create_task(send(bench))
+        await asyncio.sleep(0.1)
+    await asyncio.wait((sender,))
+    assert isinstance(sender.exception(), ValueError)
+    assert state.failures == {}
+
+
+def test_what_was_mute_stays_so_when_nobody_waits_any_more() -> None:
+    """A restart ends the sessions that wait: that is no reply."""
+    now = 100.0
+    state = NextHopState(lambda: now)
+    state.given_up(Waiting("a:1", 14.0, 15.0), ("a:1",))
+    assert reason(state) == ""
+    state.given_up(Waiting("a:1", 20.0, 15.0), ("a:1",))
+    assert state.trouble is not None
+    assert state.trouble.since == 80.0
+    assert "it did not answer: a message waited 20 s for its reply" in state.trouble.reason
+    state.works("a:1")
+    assert reason(state) == ""
+    now = 110.0
+    state.given_up(Waiting("a:1", 20.0, 15.0), ("a:1",))
+    assert reason(state) == "", "it has accepted one since"
+
+
+@pytest.mark.parametrize("stage", ["banner", "EHLO", *STAGES])
+async def test_one_that_is_mute_at_a_restart_is_so_afterwards(tmp_path: Path, stage: str) -> None:
+    state = NextHopState()
+    bounds = HopTimeouts(command=4.0, greeting=4.0, final_dot=4.0, data=4.0)
+    hop = Hop(mute=stage)
+    async with before(tmp_path, hop, timeouts=bounds, hop_state=state) as bench:
+        sender = asyncio.create_task(send(bench))
+        async with asyncio.timeout(3):
+            while "1 message waits for its reply" not in reason(state):
+                await asyncio.sleep(0.02)
+        assert "does not answer" in "".join(state.failures.values())
+        await bench.filter.turn_over((), 0.1)
+    assert "it did not answer: a message waited" in reason(state)
+    assert len(state.failures) == 1
+    await asyncio.wait((sender,))
+    assert isinstance(sender.exception(), ValueError), "it was cut off"
+
+
 @pytest.mark.parametrize("stage", ["banner", "EHLO", *STAGES])
 async def test_one_that_is_mute_is_reported_before_its_time_is_over(
     tmp_path: Path, stage: str

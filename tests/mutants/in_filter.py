@@ -443,8 +443,8 @@ MUTANTS = (
         ),
         (
             "each message that waits is trouble",
-            "if one.seconds < one.long or",
-            "if one.seconds < 0 or",
+            "return wait.seconds >= wait.long and",
+            "return wait.seconds >= 0 and",
         ),
         (
             "the time that a mute next hop was given does not count",

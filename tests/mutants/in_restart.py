@@ -37,9 +37,42 @@ MUTANTS = (
             "        if not age:\n",
         ),
         (
+            "a write that failed is not tried again",
+            "            if not written or _news(known, now):\n",
+            "            if _news(known, now):\n",
+        ),
+        (
+            "a wait that goes on is a write each time",
+            "> SINCE_WITHIN\n",
+            "> 0\n",
+        ),
+        (
             "a run of misses is not kept",
             "        missed=dict(kept.missed), refused_size",
             "        missed={}, refused_size",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/ingest/hop_state.py",
+        ("tests/ingest/test_hop_refuses.py",),
+        (
+            "what is mute is not kept",
+            "        known = self._mute() | self._failing\n",
+            "        known = dict(self._failing)\n",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/ingest/pool.py",
+        ("tests/ingest/test_hop_refuses.py",),
+        (
+            "what was mute at a restart is well after it",
+            "            self._state.given_up(wait, self._addresses)\n",
+            "            del wait\n",
+        ),
+        (
+            "what a stop gives up was the next hop's fault",
+            "            if not self._closed:  # then",
+            "            if address:  # then",
         ),
     ),
     *planted_in(
@@ -94,13 +127,23 @@ MUTANTS = (
         ("tests/sync/test_restart_waits.py",),
         (
             "nobody is served before a restart",
-            "restart.rooms.turn_over(kept.sockets, TURN_OVER))",
-            "asyncio.sleep(0))",
+            "restart.rooms.turn_over(following.sockets.sockets, TURN_OVER)",
+            "asyncio.sleep(0)",
         ),
         (
             "a stop waits for the check",
-            "(kept := await asked.unless_stop(restart.prepared(number)))",
-            "(kept := await restart.prepared(number))",
+            "(following := await asked.unless_stop(restart.prepared(number)))",
+            "(following := await restart.prepared(number))",
+        ),
+        (
+            "what comes during a restart is forgotten",
+            "    asked.leave()\n",
+            "",
+        ),
+        (
+            "what is started may be another file than what was checked",
+            "    with checked_file.handed_over(following.text, os.environ):\n",
+            "    with checked_file.handed_over(following.text, {}):\n",
         ),
         (
             "a stop waits for the start",
@@ -208,6 +251,25 @@ MUTANTS = (
             "the log is not looked into",
             "    if log.is_file():\n",
             "    if not log:\n",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/holders.py",
+        ("tests/sync/test_preflight_others.py",),
+        (
+            "a lock on another file counts",
+            "if found and _is_locked(path) else None",
+            "if found else None",
+        ),
+        (
+            "a lock is only where the number of the file says so",
+            "    found = certain + alike\n",
+            "    found = alike\n",
+        ),
+        (
+            "who has it is not told from who has another one",
+            "    found = certain + alike\n",
+            "    found = alike + certain\n",
         ),
     ),
     *planted_in(

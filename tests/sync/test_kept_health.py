@@ -10,7 +10,7 @@ import pytest
 from tdc.node_agent import kept_health
 from tdc.node_agent.counters import Counters, MissedReason, MissedRun
 from tdc.node_agent.deliver.effects import Hold
-from tdc.node_agent.ingest.hop_state import HopTrouble, NextHopState
+from tdc.node_agent.ingest.hop_state import HopTrouble, NextHopState, Waiting
 from tdc.node_agent.kept_health import FILE, MOST, HealthBook, Kept, counted, gathered
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.clock import MachineClocks
@@ -161,6 +161,48 @@ async def test_it_is_kept_soon_after_a_change_and_at_the_end(
     assert abs(found.delivered_at - (counters.delivered_at or 0)) < 0.5
     assert set(found.holds) == set(holds)
     assert MissedReason.TOO_LARGE in found.missed, "of the last moment"
+
+
+async def test_a_write_that_failed_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_health, "EVERY", 0.02)
+    folder, counters, hops = tmp_path / "state", Counters(), NextHopState()
+    folder.touch()  # no file can be made in there
+    book = HealthBook(folder, TdcLog())
+    async with book.keeping(lambda: gathered(counters, hops, {})):
+        await asyncio.sleep(0.05)
+        counters.count_missed(MissedReason.SPOOL_BROKEN)
+        await asyncio.sleep(0.1)
+        folder.unlink()
+        await until((folder / FILE).exists)
+        assert book.load().missed[MissedReason.SPOOL_BROKEN].count == 1
+        written = (folder / FILE).read_bytes()
+        await asyncio.sleep(0.1)
+        assert (folder / FILE).read_bytes() == written, "once is enough"
+
+
+async def test_a_wait_that_goes_on_is_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its beginning, by two clocks, is never quite the same."""
+    monkeypatch.setattr(kept_health, "EVERY", 0.02)
+    counters, hops, waited = Counters(), NextHopState(), [0.0]
+    hops.resume({}, None, ["a:1"])
+    book = HealthBook(tmp_path, TdcLog())
+
+    def waiting() -> list[Waiting]:
+        waited[0] += 0.001
+        return [Waiting("a:1", 20.0 + waited[0], 15.0)] if waited[0] > 0.002 else []
+
+    async with book.keeping(lambda: gathered(counters, hops, {})):
+        await asyncio.sleep(0.05)
+        hops.waiting = waiting
+        await until(lambda: (tmp_path / FILE).exists() and book.load().hop_since is not None)
+        assert "it does not answer" in book.load().hop_failures["a:1"]
+        written = (tmp_path / FILE).read_bytes()
+        await asyncio.sleep(0.1)
+        assert (tmp_path / FILE).read_bytes() == written
 
 
 def test_trouble_of_next_hops_goes_on_where_they_are_still_meant() -> None:

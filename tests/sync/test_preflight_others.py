@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tdc.node_agent import preflight
+from tdc.node_agent import holders, preflight
 from tdc.node_agent.holders import Listening, lock_holder
 from tdc.node_agent.spool.header import schema_of
 
@@ -43,6 +43,38 @@ def spool_in_use(folder: Path) -> str:
     HOLDERS.append(holder)
     until_now(lambda: lock_holder(spool / "spool.lock") is not None)
     return '[spool]\nfolder = "other"\n'
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, proc: Path, rows: list[tuple[int, int]]) -> None:
+    """Have the kernel list these locks: process and number of the file, on some device."""
+    (proc / "locks").write_text(
+        "".join(f"{n}: FLOCK  ADVISORY  WRITE {pid} 00:99:{inode} 0 EOF\n"
+                for n, (pid, inode) in enumerate(rows, 1))
+    )  # fmt: skip
+    for pid, _ in rows:
+        if not (proc / str(pid)).exists():
+            (proc / str(pid)).symlink_to(f"/proc/{pid}")
+    monkeypatch.setattr(holders, "PROC", proc)
+
+
+def test_a_lock_is_told_from_one_on_another_file_of_the_same_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices are not compared: on btrfs and overlay the kernel lists another one than stat(2)."""
+    lock, proc = tmp_path / "other" / "spool.lock", tmp_path / "proc"
+    proc.mkdir()
+    spool_in_use(tmp_path)
+    holder, inode, stranger = HOLDERS[0].pid, lock.stat().st_ino, os.getppid()
+    listed(monkeypatch, proc, [(stranger, inode), (holder, inode)])
+    assert lock_holder(lock) == holder
+    listed(monkeypatch, proc, [(stranger, 1), (holder, 2)])
+    assert lock_holder(lock) == holder, "its number is another one there (overlay)"
+    listed(monkeypatch, proc, [(2**22 + 1, inode)])
+    assert lock_holder(lock) == 2**22 + 1, "of a process that can't be seen"
+    free = tmp_path / "free"
+    free.touch()
+    listed(monkeypatch, proc, [(stranger, free.stat().st_ino)])
+    assert lock_holder(free) is None
 
 
 def spool_of_a_newer_schema(folder: Path) -> str:

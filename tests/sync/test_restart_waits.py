@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tdc.node_agent import trial
+from tdc.node_agent import checked_file, trial
+from tdc.node_agent.checked_file import CHECKED
 from tdc.node_agent.trial import WouldNotStart, try_the_program
 
 from tests.fakes.listening import free_port
@@ -108,6 +110,45 @@ async def test_a_new_address_is_served_while_a_session_holds_the_restart_up(
     assert len(sink.messages) == 3
 
 
+async def test_what_was_checked_is_what_is_started(tmp_path: Path) -> None:
+    """An edit during the turn-over waits for the reload that it is meant for."""
+    async with SmtpSink() as sink:
+        path, other = logging_config(tmp_path, sink.port), free_port()
+        right = path.read_text()
+        async with program(path) as process:
+            port = (await ports_of(path))["smtp"]
+            held = await in_transaction(port)
+            keep = asyncio.create_task(at_work(held))
+            process.send_signal(signal.SIGUSR2)
+            await until(lambda: "before the restart" in logged(path), timeout=PATIENCE)
+            path.write_text(right.replace("[ingest]", "[ingset]"))
+            process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.2)
+            keep.cancel()
+            await held.close()
+            await started_again(path, 2)
+            await until(lambda: "SIGHUP: " in logged(path), timeout=PATIENCE)
+            assert "unknown key ingset" in logged(path)
+            await send(port, 1)
+            # So with another address: it is served from the next reload on, which sees it.
+            held = await in_transaction(port)
+            keep = asyncio.create_task(at_work(held))
+            path.write_text(right)
+            process.send_signal(signal.SIGUSR2)
+            await until(lambda: logged(path).count("before the restart") == 2, timeout=PATIENCE)
+            path.write_text(right.replace(f":{port}", f":{other}"))
+            keep.cancel()
+            await held.close()
+            await started_again(path, 3)
+            await send(port, 2)
+            process.send_signal(signal.SIGHUP)
+            await started_again(path, 4)
+            await send(other, 3)
+            process.send_signal(signal.SIGTERM)
+            assert (await ended(process))[0] == 0
+    assert len(sink.messages) == 3
+
+
 async def at_work(side: Side) -> None:
     """A client that goes on within its transaction."""
     while True:
@@ -158,11 +199,12 @@ async def test_a_check_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "orig_argv", ["python", "-c", "import time; time.sleep(60)"])
     monkeypatch.setattr(trial, "CHECK_WITHIN", 0.3)
     with pytest.raises(WouldNotStart, match="did not end within"):
-        await try_the_program()
+        await try_the_program("")
 
 
 SLOW_START = """
 import asyncio
+import os
 from tdc.node_agent import own_name
 async def slow(*_):
     await asyncio.sleep(60)
@@ -188,3 +230,27 @@ async def test_a_stop_ends_a_start_that_is_slow(tmp_path: Path) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_the_check_is_of_the_text_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = logging_config(tmp_path)
+    words = ["python", "-m", "tdc.node_agent.program", "run", "--config", str(path)]
+    monkeypatch.setattr(sys, "orig_argv", words)
+    right = path.read_text()
+    path.write_text("broken")
+    await try_the_program(right)
+    path.write_text(right)
+    with pytest.raises(WouldNotStart, match="is not TOML"):
+        await try_the_program("broken")
+
+
+def test_a_text_is_for_the_process_that_is_meant() -> None:
+    environment: dict[str, str] = {}
+    with checked_file.handed_over("x = 1", environment):
+        environment[CHECKED] = "1" + environment[CHECKED]
+        assert checked_file.take(environment) is None
+    for wrong in (f"{os.getpid()}:x", f"{os.getpid()}:-1"):
+        assert checked_file.take({CHECKED: wrong}) is None
+    assert environment == {}

@@ -1,12 +1,14 @@
 """Which process holds a lock or listens at an address, as the kernel lists it (proc(5)).
 
-It only reads: to find out by trying would take, for a moment, what an agent that starts needs.
+It reads, and tries a lock only where somebody seems to have it: to try one that is free would take,
+for a moment, what an agent that starts needs.
 What is not visible (another user's process, another container's) is None or no holder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -27,17 +29,48 @@ class Listening:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process that has a lock (flock) on a file."""
+    """The process that has a lock (flock) on a file.
+
+    The kernel lists a file by its number and that of its device. The first is another file's too,
+    the second not always what stat(2) says (btrfs, overlay); so the lock itself is asked.
+    """
     try:
-        inode = path.stat().st_ino
+        wanted = path.stat()
         lines = (PROC / "locks").read_text("ascii").splitlines()
     except (OSError, ValueError):
         return None
-    for line in lines:
-        words = line.split()
-        if len(words) >= 6 and words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(inode):
-            return int(words[4])
-    return None
+    rows = [words for words in map(str.split, lines) if len(words) >= 6 and words[1] == "FLOCK"]
+    certain = [int(row[4]) for row in rows if _locks(row[4], wanted)]
+    alike = [int(row[4]) for row in rows if row[5].rpartition(":")[2] == str(wanted.st_ino)]
+    found = certain + alike
+    return found[0] if found and _is_locked(path) else None
+
+
+def _locks(pid: str, wanted: os.stat_result) -> bool:
+    """Whether a process can be seen to have a lock on this file."""
+    with contextlib.suppress(OSError, ValueError):
+        for each in (PROC / pid / "fdinfo").iterdir():
+            if "FLOCK" in each.read_text("ascii"):
+                found = (PROC / pid / "fd" / each.name).stat()
+                if os.path.samestat(found, wanted):
+                    return True
+    return False
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a lock on it can't be had now; true too if it can't be tried."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(file)
 
 
 def listening(family: int, address: str, port: int) -> Listening | None:

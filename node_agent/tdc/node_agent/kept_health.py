@@ -2,8 +2,9 @@
 
 In: counters, the state of the next hop, holds of delivery. Out: one small file in the state folder,
 written within EVERY seconds of a change and at a stop; what it says is put back at the start.
-Promise: it never raises and never keeps mail waiting. A `kill -9` loses the last seconds; a file
-that can't be read or written is logged, and counting begins anew.
+Promise: it never raises and never keeps mail waiting. A `kill -9` loses the last seconds. A file
+that can't be read is logged, and counting begins anew; one that can't be written is logged, and
+tried again until it is.
 
 Moments are kept as ages: the clocks of this process mean nothing to the next one. How much passed
 in between is judged as for the spool (`spool/steady.py`): a clock that was set does not make a miss
@@ -37,6 +38,8 @@ EVERY = 2.0
 """Seconds between two looks at whether there is something new to keep."""
 DELIVERED_EVERY = 60.0
 """Seconds by which the moment of the last delivery may lag: it changes all the time."""
+SINCE_WITHIN = 1.0
+"""Seconds by which the beginning of trouble may differ: that of a wait is known by its length."""
 CLOSE_WITHIN = 3.0
 """Seconds that the last write gets at a stop; a disk that hangs must not hold that up."""
 MOST = 100
@@ -83,8 +86,8 @@ class HealthBook:
         self._log.warning(f"{trouble}: what was missed before this start is not counted")
         return Kept()
 
-    def save(self, kept: Kept) -> None:
-        """Write it; blocks. A failure is logged once for each reason."""
+    def save(self, kept: Kept) -> bool:
+        """Write it; blocks. False if that failed, which is logged once for each reason."""
         document = _packed(kept, monotonic()) | {"reading": list(self._clocks.read())}
         try:
             durable_file.make_folder(self._path.parent)
@@ -93,8 +96,9 @@ class HealthBook:
             if str(error) != self._complained:
                 self._complained = str(error)
                 self._log.error(f"{error}: a restart now would forget what was missed")
-        else:
-            self._complained = ""
+            return False
+        self._complained = ""
+        return True
 
     @contextlib.asynccontextmanager
     async def keeping(self, facts: Callable[[], Kept]) -> AsyncIterator[None]:
@@ -106,12 +110,12 @@ class HealthBook:
                 await in_daemon_thread(self.save, facts())
 
     async def _follow(self, facts: Callable[[], Kept]) -> None:
-        known = facts()
+        known, written = facts(), True
         while True:
             await asyncio.sleep(EVERY)
             now = facts()
-            if _news(known, now):
-                await in_daemon_thread(self.save, now)
+            if not written or _news(known, now):
+                written = await in_daemon_thread(self.save, now)
                 known = now
 
 
@@ -138,12 +142,17 @@ def _news(known: Kept, now: Kept) -> bool:
     delivered = (now.delivered_at or -math.inf) - (known.delivered_at or -math.inf)
     if delivered >= DELIVERED_EVERY:
         return True
-    return _but_delivery(known) != _but_delivery(now)
+    since = known.hop_since, now.hop_since
+    if since[0] is None or since[1] is None:
+        moved = since[0] is not since[1]
+    else:
+        moved = abs(since[0] - since[1]) > SINCE_WITHIN
+    return moved or _but_moments(known) != _but_moments(now)
 
 
-def _but_delivery(kept: Kept) -> tuple[object, ...]:
+def _but_moments(kept: Kept) -> tuple[object, ...]:
     holds = {intake: (hold.reason, hold.since) for intake, hold in kept.holds.items()}
-    return kept.missed, kept.refused_size, kept.hop_failures, kept.hop_since, holds
+    return kept.missed, kept.refused_size, kept.hop_failures, holds
 
 
 # -- the document: every moment as an age --------------------------------------------------------

@@ -16,7 +16,9 @@
     listening sockets stay open: connections wait there for a second or two, and none is refused.
     What came in during the second step has 3 seconds, and 10 past the final dot.
 
-A supervisor sees nothing end. A stop is heard at each moment, and makes it a stop.
+What was checked in the first step is what is executed in the third, whatever becomes of agent.toml
+in between. A supervisor sees nothing end. A stop is heard at each moment, and makes it a stop;
+other signals that come meanwhile are acted on by the next process.
 
 Signals are blocked for the whole life of the agent, and waited for: one that comes as it begins,
 or as it executes itself, stays pending and counts afterwards.
@@ -34,9 +36,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tdc.node_agent import passed_sockets
+from tdc.node_agent import checked_file, passed_sockets
 from tdc.node_agent.log.lines import TdcLog
-from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
+from tdc.node_agent.options import (
+    AgentOptions,
+    AgentOptionsError,
+    host_port,
+    options_in,
+    read_text,
+)
 from tdc.node_agent.passed_sockets import Passed
 from tdc.node_agent.serve import Rooms, serving
 from tdc.node_agent.smtp.listener import BACKLOG
@@ -56,6 +64,14 @@ ASKED_BY = (signal.SIGTERM, signal.SIGINT, *signals.LATER)
 
 class _NotNow(Exception):
     """A restart would fail; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What the next process begins with: sockets that it keeps, and the text of agent.toml."""
+
+    sockets: Passed
+    text: str
 
 
 class _Asked:
@@ -82,16 +98,21 @@ class _Asked:
         """Return what `work` returns; raise GivenUp if a stop comes first."""
         return await unless(self.stop, work, name="until a stop")
 
+    def leave(self) -> None:
+        """Leave what was not acted on to the next process: blocked signals outlive an exec."""
+        while not self.later.empty():
+            os.kill(os.getpid(), self.later.get_nowait())
+
 
 async def serve_until_signal(
     config: Path, options: AgentOptions, log: TdcLog, passed: Passed
-) -> Passed | None:
-    """Serve until a signal; the sockets to keep if it asks for a restart in place, else None.
+) -> Next | None:
+    """Serve until a signal; what to go on with if it asks for a restart in place, else None.
 
     ASKED_BY must be blocked. Raises what ended a room before that.
     """
     asked, loop = _Asked(), asyncio.get_running_loop()
-    kept: Passed | None = None
+    following: Next | None = None
 
     def take(number: signal.Signals) -> None:
         loop.call_soon_threadsafe(asked.take, number)
@@ -102,23 +123,28 @@ async def serve_until_signal(
                 asked.start = start
                 async with serving(options, log, passed) as rooms:
                     asked.start = None
-                    kept = await _until_asked(asked, _Restart(config, options, log, rooms, passed))
+                    restart = _Restart(config, options, log, rooms, passed)
+                    following = await _until_asked(asked, restart)
         except TimeoutError:
             if not start.expired():
                 raise
             log.info("the agent is stopping; it had not started yet")
         await asyncio.sleep(0)  # what the thread took last
-    return None if asked.stop.is_set() else kept
+    if asked.stop.is_set() or following is None:
+        return None
+    asked.leave()
+    return following
 
 
-def restart(kept: Passed) -> None:
-    """Execute this program again, with these sockets; returns only by raising OSError."""
-    passed_sockets.keep(kept, os.environ)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+def restart(following: Next) -> None:
+    """Execute this program again, to go on with this; returns only by raising OSError."""
+    passed_sockets.keep(following.sockets, os.environ)
+    with checked_file.handed_over(following.text, os.environ):
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
-async def _until_asked(asked: _Asked, restart: _Restart) -> Passed | None:
-    """Do as signals ask until one ends the agent: the sockets for a restart, None for a stop."""
+async def _until_asked(asked: _Asked, restart: _Restart) -> Next | None:
+    """Do as signals ask until one ends the agent: for a restart what to go on with, else None."""
     log = restart.log
     try:
         while True:
@@ -127,10 +153,12 @@ async def _until_asked(asked: _Asked, restart: _Restart) -> Passed | None:
                 log.reopen()
             if number == signal.SIGUSR1:
                 log.info("SIGUSR1: the log is open again")
-            elif (kept := await asked.unless_stop(restart.prepared(number))) is not None:
-                await asked.unless_stop(restart.rooms.turn_over(kept.sockets, TURN_OVER))
+            elif (following := await asked.unless_stop(restart.prepared(number))) is not None:
+                await asked.unless_stop(
+                    restart.rooms.turn_over(following.sockets.sockets, TURN_OVER)
+                )
                 log.info("the agent restarts in place; connections wait meanwhile")
-                return kept
+                return following
     except GivenUp:
         log.info("the agent is stopping")
         return None
@@ -146,16 +174,18 @@ class _Restart:
     rooms: Rooms
     passed: Passed
 
-    async def prepared(self, number: signal.Signals) -> Passed | None:
-        """The sockets for the next process; None, with a line in the log, if it is not to be."""
+    async def prepared(self, number: signal.Signals) -> Next | None:
+        """What the next process begins with; None, with a line in the log, if it is not to be."""
         try:
-            found = await in_daemon_thread(read_options, self.config)
+            text = await in_daemon_thread(read_text, self.config)
+            found = options_in(text, self.config)
             if number == signal.SIGHUP and found == self.options:
                 self.log.info(f"SIGHUP: the log is open again; {self.config} has not changed")
                 return None
-            for warning in await try_the_program():
+            for warning in await try_the_program(text):
                 self.log.warning(f"{number.name}: {warning}")
-            return await in_daemon_thread(self._kept, found, self.rooms.smtp_filter.sockets())
+            existing = self.rooms.smtp_filter.sockets()
+            return Next(await in_daemon_thread(self._kept, found, existing), text)
         except (AgentOptionsError, WouldNotStart, _NotNow) as error:
             self.log.error(f"{number.name}: {error}; the agent goes on as it is")
             return None

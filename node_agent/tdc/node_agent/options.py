@@ -221,12 +221,21 @@ _EXAMPLES = {
 
 def read_options(path: Path) -> AgentOptions:
     """Read agent.toml; raises AgentOptionsError."""
+    return options_in(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """The text of agent.toml, whatever it says; raises AgentOptionsError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise AgentOptionsError(f"can't read {path}: {os_reason(error)}") from None
     except UnicodeDecodeError:
         raise AgentOptionsError(f"can't read {path}: it is not UTF-8") from None
+
+
+def options_in(text: str, path: Path) -> AgentOptions:
+    """The options in a text that was read from `path`; raises AgentOptionsError."""
     try:
         content = toml_file.parsed(text)
     except ValueError as error:

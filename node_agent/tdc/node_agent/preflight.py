@@ -3,7 +3,7 @@
 In: options whose form is right. Out: *faults*, with which it would not start or would copy nothing,
 and *warnings*, with which it starts and something is amiss; what may be so for a while (a next hop
 that is down, an enrolment to come) is a warning.
-Promise: it only reads. It makes no file, takes no lock and touches no spool, so it may run beside
+Promise: it only reads. It makes no file, keeps no lock and touches no spool, so it may run beside
 an agent; each wait has a bound. The folders and files are in `preflight_files`.
 """
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from tdc.node_agent import descriptors, lifetime, passed_sockets, preflight
+from tdc.node_agent import checked_file, descriptors, lifetime, passed_sockets, preflight
 from tdc.node_agent.ingest.filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
-from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, read_options
+from tdc.node_agent.options import AgentOptions, AgentOptionsError, host_port, options_in, read_text
 from tdc.node_agent.passed_sockets import PassedSocketUnusable
 from tdc.node_agent.spool.values import SpoolError
 from tdc.node_agent.sync import identity
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if flags.verb != "run":
         signals.unblock(*lifetime.ASKED_BY)
     try:
-        options = read_options(flags.config)
+        text = checked_file.take(os.environ)
+        options = options_in(read_text(flags.config) if text is None else text, flags.config)
     except AgentOptionsError as error:
         _complain(str(error))
         raise SystemExit(WRONG_USAGE) from None
@@ -150,13 +151,13 @@ def _run(options: AgentOptions, flags: argparse.Namespace) -> int:
         work = lifetime.serve_until_signal(flags.config, options, log, passed)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                kept = runner.run(work)
+                following = runner.run(work)
         except Exception as error:  # the last place that can log it
             _log_failure(log, error)
             return FAILED
-    if kept is not None:
+    if following is not None:
         try:
-            lifetime.restart(kept)
+            lifetime.restart(following)
         except OSError as error:
             _complain(f"can't execute {sys.executable} again: {os_reason(error)}")
             return FAILED

@@ -7,9 +7,11 @@ it is the program.
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 
+from tdc.node_agent import checked_file
 from tdc.shared.edge.daemon_thread import in_daemon_thread
 
 CHECK_WITHIN = 20.0
@@ -23,14 +25,14 @@ class WouldNotStart(Exception):
     """The text says why."""
 
 
-async def try_the_program() -> list[str]:
-    """Return the warnings of `tdc-agent check`; raises WouldNotStart.
+async def try_the_program(text: str) -> list[str]:
+    """Return the warnings of `tdc-agent check` about this text of agent.toml; raises WouldNotStart.
 
     Cancelled, it ends the program that it tries.
     """
     command = ["check" if word == "run" else word for word in sys.orig_argv[1:]]
     try:
-        trial = _started(command)
+        trial = _started(command, text)
     except OSError as error:
         raise WouldNotStart(f"can't execute {sys.executable}: {error.strerror}") from None
     try:
@@ -44,13 +46,17 @@ async def try_the_program() -> list[str]:
     return _judged(trial.returncode, said.decode(errors="replace"))
 
 
-def _started(command: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603
-        [sys.executable, *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def _started(command: list[str], text: str) -> subprocess.Popen[bytes]:
+    environment = dict(os.environ)
+    with checked_file.handed_over(text, environment) as number:
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            pass_fds=(number,),
+        )
 
 
 def _judged(code: int, text: str) -> list[str]:

@@ -5,7 +5,8 @@ A next hop *fails* in one of three ways:
   2. it refuses a run of messages, and accepts none between: two where the replies are its own
      trouble, five where each may have been about the message (`blame.py`);
   3. messages wait for its reply for long, and it has accepted none since they do.
-It works again with the first message that it accepts; of the last way, also once nothing waits.
+It works again with the first message that it accepts; of the last way, also once it replies. To
+end a session that waits, as a restart or the MTA does, is no reply.
 There is trouble while every next hop fails. The MTA keeps its messages meanwhile and tries them
 again, so the end shows soon.
 """
@@ -87,7 +88,8 @@ class NextHopState:
     @property
     def failures(self) -> Mapping[str, str]:
         """Why each next hop that has accepted no message since takes none."""
-        return {str(address): one.why for address, one in self._failing.items()}
+        known = self._mute() | self._failing
+        return {str(address): one.why for address, one in known.items()}
 
     @property
     def since(self) -> float | None:
@@ -115,6 +117,12 @@ class NextHopState:
         """A next hop was tried in vain, for `waited` seconds; `among` are all there are."""
         self._all = among
         self._fails(address, _Failing(self._clock() - waited, why))
+
+    def given_up(self, wait: Waiting, among: Collection[object]) -> None:
+        """A message is no longer waited for; it has had no reply."""
+        if self._tells(wait):
+            why = f"it did not answer: a message waited {wait.seconds:.0f} s for its reply"
+            self.failed(wait.address, why, among, waited=wait.seconds)
 
     def refused(
         self, address: object, whose: Blame, answer: str, among: Collection[object]
@@ -149,6 +157,11 @@ class NextHopState:
         since = now.since if known is None else min(known.since, now.since)
         self._failing[address] = replace(now, since=since)
 
+    def _tells(self, wait: Waiting) -> bool:
+        """Whether it waits for long, and the next hop has accepted none since it does."""
+        since = self._clock() - wait.seconds
+        return wait.seconds >= wait.long and self._accepted.get(wait.address, since - 1) <= since
+
     def _mute(self) -> dict[object, _Failing]:
         """Those for whose reply messages have waited for long, and that accepted none since."""
         waits = sorted(self.waiting(), key=lambda one: -one.seconds)
@@ -156,12 +169,12 @@ class NextHopState:
             return {}
         now, mute = self._clock(), dict[object, _Failing]()
         for one in waits:
-            since = now - one.seconds
-            if one.seconds < one.long or self._accepted.get(one.address, since - 1) > since:
+            if not self._tells(one):
                 continue
             count = sum(other.address == one.address for other in waits)
             wait = "1 message waits" if count == 1 else f"{count} messages wait"
             mute.setdefault(
-                one.address, _Failing(since, f"it does not answer: {wait} for its reply")
+                one.address,
+                _Failing(now - one.seconds, f"it does not answer: {wait} for its reply"),
             )
         return mute

@@ -136,6 +136,9 @@ class NextHopPool:
             self._avoid(address, why, hop.silent_for)
         elif address is not None and late and self.has_several:
             self._avoid(address, f"late: {late}")
+        elif address is not None:
+            wait = Waiting(address, hop.waited(self._loop.time()), hop.long)
+            self._state.given_up(wait, self._addresses)
         hop.close(politely=politely)
 
     def refused(self, hop: HopConnection, whose: Blame, answer: str) -> None:
@@ -215,7 +218,8 @@ class NextHopPool:
         try:
             return await self._connect(address, hurried=hurried)
         except NextHopUnavailable as unavailable:
-            self._avoid(address, str(unavailable))
+            if not self._closed:  # then it was we who gave it up
+                self._avoid(address, str(unavailable))
             reasons.append(f"{address}: {unavailable}")
             if hurried:
                 raise

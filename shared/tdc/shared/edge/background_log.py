@@ -88,7 +88,7 @@ def appending(path: Path) -> Unbuffered:
             file = os.open(path, flags, MODE)
         except OSError as error:
             if error.errno == errno.ENXIO:
-                raise OSError(errno.ENXIO, "a pipe that nobody reads", str(path)) from None
+                raise OSError("a pipe that nobody reads") from None
             raise
         os.set_blocking(file, True)
         return Unbuffered(file)
