@@ -195,8 +195,7 @@ async def test_each_probe_tries_all_hosts_before_the_next_one_waits(
         await stage.logged("on hold: ", timeout=20)
         tried = [(first.counts.mail_commands, second.counts.mail_commands)]
         for _ in range(3):
-            began = tried[-1]
-            await stage.until(lambda began=began: first.counts.mail_commands > began[0], timeout=10)
+            await stage.until(lambda: first.counts.mail_commands > tried[-1][0], timeout=10)
             await asyncio.sleep(0.4)  # less than a probe's wait
             tried.append((first.counts.mail_commands, second.counts.mail_commands))
         steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(tried)]
