@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Put
 from tdc.manager.store import identity, keys
 from tdc.manager.store.encoding import pack, unpack
@@ -10,6 +11,7 @@ from tdc.manager.store.errors import DoubtedStore, UnreadableStore
 from tdc.manager.store.repair import repair
 from tdc.manager.store.seal import pack_sealed
 
+from tests.fakes.etcd import ExternalEtcd
 from tests.stage.house import House, viewed
 
 OTHER = "f" * 32
@@ -46,13 +48,17 @@ async def test_an_id_that_nobody_sealed_is_not_believed(house: House, how: str) 
         await house.until(lambda: view.store_id == made.id and not view.problems)
 
 
-async def test_a_newer_version_is_left_alone(house: House) -> None:
+async def test_a_newer_version_is_left_alone(server: ExternalEtcd) -> None:
+    """Without a view: one that follows such a store ends."""
     newer = pack_sealed(keys.STORE, {"id": OTHER, "schema": 9})
-    await house.etcd.txn([], [Put(keys.STORE, newer)])
-    for act in (identity.store_id, identity.adopt):
-        with pytest.raises(UnreadableStore, match="must not write"):
-            await act(house.etcd)
-    assert await _stored(house) == newer
+    async with EtcdClient(server.options) as etcd:
+        await etcd.txn([], [Put(keys.STORE, newer)])
+        for act in (identity.store_id, identity.adopt):
+            with pytest.raises(UnreadableStore, match="must not write"):
+                await act(etcd)
+        item = await etcd.get(keys.STORE)
+        assert item is not None
+        assert item.value == newer
 
 
 async def test_the_id_of_before_seals_gets_one_at_the_start(house: House) -> None:

@@ -72,6 +72,7 @@ CALLS: Mapping[str, Call] = {
         who, "c1", limit=0, before=0
     ),
     "changes.read_commit": lambda does, who: does.changes.read_commit(who, "c1", 1),
+    "changes.read_cluster": lambda does, who: does.changes.read_cluster(who, "c1", 0),
     "settings.read_level": lambda does, who: does.settings.read_level(who, SET.level),
     "settings.read_effective": lambda does, who: does.settings.read_effective(who, "mx1", ""),
     "settings.explain": lambda does, who: does.settings.explain(who, "mx1", "", ""),
@@ -89,9 +90,9 @@ CALLS: Mapping[str, Call] = {
 # Written out, not read from the table: a row that is widened there fails here.
 LEAST: Mapping[Role, str] = {
     Role.HELP_DESK: "monitoring.read_status monitoring.read_delivery queue.list_dead",
-    Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit settings.read_level "
-    "settings.read_effective settings.explain fleet.list_clusters fleet.list_groups "
-    "fleet.list_machines queue.plan",
+    Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
+    "settings.read_level settings.read_effective settings.explain fleet.list_clusters "
+    "fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do",
     Role.ADMINISTRATOR: "changes.create_cluster tokens.create",
 }
