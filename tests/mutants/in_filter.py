@@ -239,7 +239,7 @@ MUTANTS = (
         f"{INGEST}/relaying.py",
         (AVOIDED,),
         (
-            "one that was left for another that failed is not told of",
+            "an address left for another that failed is not reported",
             "if not (hop.fell_silent or turns.sound_left):",
             "if False:",
         ),
@@ -258,7 +258,7 @@ MUTANTS = (
             "if address is not None:",
         ),
         (
-            "who falls silent amid a message is not avoided",
+            "who falls silent during a message is not avoided",
             "            self._avoid(address, why, hop.silent_for)\n",
             "            pass\n",
         ),
@@ -528,7 +528,7 @@ MUTANTS = (
             "            matters = accepted > 0\n",
         ),
         (
-            "a next hop that closes amid a message is sound",
+            "a next hop that closes during a message is sound",
             "                self.hop_failed(last_words)\n",
             "                pass\n",
         ),

@@ -117,7 +117,7 @@ MUTANTS = (
             "        stopping = options.command_timeout if within else IDLE\n",
         ),
         (
-            "who sits there is not told of the stop",
+            "an idle client is not told that the agent stops",
             "        if self._state is not State.CONTENT:\n            self._connection.wake()\n",
             "        if not self._in_transaction:\n            self._connection.wake()\n",
         ),

@@ -3,7 +3,7 @@
 In: counters, the state of the next hop, holds of delivery. Out: one small file in the state folder,
 written within EVERY seconds of a change and at a stop; what it says is put back at the start.
 Promise: it never raises and never keeps mail waiting. A `kill -9` loses the last seconds. A file
-that can't be read is logged, and counting begins anew; one that can't be written is logged, and
+that can't be read is logged, and counting starts over; one that can't be written is logged, and
 tried again until it is.
 
 Moments are kept as ages: the clocks of this process mean nothing to the next one. How much passed

@@ -86,7 +86,7 @@ class Known:
         return [(each, peer) for each, peer in mine if isinstance(peer, MachinePeer)]
 
     def deny(self, endpoints: Iterable[Endpoint]) -> None:
-        """As `denied`, for those that no call told of."""
+        """As `denied`, for those that no call reported."""
         for each in endpoints:
             self._deny(each)
 

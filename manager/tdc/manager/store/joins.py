@@ -65,7 +65,7 @@ class ValidEnrolment:
 class EnrolmentCount:
     """The number of a machine's newest enrolment, a second time, and the token that it used.
 
-    By it an older enrolment that is put back is told, whoever looks.
+    It shows that an older enrolment was put back.
     """
 
     number: int

@@ -74,7 +74,7 @@ class TdcLog:
     """Writes the lines. One instance serves the agent; any thread may use it.
 
     `intake_name` is the scanner's display name (agent.toml); `stream` is where lines go,
-    standard error by default; `open_again` is called, in a thread, to have that opened anew.
+    standard error by default; `open_again` is called, in a thread, to have that reopened.
     """
 
     def __init__(

@@ -114,7 +114,7 @@ class BackgroundHandler(logging.Handler):
     def __init__(
         self, sink: Sink, prefix: str = "", open_again: Callable[[], Sink] | None = None
     ) -> None:
-        """`prefix` begins lines of its own. `open_again` opens the sink anew and closes the one
+        """`prefix` begins lines of its own. `open_again` reopens the sink and closes the one
         before, or raises OSError; it may block.
         """
         super().__init__()

@@ -27,7 +27,7 @@ class ReportedDestination:
     """Delivery to one destination; `tdc.v1.Destination` says what each field is.
 
     `oldest_queued`, `held_since` and `next_probe` are Unix seconds; None if no copy waits, and
-    without a hold. `next_probe` is None of an older agent too.
+    without a hold. `next_probe` is also None if the agent is older.
     """
 
     domain: str
