@@ -115,7 +115,7 @@ class Relaying:
             self._refusal = whose, answer.text
 
     def hop_failed(self, why: str) -> None:
-        """The next hop was lost, or violated SMTP, during the message; the pool knows of silence."""
+        """The next hop was lost, or violated SMTP, during the message; the pool notes silence."""
         if self._hop is not None and not self._hop.fell_silent:
             self._refusal = Blame.HOP, why
 
