@@ -379,6 +379,11 @@ def test_an_exported_fleet_is_applied_changed_and_read_as_it_was(
     other.write_text(exported.out.replace(fleet.cluster, f"{fleet.cluster}-2"))
     assert tdc("apply", "-f", str(other), "--dry-run").code == 2
     assert "There is no cluster" in tdc("apply", "-f", str(other)).err
+    # Nothing is changed either where the one that is there comes first.
+    file.write_text(exported.out.replace("enabled: true", "enabled: true\n      log.level: error"))
+    refused = tdc("apply", "-f", str(file), "-f", str(other))
+    assert (refused.code, "Nothing was changed" in refused.err) == (1, True)
+    assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == 8
     assert tdc("apply", "-f", str(other), "--yes").code == 0
     copy = tdc("export", "--cluster", f"{fleet.cluster}-2").out
     assert copy == other.read_text()

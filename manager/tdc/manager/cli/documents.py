@@ -89,8 +89,14 @@ async def apply(
     fleet = read_fleet(files)
     async with run.manager() as manager:
         known = set(await _clusters(manager))
+        missing = sorted(fleet.keys() - known)
+        if missing and not (consent.yes or consent.dry_run):  # before any of them is changed
+            raise Refused(
+                f"There is no cluster {missing[0]}. Create it (tdc cluster create {missing[0]}), or "
+                "let this do it with --yes. Nothing was changed."
+            )
         for name, wanted in sorted(fleet.items()):
-            if name not in known and not await _created(run, manager, name, wanted, consent):
+            if name in missing and not await _created(run, manager, name, wanted, consent):
                 continue
             now = await manager.ask(
                 manager.changes.GetCluster, operators_pb2.GetClusterRequest(cluster=name)
@@ -125,11 +131,6 @@ async def _created(
         edits = fleet_file.edits_for(name, wanted, empty, prune=False)
         run.out.tell([Line(f"Would create cluster {name}{_with(edits)}.")])
         return False
-    if not consent.yes:
-        raise Refused(
-            f"There is no cluster {name}. Create it (tdc cluster create {name}), or let this do it "
-            "with --yes. Nothing was changed."
-        )
     request_id = str(uuid.uuid4())
     await manager.commit(
         manager.fleet.CreateCluster,
