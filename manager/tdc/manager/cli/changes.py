@@ -22,6 +22,14 @@ from tdc.shared.wire.documents import ChangeDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 
+async def change(
+    run: Run, edit: fleet_pb2.Edit, cluster: str, consent: Consent, *, ask: bool = True
+) -> None:
+    """Connect, and carry out one edit; raises Refused, NoConnection."""
+    async with run.manager() as manager:
+        await carry_out(run, manager, [edit], cluster, consent, ask=ask)
+
+
 async def carry_out(
     run: Run,
     manager: Manager,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import change_tables
-from tdc.manager.cli.changes import carry_out
+from tdc.manager.cli.changes import change
 from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.options import Cluster
 from tdc.shared.wire import answers
@@ -69,8 +69,7 @@ async def revert(run: Run, revision: Revision, consent: Consent, cluster: Cluste
     if not consent.comment:
         consent = dataclasses.replace(consent, comment=f"revert of revision {revision}")
     edit = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=revision))
-    async with run.manager() as manager:
-        await carry_out(run, manager, [edit], cluster, consent)
+    await change(run, edit, cluster, consent)
 
 
 @command(app, "rollback")
@@ -82,5 +81,4 @@ async def rollback(run: Run, revision: Revision, consent: Consent, cluster: Clus
     if not consent.comment:  # an empty comment says nothing in a year
         consent = dataclasses.replace(consent, comment=f"rollback to revision {revision}")
     edit = fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=revision))
-    async with run.manager() as manager:
-        await carry_out(run, manager, [edit], cluster, consent)
+    await change(run, edit, cluster, consent)

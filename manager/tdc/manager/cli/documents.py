@@ -92,8 +92,8 @@ async def apply(
         missing = sorted(fleet.keys() - known)
         if missing and not (consent.yes or consent.dry_run):  # before any of them is changed
             raise Refused(
-                f"There is no cluster {missing[0]}. Create it (tdc cluster create {missing[0]}), or "
-                "let this do it with --yes. Nothing was changed."
+                f"There is no cluster {missing[0]}. Create it (tdc cluster create {missing[0]}) or "
+                "use --yes. Nothing was changed."
             )
         for name, wanted in sorted(fleet.items()):
             if name in missing and not await _created(run, manager, name, wanted, consent):

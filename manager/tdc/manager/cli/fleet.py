@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import status_tables, tables
-from tdc.manager.cli.changes import carry_out
+from tdc.manager.cli.changes import change
 from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage, sentence
 from tdc.manager.cli.layout import Line
@@ -87,9 +87,8 @@ async def show_cluster(run: Run, name: Name) -> None:
 @command(group_app, "create")
 async def create_group(run: Run, name: Name, consent: Consent, cluster: Cluster = "") -> None:
     """Create an empty group in a cluster."""
-    async with run.manager() as manager:
-        edit = fleet_pb2.Edit(add_group=fleet_pb2.AddGroup(name=name))
-        await carry_out(run, manager, [edit], cluster, consent, ask=False)
+    edit = fleet_pb2.Edit(add_group=fleet_pb2.AddGroup(name=name))
+    await change(run, edit, cluster, consent, ask=False)
 
 
 @command(group_app, "rename")
@@ -97,9 +96,8 @@ async def rename_group(
     run: Run, name: Name, to: NewName, consent: Consent, cluster: Cluster = ""
 ) -> None:
     """Give a group another name; its settings and machines stay with it."""
-    async with run.manager() as manager:
-        edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
-        await carry_out(run, manager, [edit], cluster, consent)
+    edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
+    await change(run, edit, cluster, consent)
 
 
 @command(group_app, "delete")
@@ -119,9 +117,8 @@ async def delete_group(
     cluster: Cluster = "",
 ) -> None:
     """Delete a group and its settings; shows the plan and asks."""
-    async with run.manager() as manager:
-        edit = fleet_pb2.Edit(remove_group=fleet_pb2.RemoveGroup(name=name, move_to=move_to))
-        await carry_out(run, manager, [edit], cluster, consent)
+    edit = fleet_pb2.Edit(remove_group=fleet_pb2.RemoveGroup(name=name, move_to=move_to))
+    await change(run, edit, cluster, consent)
 
 
 @command(group_app, "list")
@@ -157,9 +154,8 @@ async def create_machine(
     cluster: Cluster = "",
 ) -> None:
     """Create a machine in a group; enrol it with `tdc machine token`."""
-    async with run.manager() as manager:
-        edit = fleet_pb2.Edit(add_machine=fleet_pb2.AddMachine(name=name, group=group))
-        await carry_out(run, manager, [edit], cluster, consent, ask=False)
+    edit = fleet_pb2.Edit(add_machine=fleet_pb2.AddMachine(name=name, group=group))
+    await change(run, edit, cluster, consent, ask=False)
 
 
 @command(machine_app, "move")
@@ -173,9 +169,8 @@ async def move_machine(
     cluster: Cluster = "",
 ) -> None:
     """Move a machine to another group with its own settings; shows the plan and asks."""
-    async with run.manager() as manager:
-        edit = fleet_pb2.Edit(move_machine=fleet_pb2.MoveMachine(name=name, group=group))
-        await carry_out(run, manager, [edit], cluster, consent)
+    edit = fleet_pb2.Edit(move_machine=fleet_pb2.MoveMachine(name=name, group=group))
+    await change(run, edit, cluster, consent)
 
 
 @command(machine_app, "remove")
@@ -196,11 +191,10 @@ async def remove_machine(
 
     Mail is never stopped: the agent passes originals on, and delivers the copies that it has.
     """
-    async with run.manager() as manager:
-        edit = fleet_pb2.Edit(
-            remove_machine=fleet_pb2.RemoveMachine(name=name, stop_copying=stop_copying)
-        )
-        await carry_out(run, manager, [edit], cluster, consent)
+    edit = fleet_pb2.Edit(
+        remove_machine=fleet_pb2.RemoveMachine(name=name, stop_copying=stop_copying)
+    )
+    await change(run, edit, cluster, consent)
 
 
 @command(machine_app, "list")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from tdc.manager.cli import tables
 from tdc.manager.cli.assignments import parse_assignments, parse_name, parse_names
-from tdc.manager.cli.changes import carry_out
+from tdc.manager.cli.changes import carry_out, change
 from tdc.manager.cli.command import Commands, Consent, Run, command
 from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.options import (
@@ -198,8 +198,7 @@ async def delete(
     The values of the levels above then apply.
     """
     edit = fleet_pb2.Edit(delete=fleet_pb2.DeleteSettings(level=_level_ref(level, name, cluster)))
-    async with run.manager() as manager:
-        await carry_out(run, manager, [edit], cluster, consent)
+    await change(run, edit, cluster, consent)
 
 
 @command(app, "copy")
@@ -252,8 +251,7 @@ async def _copy(
         names=parse_names(settings or []),
         move=move,
     )
-    async with run.manager() as manager:
-        await carry_out(run, manager, [fleet_pb2.Edit(copy=copied)], cluster, consent)
+    await change(run, fleet_pb2.Edit(copy=copied), cluster, consent)
 
 
 def _level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:
