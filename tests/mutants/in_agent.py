@@ -6,17 +6,17 @@ from tests.mutants.values import planted_in
 
 AGENT = "node_agent/tdc/node_agent"
 ENROLMENT = "tests/sync/test_enrolment.py"
+FILES = "tests/sync/test_identity_files.py"
 
 MUTANTS = (
     *planted_in(
         f"{AGENT}/sync/identity.py",
         (
-            f"{ENROLMENT}::test_only_a_machines_certificate_of_its_own_ca_makes_an_identity",
+            f"{FILES}::test_only_a_machines_certificate_of_its_own_ca_makes_an_identity",
             f"{ENROLMENT}::test_a_certificate_is_renewed_at_half_life_and_keeps_its_key",
             f"{ENROLMENT}::test_a_renewal_that_ends_after_an_enrolment_changes_nothing",
-            f"{ENROLMENT}::test_two_programs_never_write_an_identity_at_once",
-            f"{ENROLMENT}"
-            "::test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place",
+            f"{FILES}::test_two_programs_never_write_an_identity_at_once",
+            f"{FILES}::test_an_identity_of_an_older_agent_is_used_until_a_new_one_takes_its_place",
         ),
         (
             "a certificate of another key is used",
