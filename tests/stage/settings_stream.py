@@ -28,6 +28,7 @@ from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.enrol import enrol
 from tdc.node_agent.sync.orders import Perform
 from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
 from tdc.shared.edge import grpc_tls
@@ -245,6 +246,10 @@ async def agent(
             yield side
     finally:
         in_force.close()
+
+
+async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Identity:
+    return await enrol(manager.enrol_address, token, folder / "identity", folder)
 
 
 async def until(holds: Callable[[], bool], *, timeout: float = 5) -> None:

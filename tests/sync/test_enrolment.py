@@ -29,13 +29,9 @@ from tdc.shared.sync.identity import MachinePeer, parse_identity
 from tdc.shared.sync.values import Running
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
-from tests.stage.settings_stream import ManagerSide, agent, until
+from tests.stage.settings_stream import ManagerSide, agent, join, until
 
 NOBODY = 65_534
-
-
-async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Identity:
-    return await enrol(manager.enrol_address, token, folder / "identity", folder)
 
 
 @pytest.mark.proves("S6")

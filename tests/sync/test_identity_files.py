@@ -14,16 +14,12 @@ from pathlib import Path
 import pytest
 from tdc.manager.identity.authority import Authority
 from tdc.node_agent.sync import identity as identities
-from tdc.node_agent.sync.enrol import EnrolFailed, enrol
+from tdc.node_agent.sync.enrol import EnrolFailed
 from tdc.shared.edge import durable_file
 
-from tests.stage.settings_stream import ManagerSide
+from tests.stage.settings_stream import ManagerSide, join
 
 NOBODY = 65_534
-
-
-async def join(manager: ManagerSide, token: str, folder: Path) -> identities.Identity:
-    return await enrol(manager.enrol_address, token, folder / "identity", folder)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "key", "other key"])
