@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.values import planted_in
 
 STORE = "manager/tdc/manager/store"
+PURE = ("tests/pure/test_by_hand.py",)
 BY_HAND = ("tests/contract/test_by_hand.py",)
 LOST = ("tests/contract/test_what_is_lost.py",)
 HEAD = ("tests/contract/test_head_and_history.py",)
@@ -38,6 +39,10 @@ MUTANTS = (
             "        elif found is not None and found.whole and found.revision < revision:\n",
             "        elif found is not None and found.whole and found.revision < 0:\n",
         ),
+    ),
+    *planted_in(
+        f"{STORE}/by_hand.py",
+        PURE,
         (
             "a head that was set back is believed",
             "    if newest > head.revision:\n",
@@ -89,14 +94,18 @@ MUTANTS = (
         f"{STORE}/judging.py",
         HEAD,
         (
-            "a record that lost seal and chain is believed",
-            "not row.sealed and 0 < first <= row.revision",
-            "not row.sealed and 0 < row.revision < 0",
-        ),
-        (
             "a record of before seals that lost its chain value is believed",
             "        if not record.chain and 0 < first < record.revision:\n",
             "        if record.revision < 0:\n",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/judging.py",
+        PURE,
+        (
+            "a record that lost its seal is believed",
+            "not row.sealed and 0 < first <= row.revision",
+            "not row.sealed and 0 < row.revision < 0",
         ),
     ),
     *planted_in(
@@ -196,7 +205,7 @@ MUTANTS = (
     ),
     *planted_in(
         "manager/tdc/manager/view/enrolments.py",
-        BY_HAND,
+        PURE,
         (
             "an enrolment that lost its seal lets in",
             "if known is None or (sealed and not known.sealed):",
