@@ -64,10 +64,7 @@ class WorkingCluster:
 
     def group_of(self, machine: str) -> str:
         """The group that a machine is in by now."""
-        key = self.check(LevelKey(Level.MACHINE, machine))
-        entry = self._entry(key)
-        assert entry is not None
-        return entry.group
+        return self._there(LevelKey(Level.MACHINE, machine)).group
 
     def machines_of(self, group: str) -> list[str]:
         """The machines that a group has by now, in name order."""
@@ -118,25 +115,21 @@ class WorkingCluster:
     def move_machine(self, name: str, group: str) -> None:
         """Put a machine into another group."""
         self.check(LevelKey(Level.GROUP, group))
-        entry = self._entry(self.check(LevelKey(Level.MACHINE, name)))
-        assert entry is not None
+        entry = self._there(LevelKey(Level.MACHINE, name))
         self._machines[name] = entry._replace(group=group)
 
     def rename_group(self, name: str, to: str) -> None:
         """Give a group another name, which was checked, and take its machines along."""
-        key, new = self.check(LevelKey(Level.GROUP, name)), LevelKey(Level.GROUP, to)
+        key, new = LevelKey(Level.GROUP, name), LevelKey(Level.GROUP, to)
+        entry, members = self._there(key), self.machines_of(name)
         if key == new:
             return
-        members, settings, origin = (
-            self.machines_of(name),
-            self.settings_at(key),
-            self._groups_at(key),
-        )
         self._claim(new, instead_of=name)
-        self._groups[name], self._groups[to] = None, origin
+        self._groups[name], self._groups[to] = None, entry
         for machine in members:
-            self._machines[machine] = self._machine_in(machine, to)
-        if self._settings.pop(key, None) is not None:
+            self.move_machine(machine, to)
+        settings = self._settings.pop(key, None)
+        if settings is not None:
             self._settings[new] = settings
         renamed = {pair for pair in self._by_rule if pair[0] == key}
         self._by_rule = self._by_rule - renamed | {(new, setting) for _, setting in renamed}
@@ -149,10 +142,10 @@ class WorkingCluster:
 
     def remove_machine(self, name: str, *, stops_copying: bool) -> None:
         """Remove a machine with its settings."""
-        key = self.check(LevelKey(Level.MACHINE, name))
-        entry = self._entry(key)
-        if entry is not None and entry.origin is not None and stops_copying:
-            self._stops.add(entry.origin)
+        key = LevelKey(Level.MACHINE, name)
+        origin = self._there(key).origin
+        if origin is not None and stops_copying:
+            self._stops.add(origin)
         self._machines[name] = None
         self._forget(key)
 
@@ -265,15 +258,11 @@ class WorkingCluster:
         known = self.before.machines.get(key.name)
         return _Entry(key.name, known.group) if known is not None else None
 
-    def _groups_at(self, key: LevelKey) -> _Entry:
-        entry = self._entry(key)
+    def _there(self, key: LevelKey) -> _Entry:
+        """The group or machine; raises UnknownLevel."""
+        entry = self._entry(self.check(key))
         assert entry is not None
         return entry
-
-    def _machine_in(self, name: str, group: str) -> _Entry:
-        entry = self._entry(LevelKey(Level.MACHINE, name))
-        assert entry is not None
-        return entry._replace(group=group)
 
     def _origin(self, key: LevelKey) -> LevelKey | None:
         if key.level is Level.CLUSTER:
