@@ -28,8 +28,8 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Operation, Put
 from tdc.manager.identity.authority import Authority
 from tdc.manager.rpc.server import Ports
+from tdc.manager.store.joins import ValidEnrolment, pack_enrolment
 from tdc.manager.store.keys import enrolment_key
-from tdc.manager.store.seal import pack_sealed
 from tdc.node_agent.sync.identity import new_key, request_for
 from tdc.shared.edge.clock import chance
 from tdc.shared.edge.grpc_tls import client_channel
@@ -134,8 +134,8 @@ async def _fill(api: Api, etcd: ExternalEtcd, authority: Authority, agents: int)
     """Create the machines and enrol them: real certificates, enrolments put into the store."""
     await api.create_cluster(CLUSTER)
     names = [f"mx{number}" for number in range(agents)]
-    await api.commit(*(add_machine(name, "Main_Group") for name in names))
-    who = []
+    revision = await api.commit(*(add_machine(name, "Main_Group") for name in names))
+    who, now = [], time.time()
     for name in names:
         key = new_key()
         certificate = authority.issue_machine(request_for(key), CLUSTER, name, f"e-{name}")
@@ -143,9 +143,10 @@ async def _fill(api: Api, etcd: ExternalEtcd, authority: Authority, agents: int)
     async with EtcdClient(etcd.options) as client:
         for first in range(0, agents, _A_TRANSACTION):
             writes: list[Operation] = [
-                Put(key, pack_sealed(key, {"id": f"e-{name}", "at": time.time()}))
+                Put(key, pack_enrolment(key, enrolment))
                 for name in names[first : first + _A_TRANSACTION]
                 for key in (enrolment_key(CLUSTER, name),)
+                for enrolment in (ValidEnrolment(f"e-{name}", now, number=1, born=revision),)
             ]
             await client.txn([], writes)
     return who
