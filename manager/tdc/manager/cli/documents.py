@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from typing import Annotated
@@ -11,8 +12,9 @@ from tdc.manager.cli import fleet_file
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Run, command
-from tdc.manager.cli.errors import Refused
+from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.fleet_files import read_fleet
+from tdc.manager.cli.fleet_schema import document_schema
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster
 from tdc.manager.cli.render import OutputFormat, as_yaml, write
@@ -41,8 +43,20 @@ async def export(
             show_default=False,
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Print the JSON Schema of a document, for editors; works without a manager.",
+        ),
+    ] = False,
 ) -> None:
     """Print clusters, groups, machines and settings as a document for `tdc apply`."""
+    if schema:
+        if cluster or revision is not None:
+            raise WrongUsage("--schema is the same for all: leave out --cluster and --revision.")
+        write(json.dumps(document_schema(), indent=2) + "\n")
+        return
     async with run.manager() as manager:
         names = [cluster] if cluster or revision else await _clusters(manager)
         found = [

@@ -28,7 +28,7 @@ _HEADER_NAME = re.compile(r"X-[A-Za-z0-9-]{1,70}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _HOST_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-_POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
+POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
 _MAX_SHOWN = 80
 
 
@@ -213,7 +213,7 @@ def _policy(item: object) -> Policy:
             f"{', '.join(_POLICY_FIELDS)}"
         )
     name, action = fields.get("name"), fields.get("action")
-    if not isinstance(name, str) or not _POLICY_NAME.fullmatch(name):
+    if not isinstance(name, str) or not POLICY_NAME.fullmatch(name):
         raise SettingError(
             f"{_shown(name)} is not a valid policy name: use 1 to 63 letters, digits, spaces, "
             "'.', '_', '-', and begin with a letter or digit"
