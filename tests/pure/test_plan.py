@@ -9,6 +9,7 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
+    RemoveMachine,
     UnsetValues,
 )
 from tdc.manager.levels.edit import apply_edits
@@ -130,6 +131,16 @@ def test_a_commit_in_between_that_alters_an_affected_machine_alters_the_fingerpr
         AddMachine("mx6", "g1"),  # would stop copying too
     ):
         assert make_plan(after(cluster, between), edits).fingerprint != planned
+
+
+def test_the_fingerprint_tells_what_a_removed_machine_does() -> None:
+    name = sorted(MACHINES)[0]
+    cluster = enabled_fleet()
+    planned = {
+        make_plan(cluster, [RemoveMachine(name, stop_copying=stops)]).fingerprint
+        for stops in (False, True)
+    }
+    assert len(planned) == 2
 
 
 def test_the_fingerprint_tells_values_and_clusters_apart_where_no_machine_is_touched() -> None:
