@@ -69,6 +69,30 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{CLI}/waiting.py",
+        (f"{TESTS}/test_waiting.py",),
+        (
+            "a view from before the commit counts",
+            "now = row.wanted_revision >= revision",
+            "now = row.wanted_revision >= revision - 1",
+        ),
+        (
+            "all machines of the cluster are waited for",
+            "        if row.name not in wanted:\n            continue\n",
+            "",
+        ),
+        (
+            "a refusal is waited for",
+            "if said.all_of_them or left <= 0:",
+            "if (said.all_of_them and not said.refused) or left <= 0:",
+        ),
+        (
+            "a machine that never enrolled is waited for",
+            "        elif row.since is None:\n            unenrolled += 1\n",
+            "",
+        ),
+    ),
+    *planted_in(
         f"{CLI}/asking.py",
         (f"{TESTS}/test_changes.py",),
         ("any answer is a yes", 'not in ("y", "yes"):', 'in ("n", "no"):'),

@@ -13,17 +13,18 @@ from collections.abc import Sequence
 from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
-from tdc.manager.cli.command import Consent, Run
+from tdc.manager.cli.command import CommitConsent, Run
 from tdc.manager.cli.errors import OutputClosed, Refused
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import OutputFormat
+from tdc.manager.cli.waiting import wait
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import ChangeDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 
 async def change(
-    run: Run, edit: fleet_pb2.Edit, cluster: str, consent: Consent, *, ask: bool = True
+    run: Run, edit: fleet_pb2.Edit, cluster: str, consent: CommitConsent, *, ask: bool = True
 ) -> None:
     """Connect, and carry out one edit; raises Refused, NoConnection."""
     async with run.manager() as manager:
@@ -35,7 +36,7 @@ async def carry_out(
     manager: Manager,
     edits: Sequence[fleet_pb2.Edit],
     cluster: str,
-    consent: Consent,
+    consent: CommitConsent,
     *,
     ask: bool = True,
 ) -> PlanDocument:
@@ -77,6 +78,9 @@ async def carry_out(
         request_id,
     )
     _report(run, plan, reply.revision, committed=reply.committed)
+    if consent.wait and reply.committed:
+        changed = sorted({each.name for each in plan.machines})
+        await wait(run, manager, plan.cluster, changed, reply.revision, consent.wait_limit)
     return plan
 
 

@@ -95,6 +95,29 @@ class Consent:
     ] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CommitConsent(Consent):
+    """Options of every command that commits settings or topology."""
+
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Wait until each machine that it changes applied it or said why not."
+        ),
+    ] = False
+    wait_limit: Annotated[
+        float,
+        typer.Option(
+            "--wait-limit",
+            metavar="SECONDS",
+            min=1.0,
+            max=3600.0,
+            help="With --wait: how long at most (default 60).",
+            show_default=False,
+        ),
+    ] = 60.0
+
+
 @dataclass
 class Run:
     """One run of a command: its output and, once it asks, its manager.

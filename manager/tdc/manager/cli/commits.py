@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from tdc.manager.cli import change_tables
 from tdc.manager.cli.changes import change
-from tdc.manager.cli.command import Commands, Consent, Run, command
+from tdc.manager.cli.command import Commands, CommitConsent, Run, command
 from tdc.manager.cli.options import Cluster
 from tdc.shared.wire import answers
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -60,7 +60,9 @@ async def show(run: Run, revision: Revision, cluster: Cluster = "") -> None:
 
 
 @command(app, "revert")
-async def revert(run: Run, revision: Revision, consent: Consent, cluster: Cluster = "") -> None:
+async def revert(
+    run: Run, revision: Revision, consent: CommitConsent, cluster: Cluster = ""
+) -> None:
     """Undo one commit with a new one; shows the plan and asks.
 
     What came after REVISION stays. Refused if a later commit changed the same again. The disable
@@ -73,7 +75,9 @@ async def revert(run: Run, revision: Revision, consent: Consent, cluster: Cluste
 
 
 @command(app, "rollback")
-async def rollback(run: Run, revision: Revision, consent: Consent, cluster: Cluster = "") -> None:
+async def rollback(
+    run: Run, revision: Revision, consent: CommitConsent, cluster: Cluster = ""
+) -> None:
     """Roll back with a new commit; shows the plan and asks.
 
     Restores every level's settings as of REVISION. The disable rule does not apply.

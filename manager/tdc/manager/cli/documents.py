@@ -11,7 +11,7 @@ import typer
 from tdc.manager.cli import fleet_file
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.client import Manager
-from tdc.manager.cli.command import Consent, Run, command
+from tdc.manager.cli.command import CommitConsent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.fleet_files import read_fleet
 from tdc.manager.cli.fleet_schema import document_schema
@@ -85,7 +85,7 @@ async def apply(
             show_default=False,
         ),
     ],
-    consent: Consent,
+    consent: CommitConsent,
     prune: Annotated[
         bool,
         typer.Option(
@@ -134,7 +134,7 @@ async def _created(
     manager: Manager,
     name: str,
     wanted: fleet_file.ClusterWanted,
-    consent: Consent,
+    consent: CommitConsent,
 ) -> bool:
     """Create a cluster that is not there; False for a dry run, which only says what it would do."""
     if consent.dry_run:
