@@ -219,6 +219,14 @@ def test_only_a_delivery_ends_a_hold_and_it_lets_connections_grow(
             assert 1 <= limit.connections <= max(1, standing.allowed // 2)
 
 
+def test_a_delivery_ends_a_hold() -> None:
+    hold = Hold("TLS Error", "before", 99_500.0, NOW.monotonic, 2)
+    outcome = Outcome(Verdict.DELIVERED, "", "250 ok")
+    for standing, ended_holds in ((Standing(hold), [ReleaseHold()]), (Standing(), [])):
+        effects = settle(EndedAttempt(COPY), outcome, standing, SETTINGS, NOW).effects
+        assert of_type(effects, ReleaseHold) == ended_holds
+
+
 @given(ATTEMPTS, OUTCOMES, STANDINGS)
 def test_a_run_that_becomes_a_hold_proves_nothing_about_its_messages(
     attempt: EndedAttempt, outcome: Outcome, standing: Standing
