@@ -208,6 +208,20 @@ def history() -> operators_pb2.ListCommitsResponse:
     )
 
 
+def difference() -> fleet_pb2.Difference:
+    """From revision 5 to 8."""
+    plan = disable_plan()
+    return fleet_pb2.Difference(
+        cluster="emea",
+        from_revision=5,
+        to_revision=8,
+        levels=plan.levels,
+        machines=plan.machines,
+        topology=moved_commit().topology,
+        stop_copying=plan.stop_copying,
+    )
+
+
 def whole_commit() -> fleet_pb2.Commit:
     plan = disable_plan()
     return fleet_pb2.Commit(

@@ -24,6 +24,7 @@ _COMMANDS = [
     "settings explain",
     "commit history",
     "commit show",
+    "commit diff",
     "commit rollback",
     "status",
     "delivery status",

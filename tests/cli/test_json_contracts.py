@@ -239,6 +239,19 @@ def test_history_and_commit_are_documents(tdc: Tdc, manager: ScriptedManager) ->
     assert manager.asked("GetCommit") == [operators_pb2.GetCommitRequest(revision=8)]
 
 
+def test_a_difference_is_written_as_a_plan_is(tdc: Tdc, manager: ScriptedManager) -> None:
+    manager.answers.update(GetDifference=samples.difference(), MakePlan=samples.disable_plan())
+    found = tdc("commit", "diff", "5", "8", "-o", "json").json
+    plan = tdc("settings", "set", "machine", "mx1", "enabled=false", "--dry-run", "-o", "json").json
+    for part in ("levels", "machines", "stop_copying", "start_copying"):
+        assert found[part] == plan[part]
+    assert (found["cluster"], found["from_revision"], found["to_revision"]) == ("emea", 5, 8)
+    shown = tdc("commit", "diff", "5").out
+    assert "revision 5 to 8" in shown
+    assert "refused from then on" not in shown, "it looks back: nothing will happen"
+    assert [each.to_revision for each in manager.asked("GetDifference")] == [8, 0]
+
+
 def test_a_long_history_comes_in_pages(tdc: Tdc, manager: ScriptedManager) -> None:
     """A manager gives 1000 commits at most in one answer; the operator gets what he asked for."""
 

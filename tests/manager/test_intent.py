@@ -73,6 +73,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "changes.read_commit": lambda does, who: does.changes.read_commit(who, "c1", 1),
     "changes.read_cluster": lambda does, who: does.changes.read_cluster(who, "c1", 0),
+    "changes.read_difference": lambda does, who: does.changes.read_difference(who, "c1", 1, 0),
     "settings.read_level": lambda does, who: does.settings.read_level(who, SET.level),
     "settings.read_effective": lambda does, who: does.settings.read_effective(who, "mx1", ""),
     "settings.explain": lambda does, who: does.settings.explain(who, "mx1", "", ""),
@@ -91,8 +92,8 @@ CALLS: Mapping[str, Call] = {
 LEAST: Mapping[Role, str] = {
     Role.HELP_DESK: "monitoring.read_status monitoring.read_delivery queue.list_dead",
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
-    "settings.read_level settings.read_effective settings.explain fleet.list_clusters "
-    "fleet.list_groups fleet.list_machines queue.plan",
+    "changes.read_difference settings.read_level settings.read_effective settings.explain "
+    "fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do",
     Role.ADMINISTRATOR: "changes.create_cluster tokens.create",
 }

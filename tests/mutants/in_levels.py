@@ -10,6 +10,35 @@ PURE = "tests/pure"
 
 MUTANTS = (
     *planted_in(
+        f"{LEVELS}/difference.py",
+        (f"{PURE}/test_difference.py",),
+        (
+            "a group that was renamed is another one",
+            "for before, after in names.items() if after and after != before}",
+            "for before, after in () if after and after != before}",
+        ),
+        (
+            "a group that was removed was renamed",
+            "                older[each.name] = None\n",
+            "                pass\n",
+        ),
+        (
+            "a group that was created was renamed",
+            "            older.pop(each.name, None)\n",
+            "            pass\n",
+        ),
+        (
+            "the machines of a renamed group have moved",
+            "elif was.get(machine.group) != known.group:",
+            "elif machine.group != known.group:",
+        ),
+        (
+            "the settings of what is gone are no difference",
+            '[(name, "") for name in gone]',
+            "[]",
+        ),
+    ),
+    *planted_in(
         f"{LEVELS}/disable_rule.py",
         (f"{PURE}/test_disable_rule.py",),
         (

@@ -17,19 +17,23 @@ from tests.tree.source import TREES
 class Recorded:
     """What ran, by file and qualified name.
 
-    `started` has the place in the order of first starts; `ran` also what had begun before and went
-    on after a wait.
+    `started` has the place of the first start in the order of all, `last` that of the last; `ran`
+    also what had begun before and went on after a wait.
     """
 
     def __init__(self) -> None:
         self.started: dict[tuple[Path, str], int] = {}
+        self.last: dict[tuple[Path, str], int] = {}
+        self._count = 0
         self.ran: set[tuple[Path, str]] = set()
 
     def note(self, path: Path, name: str, *, starts: bool) -> None:
         """Take in one call."""
         self.ran.add((path, name))
         if starts:
-            self.started.setdefault((path, name), len(self.started))
+            self._count += 1
+            self.started.setdefault((path, name), self._count)
+            self.last[path, name] = self._count
 
 
 class Calls:

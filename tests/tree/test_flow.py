@@ -8,6 +8,7 @@ the walk, must have run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -80,25 +81,32 @@ def did_not_run(steps: list[Step], seen: Recorded) -> list[str]:
 
 
 def out_of_order(steps: list[Step], seen: Recorded) -> list[str]:
-    """Each function that first started before the last one of the steps before it."""
+    """Each function that did not start after the last one of the steps before it.
+
+    It may have started before them too: what an agent's status sets off, say, comes at any time.
+    """
     found, latest, last = [], -1, ""
     for step in steps:
-        starts = {each.text: first_start(each, seen) for each in step.references}
-        named = {text: at for text, at in starts.items() if at is not None}
+        functions = [each for each in step.references if each.kind == "function"]
+        named = {
+            each.text: (min(firsts), max(_places(each, seen.last)))
+            for each in functions
+            if (firsts := _places(each, seen.started))
+        }
         found += [
-            f"{step}: {text} starts before {last}" for text, at in named.items() if at < latest
+            f"{step}: {text} starts before {last}"
+            for text, (_, again) in named.items()
+            if again < latest
         ]
-        if named:
-            last = max(named, key=lambda text: named[text])
-            latest = max(latest, named[last])
+        after = {text: first for text, (first, _) in named.items() if first >= latest}
+        if after:
+            last = max(after, key=lambda text: after[text])
+            latest = after[last]
     return found
 
 
-def first_start(each: Reference, seen: Recorded) -> int | None:
-    """When a function first started; None for what has no place in the order."""
-    if each.kind != "function":
-        return None
-    return min((at for key, at in seen.started.items() if each.covers(*key)), default=None)
+def _places(each: Reference, of: Mapping[tuple[Path, str], int]) -> list[int]:
+    return [at for key, at in of.items() if each.covers(*key)]
 
 
 async def _walk_of_a_message(product: OneProcess) -> None:

@@ -313,6 +313,26 @@ class Plan(_message.Message):
     warnings: _containers.RepeatedCompositeFieldContainer[Problem]
     def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., backlogs: _Optional[_Iterable[_Union[PlannedBacklog, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
 
+class Difference(_message.Message):
+    __slots__ = ("cluster", "from_revision", "to_revision", "levels", "machines", "topology", "stop_copying", "start_copying")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    TO_REVISION_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    STOP_COPYING_FIELD_NUMBER: _ClassVar[int]
+    START_COPYING_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    from_revision: int
+    to_revision: int
+    levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
+    machines: _containers.RepeatedCompositeFieldContainer[MachineChange]
+    topology: _containers.RepeatedCompositeFieldContainer[TopologyChange]
+    stop_copying: _containers.RepeatedScalarFieldContainer[str]
+    start_copying: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cluster: _Optional[str] = ..., from_revision: _Optional[int] = ..., to_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class PlannedBacklog(_message.Message):
     __slots__ = ("machine", "intake", "copies", "oldest", "goes")
     MACHINE_FIELD_NUMBER: _ClassVar[int]

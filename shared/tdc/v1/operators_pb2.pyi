@@ -273,6 +273,16 @@ class GetCommitRequest(_message.Message):
     revision: int
     def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class GetDifferenceRequest(_message.Message):
+    __slots__ = ("cluster", "from_revision", "to_revision")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    TO_REVISION_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    from_revision: int
+    to_revision: int
+    def __init__(self, cluster: _Optional[str] = ..., from_revision: _Optional[int] = ..., to_revision: _Optional[int] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = ("cluster", "group", "machine")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]

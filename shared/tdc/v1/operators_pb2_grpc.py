@@ -498,6 +498,11 @@ class ChangesStub:
                 request_serializer=tdc_dot_v1_dot_operators__pb2.GetClusterRequest.SerializeToString,
                 response_deserializer=tdc_dot_v1_dot_fleet__pb2.ClusterSnapshot.FromString,
                 _registered_method=True)
+        self.GetDifference = channel.unary_unary(
+                '/tdc.v1.Changes/GetDifference',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.GetDifferenceRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_fleet__pb2.Difference.FromString,
+                _registered_method=True)
 
 
 class ChangesServicer:
@@ -541,6 +546,13 @@ class ChangesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDifference(self, request, context):
+        """What differs between two revisions of a cluster: at its levels, and in force on its machines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChangesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -568,6 +580,11 @@ def add_ChangesServicer_to_server(servicer, server):
                     servicer.GetCluster,
                     request_deserializer=tdc_dot_v1_dot_operators__pb2.GetClusterRequest.FromString,
                     response_serializer=tdc_dot_v1_dot_fleet__pb2.ClusterSnapshot.SerializeToString,
+            ),
+            'GetDifference': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDifference,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.GetDifferenceRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_fleet__pb2.Difference.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -706,6 +723,33 @@ class Changes:
             '/tdc.v1.Changes/GetCluster',
             tdc_dot_v1_dot_operators__pb2.GetClusterRequest.SerializeToString,
             tdc_dot_v1_dot_fleet__pb2.ClusterSnapshot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDifference(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Changes/GetDifference',
+            tdc_dot_v1_dot_operators__pb2.GetDifferenceRequest.SerializeToString,
+            tdc_dot_v1_dot_fleet__pb2.Difference.FromString,
             options,
             channel_credentials,
             insecure,

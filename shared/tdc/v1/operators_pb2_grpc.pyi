@@ -199,6 +199,8 @@ class ChangesStub:
     """One commit with its changes."""
     GetCluster: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetClusterRequest, _fleet_pb2.ClusterSnapshot]
     """A cluster whole, as it is or as it was at a revision within history."""
+    GetDifference: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetDifferenceRequest, _fleet_pb2.Difference]
+    """What differs between two revisions of a cluster: at its levels, and in force on its machines."""
 
 @_typing.type_check_only
 class ChangesAsyncStub(ChangesStub):
@@ -218,6 +220,8 @@ class ChangesAsyncStub(ChangesStub):
     """One commit with its changes."""
     GetCluster: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetClusterRequest, _fleet_pb2.ClusterSnapshot]  # type: ignore[assignment]
     """A cluster whole, as it is or as it was at a revision within history."""
+    GetDifference: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetDifferenceRequest, _fleet_pb2.Difference]  # type: ignore[assignment]
+    """What differs between two revisions of a cluster: at its levels, and in force on its machines."""
 
 class ChangesServicer(metaclass=_abc_1.ABCMeta):
     """Changes settings: plan, look, then commit with the plan's fingerprint."""
@@ -264,6 +268,14 @@ class ChangesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_fleet_pb2.ClusterSnapshot, _abc.Awaitable[_fleet_pb2.ClusterSnapshot]]:
         """A cluster whole, as it is or as it was at a revision within history."""
+
+    @_abc_1.abstractmethod
+    def GetDifference(
+        self,
+        request: _operators_pb2.GetDifferenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.Difference, _abc.Awaitable[_fleet_pb2.Difference]]:
+        """What differs between two revisions of a cluster: at its levels, and in force on its machines."""
 
 def add_ChangesServicer_to_server(servicer: ChangesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

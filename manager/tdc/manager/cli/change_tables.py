@@ -11,6 +11,7 @@ from tdc.shared.settings.values import Level
 from tdc.shared.wire.documents import (
     GOES_ON,
     CommitDocument,
+    DifferenceDocument,
     LevelChangeDocument,
     MachineChangeDocument,
     PlanDocument,
@@ -39,6 +40,18 @@ def plan_pieces(plan: PlanDocument) -> list[Piece]:
         pieces += _problems("Problems:", plan.problems)
     elif not plan.levels and not plan.topology:
         pieces.append(Line("Nothing would change."))
+    return pieces
+
+
+def difference_pieces(found: DifferenceDocument) -> list[Piece]:
+    """What differs between two revisions of a cluster."""
+    title = f"Cluster {found.cluster}: revision {found.from_revision} to {found.to_revision}"
+    pieces: list[Piece] = [Line(title, "bold"), *_topology(found.topology, told=False)]
+    pieces += _level_changes(found.levels)
+    if found.levels or found.machines:
+        pieces += _machine_changes(found.machines)
+    if not found.levels and not found.topology:
+        pieces.append(Line("No difference."))
     return pieces
 
 
@@ -89,13 +102,16 @@ _KINDS = {"created": "bold", "renamed": "bold", "moved": "bold", "removed": "bol
 """What a commit does to levels, in order, with the style of its heading."""
 
 
-def _topology(changes: Sequence[TopologyChangeDocument]) -> list[Piece]:
+def _topology(changes: Sequence[TopologyChangeDocument], *, told: bool = True) -> list[Piece]:
+    """Created, renamed, moved, removed; `told`: with what that does to a machine removed."""
     pieces: list[Piece] = []
     for kind, style in _KINDS.items():
-        lines = [Line(_placed(each), indent=2) for each in changes if each.change == kind]
+        lines = [
+            Line(_placed(each, told=told), indent=2) for each in changes if each.change == kind
+        ]
         if lines:
             pieces += [Line(f"{kind.capitalize()}:", style), *lines]
-    if any(each.change == "removed" and each.level is Level.MACHINE for each in changes):
+    if told and any(each.change == "removed" and each.level is Level.MACHINE for each in changes):
         pieces.append(
             Line(
                 "The certificate of a machine that is removed is refused from then on. Mail goes "
@@ -105,14 +121,14 @@ def _topology(changes: Sequence[TopologyChangeDocument]) -> list[Piece]:
     return pieces
 
 
-def _placed(change: TopologyChangeDocument) -> str:
+def _placed(change: TopologyChangeDocument, *, told: bool) -> str:
     what = f"{change.level} {change.name}"
     match change.change:
         case "renamed":
             return f"{change.level} {change.before_name} to {change.name}"
         case "moved":
             return f"{what} from group {change.before_group} to {change.group}"
-        case "removed" if change.level is Level.MACHINE:
+        case "removed" if told and change.level is Level.MACHINE:
             after = (
                 "stops copying" if change.stops_copying else "keeps running on its last settings"
             )

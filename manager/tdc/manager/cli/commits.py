@@ -13,7 +13,9 @@ from tdc.manager.cli.options import Cluster
 from tdc.shared.wire import answers
 from tdc.v1 import fleet_pb2, operators_pb2
 
-app = typer.Typer(cls=Commands, help="Show history and roll back.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands, help="Show history, compare, undo, roll back.", no_args_is_help=True
+)
 
 _PAGE = 1_000
 """Commits that a manager returns in one answer, at most (ListCommitsRequest)."""
@@ -57,6 +59,36 @@ async def show(run: Run, revision: Revision, cluster: Cluster = "") -> None:
         )
     document = answers.whole_commit(commit)
     run.out.emit(document, change_tables.commit_pieces(document))
+
+
+@command(app, "diff")
+async def diff(
+    run: Run,
+    first: Annotated[
+        int,
+        typer.Argument(metavar="FROM", help="Revision before.", min=1, show_default=False),
+    ],
+    second: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[TO]",
+            help="Revision after (default: the cluster as it is).",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    cluster: Cluster = "",
+) -> None:
+    """Show what differs between two revisions: at levels, and in force on machines.
+
+    A group that was renamed in between is the same group.
+    """
+    request = operators_pb2.GetDifferenceRequest(
+        cluster=cluster, from_revision=first, to_revision=second or 0
+    )
+    async with run.manager() as manager:
+        found = answers.difference(await manager.ask(manager.changes.GetDifference, request))
+    run.out.emit(found, change_tables.difference_pieces(found))
 
 
 @command(app, "revert")

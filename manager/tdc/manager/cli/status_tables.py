@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from tdc.manager.cli.layout import Cell, Column, Line, Piece
 from tdc.manager.cli.words import ABSENT, first_names, listed, when, yes_or_no
-from tdc.shared.wire.documents import DeliveryDocument, StatusDocument
+from tdc.shared.wire.documents import StatusDocument
+from tdc.shared.wire.queue_documents import DeliveryDocument
 
 _STATE_STYLES = {
     "in sync": "green",

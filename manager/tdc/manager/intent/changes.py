@@ -32,6 +32,7 @@ from tdc.manager.intent.targets import (
 )
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
+from tdc.manager.levels.difference import Difference, difference, renamed
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
@@ -217,6 +218,27 @@ class ChangeOperations:
             return found
         return cluster_at(found, revision, await self._changes_since(found, revision))
 
+    @operation("changes.read_difference")
+    async def read_difference(
+        self, actor: Actor, cluster: str, first: int, second: int
+    ) -> Difference:
+        """Compare a cluster at two revisions; 0 for as it is.
+
+        Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
+        """
+        now = self._view.find_cluster(cluster)
+        sides = (first or now.revision, second or now.revision)
+        older, newer = min(sides), max(sides)
+        _check_revision(now, newer)
+        steps = await self._changes_since(now, older)
+        since = steps[: now.revision - newer] if newer < now.revision else []
+        names = renamed(topology for _, topology in steps[len(since) :])
+        before = cluster_at(now, older, steps)
+        after = cluster_at(now, newer, since) if since else now
+        if sides == (older, newer):
+            return difference(before, after, names)
+        return difference(after, before, {to: name for name, to in names.items()})
+
     async def _commit_once(
         self,
         name: str,
@@ -277,11 +299,7 @@ class ChangeOperations:
 
     async def _changes_since(self, cluster: Cluster, revision: int) -> list[Step]:
         """List the changes of all commits above `revision`, newest first."""
-        if not 1 <= revision <= cluster.revision:
-            raise UnknownRevision(
-                f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
-                f"{cluster.revision}"
-            )
+        _check_revision(cluster, revision)
         require_history(self._view)
         records = await self._history.records_between(cluster.name, revision, cluster.revision)
         damaged = [record for record in records if isinstance(record, Unreadable)]
@@ -309,6 +327,14 @@ class ChangeOperations:
         return (
             f"The plan is out of date: cluster {plan.cluster_name!r} is at revision "
             f"{plan.base_revision}{who}. Nothing was changed. Review a new plan."
+        )
+
+
+def _check_revision(cluster: Cluster, revision: int) -> None:
+    if not 1 <= revision <= cluster.revision:
+        raise UnknownRevision(
+            f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
+            f"{cluster.revision}"
         )
 
 

@@ -52,6 +52,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "changes.list_commits": Permission(Role.READ_ONLY),
     "changes.read_commit": Permission(Role.READ_ONLY),
     "changes.read_cluster": Permission(Role.READ_ONLY),
+    "changes.read_difference": Permission(Role.READ_ONLY),
     "settings.read_level": Permission(Role.READ_ONLY),
     "settings.read_effective": Permission(Role.READ_ONLY),
     "settings.explain": Permission(Role.READ_ONLY),

@@ -34,7 +34,7 @@ def undone(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Res
 
 
 def cluster_at(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> Cluster:
-    """What `cluster` was at `revision`: groups, machines and settings, without who set them.
+    """What `cluster` was at `revision`: groups, machines and settings; set by revision 0, unknown.
 
     The steps are all commits between the two, newest first. Raises EditRefused.
     """
@@ -99,10 +99,12 @@ class _Past:
 
     def cluster(self, revision: int) -> Cluster:
         """The cluster as it was."""
-        stored = {key: StoredSettings(Settings.of(each)) for key, each in self.present.items()}
 
         def stored_at(key: LevelKey) -> StoredSettings:
-            return stored.get(key) or self.now.stored_at(self._now(key))
+            settings = self.present.get(key)
+            if settings is None:
+                return self.now.stored_at(self._now(key))
+            return StoredSettings(Settings.of(settings), dict.fromkeys(settings, 0))
 
         return Cluster(
             self.now.name,

@@ -48,6 +48,7 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Fleet.CreateJoinToken": Rpc(Who.OPERATOR, "tokens.create"),
     "tdc.v1.SettingsReader.GetLevel": Rpc(Who.OPERATOR, "settings.read_level"),
     "tdc.v1.Changes.GetCluster": Rpc(Who.OPERATOR, "changes.read_cluster"),
+    "tdc.v1.Changes.GetDifference": Rpc(Who.OPERATOR, "changes.read_difference"),
     "tdc.v1.SettingsReader.GetEffective": Rpc(Who.OPERATOR, "settings.read_effective"),
     "tdc.v1.SettingsReader.Explain": Rpc(Who.OPERATOR, "settings.explain"),
     "tdc.v1.Changes.MakePlan": Rpc(Who.OPERATOR, "changes.plan"),

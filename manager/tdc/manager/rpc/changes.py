@@ -76,3 +76,19 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
                 f"{MAX_ANSWER}: read its levels one by one"
             )
         return snapshot
+
+    async def GetDifference(  # noqa: N802
+        self, request: operators_pb2.GetDifferenceRequest, context: Context
+    ) -> fleet_pb2.Difference:
+        """Compare two revisions of a cluster; raises AnswerTooLarge."""
+        found = wire.difference_to_wire(
+            await self._changes.read_difference(
+                actor_of(context), request.cluster, request.from_revision, request.to_revision
+            )
+        )
+        if found.ByteSize() > MAX_ANSWER:
+            raise AnswerTooLarge(
+                f"the difference takes {found.ByteSize()} bytes, an answer holds {MAX_ANSWER}: "
+                "compare revisions that are nearer to each other"
+            )
+        return found

@@ -16,6 +16,7 @@ from tdc.manager.levels.changes import (
     Place,
     TopologyChange,
 )
+from tdc.manager.levels.difference import Difference
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import MachineChange, Problem
 from tdc.manager.levels.plan import Plan
@@ -60,6 +61,21 @@ def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
         problems=list(map(_problem, plan.problems)),
         backlogs=[_backlog(each) for each in plan.backlogs],
         warnings=list(map(_problem, plan.warnings)),
+    )
+
+
+def difference_to_wire(found: Difference) -> fleet_pb2.Difference:
+    """A difference as a message, whole."""
+    values = _Values()
+    return fleet_pb2.Difference(
+        cluster=found.after.name,
+        from_revision=found.before.revision,
+        to_revision=found.after.revision,
+        levels=[_level_change(change) for change in found.levels],
+        machines=[_machine_change(change, values) for change in found.machines],
+        topology=[_topology_change(change) for change in found.topology],
+        stop_copying=found.stop_copying,
+        start_copying=found.start_copying,
     )
 
 

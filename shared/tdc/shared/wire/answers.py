@@ -12,7 +12,7 @@ from typing import Literal
 from google.protobuf.message import Message
 from tdc.shared.settings.canonical import Plain, plain, plain_settings
 from tdc.shared.settings.schema import SCHEMA
-from tdc.shared.wire import documents
+from tdc.shared.wire import documents, queue_documents
 from tdc.shared.wire.moments import rfc3339
 from tdc.shared.wire.settings import level_from_wire, settings_from_wire
 from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2, settings_pb2
@@ -160,6 +160,20 @@ def plan(reply: fleet_pb2.Plan) -> documents.PlanDocument:
         problems=_problems(reply.problems),
         backlogs=tuple(map(_backlog, reply.backlogs)),
         warnings=_problems(reply.warnings),
+    )
+
+
+def difference(reply: fleet_pb2.Difference) -> documents.DifferenceDocument:
+    """What differs between two revisions."""
+    return documents.DifferenceDocument(
+        cluster=reply.cluster,
+        from_revision=reply.from_revision,
+        to_revision=reply.to_revision,
+        levels=_level_changes(reply.levels),
+        machines=tuple(map(_machine_change, reply.machines)),
+        topology=_topology_changes(reply.topology),
+        stop_copying=tuple(reply.stop_copying),
+        start_copying=tuple(reply.start_copying),
     )
 
 
@@ -319,10 +333,10 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
     )
 
 
-def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
+def delivery(row: operators_pb2.DeliveryRow) -> queue_documents.DeliveryDocument:
     """A machine's delivery to one destination."""
     there = row.destination
-    return documents.DeliveryDocument(
+    return queue_documents.DeliveryDocument(
         machine=row.machine,
         cluster=row.cluster,
         time=_time(row, "time"),
@@ -345,9 +359,12 @@ def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
     )
 
 
-def _counters(message: agents_pb2.Counters) -> documents.CountersDocument:
-    return documents.CountersDocument(
-        **{name: getattr(message, name) for name in documents.CountersDocument.__struct_fields__}
+def _counters(message: agents_pb2.Counters) -> queue_documents.CountersDocument:
+    return queue_documents.CountersDocument(
+        **{
+            name: getattr(message, name)
+            for name in queue_documents.CountersDocument.__struct_fields__
+        }
     )
 
 

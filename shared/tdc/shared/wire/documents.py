@@ -179,6 +179,19 @@ class PlanDocument(_Document, frozen=True):
     warnings: tuple[ProblemDocument, ...]
 
 
+class DifferenceDocument(_Document, frozen=True):
+    """What differs between two revisions, as if one commit led from the first to the second."""
+
+    cluster: str
+    from_revision: int
+    to_revision: int
+    levels: tuple[LevelChangeDocument, ...]
+    machines: tuple[MachineChangeDocument, ...]
+    topology: tuple[TopologyChangeDocument, ...]
+    stop_copying: tuple[str, ...]
+    start_copying: tuple[str, ...]
+
+
 class CommittedDocument(_Document, frozen=True):
     """The end of a change; where nothing was committed, `revision` is what the cluster is at."""
 
@@ -346,44 +359,6 @@ class TokenDocument(_Document, frozen=True):
     expires: str | None
     enrol_address: str
     command: str
-
-
-class CountersDocument(_Document, frozen=True):
-    """A machine's totals since its agent started (tdc.v1.Counters)."""
-
-    originals_passed: int
-    originals_refused: int
-    copies_taken: int
-    copies_missed: int
-    copies_not_due: int
-    delivered: int
-    deferred: int
-    dead: int
-    maybe_duplicate: int
-
-
-class DeliveryDocument(_Document, frozen=True):
-    """A machine's delivery to one destination, as of its last report (tdc.v1.Destination)."""
-
-    machine: str
-    cluster: str
-    time: str | None
-    domain: str
-    intake_domain: str
-    host_status: str
-    latest_host: str
-    active_recipients: int
-    connections_out: int
-    delivered: int
-    deferred: int
-    dead: int
-    oldest_queued: str | None
-    last_reply: str
-    last_tls_version: str
-    held_reason: str
-    held_since: str | None
-    next_probe: str | None
-    counters: CountersDocument
 
 
 def setting_documents() -> tuple[SettingDocument, ...]:

@@ -1,4 +1,7 @@
-"""PURE. The JSON contract of work on queues (docs/cli.md); `documents` says what holds for all."""
+"""PURE. The JSON contract of queues and work on them (docs/cli.md).
+
+`documents` says what holds for all.
+"""
 
 from __future__ import annotations
 
@@ -59,3 +62,41 @@ class WorkDocument(msgspec.Struct, frozen=True):
     revision: int
     committed: bool
     machines: tuple[MachineWorkDocument, ...]
+
+
+class CountersDocument(msgspec.Struct, frozen=True):
+    """A machine's totals since its agent started (tdc.v1.Counters)."""
+
+    originals_passed: int
+    originals_refused: int
+    copies_taken: int
+    copies_missed: int
+    copies_not_due: int
+    delivered: int
+    deferred: int
+    dead: int
+    maybe_duplicate: int
+
+
+class DeliveryDocument(msgspec.Struct, frozen=True):
+    """A machine's delivery to one destination, as of its last report (tdc.v1.Destination)."""
+
+    machine: str
+    cluster: str
+    time: str | None
+    domain: str
+    intake_domain: str
+    host_status: str
+    latest_host: str
+    active_recipients: int
+    connections_out: int
+    delivered: int
+    deferred: int
+    dead: int
+    oldest_queued: str | None
+    last_reply: str
+    last_tls_version: str
+    held_reason: str
+    held_since: str | None
+    next_probe: str | None
+    counters: CountersDocument

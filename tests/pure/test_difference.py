@@ -1,0 +1,181 @@
+"""The difference of two revisions: what one commit would show that led from one to the other."""
+
+from __future__ import annotations
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+from tdc.manager.levels.changes import (
+    AddGroup,
+    Edit,
+    LevelChange,
+    RemoveGroup,
+    RenameGroup,
+    TopologyChange,
+)
+from tdc.manager.levels.difference import difference, renamed
+from tdc.manager.levels.edit import apply_edits
+from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.undo import cluster_at
+from tdc.shared.settings.values import Level
+
+from tests.pure.dumb_levels import Dumb
+from tests.pure.test_topology import valid_edits
+from tests.stage.clusters import after, enabled_fleet, fleets, group, put
+
+Record = tuple[tuple[LevelChange, ...], tuple[TopologyChange, ...]]
+
+
+def _history(
+    cluster: Cluster, data: st.DataObject, most: int
+) -> tuple[list[Cluster], list[Record]]:
+    """Some commits: what the cluster was after each, and their records, newest first."""
+    states, records = [cluster], list[Record]()
+    for _ in range(data.draw(st.integers(1, most))):
+        edited = apply_edits(states[-1], data.draw(valid_edits(states[-1])))
+        records.insert(0, (edited.level_changes, edited.topology))
+        states.append(edited.cluster)
+    return states, records
+
+
+@given(fleets(), st.data())
+def test_of_one_commit_it_is_what_the_commit_recorded(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    [before, now], [(levels, topology)] = _history(cluster, data, 1)
+    found = difference(before, now, renamed([topology]))
+    assert {(each.key, each.setting, repr(each.after)) for each in found.levels} == {
+        (each.key, each.setting, repr(each.after)) for each in levels
+    }
+    assert {(each.level, each.name, each.before, each.removed) for each in found.topology} == {
+        (each.level, each.name, each.before, each.removed) for each in topology
+    }
+
+
+@given(fleets(), st.data())
+def test_in_force_it_is_resolving_each_machine_at_both(
+    cluster: Cluster, data: st.DataObject
+) -> None:
+    states, records = _history(cluster, data, 4)
+    names = renamed([topology for _, topology in records])
+    back = {to: name for name, to in names.items()}
+    for before, now, renames in (
+        (states[0], states[-1], names),
+        (states[-1], states[0], back),
+    ):
+        found = difference(before, now, renames)
+        old, new = Dumb.of(before), Dumb.of(now)
+        both = old.group_of.keys() & new.group_of.keys()
+        expected = {
+            (name, setting, repr(was), repr(value))
+            for name in both
+            for setting, was in old.effective(name).items()
+            if was != (value := new.effective(name)[setting])
+        }
+        shown = {
+            (each.machine, each.setting, repr(each.before), repr(each.after))
+            for each in found.machines
+            if each.machine in both
+        }
+        assert shown == expected
+        new_machines = {each.name for each in found.topology if each.created} & set(now.machines)
+        assert new_machines == now.machines.keys() - before.machines.keys()
+
+
+@given(fleets(), st.data())
+def test_the_changes_lead_from_one_to_the_other(cluster: Cluster, data: st.DataObject) -> None:
+    """By the plainest reading of them: names as said, then each setting as said."""
+    states, records = _history(cluster, data, 4)
+    before, now = states[0], states[-1]
+    found = difference(before, now, renamed([topology for _, topology in records]))
+    event(f"renames: {sum(each.before is not None for each in found.topology)}")
+    model = Dumb.of(before)
+    levels = {key: dict(settings) for key, settings in model.levels.items()}
+    places = dict(model.group_of)
+    of_groups = [each for each in found.topology if each.level is Level.GROUP]
+    of_machines = [each for each in found.topology if each.level is Level.MACHINE]
+    moved = {
+        (each.before.name if each.before else each.name): each.name
+        for each in of_groups
+        if each.before is not None
+    }
+    gone = {each.name for each in of_groups if each.removed}
+    held = {name: levels.pop(("group", name)) for level, name in list(levels) if level == "group"}
+    for name, settings in held.items():
+        if name in moved or name not in gone:
+            levels["group", moved.get(name, name)] = settings
+    levels |= {("group", each.name): {} for each in of_groups if each.created}
+    places = {name: moved.get(its_group, its_group) for name, its_group in places.items()}
+    for each in of_machines:
+        if each.removed:
+            del places[each.name], levels["machine", each.name]
+        else:
+            places[each.name] = each.group
+            levels.setdefault(("machine", each.name), {})
+    for change in found.levels:
+        values = levels.get((str(change.key.level), change.key.name))
+        if values is None:
+            continue  # of a level that is gone
+        values.pop(change.setting, None)
+        if change.after is not None:
+            values[change.setting] = change.after
+    assert places == Dumb.of(now).group_of
+    assert {key: values for key, values in levels.items() if values} == {
+        key: dict(values) for key, values in Dumb.of(now).levels.items() if values
+    }
+
+
+def test_of_a_revision_with_itself_there_is_none() -> None:
+    found = difference(enabled_fleet(), enabled_fleet(), {})
+    assert (found.levels, found.topology, found.machines) == ((), (), ())
+
+
+def test_a_group_that_was_renamed_twice_is_the_same_group() -> None:
+    before = after(enabled_fleet(), put(group("g1"), enabled=False))
+    records, now = list[Record](), before
+    commits: list[list[Edit]] = [
+        [RenameGroup("g1", "g7")],
+        [AddGroup("g1")],
+        [RenameGroup("g7", "g8"), put(group("g1"), enabled=True)],
+    ]
+    for edits in commits:
+        edited = apply_edits(now, edits)
+        records.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    names = renamed([topology for _, topology in records])
+    assert names == {"g1": "g8"}
+    found = difference(before, now, names)
+    assert [(each.name, each.before and each.before.name) for each in found.topology] == [
+        ("g1", None),
+        ("g8", "g1"),
+    ]
+    assert [(str(each.key), each.setting, each.before) for each in found.levels] == [
+        ("group g1", "enabled", None)
+    ]
+    assert found.machines == ()
+
+
+def test_a_name_that_went_and_came_again_is_no_renaming() -> None:
+    records, now = list[Record](), enabled_fleet()
+    commits: list[list[Edit]] = [
+        [RenameGroup("g1", "g7")],
+        [RemoveGroup("g7", "g2")],
+        [AddGroup("g7")],
+    ]
+    for edits in commits:
+        edited = apply_edits(now, edits)
+        records.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    assert renamed([topology for _, topology in records]) == {}
+
+
+def test_what_was_read_from_history_can_be_compared() -> None:
+    """Its values have no known revision."""
+    before = enabled_fleet()
+    edited = apply_edits(before, [put(group("g1"), log__level="debug")])
+    step = (edited.level_changes, edited.topology)
+    then = cluster_at(edited.cluster, before.revision, [step])
+    back = difference(edited.cluster, then, {})
+    assert [(each.machine, each.after) for each in back.machines] == [
+        ("mx1", "info"),
+        ("mx2", "info"),
+    ]
