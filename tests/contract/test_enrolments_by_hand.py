@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tdc.manager.etcd.values import Delete, Put
+from tdc.manager.levels.changes import AddMachine, RemoveMachine
 from tdc.manager.store.encoding import pack, unpack
 from tdc.manager.store.errors import TokenUsed
 from tdc.manager.store.joins import JoinStore, JoinToken, ValidEnrolment, pack_enrolment
@@ -41,6 +42,51 @@ async def test_a_view_remembers_the_newest_enrolment(house: House, first: str) -
     await house.until(lambda: "was deleted by hand" in str(house.view.problems))
     assert house.view.enrolment("west", "mx1") is None, "its count is gone"
     await _enrol_again(house)
+
+
+@pytest.mark.parametrize("how", ["damaged", "deleted"])
+@pytest.mark.parametrize("name", ["head", "cluster", "groups", "machines"])
+@pytest.mark.proves("S6")
+async def test_what_can_not_be_read_lets_no_removed_machine_in(
+    house: House, name: str, how: str
+) -> None:
+    """Others keep their identity, though what is in force on them may not be known."""
+    await house.commit(AddMachine("mx2", "g1"), "r7")
+    joins = JoinStore(house.etcd)
+    await joins.add("second", JoinToken("west", "g1", "mx2", 2e9, born=7))
+    await joins.redeem("second", 1e9, "of second")
+    await house.until(lambda: house.view.enrolment("west", "mx2") == "of second")
+    await house.commit(RemoveMachine("mx1"), "r8")
+    await house.hurt(name, how)
+    await house.until(lambda: bool(house.view.problems))
+    assert house.view.enrolment("west", "mx1") is None
+    assert house.view.enrolment("west", "mx2") == "of second"
+    async with viewed(house.etcd) as later:
+        assert later.enrolment("west", "mx2") == "of second"
+        if name != "machines":  # else nothing is left that says which machines there are
+            assert later.enrolment("west", "mx1") is None
+
+
+@pytest.mark.parametrize("how", ["damaged", "deleted"])
+async def test_a_machine_that_can_not_be_read_keeps_its_identity(house: House, how: str) -> None:
+    await house.hurt("machines", how)
+    await house.until(lambda: bool(house.view.problems))
+    assert house.view.enrolment("west", "mx1") == "of hash"
+    async with viewed(house.etcd) as later:
+        assert later.wanted("west", "mx1") is None
+        assert later.enrolment("west", "mx1") == "of hash"
+
+
+@pytest.mark.parametrize("name", ["head", "groups"])
+@pytest.mark.proves("S6")
+async def test_nor_one_whose_name_was_used_again(house: House, name: str) -> None:
+    await house.commit(RemoveMachine("mx1"), "r7")
+    await house.commit(AddMachine("mx1", "g1"), "r8")
+    await house.hurt(name, "damaged")
+    await house.until(lambda: bool(house.view.problems))
+    assert house.view.enrolment("west", "mx1") is None
+    async with viewed(house.etcd) as later:
+        assert later.enrolment("west", "mx1") is None
 
 
 @pytest.mark.proves("F51")

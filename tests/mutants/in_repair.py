@@ -153,6 +153,39 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/view/fleet.py",
+        ENROLMENTS,
+        (
+            "what can't be read lets every removed machine in",
+            "            unreadable and self._clusters.may_have(cluster, machine)\n",
+            "            unreadable\n",
+        ),
+        (
+            "what can't be read lets the machine of before in",
+            "            born=known.born if known is not None else None,\n",
+            "            born=None,\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/last_known.py",
+        ENROLMENTS,
+        (
+            "a damaged shard lets its removed machines in",
+            "        return hidden and name not in document.removed\n",
+            "        return hidden\n",
+        ),
+        (
+            "a machine's own damage ends its identity",
+            "any(trouble.entry in (None, name) for trouble in document.unreadable)",
+            "False",
+        ),
+        (
+            "a shard that was deleted ends the identity of its machines",
+            "            return head is None or head.sealed != 1 or key in head.written\n",
+            "            return head is None\n",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/view/enrolments.py",
         ENROLMENTS,
         (

@@ -111,13 +111,15 @@ class FleetView:
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none, or is gone.
 
-        Where values of its cluster can't be read, a machine that is not to be seen may still be
-        there: it keeps its identity, and is offered nothing.
+        Where its own values can't be read, a machine that is not to be seen may still be there: it
+        keeps its identity, and is offered nothing.
         """
-        if (cluster, machine) not in self._in_force and not self._clusters.unreadable_in(cluster):
+        unreadable = self._clusters.unreadable_in(cluster)
+        if (cluster, machine) not in self._in_force and not (
+            unreadable and self._clusters.may_have(cluster, machine)
+        ):
             return None
-        home = self._clusters.clusters.get(cluster)
-        known = home.machines.get(machine) if home is not None else None
+        known = self._clusters.machine(cluster, machine)
         return self._enrolments.find(
             (cluster, machine),
             sealed=self._clusters.all_sealed(cluster),

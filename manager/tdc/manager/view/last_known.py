@@ -120,6 +120,26 @@ class KnownClusters:
             if _concerns(trouble, cluster, machine)
         )
 
+    def machine(self, cluster: str, name: str) -> Machine | None:
+        """What is known of a machine itself, though its group or its cluster can't be read."""
+        document = self._trusted.get(cluster, {}).get(machine_key(cluster, name))
+        return document.machines.get(name) if document is not None else None
+
+    def may_have(self, cluster: str, name: str) -> bool:
+        """Whether a machine may be there: it is, or what would tell can't be read.
+
+        What can't be read of others tells nothing of it.
+        """
+        key = machine_key(cluster, name)
+        document = self._trusted.get(cluster, {}).get(key)
+        if document is None:
+            head = self._head(cluster)
+            return head is None or head.sealed != 1 or key in head.written
+        if name in document.machines:
+            return True
+        hidden = any(trouble.entry in (None, name) for trouble in document.unreadable)
+        return hidden and name not in document.removed
+
     def _keys(self) -> list[str]:
         documents = [key for each in self._documents.values() for key in each]
         return [*documents, *self._strange]
