@@ -10,13 +10,20 @@ import grpc
 import grpc.aio
 import pytest
 from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.store.history import History, MadeRequest
 from tdc.manager.store.repair import repair
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import Api, put
+from tests.stage.manager import Api, add_group, add_machine, put
 
 STATUS = grpc.StatusCode
+
+
+def _edit(**kind: Any) -> fleet_pb2.Edit:
+    return fleet_pb2.Edit(**kind)
+
+
 SIZES = range(1_000_001, 1_000_021)
 
 
@@ -97,6 +104,64 @@ async def test_a_request_id_that_is_replayed_changes_nothing_whenever_it_comes(
     request.comment = "another comment"
     assert await _made(api, request) == 2
     await _check(api, etcd, SIZES[:2])
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [_edit(remove_machine=fleet_pb2.RemoveMachine(name="mx1"))],
+        [_edit(move_machine=fleet_pb2.MoveMachine(name="mx1", group="g2"))],
+        [_edit(rename_group=fleet_pb2.RenameGroup(name="g1", to="edge"))],
+        [_edit(remove_group=fleet_pb2.RemoveGroup(name="g1", move_to="g2"))],
+        [
+            put("group", "g1", enabled=False),
+            _edit(rename_group=fleet_pb2.RenameGroup(name="g1", to="edge")),
+        ],
+        [add_machine("mx9", "g1")],
+    ],
+    ids=lambda edits: edits[0].WhichOneof("kind"),
+)
+@pytest.mark.parametrize("cluster", ["", "c1"])
+@pytest.mark.proves("B91")
+async def test_a_change_of_the_topology_that_is_sent_again_has_the_same_answer(
+    api: Api, edits: list[fleet_pb2.Edit], cluster: str
+) -> None:
+    """Though the machine that it removed, or the group that it renamed, is unknown by then."""
+    await api.create_cluster("c0")
+    await api.create_cluster("c1")
+    fill = [add_group("g1"), add_group("g2"), add_machine("mx1", "g1")]
+    await api.commit(*fill, cluster="c1")
+    plan = await api.plan(*edits, cluster=cluster)
+    for _ in range(2):
+        made = await api.commit_as_planned(plan, *edits, cluster=cluster, request_id="again")
+        assert (made.cluster, made.revision, made.committed) == ("c1", 3, True)
+    with pytest.raises(grpc.aio.AioRpcError):  # with an id of its own it is a request of its own
+        await api.commit_as_planned(plan, *edits, cluster=cluster)
+    plan.fingerprint = "of another plan"
+    with pytest.raises(grpc.aio.AioRpcError):
+        await api.commit_as_planned(plan, *edits, cluster=cluster, request_id="again")
+
+
+@pytest.mark.parametrize(
+    "edit", [put("cluster", "c1", max_message_size=SIZES[0]), add_group("g1")], ids=["set", "add"]
+)
+@pytest.mark.proves("B91")
+async def test_a_commit_that_lands_while_it_is_sent_again_is_no_refusal_of_the_second(
+    api: Api, edit: fleet_pb2.Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked for it just before, and plans on a fleet that has it."""
+    await api.create_cluster("c1")
+    plan = await api.plan(edit)
+    await api.commit_as_planned(plan, edit, request_id="again")
+    find, asked = History.find_request, list[str]()
+
+    async def too_early(history: History, cluster: str, request_id: str) -> MadeRequest | None:
+        asked.append(request_id)
+        return await find(history, cluster, request_id) if len(asked) > 1 else None
+
+    monkeypatch.setattr(History, "find_request", too_early)
+    again = await api.commit_as_planned(plan, edit, request_id="again")
+    assert (again.revision, again.committed) == (2, True)
 
 
 async def _made(api: Api, request: operators_pb2.CommitRequest) -> int:

@@ -113,6 +113,20 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/intent/changes.py",
+        ("tests/manager/test_interrupted_commits.py",),
+        (
+            "what was made is unknown to the fleet that it left",
+            "        except _REFUSALS:\n",
+            "        except IntentError:\n",
+        ),
+        (
+            "another plan passes for what was made",
+            "            if made is not None and made.fingerprint == fingerprint:\n",
+            "            if made is not None:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/changes.py",
         (
             f"{CHANGES}::test_a_commit_without_plan_or_request_id_is_refused",
             f"{CHANGES}::test_a_stale_plan_is_refused_and_says_who_changed_what_it_rests_on",

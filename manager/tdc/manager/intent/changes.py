@@ -16,6 +16,7 @@ from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import (
     BadRequest,
     EtcdAway,
+    IntentError,
     InvalidPlan,
     StalePlan,
     UnknownRevision,
@@ -28,10 +29,11 @@ from tdc.manager.intent.targets import (
     FromHistory,
     RestoreTo,
     RevertTo,
+    clusters_named,
     target_of,
 )
 from tdc.manager.levels.backlogs import backlogs_of
-from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
+from tdc.manager.levels.changes import Edit, EditRefused, LevelChange, TopologyChange
 from tdc.manager.levels.difference import Difference, difference, renamed
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
@@ -43,6 +45,7 @@ from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord, Signature
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.queue_work import OrderedWork
@@ -70,6 +73,9 @@ RACES = 6
 
 CATCH_UP = 3.0
 """Seconds to wait until the view shows a commit."""
+
+_REFUSALS = (UnknownName, AmbiguousName, EditRefused, IntentError, LostRace)
+"""What a request may meet that was made before, on the fleet that it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +145,13 @@ class ChangeOperations:
         if not fingerprint:
             raise BadRequest("a commit needs the fingerprint of its plan: make a plan first")
         require_etcd(self._view)
-        cluster, edits = target_of(self._view, asked)
-        made = await self._history.find_request(cluster.name, request_id)
-        if made is not None:
-            return Made(cluster.name, made.revision_of(fingerprint), committed=True)
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(LostRace),
-            stop=stop_after_attempt(RACES),
-            wait=wait_random_exponential(multiplier=0.02, max=0.5),
-            reraise=True,
-        ):
-            with attempt:
-                return await self._commit_once(cluster.name, edits, fingerprint, signature)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        try:
+            return await self._commit(asked, fingerprint, signature)
+        except _REFUSALS:
+            made = await self._made_before(asked, fingerprint, request_id)
+            if made is None:
+                raise
+            return made
 
     @operation("changes.create_cluster")
     async def create_cluster(
@@ -238,6 +238,34 @@ class ChangeOperations:
         if sides == (older, newer):
             return difference(before, after, names)
         return difference(after, before, {to: name for name, to in names.items()})
+
+    async def _commit(self, asked: ChangeAsked, fingerprint: str, signature: Signature) -> Made:
+        cluster, edits = target_of(self._view, asked)
+        made = await self._history.find_request(cluster.name, signature.request_id)
+        if made is not None:
+            return Made(cluster.name, made.revision_of(fingerprint), committed=True)
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(LostRace),
+            stop=stop_after_attempt(RACES),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._commit_once(cluster.name, edits, fingerprint, signature)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _made_before(
+        self, asked: ChangeAsked, fingerprint: str, request_id: str
+    ) -> Made | None:
+        """What this request made when it was sent before; None if it made nothing.
+
+        Sent again, it does not fit the fleet that it left: the machine that it removed is unknown.
+        """
+        for name in sorted(clusters_named(asked) or self._view.clusters):
+            made = await self._history.find_request(name, request_id)
+            if made is not None and made.fingerprint == fingerprint:
+                return Made(name, made.revision, committed=True)
+        return None
 
     async def _commit_once(
         self,

@@ -148,6 +148,12 @@ def level_key(asked: LevelAsked) -> LevelKey:
     return LevelKey(asked.level, name)
 
 
+def clusters_named(asked: ChangeAsked) -> frozenset[str]:
+    """The clusters that a change names itself; none if its levels have to be looked up."""
+    levels = [level for each in asked.edits for level in _levels(each)]
+    return frozenset({asked.cluster, *(level.cluster_named for level in levels)} - {""})
+
+
 def target_of(
     view: FleetView, asked: ChangeAsked
 ) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
@@ -157,8 +163,7 @@ def target_of(
     edit, AmbiguousName if the names fit several clusters.
     """
     edits = _edits(asked)
-    levels = [level for each in asked.edits for level in _levels(each)]
-    clusters = {asked.cluster, *(level.cluster_named for level in levels)} - {""}
+    clusters = clusters_named(asked)
     if len(clusters) > 1:
         raise BadRequest(
             f"the request names clusters {', '.join(sorted(clusters))}; a commit changes only one"
