@@ -215,3 +215,12 @@ async def test_one_commit_is_undone_and_what_came_after_stays(api: Api) -> None:
         await api.plan(fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=99)), cluster="c1")
     async with refused(STATUS.INVALID_ARGUMENT, "must be the only edit"):
         await api.plan(undo, add_group("g9"), cluster="c1")
+
+
+async def test_a_machine_of_a_later_commit_is_not_removed_for_its_name(api: Api) -> None:
+    created = await _fleet(api) + 1
+    for edit in (add_machine("mx9", "g1"), _remove("mx9"), add_machine("mx9", "g1")):
+        await api.commit(edit)
+    undo = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=created))
+    async with refused(STATUS.INVALID_ARGUMENT, "machine mx9 is no longer there"):
+        await api.plan(undo, cluster="c1")

@@ -221,6 +221,56 @@ MUTANTS = (
             "*_removing(created))",
             "*_removing([]))",
         ),
+        (
+            "a level is another one of its name",
+            "        if not (_is_there(cluster, change.key) and later.is_same(change.key)):\n",
+            "        if not _is_there(cluster, change.key):\n",
+        ),
+        (
+            "a machine is removed for its name",
+            "        elif not change.removed and not (there and later.is_same(key)):\n",
+            "        elif not change.removed and not there:\n",
+        ),
+        (
+            "a machine goes back to another group of the name",
+            "    there = home in cluster.groups and later.is_same(LevelKey(Level.GROUP, home))\n",
+            "    there = home in cluster.groups\n",
+        ),
+        (
+            "a removed machine comes back beside another of its name",
+            "        elif change.removed and key in later.created:\n",
+            "        elif change.removed and there:\n",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/later.py",
+        (f"{PURE}/test_revert.py",),
+        (
+            "the newest commit is followed first",
+            "reversed([*newest_first])",
+            "newest_first",
+        ),
+        (
+            "a renamed level is another one",
+            "        self._then |= was\n",
+            "",
+        ),
+        (
+            "what was moved to and fro was not moved",
+            "        self.placed |= {then for then in was.values() if then is not None}\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/changes.py",
+        (
+            "tests/manager/test_topology.py::test_a_machine_of_a_later_commit_is_not_removed_for_its_name",
+        ),
+        (
+            "what came after a commit is no matter",
+            "record.topology, since)",
+            "record.topology, [])",
+        ),
     ),
     *planted_in(
         f"{LEVELS}/impact.py",

@@ -10,6 +10,7 @@ from tdc.manager.levels.changes import (
     AddMachine,
     Edit,
     RemoveMachine,
+    Step,
     UnsetValues,
 )
 from tdc.manager.levels.edit import apply_edits
@@ -17,7 +18,7 @@ from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.impact import Problem, impact_of
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
-from tdc.manager.levels.undo import Step, undone
+from tdc.manager.levels.undo import undone
 from tdc.manager.rpc import wire
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.validate import faults_of

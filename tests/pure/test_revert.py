@@ -14,6 +14,8 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    SetValues,
+    Step,
 )
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster
@@ -34,10 +36,13 @@ from tests.stage.clusters import (
 
 
 def _undo(start: Cluster, commit: list[Edit], *later: Edit) -> Cluster:
-    """The cluster after a commit, later ones, and the first one undone."""
+    """The cluster after a commit, later ones of one edit each, and the first one undone."""
     edited = apply_edits(start, commit)
-    now = after(edited.cluster, *later) if later else edited.cluster
-    return after(now, *reverted(now, 7, edited.level_changes, edited.topology))
+    now, since = edited.cluster, list[Step]()
+    for edit in later:
+        then = apply_edits(now, [edit])
+        now, since = then.cluster, [(then.level_changes, then.topology), *since]
+    return after(now, *reverted(now, 7, edited.level_changes, edited.topology, since))
 
 
 def test_what_the_disable_rule_stored_goes_with_the_rest_and_sets_off_nothing() -> None:
@@ -106,6 +111,11 @@ def test_what_it_created_goes_and_what_it_removed_comes_back() -> None:
             [put(machine("mx6"), log__level="debug")],
             "machine mx6 has settings of later commits (log.level)",
         ),
+        (
+            [AddMachine("mx6", "g1")],
+            [MoveMachine("mx6", "g2")],
+            "machine mx6 was moved again",
+        ),
     ],
 )
 def test_what_was_changed_again_is_refused_and_named(
@@ -115,6 +125,103 @@ def test_what_was_changed_again_is_refused_and_named(
         _undo(empty_fleet(), commit, *later)
     assert "revision 7 can't be undone alone: " in str(caught.value)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("commit", "later", "says"),
+    [
+        (
+            [put(CLUSTER, log__level="debug")],
+            [put(CLUSTER, log__level="error"), put(CLUSTER, log__level="debug")],
+            "log.level of cluster c1 was changed again",
+        ),
+        (
+            [AddMachine("mx6", "g1")],
+            [RemoveMachine("mx6"), AddMachine("mx6", "g1")],
+            "machine mx6 is no longer there",
+        ),
+        (
+            [put(machine("mx1"), log__level="debug")],
+            [
+                RemoveMachine("mx1"),
+                AddMachine("mx1", "g1"),
+                put(machine("mx1"), log__level="debug"),
+            ],
+            "machine mx1 is no longer there",
+        ),
+        (
+            [MoveMachine("mx1", "g2")],
+            [RemoveMachine("mx1"), AddMachine("mx1", "g2")],
+            "machine mx1 is no longer there",
+        ),
+        (
+            [MoveMachine("mx1", "g2")],
+            [MoveMachine("mx1", "g1"), MoveMachine("mx1", "g2")],
+            "machine mx1 was moved again",
+        ),
+        (
+            [RemoveMachine("mx1")],
+            [AddMachine("mx1", "g1"), RemoveMachine("mx1")],
+            "there was another machine mx1 since",
+        ),
+        (
+            [AddGroup("g3")],
+            [RemoveGroup("g3"), AddGroup("g3")],
+            "group g3 is no longer there",
+        ),
+        (
+            [RenameGroup("g1", "edge")],
+            [RenameGroup("edge", "x"), RenameGroup("x", "edge")],
+            "group edge was renamed again",
+        ),
+        (
+            [put(group("g1"), log__level="debug")],
+            [RenameGroup("g1", "x"), AddGroup("g1"), put(group("g1"), log__level="debug")],
+            "group g1 is no longer there",
+        ),
+        (
+            [MoveMachine("mx5", "g2")],
+            [RemoveGroup("Main_Group"), AddGroup("Main_Group")],
+            "group Main_Group, in which machine mx5 was, is no longer there",
+        ),
+    ],
+)
+def test_what_only_looks_as_the_commit_left_it_is_refused_too(
+    commit: list[Edit], later: list[Edit], says: str
+) -> None:
+    """Each later edit is a commit: all is as it was, and another one meant it."""
+    with pytest.raises(EditRefused) as caught:
+        _undo(empty_fleet(), commit, *later)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("commit", "later"),
+    [
+        ([put(machine("mx1"), log__level="debug")], [MoveMachine("mx1", "g2")]),
+        (
+            [put(group("g1"), log__level="debug")],
+            [RenameGroup("g1", "x"), RenameGroup("x", "g1"), put(group("g1"), retry__initial=30)],
+        ),
+        ([MoveMachine("mx1", "g2")], [RenameGroup("g2", "x")]),
+        ([RenameGroup("g1", "x")], [MoveMachine("mx1", "g2"), put(group("x"), enabled=True)]),
+    ],
+)
+def test_what_was_done_beside_it_is_in_no_ones_way(commit: list[Edit], later: list[Edit]) -> None:
+    start = empty_fleet()
+    back = Dumb.of(_undo(start, commit, *later))
+    assert back == Dumb.of(after(start, *_as_before(commit, later)))
+
+
+def _as_before(commit: list[Edit], later: list[Edit]) -> list[Edit]:
+    """The later edits alone, with the names of before."""
+    (first,) = commit
+    if not isinstance(first, RenameGroup):
+        return later
+    return [
+        put(group(first.name), enabled=True) if isinstance(each, SetValues) else each
+        for each in later
+    ]
 
 
 @given(fleets(), st.data())
@@ -130,15 +237,14 @@ def test_only_what_the_commit_changed_is_set_back(
     first = [each for each in first if not isinstance(each, AddGroup | AddMachine)]
     second = [each for each in second if not isinstance(each, AddGroup | AddMachine)]
     edited = apply_edits(cluster, first)
-    now = after(edited.cluster, *second)
+    then = apply_edits(edited.cluster, second)
+    now = then.cluster
     try:
-        back = after(now, *reverted(now, 7, edited.level_changes, ()))
+        back = after(now, *reverted(now, 7, edited.level_changes, (), [(then.level_changes, ())]))
     except EditRefused:
         event("refused")
-        assert any(
-            now.stored_at(each.key).settings.get(each.setting) != each.after
-            for each in edited.level_changes
-        )
+        again = {(each.key, each.setting) for each in then.level_changes}
+        assert any((each.key, each.setting) in again for each in edited.level_changes)
         return
     changed = {(each.key, each.setting): each.before for each in edited.level_changes}
     for key in now.level_keys():

@@ -19,13 +19,14 @@ from tdc.manager.levels.changes import (
     RemoveMachine,
     RenameGroup,
     ReplaceValues,
+    Step,
     TopologyChange,
     UnsetValues,
 )
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.manager.levels.plan import make_plan
-from tdc.manager.levels.undo import Step, cluster_at, undone
+from tdc.manager.levels.undo import cluster_at, undone
 from tdc.shared.settings.values import Level
 
 from tests.pure.dumb_levels import Dumb

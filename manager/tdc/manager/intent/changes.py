@@ -33,12 +33,12 @@ from tdc.manager.intent.targets import (
     target_of,
 )
 from tdc.manager.levels.backlogs import backlogs_of
-from tdc.manager.levels.changes import Edit, EditRefused, LevelChange, TopologyChange
+from tdc.manager.levels.changes import Edit, EditRefused, LevelChange, Step, TopologyChange
 from tdc.manager.levels.difference import Difference, difference, renamed
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
-from tdc.manager.levels.undo import Step, cluster_at, undone
+from tdc.manager.levels.undo import cluster_at, undone
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
@@ -303,7 +303,8 @@ class ChangeOperations:
                 return (undone(cluster, revision, await self._changes_since(cluster, revision)),)
             case RevertTo(revision):
                 record = await self._record(cluster, revision)
-                return reverted(cluster, revision, record.levels, record.topology)
+                since = await self._changes_since(cluster, revision, "undone alone")
+                return reverted(cluster, revision, record.levels, record.topology, since)
             case _:
                 return (edit,)
 
@@ -325,15 +326,20 @@ class ChangeOperations:
             )
         return record
 
-    async def _changes_since(self, cluster: Cluster, revision: int) -> list[Step]:
-        """List the changes of all commits above `revision`, newest first."""
+    async def _changes_since(
+        self, cluster: Cluster, revision: int, done: str = "restored"
+    ) -> list[Step]:
+        """List the changes of all commits above `revision`, newest first.
+
+        `done` is what can't be done to it where they are not all there.
+        """
         _check_revision(cluster, revision)
         require_history(self._view)
         records = await self._history.records_between(cluster.name, revision, cluster.revision)
         damaged = [record for record in records if isinstance(record, Unreadable)]
         if damaged:
             raise UnreadableFleet(
-                f"revision {revision} can't be restored: {damaged[0]}. Nothing was changed"
+                f"revision {revision} can't be {done}: {damaged[0]}. Nothing was changed"
             )
         if len(records) != cluster.revision - revision:
             raise UnknownRevision(

@@ -5,7 +5,7 @@ A new kind of edit begins here; `edit` applies it, and `tdc.v1.Edit` carries it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tdc.manager.levels.fleet import Cluster, LevelKey
@@ -192,6 +192,10 @@ class TopologyChange:
     def names(self) -> frozenset[str]:
         """Its name now, and the one before."""
         return frozenset({self.name} if self.before is None else {self.name, self.before.name})
+
+
+Step = tuple[Iterable[LevelChange], Iterable[TopologyChange]]
+"""The net changes of one commit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ The policy
 ----------
 Each net change of the commit is set back to what was before it. A change that a later commit has
 changed again, at the same level and setting or to the same group or machine, can't be undone alone:
-the revert is refused and names it, because either answer would be a guess. The disable rule does
-not act: what it stored in that commit is set back with the rest.
+the revert is refused and names it, because either answer would be a guess. That holds though all
+looks as the commit left it: who set a value again meant it, and a machine that was created by the
+name of one that was removed is another (`later`). The disable rule does not act: what it stored in
+that commit is set back with the rest.
 
 What the commit created is removed, for that is what it did; the plan says so. What it removed is
 created again, and a machine among that has to be enrolled again.
@@ -22,10 +24,12 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RestoreLevels,
+    Step,
     TopologyChange,
 )
 from tdc.manager.levels.fleet import Cluster, LevelKey
-from tdc.shared.settings.values import Level, Settings, Value, same_value
+from tdc.manager.levels.later import Later
+from tdc.shared.settings.values import Level, Settings, Value
 
 _SHOWN = 10
 """Changes that a refusal names."""
@@ -36,12 +40,16 @@ def reverted(
     revision: int,
     levels: Iterable[LevelChange],
     topology: Iterable[TopologyChange],
+    since: Iterable[Step],
 ) -> tuple[Edit, ...]:
-    """Work out the edits that undo the commit `revision`; raises EditRefused."""
-    levels, topology = tuple(levels), tuple(topology)
+    """Work out the edits that undo the commit `revision`; raises EditRefused.
+
+    `since` are all commits after it, newest first.
+    """
+    levels, topology, later = tuple(levels), tuple(topology), Later.of(since)
     conflicts = [
-        *_topology_conflicts(cluster, topology),
-        *_level_conflicts(cluster, levels, topology),
+        *_topology_conflicts(cluster, topology, later),
+        *_level_conflicts(cluster, levels, topology, later),
         *_later_settings(cluster, levels, topology),
     ]
     if conflicts:
@@ -98,17 +106,18 @@ def _restoring(
 
 
 def _level_conflicts(
-    cluster: Cluster, levels: Iterable[LevelChange], topology: Iterable[TopologyChange]
+    cluster: Cluster,
+    levels: Iterable[LevelChange],
+    topology: Iterable[TopologyChange],
+    later: Later,
 ) -> Iterator[str]:
     removed = {LevelKey(each.level, each.name) for each in topology if each.removed}
     for change in levels:
         if change.key in removed:
             continue
-        if not _is_there(cluster, change.key):
+        if not (_is_there(cluster, change.key) and later.is_same(change.key)):
             yield f"{change.key} is no longer there"
-        elif not same_value(
-            cluster.stored_at(change.key).settings.get(change.setting), change.after
-        ):
+        elif (change.key, change.setting) in later.settings:
             yield f"{change.setting} of {change.key} was changed again"
 
 
@@ -125,41 +134,43 @@ def _later_settings(
                 yield f"{key} has settings of later commits ({', '.join(later[:_SHOWN])})"
 
 
-def _topology_conflicts(cluster: Cluster, topology: Iterable[TopologyChange]) -> Iterator[str]:
-    topology = tuple(topology)
-    removed = {each.name for each in topology if each.level is Level.GROUP and each.removed}
-    renamed = {each.before.name for each in topology if each.level is Level.GROUP and each.before}
+def _topology_conflicts(
+    cluster: Cluster, topology: tuple[TopologyChange, ...], later: Later
+) -> Iterator[str]:
+    groups = [each for each in topology if each.level is Level.GROUP]
+    comes_back = {each.name for each in groups if each.removed}
+    comes_back |= {each.before.name for each in groups if each.before is not None}
     for change in topology:
         key = LevelKey(change.level, change.name)
         there = _is_there(cluster, key)
         if change.level is Level.CLUSTER:
             yield f"it created {key}"
-        elif change.removed:
-            if there:
-                yield f"there is another {key} now"
-            elif change.level is Level.MACHINE and not (
-                change.group in cluster.groups or change.group in removed | renamed
-            ):
-                yield f"group {change.group}, in which {key} was, is no longer there"
-        elif not there:
+        elif change.removed and there:
+            yield f"there is another {key} now"
+        elif change.removed and key in later.created:
+            yield f"there was another {key} since"
+        elif not change.removed and not (there and later.is_same(key)):
             yield f"{key} is no longer there"
+        elif not change.removed and key in later.placed:
+            yield f"{key} was {'moved' if change.level is Level.MACHINE else 'renamed'} again"
         elif change.level is Level.MACHINE:
-            yield from _machine_conflicts(cluster, change, removed | renamed)
+            yield from _home_is_gone(cluster, change, later, comes_back)
         elif change.before is not None and change.before.name in cluster.groups:
             yield f"there is another group {change.before.name} now"
         elif change.created:
             yield from _members(cluster, change, topology)
 
 
-def _machine_conflicts(
-    cluster: Cluster, change: TopologyChange, comes_back: set[str]
+def _home_is_gone(
+    cluster: Cluster, change: TopologyChange, later: Later, comes_back: set[str]
 ) -> Iterator[str]:
-    if cluster.machines[change.name].group != change.group:
-        yield f"machine {change.name} was moved again"
-    elif change.before is not None and not (
-        change.before.group in cluster.groups or change.before.group in comes_back
-    ):
-        yield f"group {change.before.group}, in which machine {change.name} was, is no longer there"
+    """The group is not there any more to which a machine is to go back."""
+    if change.created:
+        return
+    home = change.group if change.before is None else change.before.group
+    there = home in cluster.groups and later.is_same(LevelKey(Level.GROUP, home))
+    if not there and home not in comes_back:
+        yield f"group {home}, in which machine {change.name} was, is no longer there"
 
 
 def _members(

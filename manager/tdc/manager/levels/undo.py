@@ -17,12 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tdc.manager.levels.changes import EditRefused, LevelChange, RestoreLevels, TopologyChange
+from tdc.manager.levels.changes import (
+    EditRefused,
+    LevelChange,
+    RestoreLevels,
+    Step,
+    TopologyChange,
+)
 from tdc.manager.levels.fleet import Cluster, Group, LevelKey, Machine, StoredSettings
 from tdc.shared.settings.values import Level, Settings, Value
-
-Step = tuple[Iterable[LevelChange], Iterable[TopologyChange]]
-"""The net changes of one commit."""
 
 
 def undone(cluster: Cluster, revision: int, newest_first: Iterable[Step]) -> RestoreLevels:
