@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import grpc
 import pytest
-from tdc.shared.edge.grpc_tls import KEEP_RUNNING, REMOVED, STOP_COPYING
+from tdc.shared.sync.values import Removed
+from tdc.shared.wire.removed import removed_from_metadata
 from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2
 
 from tests.stage.manager import (
@@ -105,12 +106,14 @@ async def test_a_certificate_of_a_removed_machine_opens_nothing_ever_again(
         session = machine.agents.Session()
         await session.write(agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=2)))
         await session.read()  # the welcome
+        wanted = await session.read()
+        assert isinstance(wanted, agents_pb2.ManagerMessage)
         await api.commit(_remove("mx1", stop=stop))
         async with refused(STATUS.PERMISSION_DENIED, "was removed by revision 3 of cluster c1"):
             while await session.read() is not grpc.aio.EOF:
                 pass
-        told = dict(await session.trailing_metadata() or ())
-        assert told[REMOVED] == (STOP_COPYING if stop else KEEP_RUNNING)
+        told = removed_from_metadata(tuple(await session.trailing_metadata() or ()))
+        assert told == Removed(stop, wanted.wanted.store_id, 3)
 
         async def denied() -> None:
             async with refused(STATUS.PERMISSION_DENIED):

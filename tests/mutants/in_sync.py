@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.mutants.values import planted_in
 
 SYNC = "shared/tdc/shared/sync"
+AGENT = "node_agent/tdc/node_agent/sync"
 PURE = ("tests/pure/test_stream_state.py",)
+REMOVED = ("tests/sync/test_removed_machine.py",)
 
 MUTANTS = (
     *planted_in(
@@ -21,6 +23,48 @@ MUTANTS = (
         ),
         ("revision 0 runs", "if wanted.revision < 1:", "if wanted.revision < 0:"),
         ("what can't be read runs", "    if wanted.fault:\n", "    if wanted.fault is None:\n"),
+    ),
+    *planted_in(
+        f"{SYNC}/acceptance.py",
+        REMOVED,
+        (
+            "an older state of the store removes a machine",
+            "removed.revision <= running.revision\n",
+            "removed.revision < running.revision\n",
+        ),
+        (
+            "a store that was left removes a machine",
+            "    left = removed.store_id in running.left\n",
+            "    left = False\n",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/removal.py",
+        REMOVED,
+        (
+            "a revision of before the removal ends it",
+            "wanted.revision > self.revision\n",
+            "wanted.revision >= self.revision\n",
+        ),
+        (
+            "the removal outlives its store",
+            "return wanted.store_id != self.store_id or ",
+            "return ",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/apply.py",
+        REMOVED,
+        (
+            "any welcome ends a removal",
+            "        if self.removal.why and self.removal.enrolment != self.enrolment:\n",
+            "        if self.removal.why:\n",
+        ),
+        (
+            "a removal outlives the enrolment",
+            "        if self.removal.why and self.removal.enrolment != self.enrolment:\n",
+            "        if self.removal.why and not self.enrolment:\n",
+        ),
     ),
     *planted_in(
         f"{SYNC}/manager_half.py",

@@ -71,6 +71,7 @@ class FakeView:
     enrolments: dict[tuple[str, str], str] = field(default_factory=dict)
     gone: dict[tuple[str, str], RemovedMachine] = field(default_factory=dict)
     listeners: list[Callable[[frozenset[tuple[str, str]]], None]] = field(default_factory=list)
+    store_id: str = "store-1"
 
     def content_hash(self, cluster: str, machine: str) -> str | None:
         found = self.machines.get((cluster, machine))

@@ -12,6 +12,7 @@ import grpc.aio
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tdc.shared.sync.identity import NotAnIdentity, Peer, parse_identity
+from tdc.shared.sync.values import Removed
 
 
 class NotIdentified(Exception):
@@ -21,12 +22,12 @@ class NotIdentified(Exception):
 class Denied(Exception):
     """The certificate is valid, but the machine may not use it, or no longer.
 
-    `removal` is what the agent of a removed machine is told (grpc_tls.REMOVED); else empty.
+    `removed` is what the agent of a removed machine is told; None where it was not removed.
     """
 
-    def __init__(self, reason: str, removal: str = "") -> None:
+    def __init__(self, reason: str, removed: Removed | None = None) -> None:
         super().__init__(reason)
-        self.removal = removal
+        self.removed = removed
 
 
 def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> Peer:

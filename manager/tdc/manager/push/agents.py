@@ -24,10 +24,9 @@ from tdc.manager.push.session import (
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic
-from tdc.shared.edge.grpc_tls import KEEP_RUNNING, STOP_COPYING
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
-from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals
+from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals, Removed
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,10 @@ class Stopping(Exception):
 
 class AgentFleet(WantedFleet, Protocol):
     """The fleet, as the streams of agents need it."""
+
+    @property
+    def store_id(self) -> str:
+        """Identity of the store that revisions count in."""
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         """How a machine was removed; None if it was not."""
@@ -155,14 +158,15 @@ class AgentSessions:
         reason = (
             f"machine {machine} was removed by revision {removed.revision} of cluster {cluster}"
         )
-        return Denied(reason, STOP_COPYING if removed.stops_copying else KEEP_RUNNING)
+        told = Removed(removed.stops_copying, self._view.store_id, removed.revision)
+        return Denied(reason, told)
 
     def _changed(self, machines: frozenset[MachineKey]) -> None:
         for key in machines & self._sessions.keys():
             session = self._sessions[key]
             removed = self._removal(key)
             if self._view.enrolment(*key) is None and removed is not None:
-                session.end(End.DENIED, str(removed), removed.removal)
+                session.end(End.DENIED, str(removed), removed.removed)
             elif self._view.enrolment(*key) is None:
                 session.end(End.DENIED, "the machine was removed")
             elif self._view.enrolment(*key) != session.enrolment:

@@ -22,7 +22,7 @@ from tdc.shared.edge.clock import Clock
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
-from tdc.shared.sync.values import Intervals, Running, Target
+from tdc.shared.sync.values import Intervals, Removed, Running, Target
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
@@ -79,7 +79,7 @@ class Ending:
 
     end: End
     reason: str
-    removal: str = ""
+    removed: Removed | None = None
     """What the agent of a removed machine is told."""
 
 
@@ -144,10 +144,10 @@ class Session:
         """Compare with what the view wants now, and offer it if it is due."""
         self._step(stream.TargetSet(self._target()))
 
-    def end(self, end: End, reason: str = "", removal: str = "") -> None:
+    def end(self, end: End, reason: str = "", removed: Removed | None = None) -> None:
         """End the stream; the first reason counts."""
         if not self._ended.done():
-            self._ended.set_result(Ending(end, reason or end.value, removal))
+            self._ended.set_result(Ending(end, reason or end.value, removed))
 
     async def _reading(self, read: Read) -> None:
         while True:

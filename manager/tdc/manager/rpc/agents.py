@@ -16,11 +16,12 @@ from tdc.manager.identity.peer import Denied
 from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
-from tdc.manager.rpc.guard import caller, told_of
+from tdc.manager.rpc.guard import caller
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
 from tdc.shared.edge.grpc_words import address
 from tdc.shared.sync.identity import MachinePeer
+from tdc.shared.wire.removed import removed_to_metadata
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 log = logging.getLogger(__name__)
@@ -87,12 +88,13 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         try:
             ending = await self._sessions.serve(peer, read, write, address(context.peer()))
         except Denied as error:
-            removal = told_of(error.removal)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), removal)
+            told = removed_to_metadata(error.removed)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), told)
         except Stopping as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error), _come_back())
         if ending.end in _CODES:
-            after = _come_back() if ending.end in _ALL_AT_ONCE else told_of(ending.removal)
+            told = removed_to_metadata(ending.removed)
+            after = _come_back() if ending.end in _ALL_AT_ONCE else told
             await context.abort(_CODES[ending.end], ending.reason, after)
 
     async def Renew(  # noqa: N802

@@ -33,10 +33,11 @@ from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
-from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, REMOVED
+from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.shared.edge.grpc_words import address
 from tdc.shared.sync.identity import MachinePeer, Operator, Peer
 from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.removed import removed_to_metadata
 
 log = logging.getLogger(__name__)
 
@@ -225,8 +226,8 @@ class Entry:
             where = address(caller)
             self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
             self._door.connections.denied(caller)
-            removal = told_of(error.removal)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), removal)
+            told = removed_to_metadata(error.removed)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), told)
         if not self._door.machines.take((peer.cluster, peer.machine)):
             why = f"{peer} calls too often, or too many machines call at once; try again later"
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
@@ -340,8 +341,3 @@ def _fitting(sentence: str) -> str:
     """
     most = 5_000 if sentence.isascii() and sentence.isprintable() else 500
     return sentence if len(sentence) <= most else sentence[:most] + " …"
-
-
-def told_of(removal: str) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata that tells an agent of its machine's removal; none without one."""
-    return ((REMOVED, removal),) if removal else ()

@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tdc.node_agent.log.lines import TdcLog
@@ -25,7 +26,7 @@ from tdc.shared.settings.schema import SCHEMA, default_values
 from tdc.shared.settings.validate import Fault, faults_of
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync.stream_state import Settled
-from tdc.shared.sync.values import Attempt, Running, Wanted
+from tdc.shared.sync.values import Attempt, Removed, Running, Wanted
 from tdc.shared.wire.stream import attempt_to_wire
 
 ATTEMPT = "last-attempt"
@@ -51,6 +52,8 @@ class InForce:
         self.passing = False
         """True if the last attempt failed for a temporary reason: it should be offered again."""
         self._start_warnings = start.warnings
+        self.enrolment = ""
+        """The enrolment by which this machine is known to the manager that is tried."""
         self.refuses_manager = ""
         """Why no settings are taken from the manager that this machine is connected to."""
 
@@ -81,25 +84,30 @@ class InForce:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the settings of this machine, in sentences."""
-        return self._start_warnings
+        removed = (self.removal.sentence,) if self.removal.why else ()
+        return *self._start_warnings, *removed
 
-    async def removed(self, why: str, *, stop_copying: bool) -> None:
+    async def removed(self, told: Removed, why: str) -> None:
         """Note that a manager removed this machine: what runs goes on, or takes no more copies.
 
-        It holds across restarts, until a manager welcomes this machine again.
+        It holds across restarts.
         """
-        now = removal.Removal(why, stop_copying)
-        if self.removal.stop_copying == stop_copying and self.removal.why:
+        now = removal.Removal(why, told.stops_copying, told.store_id, told.revision, self.enrolment)
+        if replace(self.removal, why=now.why) == now and self.removal.why:
             return
         self._removal_is(now)
         self._log.warning(now.sentence)
         await self._keep_removal(now)
 
     async def welcome(self) -> None:
-        """Note that a manager has this machine among its own."""
-        if self.removal.why:
-            self._removal_is(removal.NOT_REMOVED)
-            await self._keep_removal(removal.NOT_REMOVED)
+        """Note that a manager has this machine, by its enrolment, among its own."""
+        if self.removal.why and self.removal.enrolment != self.enrolment:
+            await self._not_removed()
+
+    async def _not_removed(self) -> None:
+        self._log.info("this machine is managed again")
+        self._removal_is(removal.NOT_REMOVED)
+        await self._keep_removal(removal.NOT_REMOVED)
 
     def _removal_is(self, now: removal.Removal) -> None:
         self.removal = now
@@ -143,6 +151,8 @@ class InForce:
             return await self.refuse(wanted, reason, passing=True, again=True)
         self.running, self._start_warnings = running, ()
         self._put_in_use(wanted.settings)
+        if self.removal.why and self.removal.is_over(wanted):
+            await self._not_removed()
         self._log.settings_applied(wanted.revision, wanted.hash)
         return await self._settle(wanted, "")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tdc.shared.sync.values import Removed
+
 RETRY_FIRST = 0.2
 RETRY_DENIED = 15.0
 """Seconds, at most, between tries while the manager denies this machine."""
@@ -22,8 +24,8 @@ class StreamEnded(Exception):
 
     `served` says whether a Welcome came; `refused` why no settings were taken from the manager;
     `left` that the stream was ended here for that; `denied` that the manager does not accept this
-    machine; `removal` what it is to do since it was removed (grpc_tls.REMOVED); `spread` are the
-    seconds over which the manager wants reconnects to be spread, if it asked.
+    machine; `removed` what it was told, if that is because it was removed; `spread` are the seconds
+    over which the manager wants reconnects to be spread, if it asked.
     """
 
     def __init__(
@@ -32,12 +34,12 @@ class StreamEnded(Exception):
         *,
         denied: bool = False,
         spread: float | None = None,
-        removal: str = "",
+        removed: Removed | None = None,
     ) -> None:
         super().__init__(reason)
         self.denied = denied
         self.spread = spread
-        self.removal = removal
+        self.removed = removed
         self.served = False
         self.refused = ""
         self.left = False
@@ -57,6 +59,6 @@ def seconds_to_next_try(
     if not failures or ended.left:
         return jitter * RETRY_FIRST
     longest = RETRY_DENIED if ended.denied else retry_maximum
-    longest = RETRY_REMOVED if ended.removal else longest
+    longest = RETRY_REMOVED if ended.removed else longest
     bound = min(longest, RETRY_FIRST * 2.0 ** min(failures, 16))
     return bound * (0.25 + 0.75 * jitter)

@@ -48,13 +48,17 @@ class IdentityUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this machine is, PEM throughout. `begins` and `ends` are Unix seconds."""
+    """Who this machine is, PEM throughout. `begins` and `ends` are Unix seconds.
+
+    `enrolment` is the id of the enrolment that the certificate, and each renewed one, is of.
+    """
 
     key_pem: bytes
     certificate_pem: bytes
     ca_pem: bytes
     cluster: str
     machine: str
+    enrolment: str
     begins: float
     ends: float
 
@@ -87,6 +91,7 @@ def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Iden
         ca_pem,
         peer.cluster,
         peer.machine,
+        peer.enrolment,
         certificate.not_valid_before_utc.timestamp(),
         certificate.not_valid_after_utc.timestamp(),
     )

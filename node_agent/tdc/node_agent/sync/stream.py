@@ -28,9 +28,12 @@ from tdc.shared.edge import grpc_tls, grpc_words
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
 from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.acceptance import doubtful
 from tdc.shared.sync.queue_work import QueueAnswer
+from tdc.shared.sync.values import Removed
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.queue_work import answer_to_wire
+from tdc.shared.wire.removed import removed_from_metadata
 from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, manager_event, running_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -119,9 +122,8 @@ class SettingsStream:
             except StreamEnded as ended:
                 if ended.left:
                     self._log.info(f"left manager {address} to try the others")
-                elif ended.removal:
-                    stop = ended.removal == grpc_tls.STOP_COPYING
-                    await self._in_force.removed(str(ended), stop_copying=stop)
+                elif ended.removed is not None:
+                    await self._removed(ended, ended.removed)
                 else:
                     self._log_reason(str(ended))
                 self._note(address, ended)
@@ -131,6 +133,15 @@ class SettingsStream:
                 failures = 0 if steady and not ended.left else failures + (not ended.left)
                 longest = self._managers.retry_maximum
                 await asyncio.sleep(seconds_to_next_try(ended, failures, longest, self._chance()))
+
+    async def _removed(self, ended: StreamEnded, told: Removed) -> None:
+        """Take a removal for what it is, unless it can't be of the history that runs here."""
+        doubt = doubtful(told, self._in_force.running)
+        if doubt:
+            ended.removed = None
+            self._log_reason(f"{ended}: {doubt}")
+            return
+        await self._in_force.removed(told, str(ended))
 
     def _note(self, address: str, ended: StreamEnded) -> None:
         """Note how a try ended, for the choice of the next."""
@@ -149,6 +160,7 @@ class SettingsStream:
             who = await asyncio.to_thread(self._identity)
         except (NotEnrolled, IdentityUnusable) as error:
             raise StreamEnded(str(error), denied=True) from None
+        self._in_force.enrolment = who.enrolment
         pem = (who.ca_pem, who.certificate_pem, who.key_pem)
         async with grpc_tls.client_channel(address, *pem) as channel:
             call = agents_pb2_grpc.AgentsStub(channel).Session()
@@ -173,7 +185,9 @@ class SettingsStream:
         if reason not in self._logged:
             self._logged[reason] = now
             meanwhile = "mail flow continues with current settings"
-            if not self._in_force.running.revision:
+            if self._in_force.removal.stop_copying:
+                meanwhile = "originals pass, and nothing is copied, for this machine was removed"
+            elif not self._in_force.running.revision:
                 meanwhile = "originals pass, and nothing is copied until a manager sends settings"
             self._log.warning(f"Not connected to a manager: {reason}; {meanwhile}")
 
@@ -354,15 +368,14 @@ async def _ended(address: str, call: Call) -> StreamEnded:
     denied = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return StreamEnded(at_enrolment_port(address), denied=True)
-    spread, removal = None, ""
-    for key, value in await call.trailing_metadata() or ():
+    spread, metadata = None, tuple(await call.trailing_metadata() or ())
+    for key, value in metadata:
         if key == grpc_tls.RETRY_AFTER:
             spread = _seconds(value)
-        if key == grpc_tls.REMOVED and denied:
-            removal = str(value)
+    removed = removed_from_metadata(metadata) if denied else None
     why = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
     reason = f"{address}: {grpc_words.reason(why or '')}"
-    return StreamEnded(reason, denied=denied, spread=spread, removal=removal)
+    return StreamEnded(reason, denied=denied, spread=spread, removed=removed)
 
 
 def _seconds(text: str | bytes) -> float | None:

@@ -28,9 +28,6 @@ KEEPALIVE = 20.0
 RETRY_AFTER = "tdc-retry-after"
 """Trailing metadata: seconds over which callers should spread their reconnecting."""
 
-REMOVED = "tdc-removed"
-"""Trailing metadata for a machine that was removed: what its agent does from now on."""
-KEEP_RUNNING, STOP_COPYING = "keep-running", "stop-copying"
 
 NOTHING_CHANGED = "tdc-nothing-changed"
 """Trailing metadata of UNAVAILABLE: the call was certainly not executed; without it, unknown."""

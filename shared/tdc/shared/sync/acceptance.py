@@ -9,7 +9,7 @@ from __future__ import annotations
 from tdc.shared.settings.canonical import content_hash
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Settings
-from tdc.shared.sync.values import BEHIND, Running, Wanted
+from tdc.shared.sync.values import BEHIND, Removed, Running, Wanted
 
 
 def objection(wanted: Wanted) -> str:
@@ -66,6 +66,24 @@ def older(wanted: Wanted, running: Running) -> str:
             f"here. Was the store restored from a backup? {_ADOPT}"
         )
     return ""
+
+
+def doubtful(removed: Removed, running: Running) -> str:
+    """Say why a removal is not of the history that runs here; empty if it may be.
+
+    A machine that a revision removed runs no later one, unless it was enrolled again.
+    """
+    left = removed.store_id in running.left
+    if not left and not (
+        removed.store_id == running.store_id and removed.revision <= running.revision
+    ):
+        return ""
+    runs = f"of store {running.store_id[:8]}" if left else "of the same store"
+    return (
+        f"revision {removed.revision} of store {removed.store_id[:8]} is said to have removed this "
+        f"machine, and revision {running.revision} {runs} runs here, so the manager has an older "
+        f"state or another history. {_ADOPT}"
+    )
 
 
 def another_history(running: Running, theirs: str) -> str:

@@ -77,6 +77,18 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """What the agent of a removed machine is told: whether it takes no more copies.
+
+    `revision` of the store `store_id` removed the machine; 0 and empty if that was not told.
+    """
+
+    stops_copying: bool
+    store_id: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The outcome of an attempt to apply settings. `reason` is empty exactly if `applied`."""
 
