@@ -146,7 +146,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{LEVELS}/plan.py",
-        (f"{PURE}/test_plan.py",),
+        (f"{PURE}/test_plan.py", f"{PURE}/test_topology.py"),
         (
             "the fingerprint leaves machines out",
             "            for change in machines\n        ],",
