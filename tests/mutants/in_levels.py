@@ -193,6 +193,11 @@ MUTANTS = (
             "            pass\n",
         ),
         (
+            "a rollback is refused for a group that took the place of one that is gone",
+            "            elif now is not None:\n",
+            "            elif was.name in self.groups:\n",
+        ),
+        (
             "a rollback takes a name that another group has",
             "            if now != then and then in self.now.groups:\n",
             "            if False:\n",

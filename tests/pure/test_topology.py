@@ -230,20 +230,47 @@ def test_a_rollback_that_meets_another_group_of_the_name_is_refused() -> None:
         undone(second.cluster, 2, steps)
 
 
+def _undone_to(start: Cluster, commits: list[list[Edit]]) -> Cluster:
+    """What a rollback to `start` makes of it after these commits."""
+    now, steps = start, list[Step]()
+    for edits in commits:
+        edited = apply_edits(now, edits)
+        steps.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    return after(now, undone(now, start.revision, steps))
+
+
+def test_a_rollback_takes_the_group_that_has_the_name_now_for_one_that_is_gone() -> None:
+    """Renamed, removed, created again (by a revert, say) and renamed back."""
+    start = _fleet()
+    commits: list[list[Edit]] = [
+        [RenameGroup("g1", "edge")],
+        [RemoveGroup("edge", "g2")],
+        [AddGroup("edge"), put(group("edge"), log__level="error")],
+        [RenameGroup("edge", "g1")],
+    ]
+    back = _undone_to(start, commits)
+    assert Dumb.of(back) == Dumb.of(start)
+
+
+def test_a_rollback_that_is_refused_names_groups_as_they_are_now() -> None:
+    with pytest.raises(EditRefused, match="group far was called g1 then"):
+        _undone_to(
+            _fleet(), [[RenameGroup("g1", "edge")], [RenameGroup("edge", "far")], [AddGroup("g1")]]
+        )
+    with pytest.raises(EditRefused, match="group g1 was removed since, and another group has"):
+        _undone_to(_fleet(), [[RemoveGroup("g1", "Main_Group")], [RenameGroup("g2", "g1")]])
+
+
 def test_a_rollback_gives_no_removed_machine_its_old_settings_twice() -> None:
     """Removed, created again and set: it holds what the machine of then held, in its group."""
     start = _fleet()
-    now, steps = start, list[Step]()
     commits: list[list[Edit]] = [
         [RemoveMachine("mx1")],
         [AddMachine("mx1", "g2")],
         [put(LevelKey(Level.MACHINE, "mx1"), log__level="error")],
     ]
-    for edits in commits:
-        edited = apply_edits(now, edits)
-        steps.insert(0, (edited.level_changes, edited.topology))
-        now = edited.cluster
-    back = after(now, undone(now, start.revision, steps))
+    back = _undone_to(start, commits)
     assert back.machines["mx1"].stored.settings == start.machines["mx1"].stored.settings
     assert back.machines["mx1"].group == "g1"
 

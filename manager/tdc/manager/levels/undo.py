@@ -7,9 +7,10 @@ which gives what each level held, whatever the defaults were, and where each lev
 its name of then, a machine is in its group of then, and what was removed since is there again. A
 machine that was removed has no right to connect, so it is enrolled again.
 
-What was *created* since stays where it is, with the settings that it was created with: a rollback
-is called for in a hurry, for settings, and must not end the identity of a machine. Removing is an
-edit of its own, with a question of its own.
+What was *created* since stays where it is, without settings of its own: a rollback is called for
+in a hurry, for settings, and must not end the identity of a machine. Removing is an edit of its
+own, with a question of its own. If a group or machine of then is gone now, and one that was created
+since has its name, that one takes its place, and holds what it held.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class _Past:
         }
         for then, now in self.groups.items():
             if now != then and then in self.now.groups:
-                raise _taken(now or "that was removed", then)
+                raise _taken(now, then)
         return RestoreLevels(
             revision,
             {key: Settings.of(values) for key, values in self.present.items()},
@@ -145,9 +146,13 @@ class _Past:
             self.machines[change.name] = was.group
             self.places.add(change.name)
         elif change.level is Level.GROUP and change.name in self.groups:
-            if was.name in self.groups:
-                raise _taken(change.name, was.name)
-            self._rename(change.name, was.name)
+            now = self.groups[change.name]
+            if was.name not in self.groups:
+                self._rename(change.name, was.name)
+            elif now is not None:
+                raise _taken(now, was.name)
+            else:
+                self._replace(change.name, was.name)
 
     def _leave(self, change: TopologyChange) -> None:
         """Before this commit it was not there: it stays as it is now, or gone if it is gone."""
@@ -171,6 +176,14 @@ class _Past:
 
     def _rename(self, name: str, to: str) -> None:
         self.groups[to] = self.groups.pop(name)
+        self._hand_over(name, to)
+
+    def _replace(self, gone: str, by: str) -> None:
+        """Let a group that was created since take the place of one that is gone now."""
+        del self.groups[gone]
+        self._hand_over(gone, by)
+
+    def _hand_over(self, name: str, to: str) -> None:
         members = [machine for machine, group in self.machines.items() if group == name]
         self.machines |= dict.fromkeys(members, to)
         values = self.present.pop(LevelKey(Level.GROUP, name), None)
@@ -191,8 +204,6 @@ class _Past:
         return LevelKey(key.level, name) if name is not None else key
 
 
-def _taken(now: str, then: str) -> EditRefused:
-    return EditRefused(
-        f"group {now} was called {then} then, and another group has that name now: rename that one "
-        "first"
-    )
+def _taken(now: str | None, then: str) -> EditRefused:
+    whose = f"{now} was called {then} then" if now is not None else f"{then} was removed since"
+    return EditRefused(f"group {whose}, and another group has that name now: rename that one first")
