@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tdc.manager.cli.main import main
 
+from tests.cli.real_manager import Fleet, Running, new_fleet, running_in
 from tests.cli.scripted import ScriptedManager, serving
 
 
@@ -65,3 +66,17 @@ def tdc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("TDC_DEBUG", raising=False)
     return Tdc(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A real manager for the tests of one file."""
+    with running_in(tmp_path_factory.mktemp("manager")) as manager:
+        yield manager
+
+
+@pytest.fixture
+def fleet(running: Running, tdc: Tdc, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """A cluster of its own on the real manager; `tdc` is configured for it."""
+    monkeypatch.setenv("TDC_CONFIG", str(running.config))
+    return new_fleet(tdc)

@@ -104,7 +104,7 @@ def test_a_full_disk_is_told_with_what_was_committed_by_then(
 
     assert "No space left on device. Nothing was committed." in said()
     assert not manager.asked("MakeCommit")
-    assert "Revision 8 was committed." in said("-o", "json")
+    assert "Revision 8 of emea was committed." in said("-o", "json")
 
 
 @pytest.mark.parametrize("redirect", ["2> /dev/full", "2>&-", "2>&1 | true"])
@@ -186,7 +186,7 @@ def test_ctrl_c_after_the_commit_says_that_it_was_made(
     monkeypatch.setattr(Out, "emit", interrupted_after)
     run = tdc(*DISABLE, "--yes", "-o", "json")
     assert run.code == 130
-    assert "after revision 8 was committed" in run.err
+    assert "after revision 8 of emea was committed" in run.err
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tdc.shared.settings.canonical import content_hash
@@ -21,113 +16,10 @@ from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SCHEMA
 
 from tests.cli.conftest import Tdc
+from tests.cli.real_manager import Fleet, Running, done, enabled
 from tests.cli.terminal import on_terminal
 
 pytestmark = pytest.mark.system
-
-TDC_MANAGER = Path(sys.executable).parent / "tdc-manager"
-_START_TIMEOUT = 60.0
-_STOP_TIMEOUT = 20.0
-_numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Running:
-    """A manager that serves: its process, and the operator's file that its `init` made."""
-
-    process: subprocess.Popen[bytes]
-    config: Path
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """A cluster of its own: machines `one` and `two` in `group`, `three` in `other`."""
-
-    cluster: str
-    group: str
-    other: str
-    one: str
-    two: str
-    three: str
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A manager, set up and run by `tdc-manager` as by an operator."""
-    folder = tmp_path_factory.mktemp("manager") / "data"
-    ports = folder.parent / "ports.json"
-    flags = ["--folder", str(folder), "--listen-port", "0", "--enrol-port", "0"]
-    subprocess.run(
-        [TDC_MANAGER, "init", *flags, "--ports-file", str(ports), "--operator", "ada"],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    log = folder.parent / "log"
-    with (
-        log.open("wb") as sink,
-        subprocess.Popen(
-            [TDC_MANAGER, "run", "--folder", str(folder)], stdout=sink, stderr=sink
-        ) as process,
-    ):
-        try:
-            wait_for(ports, process, log)
-            yield Running(process, folder / "operator" / "operator.toml")
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-
-
-def wait_for(ports: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    tick = threading.Event()
-    for _ in range(int(_START_TIMEOUT / 0.05)):
-        if ports.exists():
-            return
-        if process.poll() is not None:
-            pytest.fail(f"the manager ended: {log.read_text()}")
-        tick.wait(0.05)
-    pytest.fail("the manager did not serve in time")
-
-
-@pytest.fixture
-def fleet(running: Running, tdc: Tdc, monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    """Three machines in two groups, enabled at the cluster: created by `tdc`."""
-    monkeypatch.setenv("TDC_CONFIG", str(running.config))
-    tag = next(_numbers)
-    made = Fleet(f"emea{tag}", f"g1-{tag}", f"g2-{tag}", f"mx1-{tag}", f"mx2-{tag}", f"mx3-{tag}")
-    done(tdc, "cluster", "create", made.cluster)
-    for group in (made.group, made.other):
-        done(tdc, "group", "create", group, "--cluster", made.cluster)
-    for machine, group in (
-        (made.one, made.group),
-        (made.two, made.group),
-        (made.three, made.other),
-    ):
-        done(tdc, "machine", "create", machine, "--group", group)
-    done(
-        tdc,
-        *("settings", "set", "cluster", made.cluster, "enabled=true"),
-        *("intake_address=in@intake.example", "-y", "-m", "pilot"),
-    )
-    return made
-
-
-def done(tdc: Tdc, *words: str) -> Any:
-    """Run `tdc` and return its document; it must have done what it was asked."""
-    run = tdc(*words, "-o", "json")
-    assert run.code == 0, run.err
-    return run.json
-
-
-def enabled(tdc: Tdc, level: str, name: str) -> bool | None:
-    document = done(tdc, "settings", "show", level, name)
-    value = document["settings"].get("enabled")
-    assert value is None or isinstance(value, bool)
-    return value
 
 
 def test_a_new_fleet_is_listed(tdc: Tdc, fleet: Fleet) -> None:
@@ -353,50 +245,3 @@ def test_the_printed_line_enrols_the_machine(tdc: Tdc, fleet: Fleet, tmp_path: P
     assert done(tdc, "machine", "show", fleet.one)["enrolled"] is True
     assert done(tdc, "machine", "show", fleet.two)["enrolled"] is False
     assert paste().returncode == 1
-
-
-def test_an_exported_fleet_is_applied_changed_and_read_as_it_was(
-    tdc: Tdc, fleet: Fleet, tmp_path: Path
-) -> None:
-    """Applied again it is nothing to do; exit code 2 says that a dry run found something."""
-    exported = tdc("export", "--cluster", fleet.cluster)
-    assert exported.code == 0
-    file = tmp_path / "fleet.yaml"
-    file.write_text(exported.out)
-    apply = ("apply", "-f", str(file))
-    assert tdc(*apply, "--dry-run").code == 0
-    file.write_text(exported.out.replace("enabled: true", "enabled: true\n      log.level: debug"))
-    dry = tdc(*apply, "--dry-run")
-    assert dry.code == 2
-    assert "log.level" in dry.out
-    made = done(tdc, *apply, "--yes", "-m", "from a file")
-    assert (made["revision"], made["committed"]) == (8, True)
-    assert tdc(*apply, "--dry-run").code == 0
-    before = tdc("export", "--cluster", fleet.cluster, "--revision", "7")
-    assert before.out == exported.out
-    # Onto a cluster that is not there yet.
-    other = tmp_path / "other.yaml"
-    other.write_text(exported.out.replace(fleet.cluster, f"{fleet.cluster}-2"))
-    assert tdc("apply", "-f", str(other), "--dry-run").code == 2
-    assert "There is no cluster" in tdc("apply", "-f", str(other)).err
-    # Nothing is changed either where the one that is there comes first.
-    file.write_text(exported.out.replace("enabled: true", "enabled: true\n      log.level: error"))
-    refused = tdc("apply", "-f", str(file), "-f", str(other))
-    assert (refused.code, "Nothing was changed" in refused.err) == (1, True)
-    assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == 8
-    assert tdc("apply", "-f", str(other), "--yes").code == 0
-    copy = tdc("export", "--cluster", f"{fleet.cluster}-2").out
-    assert copy == other.read_text()
-
-
-def test_a_document_that_would_be_refused_changes_nothing(
-    tdc: Tdc, fleet: Fleet, tmp_path: Path
-) -> None:
-    file = tmp_path / "fleet.json"
-    exported = done(tdc, "export", "--cluster", fleet.cluster)
-    exported["clusters"][fleet.cluster]["settings"]["intake_address"] = "none"
-    file.write_text(json.dumps(exported))
-    run = tdc("apply", "-f", str(file), "--yes")
-    assert run.code == 1
-    assert "intake_address" in run.out
-    assert enabled(tdc, "cluster", fleet.cluster) is True

@@ -304,6 +304,24 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{CLI}/documents.py",
+        (f"{TESTS}/test_apply.py",),
+        (
+            "of several clusters those before a refused one are committed",
+            "if consent.dry_run or refused:",
+            "if consent.dry_run or all(step.plan and step.plan.problems for step in steps):",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/fleet_file.py",
+        (f"{TESTS}/test_fleet_file.py",),
+        (
+            "an empty document is one without clusters",
+            "    if document is None:  # what",
+            "    if False:  # what",
+        ),
+    ),
+    *planted_in(
         f"{CLI}/client.py",
         (f"{TESTS}/test_exit_codes.py",),
         (

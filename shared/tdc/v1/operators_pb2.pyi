@@ -218,12 +218,14 @@ class ExplanationStep(_message.Message):
     def __init__(self, level: _Optional[_Union[_fleet_pb2.Level, str]] = ..., name: _Optional[str] = ..., value: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., wins: _Optional[bool] = ..., revision: _Optional[int] = ..., author: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class PlanRequest(_message.Message):
-    __slots__ = ("cluster", "edits")
+    __slots__ = ("cluster", "edits", "new_cluster")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     EDITS_FIELD_NUMBER: _ClassVar[int]
+    NEW_CLUSTER_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     edits: _containers.RepeatedCompositeFieldContainer[_fleet_pb2.Edit]
-    def __init__(self, cluster: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ...) -> None: ...
+    new_cluster: bool
+    def __init__(self, cluster: _Optional[str] = ..., edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ..., new_cluster: _Optional[bool] = ...) -> None: ...
 
 class CommitRequest(_message.Message):
     __slots__ = ("cluster", "edits", "fingerprint", "comment", "request_id")

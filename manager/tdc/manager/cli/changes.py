@@ -14,13 +14,17 @@ from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import CommitConsent, Run
-from tdc.manager.cli.errors import OutputClosed, Refused
+from tdc.manager.cli.errors import OutputClosed, Partial, Refused
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import OutputFormat
 from tdc.manager.cli.waiting import wait
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import ChangeDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
+
+DRY_END = Line("Dry run: nothing was committed.")
+WOULD_BE_REFUSED = "This commit would be refused: see the problems above."
+HAS_PROBLEMS = "Nothing was committed. Fix the problems above first."
 
 
 async def change(
@@ -39,32 +43,54 @@ async def carry_out(
     consent: CommitConsent,
     *,
     ask: bool = True,
-) -> PlanDocument:
-    """Plan `edits` and commit them if the operator agrees; the plan. Raises Refused.
+) -> None:
+    """Plan `edits` and commit them if the operator agrees; raises Refused.
 
     Without `ask` there is no question: for edits that change nothing in force.
     """
-    plan = answers.plan(
-        await manager.ask(
-            manager.changes.MakePlan, operators_pb2.PlanRequest(cluster=cluster, edits=edits)
-        )
-    )
+    plan = await make_plan(manager, edits, cluster)
     if consent.dry_run:
-        run.out.emit(plan, [*plan_pieces(plan), *_dry_end(plan)])
+        run.out.emit(plan, [*plan_pieces(plan), *([] if plan.problems else [DRY_END])])
         if plan.problems:
-            raise Refused("This commit would be refused: see the problems above.")
-        return plan
+            raise Refused(WOULD_BE_REFUSED)
+        return
     if plan.problems:
-        run.out.emit(_change(plan, plan.base_revision, committed=False), plan_pieces(plan))
-        raise Refused("Nothing was committed. Fix the problems above first.")
+        run.out.emit(not_made(plan), plan_pieces(plan))
+        raise Refused(HAS_PROBLEMS)
+    made = await commit_planned(run, manager, edits, plan, consent, ask=ask)
+    report(run, made, [outcome(made)])
+    await wait_for(run, manager, [made], consent)
+
+
+async def make_plan(
+    manager: Manager, edits: Sequence[fleet_pb2.Edit], cluster: str, *, new_cluster: bool = False
+) -> PlanDocument:
+    """Ask for the plan; with `new_cluster` as if the cluster had just been created."""
+    request = operators_pb2.PlanRequest(cluster=cluster, edits=edits, new_cluster=new_cluster)
+    return answers.plan(await manager.ask(manager.changes.MakePlan, request))
+
+
+async def commit_planned(
+    run: Run,
+    manager: Manager,
+    edits: Sequence[fleet_pb2.Edit],
+    plan: PlanDocument,
+    consent: CommitConsent,
+    *,
+    ask: bool = True,
+    undone: str = "Nothing was committed.",
+) -> ChangeDocument:
+    """Show a plan without problems, ask, and commit it; raises Refused, with `undone` after a no.
+
+    Prints no outcome.
+    """
     if not plan.levels and not plan.topology:
-        _report(run, plan, plan.base_revision, committed=False)
-        return plan
+        return not_made(plan)
     asking = ask and not consent.yes
     if asking or run.out.form is OutputFormat.TABLE:
         _show_before_commit(run, plan)
     if asking:
-        await confirm(f"Commit this to {plan.cluster}?", "Nothing was committed.")
+        await confirm(f"Commit this to {plan.cluster}?", undone)
     request_id = str(uuid.uuid4())
     reply = await manager.commit(
         manager.changes.MakeCommit,
@@ -77,11 +103,50 @@ async def carry_out(
         ),
         request_id,
     )
-    _report(run, plan, reply.revision, committed=reply.committed)
-    if consent.wait and reply.committed:
-        changed = sorted({each.name for each in plan.machines})
-        await wait(run, manager, plan.cluster, changed, reply.revision, consent.wait_limit)
-    return plan
+    return ChangeDocument(
+        cluster=plan.cluster, revision=reply.revision, committed=reply.committed, plan=plan
+    )
+
+
+async def wait_for(
+    run: Run, manager: Manager, made: Sequence[ChangeDocument], consent: CommitConsent
+) -> None:
+    """With --wait, wait for the machines of each commit; raises Partial, after all of them."""
+    partial: Partial | None = None
+    for each in made if consent.wait else ():
+        if each.committed:
+            machines = sorted({change.name for change in each.plan.machines})
+            try:
+                await wait(run, manager, each.cluster, machines, each.revision, consent.wait_limit)
+            except Partial as error:
+                if partial is not None:
+                    run.out.tell([Line(f"tdc: {partial}", "red")])
+                partial = error
+    if partial is not None:
+        raise partial
+
+
+def not_made(plan: PlanDocument) -> ChangeDocument:
+    """The change that a plan stands for, if it is not committed."""
+    return ChangeDocument(
+        cluster=plan.cluster, revision=plan.base_revision, committed=False, plan=plan
+    )
+
+
+def report(run: Run, document: object, outcomes: Sequence[Line]) -> None:
+    """Print what was done; on standard error if standard output is gone. Raises OutputClosed."""
+    try:
+        run.out.emit(document, outcomes)
+    except OutputClosed:
+        run.out.tell(outcomes)  # the operator must learn of a commit
+        raise
+
+
+def outcome(made: ChangeDocument) -> Line:
+    """Whether something was committed, in a sentence."""
+    if made.committed:
+        return Line(f"Committed revision {made.revision} of {made.cluster}.")
+    return Line(f"Nothing to change: {made.cluster} stays at revision {made.revision}.")
 
 
 def _show_before_commit(run: Run, plan: PlanDocument) -> None:
@@ -91,23 +156,3 @@ def _show_before_commit(run: Run, plan: PlanDocument) -> None:
         run.out.show(pieces)
     else:
         run.out.tell(pieces)
-
-
-def _dry_end(plan: PlanDocument) -> list[Line]:
-    return [] if plan.problems else [Line("Dry run: nothing was committed.")]
-
-
-def _report(run: Run, plan: PlanDocument, revision: int, *, committed: bool) -> None:
-    if committed:
-        sentence = f"Committed revision {revision} of {plan.cluster}."
-    else:
-        sentence = f"Nothing to change: {plan.cluster} stays at revision {revision}."
-    try:
-        run.out.emit(_change(plan, revision, committed=committed), [Line(sentence)])
-    except OutputClosed:
-        run.out.tell([Line(sentence)])  # the operator must learn of a commit
-        raise
-
-
-def _change(plan: PlanDocument, revision: int, *, committed: bool) -> ChangeDocument:
-    return ChangeDocument(cluster=plan.cluster, revision=revision, committed=committed, plan=plan)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc
@@ -50,13 +50,13 @@ class _AnswerLost(Exception):
 class CommitAttempt:
     """The commit under way, so that an interruption can say what may have happened.
 
-    `request_id` is empty before it is sent, and again once the manager refused it; `unsettled` is
-    True once an answer was lost; `revision` is 0 until the manager confirms the commit.
+    `request_id` is empty before it is sent, and again once the manager answered; `unsettled` is
+    True once an answer was lost; `made` has what the manager confirmed so far.
     """
 
     request_id: str = ""
     unsettled: bool = False
-    revision: int = 0
+    made: list[str] = field(default_factory=list)
 
 
 class Manager:
@@ -97,7 +97,7 @@ class Manager:
         request_id: str,
     ) -> _Made:
         """Commit once, even if answers are lost; raises Refused or NoConnection."""
-        self._attempt.request_id = request_id
+        self._attempt.request_id, self._attempt.unsettled = request_id, False
         try:
             reply = await self._commit_until_answered(call, request)
         except _AnswerLost as lost:
@@ -108,10 +108,9 @@ class Manager:
         except CliError:
             self._attempt.request_id = ""
             raise
+        self._attempt.request_id = ""
         if reply.committed:
-            self._attempt.revision = reply.revision
-        else:
-            self._attempt.request_id = ""
+            self._attempt.made.append(f"revision {reply.revision} of {reply.cluster}")
         return reply
 
     async def _commit_until_answered(

@@ -337,17 +337,21 @@ def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
 
 
 def _interrupted(attempt: CommitAttempt) -> Interrupted:
-    if attempt.revision:
-        return Interrupted(f"Interrupted, after revision {attempt.revision} was committed.")
+    if attempt.made and not attempt.request_id:
+        return Interrupted(f"Interrupted, after {_made(attempt)} committed.")
     return Interrupted(f"Interrupted. {_outcome(attempt)}")
 
 
 def _outcome(attempt: CommitAttempt) -> str:
-    if attempt.revision:
-        return f"Revision {attempt.revision} was committed."
-    if attempt.request_id:
-        return may_be_made(attempt.request_id)
-    return "Nothing was committed."
+    words = _made(attempt)
+    made = [f"{words[0].upper()}{words[1:]} committed."] if attempt.made else []
+    unsure = [may_be_made(attempt.request_id)] if attempt.request_id else []
+    return " ".join([*unsure, *made]) or "Nothing was committed."
+
+
+def _made(attempt: CommitAttempt) -> str:
+    """What was committed, up to the verb."""
+    return f"{' and '.join(attempt.made)} {'was' if len(attempt.made) == 1 else 'were'}"
 
 
 def _end(run: Run, error: CliError) -> int:

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from tdc.manager.cli import fleet_file
-from tdc.manager.cli.changes import carry_out
+from tdc.manager.cli.change_tables import plan_pieces
+from tdc.manager.cli.changes import (
+    DRY_END,
+    HAS_PROBLEMS,
+    WOULD_BE_REFUSED,
+    commit_planned,
+    make_plan,
+    not_made,
+    outcome,
+    report,
+    wait_for,
+)
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import CommitConsent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.fleet_files import read_fleet
 from tdc.manager.cli.fleet_schema import document_schema
-from tdc.manager.cli.layout import Line
+from tdc.manager.cli.layout import Line, Piece
 from tdc.manager.cli.options import OfCluster
 from tdc.manager.cli.render import OutputFormat, as_yaml, write
+from tdc.shared.wire.documents import ChangeDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 CHANGES = 2
 """The exit code of `apply --dry-run` where there is something to do."""
+
+NO_CLUSTER = Line("Nothing to change: the document names no cluster.")
 
 
 def add_documents(app: typer.Typer) -> None:
@@ -95,33 +110,115 @@ async def apply(
         ),
     ] = False,
 ) -> None:
-    """Make clusters what a document says: one commit for each; shows the plan and asks.
+    """Make clusters what a document says; shows the plan of each and asks.
 
-    A level with `settings` in the document holds exactly those afterwards. With --dry-run the exit
-    code is 0 if there is nothing to do, and 2 if there is.
+    A level with `settings` in the document holds exactly those afterwards. Each cluster is a commit
+    of its own; none is made if one of them would be refused. A cluster that does not exist is
+    created with --yes only. With --dry-run the exit code is 0 if there is nothing to do, and 2 if
+    there is.
     """
     fleet = read_fleet(files)
     async with run.manager() as manager:
         known = set(await _clusters(manager))
         missing = sorted(fleet.keys() - known)
-        if missing and not (consent.yes or consent.dry_run):  # before any of them is changed
+        if missing and not (consent.yes or consent.dry_run):
             raise Refused(
                 f"There is no cluster {missing[0]}. Create it (tdc cluster create {missing[0]}) or "
                 "use --yes. Nothing was changed."
             )
-        for name, wanted in sorted(fleet.items()):
-            if name in missing and not await _created(run, manager, name, wanted, consent):
-                continue
-            now = await manager.ask(
-                manager.changes.GetCluster, operators_pb2.GetClusterRequest(cluster=name)
-            )
-            edits = fleet_file.edits_for(name, wanted, now, prune=prune)
-            if not edits:
-                run.out.tell([Line(f"Nothing to change: the document says nothing of {name}.")])
-                continue
-            plan = await carry_out(run, manager, edits, name, consent)
-            if consent.dry_run and (plan.levels or plan.topology):
+        steps = [
+            await _planned(manager, name, wanted, new=name in missing, prune=prune)
+            for name, wanted in sorted(fleet.items())
+        ]
+        refused = any(step.plan.problems for step in steps if step.plan is not None)
+        if consent.dry_run or refused:  # of several clusters none is changed if one can't be
+            _show(run, steps, dry_run=consent.dry_run)
+            if refused:
+                raise Refused(WOULD_BE_REFUSED if consent.dry_run else HAS_PROBLEMS)
+            if any(step.changes for step in steps):
                 run.code = CHANGES
+            return
+        await _carry_out(run, manager, steps, consent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is to be done to one cluster; `plan` is None where there are no edits."""
+
+    cluster: str
+    new: bool
+    edits: Sequence[fleet_pb2.Edit]
+    plan: PlanDocument | None
+
+    @property
+    def changes(self) -> bool:
+        plan = self.plan
+        return self.new or (plan is not None and bool(plan.levels or plan.topology))
+
+
+async def _planned(
+    manager: Manager, name: str, wanted: fleet_file.ClusterWanted, *, new: bool, prune: bool
+) -> _Step:
+    """Plan what makes a cluster what the document says; raises Refused."""
+    if new:
+        now = fleet_pb2.ClusterSnapshot(
+            cluster=name, groups=[fleet_pb2.GroupSnapshot(name=fleet_file.FIRST_GROUP)]
+        )
+    else:
+        asked = operators_pb2.GetClusterRequest(cluster=name)
+        now = await manager.ask(manager.changes.GetCluster, asked)
+    edits = fleet_file.edits_for(name, wanted, now, prune=prune)
+    plan = await make_plan(manager, edits, name, new_cluster=new) if edits else None
+    return _Step(name, new, edits, plan)
+
+
+def _show(run: Run, steps: Sequence[_Step], *, dry_run: bool) -> None:
+    """Show all plans, of which none is carried out."""
+    plans = [step.plan for step in steps if step.plan is not None]
+    pieces: list[Piece] = []
+    for step in steps:
+        if step.new:
+            pieces.append(Line(f"There is no cluster {step.cluster}: it would be created."))
+        if step.plan is not None:
+            pieces += plan_pieces(step.plan)
+        elif not step.new:
+            pieces.append(_nothing_said(step))
+    if dry_run and not any(plan.problems for plan in plans):
+        pieces.append(DRY_END)
+    run.out.emit(plans if dry_run else [not_made(plan) for plan in plans], pieces or [NO_CLUSTER])
+
+
+async def _carry_out(
+    run: Run, manager: Manager, steps: Sequence[_Step], consent: CommitConsent
+) -> None:
+    """Commit cluster by cluster; what was committed is printed also if a later one fails."""
+    made: list[ChangeDocument] = []
+    table = run.out.form is OutputFormat.TABLE
+    if not steps:
+        run.out.tell([NO_CLUSTER])
+    try:
+        for step in steps:
+            if step.new:
+                await _create(run, manager, step.cluster, consent)
+            elif step.plan is None:
+                run.out.tell([_nothing_said(step)])
+            if step.plan is None:
+                continue
+            undone = f"Nothing was committed to {step.cluster}."
+            change = await commit_planned(
+                run, manager, step.edits, step.plan, consent, undone=undone
+            )
+            made.append(change)
+            if table:
+                report(run, change, [outcome(change)])
+    finally:
+        if not table:
+            report(run, made, [outcome(change) for change in made])
+    await wait_for(run, manager, made, consent)
+
+
+def _nothing_said(step: _Step) -> Line:
+    return Line(f"Nothing to change: the document says nothing of {step.cluster}.")
 
 
 async def _clusters(manager: Manager) -> list[str]:
@@ -129,22 +226,7 @@ async def _clusters(manager: Manager) -> list[str]:
     return [row.name for row in reply.clusters]
 
 
-async def _created(
-    run: Run,
-    manager: Manager,
-    name: str,
-    wanted: fleet_file.ClusterWanted,
-    consent: CommitConsent,
-) -> bool:
-    """Create a cluster that is not there; False for a dry run, which only says what it would do."""
-    if consent.dry_run:
-        run.code = CHANGES
-        empty = fleet_pb2.ClusterSnapshot(
-            cluster=name, groups=[fleet_pb2.GroupSnapshot(name=fleet_file.FIRST_GROUP)]
-        )
-        edits = fleet_file.edits_for(name, wanted, empty, prune=False)
-        run.out.tell([Line(f"Would create cluster {name}{_with(edits)}.")])
-        return False
+async def _create(run: Run, manager: Manager, name: str, consent: CommitConsent) -> None:
     request_id = str(uuid.uuid4())
     await manager.commit(
         manager.fleet.CreateCluster,
@@ -154,10 +236,3 @@ async def _created(
         request_id,
     )
     run.out.tell([Line(f"Created cluster {name} with the group {fleet_file.FIRST_GROUP}.")])
-    return True
-
-
-def _with(edits: Iterable[fleet_pb2.Edit]) -> str:
-    kinds = [edit.WhichOneof("kind") for edit in edits]
-    groups, machines = kinds.count("add_group"), kinds.count("add_machine")
-    return f" with {groups + 1} groups and {machines} machines"

@@ -22,6 +22,8 @@ from tdc.shared.settings.values import Settings
 from tdc.shared.wire.settings import settings_from_wire, settings_to_wire
 from tdc.v1 import fleet_pb2
 
+_NOTHING = "Nothing was changed."
+
 FIRST_GROUP = "Main_Group"
 """The group that every new cluster has."""
 
@@ -58,6 +60,8 @@ Fleet = Mapping[str, ClusterWanted]
 
 def fleet_of(document: object, file: str) -> dict[str, ClusterWanted]:
     """Read a document; raises WrongUsage, which names the file and the place in it."""
+    if document is None:  # what a command that failed gives, too
+        raise WrongUsage(f"{file} is empty; no clusters at all are `clusters: {{}}`. {_NOTHING}")
     top = _mapping(document, f"{file}: ", ("clusters",))
     clusters = _names(top.get("clusters"), f"{file}: clusters")
     return {name: _cluster(entry, f"{file}: cluster {name}: ") for name, entry in clusters.items()}
@@ -69,9 +73,7 @@ def merged(fleets: Sequence[Mapping[str, ClusterWanted]]) -> Fleet:
     for fleet in fleets:
         twice = sorted(whole.keys() & fleet.keys())
         if twice:
-            raise WrongUsage(
-                f"Cluster {twice[0]} is in two files: keep each in one. Nothing was changed."
-            )
+            raise WrongUsage(f"Cluster {twice[0]} is in two files: keep each in one. {_NOTHING}")
         whole |= fleet
     return whole
 
@@ -129,12 +131,12 @@ def _names(entry: object, where: str) -> dict[str, object]:
         raise _wrong(f"{where}: ", f"must be a mapping, as in `name: {{}}`, not {entry!r:.60}")
     for name in entry:
         if not isinstance(name, str):
-            raise _wrong(f"{where}: ", f"{name!r} is no text: put it in quotes")
+            raise _wrong(f"{where}: ", f"{name!r} is not a string: put it in quotes")
     return entry
 
 
 def _wrong(where: str, why: str) -> WrongUsage:
-    return WrongUsage(f"{where}{why}. Nothing was changed.")
+    return WrongUsage(f"{where}{why}{'' if why.endswith('?') else '.'} {_NOTHING}")
 
 
 # -- writing -------------------------------------------------------------------------------------

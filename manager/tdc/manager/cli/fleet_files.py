@@ -32,7 +32,7 @@ def _no_key_twice(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             twice = key in fields
         except TypeError:
             raise yaml.constructor.ConstructorError(
-                None, None, "a key is no text", key_node.start_mark
+                None, None, "a key is not a string", key_node.start_mark
             ) from None
         if twice:
             raise yaml.constructor.ConstructorError(
@@ -89,5 +89,7 @@ def _fault(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if problem == "but found another document":  # the rest of a sentence of PyYAML's
+        problem = "another document begins; give each a file of its own"
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)

@@ -31,6 +31,7 @@ from tdc.manager.intent.targets import (
     RevertTo,
     clusters_named,
     target_of,
+    target_to_create,
 )
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused, LevelChange, Step, TopologyChange
@@ -124,9 +125,13 @@ class ChangeOperations:
         self._clock = clock
 
     @operation("changes.plan")
-    async def plan(self, actor: Actor, asked: ChangeAsked) -> Plan:
-        """Plan what a commit would do; raises UnknownName, AmbiguousName, EditRefused, …"""
-        cluster, edits = target_of(self._view, asked)
+    async def plan(self, actor: Actor, asked: ChangeAsked, *, to_create: bool = False) -> Plan:
+        """Plan what a commit would do; raises UnknownName, AmbiguousName, EditRefused, …
+
+        With `to_create` on a cluster that would be created first; raises ClusterExists.
+        """
+        find = target_to_create if to_create else target_of
+        cluster, edits = find(self._view, asked)
         plan = await self._plan_on(cluster, edits)
 
         def reported(machine: str) -> Sequence[ReportedBacklog]:

@@ -24,7 +24,8 @@ from tdc.manager.levels.changes import (
     SetValues,
     UnsetValues,
 )
-from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
+from tdc.manager.levels.fleet import Cluster, LevelKey, Machine, new_cluster
+from tdc.manager.store.errors import ClusterExists
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName
 from tdc.shared.settings.values import Level, Settings
@@ -162,13 +163,7 @@ def target_of(
     Raises BadRequest, UnknownName for a level that does not exist and is not created by an earlier
     edit, AmbiguousName if the names fit several clusters.
     """
-    edits = _edits(asked)
-    clusters = clusters_named(asked)
-    if len(clusters) > 1:
-        raise BadRequest(
-            f"the request names clusters {', '.join(sorted(clusters))}; a commit changes only one"
-        )
-    named = next(iter(clusters), "")
+    edits, named = _edits(asked), _cluster_named(asked)
     if named:
         view.find_cluster(named)
     homes = {cluster.name: cluster for cluster in _homes(view, edits, named)}
@@ -177,6 +172,20 @@ def target_of(
             f"the edits belong to clusters {', '.join(sorted(homes))}; a commit changes only one"
         )
     cluster = next(iter(homes.values())) if homes else view.find_cluster(named)
+    return cluster, edits
+
+
+def target_to_create(
+    view: FleetView, asked: ChangeAsked
+) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
+    """Make the cluster that does not exist yet, as it would be created, and its edits there.
+
+    Raises BadRequest, ClusterExists, FleetError for a name that it can't have.
+    """
+    edits, cluster = _edits(asked), new_cluster(_cluster_named(asked))
+    there = view.clusters.get(cluster.name)
+    if there is not None:
+        raise ClusterExists(f"cluster {there.name!r} already exists, at revision {there.revision}")
     return cluster, edits
 
 
@@ -222,6 +231,16 @@ def machines_in(
         if group in ("", machine.group)
     ]
     return sorted(chosen, key=lambda pair: (pair[1].name, pair[0].name))
+
+
+def _cluster_named(asked: ChangeAsked) -> str:
+    """The one cluster that a change names, itself or at its levels; empty if it names none."""
+    clusters = clusters_named(asked)
+    if len(clusters) > 1:
+        raise BadRequest(
+            f"the request names clusters {', '.join(sorted(clusters))}; a commit changes only one"
+        )
+    return next(iter(clusters), "")
 
 
 def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:

@@ -21,7 +21,8 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
     ) -> fleet_pb2.Plan:
         """Plan what a commit of these edits would do; raises AnswerTooLarge."""
         asked = edits.change_asked(request.cluster, request.edits)
-        plan = wire.plan_to_wire(await self._changes.plan(actor_of(context), asked))
+        made = await self._changes.plan(actor_of(context), asked, to_create=request.new_cluster)
+        plan = wire.plan_to_wire(made)
         # A limit of this transport, not of plans: the plan exists, one gRPC message can't hold it.
         if plan.ByteSize() > MAX_ANSWER:
             raise AnswerTooLarge(
