@@ -53,6 +53,7 @@ def disable_plan() -> fleet_pb2.Plan:
         machines=[machine_change("mx1", MACHINE, "mx1"), machine_change("mx2", GROUP, "g1")],
         stop_copying=["mx1", "mx2"],
         fingerprint="f" * 64,
+        author="ada",
     )
 
 

@@ -155,6 +155,7 @@ def test_a_plan_gives_levels_and_machines_with_before_and_after(
         "problems": [],
         "backlogs": [],
         "warnings": [],
+        "author": "ada",
     }
 
 

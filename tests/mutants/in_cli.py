@@ -69,6 +69,25 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{CLI}/commits.py",
+        (f"{TESTS}/test_plan_file.py",),
+        (
+            "a kept plan is committed whatever its outcome is now",
+            "if plan.fingerprint != kept.plan.fingerprint:",
+            "if False:",
+        ),
+        (
+            "a kept plan is committed again",
+            "if each.request_id == kept.request_id",
+            "if not kept.request_id",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/plan_file.py",
+        (f"{TESTS}/test_plan_file.py",),
+        ("a file that is there is written over", 'path.open("xb")', 'path.open("wb")'),
+    ),
+    *planted_in(
         f"{CLI}/waiting.py",
         (f"{TESTS}/test_waiting.py",),
         (

@@ -288,7 +288,7 @@ class MachineSnapshot(_message.Message):
     def __init__(self, name: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs", "warnings")
+    __slots__ = ("cluster", "base_revision", "levels", "machines", "topology", "stop_copying", "start_copying", "fingerprint", "problems", "backlogs", "warnings", "author")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     BASE_REVISION_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
@@ -300,6 +300,7 @@ class Plan(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     BACKLOGS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     base_revision: int
     levels: _containers.RepeatedCompositeFieldContainer[LevelChange]
@@ -311,7 +312,8 @@ class Plan(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
     backlogs: _containers.RepeatedCompositeFieldContainer[PlannedBacklog]
     warnings: _containers.RepeatedCompositeFieldContainer[Problem]
-    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., backlogs: _Optional[_Iterable[_Union[PlannedBacklog, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+    author: str
+    def __init__(self, cluster: _Optional[str] = ..., base_revision: _Optional[int] = ..., levels: _Optional[_Iterable[_Union[LevelChange, _Mapping]]] = ..., machines: _Optional[_Iterable[_Union[MachineChange, _Mapping]]] = ..., topology: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., stop_copying: _Optional[_Iterable[str]] = ..., start_copying: _Optional[_Iterable[str]] = ..., fingerprint: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., backlogs: _Optional[_Iterable[_Union[PlannedBacklog, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., author: _Optional[str] = ...) -> None: ...
 
 class Difference(_message.Message):
     __slots__ = ("cluster", "from_revision", "to_revision", "levels", "machines", "topology", "stop_copying", "start_copying")

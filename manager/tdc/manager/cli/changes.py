@@ -7,15 +7,18 @@ committed is what was shown (the plan's fingerprint), and only once (the request
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
-from tdc.manager.cli.command import CommitConsent, Run
+from tdc.manager.cli.command import ChangeConsent, CommitConsent, Run
 from tdc.manager.cli.errors import OutputClosed, Partial, Refused
 from tdc.manager.cli.layout import Line
+from tdc.manager.cli.plan_file import write_plan
 from tdc.manager.cli.render import OutputFormat
 from tdc.manager.cli.waiting import wait
 from tdc.shared.wire import answers
@@ -28,7 +31,7 @@ HAS_PROBLEMS = "Nothing was committed. Fix the problems above first."
 
 
 async def change(
-    run: Run, edit: fleet_pb2.Edit, cluster: str, consent: CommitConsent, *, ask: bool = True
+    run: Run, edit: fleet_pb2.Edit, cluster: str, consent: ChangeConsent, *, ask: bool = True
 ) -> None:
     """Connect, and carry out one edit; raises Refused, NoConnection."""
     async with run.manager() as manager:
@@ -40,7 +43,7 @@ async def carry_out(
     manager: Manager,
     edits: Sequence[fleet_pb2.Edit],
     cluster: str,
-    consent: CommitConsent,
+    consent: ChangeConsent,
     *,
     ask: bool = True,
 ) -> None:
@@ -57,9 +60,25 @@ async def carry_out(
     if plan.problems:
         run.out.emit(not_made(plan), plan_pieces(plan))
         raise Refused(HAS_PROBLEMS)
-    made = await commit_planned(run, manager, edits, plan, consent, ask=ask)
+    if consent.out is not None:
+        keep_plan(run, plan, edits, consent)
+        return
+    made = await commit_planned(run, manager, Planned(plan, edits), consent, ask=ask)
     report(run, made, [outcome(made)])
     await wait_for(run, manager, [made], consent)
+
+
+def keep_plan(
+    run: Run, plan: PlanDocument, edits: Sequence[fleet_pb2.Edit], consent: ChangeConsent
+) -> None:
+    """Show a plan without problems and write it to the file of --out; raises Refused."""
+    assert consent.out is not None
+    if changes_nothing(plan):
+        run.out.emit(not_made(plan), [outcome(not_made(plan))])
+        return
+    write_plan(consent.out, plan, edits, consent.comment)
+    said = f"Nothing was committed. `tdc commit apply {shlex.quote(str(consent.out))}` commits it."
+    run.out.emit(plan, [*plan_pieces(plan), Line(said)])
 
 
 async def make_plan(
@@ -70,11 +89,19 @@ async def make_plan(
     return answers.plan(await manager.ask(manager.changes.MakePlan, request))
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and the edits that it is of; `request_id` is empty if it was never kept."""
+
+    plan: PlanDocument
+    edits: Sequence[fleet_pb2.Edit]
+    request_id: str = ""
+
+
 async def commit_planned(
     run: Run,
     manager: Manager,
-    edits: Sequence[fleet_pb2.Edit],
-    plan: PlanDocument,
+    planned: Planned,
     consent: CommitConsent,
     *,
     ask: bool = True,
@@ -84,19 +111,20 @@ async def commit_planned(
 
     Prints no outcome.
     """
-    if not plan.levels and not plan.topology:
+    plan = planned.plan
+    if changes_nothing(plan):
         return not_made(plan)
     asking = ask and not consent.yes
     if asking or run.out.form is OutputFormat.TABLE:
         _show_before_commit(run, plan)
     if asking:
         await confirm(f"Commit this to {plan.cluster}?", undone)
-    request_id = str(uuid.uuid4())
+    request_id = planned.request_id or str(uuid.uuid4())
     reply = await manager.commit(
         manager.changes.MakeCommit,
         operators_pb2.CommitRequest(
             cluster=plan.cluster,
-            edits=edits,
+            edits=planned.edits,
             fingerprint=plan.fingerprint,
             comment=consent.comment,
             request_id=request_id,
@@ -124,6 +152,11 @@ async def wait_for(
                 partial = error
     if partial is not None:
         raise partial
+
+
+def changes_nothing(plan: PlanDocument) -> bool:
+    """Whether there is nothing to commit."""
+    return not plan.levels and not plan.topology
 
 
 def not_made(plan: PlanDocument) -> ChangeDocument:

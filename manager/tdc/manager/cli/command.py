@@ -118,6 +118,21 @@ class CommitConsent(Consent):
     ] = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeConsent(CommitConsent):
+    """Options of every command that plans a commit of its own."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write the plan to a new file, for `tdc commit apply`; commit nothing.",
+            show_default=False,
+        ),
+    ] = None
+
+
 @dataclass
 class Run:
     """One run of a command: its output and, once it asks, its manager.

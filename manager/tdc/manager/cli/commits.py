@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from tdc.manager.cli import change_tables
-from tdc.manager.cli.changes import change
-from tdc.manager.cli.command import Commands, CommitConsent, Run, command
+from tdc.manager.cli.changes import (
+    DRY_END,
+    Planned,
+    change,
+    commit_planned,
+    make_plan,
+    not_made,
+    outcome,
+    report,
+    wait_for,
+)
+from tdc.manager.cli.client import Manager
+from tdc.manager.cli.command import ChangeConsent, Commands, CommitConsent, Run, command
+from tdc.manager.cli.errors import Refused
+from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster
+from tdc.manager.cli.plan_file import PlanFile, read_plan
 from tdc.shared.wire import answers
+from tdc.shared.wire.documents import ChangeDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 app = typer.Typer(
@@ -91,9 +107,64 @@ async def diff(
     run.out.emit(found, change_tables.difference_pieces(found))
 
 
+@command(app, "apply")
+async def apply(
+    run: Run,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A plan written with --out.", show_default=False),
+    ],
+    consent: CommitConsent,
+) -> None:
+    """Commit a plan that was kept in a file; shows it and asks.
+
+    It is committed as it was planned, or refused if its outcome would be another now; and once,
+    however often it is applied.
+    """
+    kept = read_plan(file)
+    if not consent.comment:
+        consent = dataclasses.replace(consent, comment=kept.comment)
+    async with run.manager() as manager:
+        before = await _committed_before(manager, kept)
+        if before is not None:
+            said = f"This plan was committed before, as revision {before.revision}."
+            run.out.emit(before, [Line(said)])
+            return
+        plan = await make_plan(manager, kept.edits, kept.plan.cluster)
+        if plan.fingerprint != kept.plan.fingerprint:
+            run.out.emit(not_made(plan), change_tables.plan_pieces(plan))
+            raise Refused(
+                f"The outcome is no longer the one that {kept.plan.author or 'somebody'} planned "
+                f"on revision {kept.plan.base_revision}: above is what it would be now. Nothing "
+                "was committed. Make a new plan."
+            )
+        if consent.dry_run:
+            run.out.emit(plan, [*change_tables.plan_pieces(plan), DRY_END])
+            return
+        planned = Planned(plan, kept.edits, kept.request_id)
+        made = await commit_planned(run, manager, planned, consent)
+        report(run, made, [outcome(made)])
+        await wait_for(run, manager, [made], consent)
+
+
+async def _committed_before(manager: Manager, kept: PlanFile) -> ChangeDocument | None:
+    """The commit of this plan, if it is among the newest."""
+    cluster = kept.plan.cluster
+    request = operators_pb2.ListCommitsRequest(cluster=cluster, limit=_PAGE)
+    commits = (await manager.ask(manager.changes.ListCommits, request)).commits
+    return next(
+        (
+            ChangeDocument(cluster=cluster, revision=each.revision, committed=True, plan=kept.plan)
+            for each in commits
+            if each.request_id == kept.request_id
+        ),
+        None,
+    )
+
+
 @command(app, "revert")
 async def revert(
-    run: Run, revision: Revision, consent: CommitConsent, cluster: Cluster = ""
+    run: Run, revision: Revision, consent: ChangeConsent, cluster: Cluster = ""
 ) -> None:
     """Undo one commit with a new one; shows the plan and asks.
 
@@ -108,7 +179,7 @@ async def revert(
 
 @command(app, "rollback")
 async def rollback(
-    run: Run, revision: Revision, consent: CommitConsent, cluster: Cluster = ""
+    run: Run, revision: Revision, consent: ChangeConsent, cluster: Cluster = ""
 ) -> None:
     """Roll back with a new commit; shows the plan and asks.
 

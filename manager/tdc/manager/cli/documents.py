@@ -15,7 +15,9 @@ from tdc.manager.cli.changes import (
     DRY_END,
     HAS_PROBLEMS,
     WOULD_BE_REFUSED,
+    Planned,
     commit_planned,
+    keep_plan,
     make_plan,
     not_made,
     outcome,
@@ -23,7 +25,7 @@ from tdc.manager.cli.changes import (
     wait_for,
 )
 from tdc.manager.cli.client import Manager
-from tdc.manager.cli.command import CommitConsent, Run, command
+from tdc.manager.cli.command import ChangeConsent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.fleet_files import read_fleet
 from tdc.manager.cli.fleet_schema import document_schema
@@ -100,7 +102,7 @@ async def apply(
             show_default=False,
         ),
     ],
-    consent: CommitConsent,
+    consent: ChangeConsent,
     prune: Annotated[
         bool,
         typer.Option(
@@ -137,6 +139,9 @@ async def apply(
                 raise Refused(WOULD_BE_REFUSED if consent.dry_run else HAS_PROBLEMS)
             if any(step.changes for step in steps):
                 run.code = CHANGES
+            return
+        if consent.out is not None:
+            _keep(run, steps, consent)
             return
         await _carry_out(run, manager, steps, consent)
 
@@ -188,8 +193,21 @@ def _show(run: Run, steps: Sequence[_Step], *, dry_run: bool) -> None:
     run.out.emit(plans if dry_run else [not_made(plan) for plan in plans], pieces or [NO_CLUSTER])
 
 
+def _keep(run: Run, steps: Sequence[_Step], consent: ChangeConsent) -> None:
+    """Write the one plan to a file; raises WrongUsage, Refused."""
+    changing = [step for step in steps if step.changes]
+    if len(changing) > 1 or any(step.new for step in changing):
+        raise WrongUsage(
+            "--out keeps the plan of one cluster that exists: apply clusters one by one. Nothing "
+            "was committed or written."
+        )
+    for step in changing or [step for step in steps[:1] if step.plan]:
+        assert step.plan is not None
+        keep_plan(run, step.plan, step.edits, consent)
+
+
 async def _carry_out(
-    run: Run, manager: Manager, steps: Sequence[_Step], consent: CommitConsent
+    run: Run, manager: Manager, steps: Sequence[_Step], consent: ChangeConsent
 ) -> None:
     """Commit cluster by cluster; what was committed is printed also if a later one fails."""
     made: list[ChangeDocument] = []
@@ -206,7 +224,7 @@ async def _carry_out(
                 continue
             undone = f"Nothing was committed to {step.cluster}."
             change = await commit_planned(
-                run, manager, step.edits, step.plan, consent, undone=undone
+                run, manager, Planned(step.plan, step.edits), consent, undone=undone
             )
             made.append(change)
             if table:
@@ -226,7 +244,7 @@ async def _clusters(manager: Manager) -> list[str]:
     return [row.name for row in reply.clusters]
 
 
-async def _create(run: Run, manager: Manager, name: str, consent: CommitConsent) -> None:
+async def _create(run: Run, manager: Manager, name: str, consent: ChangeConsent) -> None:
     request_id = str(uuid.uuid4())
     await manager.commit(
         manager.fleet.CreateCluster,

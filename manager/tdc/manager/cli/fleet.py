@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from tdc.manager.cli import status_tables, tables
 from tdc.manager.cli.changes import change
-from tdc.manager.cli.command import Commands, CommitConsent, Consent, Run, command
+from tdc.manager.cli.command import ChangeConsent, Commands, Consent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage, sentence
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster, Name, NewName, OfCluster, OfGroup
@@ -85,7 +85,7 @@ async def show_cluster(run: Run, name: Name) -> None:
 
 
 @command(group_app, "create")
-async def create_group(run: Run, name: Name, consent: CommitConsent, cluster: Cluster = "") -> None:
+async def create_group(run: Run, name: Name, consent: ChangeConsent, cluster: Cluster = "") -> None:
     """Create an empty group in a cluster."""
     edit = fleet_pb2.Edit(add_group=fleet_pb2.AddGroup(name=name))
     await change(run, edit, cluster, consent, ask=False)
@@ -93,7 +93,7 @@ async def create_group(run: Run, name: Name, consent: CommitConsent, cluster: Cl
 
 @command(group_app, "rename")
 async def rename_group(
-    run: Run, name: Name, to: NewName, consent: CommitConsent, cluster: Cluster = ""
+    run: Run, name: Name, to: NewName, consent: ChangeConsent, cluster: Cluster = ""
 ) -> None:
     """Give a group another name; its settings and machines stay with it."""
     edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
@@ -104,7 +104,7 @@ async def rename_group(
 async def delete_group(
     run: Run,
     name: Name,
-    consent: CommitConsent,
+    consent: ChangeConsent,
     move_to: Annotated[
         str,
         typer.Option(
@@ -150,7 +150,7 @@ async def create_machine(
     group: Annotated[
         str, typer.Option("--group", metavar="GROUP", help="Group that it belongs to.")
     ],
-    consent: CommitConsent,
+    consent: ChangeConsent,
     cluster: Cluster = "",
 ) -> None:
     """Create a machine in a group; enrol it with `tdc machine token`."""
@@ -165,7 +165,7 @@ async def move_machine(
     group: Annotated[
         str, typer.Option("--to", metavar="GROUP", help="Group of the same cluster to move it to.")
     ],
-    consent: CommitConsent,
+    consent: ChangeConsent,
     cluster: Cluster = "",
 ) -> None:
     """Move a machine to another group with its own settings; shows the plan and asks."""
@@ -177,7 +177,7 @@ async def move_machine(
 async def remove_machine(
     run: Run,
     name: Name,
-    consent: CommitConsent,
+    consent: ChangeConsent,
     stop_copying: Annotated[
         bool,
         typer.Option(

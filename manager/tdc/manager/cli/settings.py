@@ -8,7 +8,7 @@ import typer
 from tdc.manager.cli import tables
 from tdc.manager.cli.assignments import parse_assignments, parse_name, parse_names
 from tdc.manager.cli.changes import carry_out, change
-from tdc.manager.cli.command import Commands, CommitConsent, Run, command
+from tdc.manager.cli.command import ChangeConsent, Commands, Run, command
 from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.options import (
     AtLevel,
@@ -136,7 +136,7 @@ async def set_(
             autocompletion=complete_assignment,
         ),
     ],
-    consent: CommitConsent,
+    consent: ChangeConsent,
     selection: Selection,
     cluster: Cluster = "",
 ) -> None:
@@ -169,7 +169,7 @@ async def unset(
             autocompletion=complete_setting,
         ),
     ],
-    consent: CommitConsent,
+    consent: ChangeConsent,
     selection: Selection,
     cluster: Cluster = "",
 ) -> None:
@@ -191,7 +191,7 @@ async def unset(
 
 @command(app, "delete")
 async def delete(
-    run: Run, level: AtLevel, name: LevelName, consent: CommitConsent, cluster: Cluster = ""
+    run: Run, level: AtLevel, name: LevelName, consent: ChangeConsent, cluster: Cluster = ""
 ) -> None:
     """Remove every setting at a level; shows the plan and asks.
 
@@ -208,7 +208,7 @@ async def copy(  # noqa: PLR0913, PLR0917  # each is an argument of the command
     name: LevelName,
     to_level: ToLevel,
     to_name: ToName,
-    consent: CommitConsent,
+    consent: ChangeConsent,
     settings: CopiedSettings = None,
     cluster: Cluster = "",
 ) -> None:
@@ -227,7 +227,7 @@ async def move(  # noqa: PLR0913, PLR0917  # each is an argument of the command
     name: LevelName,
     to_level: ToLevel,
     to_name: ToName,
-    consent: CommitConsent,
+    consent: ChangeConsent,
     settings: CopiedSettings = None,
     cluster: Cluster = "",
 ) -> None:
@@ -240,7 +240,7 @@ async def _copy(
     source: tuple[LevelWord, str],
     target: tuple[LevelWord, str],
     settings: list[str] | None,
-    consent: CommitConsent,
+    consent: ChangeConsent,
     cluster: str,
     *,
     move: bool,

@@ -23,6 +23,7 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         asked = edits.change_asked(request.cluster, request.edits)
         made = await self._changes.plan(actor_of(context), asked, to_create=request.new_cluster)
         plan = wire.plan_to_wire(made)
+        plan.author = actor_of(context).name
         # A limit of this transport, not of plans: the plan exists, one gRPC message can't hold it.
         if plan.ByteSize() > MAX_ANSWER:
             raise AnswerTooLarge(

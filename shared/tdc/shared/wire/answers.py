@@ -160,6 +160,7 @@ def plan(reply: fleet_pb2.Plan) -> documents.PlanDocument:
         problems=_problems(reply.problems),
         backlogs=tuple(map(_backlog, reply.backlogs)),
         warnings=_problems(reply.warnings),
+        author=reply.author,
     )
 
 

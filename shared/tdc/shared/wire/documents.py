@@ -163,7 +163,8 @@ class PlannedBacklogDocument(_Document, frozen=True):
 class PlanDocument(_Document, frozen=True):
     """What a commit would do; it would be refused if there are `problems`.
 
-    `backlogs` are as the machines last reported; `warnings` keep nothing from being committed.
+    `backlogs` are as the machines last reported; `warnings` keep nothing from being committed;
+    `author` asked for the plan.
     """
 
     cluster: str
@@ -177,6 +178,7 @@ class PlanDocument(_Document, frozen=True):
     problems: tuple[ProblemDocument, ...]
     backlogs: tuple[PlannedBacklogDocument, ...]
     warnings: tuple[ProblemDocument, ...]
+    author: str = ""
 
 
 class DifferenceDocument(_Document, frozen=True):
