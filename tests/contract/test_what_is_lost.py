@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from tdc.manager.etcd.values import Delete, Put, prefix_end
+from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.store import keys, snapshots
+from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import pack, unpack
 from tdc.manager.store.repair import Finding, repair
 
-from tests.stage.house import ONE_OF_EACH, House
+from tests.stage.house import ONE_OF_EACH, House, signed, viewed
+from tests.stage.stored_clusters import MADE
 
 HEAD = ONE_OF_EACH["head"]
 
@@ -197,6 +200,21 @@ async def test_a_snapshot_of_before_seals_overwrites_nothing_that_has_one(house:
     assert not found.right
     assert "it may as well be history, or the snapshot" in found.text
     assert await house.etcd.get(ONE_OF_EACH["machines"]) == before
+
+
+@pytest.mark.proves("F51")
+async def test_a_cluster_of_which_only_history_is_left_is_no_empty_fleet(house: House) -> None:
+    """To a manager that starts; one that runs names each document."""
+    await CommitStore(house.etcd).create_cluster(new_cluster("east"), signed("e1"), MADE)
+    prefix, stray = keys.cluster_prefix("west"), f"{keys.COMMITS}zzz, nothing of ours"
+    await house.etcd.txn([], [Delete(prefix, prefix_end(prefix)), Put(stray, b"")])
+    async with viewed(house.etcd) as later:
+        assert list(later.clusters) == ["east"]
+        assert f"{HEAD} was deleted by hand: commit 6 wrote it" in str(later.problems)
+        await house.etcd.txn([], [Delete(stray)])
+        assert all(each.right for each in await repair(house.etcd, write=True))
+        assert await later.at_least("west", 6, 5)
+        assert not later.problems
 
 
 async def test_a_cluster_of_which_all_documents_are_gone_is_named(house: House) -> None:

@@ -137,6 +137,29 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{STORE}/beside.py",
+        LOST,
+        (
+            "a cluster of which history is left is no matter",
+            "        lost[name] = by_hand.deleted(",
+            "        dict[str, Unreadable]()[name] = by_hand.deleted(",
+        ),
+        (
+            "a stray key hides the clusters before it",
+            "        end = commits_prefix(name) if name is not None else key\n",
+            "        end = commits_prefix(name) if name is not None else COMMITS\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/last_known.py",
+        LOST,
+        (
+            "a cluster that is back is still lost",
+            " if not self._documents.get(name)]",
+            "]",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/view/last_known.py",
         HEAD,
         (

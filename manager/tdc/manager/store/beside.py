@@ -8,15 +8,23 @@ what its record says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.values import KeyValue
+from tdc.manager.etcd.values import KeyValue, prefix_end
 from tdc.manager.store import by_hand
 from tdc.manager.store.documents import REPAIR, Document, Head, Unreadable, edited, read_document
 from tdc.manager.store.judging import Row, gone, judged, not_as_made, revision_of
-from tdc.manager.store.keys import commit_key, head_key, snapshot_key
+from tdc.manager.store.keys import (
+    COMMITS,
+    cluster_of_commit,
+    commit_key,
+    commits_prefix,
+    head_key,
+    parse_commit_key,
+    snapshot_key,
+)
 from tdc.manager.store.record import CommitRecord, fits_chain
 
 _AT_ONCE = 30  # clusters read in one transaction of etcd's 128 operations
@@ -124,6 +132,23 @@ async def disagreements(
             break
         heads = moved
     return wrong
+
+
+async def without_documents(etcd: EtcdClient, known: Collection[str]) -> dict[str, Unreadable]:
+    """By cluster, each that has a history and is not `known` by any document; raises an EtcdError.
+
+    Of each history only the newest key is read.
+    """
+    lost: dict[str, Unreadable] = {}
+    end = prefix_end(COMMITS)
+    while newest := (await etcd.newest(COMMITS, end, 1)).items:
+        key = newest[0].key
+        name = cluster_of_commit(key)
+        end = commits_prefix(name) if name is not None else key
+        if name is None or name in known or await etcd.get(head_key(name)) is not None:
+            continue  # the last was created meanwhile
+        lost[name] = by_hand.deleted(head_key(name), parse_commit_key(key) or 0)
+    return lost
 
 
 def _keys(cluster: str, revision: int) -> tuple[str, ...]:

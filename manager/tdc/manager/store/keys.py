@@ -134,6 +134,13 @@ def parse_commit_key(key: str) -> int | None:
     return int(digits) if len(digits) == 12 and digits.isascii() and digits.isdecimal() else None
 
 
+def cluster_of_commit(key: str) -> str | None:
+    """The cluster whose history a key under `COMMITS` is in; None for one of no known form."""
+    name = unquote(key.removeprefix(COMMITS).rpartition("/")[0])
+    revision = parse_commit_key(key)
+    return name if revision is not None and commit_key(name, revision) == key else None
+
+
 def snapshots_prefix(cluster: str) -> str:
     """The prefix of a cluster's snapshots."""
     return f"{SNAPSHOTS}{_quoted(cluster)}/"

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
-from tdc.manager.store.beside import disagreements, head_in
+from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, Part, parse_document_key
 from tdc.manager.view import names
@@ -189,14 +189,14 @@ class FleetView:
 
     async def _look_beside(self, values: Mapping[str, bytes]) -> None:
         """Read whether the heads agree with their histories, which are not followed."""
+        known = {key: name for name in values if (key := parse_document_key(name)) is not None}
         found = {
             key.cluster: head
-            for name, raw in values.items()
-            if (key := parse_document_key(name)) is not None
-            and key.part is Part.HEAD
-            and (head := head_in(name, raw)) is not None
+            for key, name in known.items()
+            if key.part is Part.HEAD and (head := head_in(name, values[name])) is not None
         }
-        self._clusters.judge(await disagreements(self._etcd, found))
+        lost = await without_documents(self._etcd, {key.cluster for key in known})
+        self._clusters.judge(await disagreements(self._etcd, found), lost)
 
     def _take_clusters(self, values: Values, how: How) -> None:
         before: set[Unreadable] = set(self._clusters.unreadable())

@@ -49,10 +49,16 @@ class KnownClusters:
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
     _beside: Mapping[str, tuple[Head, Unreadable]] = field(default_factory=dict)
+    _lost: Mapping[str, Unreadable] = field(default_factory=dict)
 
-    def judge(self, beside: Mapping[str, tuple[Head, Unreadable]]) -> None:
-        """Take, by cluster, which head does not agree with its history; before its documents."""
-        self._beside = beside
+    def judge(
+        self, beside: Mapping[str, tuple[Head, Unreadable]], lost: Mapping[str, Unreadable]
+    ) -> None:
+        """Take, by cluster, which head does not agree with its history, and which have only that.
+
+        To be called before the documents are taken.
+        """
+        self._beside, self._lost = beside, lost
 
     def take(
         self, values: Mapping[str, bytes | None], *, all_of_it: bool, replaced: bool = False
@@ -101,7 +107,8 @@ class KnownClusters:
     def unreadable(self) -> tuple[Unreadable, ...]:
         """What can't be read, in the order of its keys."""
         troubles = [trouble for each in self._troubles.values() for trouble in each]
-        return tuple(sorted([*troubles, *self._strange.values()], key=str))
+        lost = [each for name, each in self._lost.items() if not self._documents.get(name)]
+        return tuple(sorted([*troubles, *lost, *self._strange.values()], key=str))
 
     def unreadable_in(self, cluster: str) -> tuple[Unreadable, ...]:
         """What can't be read of one cluster."""
