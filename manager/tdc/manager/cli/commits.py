@@ -183,7 +183,9 @@ async def rollback(
 ) -> None:
     """Roll back with a new commit; shows the plan and asks.
 
-    Restores every level's settings as of REVISION. The disable rule does not apply.
+    Restores every level's settings as of REVISION, with the groups, their names and the places of
+    machines. What was removed since is created again; what was created since stays. The disable
+    rule does not apply.
     """
     if not consent.comment:  # an empty comment says nothing in a year
         consent = dataclasses.replace(consent, comment=f"rollback to revision {revision}")

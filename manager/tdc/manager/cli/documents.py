@@ -120,6 +120,9 @@ async def apply(
     there is.
     """
     fleet = read_fleet(files)
+    if not fleet:
+        run.out.tell([Line("Nothing to change: the document names no cluster.")])
+        return
     async with run.manager() as manager:
         known = set(await _clusters(manager))
         missing = sorted(fleet.keys() - known)
