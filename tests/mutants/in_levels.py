@@ -157,7 +157,12 @@ MUTANTS = (
             "change.setting, *_shown(change)]",
             "change.setting]",
         ),
-        ("the fingerprint leaves the cluster out", "        [cluster],\n", "        [],\n"),
+        ("the fingerprint leaves the cluster out", "        [before.name],\n", "        [],\n"),
+        (
+            "a machine is removed in the place of another",
+            "        was = [before.machines[change.name].born]\n",
+            "        was = []\n",
+        ),
         (
             "the fingerprint leaves out what a removed machine does",
             ", change.removed, change.stops_copying]",

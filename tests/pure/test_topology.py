@@ -152,6 +152,19 @@ def test_a_removed_machine_leaves_its_settings_in_history() -> None:
     assert stopping.fingerprint != plan.fingerprint
 
 
+def test_a_machine_that_took_the_name_meanwhile_is_not_the_one_that_was_to_be_removed() -> None:
+    cluster = _fleet()
+    again = after(
+        after(cluster, RemoveMachine("mx2")),
+        AddMachine("mx2", "g1"),
+    )
+    first, second = (make_plan(each, [RemoveMachine("mx2")]) for each in (cluster, again))
+    assert first.topology == second.topology
+    assert first.fingerprint != second.fingerprint
+    beside = after(cluster, put(machine("mx3"), log__level="debug"))
+    assert make_plan(beside, [RemoveMachine("mx2")]).fingerprint == first.fingerprint
+
+
 def test_a_group_with_machines_goes_only_with_a_place_for_them() -> None:
     cluster = _fleet()
     with pytest.raises(EditRefused, match=r"2 machines \(mx1, mx2\): say which group they go to"):

@@ -14,6 +14,8 @@ under the fingerprint that the operator saw. So
 - one that changes who stops copying does, even if the edits still apply: with the disable rule a
   single edit can reach a whole cluster, and consent to one machine is not consent to fifty;
 - two different lists of edits with the same outcome are the same commit.
+A machine that is removed counts as the one that it is: consent to remove it is no consent to remove
+another one, with a certificate of its own, that was created by its name meanwhile.
 
 *Rollback* (`undo`) is a plan too, of what was recorded.
 """
@@ -32,7 +34,7 @@ from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import MachineChange, Problem, impact_of
 from tdc.shared.settings.canonical import Plain, plain
-from tdc.shared.settings.values import Value
+from tdc.shared.settings.values import Level, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +87,22 @@ def plan_of(before: Cluster, edited: Edited) -> Plan:
         stop_copying=tuple(impact.stop_copying),
         start_copying=tuple(impact.start_copying),
         problems=tuple(impact.problems),
-        fingerprint=_fingerprint(before.name, edited, machines),
+        fingerprint=_fingerprint(before, edited, machines),
         warnings=cautions_of(edited.cluster, edited.level_changes, machines),
     )
 
 
-def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ...]) -> str:
+def _fingerprint(before: Cluster, edited: Edited, machines: tuple[MachineChange, ...]) -> str:
     """Hash an outcome: values only, no revisions, origins or causes (why: see above)."""
     digest = hashlib.sha256()
     shown = _Shown()
     for part in (
-        [cluster],
+        [before.name],
         [
             [change.key.level, change.key.name, change.setting, *_shown(change)]
             for change in edited.level_changes
         ],
-        [_place(change) for change in edited.topology],
+        [_place(before, change) for change in edited.topology],
         [
             [change.machine, change.setting, shown.of(change.before), shown.of(change.after)]
             for change in machines
@@ -110,8 +112,12 @@ def _fingerprint(cluster: str, edited: Edited, machines: tuple[MachineChange, ..
     return digest.hexdigest()
 
 
-def _place(change: TopologyChange) -> list[object]:
-    was = [change.before.name, change.before.group] if change.before is not None else []
+def _place(before: Cluster, change: TopologyChange) -> list[object]:
+    was: list[object] = []
+    if change.before is not None:
+        was = [change.before.name, change.before.group]
+    elif change.removed and change.level is Level.MACHINE:
+        was = [before.machines[change.name].born]
     return [change.level, change.name, change.group, was, change.removed, change.stops_copying]
 
 
