@@ -12,7 +12,7 @@ from tdc.node_agent.sync import removal
 from tdc.node_agent.sync.ended import RETRY_REMOVED, StreamEnded, seconds_to_next_try
 from tdc.shared.edge import durable_file
 from tdc.shared.sync.acceptance import doubtful
-from tdc.shared.sync.values import Removed, Running
+from tdc.shared.sync.values import NOTHING_RUNS, Removed, Running
 from tdc.shared.wire.removed import (
     REMOVED,
     REMOVED_BY,
@@ -155,7 +155,8 @@ def test_what_a_store_that_was_left_removed_stops_nothing() -> None:
     assert "older state or another history" in doubtful(Removed(True, "store-1", 9), runs)
     assert doubtful(Removed(True, "store-2", 6), runs) == ""
     assert doubtful(Removed(True, "store-3", 1), runs) == "", "it was adopted since"
-    assert doubtful(Removed(True), runs) == "", "a manager of before does not say"
+    for each in (runs, NOTHING_RUNS):
+        assert doubtful(Removed(True), each) == "", "a manager of before does not say"
 
 
 @given(st.booleans(), st.text("0123456789abcdef-"), st.integers(0, 10**15))

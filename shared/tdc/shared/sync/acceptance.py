@@ -74,9 +74,8 @@ def doubtful(removed: Removed, running: Running) -> str:
     A machine that a revision removed runs no later one, unless it was enrolled again.
     """
     left = removed.store_id in running.left
-    if not left and not (
-        removed.store_id == running.store_id and removed.revision <= running.revision
-    ):
+    before = removed.store_id == running.store_id and removed.revision <= running.revision
+    if not removed.store_id or not (left or before):
         return ""
     runs = f"of store {running.store_id[:8]}" if left else "of the same store"
     return (
