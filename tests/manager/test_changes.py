@@ -285,3 +285,13 @@ async def test_a_plan_too_large_to_be_sent_is_refused_in_words(
     monkeypatch.setattr(changes, "MAX_ANSWER", 100)
     async with refused(STATUS.FAILED_PRECONDITION, "one group at a time"):
         await api.plan(put("cluster", "c1", max_message_size=1_000))
+
+
+async def test_no_two_clusters_have_names_that_differ_only_in_case(api: Api) -> None:
+    """`tdc apply --yes` of a document with a slip in it would create the second."""
+    await api.create_cluster("corp")
+    async with refused(grpc.StatusCode.INVALID_ARGUMENT, "a cluster corp, and Corp differs only"):
+        await api.create_cluster("Corp")
+    async with refused(grpc.StatusCode.ALREADY_EXISTS, "cluster 'corp' already exists"):
+        await api.create_cluster("corp")
+    await api.create_cluster("corp2")

@@ -135,9 +135,9 @@ MUTANTS = (
         (
             "a create needs no request id",
             "        signature = sign(actor, comment, request_id)\n"
-            "        cluster = new_cluster(name)\n",
+            "        cluster = new_cluster(name, self._view.clusters)\n",
             "        signature = Signature(actor.name, comment, request_id)\n"
-            "        cluster = new_cluster(name)\n",
+            "        cluster = new_cluster(name, self._view.clusters)\n",
         ),
         (
             "a commit needs no request id",

@@ -253,6 +253,23 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{LEVELS}/fleet.py",
+        (
+            "tests/manager/test_changes.py::"
+            "test_no_two_clusters_have_names_that_differ_only_in_case",
+        ),
+        (
+            "clusters may differ in case alone",
+            "    if alike and name not in alike:\n",
+            "    if alike and not name:\n",
+        ),
+        (
+            "a cluster that is there is a fault of the name",
+            "    if alike and name not in alike:\n",
+            "    if alike:\n",
+        ),
+    ),
+    *planted_in(
         f"{LEVELS}/later.py",
         (f"{PURE}/test_revert.py",),
         (

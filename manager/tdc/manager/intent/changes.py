@@ -162,9 +162,12 @@ class ChangeOperations:
     async def create_cluster(
         self, actor: Actor, name: str, *, comment: str, request_id: str
     ) -> Made:
-        """Create a cluster with its first group, as its revision 1; raises ClusterExists."""
+        """Create a cluster with its first group, as its revision 1.
+
+        Raises ClusterExists, and FleetError for a name that is not valid.
+        """
         signature = sign(actor, comment, request_id)
-        cluster = new_cluster(name)
+        cluster = new_cluster(name, self._view.clusters)
         require_etcd(self._view)
         committed = await self._commits.create_cluster(cluster, signature, self._clock())
         log.info("%s created cluster %s: %r", actor.name, name, comment)

@@ -143,9 +143,16 @@ class Cluster:
         return replace(self, stored=own, groups=groups, machines=machines)
 
 
-def new_cluster(name: str) -> Cluster:
-    """Make a cluster at revision 1 with the group `Main_Group`; raises FleetError."""
+def new_cluster(name: str, there: Iterable[str] = ()) -> Cluster:
+    """Make a cluster at revision 1 with the group `Main_Group`; raises FleetError.
+
+    `there` are the names of the clusters that there are. One that has just this name is no fault
+    of the name.
+    """
     check_group_name(FIRST_GROUP, cluster=check_name(Level.CLUSTER, name))
+    alike = {each for each in there if same_name(each, name)}
+    if alike and name not in alike:
+        raise FleetError(f"there is a cluster {alike.pop()}, and {name} differs only in case")
     return Cluster(
         name=name,
         revision=1,
