@@ -11,6 +11,15 @@ JOINS = ("tests/contract/test_joins.py",)
 
 MUTANTS = (
     *planted_in(
+        "manager/tdc/manager/store/documents.py",
+        ("tests/pure/test_topology_stored.py",),
+        (
+            "of many machines that one commit removed some are forgotten",
+            "max(of_one, MOST_REMOVED)",
+            "MOST_REMOVED",
+        ),
+    ),
+    *planted_in(
         f"{STORE}/keys.py",
         DOCUMENTS,
         ("a name may hold a separator", 'return quote(name, safe="")', "return quote(name)"),

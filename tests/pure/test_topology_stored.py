@@ -122,3 +122,18 @@ def test_a_shard_remembers_only_so_many_removed_machines() -> None:
     assert list(found.removed) == sorted(names[-MOST_REMOVED:])
     _, values = replayed("c1", store.records)
     assert values == store.values
+
+
+def test_of_one_commit_it_forgets_none() -> None:
+    """Else an agent that was to take no more copies would never hear of it."""
+    store, shard = Store(), machine_key("c1", "mx0")
+    names = [name for name in (f"mx{n}" for n in range(20_000)) if machine_key("c1", name) == shard]
+    first, *many = names[: MOST_REMOVED + 5]
+    store.commit(*(AddMachine(name, "Main_Group") for name in (first, *many)))
+    store.commit(RemoveMachine(first))
+    store.commit(*(RemoveMachine(name, stop_copying=True) for name in many))
+    found = read_document(shard, store.values[shard])
+    assert not isinstance(found, Unreadable)
+    assert list(found.removed) == sorted(many)
+    _, values = replayed("c1", store.records)
+    assert values == store.values

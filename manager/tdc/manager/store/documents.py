@@ -324,7 +324,7 @@ def pack_machines(
 ) -> bytes:
     """The bytes of a shard of machines, with its unreadable entries kept as they were.
 
-    Of those that were `removed` it has the last MOST_REMOVED.
+    Of those that were `removed` it has the last MOST_REMOVED, or all of the last commit.
     """
     entries: dict[str, object] = {
         machine.name: {
@@ -335,7 +335,9 @@ def pack_machines(
         for machine in machines
     }
     fields: dict[str, object] = {"machines": _sorted({**kept, **entries})}
-    last = sorted(removed, key=lambda name: (removed[name].revision, name))[-MOST_REMOVED:]
+    last = sorted(removed, key=lambda name: (removed[name].revision, name))
+    of_one = sum(removed[name].revision == removed[last[-1]].revision for name in last)
+    last = last[-max(of_one, MOST_REMOVED) :]
     if last:
         fields["removed"] = {name: _plain_removed(removed[name]) for name in sorted(last)}
     return _packed(revision, fields, seal_for)
