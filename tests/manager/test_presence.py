@@ -19,16 +19,19 @@ KEY = ("c1", "mx1")
 
 
 class OneMachine:
-    """A fleet of one machine that is enrolled."""
+    """A fleet of one machine that is enrolled, or is not, or is gone."""
+
+    enrolled: str | None = "e1"
+    hash: str | None = "ab"
 
     def content_hash(self, cluster: str, machine: str) -> str | None:
-        return "ab"
+        return self.hash
 
     def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
         return agents_pb2.Wanted(revision=7, hash="ab")
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
-        return "e1"
+        return self.enrolled
 
     def on_change(self, listener: Callable[[frozenset[MachineKey]], None], /) -> None: ...
 
@@ -171,3 +174,36 @@ def test_a_machine_that_has_not_come_since_the_manager_started_becomes_critical_
         assert worst(problems_of(known)) == expected
     assert facts.reason == "has not connected to this manager, which started 5 min ago"
     assert facts.applied_revision == 0
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_machine_has_its_time_from_its_enrolment_on_however_long_the_manager_ran(
+    removed: bool,
+) -> None:
+    """Also one that takes the name of a machine which was connected and was removed."""
+    clocks, fleet = Clocks(), OneMachine()
+    presence = Presence(fleet, lambda: clocks.wall, lambda: clocks.steady)
+    fleet.enrolled = None
+    if removed:
+        fleet.enrolled = "e0"
+        presence.connected(KEY, "1.2.3")
+        presence.disconnected(KEY, "the machine was removed", dead=False)
+        fleet.enrolled = fleet.hash = None
+        presence.enrolled([KEY])
+        presence.changed([KEY])
+        fleet.hash = "ab"
+    clocks.passes(86_400)
+    assert presence.facts(*KEY).reason == "not enrolled yet"
+    fleet.enrolled = "e1"
+    presence.enrolled([KEY])
+    enrolled_at = clocks.wall
+    clocks.passes(4)
+    facts = presence.facts(*KEY)
+    assert (facts.since, facts.lasts) == (enrolled_at, 4.0)
+    assert facts.reason == "has not connected since it was enrolled 4 s ago"
+    assert _health(presence) == "warning"
+    clocks.passes(OFFLINE_CRITICAL)
+    assert _health(presence) == "critical"
+    presence.connected(KEY, "1.2.3")
+    presence.heard(KEY, RUNS, None, _report())
+    assert presence.facts(*KEY).state is SyncState.IN_SYNC

@@ -164,6 +164,11 @@ MUTANTS = (
             "        if not seen:\n            return SyncState.REJECTED",
         ),
         (
+            "a machine that just enrolled is away since the manager's start",
+            "_Seen(since=self._enrolled.get(key, self._started))",
+            "_Seen(since=self._started)",
+        ),
+        (
             "coming back to look begins the time again",
             "seen.refused_since or seen.heard",
             "seen.heard",

@@ -102,6 +102,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         awake = AwakeClock()
         await stack.enter_async_context(running(awake.run(), name="clock"))
         presence = Presence(view, steady=awake, shared=not options.embedded)
+        view.on_enrolment(presence.enrolled)
         chains = KnownChains(view, History(etcd))
         sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
         view.on_replaced(sessions.welcome_again)

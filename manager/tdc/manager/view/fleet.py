@@ -61,6 +61,7 @@ class FleetView:
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
         self._listeners: list[Listener] = []
+        self._enrolment_listeners: list[Listener] = []
         self._replaced_listeners: list[Callable[[], object]] = []
 
     # -- reading -------------------------------------------------------------------------------
@@ -162,6 +163,10 @@ class FleetView:
         """Call `listener` after each change, at once and in the order of registration."""
         self._listeners.append(listener)
 
+    def on_enrolment(self, listener: Listener) -> None:
+        """Call `listener` with the machines whose valid enrolment is another now, or is gone."""
+        self._enrolment_listeners.append(listener)
+
     def on_replaced(self, listener: Callable[[], object]) -> None:
         """Call `listener` when the store has become another, or an older one of itself."""
         self._replaced_listeners.append(listener)
@@ -223,7 +228,7 @@ class FleetView:
 
     def _notify(self, changed: frozenset[MachineKey]) -> None:
         if changed:
-            for listener in self._listeners:
+            for listener in (*self._enrolment_listeners, *self._listeners):
                 listener(changed)
 
     def _resolve(self, change: ClusterChange) -> list[MachineKey]:

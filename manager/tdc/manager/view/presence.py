@@ -148,11 +148,15 @@ class Presence:
         self._steady = steady
         self._started = self._now()
         self._seen: dict[MachineKey, _Seen] = {}
+        self._enrolled: dict[MachineKey, _Moment] = {}  # since our start, and not connected since
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
-        """What is known of a machine; one that never connected is offline since our start."""
+        """What is known of a machine; one that never connected is offline since our start.
+
+        Or since it enrolled, if that was later.
+        """
         key = (cluster, machine)
-        seen = self._seen.get(key) or _Seen(since=self._started)
+        seen = self._seen.get(key) or _Seen(since=self._enrolled.get(key, self._started))
         state, reason = self._judge(key, seen)
         self._mark(seen, state)
         wanted = self._fleet.wanted(cluster, machine)
@@ -178,6 +182,7 @@ class Presence:
     def connected(self, key: MachineKey, agent_version: str) -> None:
         """Note that a machine's stream is open and has said Hello."""
         seen = self._seen.setdefault(key, _Seen(since=self._now()))
+        self._enrolled.pop(key, None)
         seen.connected, seen.dead, seen.gone = True, False, ""
         seen.agent_version = agent_version
         seen.heard = self._now()
@@ -201,6 +206,13 @@ class Presence:
         elif state is SyncState.IN_SYNC:
             seen.refused_since = None
         self._mark(seen, state)
+
+    def enrolled(self, keys: Iterable[MachineKey]) -> None:
+        """Note that these machines have another enrolment now, or none any more."""
+        for key in keys:
+            self._enrolled.pop(key, None)
+            if key not in self._seen and self._fleet.enrolment(*key) is not None:
+                self._enrolled[key] = self._now()
 
     def changed(self, keys: Iterable[MachineKey]) -> None:
         """Note that other settings are wanted of these machines, which may begin another state."""
@@ -281,6 +293,10 @@ class Presence:
             return SyncState.OFFLINE, left + self._elsewhere
         if self._fleet.enrolment(*key) is None:
             return SyncState.OFFLINE, "not enrolled yet"
+        if key in self._enrolled:
+            lapse = lapse_words(self._age(self._enrolled[key]))
+            waits = f"has not connected since it was enrolled {lapse} ago"
+            return SyncState.OFFLINE, waits + self._elsewhere
         lapse = lapse_words(self._age(self._started))
         never = f"has not connected to this manager, which started {lapse} ago"
         return SyncState.OFFLINE, never + self._elsewhere
