@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import stat
@@ -17,11 +18,13 @@ from pathlib import Path
 import pytest
 from tdc.manager import serve
 from tdc.manager.cli.config import read_config
+from tdc.manager.identity.authority import Authority, AuthorityUnusable
 from tdc.manager.program import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 from tests.fakes.listening import free_port
+from tests.stage.other_user import acting_as_nobody, only_as_root, open_folder
 
 ON_ANY_PORT = {"listen_port": "0", "enrol_port": "0"}
 
@@ -295,3 +298,29 @@ async def test_a_manager_that_was_killed_starts_again_with_everything(tmp_path: 
         again = json.loads((folder / "ports.json").read_text())
         assert (again["main"], again["enrol"]) == (ports["main"], ports["enrol"])
         assert await _create(folder, "c2") == ["c1", "c2"]
+
+
+@only_as_root
+@pytest.mark.parametrize("hidden", ["ca", "operator"])
+def test_a_folder_of_another_user_is_named_in_words(
+    hidden: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """`init` was run by root, say. What is no longer needed there keeps no manager from serving."""
+    with open_folder() as place:
+        folder = place / "manager"
+        flags = {"folder": folder, **ON_ANY_PORT}
+        with acting_as_nobody():
+            assert init_command(flags) == 0
+        os.chown(folder / hidden, 0, 0)
+        with acting_as_nobody():
+            more = {"operator": "bob", "out": str(folder / hidden / "bob")}
+            assert operator_command({**flags, **more}) == 1
+            said = capsys.readouterr().err
+            assert f"{folder / hidden}/" in said
+            assert "can't be read: Permission denied" in said
+            if hidden == "ca":
+                with pytest.raises(AuthorityUnusable, match="can't be read: Permission denied"):
+                    Authority.load(folder / "ca")
+            else:
+                assert not serve._is_ours(folder / "operator" / "operator.toml")
+                assert "operator.toml can't be read: Permission denied" in caplog.text

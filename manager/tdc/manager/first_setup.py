@@ -28,12 +28,13 @@ class AlreadySetUp(Exception):
 def set_up(options: Options, given: Mapping[str, object], operator: str) -> Path:
     """Make the CA, manager.toml with the options `given`, and the bundle of `operator`.
 
-    Returns the path of operator.toml. Raises AlreadySetUp, AuthorityUnusable, NotWritten.
+    Returns the path of operator.toml. Raises AlreadySetUp, AuthorityUnusable, NotReadable,
+    NotWritten.
     """
     folder = options.folder
     bundle = folder / OPERATOR_FOLDER
     for path in (folder / FILE_NAME, bundle):
-        if path.exists():
+        if durable_file.exists(path):
             raise AlreadySetUp(f"{path} exists: {folder} is set up already; nothing changed")
     durable_file.make_folder(folder)
     try:
@@ -54,9 +55,9 @@ def add_operator(folder: Path, bundle: Path, operator: str, manager: str) -> Pat
     """Make the bundle of another operator, or a new one for the same: certificates expire.
 
     Returns the path of operator.toml. Raises AlreadySetUp if `bundle` exists, AuthorityMissing,
-    AuthorityUnusable, NotWritten.
+    AuthorityUnusable, NotReadable, NotWritten.
     """
-    if bundle.exists():
+    if durable_file.exists(bundle):
         raise AlreadySetUp(f"{bundle} exists already; nothing changed; choose a new folder")
     return write_operator(bundle, Authority.load(folder / CA_FOLDER), operator, manager)
 

@@ -48,6 +48,7 @@ _REFUSALS = (
     EtcdError,
     EtcdSetupError,
     StoreError,
+    durable_file.NotReadable,
     durable_file.NotWritten,
 )
 

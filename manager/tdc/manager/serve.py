@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
@@ -266,6 +267,15 @@ def last_ports(options: Options) -> Ports | None:
         return None
 
 
+def _is_ours(operator_file: Path) -> bool:
+    """Whether it is there; one that this user can't see is not written, and that is logged."""
+    try:
+        return durable_file.exists(operator_file)
+    except durable_file.NotReadable as error:
+        log.warning("%s, so it keeps the port that it names", error)
+        return False
+
+
 @contextlib.contextmanager
 def _announced(options: Options, ports: Ports) -> Iterator[None]:
     """Announce where this manager serves, in its log and, if asked, in a file, until the end."""
@@ -275,7 +285,7 @@ def _announced(options: Options, ports: Ports) -> Iterator[None]:
         address(options, ports.enrol),
     )
     operator_file = options.folder / OPERATOR_FOLDER / OPERATOR_FILE
-    if options.listen_port == 0 and operator_file.exists():
+    if options.listen_port == 0 and _is_ours(operator_file):
         # The system chose the port at this start: the local operator's file must follow it.
         write_operator_file(operator_file.parent, address(options, ports.main))
     content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})

@@ -48,30 +48,32 @@ def warnings(options: AgentOptions) -> Iterator[str]:
         ("identity.folder", options.identity_folder),
         ("spool.folder", options.spool_folder),
     ):
-        if folder.is_dir() and (mode := _mode(folder)) & _BY_OTHERS:
+        if (mode := _mode(folder, stat.S_ISDIR)) & _BY_OTHERS:
             yield (
                 f"{key}: other users can change {folder} (its mode is {mode:o}): "
                 f"run chmod go-w {folder}"
             )
     for path in (options.identity_folder / identity.FILE, options.state_folder / loop_key.FILE):
-        if path.is_file() and (mode := _mode(path)) & _ANY_OTHER:
+        if (mode := _mode(path, stat.S_ISREG)) & _ANY_OTHER:
             yield (
                 f"other users can read or change the secret {path} (its mode is {mode:o}): "
                 f"run chmod 600 {path}"
             )
     log = options.log.file
-    if log is not None and log.is_fifo():
+    if log is not None and _mode(log, stat.S_ISFIFO):
         yield f"log.file: {log} is a pipe: lines go to standard error while nobody reads it"
     ports = options.ports_file
     if ports is not None and (fault := _reading(_ports_fault, ports)) is not None:
         yield f"ports_file: {ports} {fault}"
 
 
-def _mode(path: Path) -> int:
+def _mode(path: Path, is_kind: Callable[[int], bool]) -> int:
+    """Who may do what with it; 0 if it is not there, or of another kind."""
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        mode = path.stat().st_mode
     except OSError:  # what can't be seen is a fault already
         return 0
+    return stat.S_IMODE(mode) if is_kind(mode) else 0
 
 
 def _reading(look: Callable[[Path], str | None], path: Path) -> str | None:
@@ -121,7 +123,11 @@ def _log_fault(path: Path) -> str | None:
     if path.is_dir():
         return "is a folder"
     if path.exists():
-        return None if os.access(path, os.W_OK) else "is not writable for this user"
+        return (
+            None
+            if os.access(path, os.W_OK, effective_ids=True)
+            else "is not writable for this user"
+        )
     return _not_makeable(path)
 
 
@@ -136,4 +142,4 @@ def _not_makeable(path: Path) -> str | None:
 
 
 def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)

@@ -230,8 +230,11 @@ def _requested_key(csr_pem: bytes | str) -> _PublicKey:
 
 
 def _parts(folder: Path) -> bool:
-    """Whether the folder has a CA; raises AuthorityUnusable if it has only a part of one."""
-    there = {name for name in (_KEY, _CERTIFICATE) if (folder / name).exists()}
+    """Whether the folder has a CA; raises AuthorityUnusable if it has a part, or can't be read."""
+    try:
+        there = {name for name in (_KEY, _CERTIFICATE) if durable_file.exists(folder / name)}
+    except durable_file.NotReadable as error:
+        raise AuthorityUnusable(str(error)) from error
     if len(there) == 1:
         raise AuthorityUnusable(
             f"{folder} has only {there.pop()} of a CA: `tdc-manager init` was cut off, or a file "

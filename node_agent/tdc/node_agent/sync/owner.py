@@ -13,6 +13,8 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
+from tdc.shared.edge import durable_file
+
 _ROOT = 0
 
 
@@ -55,8 +57,15 @@ def belongs_to_root(state_folder: Path) -> bool:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the first above it that is there."""
-    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    """The folder, or the first above it that is there and that we can see."""
+    return next(each for each in (folder, *folder.absolute().parents) if _seen(each))
+
+
+def _seen(path: Path) -> bool:
+    try:
+        return durable_file.exists(path)
+    except durable_file.NotReadable:
+        return False
 
 
 def _name(uid: int) -> str:

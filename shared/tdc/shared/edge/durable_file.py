@@ -72,6 +72,20 @@ def read(path: Path) -> bytes:
         raise NotReadable(f"{path} can't be read: {os_reason(error)}") from error
 
 
+def exists(path: Path) -> bool:
+    """Whether there is anything at `path`; raises NotReadable where this user can't see it.
+
+    (Path.exists raises PermissionError there, in some versions of Python.)
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise NotReadable(f"{path} can't be read: {os_reason(error)}") from error
+    return True
+
+
 def write_checked(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     """As `write`, with a first line that lets `read_checked` notice damage."""
     write(path, _HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n" + content, mode=mode)
