@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tdc.node_agent.deliver.effects import Hold
+from tdc.node_agent.kept_health import HealthBook, Kept
+from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 
@@ -62,3 +64,19 @@ async def test_a_hold_of_before_a_restart_is_probed_at_once(tmp_path: Path) -> N
         async with running(stage.delivery.run(), name="delivery"):
             await stage.drained(timeout=3)
         assert (mid, len(stage.intake.messages)) == (copy.mid, 1)
+
+
+async def test_restarts_make_no_hold_longer(tmp_path: Path) -> None:
+    """Whoever restarts an agent a few times while an intake is repaired waits no hour after it."""
+    hold = Hold("Intake Refused", "552 5.2.2 Mailbox full", monotonic(), monotonic(), 3)
+    for restart in range(3):
+        state = tmp_path / str(restart)
+        state.mkdir()
+        HealthBook(state, TdcLog()).save(Kept(holds={INTAKE: hold}))
+        holds = HealthBook(state, TdcLog()).load().holds
+        async with staged(state, faults=FULL, holds=holds, retry_initial=60) as stage:
+            await stage.queue()
+            await stage.until(lambda: stage.delivery.holds()[INTAKE].next_probe > monotonic())
+            hold = stage.delivery.holds()[INTAKE]
+    assert hold.failures == 3
+    assert hold.next_probe < monotonic() + 60 * 2**3

@@ -22,6 +22,11 @@ MUTANTS = (
             "                await in_daemon_thread(facts)\n",
         ),
         (
+            "each restart makes a hold longer",
+            "int(failures), planned=now)",
+            "int(failures))",
+        ),
+        (
             "each delivery is a write",
             "    if delivered >= DELIVERED_EVERY:\n",
             "    if delivered > 0:\n",

@@ -44,7 +44,7 @@ def same(found: Kept, kept: Kept) -> bool:
     moments = [
         (run.since, was.since), (run.last, was.last), (hold.since, held.since),
         (found.delivered_at, kept.delivered_at), (found.hop_since, kept.hop_since),
-        (hold.next_probe, monotonic()),
+        (hold.next_probe, monotonic()), (hold.planned or 0.0, monotonic()),
     ]  # fmt: skip
     return (
         all(abs(one - other) < 1.0 for one, other in moments)

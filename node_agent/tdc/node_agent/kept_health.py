@@ -192,6 +192,11 @@ def _unpacked(document: Mapping[str, Any], saved: float) -> Kept:
             raise ValueError(f"{age!r} is no age")
         return saved - float(age)
 
+    def hold(reason: Any, check: Any, since: Any, failures: Any) -> Hold:
+        """It is probed now; that is not its own next attempt, so a failure makes it no longer."""
+        now = monotonic()
+        return Hold(str(reason), str(check), moment(since), now, int(failures), planned=now)
+
     delivered, hop_since = document["delivered"], document["next_hop_since"]
     return Kept(
         {
@@ -202,8 +207,5 @@ def _unpacked(document: Mapping[str, Any], saved: float) -> Kept:
         None if delivered is None else moment(delivered),
         {str(address): str(why) for address, why in document["next_hop"].items()},
         None if hop_since is None else moment(hop_since),
-        {
-            str(intake): Hold(str(reason), str(check), moment(since), monotonic(), int(failures))
-            for intake, (reason, check, since, failures) in document["holds"].items()
-        },
+        {str(intake): hold(*entry) for intake, entry in document["holds"].items()},
     )

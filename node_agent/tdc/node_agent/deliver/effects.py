@@ -16,7 +16,8 @@ from tdc.node_agent.smtp.dialogue import Extension
 class Hold:
     """Why a destination is on hold. Times are of the monotonic clock, seconds.
 
-    `planned` is when it would have been probed next, if this probe was asked for; else None.
+    `planned` is when it would have been probed next, if this probe was asked for, by an operator or
+    by a restart; else None.
     """
 
     reason: str
