@@ -48,6 +48,7 @@ async def test_the_probe_that_was_planned_comes_when_it_was(tmp_path: Path) -> N
         await stage.logged("on hold: ")
         for n in range(3):
             await start_over(stage, f"other{n}@corp.example")
+        await stage.until(lambda: stage.spool.next_due(stage.spool.now()) is not None)  # put back
         at, now = stage.delivery.holds()[INTAKE].next_probe, stage.spool.now()
         assert (stage.spool.next_due(now) or now) - now > at - monotonic() + 5
         stage.intake.faults = Faults()
