@@ -51,7 +51,7 @@ def test_an_external_etcd_is_read_with_its_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["etcd_ca", "etcd_user", "etcd_password_file"])
 def test_how_to_reach_an_etcd_that_is_not_named_is_refused(tmp_path: Path, name: str) -> None:
     """Else the embedded one would be used, and nobody would notice."""
-    with pytest.raises(OptionsError, match=rf"--\S+: {name}: .*Give etcd_endpoints") as caught:
+    with pytest.raises(OptionsError, match=r"--\S+: says how .*Give etcd_endpoints") as caught:
         read_options({"folder": tmp_path, name: "x"}, {})
     assert str(caught.value).startswith(f"--{name.replace('_', '-')}: ")
 
@@ -85,6 +85,11 @@ def test_a_path_in_the_file_is_beside_the_file_and_one_given_to_init_lasts(
         ({"names": "mgr.example,bücher.example"}, "bücher.example"),
         ({"advertise": "mgr.example:7443"}, "without port"),
         ({"listen_host": "[::1]"}, "brackets"),
+        ({"listen_host": "300.0.0.0"}, "not a valid host name"),
+        ({"listen_host": "300.0.0.0", "names": "mgr.example"}, "not a valid host name"),
+        ({"listen_port": "7000", "enrol_port": "7000"}, "is listen_port too"),
+        ({"listen_port": "7444"}, "enrol_port: 7444 is listen_port too"),
+        ({"etcd_endpoints": "e1:2379,e2"}, "'e2' is not of the form host:port"),
     ],
 )
 def test_an_option_that_can_not_be_is_refused_by_name(
@@ -131,10 +136,12 @@ def test_space_around_a_name_in_a_list_means_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["7443", " 7443\n", "07443"])
 def test_a_number_may_be_given_as_text_anywhere(tmp_path: Path, text: str) -> None:
     """As a file of variables gives it, or in quotes in manager.toml."""
-    (tmp_path / "manager.toml").write_text(f"enrol_port = {json.dumps(text)}\n")
-    environment = {"TDC_MANAGER_LISTEN_PORT": text, "TDC_MANAGER_DEADLINE": " 1e2 "}
-    options = read_options({"folder": tmp_path}, environment)
-    assert (options.listen_port, options.enrol_port, options.deadline) == (7443, 7443, 100.0)
+    (tmp_path / "manager.toml").write_text(f"listen_port = {json.dumps(text)}\n")
+    environment = {"TDC_MANAGER_ENROL_PORT": text, "TDC_MANAGER_DEADLINE": " 1e2 "}
+    with pytest.raises(OptionsError, match="TDC_MANAGER_ENROL_PORT: 7443 is listen_port too"):
+        read_options({"folder": tmp_path}, environment)
+    options = read_options({"folder": tmp_path, "enrol_port": "7444"}, environment)
+    assert (options.listen_port, options.enrol_port, options.deadline) == (7443, 7444, 100.0)
 
 
 @pytest.mark.parametrize("raw", ["7443.0", "true", '"1e3"', '"7443.0"', "[7443]"])

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tomllib
@@ -120,12 +121,22 @@ def test_a_part_of_a_ca_is_neither_used_nor_written_over(
     assert left == {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    port = free_port()
-    flags = {"folder": tmp_path / "manager", "listen_port": str(port), "enrol_port": str(port)}
-    assert init_command(flags) == 0
-    assert run_command(flags) == 1
-    assert f"can't listen on 127.0.0.1:{port}" in capsys.readouterr().err
+def test_why_a_port_can_not_be_had_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for number, (host, why) in enumerate(
+            [
+                ("127.0.0.1", "Address already in use"),
+                ("192.0.2.1", "Cannot assign requested address"),
+                ("host.invalid", "its name was not found"),
+            ]
+        ):
+            flags = {"folder": tmp_path / str(number), "listen_host": host, "listen_port": port}
+            assert init_command(flags) == 0
+            assert run_command({**flags, "enrol_port": "0"}) == 1
+            assert f"can't listen on {host}:{port}: {why}; free it" in capsys.readouterr().err
 
 
 @contextlib.asynccontextmanager

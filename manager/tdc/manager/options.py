@@ -25,7 +25,8 @@ FILE_NAME = "manager.toml"
 ENVIRONMENT_PREFIX = "TDC_MANAGER_"
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
-_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9._-]+")  # numbers alone are an address, or wrong
+_ENDPOINT = re.compile(r".+:[0-9]{1,5}")
 
 
 class OptionsError(Exception):
@@ -78,6 +79,10 @@ class Options(msgspec.Struct, frozen=True):
         for name in ("listen_port", "enrol_port"):
             if not 0 <= getattr(self, name) <= 65_535:
                 raise ValueError(f"{name}: {getattr(self, name)} is not between 0 and 65535")
+        if self.listen_port == self.enrol_port != 0:
+            raise ValueError(
+                f"enrol_port: {self.enrol_port} is listen_port too; give each a port of its own"
+            )
         for name in ("status_interval", "ping_interval", "deadline"):
             if not 0.05 <= getattr(self, name) <= 3_600:
                 raise ValueError(f"{name}: {getattr(self, name)} is not between 0.05 and 3600")
@@ -97,9 +102,12 @@ class Options(msgspec.Struct, frozen=True):
                     f"{name}: says how to reach an existing etcd, but etcd_endpoints names none, "
                     f"so the embedded one would be used. Give etcd_endpoints, or leave {name} out"
                 )
+        for endpoint in self.etcd_endpoints:
+            if not _ENDPOINT.fullmatch(endpoint):
+                raise ValueError(f"etcd_endpoints: {endpoint!r} is not of the form host:port")
 
     def _check_hosts(self) -> None:
-        named = [("names", name) for name in self.names]
+        named = [*(("names", name) for name in self.names), ("listen_host", self.listen_host)]
         named.append(("advertise" if self.advertise else "listen_host", self.advertised_host))
         for option, host in named:
             if not _is_host(host):
@@ -149,6 +157,10 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.upper()
+
+
 def _described(field: msgspec.structs.FieldInfo) -> str:
     _, meta = get_args(field.type)
     shown = isinstance(field.default, str | int | float) and field.default != ""
@@ -192,7 +204,14 @@ def read_options(
         return Options(**values)
     except ValueError as error:
         fault = nearest.get(str(error).partition(":")[0])
-        raise OptionsError(f"{fault.place}: {error}" if fault else str(error)) from None
+        raise OptionsError(_placed(fault, str(error)) if fault else str(error)) from None
+
+
+def _placed(given: _Given, fault: str) -> str:
+    """The fault with its place; a flag and a variable have the option's name themselves."""
+    if given.place in (_flag(given.name), _variable(given.name)):
+        fault = fault.partition(": ")[2]
+    return f"{given.place}: {fault}"
 
 
 def lasting(options: Options, flags: Mapping[str, object]) -> dict[str, object]:
@@ -230,7 +249,7 @@ def _from_flags(flags: Mapping[str, object]) -> Iterator[_Given]:
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
     for name in _FIELDS:
-        variable = ENVIRONMENT_PREFIX + name.upper()
+        variable = _variable(name)
         if variable in environment:
             yield _Given(variable, name, environment[variable], Path())
 

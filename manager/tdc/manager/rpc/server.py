@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from tdc.manager.rpc.crowding import Crowding, bounds_for
 from tdc.manager.rpc.guard import Admit, Guard
 from tdc.manager.rpc.health import HealthService
 from tdc.shared.edge import descriptors, grpc_tls
+from tdc.shared.edge.os_words import os_reason
 
 REQUEST_LIMIT = 4 * 1024**2
 """Most bytes of one message to the main port; answers may be longer (a plan of a whole fleet)."""
@@ -195,6 +197,17 @@ def _listen(
         return server.add_secure_port(address, credentials)
     except RuntimeError:  # its text names no cause, only how to make gRPC log one
         raise PortTaken(
-            f"can't listen on {address}: another program has that port, or the address is not "
-            "this machine's"
+            f"can't listen on {address}: {_why_not(host, wanted)}; free it, or change "
+            "listen_host, listen_port or enrol_port"
         ) from None
+
+
+def _why_not(host: str, port: int) -> str:
+    """Try in the plain way what gRPC could not do: the system names the cause."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as tried:
+            tried.bind(address)
+    except OSError as error:
+        return os_reason(error)
+    return "another program has that port, or the address is not this machine's"
