@@ -195,6 +195,12 @@ def test_a_group_with_machines_goes_only_with_a_place_for_them() -> None:
         ([RenameGroup("g1", "g3"), AddGroup("g1")], "in a commit of its own"),
         ([RemoveMachine("mx1"), put(machine("mx1"), enabled=True)], "has no machine mx1"),
         ([CopyValues(CLUSTER, CLUSTER)], "can't be copied to itself"),
+        ([CopyValues(CLUSTER, CLUSTER, move=True)], "can't be moved to itself"),
+        ([CopyValues(machine("mx1"), CLUSTER, ("log.level",))], "no log.level of its own to copy"),
+        (
+            [CopyValues(machine("mx1"), CLUSTER, ("log.level",), move=True)],
+            "no log.level of its own to move",
+        ),
         ([CopyValues(machine("mx1"), group("g1"), ("log.level",))], "no log.level of its own"),
         ([CopyValues(machine("mx1"), group("g1"), ("log_level",))], "unknown setting"),
     ],

@@ -62,6 +62,11 @@ def test_the_least_that_is_needed_is_enough(tmp_path: Path) -> None:
             "addresses: 'manager' is not a valid host:port, such as 192.0.2.7:7443 or "
             "manager.corp.example:7443 (in [manager])",
         ),
+        (
+            ("[ingest]", '[ingest]\nlisten = "10025"'),
+            7,
+            "listen: '10025' is not a valid host:port, such as 127.0.0.1:10025 (in [ingest])",
+        ),
         (('["manager.example:7443"]', "[5]"), 4, "each entry of addresses must be text in quotes"),
         (
             ("[ingest]", '[ingest]\ncommand_timeout = "5m"'),

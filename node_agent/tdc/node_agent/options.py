@@ -73,7 +73,7 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_rate: float = 500.0
 
     def __post_init__(self) -> None:
-        _check_address("listen", self.listen, zero=True)
+        _check_address("listen", self.listen, zero=True, example=_LOCAL)
         _check_range("max_connections", self.max_connections, 1, 100_000)
         _check_range("max_message_size", self.max_message_size, 64 * 1024, 1024**3)
         for name in ("command_timeout", "block_timeout", "message_timeout"):
@@ -82,7 +82,7 @@ class IngestSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.next_hops:
             raise ValueError("next_hop: name at least one")
         for address in self.next_hops:
-            _check_address("next_hop", address)
+            _check_address("next_hop", address, example=_LOCAL)
             if host_port(address) == host_port(self.listen, zero=True):
                 raise ValueError(f"next_hop: {address!r} is where the agent itself listens")
         if self.helo_name:
@@ -209,6 +209,7 @@ _SECTIONS = {
 
 
 _EXAMPLE = "192.0.2.7:7443 or manager.corp.example:7443"
+_LOCAL = "127.0.0.1:10025"
 _EXAMPLES = {
     "state_folder": 'add state_folder = "/var/lib/tdc-agent", before the first section',
     "manager": 'add [manager] and, in the next line, addresses = ["manager.corp.example:7443"]',
@@ -248,17 +249,17 @@ def options_in(text: str, path: Path) -> AgentOptions:
         raise AgentOptionsError(f"{place}: {said}") from None
 
 
-def host_port(text: str, *, zero: bool = False) -> tuple[str, int]:
+def host_port(text: str, *, zero: bool = False, example: str = _EXAMPLE) -> tuple[str, int]:
     """Split ``host:port``; raises ValueError. Port 0 only where the system may choose."""
     match = _HOST_PORT.fullmatch(text)
     if match is None or not (0 if zero else 1) <= int(match[2]) <= 65_535:
-        raise ValueError(f"{text!r} is not a valid host:port, such as {_EXAMPLE}")
+        raise ValueError(f"{text!r} is not a valid host:port, such as {example}")
     return match[1].strip("[]"), int(match[2])
 
 
-def _check_address(key: str, text: str, *, zero: bool = False) -> None:
+def _check_address(key: str, text: str, *, zero: bool = False, example: str = _EXAMPLE) -> None:
     try:
-        host_port(text, zero=zero)
+        host_port(text, zero=zero, example=example)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
 

@@ -76,7 +76,7 @@ def _complain(problem: str) -> None:
 
 def _enrol(options: AgentOptions, flags: argparse.Namespace) -> int:
     try:
-        host_port(flags.manager)
+        host_port(flags.manager, example="manager.corp.example:7444")
     except ValueError as error:
         _complain(f"--manager: {error}")
         return WRONG_USAGE

@@ -30,7 +30,7 @@ from tdc.shared.wire.documents import ChangeDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 app = typer.Typer(
-    cls=Commands, help="Show history, compare, undo, roll back.", no_args_is_help=True
+    cls=Commands, help="Show history; compare, undo, roll back; apply plans.", no_args_is_help=True
 )
 
 _PAGE = 1_000

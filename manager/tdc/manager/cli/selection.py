@@ -55,8 +55,8 @@ def split_assignments(words: Sequence[str]) -> tuple[list[str], list[str]]:
     names, assignments = list(words[:first]), list(words[first:])
     if not assignments:
         raise WrongUsage(
-            f"{words[-1]!r} is not of the form setting=value. To remove a setting, use `tdc "
-            "settings unset`."
+            f"{words[-1]!r} is not of the form setting=value, and no setting is given. To remove "
+            "one, use `tdc settings unset`. Nothing was changed."
         )
     return names, assignments
 

@@ -110,12 +110,12 @@ def _unset(work: WorkingCluster, key: LevelKey, names: Iterable[str]) -> None:
 def _copy(work: WorkingCluster, edit: CopyValues) -> None:
     """An operator's edit of the target, so the disable rule acts there."""
     if edit.source == edit.target:
-        raise EditRefused(f"{edit.source} can't be copied to itself")
-    present = work.settings_at(edit.source)
+        raise EditRefused(f"{edit.source} can't be {'moved' if edit.move else 'copied'} to itself")
+    present, verb = work.settings_at(edit.source), "move" if edit.move else "copy"
     for name in edit.names:
         setting(name)
         if name not in present:
-            raise EditRefused(f"{edit.source} has no {name} of its own to copy")
+            raise EditRefused(f"{edit.source} has no {name} of its own to {verb}")
     names = edit.names or tuple(present)
     _set_and_follow_rule(
         work, SetValues(edit.target, Settings.of({name: present[name] for name in names}))
