@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import grpc
 import pytest
-from tdc.v1 import operators_pb2
+from tdc.v1 import agents_pb2, operators_pb2
 
 from tests.cli import samples
 from tests.cli.conftest import Tdc
@@ -213,3 +215,21 @@ def test_health_is_whole_at_any_width(
     table = shown.split("\n\n")[0].splitlines()
     if width >= 80:
         assert len(table) == 11, "a row is a line"
+
+
+def test_the_sample_in_the_reference_is_what_is_printed(tdc: Tdc, manager: ScriptedManager) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    sample = page.partition("TDC CRITICAL")[2].partition("\n```")[0].splitlines()
+    found = [line.partition(": ")[2] for line in sample[1:]]
+    missed = agents_pb2.Missed(reason="spool-full", count=7)
+    manager.answers["GetStatus"] = answer(
+        machine(
+            "mx1",
+            "critical",
+            queued=20,
+            copies=operators_pb2.CopyFacts(missed=[missed]),
+            problems=[problem("critical", found[0]), problem("critical", found[1], "missed")],
+        ),
+        machine("mx2", "ok"),
+    )
+    assert tdc("status", "--check").out == "TDC CRITICAL" + "\n".join(sample) + "\n"

@@ -14,7 +14,7 @@ MachineKey = tuple[str, str]
 """A machine of the installation: the name of its cluster, and its own."""
 
 SAY_WHICH = "name one (tdc: --cluster NAME)"
-NO_CLUSTER = "there are no clusters yet; create the first (tdc cluster create NAME)"
+NO_CLUSTER = "there are no clusters yet; create one with `tdc cluster create NAME`"
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
