@@ -245,8 +245,8 @@ MUTANTS = (
         ),
         (
             "a secret that others read is no matter",
-            "(mode := _mode(path)) & _ANY_OTHER:",
-            "(mode := _mode(path)) & 0:",
+            "(mode := _mode(path, stat.S_ISREG)) & _ANY_OTHER:",
+            "(mode := _mode(path, stat.S_ISREG)) & 0:",
         ),
     ),
     *planted_in(
