@@ -9,6 +9,24 @@ EDGE = "shared/tdc/shared/edge"
 
 MUTANTS = (
     *planted_in(
+        f"{EDGE}/memory.py",
+        ("tests/sync/test_short_of_means.py",),
+        (
+            "an agent ends for want of a descriptor",
+            "        with contextlib.suppress(OSError):\n",
+            "        with contextlib.nullcontext():\n",
+        ),
+    ),
+    *planted_in(
+        f"{EDGE}/daemon_thread.py",
+        ("tests/sync/test_short_of_means.py",),
+        (
+            "an agent ends for want of a thread",
+            "    except RuntimeError:\n",
+            "    except OSError:\n",
+        ),
+    ),
+    *planted_in(
         f"{AGENT}/kept_health.py",
         ("tests/sync/test_kept_health.py",),
         (
@@ -18,8 +36,8 @@ MUTANTS = (
         ),
         (
             "what was kept is not kept at the end",
-            "                await in_daemon_thread(self.save, facts())\n",
-            "                await in_daemon_thread(facts)\n",
+            "                await self._save(facts())\n",
+            "                facts()\n",
         ),
         (
             "each restart makes a hold longer",
@@ -315,8 +333,8 @@ MUTANTS = (
         ),
         (
             "each look is a line",
-            "                if text not in self._warnings:\n",
-            "                if text:\n",
+            "            if text not in self._warnings:\n",
+            "            if text:\n",
         ),
     ),
     *planted_in(

@@ -8,7 +8,8 @@ REST = 10 * WORTH
 
 
 def test_it_asks_after_growth_and_again_only_after_a_while() -> None:
-    keeper = Keeper(REST, 0.0)
+    keeper = Keeper(0.0)
+    assert not keeper.due(REST, 0.0)
     assert not keeper.due(REST + WORTH - 1, 2.0)
     assert keeper.due(REST + WORTH, 4.0)
     keeper.asked(REST + WORTH, 4.0)  # it is in use
@@ -22,7 +23,8 @@ def test_it_asks_after_growth_and_again_only_after_a_while() -> None:
 
 
 def test_what_shrinks_and_grows_again_is_noticed() -> None:
-    keeper = Keeper(REST, 0.0)
+    keeper = Keeper(0.0)
+    assert not keeper.due(REST, 0.0)
     keeper.asked(REST + 4 * WORTH, 0.0)
     assert not keeper.due(REST, 1.0)
     assert keeper.due(REST + WORTH, 2.0)

@@ -31,6 +31,7 @@ from tdc.node_agent.spool.steady import Reading, passed
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.daemon_thread import in_daemon_thread
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.edge.tasks import running
 
 FILE = "health"
@@ -93,12 +94,15 @@ class HealthBook:
             durable_file.make_folder(self._path.parent)
             durable_file.write_checked(self._path, json.dumps(document).encode())
         except durable_file.NotWritten as error:
-            if str(error) != self._complained:
-                self._complained = str(error)
-                self._log.error(f"{error}: a restart now would forget what was missed")
-            return False
+            return self._not_kept(str(error))
         self._complained = ""
         return True
+
+    def _not_kept(self, why: str) -> bool:
+        if why != self._complained:
+            self._complained = why
+            self._log.error(f"{why}: a restart now would forget what was missed")
+        return False
 
     @contextlib.asynccontextmanager
     async def keeping(self, facts: Callable[[], Kept]) -> AsyncIterator[None]:
@@ -107,7 +111,7 @@ class HealthBook:
             yield
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
-                await in_daemon_thread(self.save, facts())
+                await self._save(facts())
 
     async def _follow(self, facts: Callable[[], Kept]) -> None:
         known, written = facts(), True
@@ -115,8 +119,14 @@ class HealthBook:
             await asyncio.sleep(EVERY)
             now = facts()
             if not written or _news(known, now):
-                written = await in_daemon_thread(self.save, now)
+                written = await self._save(now)
                 known = now
+
+    async def _save(self, kept: Kept) -> bool:
+        try:
+            return await in_daemon_thread(self.save, kept)
+        except OSError as error:  # of the thread; what the file says is no error here
+            return self._not_kept(f"{self._path} can't be written: {os_reason(error)}")
 
 
 def counted(kept: Kept) -> Counters:

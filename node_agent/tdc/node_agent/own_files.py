@@ -8,6 +8,7 @@ would lack, in the log and in the machine's warnings. The spool watches its own 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +64,17 @@ class OwnFiles:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            found = await in_daemon_thread(self.look)
-            for text in found:
-                if text not in self._warnings:
-                    self._log.warning(text)
-            if self._warnings and not found:
-                self._log.info("all files of the agent are there again")
-            self._warnings = found
+            with contextlib.suppress(OSError):  # no thread to be had: another time
+                self._judge(await in_daemon_thread(self.look))
             await asyncio.sleep(LOOK_EVERY)
+
+    def _judge(self, found: tuple[str, ...]) -> None:
+        for text in found:
+            if text not in self._warnings:
+                self._log.warning(text)
+        if self._warnings and not found:
+            self._log.info("all files of the agent are there again")
+        self._warnings = found
 
     def look(self) -> tuple[str, ...]:
         """Look now; blocks."""

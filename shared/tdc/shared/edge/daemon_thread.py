@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -20,7 +22,10 @@ Result = TypeVar("Result")
 async def in_daemon_thread(
     work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
 ) -> Result:
-    """Return what `work` returns, or raise what it raises. Who is cancelled leaves it behind."""
+    """Return what `work` returns, or raise what it raises. Who is cancelled leaves it behind.
+
+    Raises OSError where the system lets us have no thread.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
 
@@ -42,5 +47,9 @@ async def in_daemon_thread(
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, result, error)
 
-    threading.Thread(target=run, name="work", daemon=True).start()
+    thread = threading.Thread(target=run, name="work", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
     return await done

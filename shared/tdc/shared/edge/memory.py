@@ -9,9 +9,13 @@ such holes back only when it is asked to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
+import math
 from collections.abc import Callable
 from pathlib import Path
+
+from tdc.shared.edge.daemon_thread import in_daemon_thread
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the size."""
@@ -29,8 +33,8 @@ _PAGE = 4_096
 class Keeper:
     """Decides when to ask, from the size and the time."""
 
-    def __init__(self, size: int, now: float) -> None:
-        self._smallest = self._after = size
+    def __init__(self, now: float) -> None:
+        self._smallest = self._after = math.inf
         self._asked = now
 
     def due(self, size: int, now: float) -> bool:
@@ -47,17 +51,22 @@ class Keeper:
 
 
 async def give_back() -> None:
-    """Keep the program small until cancelled; with another C library than glibc, do nothing."""
+    """Keep the program small until cancelled; with another C library than glibc, do nothing.
+
+    What it needs itself may be what the program is short of, a descriptor or a thread: then it
+    does nothing this time.
+    """
     trim = _trim()
     if trim is None:
         return
     loop = asyncio.get_running_loop()
-    keeper = Keeper(_resident(), loop.time())
+    keeper = Keeper(loop.time())
     while True:
+        with contextlib.suppress(OSError):
+            if keeper.due(_resident(), loop.time()):
+                await in_daemon_thread(trim, 0)  # milliseconds, without the interpreter lock
+                keeper.asked(_resident(), loop.time())
         await asyncio.sleep(LOOK_EVERY)
-        if keeper.due(_resident(), loop.time()):
-            await asyncio.to_thread(trim, 0)  # it takes milliseconds, without the interpreter lock
-            keeper.asked(_resident(), loop.time())
 
 
 def _trim() -> Callable[[int], int] | None:
