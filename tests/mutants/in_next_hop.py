@@ -29,6 +29,20 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/pool.py",
+        ("tests/ingest/test_hop_addresses.py",),
+        (
+            "an address of a next hop has all the time for a connection",
+            "            part = (until - self._loop.time()) / (len(ips) - tried)\n",
+            "            part = until - self._loop.time()\n",
+        ),
+        (
+            "an address that does not answer is asked first each time",
+            "        ips = sorted(found, key=lambda ip: ip != self._latest_ip.get(address))\n",
+            "        ips = list(found)\n",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
         (AVOIDED,),
         (
             "a next hop that is avoided is left out",

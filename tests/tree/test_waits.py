@@ -65,6 +65,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("asyncio.timeout(min(self._timeouts.block, left))", HOP),
     ],
     "ingest/pool.py: _connect": [("asyncio.timeout(allowed)", HOP)],
+    "ingest/pool.py: _connected": [("asyncio.timeout(part)", "ingest/test_hop_addresses.py")],
     "deliver/connection.py: _connect": [("asyncio.timeout(self._timeouts.connect)", INTAKE)],
     "deliver/connection.py: _start_tls": [
         (
