@@ -27,6 +27,32 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{AGENT}/lifetime.py",
+        ("tests/sync/test_restart.py::test_no_restart_in_place_leaves_the_spool_behind",),
+        (
+            "a restart in place leaves the spool behind",
+            "        if folder.resolve() != ours.resolve():\n",
+            "        if not folder.parent.exists():\n",
+        ),
+        (
+            "the spool under another name is another spool",
+            "        if folder.resolve() != ours.resolve():\n",
+            "        if folder != ours:\n",
+        ),
+    ),
+    *planted_in(
+        f"{AGENT}/lifetime.py",
+        (
+            "tests/sync/test_restart_waits.py::"
+            "test_an_agent_toml_that_cannot_be_read_keeps_no_signal_waiting",
+        ),
+        (
+            "a disk that does not answer keeps signals waiting",
+            "        async with asyncio.timeout(LOOK_WITHIN):\n",
+            "        async with asyncio.timeout(None):\n",
+        ),
+    ),
+    *planted_in(
         f"{AGENT}/kept_health.py",
         ("tests/sync/test_kept_health.py",),
         (

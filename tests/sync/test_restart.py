@@ -37,8 +37,12 @@ def in_log(path: Path, line: str) -> bool:
     return line in logged(path)
 
 
+async def said(path: Path, text: str, times: int) -> None:
+    await until(lambda: logged(path).count(text) == times, timeout=PATIENCE)
+
+
 async def started_again(path: Path, times: int) -> None:
-    await until(lambda: logged(path).count("accepts mail") == times, timeout=PATIENCE)
+    await said(path, "accepts mail", times)
 
 
 async def greeting(port: int) -> str:
@@ -139,6 +143,31 @@ async def test_a_hangup_takes_a_changed_agent_toml_and_refuses_a_wrong_one(tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+async def test_no_restart_in_place_leaves_the_spool_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Copies may wait in it, and nobody would look there any more."""
+    path = logging_config(tmp_path)
+    right = path.read_text()
+    (tmp_path / "linked").symlink_to(tmp_path / "state")
+    async with program(path) as process:
+        port = (await ports_of(path))["smtp"]
+        others = (
+            right + '[spool]\nfolder = "elsewhere"\n',
+            right.replace('"state"', '"elsewhere"'),
+        )
+        for times, other in enumerate(others, 1):
+            path.write_text(other)
+            process.send_signal(number)
+            await said(path, "would stay behind", times)
+            assert "220" in await greeting(port)
+        path.write_text(right.replace('"state"', '"linked"'))
+        process.send_signal(number)
+        await started_again(path, 2)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
 async def test_an_address_that_cannot_be_had_ends_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -160,10 +189,10 @@ async def test_an_address_that_cannot_be_had_ends_nothing(
                     process.send_signal(number)
                     line = f"can't listen on {listen}: "
                     await until(partial(in_log, path, line), timeout=PATIENCE)
-                    (said,) = [each for each in logged(path).splitlines() if line in each]
-                    assert f"{number.name}: " in said
-                    assert why in said
-                    assert "the agent goes on as it is" in said
+                    (told,) = [each for each in logged(path).splitlines() if line in each]
+                    assert f"{number.name}: " in told
+                    assert why in told
+                    assert "the agent goes on as it is" in told
                     await send(port, 1)
             path.write_text(right.replace("127.0.0.1:", "localhost:", 1))
             process.send_signal(number)  # the same socket under another name

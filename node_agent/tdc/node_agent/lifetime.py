@@ -31,10 +31,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from tdc.node_agent import checked_file, passed_sockets
 from tdc.node_agent.log.lines import TdcLog
@@ -51,9 +51,14 @@ from tdc.node_agent.smtp.listener import BACKLOG
 from tdc.node_agent.trial import WouldNotStart, try_the_program
 from tdc.shared.edge import signals
 from tdc.shared.edge.daemon_thread import in_daemon_thread
+from tdc.shared.edge.os_words import os_reason
 from tdc.shared.edge.tasks import GivenUp, unless
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+LOOK_WITHIN = 5.0
+"""Seconds for agent.toml to be read, the spool's folder to be found, an address to be looked up."""
 
 TURN_OVER = 30.0
 """Seconds that sessions get before a restart to end by themselves. It keeps nobody waiting, and a
@@ -164,6 +169,25 @@ async def _until_asked(asked: _Asked, restart: _Restart) -> Next | None:
         return None
 
 
+async def _soon(
+    fault: str,
+    work: Callable[Arguments, Result],
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Result:
+    """Return what `work` returns, which asks a disk or the resolver; else raise _NotNow.
+
+    Else a disk that does not answer would keep each later signal waiting.
+    """
+    try:
+        async with asyncio.timeout(LOOK_WITHIN):
+            return await in_daemon_thread(work, *arguments, **named)
+    except TimeoutError:
+        raise _NotNow(f"{fault}: no answer in {LOOK_WITHIN:.0f} s") from None
+    except OSError as error:
+        raise _NotNow(f"{fault}: {os_reason(error)}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Restart:
     """What a restart of this agent needs to know."""
@@ -177,22 +201,36 @@ class _Restart:
     async def prepared(self, number: signal.Signals) -> Next | None:
         """What the next process begins with; None, with a line in the log, if it is not to be."""
         try:
-            text = await in_daemon_thread(read_text, self.config)
+            text = await _soon(f"can't read {self.config}", read_text, self.config)
             found = options_in(text, self.config)
             if number == signal.SIGHUP and found == self.options:
                 self.log.info(f"SIGHUP: the log is open again; {self.config} has not changed")
                 return None
             for warning in await try_the_program(text):
                 self.log.warning(f"{number.name}: {warning}")
-            existing = self.rooms.smtp_filter.sockets()
-            return Next(await in_daemon_thread(self._kept, found, existing), text)
+            spool = found.spool_folder
+            await _soon(f"can't look at {spool}", self._see_that_no_copy_is_left, spool)
+            existing, listen = self.rooms.smtp_filter.sockets(), found.ingest.listen
+            kept = await _soon(f"can't listen on {listen}", self._kept, listen, existing)
+            return Next(kept, text)
         except (AgentOptionsError, WouldNotStart, _NotNow) as error:
-            self.log.error(f"{number.name}: {error}; the agent goes on as it is")
-            return None
+            why = str(error)
+        except OSError as error:
+            why = f"can't keep the sockets: {os_reason(error)}"
+        self.log.error(f"{number.name}: {why}; the agent goes on as it is")
+        return None
 
-    def _kept(self, found: AgentOptions, existing: tuple[socket.socket, ...]) -> Passed:
+    def _see_that_no_copy_is_left(self, folder: Path) -> None:
+        """Raise _NotNow if copies may stay behind, in a spool that nobody would look at."""
+        ours = self.options.spool_folder
+        if folder.resolve() != ours.resolve():
+            raise _NotNow(
+                f"the spool would be {folder}, and copies that wait in {ours} would stay behind: "
+                "stop the agent, move the folder, and start the agent"
+            )
+
+    def _kept(self, listen: str, existing: tuple[socket.socket, ...]) -> Passed:
         """The open sockets, or new ones if agent.toml names another address; raises _NotNow."""
-        listen = found.ingest.listen
         if self.passed.by_system or listen == self.options.ingest.listen:
             return Passed(existing, self.passed.by_system)
         host, port = host_port(listen, zero=True)
