@@ -79,6 +79,18 @@ async def test_of_two_avoided_ones_the_one_not_asked_for_longest_is_next(
         assert all(taken[1:])
 
 
+async def test_the_preferred_one_gets_the_mail_again_once_it_is_sound(tmp_path: Path) -> None:
+    """Though the other one has a connection that is always in use."""
+    preferred, other = Hop(mute="MAIL"), Hop()
+    timeouts = dataclasses.replace(TIMEOUTS, avoid=0.5, avoid_longest=0.5)
+    async with before(tmp_path, preferred, other, timeouts=timeouts) as bench:
+        assert (await send(bench)).taken
+        preferred.mute = ""
+        await asyncio.sleep(timeouts.avoid)
+        assert all([(await send(bench)).soon for _ in range(10)])
+        assert (len(preferred.taken), len(other.taken)) == (10, 1)
+
+
 async def test_that_all_fail_shows_where_one_closes_and_the_other_is_down(tmp_path: Path) -> None:
     """Each message moves on to the other one: that it did must not hide the first one's failure."""
     state = NextHopState()

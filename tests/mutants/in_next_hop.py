@@ -52,8 +52,8 @@ MUTANTS = (
         ),
         (
             "of those avoided an idle connection is lent whosever it is",
-            "if address == first or not self._is_avoided(address):",
-            "if first:",
+            "            if self._open[hop] == first:\n",
+            "            if first:\n",
         ),
     ),
     *planted_in(
@@ -79,8 +79,8 @@ MUTANTS = (
         (TWO_HOPS, "tests/ingest/test_hop_state.py"),
         (
             "a connection that a mute next hop left idle is lent",
-            "if address == first or not self._is_avoided(address):",
-            "if address:",
+            "            if self._open[hop] == first:\n",
+            "            if hop.usable:\n",
         ),
         (
             "a next hop is good again before it has answered a message",

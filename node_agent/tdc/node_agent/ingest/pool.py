@@ -158,15 +158,17 @@ class NextHopPool:
         self._idle.clear()
 
     def _idle_one(self) -> HopConnection | None:
-        """Take out the idle connection used last; if all are avoided, only of the first to try."""
-        if not self._avoided.known:
+        """Take out the idle connection used last, of the address that is first to be asked.
+
+        One to another address would keep the first from being asked again once it is sound.
+        """
+        if not self.has_several:
             return self._idle.pop() if self._idle else None
         first = self._in_order(self._addresses)[0]
         for hop in reversed(self._idle):
-            address = self._open[hop]
-            if address == first or not self._is_avoided(address):
+            if self._open[hop] == first:
                 self._idle.remove(hop)
-                self._avoided.on_trial(address, self._loop.time())
+                self._avoided.on_trial(first, self._loop.time())
                 return hop
         return None
 
