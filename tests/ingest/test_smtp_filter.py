@@ -269,7 +269,7 @@ async def test_a_next_hop_that_does_not_greet_delays_no_stop(tmp_path: Path) -> 
 async def test_a_connection_borrowed_by_a_session_that_was_ended_is_not_lent_again() -> None:
     """The next transaction's commands would become part of this one's message."""
     hop = Mock(extensions=Extensions(), reused=False, xforwarded=False)
-    pool = Mock()
+    pool = Mock(is_too_small=Mock(return_value=False))
     outgoing = Relaying(pool, HopTimeouts(), Mock())
 
     async def acquire_abandoned(**_: object) -> Mock:

@@ -139,22 +139,22 @@ MUTANTS = (
         ),
         (
             "a next hop that was slow is not asked again though it is the only one",
-            "if trouble is not HOP_CHANGED and turns.fall_back():",
+            "if trouble not in OFFERS_LESS and turns.fall_back():",
             "if not turns:",
         ),
         (
             "a mute next hop is waited for because the other one offers less",
-            "if trouble is not HOP_CHANGED and turns.fall_back():",
+            "if trouble not in OFFERS_LESS and turns.fall_back():",
             "if turns.fall_back():",
         ),
         (
             "a next hop that offers less is of no use",
-            "            if lacks & extensions_used([*self._accepted, *lines]):\n",
+            "            if lacks & extensions_used(commands):\n",
             "            if lacks:\n",
         ),
         (
             "what a next hop lacks is asked of it at once",
-            "            if lacks & extensions_used([*self._accepted, *lines]):\n",
+            "            if lacks & extensions_used(commands):\n",
             "            if not lacks:\n",
         ),
         (

@@ -29,6 +29,25 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/pool.py",
+        (TWO_HOPS,),
+        (
+            "a message bounces for its size though another next hop takes it",
+            "        return 0 < most < size and (not self.largest or size <= self.largest)\n",
+            "        return False\n",
+        ),
+        (
+            "a message that no next hop takes waits for ever",
+            "        return 0 < most < size and (not self.largest or size <= self.largest)\n",
+            "        return 0 < most < size\n",
+        ),
+        (
+            "the size of the next hop that was asked last is announced",
+            "        return max(sizes, default=0) if all(sizes) else 0\n",
+            "        return (self.learned and self.learned.size) or 0\n",
+        ),
+    ),
+    *planted_in(
+        f"{INGEST}/pool.py",
         ("tests/ingest/test_hop_addresses.py",),
         (
             "an address of a next hop has all the time for a connection",

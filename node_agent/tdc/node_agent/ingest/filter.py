@@ -24,14 +24,13 @@ from tdc.node_agent.ingest.hop_state import NextHopState
 from tdc.node_agent.ingest.options import FilterOptions
 from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
-from tdc.node_agent.ingest.relaying import HOP_LOST, Relaying
+from tdc.node_agent.ingest.relaying import HOP_LOST, HOP_SMALLER, Relaying
 from tdc.node_agent.ingest.take import Taken, Taker, TakeRefused
 from tdc.node_agent.journal.trace import message_ids
 from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand, Unavailable
 from tdc.node_agent.smtp.connection import ServerConnection
-from tdc.node_agent.smtp.extensions import Extensions
 from tdc.node_agent.smtp.framing import unstuffed
 from tdc.node_agent.smtp.in_hand import BytesInHand
 from tdc.node_agent.smtp.listener import Listener
@@ -213,7 +212,7 @@ class FilterBackend:
             self._relaying.announced = frozenset(words)
             return words
         self._relaying.announced = frozenset((*words, "SIZE"))
-        return [*words, f"SIZE {self._size_limit(offered)}"]
+        return [*words, f"SIZE {self._size_limit}"]
 
     async def settle(
         self, commands: Sequence[PendingCommand], xforward: Mapping[str, bytes]
@@ -226,9 +225,11 @@ class FilterBackend:
         """Set if the next hop's connection was lost during the transaction."""
         return HOP_LOST if self._relaying.lost else None
 
-    def _size_limit(self, extensions: Extensions) -> int:
+    @property
+    def _size_limit(self) -> int:
+        """What any next hop takes: a message that only one of them does may have to wait for it."""
         ours = self._options.max_message_size
-        return min(extensions.size or ours, ours)
+        return min(self._pool.largest or ours, ours)
 
     @property
     def body_limit(self) -> int:
@@ -236,7 +237,7 @@ class FilterBackend:
 
         So the next hop itself refuses a message that is only a little too large for it.
         """
-        limit = self._size_limit(self._relaying.hop.extensions)
+        limit = self._size_limit
         return min(limit + limit // 3 + 1024, self._options.max_message_size)
 
     # The message
@@ -249,6 +250,9 @@ class FilterBackend:
         unsent = body if len(body) <= SMALL_BODY else b""
         try:
             hop = self._relaying.hop
+            if self._is_for_another(hop, body):
+                reason = "it is too large for the one next hop that takes mail now"
+                return [self._give_up(HOP_SMALLER, reason, message_ids(body, envelope))]
             if not unsent:
                 await hop.send_body(body)
         except HopLost as lost:
@@ -266,6 +270,11 @@ class FilterBackend:
             reason = "the MTA closed the connection before its reply"
             return [self._give_up(HOP_LOST, reason, taken.ids)]
         return [await self._final_dot(hop, taken, unsent)]
+
+    def _is_for_another(self, hop: HopConnection, body: bytes) -> bool:
+        """Whether this next hop refuses it for its size, and another one does not."""
+        too_small = self._pool.is_too_small
+        return too_small(hop, len(body)) and too_small(hop, len(unstuffed(body)))
 
     async def _final_dot(self, hop: HopConnection, taken: Taken, unsent: bytes) -> Reply:
         try:

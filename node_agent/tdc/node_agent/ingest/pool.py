@@ -79,6 +79,7 @@ class NextHopPool:
         self._loop = asyncio.get_running_loop()
         self._looked = self._loop.time()
         self.learned: Extensions | None = None
+        self._sizes: dict[NextHop, int] = {}  # what each takes at most, 0 for no bound
 
     async def extensions(self) -> Extensions:
         """What the next hop offers, asked if unknown; raises NextHopUnavailable."""
@@ -86,6 +87,17 @@ class NextHopPool:
             self.release(await self.acquire())
         assert self.learned is not None
         return self.learned
+
+    @property
+    def largest(self) -> int:
+        """The octets of the largest message that any of them takes; 0 for no bound."""
+        sizes = self._sizes.values()
+        return max(sizes, default=0) if all(sizes) else 0
+
+    def is_too_small(self, hop: HopConnection, size: int) -> bool:
+        """Whether this one refuses a message for its size that another one takes."""
+        most = hop.extensions.size or 0
+        return 0 < most < size and (not self.largest or size <= self.largest)
 
     async def acquire(
         self,
@@ -288,6 +300,7 @@ class NextHopPool:
             hop.close(politely=True)
             raise
         hop.extensions = self.learned = Extensions.from_reply(hello)
+        self._sizes[address] = self.learned.size or 0
         return hop
 
     async def _connected(self, address: NextHop, until: float) -> HopConnection:

@@ -17,7 +17,7 @@ from tdc.node_agent.ingest.pool import NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.relay import HopConnection, HopLost
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.ingest.turns import Turns
-from tdc.node_agent.ingest.uses import extensions_used
+from tdc.node_agent.ingest.uses import declared_size, extensions_used
 from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.backend import PendingCommand
@@ -29,7 +29,9 @@ NO_NEXT_HOP = reply("451 4.4.1 Next hop unavailable, try again later")
 HOP_LOST = reply("451 4.4.2 Connection to next hop lost, try again later")
 HOPS_DIFFER = reply("451 4.4.2 Next hop changed during the transaction, try again later")
 HOP_CHANGED = reply("421 4.3.2 Next hop changed its extensions, try again later")
-OWN = (NO_NEXT_HOP, HOP_LOST, HOPS_DIFFER, HOP_CHANGED)
+HOP_SMALLER = reply("451 4.3.4 This next hop takes no such size, try again later")
+OFFERS_LESS = (HOP_CHANGED, HOP_SMALLER)
+OWN = (NO_NEXT_HOP, HOP_LOST, HOPS_DIFFER, *OFFERS_LESS)
 XFORWARD_LINE = 400  # bytes of attributes in one command; its line may have 512
 UNKNOWN = b"[UNAVAILABLE]"
 NOTHING: frozenset[str] = frozenset()
@@ -137,7 +139,7 @@ class Relaying:
                 trouble = await self._borrow(turns, lines)
                 if trouble is not None:
                     # One that offers less is sound: what is slow is not waited for then.
-                    if trouble is not HOP_CHANGED and turns.fall_back():
+                    if trouble not in OFFERS_LESS and turns.fall_back():
                         continue
                     return [trouble] * len(lines)
                 prefix = _xforward_lines(self.hop, xforward) + self._accepted
@@ -215,9 +217,13 @@ class Relaying:
             self._log.warning(f"Next hop not available: {unavailable}")
             return NO_NEXT_HOP
         self._lacks = NOTHING
+        commands = [*self._accepted, *lines]
+        if self._pool.is_too_small(hop, declared_size(commands)):
+            self._pool.release(hop)
+            return HOP_SMALLER
         if not hop.extensions.covers(self.announced):
             lacks = frozenset(word for word in self.announced if word not in hop.extensions)
-            if lacks & extensions_used([*self._accepted, *lines]):
+            if lacks & extensions_used(commands):
                 self._pool.release(hop)
                 return HOP_CHANGED
             self._lacks = lacks

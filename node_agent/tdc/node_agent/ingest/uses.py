@@ -1,4 +1,4 @@
-"""PURE. Which extensions the commands of a transaction use.
+"""PURE. Which extensions the commands of a transaction use, and what size they declare.
 
 A next hop that does not offer one of them would refuse the command for good, and the MTA would
 return the message to its sender. Where no command uses what is missing, nobody needs it.
@@ -23,3 +23,14 @@ def extensions_used(lines: Iterable[bytes]) -> frozenset[str]:
     """
     names = (word.partition(b"=")[0] for line in lines for word in line.upper().split())
     return frozenset(_PARAMETERS[name] for name in names if name in _PARAMETERS)
+
+
+def declared_size(lines: Iterable[bytes]) -> int:
+    """The octets that MAIL among these lines declares for the message (RFC 1870); 0 if none."""
+    for line in lines:
+        _, _, parameters = line.upper().rpartition(b">")
+        for word in parameters.split():
+            name, _, value = word.partition(b"=")
+            if name == b"SIZE" and value.isdigit():
+                return int(value)
+    return 0
