@@ -71,7 +71,7 @@ MUTANTS = (
         ),
         (
             "the next hop's SIZE is not handed on",
-            "return min(extensions.size or ours, ours)",
+            "return min(self._pool.largest or ours, ours)",
             "return ours",
         ),
     ),
