@@ -61,7 +61,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.asynccontextmanager
 async def two_hosts(
-    folder: Path, first: Faults, *, by_route: bool = False, **given: Any
+    folder: Path, first: Faults, *, by_route: bool = False, run: bool = True, **given: Any
 ) -> AsyncIterator[tuple[DeliveryStage, SmtpSink]]:
     """Delivery to an intake whose first host has faults; the stage's own is the second."""
     settings = {"delivery_max_connections": 4, **QUICK, **given}
@@ -82,7 +82,10 @@ async def two_hosts(
                 stage.settings = dataclasses.replace(
                     stage.settings, smtp_route=route, tls_names=(FIRST, HOST)
                 )
-            async with running(stage.delivery.run(), name="delivery"):
+            async with contextlib.AsyncExitStack() as delivering:
+                if run:
+                    delivery = running(stage.delivery.run(), name="delivery")
+                    await delivering.enter_async_context(delivery)
                 yield stage, bad
 
 

@@ -6,16 +6,32 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tdc.node_agent.deliver.effects import Hold
 from tdc.node_agent.kept_health import HealthBook, Kept
 from tdc.node_agent.log.lines import TdcLog
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 
+from tests.deliver.test_hosts import two_hosts
 from tests.fakes.smtp_faults import Faults
 from tests.stage.delivery import INTAKE, DeliveryStage, staged
 
 FULL = Faults(replies={"dot": "552 5.2.2 Mailbox full"})
+
+
+def on_hold() -> dict[str, Hold]:
+    """As after a restart: it is probed at once."""
+    return {INTAKE: Hold("Intake Refused", "552 5.2.2 Mailbox full", monotonic(), monotonic())}
+
+
+async def put_off(stage: DeliveryStage, copies: int, *, seconds: float = 3_000) -> None:
+    """Queue copies that are due much later."""
+    for _ in range(copies):
+        await stage.queue()
+    for copy in await stage.spool.claim(stage.spool.now(), copies):
+        next_at = stage.spool.now() + seconds
+        await stage.spool.defer(copy.mid, next_at=next_at, reason="full")
 
 
 async def start_over(stage: DeliveryStage, sender: str) -> None:
@@ -57,14 +73,11 @@ async def test_the_probe_that_was_planned_comes_when_it_was(tmp_path: Path) -> N
 
 async def test_a_hold_of_before_a_restart_is_probed_at_once(tmp_path: Path) -> None:
     """Nothing says that the copies which wait are due by then."""
-    holds = {INTAKE: Hold("Intake Refused", "552 5.2.2 Mailbox full", monotonic(), monotonic())}
-    async with staged(tmp_path, run=False, holds=holds, retry_initial=60) as stage:
-        mid = await stage.queue()
-        [copy] = await stage.spool.claim(stage.spool.now(), 1)
-        await stage.spool.defer(copy.mid, next_at=stage.spool.now() + 3_000, reason="full")
+    async with staged(tmp_path, run=False, holds=on_hold(), retry_initial=60) as stage:
+        await put_off(stage, 1)
         async with running(stage.delivery.run(), name="delivery"):
             await stage.drained(timeout=3)
-        assert (mid, len(stage.intake.messages)) == (copy.mid, 1)
+        assert len(stage.intake.messages) == 1
 
 
 async def test_restarts_make_no_hold_longer(tmp_path: Path) -> None:
@@ -81,3 +94,40 @@ async def test_restarts_make_no_hold_longer(tmp_path: Path) -> None:
             hold = stage.delivery.holds()[INTAKE]
     assert hold.failures == 3
     assert hold.next_probe < monotonic() + 60 * 2**3
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("at", ["before-dot", "dot"])
+async def test_a_probe_that_breaks_in_the_content_goes_on_at_the_next_host(
+    tmp_path: Path, at: str, copies: int
+) -> None:
+    """All copies are due later, the one that it broke with too."""
+    cut = Faults(drop=(at,))
+    async with two_hosts(
+        tmp_path, cut, run=False, holds=on_hold(), retry_initial=60, retry_maximum=60
+    ) as (stage, first):
+        await put_off(stage, copies)
+        async with running(stage.delivery.run(), name="delivery"):
+            await stage.logged("resumed", timeout=4)
+        assert (first.counts.mail_commands, len(stage.intake.messages)) == (1, 1)
+
+
+@pytest.mark.parametrize("seconds", [3_000, 1])
+async def test_a_probe_whose_copy_alone_was_to_blame_is_followed_by_another(
+    tmp_path: Path, seconds: float
+) -> None:
+    """When it is planned, or once a copy is due: not at once, and not much later."""
+    cut = Faults(drop=("before-dot",))
+    async with staged(
+        tmp_path, run=False, faults=cut, holds=on_hold(), retry_initial=3, retry_maximum=3_600
+    ) as stage:
+        await put_off(stage, 2, seconds=seconds)
+        async with running(stage.delivery.run(), name="delivery"):
+            await stage.until(lambda: stage.intake.counts.mail_commands)
+            await stage.until(lambda: stage.delivery.holds()[INTAKE].next_probe > monotonic())
+            hold = stage.delivery.holds()[INTAKE]
+            assert hold.next_probe < monotonic() + min(seconds, 6 * 1.25)
+            assert (hold.failures, hold.reason) == (2, "Intake Refused")
+            assert stage.intake.counts.mail_commands == 1
+            stage.intake.faults = Faults()
+            await stage.until(lambda: stage.intake.messages, timeout=9)

@@ -32,6 +32,25 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{DELIVER}/destination.py",
+        ("tests/deliver/test_probes.py",),
+        ("a probe ends where it broke", "            self.probed = None\n", ""),
+    ),
+    *planted_in(
+        f"{DELIVER}/retry.py",
+        ("tests/deliver/test_probes.py", "tests/pure/test_settle.py"),
+        (
+            "a copy that is due waits for the probe that is planned",
+            "next_probe=min(at, due)",
+            "next_probe=at",
+        ),
+        (
+            "a probe that was asked for puts the planned one off",
+            "    if planned is not None and planned > now:\n",
+            "    if planned is not None and planned > now + 1e9:\n",
+        ),
+    ),
+    *planted_in(
         f"{DELIVER}/scheduler.py",
         ("tests/deliver/test_probes.py",),
         (
@@ -40,9 +59,14 @@ MUTANTS = (
             "if one.ready:",
         ),
         (
+            "a hold whose probe judged nothing is not probed again",
+            "            elif not one.ready and (wait := self._due_in(one.intake)) > 0:\n",
+            "            elif (wait := self._due_in(one.intake)) > 1e9:\n",
+        ),
+        (
             "a probe has a copy due again and again",
-            "if one.hold in (None, one.probed) or not _wants_copies(one, now):",
-            "if one.hold is None:",
+            "            if one.hold != one.probed:\n",
+            "            if one.hold is not None:\n",
         ),
     ),
     *planted_in(
@@ -223,8 +247,8 @@ MUTANTS = (
         ),
         (
             "the wait of greylisting is cut short",
-            "next_probe=max(next_probe, now + outcome.at_least)",
-            "next_probe=next_probe",
+            "next_probe=max(at, now + outcome.at_least)",
+            "next_probe=at",
         ),
         (
             "an idle connection that ends teaches a limit",

@@ -143,9 +143,13 @@ class DestinationState:
     def blame(
         self, candidate: Candidate, number: int, at: float, at_least: float, *, leave: bool
     ) -> None:
-        """Avoid a host from now on; `leave`: on the connections to it that are open too."""
+        """Avoid a host from now on; `leave`: on the connections to it that are open too.
+
+        A probe then goes on at the next host, with a copy that is found for it.
+        """
         self.hosts.blame(candidate, number, max(self.lanes, default=number), at, at_least)
         if leave:
+            self.probed = None
             for one in [one for one, host in self._at.items() if host == candidate]:
                 self.lanes[one] = self.lanes[one]._replace(stale=True)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tdc.node_agent.deliver.effects import Hold
 from tdc.shared.connector.settings import ConnectorSettings
 
 _SPREAD = 0.25  # of a wait, either way
@@ -52,3 +53,26 @@ def next_wait(age: float, attempts: int, settings: RetrySettings, jitter: float)
 def is_over(age: float, settings: RetrySettings) -> bool:
     """Say whether a copy's lifetime is over."""
     return age >= settings.lifetime
+
+
+def next_probe(
+    before: Hold | None, now: float, settings: RetrySettings, jitter: float
+) -> tuple[int, float]:
+    """Count a probe that failed, or what began the hold; return failures, and when to probe next.
+
+    A probe that was asked for counts for nothing, and leaves the plan as it is.
+    """
+    planned = None if before is None else before.planned
+    failures = (0 if before is None else before.failures) + (planned is None)
+    if planned is not None and planned > now:
+        return failures, planned
+    return failures, now + wait_after(failures, settings, jitter)
+
+
+def put_off(hold: Hold, now: float, due: float, settings: RetrySettings, jitter: float) -> Hold:
+    """Plan the next probe after one that said nothing of the intake: its copy was to blame.
+
+    No other copy is due before `due` (monotonic), and it is probed then at the latest.
+    """
+    failures, at = next_probe(hold, now, settings, jitter)
+    return replace(hold, next_probe=min(at, due), failures=failures, planned=None)

@@ -44,12 +44,13 @@ from tdc.node_agent.deliver.options import DeliveryOptions
 from tdc.node_agent.deliver.parts import Parts
 from tdc.node_agent.deliver.perform import Mark, Performer
 from tdc.node_agent.deliver.resolver import Resolver
+from tdc.node_agent.deliver.retry import RetrySettings, put_off
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
-from tdc.shared.edge.clock import monotonic, wall
+from tdc.shared.edge.clock import chance, monotonic, wall
 from tdc.shared.mail.address import domain_of
 
 READY_AT_HAND = 64
@@ -235,12 +236,25 @@ class Delivery:
             self._destinations[intake].ready.append(copy)
 
     def _find_probes(self, now: float) -> None:
-        """Have a copy due for each probe that is due, once: all that wait may be due later."""
+        """Have a copy due for each probe that is due, once: all that wait may be due later.
+
+        A probe may end though the hold goes on as it was, as its copy alone was to blame. The
+        copies that are due come next; where none is, the next probe is planned.
+        """
         for one in self._destinations.values():
-            if one.hold in (None, one.probed) or not _wants_copies(one, now):
+            if one.hold is None or not _wants_copies(one, now):
                 continue
-            if one.ready or self._spool.hasten(one.intake):
-                one.probed = one.hold
+            if one.hold != one.probed:
+                if one.ready or self._spool.hasten(one.intake):
+                    one.probed = one.hold
+            elif not one.ready and (wait := self._due_in(one.intake)) > 0:
+                retry = RetrySettings.of(self._settings())
+                one.hold = put_off(one.hold, now, now + wait, retry, chance())
+
+    def _due_in(self, intake: str) -> float:
+        """Seconds until a copy for this intake is due; 0 if one is, or none waits."""
+        others, now = frozenset(self._spool.backlogs()) - {intake}, self._spool.now()
+        return (self._spool.next_due(now, exclude_intakes=others) or now) - now
 
     def _destination(self, intake: str, hold: Hold | None = None) -> DestinationState:
         """A destination that is new to this process."""

@@ -94,7 +94,7 @@ from tdc.node_agent.deliver.evidence import (
 )
 from tdc.node_agent.deliver.hosts import Here
 from tdc.node_agent.deliver.mx import Candidate
-from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_wait, wait_after
+from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_probe, next_wait
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
@@ -372,16 +372,12 @@ def _hold(
     if before is not None and now < before.next_probe:
         hold = before  # an attempt from before the hold
     else:
-        asked = before is not None and before.planned is not None
-        failures = (0 if before is None else before.failures) + (not asked)
-        next_probe = now + wait_after(failures, RetrySettings.of(settings), moment.hold_jitter)
-        if before is not None and before.planned is not None and before.planned > now:
-            next_probe = before.planned
+        failures, at = next_probe(before, now, RetrySettings.of(settings), moment.hold_jitter)
         hold = Hold(
             reason=outcome.reason,
             check=outcome.check,
             since=now if before is None else before.since,
-            next_probe=max(next_probe, now + outcome.at_least),
+            next_probe=max(at, now + outcome.at_least),
             failures=failures,
         )
     wait = max(0.0, hold.next_probe - now)
