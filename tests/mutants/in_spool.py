@@ -218,6 +218,11 @@ MUTANTS = (
             f"{UNDER_WAY}::test_a_large_order_is_written_in_parts_and_counted_whole",
         ),
         (
+            "a retry of dead copies hastens those that wait",
+            "        if not selection.waiting:\n",
+            "        if not (selection.waiting or selection.dead):\n",
+        ),
+        (
             "an order is done as often as it is sent",
             "            if done is not None:\n                return done\n",
             "",

@@ -93,6 +93,34 @@ async def test_a_deferred_copy_that_is_retried_is_due_at_once(
     await spool.close()
 
 
+async def test_a_retry_of_dead_copies_alone_leaves_the_others_as_they_are(
+    folder: Path, clock: FakeClock
+) -> None:
+    """Of one intake: a copy that waits for it keeps its time, and the dead of another stay dead."""
+    spool = await Spool.open(folder, clocks=clock.machine)
+    dead = await killed(spool, clock)
+    other = await put(spool, intake=OTHER)
+    await claim_all(spool, clock)
+    await spool.dead(other, reason="Message Refused: 554")
+    waits = await put(spool)
+    await claim_all(spool, clock)
+    await spool.defer(waits, next_at=spool.now() + 3_600, reason="later")
+    answer = await ordered(spool, RetryCopies(Selection(INTAKE, dead=True)))
+    assert (answer.copies, answer.bytes) == (1, len(MESSAGE))
+    for again in (False, True):
+        if again:
+            spool = await reopened(spool, folder, clock)
+        backlogs = {at: (one.waiting, one.dead) for at, one in spool.backlogs().items()}
+        assert backlogs == {INTAKE: (2, 0), OTHER: (0, 1)}
+        copies = await claim_all(spool, clock)
+        assert [copy.mid for copy in copies] == [dead]
+        spool.unclaim([dead])
+    clock.now += 3_601
+    copies = await claim_all(spool, clock)
+    assert {copy.mid: copy.attempts for copy in copies} == {dead: 0, waits: 1}
+    await spool.close()
+
+
 async def test_moved_copies_are_for_the_other_intake_also_when_read_from_the_file(
     folder: Path, clock: FakeClock
 ) -> None:
