@@ -18,6 +18,7 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.errors import BadRequest, NotPermitted
 from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.permissions import (
@@ -68,12 +69,12 @@ CALLS: Mapping[str, Call] = {
     "changes.plan": lambda does, who: does.changes.plan(who, CHANGE),
     "changes.commit": lambda does, who: does.changes.commit(who, CHANGE, fingerprint="x", **WHY),
     "changes.create_cluster": lambda does, who: does.changes.create_cluster(who, "c9", **WHY),
-    "changes.list_commits": lambda does, who: does.changes.list_commits(
+    "changes.list_commits": lambda does, who: does.history.list_commits(
         who, "c1", limit=0, before=0
     ),
-    "changes.read_commit": lambda does, who: does.changes.read_commit(who, "c1", 1),
-    "changes.read_cluster": lambda does, who: does.changes.read_cluster(who, "c1", 0),
-    "changes.read_difference": lambda does, who: does.changes.read_difference(who, "c1", 1, 0),
+    "changes.read_commit": lambda does, who: does.history.read_commit(who, "c1", 1),
+    "changes.read_cluster": lambda does, who: does.history.read_cluster(who, "c1", 0),
+    "changes.read_difference": lambda does, who: does.history.read_difference(who, "c1", 1, 0),
     "settings.read_level": lambda does, who: does.settings.read_level(who, SET.level),
     "settings.read_effective": lambda does, who: does.settings.read_effective(who, "mx1", ""),
     "settings.explain": lambda does, who: does.settings.explain(who, "mx1", "", ""),
@@ -116,6 +117,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
         machines = QueueMachines(view, presence, AgentSessions(view, presence))
         does = Operations(
             ChangeOperations(view, presence, CommitStore(client), history),
+            HistoryOperations(view, history),
             SettingsOperations(view, presence, history),
             FleetOperations(view),
             MonitoringOperations(view, presence),

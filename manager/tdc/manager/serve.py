@@ -32,6 +32,7 @@ from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.queue import QueueOperations
@@ -211,6 +212,7 @@ def _operations(
     commits, history = CommitStore(etcd), History(etcd)
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
+        history=HistoryOperations(view, history),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence),
@@ -229,7 +231,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
     """Carry the operations over gRPC."""
     fleet = FleetService(operations.fleet, operations.changes, operations.tokens)
     settings = SettingsService(operations.settings)
-    changes = ChangesService(operations.changes)
+    changes = ChangesService(operations.changes, operations.history)
     monitoring = MonitoringService(operations.monitoring)
     queue = QueueService(operations.queue)
     return [

@@ -1,6 +1,6 @@
 """Every change of settings and topology: read -> edit -> plan -> check the fingerprint -> commit.
 
-In: edits as an operator asks for them. Out: plans, commits, history.
+In: edits as an operator asks for them. Out: plans, commits.
 Promise: what is committed is what was planned: the outcome is planned again on the fleet as it is
 now and must have the fingerprint that the operator saw; and a request id commits once, however
 often it is sent.
@@ -19,9 +19,8 @@ from tdc.manager.intent.errors import (
     IntentError,
     InvalidPlan,
     StalePlan,
-    UnknownRevision,
-    UnreadableFleet,
 )
+from tdc.manager.intent.past import Past
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.plan_faults import faults_of
 from tdc.manager.intent.targets import (
@@ -34,14 +33,12 @@ from tdc.manager.intent.targets import (
     target_to_create,
 )
 from tdc.manager.levels.backlogs import backlogs_of
-from tdc.manager.levels.changes import Edit, EditRefused, LevelChange, Step, TopologyChange
-from tdc.manager.levels.difference import Difference, difference, renamed
+from tdc.manager.levels.changes import Edit, EditRefused
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
-from tdc.manager.levels.undo import cluster_at, undone
+from tdc.manager.levels.undo import undone
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord, Signature
@@ -49,7 +46,6 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
-from tdc.shared.sync.queue_work import OrderedWork
 from tdc.shared.sync.report import ReportedBacklog
 from tenacity import (
     AsyncRetrying,
@@ -64,10 +60,6 @@ COMMENT_LIMIT = 1_000
 """Most characters of a comment."""
 
 REQUEST_ID_LIMIT = 100
-
-DEFAULT_COMMITS = 50
-MOST_COMMITS = 1_000
-"""Commits in a list, if the request does not say how many, and at most."""
 
 RACES = 6
 """Attempts against commits of others that do not touch our plan's outcome."""
@@ -88,27 +80,8 @@ class Made:
     committed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One commit of a cluster's history. `time` is Unix seconds.
-
-    A commit whose record can't be read is a row too: without author, with the reason as comment.
-    """
-
-    cluster: str
-    revision: int
-    author: str
-    time: float
-    comment: str
-    request_id: str
-    levels: tuple[LevelChange, ...]
-    topology: tuple[TopologyChange, ...]
-    machines_changed: int
-    work: OrderedWork | None = None
-
-
 class ChangeOperations:
-    """Plans, commits, history. Reads the view, writes the store."""
+    """Plans and commits. Reads the view, writes the store."""
 
     def __init__(
         self,
@@ -122,6 +95,7 @@ class ChangeOperations:
         self._presence = presence
         self._commits = commits
         self._history = history
+        self._past = Past(view, history)
         self._clock = clock
 
     @operation("changes.plan")
@@ -173,79 +147,6 @@ class ChangeOperations:
         log.info("%s created cluster %s: %r", actor.name, name, comment)
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
-
-    @operation("changes.list_commits")
-    async def list_commits(
-        self,
-        actor: Actor,
-        cluster: str,
-        *,
-        limit: int,
-        before: int,
-    ) -> Sequence[HistoryRow]:
-        """List history, newest first, of revisions below `before`; 0 means from the newest.
-
-        `limit` 0 means DEFAULT_COMMITS.
-        """
-        if limit < 0 or before < 0:
-            raise BadRequest("limit and before must be 0 or more")
-        name = self._view.find_cluster(cluster).name
-        require_history(self._view)
-        most = min(limit or DEFAULT_COMMITS, MOST_COMMITS)
-        records = await self._history.commits(name, before=before or None, limit=most)
-        return [_row(name, record) for record in records]
-
-    @operation("changes.read_commit")
-    async def read_commit(
-        self,
-        actor: Actor,
-        cluster: str,
-        revision: int,
-    ) -> HistoryRow:
-        """Read one commit, whole; raises UnknownRevision, UnreadableFleet."""
-        found = self._view.find_cluster(cluster)
-        require_history(self._view)
-        record = await self._history.commit_record(found.name, revision)
-        if record is None:
-            raise UnknownRevision(
-                f"cluster {found.name!r} has no commit {revision} in its history; it is at "
-                f"revision {found.revision}"
-            )
-        if isinstance(record, Unreadable):
-            raise UnreadableFleet(str(record))
-        return _row(found.name, record)
-
-    @operation("changes.read_cluster")
-    async def read_cluster(self, actor: Actor, cluster: str, revision: int) -> Cluster:
-        """Read a cluster whole, as it was at `revision`; 0 for as it is.
-
-        Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
-        """
-        found = self._view.find_cluster(cluster)
-        if revision in (0, found.revision):
-            return found
-        return cluster_at(found, revision, await self._changes_since(found, revision))
-
-    @operation("changes.read_difference")
-    async def read_difference(
-        self, actor: Actor, cluster: str, first: int, second: int
-    ) -> Difference:
-        """Compare a cluster at two revisions; 0 for as it is.
-
-        Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
-        """
-        now = self._view.find_cluster(cluster)
-        sides = (first or now.revision, second or now.revision)
-        older, newer = min(sides), max(sides)
-        _check_revision(now, newer)
-        steps = await self._changes_since(now, older)
-        since = steps[: now.revision - newer] if newer < now.revision else []
-        names = renamed(topology for _, topology in steps[len(since) :])
-        before = cluster_at(now, older, steps)
-        after = cluster_at(now, newer, since) if since else now
-        if sides == (older, newer):
-            return difference(before, after, names)
-        return difference(after, before, {to: name for name, to in names.items()})
 
     async def _commit(self, asked: ChangeAsked, fingerprint: str, signature: Signature) -> Made:
         cluster, edits = target_of(self._view, asked)
@@ -308,57 +209,15 @@ class ChangeOperations:
     async def _plain(self, cluster: Cluster, edit: Edit | FromHistory) -> tuple[Edit, ...]:
         match edit:
             case RestoreTo(revision):
-                return (undone(cluster, revision, await self._changes_since(cluster, revision)),)
+                return (
+                    undone(cluster, revision, await self._past.changes_since(cluster, revision)),
+                )
             case RevertTo(revision):
-                record = await self._record(cluster, revision)
-                since = await self._changes_since(cluster, revision, "undone alone")
+                record = await self._past.commit_to_undo(cluster, revision)
+                since = await self._past.changes_since(cluster, revision, "undone alone")
                 return reverted(cluster, revision, record.levels, record.topology, since)
             case _:
                 return (edit,)
-
-    async def _record(self, cluster: Cluster, revision: int) -> CommitRecord:
-        record = await self._history.commit_record(cluster.name, revision)
-        if isinstance(record, Unreadable):
-            raise UnreadableFleet(
-                f"revision {revision} can't be undone: {record}. Nothing was changed"
-            )
-        if record is None:
-            raise UnknownRevision(
-                f"cluster {cluster.name!r} has no commit {revision} in its history; it is at "
-                f"revision {cluster.revision}"
-            )
-        if record.work is not None:
-            raise BadRequest(
-                f"revision {revision} is work on queues, which can't be undone; it changed no "
-                "setting"
-            )
-        return record
-
-    async def _changes_since(
-        self, cluster: Cluster, revision: int, done: str = "restored"
-    ) -> list[Step]:
-        """List the changes of all commits above `revision`, newest first.
-
-        `done` is what can't be done to it where they are not all there.
-        """
-        _check_revision(cluster, revision)
-        require_history(self._view)
-        records = await self._history.records_between(cluster.name, revision, cluster.revision)
-        damaged = [record for record in records if isinstance(record, Unreadable)]
-        if damaged:
-            raise UnreadableFleet(
-                f"revision {revision} can't be {done}: {damaged[0]}. Nothing was changed"
-            )
-        if len(records) != cluster.revision - revision:
-            raise UnknownRevision(
-                f"history no longer has all commits since revision {revision} of cluster "
-                f"{cluster.name!r}, so its settings then are not known. Nothing was changed"
-            )
-        return [
-            (record.levels, record.topology)
-            for record in records
-            if isinstance(record, CommitRecord)
-        ]
 
     async def _what_changed(self, plan: Plan) -> str:
         newest = await self._history.commits(plan.cluster_name, limit=1)
@@ -372,30 +231,12 @@ class ChangeOperations:
         )
 
 
-def _check_revision(cluster: Cluster, revision: int) -> None:
-    if not 1 <= revision <= cluster.revision:
-        raise UnknownRevision(
-            f"cluster {cluster.name!r} has no revision {revision}: its revisions are 1 to "
-            f"{cluster.revision}"
-        )
-
-
 def require_etcd(view: FleetView) -> None:
     """Raise EtcdUnavailable while etcd is unreachable: nothing can be written then."""
     if view.etcd_away:
         raise EtcdAway(
             "etcd is unreachable, so nothing can be changed now; settings and status are shown as "
             f"last known. Try again when it is back (unreachable since {view.etcd_away})"
-        )
-
-
-def require_history(view: FleetView) -> None:
-    """Raise EtcdAway while etcd is unreachable: the history of commits is read there alone."""
-    if view.etcd_away:
-        raise EtcdAway(
-            "etcd is unreachable, so the history of commits can't be read now, and nothing can be "
-            "rolled back; settings and status are shown as last known. Try again when it is back "
-            f"(unreachable since {view.etcd_away})"
         )
 
 
@@ -409,22 +250,3 @@ def sign(actor: Actor, comment: str, request_id: str) -> Signature:
     if len(comment) > COMMENT_LIMIT:
         raise BadRequest(f"the comment has {len(comment)} characters; the limit is {COMMENT_LIMIT}")
     return Signature(author=actor.name, comment=comment, request_id=request_id)
-
-
-def _row(cluster: str, record: CommitRecord | Unreadable) -> HistoryRow:
-    if isinstance(record, Unreadable):
-        revision = int(record.key.rsplit("/", 1)[-1])
-        return HistoryRow(cluster, revision, "", 0.0, str(record), "", (), (), 0)
-    signed = record.signature
-    return HistoryRow(
-        cluster=cluster,
-        revision=record.revision,
-        author=signed.author,
-        time=record.time,
-        comment=signed.comment,
-        request_id=signed.request_id,
-        levels=record.levels,
-        topology=record.topology,
-        machines_changed=record.machines_changed,
-        work=record.work,
-    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.permissions import check_operations
 from tdc.manager.intent.queue import QueueOperations
@@ -19,6 +20,7 @@ class Operations:
     """All rooms together. Making it raises PermissionTableError unless the table fits them."""
 
     changes: ChangeOperations
+    history: HistoryOperations
     settings: SettingsOperations
     fleet: FleetOperations
     monitoring: MonitoringOperations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.manager.rpc.status_codes import AnswerTooLarge
@@ -13,8 +14,9 @@ from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 class ChangesService(operators_pb2_grpc.ChangesServicer):
     """The service; what it raises becomes a status in `guard`."""
 
-    def __init__(self, changes: ChangeOperations) -> None:
+    def __init__(self, changes: ChangeOperations, history: HistoryOperations) -> None:
         self._changes = changes
+        self._history = history
 
     async def MakePlan(  # noqa: N802
         self, request: operators_pb2.PlanRequest, context: Context
@@ -50,7 +52,7 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         self, request: operators_pb2.ListCommitsRequest, context: Context
     ) -> operators_pb2.ListCommitsResponse:
         """List history, newest first."""
-        rows = await self._changes.list_commits(
+        rows = await self._history.list_commits(
             actor_of(context), request.cluster, limit=request.limit, before=request.before
         )
         return operators_pb2.ListCommitsResponse(
@@ -61,14 +63,14 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         self, request: operators_pb2.GetCommitRequest, context: Context
     ) -> fleet_pb2.Commit:
         """Read one commit, whole."""
-        row = await self._changes.read_commit(actor_of(context), request.cluster, request.revision)
+        row = await self._history.read_commit(actor_of(context), request.cluster, request.revision)
         return wire.commit_to_wire(row, whole=True)
 
     async def GetCluster(  # noqa: N802
         self, request: operators_pb2.GetClusterRequest, context: Context
     ) -> fleet_pb2.ClusterSnapshot:
         """Read a cluster whole; raises AnswerTooLarge."""
-        found = await self._changes.read_cluster(
+        found = await self._history.read_cluster(
             actor_of(context), request.cluster, request.revision
         )
         snapshot = wire.cluster_to_wire(found)
@@ -84,7 +86,7 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
     ) -> fleet_pb2.Difference:
         """Compare two revisions of a cluster; raises AnswerTooLarge."""
         found = wire.difference_to_wire(
-            await self._changes.read_difference(
+            await self._history.read_difference(
                 actor_of(context), request.cluster, request.from_revision, request.to_revision
             )
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tdc.manager.intent.changes import HistoryRow, Made
+from tdc.manager.intent.changes import Made
+from tdc.manager.intent.history import HistoryRow
 from tdc.manager.intent.settings import ExplainedStep
 from tdc.manager.levels.backlogs import PlannedBacklog
 from tdc.manager.levels.changes import (
