@@ -15,6 +15,8 @@ from tdc.manager.cli.main import app
 from tdc.manager.cli.queue import TIMEOUT
 from tdc.manager.options import add_flags
 
+from tests.cli.conftest import Tdc
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT.joinpath("docs", "cli.md").read_text(encoding="utf-8")
 ROOMS = ("manager", "node_agent", "shared")
@@ -71,6 +73,14 @@ def test_the_help_says_the_deadline_that_holds() -> None:
         (option,) = (part for part in node.params if part.name == "timeout")
         default = TIMEOUT if path in on_queues else DEFAULT_TIMEOUT
         assert option.help == f"Seconds to wait for the manager (default {default:g}).", path
+
+
+def test_no_help_has_python_in_it(tdc: Tdc) -> None:
+    """Names of types, or braces around what is needed."""
+    for path, _ in commands(typer.main.get_command(app), ("tdc",)):
+        shown = tdc(*path[1:], "--help").out
+        assert re.findall(r"<(?:str|int|float|list)\b|[{}]|\[\[", shown) == [], path
+    assert "set [OPTIONS] LEVEL NAME... SETTING=VALUE...\n" in tdc("settings", "set", "-h").out
 
 
 def test_what_the_guide_says_that_one_sees_is_said() -> None:

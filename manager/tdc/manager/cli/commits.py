@@ -47,7 +47,10 @@ async def history(
     run: Run,
     cluster: Cluster = "",
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=10_000, help="Maximum number of commits.")
+        int,
+        typer.Option(
+            "--limit", metavar="COMMITS", min=1, max=10_000, help="Maximum number of commits."
+        ),
     ] = 50,
 ) -> None:
     """List a cluster's commits, newest first."""
