@@ -62,7 +62,7 @@ async def test_a_pause_of_ours_is_not_charged_to_the_client() -> None:
     began = loop.time()
     body = await reader.read(10 * READ)
     assert len(body) == READ + 101
-    assert 2 * PAUSE <= loop.time() - began < 2 * PAUSE + 1
+    assert 2 * PAUSE - 0.01 < loop.time() - began < 2 * PAUSE + 1  # a clock of milliseconds
     assert reader.lag(loop.time()) < PAUSE / 2 - MOST_CREDIT
     hand.drop(other)
     assert hand.total == 1 + len(body)
