@@ -90,7 +90,7 @@ async def diff(
     second: Annotated[
         int | None,
         typer.Argument(
-            metavar="[TO]",
+            metavar="TO",
             help="Revision after (default: the cluster as it is).",
             min=1,
             show_default=False,
