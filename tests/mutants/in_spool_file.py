@@ -14,6 +14,29 @@ HEALS = "test_a_disk_that_refuses_writes_stops_taking_and_delivering_until_it_he
 
 MUTANTS = (
     *planted_in(
+        "node_agent/tdc/node_agent/spool_places.py",
+        ("tests/spool/test_left.py",),
+        (
+            "a spool of before is forgotten at once",
+            "places = (here, *behind)[:MOST]",
+            "places = (here,)[:MOST]",
+        ),
+        (
+            "a spool that can't be read is taken for empty",
+            "if place != here and (left := copies_left(place)) != 0",
+            "if place != here and (left := copies_left(place))",
+        ),
+    ),
+    *planted_in(
+        "node_agent/tdc/node_agent/spool/left.py",
+        ("tests/spool/test_left.py",),
+        (
+            "the log of writes is not read",
+            '"mode=ro" if log.exists() and log.stat().st_size else "immutable=1"',
+            '"immutable=1"',
+        ),
+    ),
+    *planted_in(
         f"{SPOOL}/steady.py",
         (f"{PURE}/test_steady.py",),
         (

@@ -26,7 +26,7 @@ def state(manager: ManagerSide, tmp_path: Path) -> Path:
 
 
 def looking_at(state: Path) -> OwnFiles:
-    files = OwnFiles(state, state / "identity", TdcLog())
+    files = OwnFiles(state, state / "identity", state / "spool", TdcLog())
     assert files.look() == ()
     return files
 
@@ -81,7 +81,7 @@ def test_the_identity_of_another_machine_and_a_damaged_one_show(
 
 
 def test_before_the_enrolment_nothing_is_missing(tmp_path: Path) -> None:
-    files = OwnFiles(tmp_path, tmp_path / "identity", TdcLog())
+    files = OwnFiles(tmp_path, tmp_path / "identity", tmp_path / "spool", TdcLog())
     assert files.look() == ()
     assert files.look() == ()
 
@@ -99,7 +99,7 @@ async def test_it_is_in_the_log_once_and_in_the_warnings_as_long_as_it_lasts(
         def info(self, text: str) -> None:
             said.append(text)
 
-    files = OwnFiles(state, state / "identity", Log())
+    files = OwnFiles(state, state / "identity", state / "spool", Log())
     async with running(files.run(), name="own files"):
         await until(lambda: bool(files._seen))
         shutil.move(state / "identity", state / "moved")

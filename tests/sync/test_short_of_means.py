@@ -96,7 +96,7 @@ async def test_own_files_are_looked_at_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(own_files, "LOOK_EVERY", 0.02)
-    files = OwnFiles(tmp_path, tmp_path / "identity", TdcLog())
+    files = OwnFiles(tmp_path, tmp_path / "identity", tmp_path / "spool", TdcLog())
     with no_threads():
         async with running(files.run(), name="own files"):
             await asyncio.sleep(0.1)

@@ -2,7 +2,8 @@
 
 The agent works on from memory, and without a word the loss would show at the next start, when
 nobody knows any more what was done. So it looks every few seconds, and says what the next start
-would lack, in the log and in the machine's warnings. The spool watches its own files.
+would lack, in the log and in the machine's warnings. So are copies in a spool that agent.toml no
+longer names. The spool watches its own files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tdc.node_agent import loop_key
 from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.spool_places import SpoolPlaces
 from tdc.node_agent.sync import identity, last_good
 from tdc.shared.edge.daemon_thread import in_daemon_thread
 
@@ -34,10 +36,13 @@ class _Kept:
 
 
 class OwnFiles:
-    """Looks at the files of one state folder; `run` once."""
+    """Looks at the files of one state folder, and at spools that were left; `run` once."""
 
-    def __init__(self, state_folder: Path, identity_folder: Path, log: TdcLog) -> None:
+    def __init__(
+        self, state_folder: Path, identity_folder: Path, spool_folder: Path, log: TdcLog
+    ) -> None:
         self._folder = identity_folder
+        self._spools = SpoolPlaces(state_folder, spool_folder, log)
         self._log = log
         self._kept = (
             _Kept(
@@ -78,7 +83,7 @@ class OwnFiles:
 
     def look(self) -> tuple[str, ...]:
         """Look now; blocks."""
-        return (*self._of_identity(), *self._of_files())
+        return (*self._of_identity(), *self._of_files(), *self._spools.left_behind())
 
     def _of_files(self) -> Iterator[str]:
         for kept in self._kept:

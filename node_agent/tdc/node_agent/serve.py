@@ -93,7 +93,7 @@ async def serving(
         renewal = Renewal(
             managers, options.identity_folder, log, connected=lambda: stream.connected
         )
-        files = OwnFiles(options.state_folder, options.identity_folder, log)
+        files = OwnFiles(options.state_folder, options.identity_folder, options.spool_folder, log)
 
         def status() -> agents_pb2.MachineStatus:
             rows = delivery.destinations()
