@@ -53,8 +53,9 @@ class SpoolPlaces:
 def _said(place: Path, here: Path, left: int | None) -> str:
     copies = {None: "copies may be left", 1: "1 copy is left"}.get(left, f"{left} copies are left")
     return (
-        f"{copies} in the spool {place}, which this agent used before {here}, and nobody delivers "
-        f"them: set spool.folder to {place} again until its queue is empty, or delete that folder"
+        f"{copies} in the spool {place}, which this agent used before {here}, and nothing is "
+        f"delivered from there: set spool.folder to {place} again until its queue is empty, or "
+        "delete that folder, and the copies with it"
     )
 
 
