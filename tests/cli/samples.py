@@ -209,6 +209,23 @@ def history() -> operators_pb2.ListCommitsResponse:
     )
 
 
+def consistency() -> operators_pb2.CheckConsistencyResponse:
+    """A machine that is not in sync, and a value that does nothing."""
+    late = operators_pb2.Finding(
+        kind="not-in-sync", level=MACHINE, name="mx2", text="it is offline", remedy="look there"
+    )
+    late.since.FromJsonString("2026-11-23T09:15:02.250Z")
+    same = operators_pb2.Finding(
+        kind="same",
+        level=GROUP,
+        name="g1",
+        setting="log.level",
+        text="it sets log.level to what it would have by default",
+        remedy="tdc settings unset group g1 log.level --cluster emea",
+    )
+    return operators_pb2.CheckConsistencyResponse(cluster="emea", revision=7, findings=[late, same])
+
+
 def difference() -> fleet_pb2.Difference:
     """From revision 5 to 8."""
     plan = disable_plan()

@@ -22,6 +22,7 @@ _COMMANDS = [
     "settings set",
     "settings unset",
     "settings explain",
+    "settings check",
     "commit history",
     "commit show",
     "commit diff",

@@ -240,6 +240,19 @@ def test_history_and_commit_are_documents(tdc: Tdc, manager: ScriptedManager) ->
     assert manager.asked("GetCommit") == [operators_pb2.GetCommitRequest(revision=8)]
 
 
+def test_what_is_worth_a_look_is_a_document(tdc: Tdc, manager: ScriptedManager) -> None:
+    manager.answers["CheckConsistency"] = samples.consistency()
+    found = tdc("settings", "check", "-o", "json").json
+    assert [(row["kind"], row["name"], row["since"]) for row in found["findings"]] == [
+        ("not-in-sync", "mx2", "2026-11-23T09:15:02.250Z"),
+        ("same", "g1", None),
+    ]
+    shown = " ".join(tdc("settings", "check").out.split())
+    assert "it is offline (since 2026-11-23" in shown
+    manager.answers["CheckConsistency"] = operators_pb2.CheckConsistencyResponse(cluster="emea")
+    assert tdc("settings", "check").out == "Nothing to look at in emea.\n"
+
+
 def test_a_difference_is_written_as_a_plan_is(tdc: Tdc, manager: ScriptedManager) -> None:
     manager.answers.update(GetDifference=samples.difference(), MakePlan=samples.disable_plan())
     found = tdc("commit", "diff", "5", "8", "-o", "json").json

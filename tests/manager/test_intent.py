@@ -77,6 +77,7 @@ CALLS: Mapping[str, Call] = {
     "changes.read_difference": lambda does, who: does.history.read_difference(who, "c1", 1, 0),
     "settings.read_level": lambda does, who: does.settings.read_level(who, SET.level),
     "settings.read_effective": lambda does, who: does.settings.read_effective(who, "mx1", ""),
+    "settings.check": lambda does, who: does.settings.check(who, "c1"),
     "settings.explain": lambda does, who: does.settings.explain(who, "mx1", "", ""),
     "fleet.list_clusters": lambda does, who: does.fleet.list_clusters(who, ""),
     "fleet.list_groups": lambda does, who: does.fleet.list_groups(who, "", ""),
@@ -94,7 +95,7 @@ LEAST: Mapping[Role, str] = {
     Role.HELP_DESK: "monitoring.read_status monitoring.read_delivery queue.list_dead",
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
     "changes.read_difference settings.read_level settings.read_effective settings.explain "
-    "fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
+    "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do",
     Role.ADMINISTRATOR: "changes.create_cluster tokens.create",
 }

@@ -10,6 +10,35 @@ PURE = "tests/pure"
 
 MUTANTS = (
     *planted_in(
+        f"{LEVELS}/consistency.py",
+        (f"{PURE}/test_consistency.py",),
+        (
+            "what equals the default is no finding",
+            "SCHEMA[name].default if hidden is None else hidden",
+            "hidden",
+        ),
+        (
+            "a value that nothing above sets is an override",
+            "        elif origin.level is not Level.DEFAULT:\n",
+            "        else:\n",
+        ),
+        (
+            "a policy covers those with other recipients",
+            " and _all_in(second.recipients, first.recipients)",
+            "",
+        ),
+        (
+            "an address is covered by one of its domain",
+            "domain_of(each) in wanted",
+            "any(domain_of(each) in other for other in wanted)",
+        ),
+        (
+            "a policy for all is covered by one for some",
+            "return bool(patterns) and all(",
+            "return all(",
+        ),
+    ),
+    *planted_in(
         f"{LEVELS}/difference.py",
         (f"{PURE}/test_difference.py",),
         (

@@ -275,6 +275,40 @@ class GetCommitRequest(_message.Message):
     revision: int
     def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class CheckConsistencyRequest(_message.Message):
+    __slots__ = ("cluster",)
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    def __init__(self, cluster: _Optional[str] = ...) -> None: ...
+
+class CheckConsistencyResponse(_message.Message):
+    __slots__ = ("cluster", "revision", "findings")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    revision: int
+    findings: _containers.RepeatedCompositeFieldContainer[Finding]
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+
+class Finding(_message.Message):
+    __slots__ = ("kind", "level", "name", "setting", "text", "remedy", "since")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    level: _fleet_pb2.Level
+    name: str
+    setting: str
+    text: str
+    remedy: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., level: _Optional[_Union[_fleet_pb2.Level, str]] = ..., name: _Optional[str] = ..., setting: _Optional[str] = ..., text: _Optional[str] = ..., remedy: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class GetDifferenceRequest(_message.Message):
     __slots__ = ("cluster", "from_revision", "to_revision")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]

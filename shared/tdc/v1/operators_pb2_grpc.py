@@ -324,6 +324,11 @@ class SettingsReaderStub:
                 request_serializer=tdc_dot_v1_dot_operators__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=tdc_dot_v1_dot_operators__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.CheckConsistency = channel.unary_unary(
+                '/tdc.v1.SettingsReader/CheckConsistency',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.CheckConsistencyRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.CheckConsistencyResponse.FromString,
+                _registered_method=True)
 
 
 class SettingsReaderServicer:
@@ -351,6 +356,13 @@ class SettingsReaderServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckConsistency(self, request, context):
+        """What in a cluster hides something else, does nothing, or differs from the rest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SettingsReaderServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -368,6 +380,11 @@ def add_SettingsReaderServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=tdc_dot_v1_dot_operators__pb2.ExplainRequest.FromString,
                     response_serializer=tdc_dot_v1_dot_operators__pb2.ExplainResponse.SerializeToString,
+            ),
+            'CheckConsistency': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckConsistency,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.CheckConsistencyRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.CheckConsistencyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -452,6 +469,33 @@ class SettingsReader:
             '/tdc.v1.SettingsReader/Explain',
             tdc_dot_v1_dot_operators__pb2.ExplainRequest.SerializeToString,
             tdc_dot_v1_dot_operators__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckConsistency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.SettingsReader/CheckConsistency',
+            tdc_dot_v1_dot_operators__pb2.CheckConsistencyRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.CheckConsistencyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -137,6 +137,8 @@ class SettingsReaderStub:
     """What is in force on one machine."""
     Explain: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ExplainRequest, _operators_pb2.ExplainResponse]
     """Why: the value at each level, who set it and when, which one wins."""
+    CheckConsistency: _grpc.UnaryUnaryMultiCallable[_operators_pb2.CheckConsistencyRequest, _operators_pb2.CheckConsistencyResponse]
+    """What in a cluster hides something else, does nothing, or differs from the rest."""
 
 @_typing.type_check_only
 class SettingsReaderAsyncStub(SettingsReaderStub):
@@ -149,6 +151,8 @@ class SettingsReaderAsyncStub(SettingsReaderStub):
     """What is in force on one machine."""
     Explain: _aio.UnaryUnaryMultiCallable[_operators_pb2.ExplainRequest, _operators_pb2.ExplainResponse]  # type: ignore[assignment]
     """Why: the value at each level, who set it and when, which one wins."""
+    CheckConsistency: _aio.UnaryUnaryMultiCallable[_operators_pb2.CheckConsistencyRequest, _operators_pb2.CheckConsistencyResponse]  # type: ignore[assignment]
+    """What in a cluster hides something else, does nothing, or differs from the rest."""
 
 class SettingsReaderServicer(metaclass=_abc_1.ABCMeta):
     """Reads settings. Nothing here is changed, and all of it works while etcd is unreachable."""
@@ -176,6 +180,14 @@ class SettingsReaderServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.ExplainResponse, _abc.Awaitable[_operators_pb2.ExplainResponse]]:
         """Why: the value at each level, who set it and when, which one wins."""
+
+    @_abc_1.abstractmethod
+    def CheckConsistency(
+        self,
+        request: _operators_pb2.CheckConsistencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.CheckConsistencyResponse, _abc.Awaitable[_operators_pb2.CheckConsistencyResponse]]:
+        """What in a cluster hides something else, does nothing, or differs from the rest."""
 
 def add_SettingsReaderServicer_to_server(servicer: SettingsReaderServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -12,7 +12,7 @@ from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
 from tdc.manager.cli.render import write
 from tdc.manager.cli.usage import PlainCommand
-from tdc.shared.wire import answers
+from tdc.shared.wire import answers, queue_answers
 from tdc.v1 import operators_pb2
 
 delivery_app = typer.Typer(
@@ -87,5 +87,5 @@ async def delivery_status(run: Run, cluster: OfCluster = "", machine: OfMachine 
     request = operators_pb2.DeliveryRequest(cluster=cluster, machine=machine)
     async with run.manager() as manager:
         reply = await manager.ask(manager.monitoring.GetDelivery, request)
-    rows = [answers.delivery(row) for row in reply.rows]
+    rows = [queue_answers.delivery(row) for row in reply.rows]
     run.out.emit(rows, status_tables.delivery_pieces(rows))

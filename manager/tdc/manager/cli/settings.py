@@ -92,6 +92,19 @@ async def _show_effective(run: Run, machine: str, cluster: str) -> None:
     )
 
 
+@command(app, "check")
+async def check(run: Run, cluster: Cluster = "") -> None:
+    """Show what in a cluster is worth a look, with what would undo it.
+
+    Values that equal or override those above, policies that are never reached, machines that are
+    not in sync, agents of another version. Nothing of it is wrong by itself: the exit code is 0.
+    """
+    request = operators_pb2.CheckConsistencyRequest(cluster=cluster)
+    async with run.manager() as manager:
+        found = answers.consistency(await manager.ask(manager.settings.CheckConsistency, request))
+    run.out.emit(found, tables.consistency_pieces(found))
+
+
 @command(app, "explain")
 async def explain(
     run: Run,

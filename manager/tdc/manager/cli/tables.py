@@ -15,6 +15,7 @@ from tdc.shared.wire.documents import (
     ChainStepDocument,
     ClusterDetailDocument,
     ClusterDocument,
+    ConsistencyDocument,
     EffectiveDocument,
     ExplanationDocument,
     GroupDocument,
@@ -97,6 +98,24 @@ def token_pieces(token: TokenDocument) -> list[Piece]:
         Line(f"On {token.machine}, as root or as the user that the agent runs as, run:"),
         Line(token.command, verbatim=True),
     ]
+
+
+def consistency_pieces(found: ConsistencyDocument) -> list[Piece]:
+    """What is worth a look in a cluster, with what would undo it."""
+    columns = [
+        Column("LEVEL", folds=True),
+        Column("FINDING", folds=True),
+        Column("WHAT WOULD UNDO IT", folds=True),
+    ]
+    rows: list[list[Cell | str]] = [
+        [
+            f"{each.level} {each.name}",
+            f"{each.text} (since {when(each.since)})" if each.since else each.text,
+            each.remedy,
+        ]
+        for each in found.findings
+    ]
+    return listed(columns, rows, f"Nothing to look at in {found.cluster}.")
 
 
 def schema_pieces(rows: Sequence[SettingDocument]) -> list[Piece]:

@@ -56,6 +56,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "settings.read_level": Permission(Role.READ_ONLY),
     "settings.read_effective": Permission(Role.READ_ONLY),
     "settings.explain": Permission(Role.READ_ONLY),
+    "settings.check": Permission(Role.READ_ONLY),
     "fleet.list_clusters": Permission(Role.READ_ONLY),
     "fleet.list_groups": Permission(Role.READ_ONLY),
     "fleet.list_machines": Permission(Role.READ_ONLY),

@@ -14,14 +14,15 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
-from tdc.manager.levels.fleet import LevelKey, StoredSettings
+from tdc.manager.levels.consistency import Finding, Kind, findings_of, other_versions
+from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.presence import Presence
+from tdc.manager.view.presence import Presence, SyncState
 from tdc.shared.settings.schema import SCHEMA, setting
-from tdc.shared.settings.values import Effective
+from tdc.shared.settings.values import Effective, Level
 from tdc.shared.sync.values import Running
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,26 @@ class SettingsOperations:
             running=facts.status.running if facts.status is not None else None,
             unread=unread,
         )
+
+    @operation("settings.check")
+    async def check(self, actor: Actor, cluster: str) -> tuple[Cluster, tuple[Finding, ...]]:
+        """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
+        found = self._view.find_cluster(cluster)
+        facts = {name: self._presence.facts(found.name, name) for name in sorted(found.machines)}
+        late = (
+            Finding(
+                Kind.NOT_IN_SYNC,
+                LevelKey(Level.MACHINE, name),
+                "",
+                f"it is {each.state}: {each.reason}" if each.reason else f"it is {each.state}",
+                f"tdc machine show {name} --cluster {found.name}",
+                each.since,
+            )
+            for name, each in facts.items()
+            if each.state is not SyncState.IN_SYNC and each.since is not None
+        )
+        versions = other_versions((name, each.agent_version) for name, each in facts.items())
+        return found, (*late, *versions, *findings_of(found))
 
     async def _records(
         self, cluster: str, revisions: Iterable[int]

@@ -51,6 +51,7 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Changes.GetDifference": Rpc(Who.OPERATOR, "changes.read_difference"),
     "tdc.v1.SettingsReader.GetEffective": Rpc(Who.OPERATOR, "settings.read_effective"),
     "tdc.v1.SettingsReader.Explain": Rpc(Who.OPERATOR, "settings.explain"),
+    "tdc.v1.SettingsReader.CheckConsistency": Rpc(Who.OPERATOR, "settings.check"),
     "tdc.v1.Changes.MakePlan": Rpc(Who.OPERATOR, "changes.plan"),
     "tdc.v1.Changes.MakeCommit": Rpc(Who.OPERATOR, "changes.commit"),
     "tdc.v1.Changes.ListCommits": Rpc(Who.OPERATOR, "changes.list_commits"),

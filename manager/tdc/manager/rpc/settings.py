@@ -5,6 +5,8 @@ from __future__ import annotations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.status_codes import AnswerTooLarge
+from tdc.shared.edge.grpc_tls import MAX_ANSWER
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.wire.stream import running_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
@@ -61,3 +63,20 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             running=None if explained.running is None else running_to_wire(explained.running),
             unread=explained.unread,
         )
+
+    async def CheckConsistency(  # noqa: N802
+        self, request: operators_pb2.CheckConsistencyRequest, context: Context
+    ) -> operators_pb2.CheckConsistencyResponse:
+        """Look through a cluster for what is worth a look; raises AnswerTooLarge."""
+        cluster, findings = await self._settings.check(actor_of(context), request.cluster)
+        answer = operators_pb2.CheckConsistencyResponse(
+            cluster=cluster.name,
+            revision=cluster.revision,
+            findings=map(wire.finding_to_wire, findings),
+        )
+        if answer.ByteSize() > MAX_ANSWER:
+            raise AnswerTooLarge(
+                f"{len(findings)} findings take {answer.ByteSize()} bytes, an answer holds "
+                f"{MAX_ANSWER}: look at levels one by one"
+            )
+        return answer

@@ -17,6 +17,7 @@ from tdc.manager.levels.changes import (
     Place,
     TopologyChange,
 )
+from tdc.manager.levels.consistency import Finding
 from tdc.manager.levels.difference import Difference
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import MachineChange, Problem
@@ -77,6 +78,19 @@ def difference_to_wire(found: Difference) -> fleet_pb2.Difference:
         topology=[_topology_change(change) for change in found.topology],
         stop_copying=found.stop_copying,
         start_copying=found.start_copying,
+    )
+
+
+def finding_to_wire(finding: Finding) -> operators_pb2.Finding:
+    """A finding as a message."""
+    return operators_pb2.Finding(
+        kind=finding.kind,
+        level=LEVEL_TO_WIRE[finding.key.level],
+        name=finding.key.name,
+        setting=finding.setting,
+        text=finding.text,
+        remedy=finding.remedy,
+        since=None if finding.since is None else timestamp(finding.since),
     )
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from google.protobuf.message import Message
 from tdc.shared.settings.canonical import Plain, plain, plain_settings
 from tdc.shared.settings.schema import SCHEMA
-from tdc.shared.wire import documents, queue_documents
-from tdc.shared.wire.moments import rfc3339
+from tdc.shared.wire import documents
+from tdc.shared.wire.moments import rfc3339_in
 from tdc.shared.wire.settings import level_from_wire, settings_from_wire
-from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2, settings_pb2
+from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 
 
 def cluster(row: operators_pb2.ClusterRow) -> documents.ClusterDocument:
@@ -75,7 +74,7 @@ def token(
     return documents.TokenDocument(
         machine=machine,
         token=reply.token,
-        expires=_time(reply, "expires"),
+        expires=rfc3339_in(reply, "expires"),
         enrol_address=reply.enrol_address,
         command=command,
     )
@@ -141,8 +140,28 @@ def _chain_step(setting: str, step: operators_pb2.ExplanationStep) -> documents.
         wins=step.wins,
         revision=step.revision,
         author=step.author,
-        time=_time(step, "time"),
+        time=rfc3339_in(step, "time"),
         comment=step.comment,
+    )
+
+
+def consistency(reply: operators_pb2.CheckConsistencyResponse) -> documents.ConsistencyDocument:
+    """What was found in a cluster."""
+    return documents.ConsistencyDocument(
+        cluster=reply.cluster,
+        revision=reply.revision,
+        findings=tuple(
+            documents.FindingDocument(
+                kind=each.kind,
+                level=level_from_wire(each.level),
+                name=each.name,
+                setting=each.setting,
+                text=each.text,
+                remedy=each.remedy,
+                since=rfc3339_in(each, "since"),
+            )
+            for each in reply.findings
+        ),
     )
 
 
@@ -195,7 +214,7 @@ def commit(message: fleet_pb2.Commit) -> documents.CommitDocument:
         cluster=message.cluster,
         revision=message.revision,
         author=message.author,
-        time=_time(message, "time"),
+        time=rfc3339_in(message, "time"),
         comment=message.comment,
         request_id=message.request_id,
         machines_changed=message.machines_changed,
@@ -209,7 +228,7 @@ def whole_commit(message: fleet_pb2.Commit) -> documents.WholeCommitDocument:
         cluster=message.cluster,
         revision=message.revision,
         author=message.author,
-        time=_time(message, "time"),
+        time=rfc3339_in(message, "time"),
         comment=message.comment,
         request_id=message.request_id,
         machines_changed=message.machines_changed,
@@ -224,7 +243,7 @@ def _backlog(message: fleet_pb2.PlannedBacklog) -> documents.PlannedBacklogDocum
         machine=message.machine,
         intake=message.intake,
         copies=message.copies,
-        oldest=_time(message, "oldest"),
+        oldest=rfc3339_in(message, "oldest"),
         happens=documents.GOES_ON if message.goes else documents.NEW_FACTS,
     )
 
@@ -308,7 +327,7 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         state=row.state,
         wanted_revision=row.wanted_revision,
         applied_revision=row.applied_revision,
-        since=_time(row, "since"),
+        since=rfc3339_in(row, "since"),
         copying=row.copying,
         queued=row.queued,
         reason=row.reason,
@@ -317,55 +336,20 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         health=row.health or "unknown",
         problems=tuple(
             documents.HealthProblemDocument(
-                each.kind, each.severity, each.text, _time(each, "since")
+                each.kind, each.severity, each.text, rfc3339_in(each, "since")
             )
             for each in row.problems
         ),
         dead=row.copies.dead,
         missed=tuple(
             documents.MissedDocument(
-                each.reason, each.count, _time(each, "since"), _time(each, "last")
+                each.reason, each.count, rfc3339_in(each, "since"), rfc3339_in(each, "last")
             )
             for each in row.copies.missed
         ),
-        delivered_at=_time(row.copies, "delivered_at"),
-        oldest_queued=_time(row.copies, "oldest_queued"),
+        delivered_at=rfc3339_in(row.copies, "delivered_at"),
+        oldest_queued=rfc3339_in(row.copies, "oldest_queued"),
         spool_full=row.copies.spool_full,
-    )
-
-
-def delivery(row: operators_pb2.DeliveryRow) -> queue_documents.DeliveryDocument:
-    """A machine's delivery to one destination."""
-    there = row.destination
-    return queue_documents.DeliveryDocument(
-        machine=row.machine,
-        cluster=row.cluster,
-        time=_time(row, "time"),
-        domain=there.domain,
-        intake_domain=there.intake_domain,
-        host_status=there.host_status,
-        latest_host=there.latest_host,
-        active_recipients=there.active_recipients,
-        connections_out=there.connections_out,
-        delivered=there.delivered,
-        deferred=there.deferred,
-        dead=there.dead,
-        oldest_queued=_time(there, "oldest_queued"),
-        last_reply=there.last_reply,
-        last_tls_version=there.last_tls_version,
-        held_reason=there.held_reason,
-        held_since=_time(there, "held_since"),
-        next_probe=_time(there, "next_probe"),
-        counters=_counters(row.counters),
-    )
-
-
-def _counters(message: agents_pb2.Counters) -> queue_documents.CountersDocument:
-    return queue_documents.CountersDocument(
-        **{
-            name: getattr(message, name)
-            for name in queue_documents.CountersDocument.__struct_fields__
-        }
     )
 
 
@@ -376,7 +360,3 @@ def _origin(message: fleet_pb2.Origin) -> documents.OriginDocument:
 def _one_value(message: settings_pb2.Settings, name: str) -> Plain:
     """The value of one setting in a message that holds it or nothing."""
     return plain(settings_from_wire(message).get(name))
-
-
-def _time(message: Message, field: str) -> str | None:
-    return rfc3339(getattr(message, field)) if message.HasField(field) else None

@@ -102,6 +102,26 @@ class ExplanationDocument(_Document, frozen=True):
     unread: str = ""
 
 
+class FindingDocument(_Document, frozen=True):
+    """One thing in a cluster that is worth a look; `remedy` would undo it."""
+
+    kind: str
+    level: Level
+    name: str
+    setting: str
+    text: str
+    remedy: str
+    since: str | None
+
+
+class ConsistencyDocument(_Document, frozen=True):
+    """What was found in a cluster."""
+
+    cluster: str
+    revision: int
+    findings: tuple[FindingDocument, ...]
+
+
 # -- changes --------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.shared.wire.errors import BadMessage
 
@@ -39,6 +40,11 @@ def rfc3339(message: Timestamp) -> str:
     milliseconds = min(round(message.nanos / 1_000_000), 999)
     moment = _EPOCH + timedelta(seconds=message.seconds, milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rfc3339_in(message: Message, field: str) -> str | None:
+    """The time in a field of a message; None if it is absent. Raises BadMessage."""
+    return rfc3339(getattr(message, field)) if message.HasField(field) else None
 
 
 def _check(message: Timestamp) -> None:

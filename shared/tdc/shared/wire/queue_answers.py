@@ -6,7 +6,7 @@ Raises BadMessage for an invalid time; nothing is guessed or left out.
 from __future__ import annotations
 
 from tdc.shared.wire import queue_documents as documents
-from tdc.shared.wire.moments import rfc3339
+from tdc.shared.wire.moments import rfc3339_in
 from tdc.v1 import agents_pb2, operators_pb2
 
 
@@ -58,8 +58,40 @@ def _dead_copy(message: agents_pb2.DeadCopy) -> documents.DeadCopyDocument:
         sender=message.sender,
         recipients=tuple(message.recipients),
         size=message.size,
-        taken_at=rfc3339(message.taken_at) if message.HasField("taken_at") else None,
-        dead_at=rfc3339(message.dead_at) if message.HasField("dead_at") else None,
+        taken_at=rfc3339_in(message, "taken_at"),
+        dead_at=rfc3339_in(message, "dead_at"),
         attempts=message.attempts,
         reason=message.reason,
+    )
+
+
+def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
+    """A machine's delivery to one destination."""
+    there = row.destination
+    return documents.DeliveryDocument(
+        machine=row.machine,
+        cluster=row.cluster,
+        time=rfc3339_in(row, "time"),
+        domain=there.domain,
+        intake_domain=there.intake_domain,
+        host_status=there.host_status,
+        latest_host=there.latest_host,
+        active_recipients=there.active_recipients,
+        connections_out=there.connections_out,
+        delivered=there.delivered,
+        deferred=there.deferred,
+        dead=there.dead,
+        oldest_queued=rfc3339_in(there, "oldest_queued"),
+        last_reply=there.last_reply,
+        last_tls_version=there.last_tls_version,
+        held_reason=there.held_reason,
+        held_since=rfc3339_in(there, "held_since"),
+        next_probe=rfc3339_in(there, "next_probe"),
+        counters=_counters(row.counters),
+    )
+
+
+def _counters(message: agents_pb2.Counters) -> documents.CountersDocument:
+    return documents.CountersDocument(
+        **{name: getattr(message, name) for name in documents.CountersDocument.__struct_fields__}
     )
