@@ -124,6 +124,11 @@ def explained() -> operators_pb2.ExplainResponse:
         settings=[operators_pb2.Explanation(setting="enabled", steps=steps)],
         running=agents_pb2.Running(revision=6, hash="cd" * 32),
         state="out of sync",
+        since=TIME,
+        reason="the settings of revision 7 were refused",
+        last_attempt=agents_pb2.Outcome(
+            revision=7, hash="ef" * 32, reason="tls.pins has no pin", time=TIME
+        ),
     )
 
 

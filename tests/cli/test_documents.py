@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 from tdc.shared.settings.schema import SCHEMA
-from tdc.shared.wire import answers, documents, queue_answers, queue_documents
+from tdc.shared.wire import (
+    answers,
+    documents,
+    queue_answers,
+    queue_documents,
+    settings_answers,
+    settings_documents,
+)
 from tdc.v1 import agents_pb2
 
 from tests.cli import samples
@@ -28,7 +35,7 @@ _TOTALS = set(agents_pb2.Counters.DESCRIPTOR.fields_by_name)
 
 TYPES: list[type[msgspec.Struct]] = [
     kind
-    for module in (documents, queue_documents)
+    for module in (documents, queue_documents, settings_documents)
     for name, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, msgspec.Struct) and not name.startswith("_")
 ]
@@ -38,9 +45,9 @@ MADE: list[msgspec.Struct] = [
     *map(answers.group, samples.groups().groups),
     *map(answers.machine, samples.machines().machines),
     answers.machine_detail(samples.machines().machines[0], None),
-    answers.level(samples.level_settings()),
-    answers.effective(samples.effective()),
-    answers.explanation(samples.explained()),
+    settings_answers.level(samples.level_settings()),
+    settings_answers.effective(samples.effective()),
+    settings_answers.explanation(samples.explained()),
     answers.plan(samples.disable_plan()),
     answers.plan(samples.invalid_plan()),
     answers.committed(samples.committed()),
@@ -50,10 +57,10 @@ MADE: list[msgspec.Struct] = [
     *map(queue_answers.delivery, samples.delivery().rows),
     answers.whole_commit(samples.moved_commit()),
     answers.difference(samples.difference()),
-    answers.consistency(samples.consistency()),
+    settings_answers.consistency(samples.consistency()),
     queue_answers.dead(samples.queue_row("mx1", 2, dead=2)),
     queue_answers.work(samples.move_request(), samples.worked(samples.queue_row("mx1", 2))),
-    *documents.setting_documents(),
+    *settings_documents.setting_documents(),
 ]
 
 
@@ -88,6 +95,6 @@ def test_delivery_has_every_field_of_the_agents_report() -> None:
 
 def test_the_settings_that_exist_are_the_schemas() -> None:
     """In its order, each with its default in the plain form."""
-    rows = documents.setting_documents()
+    rows = settings_documents.setting_documents()
     assert [row.name for row in rows] == list(SCHEMA)
     assert next(row.default for row in rows if row.name == "smtp_route") == "usedns"

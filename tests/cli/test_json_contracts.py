@@ -192,6 +192,16 @@ def test_explain_gives_the_whole_chain(tdc: Tdc, manager: ScriptedManager) -> No
         "comment": "pilot",
     }
     assert document["running"] == {"revision": 6, "hash": "cd" * 32}
+    assert document["last_attempt"] == {
+        "revision": 7,
+        "hash": "ef" * 32,
+        "applied": False,
+        "reason": "tls.pins has no pin",
+        "time": "2026-11-23T09:15:02.250Z",
+    }
+    shown = " ".join(tdc("settings", "explain", "mx1").out.split())
+    assert "out of sync since 2026-11-23 09:15:02Z: the settings of revision 7 were" in shown
+    assert "last attempt: revision 7, 2026-11-23 09:15:02Z, refused: tls.pins has no pin" in shown
 
 
 def test_delivery_status_has_the_columns_of_the_queue(tdc: Tdc, manager: ScriptedManager) -> None:

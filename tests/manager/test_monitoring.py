@@ -206,6 +206,9 @@ async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
         )
         status = agents_pb2.MachineStatus(
             running=running,
+            last_attempt=agents_pb2.Outcome(
+                revision=3, applied=True, time=Timestamp(seconds=1_800_000_000)
+            ),
             copying=True,
             queued=7,
             spool_unhealthy="no space left",
@@ -225,6 +228,9 @@ async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
             operators_pb2.ExplainRequest(machine="mx1", setting="enabled")
         )
         assert (explained.state, explained.running.revision) == ("in sync", 3)
+        assert (explained.last_attempt.applied, explained.reason) == (True, "")
+        assert explained.last_attempt.time.seconds == 1_800_000_000
+        assert explained.HasField("since")
 
 
 async def _read_to_end(agent: Agent) -> None:

@@ -172,7 +172,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., setting: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread")
+    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread", "since", "reason", "last_attempt")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +180,9 @@ class ExplainResponse(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     UNREAD_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
     revision: int
@@ -187,7 +190,10 @@ class ExplainResponse(_message.Message):
     running: _agents_pb2.Running
     state: str
     unread: str
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ...) -> None: ...
+    since: _timestamp_pb2.Timestamp
+    reason: str
+    last_attempt: _agents_pb2.Outcome
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., last_attempt: _Optional[_Union[_agents_pb2.Outcome, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("setting", "steps")

@@ -24,9 +24,9 @@ from tdc.manager.cli.options import (
 from tdc.manager.cli.selection import Selection, chosen, split_assignments, split_settings
 from tdc.manager.cli.values_elsewhere import ValueReader
 from tdc.shared.settings.values import Level
-from tdc.shared.wire import answers
-from tdc.shared.wire.documents import setting_documents
+from tdc.shared.wire import settings_answers
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
+from tdc.shared.wire.settings_documents import setting_documents
 from tdc.v1 import fleet_pb2, operators_pb2
 
 app = typer.Typer(cls=Commands, help="Show, explain and change settings.", no_args_is_help=True)
@@ -78,7 +78,7 @@ async def _show_level(run: Run, level: LevelWord, name: str, cluster: str) -> No
     request = operators_pb2.GetLevelRequest(level=_level_ref(level, name, cluster))
     async with run.manager() as manager:
         reply = await manager.ask(manager.settings.GetLevel, request)
-    document = answers.level(reply)
+    document = settings_answers.level(reply)
     run.out.emit(document, tables.level_pieces(document))
 
 
@@ -86,7 +86,7 @@ async def _show_effective(run: Run, machine: str, cluster: str) -> None:
     request = operators_pb2.GetEffectiveRequest(machine=machine, cluster=cluster)
     async with run.manager() as manager:
         reply = await manager.ask(manager.settings.GetEffective, request)
-    document = answers.effective(reply)
+    document = settings_answers.effective(reply)
     run.out.emit(
         document, tables.effective_pieces(document, group=reply.group, cluster=reply.cluster)
     )
@@ -101,7 +101,8 @@ async def check(run: Run, cluster: Cluster = "") -> None:
     """
     request = operators_pb2.CheckConsistencyRequest(cluster=cluster)
     async with run.manager() as manager:
-        found = answers.consistency(await manager.ask(manager.settings.CheckConsistency, request))
+        reply = await manager.ask(manager.settings.CheckConsistency, request)
+    found = settings_answers.consistency(reply)
     run.out.emit(found, tables.consistency_pieces(found))
 
 
@@ -131,7 +132,7 @@ async def explain(
     request = operators_pb2.ExplainRequest(machine=machine, cluster=cluster, setting=setting or "")
     async with run.manager() as manager:
         reply = await manager.ask(manager.settings.Explain, request)
-    document = answers.explanation(reply)
+    document = settings_answers.explanation(reply)
     run.out.emit(document, tables.explain_pieces(document, whole=setting is not None))
 
 

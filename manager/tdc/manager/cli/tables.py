@@ -12,17 +12,19 @@ from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
 from tdc.manager.cli.words import ABSENT, listed, name_list, origin_words, shown, when, yes_or_no
 from tdc.shared.settings.values import Level
 from tdc.shared.wire.documents import (
-    ChainStepDocument,
     ClusterDetailDocument,
     ClusterDocument,
+    GroupDocument,
+    MachineDocument,
+    TokenDocument,
+)
+from tdc.shared.wire.settings_documents import (
+    ChainStepDocument,
     ConsistencyDocument,
     EffectiveDocument,
     ExplanationDocument,
-    GroupDocument,
     LevelDocument,
-    MachineDocument,
     SettingDocument,
-    TokenDocument,
 )
 
 
@@ -160,7 +162,8 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
         Line(
             f"{explained.machine} in cluster {explained.cluster}, revision "
             f"{explained.revision}: {explained.state}, {runs}"
-        )
+        ),
+        *_how_it_got_there(explained),
     ]
     columns = [
         Column("WINS"),
@@ -190,6 +193,21 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
         Line(legend),
         *([Line(f"warning: {explained.unread}.", "yellow")] if explained.unread else []),
     ]
+
+
+def _how_it_got_there(explained: ExplanationDocument) -> list[Line]:
+    """Since when the machine is in its state, why, and how its last attempt ended."""
+    lines = []
+    if explained.since is not None:
+        why = f": {explained.reason}" if explained.reason else ""
+        lines.append(Line(f"{explained.state} since {when(explained.since)}{why}"))
+    attempt = explained.last_attempt
+    if attempt is not None:
+        end = "applied" if attempt.applied else f"refused: {attempt.reason}"
+        lines.append(
+            Line(f"last attempt: revision {attempt.revision}, {when(attempt.time)}, {end}")
+        )
+    return lines
 
 
 def _applied(revision: int, explained: ExplanationDocument) -> str:

@@ -10,7 +10,7 @@ from tdc.shared.settings.canonical import Plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import render
-from tdc.shared.wire.documents import OriginDocument
+from tdc.shared.wire.settings_documents import OriginDocument
 
 ABSENT = "-"
 

@@ -23,7 +23,7 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence, SyncState
 from tdc.shared.settings.schema import SCHEMA, setting
 from tdc.shared.settings.values import Effective, Level
-from tdc.shared.sync.values import Running
+from tdc.shared.sync.values import Attempt, Running
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,9 @@ class ExplainedStep:
 class Explanation:
     """The chains behind settings of one machine, by setting, nearest level first.
 
-    `state` is the machine's sync state; `running` what it last reported to run, None if nothing.
+    `state` is the machine's sync state, `since` when it began and `reason` why it is not in sync,
+    as in the status; `running` is what it last reported to run, None if nothing, and `attempt` its
+    last attempt to apply settings.
     `unread` says why it is not shown who set the values, and when; empty if history was read.
     """
 
@@ -73,6 +75,9 @@ class Explanation:
     state: str
     running: Running | None
     unread: str = ""
+    since: float | None = None
+    reason: str = ""
+    attempt: Attempt | None = None
 
 
 class SettingsOperations:
@@ -115,6 +120,9 @@ class SettingsOperations:
             state=facts.state,
             running=facts.status.running if facts.status is not None else None,
             unread=unread,
+            since=facts.since,
+            reason=facts.reason,
+            attempt=facts.last_attempt,
         )
 
     @operation("settings.check")

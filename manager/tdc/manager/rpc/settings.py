@@ -7,8 +7,9 @@ from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.manager.rpc.status_codes import AnswerTooLarge
 from tdc.shared.edge.grpc_tls import MAX_ANSWER
+from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
-from tdc.shared.wire.stream import running_to_wire
+from tdc.shared.wire.stream import attempt_to_wire, running_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
@@ -49,6 +50,7 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
         explained = await self._settings.explain(
             actor_of(context), request.machine, request.cluster, request.setting
         )
+        attempt = explained.attempt
         return operators_pb2.ExplainResponse(
             machine=explained.machine,
             cluster=explained.cluster,
@@ -62,6 +64,9 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             state=explained.state,
             running=None if explained.running is None else running_to_wire(explained.running),
             unread=explained.unread,
+            since=None if explained.since is None else timestamp(explained.since),
+            reason=explained.reason,
+            last_attempt=None if attempt is None else attempt_to_wire(attempt),
         )
 
     async def CheckConsistency(  # noqa: N802

@@ -88,6 +88,8 @@ class MachineFacts:
     lasts: float = 0.0
     status_age: float = 0.0
     refused_for: float | None = None
+    last_attempt: Attempt | None = None
+    """To apply settings, as last reported; its time is by the machine's clock."""
 
 
 class _Moment(NamedTuple):
@@ -177,6 +179,7 @@ class Presence:
             lasts=0.0 if never else self._age(seen.since),
             status_age=0.0 if seen.status_time is None else self._age(seen.status_time),
             refused_for=None if refused is None else self._age(refused),
+            last_attempt=seen.last_attempt,
         )
 
     def connected(self, key: MachineKey, agent_version: str) -> None:

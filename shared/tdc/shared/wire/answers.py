@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from tdc.shared.settings.canonical import Plain, plain, plain_settings
-from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.wire import documents
 from tdc.shared.wire.moments import rfc3339_in
 from tdc.shared.wire.settings import level_from_wire, settings_from_wire
+from tdc.shared.wire.settings_answers import origin
 from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 
 
@@ -77,91 +77,6 @@ def token(
         expires=rfc3339_in(reply, "expires"),
         enrol_address=reply.enrol_address,
         command=command,
-    )
-
-
-def level(reply: operators_pb2.LevelSettings) -> documents.LevelDocument:
-    """What is present at one level."""
-    return documents.LevelDocument(
-        level=level_from_wire(reply.level.level),
-        name=reply.level.name,
-        cluster=reply.level.cluster,
-        revision=reply.revision,
-        settings=plain_settings(settings_from_wire(reply.settings)),
-    )
-
-
-def effective(reply: fleet_pb2.EffectiveSettings) -> documents.EffectiveDocument:
-    """What is in force on a machine, in the order of the schema."""
-    values = settings_from_wire(reply.settings)
-    return documents.EffectiveDocument(
-        machine=reply.machine,
-        revision=reply.revision,
-        hash=reply.hash,
-        settings={
-            name: documents.SourcedDocument(plain(values.get(name)), _origin(reply.origins[name]))
-            for name in _in_order(reply.origins)
-        },
-    )
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    """Setting names in the order of the schema; those of another version come last."""
-    given = set(names)
-    return [name for name in SCHEMA if name in given] + sorted(given - SCHEMA.keys())
-
-
-def explanation(reply: operators_pb2.ExplainResponse) -> documents.ExplanationDocument:
-    """The chain behind each value, nearest level first."""
-    running = None
-    if reply.HasField("running"):
-        running = documents.RunningDocument(reply.running.revision, reply.running.hash)
-    return documents.ExplanationDocument(
-        machine=reply.machine,
-        cluster=reply.cluster,
-        revision=reply.revision,
-        state=reply.state,
-        running=running,
-        settings={
-            chain.setting: tuple(_chain_step(chain.setting, step) for step in chain.steps)
-            for chain in reply.settings
-        },
-        unread=reply.unread,
-    )
-
-
-def _chain_step(setting: str, step: operators_pb2.ExplanationStep) -> documents.ChainStepDocument:
-    values = settings_from_wire(step.value)
-    return documents.ChainStepDocument(
-        level=level_from_wire(step.level),
-        name=step.name,
-        present=setting in values,
-        value=plain(values.get(setting)),
-        wins=step.wins,
-        revision=step.revision,
-        author=step.author,
-        time=rfc3339_in(step, "time"),
-        comment=step.comment,
-    )
-
-
-def consistency(reply: operators_pb2.CheckConsistencyResponse) -> documents.ConsistencyDocument:
-    """What was found in a cluster."""
-    return documents.ConsistencyDocument(
-        cluster=reply.cluster,
-        revision=reply.revision,
-        findings=tuple(
-            documents.FindingDocument(
-                kind=each.kind,
-                level=level_from_wire(each.level),
-                name=each.name,
-                setting=each.setting,
-                text=each.text,
-                remedy=each.remedy,
-                since=rfc3339_in(each, "since"),
-            )
-            for each in reply.findings
-        ),
     )
 
 
@@ -289,7 +204,7 @@ def _machine_change(change: fleet_pb2.MachineChange) -> documents.MachineChangeD
         setting=change.setting,
         before=_one_value(change.before, change.setting),
         after=_one_value(change.after, change.setting),
-        origin=_origin(change.origin),
+        origin=origin(change.origin),
     )
 
 
@@ -351,10 +266,6 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         oldest_queued=rfc3339_in(row.copies, "oldest_queued"),
         spool_full=row.copies.spool_full,
     )
-
-
-def _origin(message: fleet_pb2.Origin) -> documents.OriginDocument:
-    return documents.OriginDocument(level_from_wire(message.level), message.name, message.revision)
 
 
 def _one_value(message: settings_pb2.Settings, name: str) -> Plain:

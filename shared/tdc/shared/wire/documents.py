@@ -13,113 +13,13 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from tdc.shared.settings.canonical import Plain, plain
-from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.settings.canonical import Plain
 from tdc.shared.settings.values import Level
+from tdc.shared.wire.settings_documents import OriginDocument
 
 
 class _Document(msgspec.Struct, frozen=True):
     """What all documents have in common: they don't change."""
-
-
-# -- what settings are and where their values come from -------------------------------------------
-
-
-class SettingDocument(_Document, frozen=True):
-    """A setting that exists; `choices` is empty unless its kind is choice."""
-
-    name: str
-    kind: str
-    default: Plain
-    choices: tuple[str, ...]
-    help: str
-
-
-class OriginDocument(_Document, frozen=True):
-    """The level that a value in force comes from; a default has no name, and revision 0."""
-
-    level: Level
-    name: str
-    revision: int
-
-
-class SourcedDocument(_Document, frozen=True):
-    """A value in force with its origin."""
-
-    value: Plain
-    origin: OriginDocument
-
-
-class EffectiveDocument(_Document, frozen=True):
-    """What is in force on a machine: every setting of the schema."""
-
-    machine: str
-    revision: int
-    hash: str
-    settings: dict[str, SourcedDocument]
-
-
-class LevelDocument(_Document, frozen=True):
-    """What is present at one level, and only that."""
-
-    level: Level
-    name: str
-    cluster: str
-    revision: int
-    settings: dict[str, Plain]
-
-
-class RunningDocument(_Document, frozen=True):
-    """The settings that a machine reported to run."""
-
-    revision: int
-    hash: str
-
-
-class ChainStepDocument(_Document, frozen=True):
-    """One level's part in a chain; `revision` to `comment` are of the commit that set the value."""
-
-    level: Level
-    name: str
-    present: bool
-    value: Plain
-    wins: bool
-    revision: int
-    author: str
-    time: str | None
-    comment: str
-
-
-class ExplanationDocument(_Document, frozen=True):
-    """The chain behind each value, nearest level first."""
-
-    machine: str
-    cluster: str
-    revision: int
-    state: str
-    running: RunningDocument | None
-    settings: dict[str, tuple[ChainStepDocument, ...]]
-    unread: str = ""
-
-
-class FindingDocument(_Document, frozen=True):
-    """One thing in a cluster that is worth a look; `remedy` would undo it."""
-
-    kind: str
-    level: Level
-    name: str
-    setting: str
-    text: str
-    remedy: str
-    since: str | None
-
-
-class ConsistencyDocument(_Document, frozen=True):
-    """What was found in a cluster."""
-
-    cluster: str
-    revision: int
-    findings: tuple[FindingDocument, ...]
 
 
 # -- changes --------------------------------------------------------------------------------------
@@ -381,17 +281,3 @@ class TokenDocument(_Document, frozen=True):
     expires: str | None
     enrol_address: str
     command: str
-
-
-def setting_documents() -> tuple[SettingDocument, ...]:
-    """The settings that exist, in the order of the schema."""
-    return tuple(
-        SettingDocument(
-            name=row.name,
-            kind=str(row.kind),
-            default=plain(row.default),
-            choices=row.choices,
-            help=row.help,
-        )
-        for row in SCHEMA.values()
-    )
