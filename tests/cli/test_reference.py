@@ -79,7 +79,7 @@ def test_no_help_has_python_in_it(tdc: Tdc) -> None:
     """Names of types, or braces around what is needed."""
     for path, _ in commands(typer.main.get_command(app), ("tdc",)):
         shown = tdc(*path[1:], "--help").out
-        assert re.findall(r"<(?:str|int|float|list)\b|[{}]|\[\[", shown) == [], path
+        assert re.findall(r"<(?:str|int|float|list|path)\b|[{}]|\[\[", shown) == [], path
     assert "set [OPTIONS] LEVEL NAME... SETTING=VALUE...\n" in tdc("settings", "set", "-h").out
 
 

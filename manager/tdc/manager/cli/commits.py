@@ -114,7 +114,7 @@ async def diff(
 async def apply(
     run: Run,
     file: Annotated[
-        Path,
+        str,
         typer.Argument(metavar="FILE", help="A plan written with --out.", show_default=False),
     ],
     consent: CommitConsent,
@@ -124,7 +124,7 @@ async def apply(
     It is committed as it was planned, or refused if its outcome would be another now; and once,
     however often it is applied.
     """
-    kept = read_plan(file)
+    kept = read_plan(Path(file))
     if not consent.comment:
         consent = dataclasses.replace(consent, comment=kept.comment)
     async with run.manager() as manager:
