@@ -11,7 +11,18 @@ import resource
 import signal
 import time
 
+import pytest
+
 DESCRIPTORS = 4_096
+
+
+def need_descriptors(count: int) -> None:
+    """Raise this process's soft limit to so many, or skip the test where the hard one is lower."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        pytest.skip(f"it needs {count} file descriptors, and the hard limit is {hard}")
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def settle() -> None:

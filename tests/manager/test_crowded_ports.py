@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import resource
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +20,7 @@ from tdc.manager.rpc.crowding import bounds_for
 from tdc.shared.edge.clock import monotonic
 
 from tests.stage.programs import BIN, Program
+from tests.surroundings import need_descriptors
 
 DESCRIPTORS = 1_024
 SOON = 2.0
@@ -172,10 +172,7 @@ async def holding(
 async def test_honest_calls_succeed_soon_while_one_address_holds_every_connection_it_can(
     small: Small, open_one: Open, where: tuple[str, ...], count: int, each: float
 ) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 2 * count + 500:
-        pytest.skip("the test itself may not open so many connections")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * count + 500), hard))
+    need_descriptors(2 * count + 500)
     bounds = bounds_for(DESCRIPTORS)
     ports = tuple(small.program.ports[name] for name in where)
     async with holding(ports, count, open_one, each=each):

@@ -133,7 +133,7 @@ async def test_unfinished_requests_take_no_memory_and_keep_nobody_waiting(
                 began = monotonic()
                 await api.monitoring.GetStatus(operators_pb2.StatusRequest(), timeout=10)
                 assert monotonic() - began < SOON
-            assert flood.sent > 1024**2
+            assert flood.sent > 128 * 1024, "it was a flood"
             assert memory_of(program.pid) - before < MORE
 
 

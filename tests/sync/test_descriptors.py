@@ -19,8 +19,8 @@ print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 @pytest.mark.parametrize(
     ("hard", "connections", "soft", "said"),
     [
-        (4_096, 100, 1_200, "None"),
-        (4_096, 2_000, 4_096, "needs 5000 file descriptors, and the limit is 4096"),
+        (1_024, 5, 1_010, "None"),
+        (1_024, 2_000, 1_024, "needs 5000 file descriptors, and the limit is 1024"),
     ],
 )
 def test_the_soft_limit_is_raised_as_far_as_it_can_be(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from tdc.node_agent import checked_file, descriptors, lifetime, passed_sockets, preflight
+from tdc.node_agent import checked_file, lifetime, passed_sockets, preflight
 from tdc.node_agent.ingest.filter import FilterUnavailable
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.log.opening import opened_log
@@ -145,9 +145,6 @@ def _run(options: AgentOptions, flags: argparse.Namespace) -> int:
         _complain(str(error))
         return FAILED
     with opened_log(options.log.intake_name, options.log.file) as log:
-        too_few = descriptors.enough_for(options.ingest.max_connections)
-        if too_few is not None:
-            log.warning(too_few)
         work = lifetime.serve_until_signal(flags.config, options, log, passed)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -15,7 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from tdc.node_agent import collector, loop_key, own_name, passed_sockets
+from tdc.node_agent import collector, descriptors, loop_key, own_name, passed_sockets
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest import hop_watch
@@ -74,8 +74,7 @@ async def serving(
         in_force = await _settings(options, log, stack)
         machine = await asyncio.to_thread(identity.name, options.identity_folder)
         own = await own_name.found_name(options.deliver.helo_name, machine)
-        if own.warning:
-            log.warning(own.warning)
+        amiss = _amiss(options, own, log)
         reporter = Reporter(own.name, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
 
@@ -98,8 +97,7 @@ async def serving(
         def status() -> agents_pb2.MachineStatus:
             rows = delivery.destinations()
             warnings = (
-                *stream.warnings(), *renewal.warnings(), *filter(None, (own.warning,)),
-                *files.warnings(),
+                *stream.warnings(), *renewal.warnings(), *amiss, *files.warnings(),
             )  # fmt: skip
             facts, backlogs = spool.facts(), spool.backlogs()
             full = spool_full(spool, counters)
@@ -150,6 +148,15 @@ async def serving(
                 "ingest.listen is not used"
             )
         yield Rooms(smtp_filter, delivering)
+
+
+def _amiss(options: AgentOptions, own: own_name.OwnName, log: TdcLog) -> tuple[str, ...]:
+    """What is wrong with the machine for as long as this process runs; logged once."""
+    too_few = descriptors.enough_for(options.ingest.max_connections)
+    found = tuple(filter(None, (own.warning, too_few)))
+    for warning in found:
+        log.warning(warning)
+    return found
 
 
 async def _settings(
