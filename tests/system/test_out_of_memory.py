@@ -74,18 +74,27 @@ async def test_allocations_that_fail_lose_nothing(copying: RunningFleet) -> None
     refuse_allocations(gateway.agent.pid, 10 * MEGABYTE)
     copying.intake.faults = Faults()
     async with asyncio.TaskGroup() as group:
-        sending = group.create_task(client.send([*SMALL, *LARGE[1:]], timeout=100))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(4):
-                while gateway.agent.running:
-                    await asyncio.sleep(0.05)
+        sending = group.create_task(client.send([*LARGE[1:], *SMALL], timeout=100))
+        for spare in (5, 2, 1):  # until something is refused, whatever the agent holds by now
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    while gateway.agent.running and not _refused(gateway):
+                        await asyncio.sleep(0.05)
+            if not gateway.agent.running or _refused(gateway) or sending.done():
+                break
+            refuse_allocations(gateway.agent.pid, spare * MEGABYTE)
+        await asyncio.sleep(1.0)
         if gateway.agent.running:
-            assert "MemoryError" in gateway.agent.log.read_text(), "it had all that it asked for"
+            assert _refused(gateway), "it had all that it asked for"
             allow_allocations(gateway.agent.pid)
         else:
             await gateway.agent.start()
         account = await sending
     await arrived(copying, gateway, account)
+
+
+def _refused(gateway: Gateway) -> bool:
+    return "MemoryError" in gateway.agent.log.read_text()
 
 
 async def arrived(fleet: RunningFleet, gateway: Gateway, account: Account) -> None:
