@@ -226,10 +226,14 @@ async def test_one_that_is_mute_is_reported_before_its_time_is_over(
         async with asyncio.timeout(2):
             while "it does not answer: 1 message waits for its reply" not in reason(state):
                 await asyncio.sleep(0.02)
+            while "The next hop takes no mail: " not in out.getvalue():
+                await asyncio.sleep(0.02)
         hop.mute = ""
         assert (await send(bench)).taken
         assert state.trouble is None
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            while "The next hop takes mail again." not in out.getvalue():
+                await asyncio.sleep(0.02)
         sender.cancel()
     log.close()
     lines = [line.partition("TDC: ")[2] for line in out.getvalue().splitlines()]
