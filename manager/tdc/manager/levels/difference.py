@@ -87,10 +87,13 @@ def _topology(before: Cluster, after: Cluster, was: Mapping[str, str]) -> Iterat
 
 
 def _levels(before: Cluster, after: Cluster, was: Mapping[str, str]) -> Iterator[LevelChange]:
-    """Nearest level first, then by name; of one that is gone, each setting goes."""
+    """Nearest level first, then by name; of one that is gone, each setting goes.
+
+    Unless another group has its name by then, of which that would be said.
+    """
     machines = sorted(before.machines.keys() | after.machines.keys())
     yield from _set_otherwise(Level.MACHINE, [(name, name) for name in machines], before, after)
-    gone = before.groups.keys() - set(was.values())
+    gone = before.groups.keys() - set(was.values()) - after.groups.keys()
     groups = [(was.get(name, ""), name) for name in after.groups] + [(name, "") for name in gone]
     groups.sort(key=lambda pair: pair[1] or pair[0])
     yield from _set_otherwise(Level.GROUP, groups, before, after)
