@@ -81,7 +81,7 @@ async def test_a_hold_of_before_a_restart_is_probed_at_once(tmp_path: Path) -> N
 
 
 async def test_restarts_make_no_hold_longer(tmp_path: Path) -> None:
-    """Whoever restarts an agent a few times while an intake is repaired waits no hour after it."""
+    """Restarting the agent while an intake is being repaired does not lengthen the wait."""
     hold = Hold("Intake Refused", "552 5.2.2 Mailbox full", monotonic(), monotonic(), 3)
     for restart in range(3):
         state = tmp_path / str(restart)

@@ -31,7 +31,7 @@ class Difference:
 def renamed(newest_first: Iterable[Iterable[TopologyChange]]) -> dict[str, str]:
     """The groups that commits gave other names: by the name before the oldest, that after all.
 
-    One that was created, or removed, by one of the commits is none of them.
+    A group that one of the commits created or removed is left out.
     """
     names: dict[str, str | None] = {}  # by the name at the step that was come to: the last one
     for topology in newest_first:
