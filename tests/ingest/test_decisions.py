@@ -13,9 +13,9 @@ from tdc.node_agent.facts import spool_full
 from tdc.shared.settings.values import Policy, PolicyAction
 
 from tests.fakes.smtp_sink import SmtpSink
-from tests.ingest.test_two_hops import Hop, before
 from tests.stage.content_filter import INTAKE, Bench, running_filter
 from tests.stage.filter_dialogue import connected
+from tests.stage.next_hops import Hop, before
 
 CONTENT = "Subject: x\r\nMessage-ID:\r\n <1@partner.example>\r\n\r\nhello"
 PAYROLL = Policy("payroll", PolicyAction.NO_SCAN, recipients=("pay@corp.example",))

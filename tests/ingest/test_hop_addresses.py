@@ -12,8 +12,8 @@ from tdc.node_agent.ingest.timeouts import HopTimeouts
 
 from tests.fakes.bad_network import black_hole
 from tests.fakes.smtp_sink import SmtpSink
-from tests.ingest.test_two_hops import send
 from tests.stage.content_filter import running_filter
+from tests.stage.next_hops import send
 
 CONNECT = 1.0
 

@@ -16,8 +16,8 @@ from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.smtp.replies import reply
 from tdc.shared.edge.tasks import running
 
-from tests.ingest.test_two_hops import SILENCE, TIMEOUTS, Hop, before, send
 from tests.stage.filter_dialogue import connected
+from tests.stage.next_hops import SILENCE, TIMEOUTS, Hop, before, send
 
 pytestmark = pytest.mark.slow
 

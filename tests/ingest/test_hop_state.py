@@ -15,8 +15,8 @@ from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.wire.report import report_of
 
 from tests.fakes.listening import free_port, listening
-from tests.ingest.test_two_hops import Hop, before, send
 from tests.stage.filter_dialogue import connected
+from tests.stage.next_hops import Hop, before, send
 from tests.stage.settings_stream import SPOOL
 
 WAITS = "; mail waits in the MTA"

@@ -11,8 +11,8 @@ import pytest
 from tdc.node_agent.ingest.hop_state import NextHopState
 
 from tests.fakes.listening import free_port, listening
-from tests.ingest.test_two_hops import SILENCE, TIMEOUTS, Hop, before, send
 from tests.stage.content_filter import Bench
+from tests.stage.next_hops import SILENCE, TIMEOUTS, Hop, before, send
 
 pytestmark = pytest.mark.slow
 

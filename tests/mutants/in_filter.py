@@ -10,7 +10,9 @@ MODEL = "tests/ingest/test_model.py"
 DIALOGUES = "tests/ingest/test_dialogues.py"
 WAITS = "tests/ingest/test_waits.py"
 AVOIDED = "tests/ingest/test_hops_avoided.py"
-TWO_HOPS = "tests/ingest/test_two_hops.py"
+TWO_HOPS = tuple(
+    f"tests/ingest/test_{each}.py" for each in ("two_hops", "hop_offers", "hop_envelope")
+)
 REFUSES = "tests/ingest/test_hop_refuses.py"
 DECISIONS = "tests/ingest/test_decisions.py"
 
@@ -126,7 +128,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/relaying.py",
-        (TWO_HOPS,),
+        TWO_HOPS,
         (
             "another next hop gets the transaction from its middle on",
             "prefix = _xforward_lines(self.hop, xforward) + self._accepted",
@@ -175,7 +177,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/relay.py",
-        (TWO_HOPS,),
+        TWO_HOPS,
         (
             "a reply does not renew its patience",
             "            self._wait.renew()\n",

@@ -8,13 +8,15 @@ INGEST = "node_agent/tdc/node_agent/ingest"
 FILTER = "tests/ingest/test_smtp_filter.py"
 WAITS = "tests/ingest/test_waits.py"
 AVOIDED = "tests/ingest/test_hops_avoided.py"
-TWO_HOPS = "tests/ingest/test_two_hops.py"
+TWO_HOPS = tuple(
+    f"tests/ingest/test_{each}.py" for each in ("two_hops", "hop_offers", "hop_envelope")
+)
 REFUSES = "tests/ingest/test_hop_refuses.py"
 
 MUTANTS = (
     *planted_in(
         f"{INGEST}/turns.py",
-        (TWO_HOPS,),
+        TWO_HOPS,
         ("nobody is asked instead of a mute one", "self._silence = hurried", "pass"),
         (
             "a slow one is given up for one that is known to be mute",
@@ -29,7 +31,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/pool.py",
-        (TWO_HOPS,),
+        TWO_HOPS,
         (
             "a message bounces for its size though another next hop takes it",
             "        return 0 < most < size and (not self.largest or size <= self.largest)\n",
@@ -95,7 +97,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{INGEST}/pool.py",
-        (TWO_HOPS, "tests/ingest/test_hop_state.py"),
+        (*TWO_HOPS, "tests/ingest/test_hop_state.py"),
         (
             "a connection that a mute next hop left idle is lent",
             "            if self._open[hop] == first:\n",
