@@ -243,7 +243,8 @@ def test_a_document_that_names_no_cluster_says_so(tdc: Tdc, tmp_path: Path) -> N
     file.write_text("clusters:\n")
     run = tdc("apply", "-f", str(file), "--yes")
     assert run.code == 0
-    assert "Nothing to change: the document names no cluster." in run.out + run.err
+    assert "Nothing to change: the document names no cluster." in run.out
+    assert tdc("apply", "-f", str(file), "--yes", "-o", "json").json == []
 
 
 def test_rollback_restores_a_revision(tdc: Tdc, planned: ScriptedManager) -> None:

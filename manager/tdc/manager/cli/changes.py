@@ -60,23 +60,23 @@ async def carry_out(
     if plan.problems:
         run.out.emit(not_made(plan), plan_pieces(plan))
         raise Refused(HAS_PROBLEMS)
+    planned = Planned(plan, edits)
     if consent.out is not None:
-        keep_plan(run, plan, edits, consent)
+        keep_plan(run, planned, consent)
         return
-    made = await commit_planned(run, manager, Planned(plan, edits), consent, ask=ask)
+    made = await commit_planned(run, manager, planned, consent, ask=ask)
     report(run, made, [outcome(made)])
     await wait_for(run, manager, [made], consent)
 
 
-def keep_plan(
-    run: Run, plan: PlanDocument, edits: Sequence[fleet_pb2.Edit], consent: ChangeConsent
-) -> None:
+def keep_plan(run: Run, planned: Planned, consent: ChangeConsent) -> None:
     """Show a plan without problems and write it to the file of --out; raises Refused."""
     assert consent.out is not None
+    plan = planned.plan
     if changes_nothing(plan):
         run.out.emit(not_made(plan), [outcome(not_made(plan))])
         return
-    write_plan(consent.out, plan, edits, consent.comment)
+    write_plan(consent.out, plan, planned.edits, consent.comment)
     said = f"Nothing was committed. `tdc commit apply {shlex.quote(str(consent.out))}` commits it."
     run.out.emit(plan, [*plan_pieces(plan), Line(said)])
 
@@ -140,18 +140,16 @@ async def wait_for(
     run: Run, manager: Manager, made: Sequence[ChangeDocument], consent: CommitConsent
 ) -> None:
     """With --wait, wait for the machines of each commit; raises Partial, after all of them."""
-    partial: Partial | None = None
+    problems = []
     for each in made if consent.wait else ():
         if each.committed:
             machines = sorted({change.name for change in each.plan.machines})
-            try:
-                await wait(run, manager, each.cluster, machines, each.revision, consent.wait_limit)
-            except Partial as error:
-                if partial is not None:
-                    run.out.tell([Line(f"tdc: {partial}", "red")])
-                partial = error
-    if partial is not None:
-        raise partial
+            problem = await wait(
+                run, manager, each.cluster, machines, each.revision, consent.wait_limit
+            )
+            problems += [problem] if problem else []
+    if problems:
+        raise Partial(" ".join(problems))
 
 
 def changes_nothing(plan: PlanDocument) -> bool:

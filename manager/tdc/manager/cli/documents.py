@@ -16,6 +16,7 @@ from tdc.manager.cli.changes import (
     HAS_PROBLEMS,
     WOULD_BE_REFUSED,
     Planned,
+    changes_nothing,
     commit_planned,
     keep_plan,
     make_plan,
@@ -37,8 +38,6 @@ from tdc.v1 import fleet_pb2, operators_pb2
 
 CHANGES = 2
 """The exit code of `apply --dry-run` where there is something to do."""
-
-NO_CLUSTER = Line("Nothing to change: the document names no cluster.")
 
 
 def add_documents(app: typer.Typer) -> None:
@@ -121,7 +120,7 @@ async def apply(
     """
     fleet = read_fleet(files)
     if not fleet:
-        run.out.tell([Line("Nothing to change: the document names no cluster.")])
+        run.out.emit([], [Line("Nothing to change: the document names no cluster.")])
         return
     async with run.manager() as manager:
         known = set(await _clusters(manager))
@@ -160,8 +159,8 @@ class _Step:
 
     @property
     def changes(self) -> bool:
-        plan = self.plan
-        return self.new or (plan is not None and bool(plan.levels or plan.topology))
+        """Whether there is anything to commit or create."""
+        return self.new or (self.plan is not None and not changes_nothing(self.plan))
 
 
 async def _planned(
@@ -193,7 +192,7 @@ def _show(run: Run, steps: Sequence[_Step], *, dry_run: bool) -> None:
             pieces.append(_nothing_said(step))
     if dry_run and not any(plan.problems for plan in plans):
         pieces.append(DRY_END)
-    run.out.emit(plans if dry_run else [not_made(plan) for plan in plans], pieces or [NO_CLUSTER])
+    run.out.emit(plans if dry_run else [not_made(plan) for plan in plans], pieces)
 
 
 def _keep(run: Run, steps: Sequence[_Step], consent: ChangeConsent) -> None:
@@ -204,9 +203,11 @@ def _keep(run: Run, steps: Sequence[_Step], consent: ChangeConsent) -> None:
             "--out keeps the plan of one cluster that exists: apply clusters one by one. Nothing "
             "was committed or written."
         )
-    for step in changing or [step for step in steps[:1] if step.plan]:
+    if not changing:
+        _show(run, steps, dry_run=False)
+    for step in changing:
         assert step.plan is not None
-        keep_plan(run, step.plan, step.edits, consent)
+        keep_plan(run, Planned(step.plan, step.edits), consent)
 
 
 async def _carry_out(
@@ -215,8 +216,6 @@ async def _carry_out(
     """Commit cluster by cluster; what was committed is printed also if a later one fails."""
     made: list[ChangeDocument] = []
     table = run.out.form is OutputFormat.TABLE
-    if not steps:
-        run.out.tell([NO_CLUSTER])
     try:
         for step in steps:
             if step.new:

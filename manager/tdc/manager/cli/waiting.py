@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Run
-from tdc.manager.cli.errors import Partial, sentence
+from tdc.manager.cli.errors import sentence
 from tdc.manager.cli.layout import Line
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import StatusDocument
@@ -77,13 +77,13 @@ async def wait(
     machines: Sequence[str],
     revision: int,
     limit: float,
-) -> None:
-    """Wait, `limit` seconds at most, and say how it ended; raises Partial, which names the others.
+) -> str:
+    """Wait, `limit` seconds at most, and say how it ended; return what is wrong, or nothing.
 
     Only `machines` are waited for: those on which the commit changes what is in force.
     """
     if not machines:
-        return
+        return ""
     said = await _until_said(manager, cluster, machines, revision, limit)
     others = (*said.refused, *said.silent)
     if others:
@@ -92,13 +92,14 @@ async def wait(
             shown.append(Line(f"{len(others) - MOST_SHOWN} more: see `tdc status`."))
         run.out.tell(shown)
         after = f" after {limit:g} s" if said.silent else ""
-        raise Partial(
-            f"Revision {revision} is committed, but {len(others)} of "
+        return (
+            f"Revision {revision} of {cluster} is committed, but {len(others)} of "
             f"{_counted(len(others) + said.applied)} that it changes do not run it{after}. "
             f"`tdc status` says how that goes on; `tdc commit revert {revision}` undoes it."
         )
     none = f"; {said.unenrolled} not enrolled yet" if said.unenrolled else ""
     run.out.tell([Line(f"Applied on {_counted(said.applied)}{none}.")])
+    return ""
 
 
 def _counted(machines: int) -> str:

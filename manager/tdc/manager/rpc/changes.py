@@ -6,8 +6,7 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
-from tdc.manager.rpc.status_codes import AnswerTooLarge
-from tdc.shared.edge.grpc_tls import MAX_ANSWER
+from tdc.manager.rpc.status_codes import fitting
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
@@ -27,13 +26,12 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
         plan = wire.plan_to_wire(made)
         plan.author = actor_of(context).name
         # A limit of this transport, not of plans: the plan exists, one gRPC message can't hold it.
-        if plan.ByteSize() > MAX_ANSWER:
-            raise AnswerTooLarge(
-                f"the plan takes {plan.ByteSize()} bytes, an answer holds {MAX_ANSWER}: it names "
-                f"{len(plan.machines)} changes on machines, with the values before and after. "
-                "Nothing was changed. Change one group at a time"
-            )
-        return plan
+        return fitting(
+            plan,
+            "the plan",
+            f"it names {len(plan.machines)} changes on machines, with the values before and after. "
+            "Nothing was changed. Change one group at a time",
+        )
 
     async def MakeCommit(  # noqa: N802
         self, request: operators_pb2.CommitRequest, context: Context
@@ -74,25 +72,17 @@ class ChangesService(operators_pb2_grpc.ChangesServicer):
             actor_of(context), request.cluster, request.revision
         )
         snapshot = wire.cluster_to_wire(found)
-        if snapshot.ByteSize() > MAX_ANSWER:
-            raise AnswerTooLarge(
-                f"cluster {found.name!r} takes {snapshot.ByteSize()} bytes, an answer holds "
-                f"{MAX_ANSWER}: read its levels one by one"
-            )
-        return snapshot
+        return fitting(snapshot, f"cluster {found.name!r}", "read its levels one by one")
 
     async def GetDifference(  # noqa: N802
         self, request: operators_pb2.GetDifferenceRequest, context: Context
     ) -> fleet_pb2.Difference:
         """Compare two revisions of a cluster; raises AnswerTooLarge."""
-        found = wire.difference_to_wire(
-            await self._history.read_difference(
-                actor_of(context), request.cluster, request.from_revision, request.to_revision
-            )
+        found = await self._history.read_difference(
+            actor_of(context), request.cluster, request.from_revision, request.to_revision
         )
-        if found.ByteSize() > MAX_ANSWER:
-            raise AnswerTooLarge(
-                f"the difference takes {found.ByteSize()} bytes, an answer holds {MAX_ANSWER}: "
-                "compare revisions that are nearer to each other"
-            )
-        return found
+        return fitting(
+            wire.difference_to_wire(found),
+            "the difference",
+            "compare revisions that are nearer to each other",
+        )

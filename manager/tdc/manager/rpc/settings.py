@@ -5,8 +5,7 @@ from __future__ import annotations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.rpc import edits, wire
 from tdc.manager.rpc.guard import Context, actor_of
-from tdc.manager.rpc.status_codes import AnswerTooLarge
-from tdc.shared.edge.grpc_tls import MAX_ANSWER
+from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.wire.stream import attempt_to_wire, running_to_wire
@@ -79,9 +78,4 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             revision=cluster.revision,
             findings=map(wire.finding_to_wire, findings),
         )
-        if answer.ByteSize() > MAX_ANSWER:
-            raise AnswerTooLarge(
-                f"{len(findings)} findings take {answer.ByteSize()} bytes, an answer holds "
-                f"{MAX_ANSWER}: look at levels one by one"
-            )
-        return answer
+        return fitting(answer, f"the list of {len(findings)} findings", "look at levels one by one")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.rpc.requests import NotReceived
+from tdc.shared.edge.grpc_tls import MAX_ANSWER
 from tdc.shared.wire.errors import BadMessage
 
 _CODES: Mapping[FailureKind, grpc.StatusCode] = {
@@ -28,6 +31,17 @@ _CODES: Mapping[FailureKind, grpc.StatusCode] = {
 
 class AnswerTooLarge(Exception):
     """An answer that does not fit into a message; the text says what to ask for instead."""
+
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+def fitting(answer: Answer, what: str, instead: str) -> Answer:
+    """The answer, if one message can hold it; raises AnswerTooLarge, which says what to ask for."""
+    size = answer.ByteSize()
+    if size > MAX_ANSWER:
+        raise AnswerTooLarge(f"{what} takes {size} bytes, an answer holds {MAX_ANSWER}: {instead}")
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
