@@ -61,8 +61,20 @@ def test_a_plan_of_another_outcome_is_refused(tdc: Tdc, fleet: Fleet, tmp_path: 
     tdc("settings", "set", "machine", fleet.one, "log.level=error", "--yes")
     refused = tdc("commit", "apply", str(file), "--yes")
     assert refused.code == 1
-    assert "no longer the one that ada planned" in " ".join(refused.err.split())
+    said = " ".join(refused.err.split())
+    assert f"Planned by ada on revision {before}, 20" in said
+    assert "The outcome is another now" in said
     assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == before + 1
+
+
+def test_a_dry_run_writes_no_file(tdc: Tdc, manager: ScriptedManager, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    for words in (("group", "create", "g7"), ("apply", "-f", "-")):
+        run = tdc(*words, "--dry-run", "--out", str(file))
+        assert run.code == 2
+        assert "leave out --dry-run" in run.err
+    assert not manager.requests
+    assert not file.exists()
 
 
 def test_a_file_that_is_there_is_not_written_over(

@@ -16,7 +16,7 @@ from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.change_tables import plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import ChangeConsent, CommitConsent, Run
-from tdc.manager.cli.errors import OutputClosed, Partial, Refused
+from tdc.manager.cli.errors import OutputClosed, Partial, Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.plan_file import write_plan
 from tdc.manager.cli.render import OutputFormat
@@ -51,6 +51,7 @@ async def carry_out(
 
     Without `ask` there is no question: for edits that change nothing in force.
     """
+    check_out(consent)
     plan = await make_plan(manager, edits, cluster)
     if consent.dry_run:
         run.out.emit(plan, [*plan_pieces(plan), *([] if plan.problems else [DRY_END])])
@@ -67,6 +68,12 @@ async def carry_out(
     made = await commit_planned(run, manager, planned, consent, ask=ask)
     report(run, made, [outcome(made)])
     await wait_for(run, manager, [made], consent)
+
+
+def check_out(consent: ChangeConsent) -> None:
+    """Raise WrongUsage where a dry run is to write a file."""
+    if consent.out is not None and consent.dry_run:
+        raise WrongUsage("--out commits nothing by itself: leave out --dry-run.")
 
 
 def keep_plan(run: Run, planned: Planned, consent: ChangeConsent) -> None:

@@ -25,6 +25,7 @@ from tdc.manager.cli.errors import Refused
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster
 from tdc.manager.cli.plan_file import PlanFile, read_plan
+from tdc.manager.cli.words import when
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import ChangeDocument
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -137,10 +138,10 @@ async def apply(
         if plan.fingerprint != kept.plan.fingerprint:
             run.out.emit(not_made(plan), change_tables.plan_pieces(plan))
             raise Refused(
-                f"The outcome is no longer the one that {kept.plan.author or 'somebody'} planned "
-                f"on revision {kept.plan.base_revision}: above is what it would be now. Nothing "
-                "was committed. Make a new plan."
+                f"{_planned_by(kept)} The outcome is another now: see above. Nothing was "
+                "committed. Make a new plan."
             )
+        run.out.tell([Line(_planned_by(kept))])
         if consent.dry_run:
             run.out.emit(plan, [*change_tables.plan_pieces(plan), DRY_END])
             return
@@ -148,6 +149,11 @@ async def apply(
         made = await commit_planned(run, manager, planned, consent)
         report(run, made, [outcome(made)])
         await wait_for(run, manager, [made], consent)
+
+
+def _planned_by(kept: PlanFile) -> str:
+    author, revision = kept.plan.author or "somebody", kept.plan.base_revision
+    return f"Planned by {author} on revision {revision}, {when(kept.made_at)}."
 
 
 async def _committed_before(manager: Manager, kept: PlanFile) -> ChangeDocument | None:

@@ -17,6 +17,7 @@ from tdc.manager.cli.changes import (
     WOULD_BE_REFUSED,
     Planned,
     changes_nothing,
+    check_out,
     commit_planned,
     keep_plan,
     make_plan,
@@ -118,6 +119,7 @@ async def apply(
     created with --yes only. With --dry-run the exit code is 0 if there is nothing to do, and 2 if
     there is.
     """
+    check_out(consent)
     fleet = read_fleet(files)
     if not fleet:
         run.out.emit([], [Line("Nothing to change: the document names no cluster.")])
