@@ -20,7 +20,7 @@ from tdc.manager.rpc.wire import cluster_to_wire
 from tdc.v1 import fleet_pb2
 
 from tests.pure.dumb_levels import Dumb
-from tests.pure.test_topology import valid_edits
+from tests.pure.topology_edits import valid_edits
 from tests.stage.clusters import CLUSTER, after, empty_fleet, fleets, group, put
 
 

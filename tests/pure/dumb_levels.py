@@ -6,6 +6,7 @@ It knows no revisions, no drafts and no sharing. What the real thing does must c
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ from tdc.manager.levels.changes import (
     UnsetValues,
 )
 from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.impact import MachineChange
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Settings
 
@@ -136,3 +138,27 @@ class Dumb:
             if (before := self.effective(machine)[setting])
             != (now := after.effective(machine)[setting])
         }
+
+
+InForce = set[tuple[str, str, str, str]]
+"""Machine, setting, value before, value after; values as Python writes them."""
+
+
+def changed_in_force(before: Cluster, after: Cluster) -> InForce:
+    """What changes in force on the machines of both, by resolving each of them twice."""
+    old, new = Dumb.of(before), Dumb.of(after)
+    return {
+        (name, setting, repr(was), repr(value))
+        for name in old.group_of.keys() & new.group_of.keys()
+        for setting, was in old.effective(name).items()
+        if was != (value := new.effective(name)[setting])
+    }
+
+
+def shown_in_force(changes: Iterable[MachineChange], before: Cluster, after: Cluster) -> InForce:
+    """The same, as a plan or a difference has it."""
+    return {
+        (each.machine, each.setting, repr(each.before), repr(each.after))
+        for each in changes
+        if each.machine in before.machines and each.machine in after.machines
+    }

@@ -18,8 +18,8 @@ from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.undo import cluster_at
 from tdc.shared.settings.values import Level
 
-from tests.pure.dumb_levels import Dumb
-from tests.pure.test_topology import valid_edits
+from tests.pure.dumb_levels import Dumb, changed_in_force, shown_in_force
+from tests.pure.topology_edits import valid_edits
 from tests.stage.clusters import after, enabled_fleet, fleets, group, put
 
 Record = tuple[tuple[LevelChange, ...], tuple[TopologyChange, ...]]
@@ -63,20 +63,8 @@ def test_in_force_it_is_resolving_each_machine_at_both(
         (states[-1], states[0], back),
     ):
         found = difference(before, now, renames)
-        old, new = Dumb.of(before), Dumb.of(now)
-        both = old.group_of.keys() & new.group_of.keys()
-        expected = {
-            (name, setting, repr(was), repr(value))
-            for name in both
-            for setting, was in old.effective(name).items()
-            if was != (value := new.effective(name)[setting])
-        }
-        shown = {
-            (each.machine, each.setting, repr(each.before), repr(each.after))
-            for each in found.machines
-            if each.machine in both
-        }
-        assert shown == expected
+        shown = shown_in_force(found.machines, before, now)
+        assert shown == changed_in_force(before, now)
         new_machines = {each.name for each in found.topology if each.created} & set(now.machines)
         assert new_machines == now.machines.keys() - before.machines.keys()
 

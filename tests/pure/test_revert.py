@@ -22,7 +22,7 @@ from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.revert import reverted
 
 from tests.pure.dumb_levels import Dumb
-from tests.pure.test_topology import valid_edits
+from tests.pure.topology_edits import valid_edits
 from tests.stage.clusters import (
     CLUSTER,
     after,

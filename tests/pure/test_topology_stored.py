@@ -26,7 +26,7 @@ from tdc.manager.store.record import (
 from tdc.manager.store.replay import replayed
 from tdc.manager.store.rewrite import rewritten, touched
 
-from tests.pure.test_topology import valid_edits
+from tests.pure.topology_edits import valid_edits
 
 Stored = dict[str, bytes]
 
