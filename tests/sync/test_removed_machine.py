@@ -39,6 +39,16 @@ def _remove(manager: ManagerSide, *, stops: bool) -> None:
     manager.view.remove(MX1)
 
 
+async def _told_to_stop(manager: ManagerSide, machine: Path) -> None:
+    """An agent that copied was told of its removal, and to stop copying; it has ended."""
+    _settings(manager, 1)
+    async with agent(machine, manager.address) as mx1:
+        await until(lambda: manager.state() == "in sync")
+        _remove(manager, stops=True)
+        await until(lambda: bool(mx1.in_force.removal.why))
+        await until((machine / removal.FILE).exists)
+
+
 @pytest.mark.parametrize("stops", [False, True])
 async def test_a_connected_agent_is_told_at_once_and_keeps_to_it(
     manager: ManagerSide, machine: Path, stops: bool
@@ -75,11 +85,7 @@ async def test_an_agent_that_was_away_is_told_when_it_comes(
 async def test_a_machine_that_is_enrolled_again_copies_again(
     manager: ManagerSide, machine: Path
 ) -> None:
-    _settings(manager, 1)
-    async with agent(machine, manager.address):
-        await until(lambda: manager.state() == "in sync")
-        _remove(manager, stops=True)
-        await until((machine / removal.FILE).exists)
+    await _told_to_stop(manager, machine)
     del manager.view.gone[MX1]
     manager.enrolled(machine / "identity", enrolment="e2")
     _settings(manager, 3)
@@ -93,11 +99,7 @@ async def test_a_manager_that_has_not_heard_of_it_starts_no_copying(
     manager: ManagerSide, machine: Path
 ) -> None:
     """One that is cut off from etcd, say: only what comes after the removal ends it."""
-    _settings(manager, 1)
-    async with agent(machine, manager.address) as mx1:
-        await until(lambda: manager.state() == "in sync")
-        _remove(manager, stops=True)
-        await until(lambda: bool(mx1.in_force.removal.why))
+    await _told_to_stop(manager, machine)
     manager.view.enrolments[MX1] = "e1"
     manager.view.commit(1, enabled=True, intake_address=INTAKE)
     async with agent(machine, manager.address) as mx1:
@@ -117,11 +119,7 @@ async def test_a_store_that_was_adopted_since_has_the_machine_again(
     manager: ManagerSide, machine: Path
 ) -> None:
     """An older backup was restored, and the operator said that it counts."""
-    _settings(manager, 1)
-    async with agent(machine, manager.address) as mx1:
-        await until(lambda: manager.state() == "in sync")
-        _remove(manager, stops=True)
-        await until(lambda: bool(mx1.in_force.removal.why))
+    await _told_to_stop(manager, machine)
     manager.view.enrolments[MX1] = "e1"
     adopted = wanted(whole(enabled=True, intake_address=f"x.{INTAKE}"), 1)
     adopted.store_id = "store-2"
