@@ -120,6 +120,17 @@ async def test_a_slow_one_gets_its_time_where_the_other_one_can_not_be_had(
             assert slow.recipients == ["a@d.example"]
 
 
+@pytest.mark.parametrize("pipelined", [True, False])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+async def test_a_slow_one_gets_its_time_where_the_other_one_closes(
+    tmp_path: Path, verb: str, pipelined: bool
+) -> None:
+    slow, closes = Hop(slow={"RCPT": 2 * SILENCE}), Hop(closes=verb)
+    async with before(tmp_path, slow, closes) as bench:
+        assert (await send(bench, pipelined=pipelined)).taken
+        assert (slow.recipients, closes.connections) == (["a@d.example"], 1)
+
+
 async def test_a_single_one_that_is_slow_keeps_its_full_time(tmp_path: Path) -> None:
     slow = Hop(slow={"MAIL": 2 * SILENCE, "RCPT": 2 * SILENCE, "DATA": 2 * SILENCE})
     async with before(tmp_path, slow) as bench:

@@ -19,7 +19,7 @@ MUTANTS = (
         TWO_HOPS,
         ("nobody is asked instead of a mute one", "self._silence = hurried", "pass"),
         (
-            "a slow one is given up for one that is known to be mute",
+            "a slow one is given up for one that closes",
             "return bool(self.among) or self.fall_back()",
             "return bool(self.among)",
         ),
