@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 import pytest
-from tdc.manager.rpc import changes
+from tdc.manager.rpc import status_codes
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.stage.manager import Api, add_group, add_machine, put, refused, restore, unset
@@ -282,7 +282,7 @@ async def test_a_plan_too_large_to_be_sent_is_refused_in_words(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _fleet(api)
-    monkeypatch.setattr(changes, "MAX_ANSWER", 100)
+    monkeypatch.setattr(status_codes, "MAX_ANSWER", 100)
     async with refused(STATUS.FAILED_PRECONDITION, "one group at a time"):
         await api.plan(put("cluster", "c1", max_message_size=1_000))
 
