@@ -15,6 +15,9 @@ import pytest
 
 DESCRIPTORS = 4_096
 
+_SPIN = 0.05
+"""Seconds of processor time after which `slowdown` knows."""
+
 
 def need_descriptors(count: int) -> None:
     """Raise this process's soft limit to so many, or skip the test where the hard one is lower."""
@@ -23,6 +26,22 @@ def need_descriptors(count: int) -> None:
         pytest.skip(f"it needs {count} file descriptors, and the hard limit is {hard}")
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def slowdown() -> float:
+    """How many times as long as its own work takes this process needs for it now; at least 1."""
+    began, used = time.monotonic(), time.thread_time()
+    while time.thread_time() - used < _SPIN:
+        pass
+    return max(1.0, (time.monotonic() - began) / _SPIN)
+
+
+def in_time(seconds: float, limit: float) -> bool:
+    """Whether so long is within a limit that holds where nothing else is at work.
+
+    Where other processes take the processors, the limit is as many times as long.
+    """
+    return seconds < limit or seconds < limit * slowdown()
 
 
 def settle() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tomllib
@@ -18,6 +17,7 @@ from tdc.shared.settings.schema import SCHEMA
 from tests.cli.conftest import Tdc
 from tests.cli.real_manager import Fleet, Running, done, enabled
 from tests.cli.terminal import on_terminal
+from tests.stage.freezing import freeze, thaw
 
 pytestmark = pytest.mark.system
 
@@ -196,11 +196,11 @@ def test_a_name_in_two_clusters_asks_for_the_cluster(tdc: Tdc, fleet: Fleet) -> 
 
 def test_a_manager_that_hangs_is_no_connection(tdc: Tdc, fleet: Fleet, running: Running) -> None:
     """The deadline ends the wait; when the manager goes on, so does the work."""
-    running.process.send_signal(signal.SIGSTOP)
+    freeze(running.process.pid)
     try:
         run = tdc("status", "--timeout", "0.5")
     finally:
-        running.process.send_signal(signal.SIGCONT)
+        thaw(running.process.pid)
     assert run.code == 3
     names = [row["name"] for row in done(tdc, "status", "--cluster", fleet.cluster)]
     assert names == [fleet.one, fleet.two, fleet.three]

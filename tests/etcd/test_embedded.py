@@ -20,6 +20,7 @@ from tdc.manager.etcd.errors import EmbeddedError
 from tdc.manager.etcd.program import _wheel_program, find_program, is_safe
 from tdc.manager.etcd.values import Put
 
+from tests.stage.freezing import freeze, thaw
 from tests.stage.sockets import sockets_of
 
 
@@ -101,7 +102,7 @@ async def test_a_frozen_member_is_ended_too(tmp_path: Path) -> None:
     async with member:
         pid = member.pid
         assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
     assert not is_running(pid)
 
 
@@ -130,7 +131,7 @@ async def test_it_dies_with_a_manager_that_is_killed_and_holds_the_folder_until_
     assert manager.stdout is not None
     async with asyncio.timeout(20):
         pid = int(await manager.stdout.readline())
-    os.kill(pid, signal.SIGSTOP)  # so that it can't end yet
+    freeze(pid)  # so that it can't end yet
     manager.kill()
     await manager.wait()
     with monkeypatch.context() as patience:
@@ -138,7 +139,7 @@ async def test_it_dies_with_a_manager_that_is_killed_and_holds_the_folder_until_
         with pytest.raises(EmbeddedError, match=f"process {manager.pid} has ended.*SIGKILL"):
             await EmbeddedEtcd(folder).__aenter__()
     assert is_running(pid)
-    os.kill(pid, signal.SIGCONT)
+    thaw(pid)
     async with EmbeddedEtcd(folder) as endpoint:
         assert not is_running(pid)
         await put_and_get(endpoint, b"1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from tdc.manager.etcd.stubs.rpc_pb2_grpc import AuthStub
 from tdc.manager.etcd.values import Put
 
 from tests.fakes.listening import free_port
+from tests.stage.freezing import freeze, thaw
 
 USER, PASSWORD = "manager", "correct horse"
 
@@ -53,10 +53,10 @@ class ExternalEtcd:
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP): connections stay open and nothing is answered."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        thaw(self.pid)
 
     async def start(self) -> None:
         with (self.folder / "etcd.log").open("ab") as log:

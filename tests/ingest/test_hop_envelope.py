@@ -10,6 +10,7 @@ from tdc.node_agent.ingest.timeouts import HopTimeouts
 
 from tests.stage.filter_dialogue import connected
 from tests.stage.next_hops import SILENCE, Hop, before, send
+from tests.surroundings import in_time
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,7 @@ async def test_what_was_pipelined_together_has_one_bound(tmp_path: Path, pipelin
     async with before(tmp_path, slow, timeouts=HopTimeouts(command=0.5)) as bench:
         sent = await send(bench, *(f"r{n}@d.example" for n in range(10)))
         assert sent.codes[-1] == 451
-        assert sent.seconds < 1.5
+        assert in_time(sent.seconds, 1.5)
 
 
 async def test_an_envelope_has_a_bound_where_the_mta_pipelines_nothing(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ async def test_an_envelope_has_a_bound_where_the_mta_pipelines_nothing(tmp_path:
         sent = await send(bench, *(f"r{n}@d.example" for n in range(10)), pipelined=False)
         assert sent.codes[-1] == 451
         assert sent.codes.count(451) > 5
-        assert sent.seconds < 2.5
+        assert in_time(sent.seconds, 2.5)
         slow.slow = {}
         assert (await send(bench)).taken  # another transaction has it whole
 

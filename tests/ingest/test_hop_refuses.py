@@ -191,11 +191,11 @@ def test_what_was_mute_stays_so_when_nobody_waits_any_more() -> None:
 @pytest.mark.parametrize("stage", ["banner", "EHLO", *STAGES])
 async def test_one_that_is_mute_at_a_restart_is_so_afterwards(tmp_path: Path, stage: str) -> None:
     state = NextHopState()
-    bounds = HopTimeouts(command=4.0, greeting=4.0, final_dot=4.0, data=4.0)
+    bounds = HopTimeouts(command=8.0, greeting=8.0, final_dot=8.0, data=8.0)
     hop = Hop(mute=stage)
     async with before(tmp_path, hop, timeouts=bounds, hop_state=state) as bench:
         sender = asyncio.create_task(send(bench))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(7):
             while "1 message waits for its reply" not in reason(state):
                 await asyncio.sleep(0.02)
         assert "does not answer" in "".join(state.failures.values())
@@ -214,7 +214,7 @@ async def test_one_that_is_mute_is_reported_before_its_time_is_over(
     state, out = NextHopState(), io.StringIO()
     log = TdcLog(stream=out)
     log.configure("info", "text")
-    bounds = HopTimeouts(command=4.0, greeting=4.0, final_dot=4.0, data=4.0)
+    bounds = HopTimeouts(command=8.0, greeting=8.0, final_dot=8.0, data=8.0)
     hop = Hop(mute=stage)
     async with (
         before(tmp_path, hop, timeouts=bounds, hop_state=state) as bench,
@@ -223,7 +223,7 @@ async def test_one_that_is_mute_is_reported_before_its_time_is_over(
         sender = asyncio.create_task(send(bench))
         await asyncio.sleep(0.1)
         assert state.trouble is None
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(7):
             while "it does not answer: 1 message waits for its reply" not in reason(state):
                 await asyncio.sleep(0.02)
             while "The next hop takes no mail: " not in out.getvalue():
@@ -231,7 +231,7 @@ async def test_one_that_is_mute_is_reported_before_its_time_is_over(
         hop.mute = ""
         assert (await send(bench)).taken
         assert state.trouble is None
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(7):
             while "The next hop takes mail again." not in out.getvalue():
                 await asyncio.sleep(0.02)
         sender.cancel()

@@ -12,6 +12,7 @@ from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tests.fakes.listening import free_port, listening
 from tests.stage.filter_dialogue import connected
 from tests.stage.next_hops import SILENCE, TIMEOUTS, Hop, before, send
+from tests.surroundings import in_time
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ async def test_one_that_is_mute_before_the_body_is_left_for_the_other(
     async with before(tmp_path, mute, good) as bench:
         first = await send(bench, "a@d.example", "b@d.example", pipelined=pipelined)
         assert first.taken
-        assert first.seconds < 3 * SILENCE
+        assert in_time(first.seconds, 3 * SILENCE)
         assert good.taken[0] == [
             "XFORWARD NAME=x",
             "MAIL FROM:<s@d.example>",
@@ -80,7 +81,7 @@ async def test_where_the_other_one_refuses_what_was_accepted_the_mta_keeps_the_m
         assert await bench.copies() == []
         again = await send(bench, *recipients, pipelined=False)
         assert 550 in again.codes
-        assert again.seconds < SILENCE
+        assert in_time(again.seconds, SILENCE)
         assert mute.connections == 1
 
 

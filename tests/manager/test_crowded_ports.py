@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import uniform
 from statistics import median
 
 import pytest
@@ -98,9 +99,13 @@ async def small(tmp_path: Path) -> AsyncIterator[Small]:
         await program.stop()
 
 
+FLOOD = "127.0.0.9"
+"""Whose connections they all are; the honest ones come from 127.0.0.1."""
+
+
 async def _silent(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect and say nothing."""
-    return await asyncio.open_connection("127.0.0.1", port)
+    return await asyncio.open_connection("127.0.0.1", port, local_addr=(FLOOD, 0))
 
 
 async def _half_open(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -120,7 +125,9 @@ async def _idle(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=context, local_addr=(FLOOD, 0)
+    )
     writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
     return reader, writer
 
@@ -131,7 +138,7 @@ async def holding(
 ) -> AsyncIterator[None]:
     """Hold `count` connections to each port from one address; one that is cut is opened again.
 
-    A connection is opened every `each` seconds at the fastest once all were opened.
+    A connection is opened every `each` seconds or so once all were opened.
     """
 
     async def hold(port: int) -> None:
@@ -142,7 +149,7 @@ async def holding(
                 await reader.read()
                 opened.discard(writer)
                 writer.transport.abort()
-            await asyncio.sleep(each * count)
+            await asyncio.sleep(each * count * uniform(0.5, 1.5))
 
     opened: set[asyncio.StreamWriter] = set()
     tasks = [asyncio.create_task(hold(port)) for port in ports for _ in range(count)]

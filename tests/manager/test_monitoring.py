@@ -19,6 +19,7 @@ from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2
 
 from tests.stage.manager import Api, add_machine, connected, put, refused
+from tests.surroundings import in_time
 
 STATUS = grpc.StatusCode
 
@@ -148,7 +149,7 @@ async def test_a_change_reaches_only_the_machines_it_touches_and_within_a_second
         began = time.monotonic()
         await api.commit(put("machine", "mx1", retry__initial=5))
         await until(api, "mx1", lambda each: each.applied_revision == 4)
-        assert time.monotonic() - began < 1.0
+        assert in_time(time.monotonic() - began, 1.0)
         assert [each.revision for each in one.offered] == [3, 4]
         found = await row(api, "mx2")
         assert (found.state, found.applied_revision) == ("in sync", 4), "its settings are the same"

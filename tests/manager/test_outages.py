@@ -41,6 +41,7 @@ from tests.stage.manager import (
     refused,
     restore,
 )
+from tests.surroundings import in_time
 
 STATUS = grpc.StatusCode
 
@@ -104,7 +105,7 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     ):
         async with refused(STATUS.UNAVAILABLE, "history of commits can't be read now", "Try again"):
             await read()
-    assert time.monotonic() - began < 1.0
+    assert in_time(time.monotonic() - began, 1.0)
     assert await api.enabled("mx1") is False
     assert (await api.plan(edit)).fingerprint == plan.fingerprint
     explained = await api.settings.Explain(operators_pb2.ExplainRequest(machine="mx1"))
@@ -133,7 +134,7 @@ async def test_a_frozen_etcd_is_noticed_and_a_write_is_told_in_bounded_time(
         began = time.monotonic()
         async with refused(STATUS.UNAVAILABLE):
             await api.commit_as_planned(plan, edit)
-        assert time.monotonic() - began < 20.0
+        assert in_time(time.monotonic() - began, 20.0)
     finally:
         etcd.resume()
 

@@ -283,4 +283,13 @@ MUTANTS = (
             "        return None\n",
         ),
     ),
+    *planted_in(
+        f"{AGENT}/loop_faults.py",
+        ("tests/sync/test_loop_faults.py",),
+        (
+            "a connection on which the code failed is left open",
+            "            abort()\n",
+            "            pass\n",
+        ),
+    ),
 )

@@ -14,6 +14,7 @@ from tdc.node_agent.spool.spool import Spool
 from tests.spool.conftest import FakeClock
 from tests.spool.queue_orders import longest_pause
 from tests.spool.test_spool import ENVELOPE, INTAKE, put
+from tests.surroundings import in_time
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ async def test_a_long_queue_is_read_soon_and_takes_little_memory(
         took = time.monotonic() - begun
         assert spool.facts().queued == COPIES
         assert await put(spool, b"new mail is taken") == COPIES + 1
-    assert took < 10, "0.7 s on a machine with nothing else to do"
+    assert in_time(took, 10), "0.7 s on a machine with nothing else to do"
     assert pause[0] < 2, "the event loop serves mail meanwhile"
     assert resident() - before < 100 * 1024**2
     drained = 0

@@ -102,13 +102,13 @@ class DeliveryStage:
             while not happened():
                 await asyncio.sleep(0.01)  # the condition is the test's own
 
-    async def logged(self, text: str, *, timeout: float = 8.0) -> None:
+    async def logged(self, text: str, *, timeout: float = 30.0) -> None:
         try:
             await self.until(lambda: text in self.log.getvalue(), timeout=timeout)
         except TimeoutError:
             raise AssertionError(f"{text!r} is not in:\n{self.log.getvalue()}") from None
 
-    async def drained(self, *, timeout: float = 8.0) -> None:
+    async def drained(self, *, timeout: float = 30.0) -> None:
         seen = 0
 
         def empty_for_a_while() -> bool:  # a copy being read is in no count for a moment

@@ -22,6 +22,7 @@ from tdc.manager.etcd.values import Delete, prefix_end
 
 from tests.fakes.etcd import ExternalEtcd, etcd_cluster, external_etcd, wait_until_serving
 from tests.fakes.etcd_proxy import EtcdProxy, etcd_proxy
+from tests.stage.freezing import freeze, thaw
 
 
 @dataclass
@@ -34,10 +35,10 @@ class Server:
     _restart: Callable[[], Awaitable[None]]
 
     def pause(self) -> None:
-        os.kill(self._pid(), signal.SIGSTOP)
+        freeze(self._pid())
 
     def resume(self) -> None:
-        os.kill(self._pid(), signal.SIGCONT)
+        thaw(self._pid())
 
     async def restart(self) -> None:
         """Kill it; it is back, on its data, when this returns."""

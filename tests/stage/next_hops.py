@@ -14,6 +14,7 @@ from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tests.fakes.listening import listening
 from tests.stage.content_filter import Bench, running_filter
 from tests.stage.filter_dialogue import connected
+from tests.surroundings import in_time
 
 SILENCE = 0.4
 TIMEOUTS = HopTimeouts(command=10 * SILENCE, data=9 * SILENCE, opening_hurried=SILENCE, avoid=20.0)
@@ -134,7 +135,7 @@ class Sent:
 
     @property
     def soon(self) -> bool:
-        return self.taken and self.seconds < SILENCE
+        return self.taken and in_time(self.seconds, SILENCE)
 
 
 async def send(

@@ -15,6 +15,8 @@ from tdc.node_agent.ingest.pool import NextHop, NextHopPool, NextHopUnavailable
 from tdc.node_agent.ingest.timeouts import HopTimeouts
 from tdc.node_agent.own_name import OwnName, found_name, host_name, own_name
 
+from tests.surroundings import in_time
+
 
 @pytest.mark.parametrize(
     ("configured", "machine", "host", "name"),
@@ -78,7 +80,7 @@ def test_a_dead_nameserver_holds_up_neither_the_start_nor_the_stop(
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(host_name()) == "mx1"
-    assert time.monotonic() - began < 2
+    assert in_time(time.monotonic() - began, 2)
     assert dead_nameservers == ["mx1"]
 
 
@@ -95,7 +97,7 @@ def test_a_next_hop_whose_name_is_not_answered_holds_up_no_stop(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(connect())
-    assert time.monotonic() - began < 2
+    assert in_time(time.monotonic() - began, 2)
     assert dead_nameservers == ["hop.example.org"]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.stage.leftovers import programs
+from tests.surroundings import in_time
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +33,7 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_nothing_behind(tmp_path: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -47,7 +48,7 @@ def test_the_demo_ends_well_within_a_minute_and_leaves_nothing_behind(tmp_path: 
     told = re.search(r"^tdc commit rollback (\d+) ", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert told is not None
     assert int(told[1]) == newest, "the one before the reader's own change"
-    assert int(match[4]) < 60
+    assert in_time(int(match[4]), 60)
 
 
 @pytest.mark.system

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 
 import pytest
@@ -15,6 +14,7 @@ from tests.fakes.smtp_faults import Faults
 from tests.fakes.smtp_session import Session
 from tests.stage.accepted import Unmarked, report_ids
 from tests.stage.fleet import Gateway, RunningFleet
+from tests.stage.freezing import freeze
 from tests.system.conftest import copying
 from tests.system.test_kill import numbered
 
@@ -64,7 +64,7 @@ def _kill_at(fleet: RunningFleet, gateway: Gateway, *, report: int) -> asyncio.E
     def store_and_stop(session: Session, content: bytes, via: str) -> int:
         number = store(intake, session, content, via)
         if len(report_ids(intake)) == report and not replied.is_set():
-            gateway.agent.signal(signal.SIGSTOP)
+            freeze(gateway.agent.pid)
             # The reply follows in this very step of the loop.
             asyncio.get_running_loop().call_later(0.05, replied.set)
         return number

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import struct
 import time
 from collections import Counter
@@ -16,6 +15,8 @@ import pytest
 from tests.fakes.listening import free_port
 from tests.stage.filter_dialogue import Side, connected
 from tests.stage.fleet import Gateway, RunningFleet
+from tests.stage.freezing import freeze, thaw
+from tests.surroundings import in_time
 from tests.system.conftest import copying
 from tests.system.mta import Mta
 from tests.system.test_kill import Load, check, drained
@@ -41,7 +42,7 @@ async def test_a_stop_under_load_is_soon_and_loses_nothing(copying: RunningFleet
             await asyncio.sleep(0.7)
             began = time.monotonic()
             assert await gateway.agent.stop(timeout=STOP_WITHIN) == 0
-            assert time.monotonic() - began < STOP_WITHIN
+            assert in_time(time.monotonic() - began, STOP_WITHIN)
             await gateway.agent.start()
         load.over = True
     await drained(copying, load.messages)
@@ -106,8 +107,8 @@ async def begun(gateway: Gateway) -> Side:
 
 @asynccontextmanager
 async def frozen(gateway: Gateway) -> AsyncIterator[None]:
-    gateway.agent.signal(signal.SIGSTOP)
+    freeze(gateway.agent.pid)
     try:
         yield
     finally:
-        gateway.agent.signal(signal.SIGCONT)
+        thaw(gateway.agent.pid)

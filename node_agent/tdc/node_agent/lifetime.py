@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from tdc.node_agent import checked_file, passed_sockets
+from tdc.node_agent import checked_file, loop_faults, passed_sockets
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.options import (
     AgentOptions,
@@ -117,6 +117,7 @@ async def serve_until_signal(
     ASKED_BY must be blocked. Raises what ended a room before that.
     """
     asked, loop = _Asked(), asyncio.get_running_loop()
+    loop.set_exception_handler(loop_faults.reporter(log))
     following: Next | None = None
 
     def take(number: signal.Signals) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import tenacity
 from tdc.node_agent.sync import identity, last_good
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.owner import acting_as_owner, why_not_writable
@@ -22,6 +23,14 @@ from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 TIMEOUT = 20.0
 """Seconds for each of the manager's answers."""
+
+ATTEMPTS = 6
+"""A manager closes connections while too many are opened to it. Until the token is sent, another
+one costs nothing."""
+
+
+class _NotSent(Exception):
+    """The token was not sent; the text says why."""
 
 
 class EnrolFailed(Exception):
@@ -36,11 +45,19 @@ async def enrol(address: str, token: str, identity_folder: Path, state_folder: P
     if why := why_not_writable(identity_folder, state_folder):
         raise EnrolFailed(f"{why}. The token was not used")
     try:
-        ca_pem = await grpc_tls.fetch_authority(address, authority_of(token), timeout=TIMEOUT)
+        fingerprint = authority_of(token)
+        async for attempt in _again_if(grpc_tls.ManagerClosed):
+            with attempt:
+                ca_pem = await grpc_tls.fetch_authority(address, fingerprint, timeout=TIMEOUT)
     except (NotAToken, grpc_tls.WrongAuthority, grpc_tls.ManagerUnreachable) as error:
         raise EnrolFailed(str(error)) from None
     key_pem = identity.new_key()
-    answer = await _ask(address, ca_pem, token, key_pem)
+    try:
+        async for attempt in _again_if(_NotSent):
+            with attempt:
+                answer = await _ask(address, ca_pem, token, key_pem)
+    except _NotSent as error:
+        raise EnrolFailed(str(error)) from None
     try:
         made = identity.make_identity(key_pem, answer.certificate_pem.encode(), ca_pem)
         await asyncio.to_thread(_save, made, identity_folder, state_folder)
@@ -51,6 +68,15 @@ async def enrol(address: str, token: str, identity_folder: Path, state_folder: P
     return made
 
 
+def _again_if(kind: type[Exception]) -> tenacity.AsyncRetrying:
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(kind),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+        reraise=True,
+    )
+
+
 async def _ask(address: str, ca_pem: bytes, token: str, key_pem: bytes) -> agents_pb2.EnrolResponse:
     request = agents_pb2.EnrolRequest(token=token, csr_pem=identity.request_for(key_pem))
     async with grpc_tls.client_channel(address, ca_pem) as channel:
@@ -58,6 +84,9 @@ async def _ask(address: str, ca_pem: bytes, token: str, key_pem: bytes) -> agent
         try:
             return await stub.Enrol(request, timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
+            details = error.details() or ""
+            if never_sent(details) and "reset" in details:
+                raise _NotSent(_reason(address, error)) from None
             raise EnrolFailed(_reason(address, error)) from None
 
 

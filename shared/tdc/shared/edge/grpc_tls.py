@@ -51,6 +51,10 @@ class ManagerUnreachable(Exception):
     """No TLS connection to the address; the text says why."""
 
 
+class ManagerClosed(ManagerUnreachable):
+    """It closed the connection before anything was said: it has no room for another one now."""
+
+
 class WrongAuthority(Exception):
     """The server's CA does not have the fingerprint: wrong server, or an impostor."""
 
@@ -140,6 +144,11 @@ async def _presented_chain(address: str, timeout: float) -> list[bytes]:
         ) from None
     except (OSError, ValueError) as error:
         why = os_reason(error) if isinstance(error, OSError) else str(error)
+        if isinstance(error, _CLOSED):
+            raise ManagerClosed(
+                f"{address} closed the connection at once ({why}): it may have too many of them; "
+                "try again in a minute, and check the address"
+            ) from error
         raise ManagerUnreachable(
             f"no TLS connection to {address}: {why}; check the address, and that the manager runs"
         ) from error
@@ -157,4 +166,5 @@ def _unverified_chain(connection: Any) -> list[bytes]:
     return [certificate.public_bytes(_DER) for certificate in chain]
 
 
+_CLOSED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
 _DER = 2  # _ssl.ENCODING_DER

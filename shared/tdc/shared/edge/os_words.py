@@ -6,6 +6,7 @@ and asyncio puts its own where the system's would be.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -24,6 +25,8 @@ def os_reason(error: OSError) -> str:
         return os.strerror(error.errno)
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionResetError):  # asyncio's own, without a number
+        return os.strerror(errno.ECONNRESET)
     if found := _NUMBERS.findall(str(error)):  # of several attempts, of which each failed
         return ", ".join(dict.fromkeys(os.strerror(int(number)) for number in found))
     return _own_text(error)
