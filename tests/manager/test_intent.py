@@ -15,6 +15,7 @@ from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdRefused, EtcdUnavailable
 from tdc.manager.identity.join import token_hash
 from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.drafts import Add, DraftOperations
 from tdc.manager.intent.errors import BadRequest, NotPermitted
 from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.intent.fleet import FleetOperations
@@ -37,6 +38,7 @@ from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.encoding import unpack
 from tdc.manager.store.errors import CommitUnsettled
 from tdc.manager.store.history import History
@@ -75,6 +77,9 @@ CALLS: Mapping[str, Call] = {
     "changes.read_commit": lambda does, who: does.history.read_commit(who, "c1", 1),
     "changes.read_cluster": lambda does, who: does.history.read_cluster(who, "c1", 0),
     "changes.read_difference": lambda does, who: does.history.read_difference(who, "c1", 1, 0),
+    "drafts.read": lambda does, who: does.drafts.read(who, "c1", ""),
+    "drafts.list": lambda does, who: does.drafts.list_drafts(who, "c1"),
+    "drafts.change": lambda does, who: does.drafts.change(who, "", "", Add(CHANGE)),
     "settings.read_level": lambda does, who: does.settings.read_level(who, SET.level),
     "settings.read_effective": lambda does, who: does.settings.read_effective(who, "mx1", ""),
     "settings.check": lambda does, who: does.settings.check(who, "c1"),
@@ -94,7 +99,8 @@ CALLS: Mapping[str, Call] = {
 LEAST: Mapping[Role, str] = {
     Role.HELP_DESK: "monitoring.read_status monitoring.read_delivery queue.list_dead",
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
-    "changes.read_difference settings.read_level settings.read_effective settings.explain "
+    "changes.read_difference drafts.read drafts.list drafts.change settings.read_level "
+    "settings.read_effective settings.explain "
     "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do",
     Role.ADMINISTRATOR: "changes.create_cluster tokens.create",
@@ -119,6 +125,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
         does = Operations(
             ChangeOperations(view, presence, CommitStore(client), history),
             HistoryOperations(view, history),
+            DraftOperations(view, DraftStore(client)),
             SettingsOperations(view, presence, history),
             FleetOperations(view),
             MonitoringOperations(view, presence),

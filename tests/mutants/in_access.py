@@ -15,6 +15,34 @@ RATES = ("tests/pure/test_rates.py",)
 
 MUTANTS = (
     *planted_in(
+        f"{MANAGER}/intent/drafts.py",
+        ("tests/manager/test_drafts.py",),
+        (
+            "a draft that is not shared is read by all",
+            "if draft.owner != actor.name and not draft.shared:",
+            "if False:",
+        ),
+        (
+            "another one's draft can be changed",
+            'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
+            "if False:",
+        ),
+        (
+            "drafts that are not shared are listed to all",
+            "and (draft.owner == actor.name or draft.shared)",
+            "and True",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/drafts.py",
+        ("tests/manager/test_drafts.py",),
+        (
+            "two terminals overwrite each other's rows",
+            "compare = Unchanged(key, item.mod_revision if item is not None else 0)",
+            'compare = Unchanged(key + "x", 0)',
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/rpc/callers.py",
         MATRIX,
         *(

@@ -10,6 +10,35 @@ PURE = "tests/pure"
 
 MUTANTS = (
     *planted_in(
+        f"{LEVELS}/draft.py",
+        (f"{PURE}/test_draft.py",),
+        (
+            "a setting drafted again forgets what it was first",
+            "was = before.was if before is not None else held",
+            "was = held",
+        ),
+        (
+            "what others set meanwhile is no conflict",
+            "RowState.OPEN if theirs == row.was else RowState.CONFLICT",
+            "RowState.OPEN",
+        ),
+        (
+            "what was discarded long ago comes back",
+            "aside is not None and not 0 <= now - aside.at < UNDO",
+            "False",
+        ),
+        (
+            "a draft is restored over another one",
+            "    if draft.rows:\n",
+            "    if False:\n",
+        ),
+        (
+            "all rows are kept where one was named",
+            "(not names or row.setting in names)",
+            "True",
+        ),
+    ),
+    *planted_in(
         f"{LEVELS}/consistency.py",
         (f"{PURE}/test_consistency.py",),
         (

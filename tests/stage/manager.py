@@ -83,6 +83,9 @@ class Api:
         self.changes: operators_pb2_grpc.ChangesAsyncStub = operators_pb2_grpc.ChangesStub(
             self.channel
         )
+        self.drafts: operators_pb2_grpc.DraftsAsyncStub = operators_pb2_grpc.DraftsStub(
+            self.channel
+        )
         self.monitoring: operators_pb2_grpc.MonitoringAsyncStub = operators_pb2_grpc.MonitoringStub(
             self.channel
         )

@@ -31,6 +31,7 @@ from tdc.manager.first_setup import (
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
 from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
@@ -45,6 +46,7 @@ from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
 from tdc.manager.rpc.agents import AgentsService
 from tdc.manager.rpc.changes import ChangesService
+from tdc.manager.rpc.drafts import DraftsService
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.monitoring import MonitoringService
@@ -52,6 +54,7 @@ from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
 from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
@@ -213,6 +216,7 @@ def _operations(
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
         history=HistoryOperations(view, history),
+        drafts=DraftOperations(view, DraftStore(etcd)),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence),
@@ -232,12 +236,14 @@ def _for_operators(operations: Operations) -> list[Registration]:
     fleet = FleetService(operations.fleet, operations.changes, operations.tokens)
     settings = SettingsService(operations.settings)
     changes = ChangesService(operations.changes, operations.history)
+    drafts = DraftsService(operations.drafts)
     monitoring = MonitoringService(operations.monitoring)
     queue = QueueService(operations.queue)
     return [
         partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
         partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
         partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
+        partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
         partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
         partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
     ]

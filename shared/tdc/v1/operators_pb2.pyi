@@ -494,3 +494,109 @@ class MachineQueue(_message.Message):
     dead: _containers.RepeatedCompositeFieldContainer[_agents_pb2.DeadCopy]
     intakes: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., problem: _Optional[str] = ..., copies: _Optional[int] = ..., bytes: _Optional[int] = ..., dead: _Optional[_Iterable[_Union[_agents_pb2.DeadCopy, _Mapping]]] = ..., intakes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetDraftRequest(_message.Message):
+    __slots__ = ("cluster", "owner")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    owner: str
+    def __init__(self, cluster: _Optional[str] = ..., owner: _Optional[str] = ...) -> None: ...
+
+class ListDraftsRequest(_message.Message):
+    __slots__ = ("cluster",)
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    def __init__(self, cluster: _Optional[str] = ...) -> None: ...
+
+class ListDraftsResponse(_message.Message):
+    __slots__ = ("drafts",)
+    DRAFTS_FIELD_NUMBER: _ClassVar[int]
+    drafts: _containers.RepeatedCompositeFieldContainer[Draft]
+    def __init__(self, drafts: _Optional[_Iterable[_Union[Draft, _Mapping]]] = ...) -> None: ...
+
+class Draft(_message.Message):
+    __slots__ = ("cluster", "owner", "revision", "shared", "changed", "rows", "edits", "row_count", "conflict_count", "discarded", "discarded_count")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONFLICT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DISCARDED_FIELD_NUMBER: _ClassVar[int]
+    DISCARDED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    owner: str
+    revision: int
+    shared: bool
+    changed: _timestamp_pb2.Timestamp
+    rows: _containers.RepeatedCompositeFieldContainer[DraftRow]
+    edits: _containers.RepeatedCompositeFieldContainer[_fleet_pb2.Edit]
+    row_count: int
+    conflict_count: int
+    discarded: _timestamp_pb2.Timestamp
+    discarded_count: int
+    def __init__(self, cluster: _Optional[str] = ..., owner: _Optional[str] = ..., revision: _Optional[int] = ..., shared: _Optional[bool] = ..., changed: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[DraftRow, _Mapping]]] = ..., edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ..., row_count: _Optional[int] = ..., conflict_count: _Optional[int] = ..., discarded: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., discarded_count: _Optional[int] = ...) -> None: ...
+
+class DraftRow(_message.Message):
+    __slots__ = ("level", "name", "setting", "was", "theirs", "yours", "state", "time")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    WAS_FIELD_NUMBER: _ClassVar[int]
+    THEIRS_FIELD_NUMBER: _ClassVar[int]
+    YOURS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    level: _fleet_pb2.Level
+    name: str
+    setting: str
+    was: _settings_pb2.Settings
+    theirs: _settings_pb2.Settings
+    yours: _settings_pb2.Settings
+    state: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, level: _Optional[_Union[_fleet_pb2.Level, str]] = ..., name: _Optional[str] = ..., setting: _Optional[str] = ..., was: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., theirs: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., yours: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., state: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ChangeDraftRequest(_message.Message):
+    __slots__ = ("cluster", "owner", "add", "remove", "keep", "share", "discard", "restore", "tidy")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    DISCARD_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_FIELD_NUMBER: _ClassVar[int]
+    TIDY_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    owner: str
+    add: DraftEdits
+    remove: DraftSelection
+    keep: DraftSelection
+    share: bool
+    discard: DraftNothingMore
+    restore: DraftNothingMore
+    tidy: DraftNothingMore
+    def __init__(self, cluster: _Optional[str] = ..., owner: _Optional[str] = ..., add: _Optional[_Union[DraftEdits, _Mapping]] = ..., remove: _Optional[_Union[DraftSelection, _Mapping]] = ..., keep: _Optional[_Union[DraftSelection, _Mapping]] = ..., share: _Optional[bool] = ..., discard: _Optional[_Union[DraftNothingMore, _Mapping]] = ..., restore: _Optional[_Union[DraftNothingMore, _Mapping]] = ..., tidy: _Optional[_Union[DraftNothingMore, _Mapping]] = ...) -> None: ...
+
+class DraftEdits(_message.Message):
+    __slots__ = ("edits",)
+    EDITS_FIELD_NUMBER: _ClassVar[int]
+    edits: _containers.RepeatedCompositeFieldContainer[_fleet_pb2.Edit]
+    def __init__(self, edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ...) -> None: ...
+
+class DraftSelection(_message.Message):
+    __slots__ = ("level", "settings")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    level: _fleet_pb2.LevelRef
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, level: _Optional[_Union[_fleet_pb2.LevelRef, _Mapping]] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DraftNothingMore(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -805,6 +805,176 @@ class Changes:
             _registered_method=True)
 
 
+class DraftsStub:
+    """Changes of settings that an operator gathers before they are committed. A draft commits nothing:
+    its edits are planned and committed by Changes, as any others. Each operator has one draft for
+    each cluster.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetDraft = channel.unary_unary(
+                '/tdc.v1.Drafts/GetDraft',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.GetDraftRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.Draft.FromString,
+                _registered_method=True)
+        self.ListDrafts = channel.unary_unary(
+                '/tdc.v1.Drafts/ListDrafts',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.ListDraftsRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.ListDraftsResponse.FromString,
+                _registered_method=True)
+        self.ChangeDraft = channel.unary_unary(
+                '/tdc.v1.Drafts/ChangeDraft',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.ChangeDraftRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.Draft.FromString,
+                _registered_method=True)
+
+
+class DraftsServicer:
+    """Changes of settings that an operator gathers before they are committed. A draft commits nothing:
+    its edits are planned and committed by Changes, as any others. Each operator has one draft for
+    each cluster.
+    """
+
+    def GetDraft(self, request, context):
+        """NOT_FOUND: it is another's, and not shared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDrafts(self, request, context):
+        """The caller's own, and those that are shared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeDraft(self, request, context):
+        """Changes the caller's own; FAILED_PRECONDITION, INVALID_ARGUMENT: nothing was changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DraftsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDraft,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.GetDraftRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.Draft.SerializeToString,
+            ),
+            'ListDrafts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDrafts,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.ListDraftsRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.ListDraftsResponse.SerializeToString,
+            ),
+            'ChangeDraft': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeDraft,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.ChangeDraftRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.Draft.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'tdc.v1.Drafts', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('tdc.v1.Drafts', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Drafts:
+    """Changes of settings that an operator gathers before they are committed. A draft commits nothing:
+    its edits are planned and committed by Changes, as any others. Each operator has one draft for
+    each cluster.
+    """
+
+    @staticmethod
+    def GetDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Drafts/GetDraft',
+            tdc_dot_v1_dot_operators__pb2.GetDraftRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.Draft.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDrafts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Drafts/ListDrafts',
+            tdc_dot_v1_dot_operators__pb2.ListDraftsRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.ListDraftsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeDraft(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Drafts/ChangeDraft',
+            tdc_dot_v1_dot_operators__pb2.ChangeDraftRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.Draft.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class MonitoringStub:
     """What machines report. Kept in memory: this is the view of the manager that is asked.
     """

@@ -291,6 +291,70 @@ class ChangesServicer(metaclass=_abc_1.ABCMeta):
 
 def add_ChangesServicer_to_server(servicer: ChangesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
+class DraftsStub:
+    """Changes of settings that an operator gathers before they are committed. A draft commits nothing:
+    its edits are planned and committed by Changes, as any others. Each operator has one draft for
+    each cluster.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DraftsAsyncStub: ...
+    GetDraft: _grpc.UnaryUnaryMultiCallable[_operators_pb2.GetDraftRequest, _operators_pb2.Draft]
+    """NOT_FOUND: it is another's, and not shared."""
+    ListDrafts: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListDraftsRequest, _operators_pb2.ListDraftsResponse]
+    """The caller's own, and those that are shared."""
+    ChangeDraft: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ChangeDraftRequest, _operators_pb2.Draft]
+    """Changes the caller's own; FAILED_PRECONDITION, INVALID_ARGUMENT: nothing was changed."""
+
+@_typing.type_check_only
+class DraftsAsyncStub(DraftsStub):
+    """Changes of settings that an operator gathers before they are committed. A draft commits nothing:
+    its edits are planned and committed by Changes, as any others. Each operator has one draft for
+    each cluster.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetDraft: _aio.UnaryUnaryMultiCallable[_operators_pb2.GetDraftRequest, _operators_pb2.Draft]  # type: ignore[assignment]
+    """NOT_FOUND: it is another's, and not shared."""
+    ListDrafts: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListDraftsRequest, _operators_pb2.ListDraftsResponse]  # type: ignore[assignment]
+    """The caller's own, and those that are shared."""
+    ChangeDraft: _aio.UnaryUnaryMultiCallable[_operators_pb2.ChangeDraftRequest, _operators_pb2.Draft]  # type: ignore[assignment]
+    """Changes the caller's own; FAILED_PRECONDITION, INVALID_ARGUMENT: nothing was changed."""
+
+class DraftsServicer(metaclass=_abc_1.ABCMeta):
+    """Changes of settings that an operator gathers before they are committed. A draft commits nothing:
+    its edits are planned and committed by Changes, as any others. Each operator has one draft for
+    each cluster.
+    """
+
+    @_abc_1.abstractmethod
+    def GetDraft(
+        self,
+        request: _operators_pb2.GetDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.Draft, _abc.Awaitable[_operators_pb2.Draft]]:
+        """NOT_FOUND: it is another's, and not shared."""
+
+    @_abc_1.abstractmethod
+    def ListDrafts(
+        self,
+        request: _operators_pb2.ListDraftsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.ListDraftsResponse, _abc.Awaitable[_operators_pb2.ListDraftsResponse]]:
+        """The caller's own, and those that are shared."""
+
+    @_abc_1.abstractmethod
+    def ChangeDraft(
+        self,
+        request: _operators_pb2.ChangeDraftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.Draft, _abc.Awaitable[_operators_pb2.Draft]]:
+        """Changes the caller's own; FAILED_PRECONDITION, INVALID_ARGUMENT: nothing was changed."""
+
+def add_DraftsServicer_to_server(servicer: DraftsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
 class MonitoringStub:
     """What machines report. Kept in memory: this is the view of the manager that is asked."""
 

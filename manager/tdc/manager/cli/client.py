@@ -75,6 +75,7 @@ class Manager:
             operators_pb2_grpc.SettingsReaderStub(channel)
         )
         self.changes: operators_pb2_grpc.ChangesAsyncStub = operators_pb2_grpc.ChangesStub(channel)
+        self.drafts: operators_pb2_grpc.DraftsAsyncStub = operators_pb2_grpc.DraftsStub(channel)
         self.monitoring: operators_pb2_grpc.MonitoringAsyncStub = operators_pb2_grpc.MonitoringStub(
             channel
         )

@@ -6,7 +6,7 @@ import io
 import sys
 
 import typer
-from tdc.manager.cli import commits, documents, fleet, monitoring, queue, settings
+from tdc.manager.cli import commits, documents, draft, fleet, monitoring, queue, settings
 from tdc.manager.cli.command import Commands, global_options
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(fleet.cluster_app, name="cluster")
 app.add_typer(fleet.group_app, name="group")
 app.add_typer(fleet.machine_app, name="machine")
 app.add_typer(settings.app, name="settings")
+app.add_typer(draft.app, name="draft")
 app.add_typer(commits.app, name="commit")
 monitoring.add_status(app)
 app.add_typer(monitoring.delivery_app, name="delivery")

@@ -75,7 +75,7 @@ async def show(
 
 
 async def _show_level(run: Run, level: LevelWord, name: str, cluster: str) -> None:
-    request = operators_pb2.GetLevelRequest(level=_level_ref(level, name, cluster))
+    request = operators_pb2.GetLevelRequest(level=level_ref(level, name, cluster))
     async with run.manager() as manager:
         reply = await manager.ask(manager.settings.GetLevel, request)
     document = settings_answers.level(reply)
@@ -163,7 +163,7 @@ async def set_(
     async with run.manager() as manager:
         edits = [
             fleet_pb2.Edit(
-                set=fleet_pb2.SetSettings(level=_level_ref(level, name, cluster), settings=wanted)
+                set=fleet_pb2.SetSettings(level=level_ref(level, name, cluster), settings=wanted)
             )
             for name in await chosen(manager, level, names, selection, cluster)
         ]
@@ -196,7 +196,7 @@ async def unset(
     async with run.manager() as manager:
         edits = [
             fleet_pb2.Edit(
-                unset=fleet_pb2.UnsetSettings(level=_level_ref(level, name, cluster), names=wanted)
+                unset=fleet_pb2.UnsetSettings(level=level_ref(level, name, cluster), names=wanted)
             )
             for name in await chosen(manager, level, names, selection, cluster)
         ]
@@ -211,7 +211,7 @@ async def delete(
 
     The values of the levels above then apply.
     """
-    edit = fleet_pb2.Edit(delete=fleet_pb2.DeleteSettings(level=_level_ref(level, name, cluster)))
+    edit = fleet_pb2.Edit(delete=fleet_pb2.DeleteSettings(level=level_ref(level, name, cluster)))
     await change(run, edit, cluster, consent)
 
 
@@ -260,14 +260,15 @@ async def _copy(
     move: bool,
 ) -> None:
     copied = fleet_pb2.CopySettings(
-        source=_level_ref(*source, cluster),
-        target=_level_ref(*target, cluster),
+        source=level_ref(*source, cluster),
+        target=level_ref(*target, cluster),
         names=parse_names(settings or []),
         move=move,
     )
     await change(run, fleet_pb2.Edit(copy=copied), cluster, consent)
 
 
-def _level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:
+def level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:
+    """A level as requests name it."""
     wire = LEVEL_TO_WIRE[Level(level.value)]
     return fleet_pb2.LevelRef(level=wire, name=name, cluster=cluster)

@@ -33,6 +33,10 @@ class UnknownRevision(IntentError):
     """The cluster has no commit of that revision, or history no longer has it."""
 
 
+class UnknownDraft(IntentError):
+    """There is no such draft, or it is not shared."""
+
+
 class EtcdAway(EtcdUnavailable):
     """The request needs etcd, which is known to be unreachable; nothing was changed."""
 

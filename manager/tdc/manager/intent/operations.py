@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
@@ -21,6 +22,7 @@ class Operations:
 
     changes: ChangeOperations
     history: HistoryOperations
+    drafts: DraftOperations
     settings: SettingsOperations
     fleet: FleetOperations
     monitoring: MonitoringOperations

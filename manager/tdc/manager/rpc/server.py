@@ -161,6 +161,7 @@ _SERVICES = (
     "tdc.v1.Fleet",
     "tdc.v1.SettingsReader",
     "tdc.v1.Changes",
+    "tdc.v1.Drafts",
     "tdc.v1.Monitoring",
     "tdc.v1.Queue",
     "tdc.v1.Agents",

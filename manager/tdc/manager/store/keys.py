@@ -24,6 +24,8 @@ SNAPSHOTS = f"{ROOT}snapshots/"
 REQUESTS = f"{ROOT}requests/"
 JOIN_TOKENS = f"{ROOT}join-tokens/"
 ENROLMENTS = f"{ROOT}enrolments/"
+DRAFTS = f"{ROOT}drafts/"
+"""What operators gather before they commit it; no view follows them."""
 MAINTENANCE = f"{ROOT}maintenance"
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
@@ -169,6 +171,16 @@ def requests_prefix(cluster: str) -> str:
 def request_key(cluster: str, request_id: str) -> str:
     """The key that says which revision a request id made."""
     return f"{requests_prefix(cluster)}{_quoted(request_id)}"
+
+
+def drafts_prefix(cluster: str) -> str:
+    """The prefix of the drafts for a cluster."""
+    return f"{DRAFTS}{_quoted(cluster)}/"
+
+
+def draft_key(cluster: str, owner: str) -> str:
+    """The key of an operator's draft for a cluster."""
+    return f"{drafts_prefix(cluster)}{_quoted(owner)}"
 
 
 def join_token_key(token_hash: str) -> str:

@@ -116,8 +116,8 @@ def read_record(key: str, raw: bytes) -> CommitRecord:
             request_id=text_of(document, "request_id"),
         ),
         time=moment_of(document, "time"),
-        levels=tuple(_change_from(_object(item)) for item in list_of(document, "levels")),
-        topology=tuple(_topology_from(_object(item)) for item in list_of(document, "topology")),
+        levels=tuple(_change_from(as_object(item)) for item in list_of(document, "levels")),
+        topology=tuple(_topology_from(as_object(item)) for item in list_of(document, "topology")),
         machines_changed=count_of(document, "machines_changed"),
         work=work_from(object_of(document, "work")) if "work" in document else None,
         chain=chain_of(document),
@@ -141,22 +141,24 @@ def _plain_change(change: LevelChange) -> dict[str, object]:
 def _change_from(item: Mapping[str, object]) -> LevelChange:
     setting = text_of(item, "setting")
     return LevelChange(
-        key=_key_from(item),
+        key=key_from(item),
         setting=setting,
-        before=_value_from(setting, item.get("before")),
-        after=_value_from(setting, item.get("after")),
+        before=value_from(setting, item.get("before")),
+        after=value_from(setting, item.get("after")),
         by_disable_rule=item.get("by_disable_rule") is True,
     )
 
 
-def _value_from(setting: str, value: object) -> Value | None:
+def value_from(setting: str, value: object) -> Value | None:
+    """A setting's value from its plain form; raises Damaged."""
     try:
         return None if value is None else check_value(setting, value)
     except SettingError as error:
         raise Damaged(str(error)) from None
 
 
-def _key_from(item: Mapping[str, object]) -> LevelKey:
+def key_from(item: Mapping[str, object]) -> LevelKey:
+    """The level that an object names; raises Damaged."""
     try:
         return LevelKey(Level(text_of(item, "level")), text_of(item, "name"))
     except ValueError:
@@ -179,7 +181,7 @@ def _plain_topology(change: TopologyChange) -> dict[str, object]:
 
 
 def _topology_from(item: Mapping[str, object]) -> TopologyChange:
-    key = _key_from(item)
+    key = key_from(item)
     before = object_of(item, "before") if "before" in item else None
     return TopologyChange(
         key.level,
@@ -203,7 +205,8 @@ def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:
     )
 
 
-def _object(item: object) -> Mapping[str, object]:
+def as_object(item: object) -> Mapping[str, object]:
+    """An item of a list that must be an object; raises Damaged."""
     if not isinstance(item, dict):
-        raise Damaged("a change in it is not an object")
+        raise Damaged("an item of a list in it is not an object")
     return cast("Mapping[str, object]", item)

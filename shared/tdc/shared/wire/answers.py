@@ -190,8 +190,8 @@ def _level_changes(
             level=level_from_wire(change.level),
             name=change.name,
             setting=change.setting,
-            before=_one_value(change.before, change.setting),
-            after=_one_value(change.after, change.setting),
+            before=one_value(change.before, change.setting),
+            after=one_value(change.after, change.setting),
             by_disable_rule=change.by_disable_rule,
         )
         for change in changes
@@ -202,8 +202,8 @@ def _machine_change(change: fleet_pb2.MachineChange) -> documents.MachineChangeD
     return documents.MachineChangeDocument(
         name=change.machine,
         setting=change.setting,
-        before=_one_value(change.before, change.setting),
-        after=_one_value(change.after, change.setting),
+        before=one_value(change.before, change.setting),
+        after=one_value(change.after, change.setting),
         origin=origin(change.origin),
     )
 
@@ -268,6 +268,6 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
     )
 
 
-def _one_value(message: settings_pb2.Settings, name: str) -> Plain:
+def one_value(message: settings_pb2.Settings, name: str) -> Plain:
     """The value of one setting in a message that holds it or nothing."""
     return plain(settings_from_wire(message).get(name))

@@ -1,0 +1,167 @@
+"""Drafts in etcd: one document for each operator and cluster, changed in whole steps.
+
+A change reads the draft, asks the caller what it is to be, and writes that only if nobody wrote in
+between: two terminals of one operator never lose a row of each other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
+from tdc.manager.levels.draft import Discarded, Draft, Row
+from tdc.manager.store.encoding import (
+    MAX_TRANSACTION,
+    Damaged,
+    list_of,
+    moment_of,
+    object_of,
+    text_of,
+)
+from tdc.manager.store.errors import CommitTooLarge, LostRace, UnreadableTouched
+from tdc.manager.store.keys import DRAFTS, draft_key, drafts_prefix
+from tdc.manager.store.record import as_object, key_from, value_from
+from tdc.manager.store.seal import pack_sealed, unpack_sealed
+from tdc.shared.settings.canonical import plain
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 6
+
+Change = Callable[[Draft], Draft]
+
+
+class DraftStore:
+    """The drafts of all operators. Any number of managers may change them at the same time."""
+
+    def __init__(self, etcd: EtcdClient) -> None:
+        self._etcd = etcd
+
+    async def read(self, cluster: str, owner: str) -> Draft:
+        """An operator's draft, perhaps empty; raises UnreadableTouched, an EtcdError."""
+        item = await self._etcd.get(draft_key(cluster, owner))
+        return _read(item) if item is not None else Draft(cluster, owner)
+
+    async def all(self, cluster: str = "") -> list[Draft]:
+        """All drafts that can be read, or those for one cluster, by key; raises an EtcdError."""
+        found = await self._etcd.range(drafts_prefix(cluster) if cluster else DRAFTS)
+        drafts = []
+        for item in found.items:
+            try:
+                drafts.append(_read(item))
+            except UnreadableTouched as error:  # its owner hears of it, the others go on
+                log.warning("%s", error)
+        return drafts
+
+    async def change(self, cluster: str, owner: str, change: Change) -> Draft:
+        """Change a draft as `change` says, which may raise; it is called again after a race.
+
+        Raises LostRace, CommitTooLarge, and as `read` does. An etcd answer that is lost is an
+        EtcdError: the draft then shows what became of it.
+        """
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(LostRace),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._change_once(cluster, owner, change)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _change_once(self, cluster: str, owner: str, change: Change) -> Draft:
+        key = draft_key(cluster, owner)
+        item = await self._etcd.get(key)
+        after = change(_read(item) if item is not None else Draft(cluster, owner))
+        write: Operation = Delete(key)
+        if not after.is_empty:
+            value = pack_draft(key, after)
+            if len(value) > MAX_TRANSACTION:
+                raise CommitTooLarge(
+                    f"the draft takes {len(value)} bytes, more than the limit of "
+                    f"{MAX_TRANSACTION}; nothing was changed; commit what it has first"
+                )
+            write = Put(key, value)
+        elif item is None:
+            return after
+        compare = Unchanged(key, item.mod_revision if item is not None else 0)
+        if not (await self._etcd.txn([compare], [write])).succeeded:
+            raise LostRace("the draft keeps changing; nothing was changed; try again")
+        return after
+
+
+def pack_draft(key: str, draft: Draft) -> bytes:
+    """The bytes of the draft at `key`."""
+    aside = draft.discarded
+    return pack_sealed(
+        key,
+        {
+            "cluster": draft.cluster,
+            "owner": draft.owner,
+            "rows": [_plain_row(row) for row in draft.rows],
+            "shared": draft.shared,
+            "changed": draft.changed,
+            **(
+                {"discarded": {"at": aside.at, "rows": [_plain_row(row) for row in aside.rows]}}
+                if aside is not None
+                else {}
+            ),
+        },
+    )
+
+
+def read_draft(key: str, raw: bytes) -> Draft:
+    """Read the draft at `key`; raises Damaged, Edited if its seal does not fit."""
+    document = unpack_sealed(key, raw)
+    aside = object_of(document, "discarded") if "discarded" in document else None
+    return Draft(
+        cluster=text_of(document, "cluster"),
+        owner=text_of(document, "owner"),
+        rows=tuple(map(_row_from, list_of(document, "rows"))),
+        shared=document.get("shared") is True,
+        changed=moment_of(document, "changed"),
+        discarded=None
+        if aside is None
+        else Discarded(tuple(map(_row_from, list_of(aside, "rows"))), moment_of(aside, "at")),
+    )
+
+
+def _read(item: KeyValue) -> Draft:
+    try:
+        return read_draft(item.key, item.value)
+    except Damaged as error:
+        raise UnreadableTouched(
+            f"the draft at {item.key} can't be read: {error}. Nothing was changed; delete that key "
+            "in etcd, and draft again what it had"
+        ) from None
+
+
+def _plain_row(row: Row) -> dict[str, object]:
+    return {
+        "level": str(row.key.level),
+        "name": row.key.name,
+        "setting": row.setting,
+        "was": plain(row.was),
+        "yours": plain(row.yours),
+        "at": row.at,
+    }
+
+
+def _row_from(item: object) -> Row:
+    fields = as_object(item)
+    setting = text_of(fields, "setting")
+    return Row(
+        key_from(fields),
+        setting,
+        value_from(setting, fields.get("was")),
+        value_from(setting, fields.get("yours")),
+        moment_of(fields, "at"),
+    )
