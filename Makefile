@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: help setup demo check test test-elsewhere bench bench-push bench-compare mutants format protos reference lock clean
+.PHONY: help setup demo check test test-elsewhere bench bench-push bench-compare model mutants format protos reference lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,6 +36,10 @@ bench-push:  ## from a commit to the last of 1 000 agents, against a bare broadc
 bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout of another revision
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.compare $(BASE)
+
+model:  ## 2 000 random operations on a running manager, compared with plain dictionaries
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.stage.model_walk
 
 mutants:  ## plant faults in copies of the source, and count those that the suite notices
 	@scripts/setup system

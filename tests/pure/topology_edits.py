@@ -25,10 +25,15 @@ GROUP_NAMES = ("Main_Group", "g1", "g2", "g3", "g4")
 MACHINE_NAMES = ("mx1", "mx2", "mx3", "mx4", "mx5", "mx6")
 
 
-@st.composite
-def valid_edits(draw: st.DrawFn, cluster: Cluster) -> list[Edit]:
+def valid_edits(cluster: Cluster) -> st.SearchStrategy[list[Edit]]:
     """Edits that can be applied to this cluster, one after the other."""
-    model, edits = Dumb.of(cluster), list[Edit]()
+    return edits_for(Dumb.of(cluster))
+
+
+@st.composite
+def edits_for(draw: st.DrawFn, model: Dumb) -> list[Edit]:
+    """Edits that can be applied to the cluster of a model, one after the other."""
+    edits = list[Edit]()
     taken = set(model.levels)
     for _ in range(draw(st.integers(1, 5))):
         groups = sorted(name for level, name in model.levels if level == "group")

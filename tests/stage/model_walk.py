@@ -1,0 +1,392 @@
+"""Random operations on a running manager and on plain dictionaries: they agree after each step.
+
+The dictionaries (`Dumb`, and here a list of them for the past, and one for a draft) know nothing of
+stores, plans and revisions. What they don't decide is whether a result is valid and whether a step
+back is refused; then nothing may have changed. `make model` is the long form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import grpc
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from tdc.manager.levels.changes import Edit, SetValues, UnsetValues
+from tdc.manager.levels.fleet import LevelKey
+from tdc.shared.settings.schema import SCHEMA
+from tdc.shared.settings.values import Level, Settings
+from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
+from tdc.v1 import fleet_pb2, operators_pb2
+
+from tests.pure.dumb_levels import ABSENT, Dumb
+from tests.pure.topology_edits import edits_for
+from tests.stage.edits_on_the_wire import sent
+from tests.stage.manager import Api, add_group, add_machine, manager, put, restore
+from tests.stage.manager import level as level_ref
+
+T = TypeVar("T")
+CODE = grpc.StatusCode
+REFUSALS = {CODE.NOT_FOUND, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.ABORTED}
+
+Wishes = dict[tuple[str, str, str], tuple[Any, Any]]
+"""(level, name, setting) -> what it was when it was drafted, and what it is to be."""
+
+_numbers = itertools.count(1)
+
+
+class Refused(Exception):
+    """The manager refused the step; its text is the status."""
+
+
+class Walk(RuleBasedStateMachine):
+    """Each walk has a cluster of its own on one manager, which `at` names."""
+
+    at: ClassVar[tuple[asyncio.AbstractEventLoop, Api]]
+    steps: ClassVar[int] = 0
+    """Steps of all walks."""
+    outcomes: ClassVar[Counter[str]] = Counter()
+    """What they met: commits, refusals, conflicts."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.cluster = f"walk{next(_numbers)}"
+        self._run(self._api.create_cluster(self.cluster))
+        self.model = Dumb("c1", {("cluster", "c1"): {}, ("group", "Main_Group"): {}})
+        self.past = [copy.deepcopy(self.model)]
+        self.draft: Wishes = {}
+        self.aside: Wishes = {}
+
+    # -- commits -----------------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        self._commit(data.draw(edits_for(self.model)))
+
+    @rule(data=st.data())
+    def commit_what_was_planned_before_somebody_else_came(self, data: st.DataObject) -> None:
+        """It has the outcome that was planned, or is refused."""
+        mine, theirs = (data.draw(edits_for(self.model)) for _ in range(2))
+        planned = self._plan(mine)
+        self._commit(theirs)
+        if planned.problems:
+            return
+        try:
+            made = self._make(planned, mine)
+        except Refused:
+            return
+        self._moved_to(self.model.after(mine), committed=made.committed)
+
+    @rule(wrong=st.sampled_from(["machine", "group", "again", "level", "fingerprint"]))
+    def ask_for_what_can_not_be(self, wrong: str) -> None:
+        edit = {
+            "machine": add_machine("mx9", "nowhere"),
+            "group": fleet_pb2.Edit(
+                move_machine=fleet_pb2.MoveMachine(name="mx99", group="Main_Group")
+            ),
+            "again": add_group(next(name for level, name in self.model.levels if level == "group")),
+            "level": put("group", "nowhere", self.cluster, retry__initial=1),
+            "fingerprint": put("cluster", self.cluster, retry__initial=77),
+        }[wrong]
+        try:
+            plan = self._run(self._api.plan(edit, cluster=self.cluster))
+            plan.fingerprint = "0" * len(plan.fingerprint)
+            self._run(self._api.commit_as_planned(plan, edit, cluster=self.cluster))
+        except Refused:
+            return
+        raise AssertionError(f"{wrong} was not refused")
+
+    @rule(data=st.data())
+    def roll_back(self, data: st.DataObject) -> None:
+        """What there was has its settings and its place of then; what came since has none."""
+        revision = data.draw(st.integers(1, len(self.past)))
+        then = self.past[revision - 1]
+        if (found := self._step_back(restore(revision))) is None:
+            return
+        for level, values in found.levels.items():
+            assert values == then.levels.get(level, {}), (level, revision)
+        assert then.levels.keys() <= found.levels.keys()
+        assert then.group_of.items() <= found.group_of.items()
+
+    @rule(data=st.data())
+    def revert(self, data: st.DataObject) -> None:
+        """The newest commit undone is the cluster as it was before; others only keep the rules."""
+        revision = data.draw(st.integers(1, len(self.past)))
+        edit = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=revision))
+        newest = revision == len(self.past)
+        if (found := self._step_back(edit)) is None or not newest:
+            return
+        before = self.past[revision - 2]
+        assert found.levels == before.levels
+        assert found.group_of == before.group_of
+
+    # -- drafts ------------------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def draft_something(self, data: st.DataObject) -> None:
+        edits = [
+            each
+            for each in data.draw(edits_for(self.model))
+            if isinstance(each, SetValues | UnsetValues)
+            and (str(each.key.level), each.key.name) in self.model.levels
+        ]
+        wanted = [wish for edit in edits for wish in _wishes(edit)]
+        if not wanted:
+            return
+        self._change(
+            add=operators_pb2.DraftEdits(edits=[sent(each, self.cluster) for each in edits])
+        )
+        for level, setting, yours in wanted:
+            was = self.model.levels[level].get(setting, ABSENT)
+            was = self.draft.get((*level, setting), (was, None))[0]
+            self.draft[*level, setting] = (was, yours)
+
+    @precondition(lambda self: self.draft)
+    @rule(data=st.data(), keep=st.booleans())
+    def settle_a_row(self, data: st.DataObject, keep: bool) -> None:
+        level, name, setting = row = data.draw(st.sampled_from(sorted(self.draft)))
+        wire = operators_pb2.DraftSelection(
+            level=_ref(level, name, self.cluster), settings=[setting]
+        )
+        if not keep:
+            self._change(remove=wire)
+            del self.draft[row]
+        elif (level, name) in self.model.levels:
+            self._change(keep=wire)
+            now = self.model.levels[level, name].get(setting, ABSENT)
+            self.draft[row] = (now, self.draft[row][1])
+
+    @precondition(lambda self: self.draft)
+    @rule()
+    def commit_the_draft(self) -> None:
+        """Only open rows are committed, in their order; what is done leaves it."""
+        draft = self._run(self._api.drafts.GetDraft(self._get_draft()))
+        if not draft.edits:
+            return
+        planned = self._run(self._api.plan(*draft.edits, cluster=self.cluster))
+        if planned.problems:
+            return
+        edits: list[Edit] = []
+        for (level, name, setting), (was, yours) in self.draft.items():
+            if self._now(level, name, setting) == was != yours:
+                key = LevelKey(Level(level), name)
+                edits.append(
+                    UnsetValues(key, (setting,))
+                    if yours == ABSENT
+                    else SetValues(key, Settings.of({setting: yours}))
+                )
+        made = self._run(self._api.commit_as_planned(planned, *draft.edits, cluster=self.cluster))
+        self._moved_to(_one_by_one(self.model, edits), committed=made.committed)
+        self._change(tidy=operators_pb2.DraftNothingMore())
+        self.draft = {
+            row: (was, yours)
+            for row, (was, yours) in self.draft.items()
+            if self._now(*row) != yours
+        }
+
+    @precondition(lambda self: self.draft)
+    @rule()
+    def discard_the_draft(self) -> None:
+        self._change(discard=operators_pb2.DraftNothingMore())
+        self.draft, self.aside = {}, self.draft
+
+    @precondition(lambda self: self.aside and not self.draft)
+    @rule()
+    def restore_the_draft(self) -> None:
+        self._change(restore=operators_pb2.DraftNothingMore())
+        self.draft, self.aside = self.aside, {}
+
+    # -- they agree --------------------------------------------------------------------------------
+
+    @invariant()
+    def agree(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        type(self).steps += 1
+        found = self._found()
+        assert found.levels == self.model.levels
+        assert found.group_of == self.model.group_of
+        for machine in self.model.group_of:
+            self._in_force(machine)
+        commits = self._run(
+            self._api.changes.ListCommits(
+                operators_pb2.ListCommitsRequest(cluster=self.cluster, limit=1_000)
+            )
+        ).commits
+        assert [each.revision for each in commits] == list(range(len(self.past), 0, -1))
+        assert len({each.request_id for each in commits}) == len(commits)
+        self._drafted()
+
+    def _in_force(self, machine: str) -> None:
+        request = operators_pb2.GetEffectiveRequest(machine=machine, cluster=self.cluster)
+        effective = self._run(self._api.settings.GetEffective(request))
+        values = settings_from_wire(effective.settings)
+        model = self.model.effective(machine)
+        assert {name: values.get(name) for name in SCHEMA} == model
+        chain = [("machine", machine), ("group", self.model.group_of[machine]), ("cluster", "c1")]
+        for name in SCHEMA:
+            origin = effective.origins[name]
+            nearest = next((one for one in chain if name in self.model.levels[one]), None)
+            level = str(LEVEL_FROM_WIRE[origin.level])
+            assert level == (nearest[0] if nearest else "default"), (machine, name)
+
+    def _drafted(self) -> None:
+        draft = self._run(self._api.drafts.GetDraft(self._get_draft()))
+        states = {(*self._level(row), row.setting): row.state for row in draft.rows}
+        assert states == {row: self._state(*row) for row in self.draft}
+        self.outcomes.update(f"rows {state}" for state in states.values())
+        assert draft.discarded_count == len(self.aside)
+
+    def _state(self, level: str, name: str, setting: str) -> str:
+        was, yours = self.draft[level, name, setting]
+        if (level, name) not in self.model.levels:
+            return "gone"
+        now = self._now(level, name, setting)
+        if now == yours:
+            return "done"
+        return "open" if now == was else "conflict"
+
+    def _now(self, level: str, name: str, setting: str) -> Any:
+        return self.model.levels.get((level, name), {}).get(setting, ABSENT)
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    @property
+    def _api(self) -> Api:
+        return self.at[1]
+
+    def _run(self, call: Awaitable[T]) -> T:
+        try:
+            return self.at[0].run_until_complete(_awaited(call))
+        except grpc.aio.AioRpcError as error:
+            if error.code() in REFUSALS:
+                self.outcomes["refusals"] += 1
+                raise Refused(error.details()) from None
+            raise
+
+    def _plan(self, edits: list[Edit]) -> fleet_pb2.Plan:
+        wire = [sent(each, self.cluster) for each in edits]
+        return self._run(self._api.plan(*wire, cluster=self.cluster))
+
+    def _make(self, plan: fleet_pb2.Plan, edits: list[Edit]) -> operators_pb2.CommitResponse:
+        wire = [sent(each, self.cluster) for each in edits]
+        return self._run(self._api.commit_as_planned(plan, *wire, cluster=self.cluster))
+
+    def _commit(self, edits: list[Edit]) -> None:
+        plan = self._plan(edits)
+        try:
+            made = self._make(plan, edits)
+        except Refused:
+            assert plan.problems
+            return
+        assert not plan.problems
+        self._moved_to(self.model.after(edits), committed=made.committed)
+
+    def _step_back(self, edit: fleet_pb2.Edit) -> Dumb | None:
+        """Commit a step back and take the manager's word for the outcome; None if it made none."""
+        try:
+            plan = self._run(self._api.plan(edit, cluster=self.cluster))
+            if plan.problems:
+                return None
+            made = self._run(self._api.commit_as_planned(plan, edit, cluster=self.cluster))
+        except Refused:
+            return None
+        found = self._found()
+        self._moved_to(found, committed=made.committed)
+        return found
+
+    def _moved_to(self, model: Dumb, *, committed: bool) -> None:
+        if committed:
+            self.outcomes["commits"] += 1
+            self.model = model
+            self.past.append(copy.deepcopy(model))
+        else:
+            assert (model.levels, model.group_of) == (self.model.levels, self.model.group_of)
+
+    def _found(self) -> Dumb:
+        request = operators_pb2.GetClusterRequest(cluster=self.cluster)
+        whole = self._run(self._api.changes.GetCluster(request))
+        found = Dumb("c1", {("cluster", "c1"): dict(settings_from_wire(whole.settings))})
+        for group in whole.groups:
+            found.levels["group", group.name] = dict(settings_from_wire(group.settings))
+            for machine in group.machines:
+                found.levels["machine", machine.name] = dict(settings_from_wire(machine.settings))
+                found.group_of[machine.name] = group.name
+        return found
+
+    def _change(self, **what: Any) -> None:
+        request = operators_pb2.ChangeDraftRequest(cluster=self.cluster, **what)
+        self._run(self._api.drafts.ChangeDraft(request))
+
+    def _get_draft(self) -> operators_pb2.GetDraftRequest:
+        return operators_pb2.GetDraftRequest(cluster=self.cluster)
+
+    def _level(self, row: operators_pb2.DraftRow) -> tuple[str, str]:
+        level = str(LEVEL_FROM_WIRE[row.level])
+        return level, "c1" if level == "cluster" else row.name
+
+
+async def _awaited(call: Awaitable[T]) -> T:
+    return await call
+
+
+def _ref(level: str, name: str, cluster: str) -> fleet_pb2.LevelRef:
+    return level_ref(level, cluster if level == "cluster" else name, cluster)
+
+
+def _wishes(edit: SetValues | UnsetValues) -> list[tuple[tuple[str, str], str, Any]]:
+    level = (str(edit.key.level), edit.key.name)
+    if isinstance(edit, SetValues):
+        return [(level, name, value) for name, value in edit.settings.items()]
+    return [(level, name, ABSENT) for name in edit.names]
+
+
+def _one_by_one(model: Dumb, edits: list[Edit]) -> Dumb:
+    for edit in edits:
+        model = model.after([edit])
+    return model
+
+
+def walk(folder: Path, *, walks: int, length: int) -> None:
+    """Start a manager in this folder, and walk so often, so many steps at most each time."""
+    loop = asyncio.new_event_loop()
+    try:
+        running = manager(folder / "manager")
+        Walk.at = (loop, loop.run_until_complete(running.__aenter__()))
+        try:
+            run_state_machine_as_test(
+                Walk,
+                settings=settings(
+                    max_examples=walks,
+                    stateful_step_count=length,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            loop.run_until_complete(running.__aexit__(None, None, None))
+    finally:
+        loop.close()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="tdc-model-") as place:
+        walk(Path(place), walks=int(sys.argv[1]) if sys.argv[1:] else 60, length=40)
+    told = ", ".join(f"{count} {what}" for what, count in sorted(Walk.outcomes.items()))
+    print(f"model: {Walk.steps} steps, all agree ({told})")
