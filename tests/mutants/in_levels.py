@@ -276,13 +276,24 @@ MUTANTS = (
         ),
         (
             "later settings go with what the commit created",
-            "            if later:\n",
-            "            if False:\n",
+            "        if others:\n",
+            "        if False:\n",
         ),
         (
             "machines of later commits go without a word",
-            "    if others:\n",
-            "    if False:\n",
+            "        elif change.created and change.name in newcomers:\n",
+            "        elif change.created and False:\n",
+        ),
+        (
+            "a group that is gone has the settings of its name's next",
+            "        if not (_is_there(cluster, key) and later.is_same(key)):\n            continue\n",
+            "        if not _is_there(cluster, key):\n            continue\n",
+        ),
+        (
+            "all levels are read again for each machine that the commit created",
+            "        others = sorted(cluster.stored_at(key).settings.keys() - given.get(key, set()))\n",
+            "        its = {change.setting for change in levels if change.key == key}\n"
+            "        others = sorted(cluster.stored_at(key).settings.keys() - its)\n",
         ),
         (
             "what the commit created stays",

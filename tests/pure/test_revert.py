@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cProfile
+
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -125,6 +127,34 @@ def test_what_was_changed_again_is_refused_and_named(
         _undo(empty_fleet(), commit, *later)
     assert "revision 7 can't be undone alone: " in str(caught.value)
     assert says in str(caught.value)
+
+
+def test_nothing_is_said_of_a_group_that_is_gone_but_that() -> None:
+    """Another group has its name by now: that one's settings are no reason."""
+    with pytest.raises(EditRefused) as caught:
+        _undo(
+            empty_fleet(),
+            [AddGroup("g3")],
+            RenameGroup("g3", "edge"),
+            AddGroup("g3"),
+            put(group("g3"), log__level="debug"),
+        )
+    assert "group g3 is no longer there. Undo" in str(caught.value)
+
+
+def test_the_work_grows_with_the_commit_and_no_faster() -> None:
+    """All operators and machines wait for it: 10 000 new machines were half a minute."""
+
+    def calls_for(machines: int) -> int:
+        names = [f"new{number}" for number in range(machines)]
+        edits: list[Edit] = [AddGroup("g3"), *(AddMachine(name, "g3") for name in names)]
+        edits += [put(machine(name), log__level="debug") for name in names]
+        made = apply_edits(empty_fleet(), edits)
+        profile = cProfile.Profile()
+        profile.runcall(reverted, made.cluster, 7, made.level_changes, made.topology, [])
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert calls_for(400) < 5 * calls_for(100)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ created again, and a machine among that has to be enrolled again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tdc.manager.levels.changes import (
     Edit,
@@ -50,7 +50,7 @@ def reverted(
     conflicts = [
         *_topology_conflicts(cluster, topology, later),
         *_level_conflicts(cluster, levels, topology, later),
-        *_later_settings(cluster, levels, topology),
+        *_later_settings(cluster, levels, topology, later),
     ]
     if conflicts:
         shown = "; ".join(conflicts[:_SHOWN])
@@ -122,16 +122,24 @@ def _level_conflicts(
 
 
 def _later_settings(
-    cluster: Cluster, levels: tuple[LevelChange, ...], topology: Iterable[TopologyChange]
+    cluster: Cluster,
+    levels: tuple[LevelChange, ...],
+    topology: Iterable[TopologyChange],
+    later: Later,
 ) -> Iterator[str]:
     """What it created has settings of later commits, which would go with it."""
+    given: dict[LevelKey, set[str]] = {}  # once for all: a commit can create 10 000 machines
+    for change in levels:
+        given.setdefault(change.key, set()).add(change.setting)
     for each in topology:
         key = LevelKey(each.level, each.name)
-        if each.created and each.level is not Level.CLUSTER and _is_there(cluster, key):
-            given = {change.setting for change in levels if change.key == key}
-            later = sorted(cluster.stored_at(key).settings.keys() - given)
-            if later:
-                yield f"{key} has settings of later commits ({', '.join(later[:_SHOWN])})"
+        if not each.created or each.level is Level.CLUSTER:
+            continue
+        if not (_is_there(cluster, key) and later.is_same(key)):
+            continue
+        others = sorted(cluster.stored_at(key).settings.keys() - given.get(key, set()))
+        if others:
+            yield f"{key} has settings of later commits ({', '.join(others[:_SHOWN])})"
 
 
 def _topology_conflicts(
@@ -140,6 +148,7 @@ def _topology_conflicts(
     groups = [each for each in topology if each.level is Level.GROUP]
     comes_back = {each.name for each in groups if each.removed}
     comes_back |= {each.before.name for each in groups if each.before is not None}
+    newcomers = _newcomers(cluster, topology)
     for change in topology:
         key = LevelKey(change.level, change.name)
         there = _is_there(cluster, key)
@@ -157,8 +166,9 @@ def _topology_conflicts(
             yield from _home_is_gone(cluster, change, later, comes_back)
         elif change.before is not None and change.before.name in cluster.groups:
             yield f"there is another group {change.before.name} now"
-        elif change.created:
-            yield from _members(cluster, change, topology)
+        elif change.created and change.name in newcomers:
+            its = ", ".join(newcomers[change.name][:_SHOWN])
+            yield f"group {change.name} has machines of later commits ({its})"
 
 
 def _home_is_gone(
@@ -173,14 +183,15 @@ def _home_is_gone(
         yield f"group {home}, in which machine {change.name} was, is no longer there"
 
 
-def _members(
-    cluster: Cluster, change: TopologyChange, topology: tuple[TopologyChange, ...]
-) -> Iterator[str]:
-    """A group that it created has machines that it did not put there."""
+def _newcomers(
+    cluster: Cluster, topology: tuple[TopologyChange, ...]
+) -> Mapping[str, Sequence[str]]:
+    """The machines that the commit did not put where they are, in name order, by their groups."""
     its = {each.name for each in topology if each.level is Level.MACHINE}
-    others = [each.name for each in cluster.machines_of(change.name) if each.name not in its]
-    if others:
-        yield f"group {change.name} has machines of later commits ({', '.join(others[:_SHOWN])})"
+    found: dict[str, list[str]] = {}
+    for name in sorted(cluster.machines.keys() - its):
+        found.setdefault(cluster.machines[name].group, []).append(name)
+    return found
 
 
 def _is_there(cluster: Cluster, key: LevelKey) -> bool:
