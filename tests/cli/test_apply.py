@@ -87,11 +87,25 @@ def test_of_several_clusters_none_is_changed_or_created_if_one_would_be_refused(
 
 
 @pytest.mark.usefixtures("fleet")
-def test_a_name_that_no_cluster_can_have_is_refused_in_a_dry_run(tdc: Tdc, tmp_path: Path) -> None:
-    file = tmp_path / "fleet.json"
-    file.write_text('{"clusters": {"two words": {"settings": {"log.level": "debug"}}}}')
-    run = tdc("apply", "-f", str(file), "--dry-run")
-    assert (run.code, "not a valid cluster name" in run.err) == (1, True)
+@pytest.mark.parametrize("entry", ["{groups: {g: {}}}", "{}", ""])
+@pytest.mark.parametrize("options", [("--dry-run",), ("--yes",)])
+def test_a_name_that_no_cluster_can_have_is_refused_before_anything_is_changed(
+    tdc: Tdc, fleet: Fleet, tmp_path: Path, entry: str, options: tuple[str, ...]
+) -> None:
+    """Also where nothing but the name is said of it, and where only case tells it from another."""
+    file = tmp_path / "fleet.yaml"
+    there = f"z-{fleet.cluster}"
+    done(tdc, "cluster", "create", there)
+    change = f"{fleet.cluster}: {{settings: {{log.level: error}}}}"
+    for name, says in (
+        ("z bad", "'z bad' is not a valid cluster name"),
+        (there.upper(), "differs only in case"),
+    ):
+        file.write_text(f"clusters: {{{change}, {name}: {entry}}}")
+        refused = tdc("apply", "-f", str(file), *options)
+        assert refused.code == 1, refused.out
+        assert says in " ".join(refused.err.split())
+    assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == 7
 
 
 def test_after_a_no_to_the_second_cluster_the_first_is_not_denied(

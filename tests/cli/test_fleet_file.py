@@ -153,6 +153,9 @@ def test_files_of_a_folder_are_one_document_and_no_cluster_is_in_two(tmp_path: P
     (tmp_path / "c.yml").write_text("clusters: {a: {}}")
     with pytest.raises(WrongUsage, match="Cluster a is in two files"):
         read_fleet([str(tmp_path)])
+    (tmp_path / "c.yml").write_text("clusters: {B: {}}")
+    with pytest.raises(WrongUsage, match="Clusters b and B differ only in case"):
+        read_fleet([str(tmp_path)])
     with pytest.raises(WrongUsage, match="No such file"):
         read_fleet([str(tmp_path / "nothing")])
     (tmp_path / "empty").mkdir()

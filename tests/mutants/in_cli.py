@@ -330,6 +330,20 @@ MUTANTS = (
             "if consent.dry_run or refused:",
             "if consent.dry_run or all(step.plan and step.plan.problems for step in steps):",
         ),
+        (
+            "the name of a new cluster is judged when those before it are committed",
+            "    if not edits and not new:\n",
+            "    if not edits:\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/targets.py",
+        (f"{TESTS}/test_apply.py",),
+        (
+            "only case tells a planned cluster from another",
+            "new_cluster(_cluster_named(asked), view.clusters)",
+            "new_cluster(_cluster_named(asked))",
+        ),
     ),
     *planted_in(
         f"{CLI}/fleet_file.py",
@@ -338,6 +352,11 @@ MUTANTS = (
             "an empty document is one without clusters",
             "    if document is None:  # what",
             "    if False:  # what",
+        ),
+        (
+            "two clusters of a document may differ in case alone",
+            "        if other != name:\n",
+            "        if not other:\n",
         ),
     ),
     *planted_in(

@@ -177,8 +177,10 @@ async def _planned(
         asked = operators_pb2.GetClusterRequest(cluster=name)
         now = await manager.ask(manager.changes.GetCluster, asked)
     edits = fleet_file.edits_for(name, wanted, now, prune=prune)
-    plan = await make_plan(manager, edits, name, new_cluster=new) if edits else None
-    return _Step(name, new, edits, plan)
+    if not edits and not new:
+        return _Step(name, new, edits, None)
+    plan = await make_plan(manager, edits, name, new_cluster=new)  # refuses a name, too
+    return _Step(name, new, edits, plan if edits else None)
 
 
 def _show(run: Run, steps: Sequence[_Step], *, dry_run: bool) -> None:

@@ -68,13 +68,22 @@ def fleet_of(document: object, file: str) -> dict[str, ClusterWanted]:
 
 
 def merged(fleets: Sequence[Mapping[str, ClusterWanted]]) -> Fleet:
-    """Put the documents of several files together; raises WrongUsage where two name one cluster."""
+    """Put the documents of several files together; raises WrongUsage where two name one cluster.
+
+    And where the names of two clusters differ only in case: the manager, which plans each of them
+    by itself, would refuse the second one when the first is made.
+    """
     whole: dict[str, ClusterWanted] = {}
     for fleet in fleets:
         twice = sorted(whole.keys() & fleet.keys())
         if twice:
             raise WrongUsage(f"Cluster {twice[0]} is in two files: keep each in one. {_NOTHING}")
         whole |= fleet
+    alike: dict[str, str] = {}
+    for name in whole:
+        other = alike.setdefault(name.lower(), name)
+        if other != name:
+            raise WrongUsage(f"Clusters {other} and {name} differ only in case. {_NOTHING}")
     return whole
 
 

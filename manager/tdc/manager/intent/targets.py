@@ -180,9 +180,10 @@ def target_to_create(
 ) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
     """Make the cluster that does not exist yet, as it would be created, and its edits there.
 
-    Raises BadRequest, ClusterExists, FleetError for a name that it can't have.
+    There may be none. Raises BadRequest, ClusterExists, FleetError for a name that it can't have.
     """
-    edits, cluster = _edits(asked), new_cluster(_cluster_named(asked))
+    edits = _edits(asked) if asked.edits else ()
+    cluster = new_cluster(_cluster_named(asked), view.clusters)
     there = view.clusters.get(cluster.name)
     if there is not None:
         raise ClusterExists(f"cluster {there.name!r} already exists, at revision {there.revision}")
