@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-TDC = [sys.executable, "-c", "from tdc.manager.cli.main import main; main()"]
+TDC = [sys.executable, "-c", "from tdc.shared.edge.entry_point import tdc; tdc()"]
+"""As it is installed: begun where all programs begin."""
 PATIENCE = 60.0
 """Seconds that a `tdc` may take, which starts in one: only a test that fails waits so long."""
 

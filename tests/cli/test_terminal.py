@@ -64,15 +64,16 @@ def test_a_reader_that_goes_away_ends_tdc_quietly(
     assert said == b""
 
 
+@pytest.mark.parametrize("command", [("settings", "list"), ("export", "--schema"), ("--version",)])
 @pytest.mark.parametrize(
     ("redirect", "code", "words"),
     [("> /dev/full", 1, "No space left"), (">&-", 141, ""), ("2>&-", 0, "")],
 )
 def test_output_that_can_not_be_written_is_no_fault_of_tdc(
-    manager: ScriptedManager, environment: dict[str, str], redirect: str, code: int, words: str
+    environment: dict[str, str], command: tuple[str, ...], redirect: str, code: int, words: str
 ) -> None:
     done = subprocess.run(
-        ["/bin/sh", "-c", f'"$@" {redirect}', "sh", *TDC, "settings", "list"],
+        ["/bin/sh", "-c", f'"$@" {redirect}', "sh", *TDC, *command],
         capture_output=True,
         text=True,
         check=False,
@@ -83,6 +84,35 @@ def test_output_that_can_not_be_written_is_no_fault_of_tdc(
     assert words in done.stderr
     assert "Internal error" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_that_can_not_be_written_is_no_fault_of_tdc(environment: dict[str, str]) -> None:
+    for command in (["-h"], ["commit", "apply", "-h"]):
+        done = subprocess.run(
+            ["/bin/sh", "-c", '"$@" > /dev/full', "sh", *TDC, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+            env=environment,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "Can't write the output: No space left on device." in done.stderr
+
+
+def test_nothing_is_committed_while_nobody_can_read_the_plan(
+    manager: ScriptedManager, environment: dict[str, str]
+) -> None:
+    manager.answers.update(MakePlan=samples.disable_plan(), MakeCommit=samples.committed())
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", *TDC, *DISABLE, "--yes"],
+        check=False,
+        timeout=PATIENCE,
+        env=environment,
+    )
+    assert done.returncode == 141
+    assert manager.asked("MakePlan")
+    assert not manager.asked("MakeCommit")
 
 
 def test_a_full_disk_is_told_with_what_was_committed_by_then(

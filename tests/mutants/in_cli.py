@@ -155,6 +155,15 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "shared/tdc/shared/edge/entry_point.py",
+        (f"{TESTS}/test_terminal.py",),
+        (
+            "a plan that nobody can read is committed",
+            '"cli", but_none=("stdin", "stdout"))',
+            '"cli")',
+        ),
+    ),
+    *planted_in(
         f"{CLI}/client.py",
         (f"{TESTS}/test_exit_codes.py::test_no_answer_in_time_is_3",),
         (

@@ -256,7 +256,7 @@ MUTANTS = (
         ("tests/sync/test_closed_streams.py",),
         (
             "a closed standard error ends the program",
-            "    standard_streams.open_closed_ones()\n",
+            "    standard_streams.open_closed_ones(but_none=but_none)\n",
             "",
         ),
     ),

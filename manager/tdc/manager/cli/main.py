@@ -8,6 +8,8 @@ import sys
 import typer
 from tdc.manager.cli import commits, documents, draft, fleet, monitoring, queue, settings
 from tdc.manager.cli.command import Commands, global_options
+from tdc.manager.cli.errors import CliError
+from tdc.manager.cli.render import unwritten
 
 app = typer.Typer(
     cls=Commands,
@@ -37,4 +39,7 @@ def main() -> None:
         # A letter that the locale lacks must not turn an answer into a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="tdc")
+    try:
+        app(prog_name="tdc")
+    except (OSError, CliError) as error:  # of --help and --version, which no command runs
+        raise SystemExit(unwritten(error)) from None

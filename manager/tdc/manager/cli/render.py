@@ -19,8 +19,8 @@ from typing import TextIO
 
 import msgspec
 import yaml
-from tdc.manager.cli.errors import OutputClosed, OutputFailed
-from tdc.manager.cli.layout import Piece, as_text
+from tdc.manager.cli.errors import CliError, OutputClosed, OutputFailed
+from tdc.manager.cli.layout import Line, Piece, as_text
 from tdc.shared.edge.os_words import os_reason
 
 UNBOUNDED = 10**9
@@ -95,10 +95,23 @@ def write(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        _silence(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            raise OutputClosed("Standard output was closed early.") from None
-        raise OutputFailed(f"Can't write the output: {os_reason(error)}.") from None
+        raise _not_written(error) from None
+
+
+def _not_written(error: OSError) -> CliError:
+    """Drop what is left to write, and say how the command ends."""
+    _silence(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed("Standard output was closed early.")
+    return OutputFailed(f"Can't write the output: {os_reason(error)}.")
+
+
+def unwritten(error: OSError | CliError) -> int:
+    """Say that something could not be printed, and return the exit code."""
+    ended = _not_written(error) if isinstance(error, OSError) else error
+    if not isinstance(ended, OutputClosed):
+        Out(OutputFormat.TABLE).tell([Line(f"tdc: {ended}", "red")])
+    return ended.exit_code
 
 
 def _silence(stream: TextIO) -> None:

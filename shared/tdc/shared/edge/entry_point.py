@@ -12,7 +12,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import metadata
 
 from tdc.shared.edge import signals, standard_streams
@@ -22,9 +22,12 @@ INTERRUPTED = 130
 
 
 def tdc() -> None:
-    """Run the operators' command line, which lets SIGINT through itself; ends by SystemExit."""
+    """Run the operators' command line, which lets SIGINT through itself; ends by SystemExit.
+
+    It commits nothing while its output is closed, and takes no closed input for an empty one.
+    """
     signals.block(signal.SIGINT)
-    start("tdc", "tdc.manager.cli.main", "cli")
+    start("tdc", "tdc.manager.cli.main", "cli", but_none=("stdin", "stdout"))
 
 
 def tdc_manager() -> None:
@@ -45,9 +48,12 @@ def _wheel() -> str:
     return f"./threat_defense_connector-{found}-py3-none-any.whl"
 
 
-def start(program: str, module: str, extra: str) -> None:
-    """Run ``main()`` of `module`; ends by SystemExit, with 1 where a library is not installed."""
-    _load(program, module, extra)()
+def start(program: str, module: str, extra: str, *, but_none: Collection[str] = ()) -> None:
+    """Run ``main()`` of `module`; ends by SystemExit, with 1 where a library is not installed.
+
+    `but_none` are the standard streams that stay None if they are closed.
+    """
+    _load(program, module, extra, but_none)()
 
 
 def _start_interruptible(program: str, module: str, extra: str) -> None:
@@ -61,8 +67,10 @@ def _start_interruptible(program: str, module: str, extra: str) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _load(program: str, module: str, extra: str) -> Callable[[], None]:
-    standard_streams.open_closed_ones()
+def _load(
+    program: str, module: str, extra: str, but_none: Collection[str] = ()
+) -> Callable[[], None]:
+    standard_streams.open_closed_ones(but_none=but_none)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it is first imported
     try:
         main: Callable[[], None] = importlib.import_module(module).main
