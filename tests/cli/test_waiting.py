@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.cli import waiting
 from tdc.manager.cli.waiting import judged
 from tdc.shared.wire import answers
-from tdc.v1 import operators_pb2
+from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.cli import samples
 from tests.cli.conftest import Tdc
-from tests.cli.scripted import ScriptedManager
+from tests.cli.scripted import Refusal, ScriptedManager
 
 ENABLE = ("settings", "set", "machine", "mx1", "enabled=false", "--yes", "--wait")
 SOME_TIME = Timestamp(seconds=1_800_000_000)
@@ -60,6 +63,17 @@ def test_a_machine_that_never_enrolled_is_not_waited_for() -> None:
     assert (said.applied, said.unenrolled, said.all_of_them) == (1, 1, True)
 
 
+def test_a_machine_that_was_removed_meanwhile_has_not_applied_it() -> None:
+    said = _judged(_row("mx2", "in sync"))
+    assert (said.applied, said.gone, said.all_of_them) == (1, 1, True)
+    assert (_judged().gone, _judged().all_of_them) == (2, True)
+
+
+def test_a_machine_that_the_commit_creates_is_not_gone_before_it_is_seen() -> None:
+    said = _judged(_row("mx2", "in sync", revision=7))
+    assert (said.gone, len(said.silent)) == (0, 2)
+
+
 @pytest.fixture
 def committing(manager: ScriptedManager, monkeypatch: pytest.MonkeyPatch) -> ScriptedManager:
     monkeypatch.setattr(waiting, "BETWEEN", 0.01)
@@ -96,7 +110,7 @@ def test_who_refuses_is_named_at_once_and_the_code_is_4(
     run = tdc(*ENABLE)
     assert run.code == 4
     assert "mx2 refuses it: no such pin." in run.err
-    assert "1 of 2 machines that it changes do not run it." in " ".join(run.err.split())
+    assert "does not run on 1 of 2 machines that it changes." in " ".join(run.err.split())
     assert len(committing.asked("GetStatus")) == 1
 
 
@@ -105,9 +119,89 @@ def test_it_ends_after_the_limit(tdc: Tdc, committing: ScriptedManager) -> None:
     run = tdc(*ENABLE, "--wait-limit", "1")
     assert run.code == 4
     assert "mx1 has not applied it: offline." in run.err
-    assert "1 of 2 machines that it changes do not run it after 1 s." in " ".join(run.err.split())
+    said = " ".join(run.err.split())
+    assert "does not run on 1 of 2 machines that it changes after 1 s." in said
+    assert "`tdc commit revert 8 --cluster emea` undoes it" in said
 
 
 def test_without_it_nothing_is_asked(tdc: Tdc, committing: ScriptedManager) -> None:
     assert tdc(*ENABLE[:-1]).code == 0
+    assert not committing.asked("GetStatus")
+
+
+def test_a_manager_that_is_away_for_a_while_is_asked_again(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    """It is restarted, say: the commit is made, and the machines connect again."""
+    asked = 0
+
+    def answer(_: Any) -> operators_pb2.StatusResponse:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise Refusal(grpc.StatusCode.UNAVAILABLE, "it stops")
+        return _status(_row("mx1", "in sync"), _row("mx2", "in sync"))
+
+    committing.answers["GetStatus"] = answer
+    run = tdc(*ENABLE)
+    assert run.code == 0, run.err
+    assert "Applied on 2 machines." in run.err
+
+
+def test_a_manager_that_stays_away_leaves_the_commit_made(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    """Code 3 would say that there was no manager: the commit would be made once more."""
+
+    def answer(_: Any) -> operators_pb2.StatusResponse:
+        raise Refusal(grpc.StatusCode.UNAVAILABLE, "it stops")
+
+    committing.answers["GetStatus"] = answer
+    run = tdc(*ENABLE, "--wait-limit", "1")
+    assert run.code == 4
+    said = " ".join(run.err.split())
+    assert "Revision 8 of emea is committed, but whether the machines run it is not known:" in said
+    assert "it stops" in said
+
+
+def test_a_manager_that_hangs_ends_the_wait_all_the_same(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    def answer(_: Any) -> operators_pb2.StatusResponse:
+        time.sleep(3)
+        return _status()
+
+    committing.answers["GetStatus"] = answer
+    begin = time.monotonic()
+    run = tdc(*ENABLE, "--wait-limit", "1")
+    assert run.code == 4
+    assert "the manager does not answer" in " ".join(run.err.split())
+    assert time.monotonic() - begin < 3
+
+
+def test_the_limit_is_one_for_all_clusters_of_a_document(
+    tdc: Tdc, committing: ScriptedManager, tmp_path: Path
+) -> None:
+    clusters = [operators_pb2.ClusterRow(name=name) for name in ("a", "b", "c")]
+    committing.answers.update(
+        ListClusters=operators_pb2.ListClustersResponse(clusters=clusters),
+        GetCluster=lambda asked: fleet_pb2.ClusterSnapshot(cluster=asked.cluster),
+        GetStatus=_status(_row("mx1", "offline"), _row("mx2", "offline")),
+    )
+    file = tmp_path / "fleet.yaml"
+    each = "settings: {log.level: debug}"
+    file.write_text(f"clusters: {{a: {{{each}}}, b: {{{each}}}, c: {{{each}}}}}")
+    begin = time.monotonic()
+    run = tdc("apply", "-f", str(file), "--yes", "--wait", "--wait-limit", "2")
+    assert run.code == 4, run.err
+    assert time.monotonic() - begin < 4
+
+
+def test_a_commit_that_no_machine_notices_says_so(tdc: Tdc, committing: ScriptedManager) -> None:
+    plan = samples.disable_plan()
+    plan.ClearField("machines")
+    committing.answers["MakePlan"] = plan
+    run = tdc(*ENABLE)
+    assert run.code == 0
+    assert "Nothing to wait for" in run.err
     assert not committing.asked("GetStatus")

@@ -92,18 +92,33 @@ MUTANTS = (
         (f"{TESTS}/test_waiting.py",),
         (
             "a view from before the commit counts",
-            "now = row.wanted_revision >= revision",
-            "now = row.wanted_revision >= revision - 1",
+            "now = row is not None and row.wanted_revision >= revision",
+            "now = row is not None and row.wanted_revision >= revision - 1",
         ),
         (
             "all machines of the cluster are waited for",
-            "        if row.name not in wanted:\n            continue\n",
-            "",
+            "    for name in machines:\n",
+            "    for name in known:\n",
         ),
         (
             "a refusal is waited for",
-            "if said.all_of_them or left <= 0:",
-            "if (said.all_of_them and not said.refused) or left <= 0:",
+            "isinstance(said, Said) and said.all_of_them)",
+            "isinstance(said, Said) and said.all_of_them and not said.refused)",
+        ),
+        (
+            "a machine that is gone has applied it",
+            "            gone += 1\n",
+            "            applied += 1\n",
+        ),
+        (
+            "a manager that is restarted ends the wait",
+            "    except CliError as error:\n        return error\n",
+            "",
+        ),
+        (
+            "a manager that hangs holds up the end of the wait",
+            "asyncio.timeout(max(LEAST, limit.left()))",
+            "asyncio.timeout(None)",
         ),
         (
             "a machine that never enrolled is waited for",

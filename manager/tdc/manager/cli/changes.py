@@ -20,7 +20,7 @@ from tdc.manager.cli.errors import OutputClosed, Partial, Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.plan_file import write_plan
 from tdc.manager.cli.render import OutputFormat
-from tdc.manager.cli.waiting import wait
+from tdc.manager.cli.waiting import Limit, wait
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import ChangeDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -146,14 +146,15 @@ async def commit_planned(
 async def wait_for(
     run: Run, manager: Manager, made: Sequence[ChangeDocument], consent: CommitConsent
 ) -> None:
-    """With --wait, wait for the machines of each commit; raises Partial, after all of them."""
-    problems = []
+    """With --wait, wait for the machines of each commit; raises Partial, after all of them.
+
+    The limit is one for all of them.
+    """
+    problems, limit = [], Limit.from_now(consent.wait_limit)
     for each in made if consent.wait else ():
         if each.committed:
             machines = sorted({change.name for change in each.plan.machines})
-            problem = await wait(
-                run, manager, each.cluster, machines, each.revision, consent.wait_limit
-            )
+            problem = await wait(run, manager, each.cluster, machines, each.revision, limit)
             problems += [problem] if problem else []
     if problems:
         raise Partial(" ".join(problems))

@@ -133,6 +133,7 @@ async def apply(
         if before is not None:
             said = f"This plan was committed before, as revision {before.revision}."
             run.out.emit(before, [Line(said)])
+            await wait_for(run, manager, [before], consent)
             return
         plan = await make_plan(manager, kept.edits, kept.plan.cluster)
         if plan.fingerprint != kept.plan.fingerprint:

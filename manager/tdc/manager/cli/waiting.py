@@ -12,14 +12,17 @@ from dataclasses import dataclass
 
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Run
-from tdc.manager.cli.errors import sentence
+from tdc.manager.cli.errors import CliError, NoConnection, sentence
 from tdc.manager.cli.layout import Line
+from tdc.manager.cli.words import counted
 from tdc.shared.wire import answers
 from tdc.shared.wire.documents import StatusDocument
 from tdc.v1 import operators_pb2
 
 BETWEEN = 0.5
 """Seconds between two looks."""
+LEAST = 1.0
+"""Seconds that the manager has for an answer, also where the limit is over sooner."""
 MOST_SHOWN = 20
 """Machines that are named in words; `tdc status` has them all."""
 
@@ -31,14 +34,15 @@ REJECTED = "rejected"
 class Said:
     """What the machines said of a revision: how many run it, which refuse it, which say nothing.
 
-    The last two are sentences, one for each machine. `unenrolled` have never had an agent: they
-    are not waited for.
+    The last two are sentences, one for each machine. `unenrolled` have never had an agent, and
+    `gone` were removed meanwhile: they are not waited for.
     """
 
     applied: int
     unenrolled: int
     refused: tuple[str, ...]
     silent: tuple[str, ...]
+    gone: int = 0
 
     @property
     def all_of_them(self) -> bool:
@@ -52,70 +56,103 @@ def judged(machines: Iterable[str], rows: Sequence[StatusDocument], revision: in
     A machine that is no longer there has nothing to say. A row of an older revision says nothing:
     this manager has not seen the commit yet.
     """
-    wanted = set(machines)
-    applied, unenrolled, refused, silent = 0, 0, [], []
-    for row in rows:
-        if row.name not in wanted:
-            continue
-        now = row.wanted_revision >= revision
-        if now and row.state == IN_SYNC:
+    seen = max((row.wanted_revision for row in rows), default=revision) >= revision
+    known = {row.name: row for row in rows}
+    applied, unenrolled, gone, refused, silent = 0, 0, 0, list[str](), list[str]()
+    for name in machines:
+        row = known.get(name)
+        now = row is not None and row.wanted_revision >= revision
+        if row is None and seen:
+            gone += 1
+        elif row is None:
+            silent.append(f"{name} is not known to this manager yet")
+        elif now and row.state == IN_SYNC:
             applied += 1
         elif now and row.state == REJECTED:
-            refused.append(f"{row.name} refuses it: {row.reason}")
+            refused.append(f"{name} refuses it: {row.reason}")
         elif row.since is None:
             unenrolled += 1
         else:
             why = f", {row.reason}" if row.reason else ""
-            silent.append(f"{row.name} has not applied it: {row.state}{why}")
-    return Said(applied, unenrolled, tuple(refused), tuple(silent))
+            silent.append(f"{name} has not applied it: {row.state}{why}")
+    return Said(applied, unenrolled, tuple(refused), tuple(silent), gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long is waited for all commits of one command: seconds, and the loop's time of the end.
+
+    A manager that is not reached meanwhile, because it is restarted say, is asked again.
+    """
+
+    seconds: float
+    end: float
+
+    @classmethod
+    def from_now(cls, seconds: float) -> Limit:
+        """Begin to wait."""
+        return cls(seconds, asyncio.get_running_loop().time() + seconds)
+
+    def left(self) -> float:
+        """Seconds, none if it is over."""
+        return max(0.0, self.end - asyncio.get_running_loop().time())
 
 
 async def wait(
-    run: Run,
-    manager: Manager,
-    cluster: str,
-    machines: Sequence[str],
-    revision: int,
-    limit: float,
+    run: Run, manager: Manager, cluster: str, machines: Sequence[str], revision: int, limit: Limit
 ) -> str:
-    """Wait, `limit` seconds at most, and say how it ended; return what is wrong, or nothing.
+    """Wait until the limit at most, and say how it ended; return what is wrong, or nothing.
 
     Only `machines` are waited for: those on which the commit changes what is in force.
     """
     if not machines:
+        text = "Nothing to wait for: nothing changes in force on a machine that stays."
+        run.out.tell([Line(text)])
         return ""
     said = await _until_said(manager, cluster, machines, revision, limit)
+    made = f"Revision {revision} of {cluster} is committed, but"
+    then = (
+        f"`tdc status` says how that goes on; `tdc commit revert {revision} --cluster {cluster}` "
+        "undoes it."
+    )
+    if isinstance(said, CliError):
+        return f"{made} whether the machines run it is not known: {sentence(str(said))} {then}"
     others = (*said.refused, *said.silent)
     if others:
         shown = [Line(sentence(each), "red") for each in others[:MOST_SHOWN]]
         if len(others) > MOST_SHOWN:
             shown.append(Line(f"{len(others) - MOST_SHOWN} more: see `tdc status`."))
         run.out.tell(shown)
-        after = f" after {limit:g} s" if said.silent else ""
-        return (
-            f"Revision {revision} of {cluster} is committed, but {len(others)} of "
-            f"{_counted(len(others) + said.applied)} that it changes do not run it{after}. "
-            f"`tdc status` says how that goes on; `tdc commit revert {revision}` undoes it."
-        )
-    none = f"; {said.unenrolled} not enrolled yet" if said.unenrolled else ""
-    run.out.tell([Line(f"Applied on {_counted(said.applied)}{none}.")])
+        after = f" after {limit.seconds:g} s" if said.silent else ""
+        of_all = counted(len(others) + said.applied, "machine", "machines")
+        return f"{made} does not run on {len(others)} of {of_all} that it changes{after}. {then}"
+    parts = [f"Applied on {counted(said.applied, 'machine', 'machines')}"]
+    parts += [f"{said.unenrolled} not enrolled yet"] if said.unenrolled else []
+    parts += [f"{said.gone} removed meanwhile"] if said.gone else []
+    run.out.tell([Line(f"{'; '.join(parts)}.")])
     return ""
 
 
-def _counted(machines: int) -> str:
-    return "1 machine" if machines == 1 else f"{machines} machines"
-
-
 async def _until_said(
-    manager: Manager, cluster: str, machines: Sequence[str], revision: int, limit: float
-) -> Said:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + limit
-    request = operators_pb2.StatusRequest(cluster=cluster)
+    manager: Manager, cluster: str, machines: Sequence[str], revision: int, limit: Limit
+) -> Said | CliError:
+    """What the machines said in the end, or why the manager could not be asked then."""
     while True:
-        reply = await manager.ask(manager.monitoring.GetStatus, request)
-        said = judged(machines, [answers.status(row) for row in reply.machines], revision)
-        left = until - loop.time()
-        if said.all_of_them or left <= 0:
+        said = await _look(manager, cluster, machines, revision, limit)
+        if limit.left() <= 0 or (isinstance(said, Said) and said.all_of_them):
             return said
-        await asyncio.sleep(min(BETWEEN, left))
+        await asyncio.sleep(min(BETWEEN, limit.left()))
+
+
+async def _look(
+    manager: Manager, cluster: str, machines: Sequence[str], revision: int, limit: Limit
+) -> Said | CliError:
+    request = operators_pb2.StatusRequest(cluster=cluster)
+    try:
+        async with asyncio.timeout(max(LEAST, limit.left())):
+            reply = await manager.ask(manager.monitoring.GetStatus, request)
+    except TimeoutError:
+        return NoConnection("the manager does not answer")
+    except CliError as error:
+        return error
+    return judged(machines, [answers.status(row) for row in reply.machines], revision)

@@ -98,6 +98,8 @@ def server_options() -> Sequence[tuple[str, Any]]:
 def _client_options() -> Sequence[tuple[str, Any]]:
     return [
         ("grpc.ssl_target_name_override", SERVER_NAME),
+        # Who waits for a manager that is restarted sees soon that it is back.
+        ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.keepalive_time_ms", int(KEEPALIVE * 1000)),
         ("grpc.keepalive_timeout_ms", int(_KEEPALIVE_TIMEOUT * 1000)),
         ("grpc.max_receive_message_length", MAX_ANSWER),
