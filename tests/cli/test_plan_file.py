@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from tdc.manager.cli.errors import Refused
+from tdc.manager.cli.plan_file import write_plan
+from tdc.shared.wire import answers
+from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.cli import samples
 from tests.cli.conftest import Tdc
@@ -55,7 +61,8 @@ def test_a_plan_of_another_outcome_is_refused(tdc: Tdc, fleet: Fleet, tmp_path: 
 
     altered = tmp_path / "altered.json"
     altered.write_text(file.read_text().replace('"debug"', '"error"'))
-    assert tdc("commit", "apply", str(altered), "--yes").code == 1
+    refused = tdc("commit", "apply", str(altered), "--yes")
+    assert (refused.code, "was altered since" in " ".join(refused.err.split())) == (1, True)
     assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == before
 
     tdc("settings", "set", "machine", fleet.one, "log.level=error", "--yes")
@@ -65,6 +72,67 @@ def test_a_plan_of_another_outcome_is_refused(tdc: Tdc, fleet: Fleet, tmp_path: 
     assert f"Planned by ada on revision {before}, 20" in said
     assert "The outcome is another now" in said
     assert done(tdc, "cluster", "show", fleet.cluster)["revision"] == before + 1
+
+
+def test_an_altered_plan_does_not_pass_for_the_commit_that_the_first_one_made(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """By its request id: of what somebody else reviewed, nothing was committed."""
+    manager.answers["MakePlan"] = samples.disable_plan()
+    file = tmp_path / "plan.json"
+    assert tdc("settings", "set", "machine", "mx1", "enabled=false", "--out", str(file)).code == 0
+    written = json.loads(file.read_text())
+    made = fleet_pb2.Commit(revision=8, request_id=written["request_id"])
+    manager.answers["ListCommits"] = operators_pb2.ListCommitsResponse(commits=[made])
+    assert "committed before, as revision 8" in tdc("commit", "apply", str(file)).out
+
+    # Another order of keys, as tools for JSON make it, is the same plan.
+    file.write_text(json.dumps(written, sort_keys=True))
+    assert tdc("commit", "apply", str(file)).code == 0
+    for name, other in (("edits", []), ("comment", "agreed"), ("request_id", "x"), ("sha256", "")):
+        file.write_text(json.dumps({**written, name: other}))
+        altered = tdc("commit", "apply", str(file), "--yes")
+        assert altered.code == 1, name
+        assert "was altered since it was written" in " ".join(altered.err.split())
+    assert not manager.asked("MakeCommit")
+
+
+def test_a_plan_that_was_committed_before_is_waited_for_like_the_first_time(
+    tdc: Tdc, manager: ScriptedManager, tmp_path: Path
+) -> None:
+    """A script that tries again, because machines had not applied it, learns whether they have."""
+    manager.answers["MakePlan"] = samples.disable_plan()
+    file = tmp_path / "plan.json"
+    assert tdc("settings", "set", "machine", "mx1", "enabled=false", "--out", str(file)).code == 0
+    made = fleet_pb2.Commit(revision=8, request_id=json.loads(file.read_text())["request_id"])
+    rows = [
+        operators_pb2.MachineRowStatus(
+            name=name, state="offline", wanted_revision=8, since=Timestamp(seconds=1_800_000_000)
+        )
+        for name in ("mx1", "mx2")
+    ]
+    manager.answers.update(
+        ListCommits=operators_pb2.ListCommitsResponse(commits=[made]),
+        GetStatus=operators_pb2.StatusResponse(machines=rows),
+    )
+    run = tdc("commit", "apply", str(file), "--yes", "--wait", "--wait-limit", "1")
+    assert run.code == 4
+    assert "mx1 has not applied it: offline." in run.err
+
+
+def test_no_part_of_a_plan_is_left_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be in the way of the next try."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    file = tmp_path / "plan.json"
+    with pytest.raises(Refused, match="No space left"):
+        write_plan(file, answers.plan(samples.disable_plan()), [], "")
+    assert not file.exists()
 
 
 def test_a_dry_run_writes_no_file(tdc: Tdc, manager: ScriptedManager, tmp_path: Path) -> None:

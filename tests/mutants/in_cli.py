@@ -81,11 +81,26 @@ MUTANTS = (
             "if each.request_id == kept.request_id",
             "if not kept.request_id",
         ),
+        (
+            "a plan that was committed before is not waited for",
+            "            await wait_for(run, manager, [before], consent)\n",
+            "",
+        ),
     ),
     *planted_in(
         f"{CLI}/plan_file.py",
         (f"{TESTS}/test_plan_file.py",),
         ("a file that is there is written over", 'path.open("xb")', 'path.open("wb")'),
+        (
+            "an altered file passes for the plan that was committed",
+            "    if found.sha256 != _digest(found):\n",
+            "    if False:\n",
+        ),
+        (
+            "a part of a plan is left where the disk is full",
+            "            path.unlink(missing_ok=True)\n",
+            "",
+        ),
     ),
     *planted_in(
         f"{CLI}/waiting.py",
