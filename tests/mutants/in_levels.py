@@ -39,6 +39,39 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{LEVELS}/by_name.py",
+        (f"{PURE}/test_by_name.py",),
+        (
+            "a new name is put at the end of its run",
+            " if made.keys() != run.keys() else made",
+            " if len(made) < len(run) else made",
+        ),
+        (
+            "many short runs stay",
+            "if len(runs) <= 2 + 4 * total // LONGEST:",
+            "if True:",
+        ),
+        (
+            "what only the older one has is no difference",
+            "return missing | {",
+            "return {",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/impact.py",
+        (f"{PURE}/test_plan.py", f"{PURE}/test_topology.py"),
+        (
+            "the machines of a changed group are not looked at",
+            "if machine.group in groups or machine.name in names",
+            "if machine.name in names",
+        ),
+        (
+            "a machine that is new is not looked at",
+            "each.level is Level.MACHINE and each.created}",
+            "each.level is Level.MACHINE and each.removed}",
+        ),
+    ),
+    *planted_in(
         f"{LEVELS}/consistency.py",
         (f"{PURE}/test_consistency.py",),
         (

@@ -11,6 +11,25 @@ JOINS = ("tests/contract/test_joins.py",)
 
 MUTANTS = (
     *planted_in(
+        "manager/tdc/manager/store/assembly.py",
+        ("tests/pure/test_assembly.py",),
+        (
+            "a machine without its group is served all the same",
+            "each is not None and each.group not in cluster.groups",
+            "each is None and each.group not in cluster.groups",
+        ),
+        (
+            "a machine that is gone from its document stays",
+            "            machines |= dict.fromkeys(old.machines)\n",
+            "            pass\n",
+        ),
+        (
+            "a removed machine is forgotten",
+            "or old.removed != new.removed for old, new",
+            "for old, new",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/store/documents.py",
         ("tests/pure/test_topology_stored.py",),
         (

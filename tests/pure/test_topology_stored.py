@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from tdc.manager.levels.changes import AddMachine, Edit, MoveMachine, RemoveMachine, RenameGroup
 from tdc.manager.levels.fleet import Cluster, RemovedMachine, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
     MOST_REMOVED,
     Document,
     Unreadable,
-    assemble,
     read_document,
 )
 from tdc.manager.store.keys import commit_key, machine_key

@@ -8,8 +8,9 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.levels.changes import AddGroup, AddMachine, Edit, SetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
+from tdc.manager.store.assembly import Assembled, assemble
 from tdc.manager.store.commit import CommitStore, Committed
-from tdc.manager.store.documents import Assembled, Document, assemble, read_document
+from tdc.manager.store.documents import Document, read_document
 from tdc.manager.store.history import History
 from tdc.manager.store.keys import cluster_prefix
 from tdc.manager.store.record import CommitRecord, Signature

@@ -26,7 +26,7 @@ from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, repaired
 from tdc.manager.view.fleet import NotReady
-from tdc.shared.edge import descriptors, durable_file, signals
+from tdc.shared.edge import collector, descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
@@ -228,6 +228,7 @@ def _without_effect(number: signal.Signals) -> None:
 
 async def _serve(options: Options) -> None:
     async with served(options):
+        collector.calm()
         await asyncio.get_running_loop().create_future()  # until cancelled
 
 

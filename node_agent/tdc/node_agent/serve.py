@@ -15,7 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from tdc.node_agent import collector, descriptors, loop_key, own_name, passed_sockets
+from tdc.node_agent import descriptors, loop_key, own_name, passed_sockets
 from tdc.node_agent.deliver.scheduler import Delivery
 from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest import hop_watch
@@ -39,7 +39,7 @@ from tdc.node_agent.sync.report_changes import report_changes
 from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
 from tdc.node_agent.version import VERSION
 from tdc.shared.connector.intake import intakes_in_force
-from tdc.shared.edge import memory
+from tdc.shared.edge import collector, memory
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.v1 import agents_pb2

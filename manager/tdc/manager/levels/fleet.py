@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from tdc.manager.levels.by_name import ByName, Draft
 from tdc.shared.settings.values import Level, Settings
 
 FIRST_GROUP = "Main_Group"
@@ -22,6 +23,8 @@ MAX_NAME = 63
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _RESERVED = frozenset({"all", "default"})
+
+_NO_SETTINGS = Settings()
 
 T = TypeVar("T")
 
@@ -45,15 +48,25 @@ class LevelKey:
         return f"{self.level} {self.name}"
 
 
+def _frozen(mapping: Mapping[str, T]) -> Mapping[str, T]:
+    if isinstance(mapping, MappingProxyType):
+        return mapping
+    return MappingProxyType(dict(mapping))
+
+
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
     """The settings present at one level, and for each the revision that set it there."""
 
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = _NO_SETTINGS  # one for all: those of most machines, compared often
     set_by: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "set_by", _frozen(self.set_by))
+
+
+NOTHING_STORED = StoredSettings()
+"""What a level without settings stores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class Group:
     """A group, without its machines: each machine names its group."""
 
     name: str
-    stored: StoredSettings = field(default_factory=StoredSettings)
+    stored: StoredSettings = NOTHING_STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ class Machine:
 
     name: str
     group: str
-    stored: StoredSettings = field(default_factory=StoredSettings)
+    stored: StoredSettings = NOTHING_STORED
     born: int = 0
 
 
@@ -90,6 +103,8 @@ class RemovedMachine:
 class Cluster:
     """A cluster as of one revision. Invariant: each machine's group is in `groups`.
 
+    Groups and machines are in name order (`by_name`): a cluster made of another by `replace` and
+    drafts costs what it changes, however many machines there are.
     `removed` are the machines that were removed last, as far as they were not created again.
     """
 
@@ -101,8 +116,8 @@ class Cluster:
     removed: Mapping[str, RemovedMachine] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "groups", _frozen(self.groups))
-        object.__setattr__(self, "machines", _frozen(self.machines))
+        object.__setattr__(self, "groups", ByName.of(self.groups))
+        object.__setattr__(self, "machines", ByName.of(self.machines))
         object.__setattr__(self, "removed", _frozen(self.removed))
 
     def stored_at(self, key: LevelKey) -> StoredSettings:
@@ -131,7 +146,7 @@ class Cluster:
 
     def with_stored(self, stored: Mapping[LevelKey, StoredSettings]) -> Cluster:
         """Copy the cluster with these levels replaced; raises UnknownLevel."""
-        machines, groups, own = dict(self.machines), dict(self.groups), self.stored
+        machines, groups, own = Draft(self.machines), Draft(self.groups), self.stored
         for key, settings in stored.items():
             self.stored_at(key)
             if key.level is Level.MACHINE:
@@ -192,9 +207,3 @@ def same_name(one: str, other: str) -> bool:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= MAX_NAME else text[:40] + "…")
-
-
-def _frozen(mapping: Mapping[str, T]) -> Mapping[str, T]:
-    if isinstance(mapping, MappingProxyType):
-        return mapping
-    return MappingProxyType(dict(mapping))

@@ -2,6 +2,7 @@
 
 Cost decides the shape of this file: one edit of a cluster reaches all of its machines, and a plan
 for 10 000 of them has to be made while an operator waits. So
+- only machines at one of whose levels something changed are looked at;
 - only settings that changed at one of a machine's levels are compared, as no other can change;
 - machines of one group that came from one group, with equal own settings, share one comparison;
 - faults are judged once for each combination of the values that the rules read.
@@ -57,6 +58,7 @@ class _Shift:
     """What changes in force on each machine with these inputs."""
 
     changes: tuple[tuple[str, Value | None, Value | None], ...]  # setting, before, after
+    origins: Mapping[str, Origin]  # of values after, where the machine itself has none
     stops: bool
     starts: bool
     faults: tuple[Fault, ...]
@@ -97,22 +99,37 @@ def impact_of(
     judge = _Judge()
     compared = _Compared.of(before, after, changed, topology)
     _judge_levels(after, changed, judge, impact)
-    for name in sorted(after.machines):
-        machine = after.machines[name]
-        names = compared.names(machine)
-        if not names and name in before.machines:
-            continue
-        inputs = _inputs(before, machine, compared.was_in)
+    for machine in _reached(after, compared, topology):
+        old = before.machines.get(machine.name)
+        inputs = _inputs(old, machine, compared.was_in)
         shift = shifts.get(inputs)
         if shift is None:
+            names = compared.names(machine)
             shift = shifts[inputs] = _compare(before, after, inputs, names, judge)
             impact.resolves += 1
-        if not shift.changes and name in before.machines:
+        if not shift.changes and old is not None:
             continue
-        _spread(shift, after, machine, impact)
-        impact.problems.extend(Problem(name, fault.setting, fault.reason) for fault in shift.faults)
+        _spread(shift, machine, impact)
+        for fault in shift.faults:
+            impact.problems.append(Problem(machine.name, fault.setting, fault.reason))
     impact.stop_copying = sorted([*impact.stop_copying, *_stopped(before, topology)])
     return impact
+
+
+def _reached(
+    after: Cluster, compared: _Compared, topology: Iterable[TopologyChange]
+) -> Iterable[Machine]:
+    """The machines that are new, or at one of whose levels something changed, in name order."""
+    names = {each.name for each in topology if each.level is Level.MACHINE and each.created}
+    names |= compared.on_machine.keys()
+    groups = {group for group, changed in compared.on_group.items() if changed}
+    if not groups:
+        return [after.machines[name] for name in sorted(names)]
+    return (
+        machine
+        for machine in after.machines.values()
+        if machine.group in groups or machine.name in names
+    )
 
 
 def _stopped(before: Cluster, topology: Iterable[TopologyChange]) -> Iterator[str]:
@@ -186,8 +203,7 @@ class _WasIn:
         return group if group is not None else self.renamed.get(machine.group, machine.group)
 
 
-def _inputs(before: Cluster, machine: Machine, was_in: _WasIn) -> _Inputs:
-    old = before.machines.get(machine.name)
+def _inputs(old: Machine | None, machine: Machine, was_in: _WasIn) -> _Inputs:
     own = machine.stored.settings
     if old is None:
         return ("", machine.group, None, own)
@@ -198,44 +214,53 @@ def _compare(
     before: Cluster, after: Cluster, inputs: _Inputs, names: Iterable[str], judge: _Judge
 ) -> _Shift:
     group_before, group, own_before, own_after = inputs
-    new = (own_after, after.groups[group].stored.settings, after.stored.settings)
-    if own_before is None:
-        return _compare_new(new, judge)
-    old = (own_before, before.groups[group_before].stored.settings, before.stored.settings)
-    changes = tuple(
-        (name, was, now)
-        for name in sorted(names)
-        if not same_value(was := resolve_one(name, *old), now := resolve_one(name, *new))
-    )
-    enabled = next((now for name, _, now in changes if name == "enabled"), None)
-    faults = judge.faults(*new) if changes else ()
-    return _Shift(changes, stops=enabled is False, starts=enabled is True, faults=faults)
-
-
-def _compare_new(new: tuple[Settings, ...], judge: _Judge) -> _Shift:
-    changes = tuple(
-        (name, None, resolve_one(name, *new))
-        for name in sorted(SCHEMA)
-        if any(name in settings for settings in new)
-    )
-    starts = resolve_one("enabled", *new) is True
-    return _Shift(changes, stops=False, starts=starts, faults=judge.faults(*new))
-
-
-def _spread(shift: _Shift, after: Cluster, machine: Machine, impact: Impact) -> None:
-    levels = (
-        (LevelKey(Level.MACHINE, machine.name), machine.stored),
-        (LevelKey(Level.GROUP, machine.group), after.groups[machine.group].stored),
+    above = (
+        (LevelKey(Level.GROUP, group), after.groups[group].stored),
         (LevelKey(Level.CLUSTER, after.name), after.stored),
     )
-    impact.machines.extend(
-        MachineChange(machine.name, name, was, now, winning_level(name, *levels))
-        for name, was, now in shift.changes
+    new = (own_after, *(stored.settings for _, stored in above))
+    if own_before is None:
+        changes = tuple(_changes_of_a_new_one(new))
+        starts, stops = resolve_one("enabled", *new) is True, False
+    else:
+        old = (own_before, before.groups[group_before].stored.settings, before.stored.settings)
+        changes = tuple(
+            (name, was, now)
+            for name in sorted(names)
+            if not same_value(was := resolve_one(name, *old), now := resolve_one(name, *new))
+        )
+        enabled = next((now for name, _, now in changes if name == "enabled"), None)
+        starts, stops = enabled is True, enabled is False
+    return _Shift(
+        changes,
+        {name: winning_level(name, *above) for name, _, _ in changes if name not in own_after},
+        stops,
+        starts,
+        judge.faults(*new) if changes or own_before is None else (),
     )
+
+
+def _changes_of_a_new_one(
+    new: tuple[Settings, ...],
+) -> Iterator[tuple[str, Value | None, Value | None]]:
+    """Yield what levels give a machine that was not there before."""
+    for name in sorted(SCHEMA):
+        if any(name in settings for settings in new):
+            yield name, None, resolve_one(name, *new)
+
+
+def _spread(shift: _Shift, machine: Machine, impact: Impact) -> None:
+    name = machine.name
+    for setting, was, now in shift.changes:
+        origin = shift.origins.get(setting)
+        if origin is None:
+            own = (LevelKey(Level.MACHINE, name), machine.stored)
+            origin = winning_level(setting, own)
+        impact.machines.append(MachineChange(name, setting, was, now, origin))
     if shift.stops:
-        impact.stop_copying.append(machine.name)
+        impact.stop_copying.append(name)
     if shift.starts:
-        impact.start_copying.append(machine.name)
+        impact.start_copying.append(name)
 
 
 @dataclass(slots=True)
@@ -255,14 +280,15 @@ def _judge_levels(
     after: Cluster, changed: Mapping[LevelKey, list[str]], judge: _Judge, impact: Impact
 ) -> None:
     """Find faults that no machine would show: of a changed level itself, or of an empty one."""
-    inhabited = {machine.group for machine in after.machines.values()}
+    on_groups = any(key.level is Level.GROUP for key in changed)
+    inhabited = {machine.group for machine in after.machines.values()} if on_groups else set()
     for key in changed:
         if not _is_there(after, key):
             continue
         faults = dict.fromkeys(own_faults_of(after.stored_at(key).settings))
         if key.level is Level.GROUP and key.name not in inhabited:
             faults.update(dict.fromkeys(_faults_of_any_machine_in(after, [key.name], judge)))
-        if key.level is Level.CLUSTER and not inhabited:
+        if key.level is Level.CLUSTER and not after.machines:
             faults.update(
                 dict.fromkeys(_faults_of_any_machine_in(after, sorted(after.groups), judge))
             )

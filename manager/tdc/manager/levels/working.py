@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from tdc.manager.levels.by_name import Draft
 from tdc.manager.levels.changes import Edited, EditRefused, LevelChange, Place, TopologyChange
 from tdc.manager.levels.fleet import (
     Cluster,
@@ -209,7 +210,7 @@ class WorkingCluster:
                     yield LevelChange(key, name, old, new, (key, name) in self._by_rule)
 
     def _shaped_groups(self) -> Mapping[str, Group]:
-        shaped = dict(self.before.groups)
+        shaped = Draft(self.before.groups)
         for name in self._groups:
             shaped.pop(name, None)
         for name, entry in self._groups.items():
@@ -219,7 +220,7 @@ class WorkingCluster:
         return shaped
 
     def _shaped_machines(self, revision: int) -> Mapping[str, Machine]:
-        shaped = dict(self.before.machines)
+        shaped = Draft(self.before.machines)
         for name, entry in self._machines.items():
             if entry is None:
                 shaped.pop(name, None)
@@ -277,8 +278,10 @@ class WorkingCluster:
     def _claim(self, key: LevelKey, instead_of: str = "") -> None:
         """Take a name for a level that is new, or has the name `instead_of` by now."""
         if not self._names:
-            for each in self.before.level_keys():
-                self._names[each.level, each.name.lower()] = each.name
+            for level, names in (
+                (Level.GROUP, self.before.groups), (Level.MACHINE, self.before.machines)
+            ):  # fmt: skip
+                self._names |= {(level, name.lower()): name for name in names}
         there = self._names.get((key.level, key.name.lower()), "")
         if there and there != instead_of and self.exists(LevelKey(key.level, there)):
             unlike = "" if there == key.name else f", and {key.name} differs only in case"

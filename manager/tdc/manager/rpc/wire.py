@@ -50,12 +50,10 @@ def effective_to_wire(effective: Effective) -> fleet_pb2.EffectiveSettings:
 
 def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
     """A plan as a message, whole."""
-    values = _Values()
-    return fleet_pb2.Plan(
+    message = fleet_pb2.Plan(
         cluster=plan.cluster_name,
         base_revision=plan.base_revision,
         levels=[_level_change(change) for change in plan.levels],
-        machines=[_machine_change(change, values) for change in plan.machines],
         topology=[_topology_change(change) for change in plan.topology],
         stop_copying=plan.stop_copying,
         start_copying=plan.start_copying,
@@ -64,21 +62,27 @@ def plan_to_wire(plan: Plan) -> fleet_pb2.Plan:
         backlogs=[_backlog(each) for each in plan.backlogs],
         warnings=list(map(_problem, plan.warnings)),
     )
+    shared = _Shared()
+    for change in plan.machines:
+        shared.add_to(message, change)
+    return message
 
 
 def difference_to_wire(found: Difference) -> fleet_pb2.Difference:
     """A difference as a message, whole."""
-    values = _Values()
-    return fleet_pb2.Difference(
+    message = fleet_pb2.Difference(
         cluster=found.after.name,
         from_revision=found.before.revision,
         to_revision=found.after.revision,
         levels=[_level_change(change) for change in found.levels],
-        machines=[_machine_change(change, values) for change in found.machines],
         topology=[_topology_change(change) for change in found.topology],
         stop_copying=found.stop_copying,
         start_copying=found.start_copying,
     )
+    shared = _Shared()
+    for change in found.machines:
+        shared.add_to(message, change)
+    return message
 
 
 def finding_to_wire(finding: Finding) -> operators_pb2.Finding:
@@ -172,26 +176,35 @@ def _level_change(change: LevelChange) -> fleet_pb2.LevelChange:
 
 
 @dataclass(slots=True)
-class _Values:
-    """The message of each value, made once: ten thousand machines share one list of policies."""
+class _Shared:
+    """The messages of values and origins, each made once: ten thousand machines share them.
 
-    known: dict[tuple[str, int], settings_pb2.Settings] = field(default_factory=dict)
+    By identity: the plan keeps them alive.
+    """
 
-    def of(self, setting: str, value: Value | None) -> settings_pb2.Settings:
-        key = (setting, id(value))  # by identity: the plan keeps them alive
-        if key not in self.known:
-            self.known[key] = value_to_wire(setting, value)
-        return self.known[key]
+    values: dict[tuple[str, int], settings_pb2.Settings] = field(default_factory=dict)
+    origins: dict[int, fleet_pb2.Origin] = field(default_factory=dict)
 
+    def add_to(self, message: fleet_pb2.Plan | fleet_pb2.Difference, change: MachineChange) -> None:
+        """Add a change in place: a message that is made first is copied."""
+        message.machines.add(
+            machine=change.machine,
+            setting=change.setting,
+            before=self._value(change.setting, change.before),
+            after=self._value(change.setting, change.after),
+            origin=self._origin(change.origin),
+        )
 
-def _machine_change(change: MachineChange, values: _Values) -> fleet_pb2.MachineChange:
-    return fleet_pb2.MachineChange(
-        machine=change.machine,
-        setting=change.setting,
-        before=values.of(change.setting, change.before),
-        after=values.of(change.setting, change.after),
-        origin=_origin(change.origin),
-    )
+    def _value(self, setting: str, value: Value | None) -> settings_pb2.Settings:
+        key = (setting, id(value))
+        if key not in self.values:
+            self.values[key] = value_to_wire(setting, value)
+        return self.values[key]
+
+    def _origin(self, origin: Origin) -> fleet_pb2.Origin:
+        if id(origin) not in self.origins:
+            self.origins[id(origin)] = _origin(origin)
+        return self.origins[id(origin)]
 
 
 def _backlog(backlog: PlannedBacklog) -> fleet_pb2.PlannedBacklog:

@@ -7,13 +7,14 @@ one damaged machine never hides the others, and never looks as if it had been de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from tdc.manager.levels.fleet import (
-    Cluster,
+    NOTHING_STORED,
     FleetError,
     Group,
     Machine,
@@ -87,7 +88,7 @@ class Head:
     sealed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Document:
     """One stored document, read. Only the field of its part is filled.
 
@@ -115,23 +116,28 @@ class Document:
         return not self.whole and not read
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
-    """A cluster put together. `cluster` is None if its head or its level can't be read.
-
-    Machines whose group can't be read are in `unreadable`, not in the cluster: what is in force
-    on them is not known.
-    """
-
-    cluster: Cluster | None
-    unreadable: tuple[Unreadable, ...]
-
-
 # -- reading -----------------------------------------------------------------------------------
 
 
 def read_document(key: str, raw: bytes) -> Document | Unreadable:
-    """Read one value under `keys.CLUSTERS`; an Unreadable alone for a key of no known form."""
+    """Read one value under `keys.CLUSTERS`; an Unreadable alone for a key of no known form.
+
+    The same bytes are the same document while anybody holds it: a commit reads again what the view
+    has read.
+    """
+    known = _held.get((key, raw))
+    if known is not None:
+        return known
+    read = _read(key, raw)
+    if isinstance(read, Document):
+        _held[key, raw] = read
+    return read
+
+
+_held: WeakValueDictionary[tuple[str, bytes], Document] = WeakValueDictionary()
+
+
+def _read(key: str, raw: bytes) -> Document | Unreadable:
     document_key = parse_document_key(key)
     if document_key is None or not _may_be_called(Level.CLUSTER, document_key.cluster):
         return Unreadable(key, None, "this layout has no such key")
@@ -264,6 +270,8 @@ def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
 def stored_from(entry: Mapping[str, object]) -> StoredSettings:
     """Read what one level stores; raises Damaged (a setting of a newer version included)."""
     present, set_by = object_of(entry, "settings"), object_of(entry, "set_by")
+    if not present and not set_by:
+        return NOTHING_STORED
     try:
         settings = checked(present)
     except SettingError as error:
@@ -355,46 +363,3 @@ def plain_stored(stored: StoredSettings) -> dict[str, object]:
 
 def _sorted(entries: Mapping[str, object]) -> dict[str, object]:
     return {name: entries[name] for name in sorted(entries)}
-
-
-# -- putting together --------------------------------------------------------------------------
-
-
-def assemble(name: str, documents: Iterable[Document]) -> Assembled:
-    """Put a cluster together from its documents, all as of one etcd revision."""
-    documents = tuple(documents)
-    unreadable = [trouble for document in documents for trouble in document.unreadable]
-    head = next((found.head for found in documents if found.head is not None), None)
-    stored = next((found.stored for found in documents if found.stored is not None), None)
-    if head is None or stored is None:
-        unreadable.extend(_missing(name, documents))
-        return Assembled(None, tuple(unreadable))
-    groups = {group.name: group for found in documents for group in found.groups.values()}
-    machines: dict[str, Machine] = {}
-    for found in documents:
-        for machine in found.machines.values():
-            if machine.group in groups:
-                machines[machine.name] = machine
-            else:
-                reason = f"its group {machine.group!r} can't be read or is missing"
-                unreadable.append(Unreadable(str(found.key), machine.name, reason))
-    cluster = Cluster(
-        name=name,
-        revision=head.revision,
-        stored=stored,
-        groups=_by_name(groups),
-        machines=_by_name(machines),
-        removed={name: each for found in documents for name, each in found.removed.items()},
-    )
-    return Assembled(cluster, tuple(unreadable))
-
-
-def _missing(name: str, documents: tuple[Document, ...]) -> Iterator[Unreadable]:
-    there = {document.key.part for document in documents}
-    for part in (Part.HEAD, Part.CLUSTER):
-        if part not in there:
-            yield Unreadable(str(DocumentKey(name, part)), None, "it is missing")
-
-
-def _by_name(values: Mapping[str, T]) -> dict[str, T]:
-    return {name: values[name] for name in sorted(values)}

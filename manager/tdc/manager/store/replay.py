@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tdc.manager.levels.by_name import Draft
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import (
     Cluster,
@@ -19,7 +20,8 @@ from tdc.manager.levels.fleet import (
     RemovedMachine,
     StoredSettings,
 )
-from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
+from tdc.manager.store.assembly import assemble
+from tdc.manager.store.documents import Document, Head, Unreadable, read_document
 from tdc.manager.store.keys import DocumentKey, Part
 from tdc.manager.store.record import CommitRecord, fits_chain
 from tdc.manager.store.rewrite import rewritten, touched
@@ -108,21 +110,21 @@ def _with_topology(cluster: Cluster, change: TopologyChange, record: CommitRecor
 
 
 def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:
-    groups, machines, was = dict(cluster.groups), dict(cluster.machines), change.before
+    groups, machines, was = Draft(cluster.groups), Draft(cluster.machines), change.before
     group = groups.pop(was.name if was is not None else change.name, Group(change.name))
     if not change.removed:
         groups[change.name] = replace(group, name=change.name)
     if was is not None:
-        machines |= {
-            each.name: replace(each, group=change.name)
+        machines.update(
+            (each.name, replace(each, group=change.name))
             for each in cluster.machines.values()
             if each.group == was.name
-        }
+        )
     return replace(cluster, groups=groups, machines=machines)
 
 
 def _with_machine(cluster: Cluster, change: TopologyChange, record: CommitRecord) -> Cluster:
-    machines, removed = dict(cluster.machines), dict(cluster.removed)
+    machines, removed = Draft(cluster.machines), dict(cluster.removed)
     if change.removed:
         machines.pop(change.name, None)
         removed[change.name] = RemovedMachine(record.revision, change.stops_copying)

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from tdc.manager.levels.by_name import ByName
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.store import by_hand
-from tdc.manager.store.documents import Document, Head, Unreadable, assemble, read_document
+from tdc.manager.store.assembly import NOTHING_ASSEMBLED, Assembled, reassembled
+from tdc.manager.store.documents import Document, Head, Unreadable, read_document
 from tdc.manager.store.keys import (
     DocumentKey,
     Part,
@@ -46,6 +48,7 @@ class KnownClusters:
     clusters: dict[str, Cluster] = field(default_factory=dict)
     _documents: dict[str, dict[str, Document]] = field(default_factory=dict)
     _trusted: dict[str, dict[str, Document]] = field(default_factory=dict)
+    _assembled: dict[str, Assembled] = field(default_factory=dict)  # of those that are trusted
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
     _beside: Mapping[str, tuple[Head, Unreadable]] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class KnownClusters:
         """Forget all that is known, and take `values` for the store."""
         before = self.clusters
         self.clusters, self._documents, self._trusted = {}, {}, {}
-        self._strange, self._troubles = {}, {}
+        self._assembled, self._strange, self._troubles = {}, {}, {}
         changes = {change.name: change for change in self.take(values, all_of_it=True)}
         for name, known in before.items():
             after = self.clusters.get(name)
@@ -186,7 +189,8 @@ class KnownClusters:
         trusted |= {key: before_it[key] for key in doubted & before_it.keys()}
         damage = [each for key in doubted & documents.keys() for each in documents[key].unreadable]
         self._trusted[name] = trusted
-        assembled = assemble(name, trusted.values())
+        known = self._assembled.get(name, NOTHING_ASSEMBLED)
+        assembled = self._assembled[name] = reassembled(name, known, before_it, trusted)
         missing = [each for each in assembled.unreadable if each.key not in doubted or each.entry]
         self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *missing)))
         after = assembled.cluster
@@ -269,12 +273,7 @@ def _affected(
 
 
 def _changed(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> set[str]:
-    gone = before.keys() - after.keys()
-    return gone | {
-        name
-        for name, value in after.items()
-        if (known := before.get(name)) is not value and known != value
-    }
+    return ByName.of(before).differing(ByName.of(after))
 
 
 def _machines(cluster: Cluster | None) -> frozenset[str]:
