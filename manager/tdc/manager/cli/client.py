@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc
-import tenacity
 from google.protobuf.message import Message
 from grpc import aio
 from tdc.manager.cli.config import OperatorConfig
@@ -119,6 +118,8 @@ class Manager:
         call: aio.UnaryUnaryMultiCallable[_Request, _Made],
         request: _Request,
     ) -> _Made:
+        import tenacity  # noqa: PLC0415  # for what is committed only
+
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_AnswerLost),
             stop=tenacity.stop_after_attempt(_COMMIT_ATTEMPTS),

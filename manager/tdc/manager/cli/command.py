@@ -16,7 +16,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -226,6 +225,8 @@ def global_options(app: typer.Typer) -> None:
 
     def show_version(wanted: bool) -> None:
         if wanted:
+            from importlib import metadata  # noqa: PLC0415  # needed here only
+
             write(f"tdc {metadata.version('threat-defense-connector')}")
             raise typer.Exit
 

@@ -41,9 +41,13 @@ CHANGES = 2
 """The exit code of `apply --dry-run` where there is something to do."""
 
 
-def add_documents(app: typer.Typer) -> None:
-    """Add the commands to `tdc` itself."""
+def add_export(app: typer.Typer) -> None:
+    """Add `export` as a command of `app` itself."""
     command(app, "export")(export)
+
+
+def add_apply(app: typer.Typer) -> None:
+    """Add `apply` as a command of `app` itself."""
     command(app, "apply")(apply)
 
 

@@ -10,10 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
-from rich.console import Console
-from rich.style import Style
-from rich.text import Text
 from tdc.shared.wire.printable import printable
 
 _GAP = 2
@@ -79,7 +75,6 @@ class _Layout:
     def __init__(self, width: int, colour: bool) -> None:
         self._width = width
         self._colour = colour
-        self._console = Console(width=width, color_system=None)  # folds words; prints nothing
 
     def lines(self, piece: Piece) -> Iterator[str]:
         if isinstance(piece, Line):
@@ -135,12 +130,19 @@ class _Layout:
     def _fold(self, text: str, width: int) -> list[str]:
         if cell_len(text) <= width:
             return [text]
-        lines = Text(text).wrap(self._console, width, overflow="fold")
+        from rich.console import Console  # noqa: PLC0415  # half of rich, for long lines only
+        from rich.text import Text  # noqa: PLC0415
+
+        console = Console(width=self._width, color_system=None)  # folds words; prints nothing
+        lines = Text(text).wrap(console, width, overflow="fold")
         return [line.plain.rstrip() for line in lines] or [""]
 
     def _paint(self, text: str, style: str) -> str:
         if not self._colour or not style or not text:
             return text
+        from rich.color import ColorSystem  # noqa: PLC0415  # on terminals only
+        from rich.style import Style  # noqa: PLC0415
+
         return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
 
     @staticmethod

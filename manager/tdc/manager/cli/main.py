@@ -1,36 +1,91 @@
-"""`tdc`: the tree of commands, and the process around them."""
+"""`tdc`: the tree of commands, and the process around them.
+
+Of the tree, what the typed words name is loaded, and all of it only for help and complaints: most
+of the time that a command takes is that of its libraries.
+"""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any
 
 import typer
-from tdc.manager.cli import commits, documents, draft, fleet, monitoring, queue, settings
 from tdc.manager.cli.command import Commands, global_options
 from tdc.manager.cli.errors import CliError
 from tdc.manager.cli.render import unwritten
 
-app = typer.Typer(
-    cls=Commands,
-    name="tdc",
-    help="Manage Threat Defense Connector: settings and delivery of your mail gateways.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_PLACES = {
+    "status": ("monitoring", "add_status"),
+    "export": ("documents", "add_export"),
+    "apply": ("documents", "add_apply"),
+    "cluster": ("fleet", "cluster_app"),
+    "group": ("fleet", "group_app"),
+    "machine": ("fleet", "machine_app"),
+    "settings": ("settings", "app"),
+    "draft": ("draft", "app"),
+    "commit": ("commits", "app"),
+    "delivery": ("queue", "delivery_app"),
+}
+"""The module of each command, and what of it adds the command, or is the group of commands; in the
+order in which help shows them."""
+
+
+class _Places(MutableMapping[str, Any]):
+    """The commands of `tdc` by name, each loaded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            if name not in _PLACES:
+                raise KeyError(name)
+            module, what = _PLACES[name]
+            found, app = getattr(import_module(f"tdc.manager.cli.{module}"), what), _app(Commands)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name)
+            else:
+                found(app)
+            self._loaded[name] = typer.main.get_group(app).commands[name]
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES | self._loaded)
+
+    def __len__(self) -> int:
+        return len(_PLACES | self._loaded)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        raise KeyError(name)
+
+
+class _Root(Commands):
+    """`tdc` itself."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**(given | {"commands": _Places()}))
+
+
+def _app(cls: type[Commands]) -> typer.Typer:
+    return typer.Typer(
+        cls=cls,
+        name="tdc",
+        help="Manage Threat Defense Connector: settings and delivery of your mail gateways.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = _app(_Root)
 global_options(app)
-app.add_typer(fleet.cluster_app, name="cluster")
-app.add_typer(fleet.group_app, name="group")
-app.add_typer(fleet.machine_app, name="machine")
-app.add_typer(settings.app, name="settings")
-app.add_typer(draft.app, name="draft")
-app.add_typer(commits.app, name="commit")
-monitoring.add_status(app)
-app.add_typer(monitoring.delivery_app, name="delivery")
-queue.add_work(monitoring.delivery_app)
-documents.add_documents(app)
 
 
 def main() -> None:

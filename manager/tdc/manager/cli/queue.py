@@ -20,6 +20,7 @@ from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Consent, Run, command
 from tdc.manager.cli.errors import OutputClosed, Partial, Refused, WrongUsage
 from tdc.manager.cli.layout import Line
+from tdc.manager.cli.monitoring import delivery_app
 from tdc.manager.cli.options import OfCluster, OfGroup
 from tdc.manager.cli.queue_tables import dead_pieces, work_pieces, work_words
 from tdc.manager.cli.render import OutputFormat
@@ -41,12 +42,6 @@ class Which(StrEnum):
     WAITING = "waiting"
     DEAD = "dead"
     ALL = "all"
-
-
-def add_work(app: typer.Typer) -> None:
-    """Add the commands for queues to `app`."""
-    for name, body in (("dead", dead), ("retry", retry), ("move", move), ("drop", drop)):
-        command(app, name, timeout=TIMEOUT)(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +251,7 @@ def _judge(rows: Sequence[MachineDeadDocument | MachineWorkDocument], what: str)
         raise Refused(_NONE_DID)
     if missing:
         raise Partial(f"{what}: {len(missing)} of {len(rows)} machines; each is named above.")
+
+
+for _name, _body in (("dead", dead), ("retry", retry), ("move", move), ("drop", drop)):
+    command(delivery_app, _name, timeout=TIMEOUT)(_body)

@@ -18,7 +18,6 @@ from enum import StrEnum
 from typing import TextIO
 
 import msgspec
-import yaml
 from tdc.manager.cli.errors import CliError, OutputClosed, OutputFailed
 from tdc.manager.cli.layout import Line, Piece, as_text
 from tdc.shared.edge.os_words import os_reason
@@ -42,6 +41,8 @@ def as_json(document: object) -> str:
 
 def as_yaml(document: object) -> str:
     """YAML in ASCII, of the same data as `as_json`."""
+    import yaml  # noqa: PLC0415  # needed here only
+
     # The same dumper over libyaml, where PyYAML has it, is ten times as fast.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(
