@@ -33,6 +33,7 @@ from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines, QueueScope
 from tdc.manager.intent.queue_names import NamesOnMachines
 from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.suspensions import Asked, SuspensionOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine
@@ -45,6 +46,7 @@ from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.keys import JOIN_TOKENS, ROOT
+from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.tasks import running
@@ -65,6 +67,7 @@ WHY = {"comment": "", "request_id": "r1"}
 Call = Callable[[Operations, Actor], Awaitable[object]]
 
 MX1 = QueueScope(machines=("mx1",))
+OUT = Asked(("mx1",), copying=True, delivery=True, request_id="out")
 DROP = DropCopies(Selection("typo@intake.example", waiting=True))
 
 CALLS: Mapping[str, Call] = {
@@ -92,6 +95,10 @@ CALLS: Mapping[str, Call] = {
     "queue.list_dead": lambda does, who: does.queue.list_dead(who, QueueScope(), ""),
     "queue.plan": lambda does, who: does.queue.plan(who, MX1, DROP),
     "queue.do": lambda does, who: does.queue.do(who, MX1, DROP, **WHY),
+    "suspensions.suspend": lambda does, who: does.suspensions.suspend(
+        who, OUT, reason="disk", lifetime=0, until=None
+    ),
+    "suspensions.resume": lambda does, who: does.suspensions.resume(who, OUT),
     "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
 }
 
@@ -102,7 +109,7 @@ LEAST: Mapping[Role, str] = {
     "changes.read_difference drafts.read drafts.list drafts.change settings.read_level "
     "settings.read_effective settings.explain "
     "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
-    Role.OPERATOR: "changes.commit queue.do",
+    Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
     Role.ADMINISTRATOR: "changes.create_cluster tokens.create",
 }
 
@@ -136,6 +143,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
                 CommitStore(client),
                 history,
             ),
+            SuspensionOperations(view, presence, SuspensionStore(client)),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
         )
         async with running(view.run(), name="view"):

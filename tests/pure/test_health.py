@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.shared.sync import health
-from tdc.shared.sync.health import Kind, Known, Problem, Severity, lapse_words, worst
+from tdc.shared.sync.health import Kind, Known, Problem, Severity, worst
 from tdc.shared.sync.report import (
     MachineReport,
     ReportedCounters,
@@ -18,6 +18,7 @@ from tdc.shared.sync.report import (
     ReportedMissed,
 )
 from tdc.shared.sync.values import Running
+from tdc.shared.sync.words import lapse_words
 
 REFERENCE = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
 NOW = 1_795_425_302.0

@@ -31,14 +31,16 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.enrol import enrol
 from tdc.node_agent.sync.orders import Perform
 from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
+from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.shared.edge import grpc_tls
-from tdc.shared.edge.clock import Chance, chance, wall
+from tdc.shared.edge.clock import Chance, chance, monotonic, wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
 from tdc.shared.sync.acceptance import hash_of
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
+from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.shared.sync.values import Intervals
 from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
@@ -70,6 +72,7 @@ class FakeView:
     machines: dict[tuple[str, str], agents_pb2.Wanted] = field(default_factory=dict)
     enrolments: dict[tuple[str, str], str] = field(default_factory=dict)
     gone: dict[tuple[str, str], RemovedMachine] = field(default_factory=dict)
+    suspensions: dict[tuple[str, str], Suspension] = field(default_factory=dict)
     listeners: list[Callable[[frozenset[tuple[str, str]]], None]] = field(default_factory=list)
     store_id: str = "store-1"
 
@@ -85,6 +88,13 @@ class FakeView:
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         return self.gone.get((cluster, machine))
+
+    def suspension(self, cluster: str, machine: str) -> Suspension:
+        return self.suspensions.get((cluster, machine), NOT_SUSPENDED)
+
+    def suspend(self, wanted: Suspension, key: tuple[str, str] = MX1) -> None:
+        self.suspensions[key] = wanted
+        self.tell(key)
 
     def on_change(self, listener: Callable[[frozenset[tuple[str, str]]], None]) -> None:
         self.listeners.append(listener)
@@ -209,6 +219,7 @@ class AgentSide:
     folder: Path
     in_force: InForce
     stream: SettingsStream
+    suspension: KeptSuspension
     statuses: int = 0
 
 
@@ -231,19 +242,23 @@ async def agent(
 
     def status() -> agents_pb2.MachineStatus:
         side.statuses += 1
-        return status_to_wire(gather(in_force, SPOOL, (), Counters(), (), backlogs))
+        facts = gather(
+            in_force, SPOOL, (), Counters(), (), backlogs, suspension=suspension.current()
+        )
+        return status_to_wire(facts)
 
+    suspension = await KeptSuspension.open(folder, log, monotonic)
     stream = SettingsStream(
         Managers(addresses, retry_maximum),
         lambda: identities.load(folder / "identity"),
         in_force,
-        Machine(status, perform),
+        Machine(status, perform, suspension),
         log,
         chance=chance,
     )
-    side = AgentSide(folder, in_force, stream)
+    side = AgentSide(folder, in_force, stream, suspension)
     try:
-        async with running(stream.run(), name="stream"):
+        async with running(stream.run(), name="stream"), running(suspension.run(), name="time"):
             yield side
     finally:
         in_force.close()

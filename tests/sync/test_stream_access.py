@@ -18,6 +18,7 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.ended import StreamEnded
 from tdc.node_agent.sync.orders import Orders
 from tdc.node_agent.sync.stream import Machine, _Session
+from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
@@ -141,12 +142,13 @@ class _CrossedCall:
 
 async def test_a_write_that_crosses_the_managers_last_word_does_not_hide_it(tmp_path: Path) -> None:
     in_force = await InForce.open(tmp_path, TdcLog())
+    suspension = await KeptSuspension.open(tmp_path, TdcLog(), monotonic)
     call = cast("Call", _CrossedCall())
     session = _Session(
         call,
         "manager:7443",
         in_force,
-        Machine(agents_pb2.MachineStatus, no_copies),
+        Machine(agents_pb2.MachineStatus, no_copies, suspension),
         TdcLog(),
         monotonic,
         math.inf,

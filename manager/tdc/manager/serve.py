@@ -40,6 +40,7 @@ from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
 from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
@@ -60,6 +61,7 @@ from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
@@ -227,13 +229,16 @@ def _operations(
             commits,
             history,
         ),
+        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd)),
         tokens=tokens,
     )
 
 
 def _for_operators(operations: Operations) -> list[Registration]:
     """Carry the operations over gRPC."""
-    fleet = FleetService(operations.fleet, operations.changes, operations.tokens)
+    fleet = FleetService(
+        operations.fleet, operations.changes, operations.suspensions, operations.tokens
+    )
     settings = SettingsService(operations.settings)
     changes = ChangesService(operations.changes, operations.history)
     drafts = DraftsService(operations.drafts)

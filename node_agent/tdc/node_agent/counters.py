@@ -18,6 +18,7 @@ class MissedReason(StrEnum):
     SPOOL_FULL = "spool-full"
     SPOOL_BROKEN = "spool-broken"
     TOO_LARGE = "too-large"
+    SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.sync.apply import InForce
 from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.sync.report import ReportedBacklog
+from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.shared.sync.values import Attempt, Running
 
 
@@ -41,7 +42,8 @@ class AgentFacts:
     copy that no longer counts; `warnings` are sentences for the operator, settings first, then
     spool, then managers and certificate; `backlogs` are the copies in the spool by intake;
     `next_hop` says since when no next hop takes mail, None while one works;
-    `refuses_manager` is why no settings are taken from the manager, empty if they are.
+    `refuses_manager` is why no settings are taken from the manager, empty if they are;
+    `suspension` is what an operator suspends.
     """
 
     time: float
@@ -59,6 +61,7 @@ class AgentFacts:
     backlogs: tuple[ReportedBacklog, ...]
     refuses_manager: str
     next_hop: HopTrouble | None
+    suspension: Suspension
 
 
 def gather(  # noqa: PLR0913  # each room's part
@@ -71,6 +74,7 @@ def gather(  # noqa: PLR0913  # each room's part
     *,
     full: str | None = None,
     next_hop: HopTrouble | None = None,
+    suspension: Suspension = NOT_SUSPENDED,
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together.
 
@@ -83,11 +87,16 @@ def gather(  # noqa: PLR0913  # each room's part
         time=now,
         running=in_force.running,
         last_attempt=in_force.last_attempt,
-        copying=settings.enabled and spool.unhealthy is None and full is None,
+        copying=settings.enabled
+        and suspension.copying is None
+        and spool.unhealthy is None
+        and full is None,
         spool=spool,
         spool_full=full,
         refuses_originals=settings.spool_when_full == "tempfail",
-        destinations=tuple(destinations),
+        destinations=tuple(
+            destinations if suspension.delivery is None else map(_standing_still, destinations)
+        ),
         counters=counters.frozen(),
         missed=_missed(counters, lead),
         delivered_at=None if counters.delivered_at is None else counters.delivered_at + lead,
@@ -98,7 +107,13 @@ def gather(  # noqa: PLR0913  # each room's part
         ),
         refuses_manager=in_force.refuses_manager,
         next_hop=None if next_hop is None else replace(next_hop, since=next_hop.since + lead),
+        suspension=suspension,
     )
+
+
+def _standing_still(row: DestinationFacts) -> DestinationFacts:
+    """A destination while delivery is suspended: a hold says nothing then, nothing is probed."""
+    return replace(row, host_status="suspended", held_reason="", held_since=None, next_probe=None)
 
 
 def spool_full(spool: Spool, counters: Counters) -> str | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from tdc.node_agent import descriptors, loop_key, own_name, passed_sockets
 from tdc.node_agent.deliver.scheduler import Delivery
+from tdc.node_agent.deliver.standstill import unless_suspended
 from tdc.node_agent.facts import gather, spool_full
 from tdc.node_agent.ingest import hop_watch
 from tdc.node_agent.ingest.filter import SmtpFilter
@@ -37,6 +38,7 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.report_changes import report_changes
 from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
+from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.node_agent.version import VERSION
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.edge import collector, memory
@@ -77,14 +79,16 @@ async def serving(
         amiss = _amiss(options, own, log)
         reporter = Reporter(own.name, loop_key.load(options.state_folder, log))
         spool = await _spool(options, in_force, log, stack)
+        suspension = await _suspension(options, spool, log, stack)
 
         filter_options = options.filter_options(own.name)
         hop_state = NextHopState()
         hop_state.resume(kept.hop_failures, kept.hop_since, filter_options.next_hops)
         delivery_options = options.delivery_options(own.name)
         delivery = Delivery(
-            spool, in_force.current, delivery_options, counters, log, reporter, kept.holds
-        )
+            spool, in_force.current, delivery_options, counters, log, reporter, kept.holds,
+            pauses=lambda: suspension.spans,
+        )  # fmt: skip
         await stack.enter_async_context(
             book.keeping(lambda: gathered(counters, hop_state, delivery.holds()))
         )
@@ -104,7 +108,7 @@ async def serving(
             return status_to_wire(
                 gather(
                     in_force, facts, rows, counters, warnings, backlogs,
-                    full=full, next_hop=hop_state.trouble,
+                    full=full, next_hop=hop_state.trouble, suspension=suspension.current(),
                 )
             )  # fmt: skip
 
@@ -115,13 +119,13 @@ async def serving(
             holds = {row.intake_domain: bool(row.held_reason) for row in delivery.destinations()}
             full = spool_full(spool, counters) is not None
             troubles = spool.facts().unhealthy, full, hop_state.trouble is None
-            return *troubles, holds, files.warnings()
+            return *troubles, holds, files.warnings(), suspension.suspended()
 
         stream = SettingsStream(
             managers,
             lambda: identity.load(options.identity_folder),
             in_force,
-            Machine(status, do_work),
+            Machine(status, do_work, suspension),
             log,
         )
         health = report_changes(urgent, stream.status_due)
@@ -130,10 +134,12 @@ async def serving(
         await stack.enter_async_context(running(stream.run(), name="settings stream"))
         await stack.enter_async_context(running(health, name="health"))
         await stack.enter_async_context(running(hop_watch.watch(hop_state, log), name="next hop"))
-        delivering = await stack.enter_async_context(running(delivery.run(), name="delivery"))
+        delivering = await stack.enter_async_context(
+            running(unless_suspended(delivery, suspension), name="delivery")
+        )
         in_force.on_change(lambda _: delivery.settings_changed())
 
-        taker = Taker(spool, in_force.current, counters, log, reporter)
+        taker = Taker(spool, in_force.current, counters, log, reporter, suspension.current)
         smtp_filter = await stack.enter_async_context(
             SmtpFilter(filter_options, taker, counters, log, passed.sockets, hop_state)
         )
@@ -176,3 +182,12 @@ async def _spool(
     in_force.on_change(lambda new: spool.set_limits(new.spool_max_messages, new.spool_max_bytes))
     in_force.on_change(lambda new: spool.intakes.set_in_force(intakes_in_force(new)))
     return spool
+
+
+async def _suspension(
+    options: AgentOptions, spool: Spool, log: TdcLog, stack: contextlib.AsyncExitStack
+) -> KeptSuspension:
+    """What is suspended, as it was before the start; what has an end is ended in time from now."""
+    suspension = await KeptSuspension.open(options.state_folder, log, spool.now)
+    await stack.enter_async_context(running(suspension.run(), name="suspension"))
+    return suspension

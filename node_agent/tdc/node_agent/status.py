@@ -19,6 +19,7 @@ from tdc.shared.wire.stream import (
     attempt_to_wire,
     running_to_wire,
 )
+from tdc.shared.wire.suspension import suspension_to_wire
 from tdc.v1 import agents_pb2
 
 
@@ -42,6 +43,7 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         refuses_manager=facts.refuses_manager[:MAX_TEXT],
         next_hop_trouble=facts.next_hop.reason[:MAX_TEXT] if facts.next_hop else "",
         next_hop_since=_moment(facts.next_hop.since if facts.next_hop else None),
+        suspension=suspension_to_wire(facts.suspension),
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))

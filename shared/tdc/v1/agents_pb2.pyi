@@ -59,16 +59,18 @@ class AgentMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., status: _Optional[_Union[MachineStatus, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., queue_answer: _Optional[_Union[QueueAnswer, _Mapping]] = ...) -> None: ...
 
 class ManagerMessage(_message.Message):
-    __slots__ = ("welcome", "wanted", "ping", "queue_order")
+    __slots__ = ("welcome", "wanted", "ping", "queue_order", "suspension")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_ORDER_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     wanted: Wanted
     ping: Ping
     queue_order: QueueOrder
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., queue_order: _Optional[_Union[QueueOrder, _Mapping]] = ...) -> None: ...
+    suspension: WantedSuspension
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., queue_order: _Optional[_Union[QueueOrder, _Mapping]] = ..., suspension: _Optional[_Union[WantedSuspension, _Mapping]] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("revision", "hash", "store_id", "history")
@@ -140,6 +142,38 @@ class Wanted(_message.Message):
     history: str
     def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
+class Suspension(_message.Message):
+    __slots__ = ("number", "copying", "delivery")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    COPYING_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    copying: SuspendedPart
+    delivery: SuspendedPart
+    def __init__(self, number: _Optional[int] = ..., copying: _Optional[_Union[SuspendedPart, _Mapping]] = ..., delivery: _Optional[_Union[SuspendedPart, _Mapping]] = ...) -> None: ...
+
+class SuspendedPart(_message.Message):
+    __slots__ = ("by", "reason", "since", "until", "left")
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    reason: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    left: float
+    def __init__(self, by: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., left: _Optional[float] = ...) -> None: ...
+
+class WantedSuspension(_message.Message):
+    __slots__ = ("suspension", "store_id")
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    suspension: Suspension
+    store_id: str
+    def __init__(self, suspension: _Optional[_Union[Suspension, _Mapping]] = ..., store_id: _Optional[str] = ...) -> None: ...
+
 class Ping(_message.Message):
     __slots__ = ("number",)
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -153,7 +187,7 @@ class Pong(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class MachineStatus(_message.Message):
-    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since")
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +207,7 @@ class MachineStatus(_message.Message):
     REFUSES_MANAGER_FIELD_NUMBER: _ClassVar[int]
     NEXT_HOP_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     NEXT_HOP_SINCE_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     running: Running
     last_attempt: Outcome
     copying: bool
@@ -192,7 +227,8 @@ class MachineStatus(_message.Message):
     refuses_manager: str
     next_hop_trouble: str
     next_hop_since: _timestamp_pb2.Timestamp
-    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    suspension: Suspension
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ...) -> None: ...
 
 class Missed(_message.Message):
     __slots__ = ("reason", "count", "since", "last")

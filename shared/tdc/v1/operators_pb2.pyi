@@ -120,6 +120,64 @@ class CreateJoinTokenResponse(_message.Message):
     enrol_address: str
     def __init__(self, token: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., enrol_address: _Optional[str] = ...) -> None: ...
 
+class SuspendRequest(_message.Message):
+    __slots__ = ("cluster", "machines", "copying", "delivery", "reason", "lifetime", "until", "request_id", "check_only")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    COPYING_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    copying: bool
+    delivery: bool
+    reason: str
+    lifetime: int
+    until: _timestamp_pb2.Timestamp
+    request_id: str
+    check_only: bool
+    def __init__(self, cluster: _Optional[str] = ..., machines: _Optional[_Iterable[str]] = ..., copying: _Optional[bool] = ..., delivery: _Optional[bool] = ..., reason: _Optional[str] = ..., lifetime: _Optional[int] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., check_only: _Optional[bool] = ...) -> None: ...
+
+class ResumeRequest(_message.Message):
+    __slots__ = ("cluster", "machines", "copying", "delivery", "request_id", "check_only")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    COPYING_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    machines: _containers.RepeatedScalarFieldContainer[str]
+    copying: bool
+    delivery: bool
+    request_id: str
+    check_only: bool
+    def __init__(self, cluster: _Optional[str] = ..., machines: _Optional[_Iterable[str]] = ..., copying: _Optional[bool] = ..., delivery: _Optional[bool] = ..., request_id: _Optional[str] = ..., check_only: _Optional[bool] = ...) -> None: ...
+
+class SuspensionResponse(_message.Message):
+    __slots__ = ("cluster", "machines")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MACHINES_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    machines: _containers.RepeatedCompositeFieldContainer[SuspensionRow]
+    def __init__(self, cluster: _Optional[str] = ..., machines: _Optional[_Iterable[_Union[SuspensionRow, _Mapping]]] = ...) -> None: ...
+
+class SuspensionRow(_message.Message):
+    __slots__ = ("machine", "changed", "suspension", "waits")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    changed: bool
+    suspension: _agents_pb2.Suspension
+    waits: str
+    def __init__(self, machine: _Optional[str] = ..., changed: _Optional[bool] = ..., suspension: _Optional[_Union[_agents_pb2.Suspension, _Mapping]] = ..., waits: _Optional[str] = ...) -> None: ...
+
 class GetLevelRequest(_message.Message):
     __slots__ = ("level",)
     LEVEL_FIELD_NUMBER: _ClassVar[int]
@@ -172,7 +230,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., setting: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread", "since", "reason", "last_attempt")
+    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread", "since", "reason", "last_attempt", "suspension")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -183,6 +241,7 @@ class ExplainResponse(_message.Message):
     SINCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
     revision: int
@@ -193,7 +252,8 @@ class ExplainResponse(_message.Message):
     since: _timestamp_pb2.Timestamp
     reason: str
     last_attempt: _agents_pb2.Outcome
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., last_attempt: _Optional[_Union[_agents_pb2.Outcome, _Mapping]] = ...) -> None: ...
+    suspension: SuspensionState
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., last_attempt: _Optional[_Union[_agents_pb2.Outcome, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("setting", "steps")
@@ -344,7 +404,7 @@ class StatusResponse(_message.Message):
     def __init__(self, machines: _Optional[_Iterable[_Union[MachineRowStatus, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MachineRowStatus(_message.Message):
-    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies")
+    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies", "suspension")
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
@@ -360,6 +420,7 @@ class MachineRowStatus(_message.Message):
     HEALTH_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     COPIES_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     name: str
     group: str
     cluster: str
@@ -375,7 +436,28 @@ class MachineRowStatus(_message.Message):
     health: str
     problems: _containers.RepeatedCompositeFieldContainer[HealthProblem]
     copies: CopyFacts
-    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ...) -> None: ...
+    suspension: SuspensionState
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ...) -> None: ...
+
+class SuspensionState(_message.Message):
+    __slots__ = ("copying", "delivery", "wanted_copying", "wanted_delivery", "in_force", "pending", "resumed_by", "resumed_at")
+    COPYING_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    WANTED_COPYING_FIELD_NUMBER: _ClassVar[int]
+    WANTED_DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    IN_FORCE_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_BY_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_AT_FIELD_NUMBER: _ClassVar[int]
+    copying: _agents_pb2.SuspendedPart
+    delivery: _agents_pb2.SuspendedPart
+    wanted_copying: _agents_pb2.SuspendedPart
+    wanted_delivery: _agents_pb2.SuspendedPart
+    in_force: bool
+    pending: str
+    resumed_by: str
+    resumed_at: _timestamp_pb2.Timestamp
+    def __init__(self, copying: _Optional[_Union[_agents_pb2.SuspendedPart, _Mapping]] = ..., delivery: _Optional[_Union[_agents_pb2.SuspendedPart, _Mapping]] = ..., wanted_copying: _Optional[_Union[_agents_pb2.SuspendedPart, _Mapping]] = ..., wanted_delivery: _Optional[_Union[_agents_pb2.SuspendedPart, _Mapping]] = ..., in_force: _Optional[bool] = ..., pending: _Optional[str] = ..., resumed_by: _Optional[str] = ..., resumed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HealthProblem(_message.Message):
     __slots__ = ("kind", "severity", "text", "since")
@@ -418,18 +500,20 @@ class DeliveryResponse(_message.Message):
     def __init__(self, rows: _Optional[_Iterable[_Union[DeliveryRow, _Mapping]]] = ...) -> None: ...
 
 class DeliveryRow(_message.Message):
-    __slots__ = ("machine", "cluster", "time", "destination", "counters")
+    __slots__ = ("machine", "cluster", "time", "destination", "counters", "suspended")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
     time: _timestamp_pb2.Timestamp
     destination: _agents_pb2.Destination
     counters: _agents_pb2.Counters
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., destination: _Optional[_Union[_agents_pb2.Destination, _Mapping]] = ..., counters: _Optional[_Union[_agents_pb2.Counters, _Mapping]] = ...) -> None: ...
+    suspended: _agents_pb2.SuspendedPart
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., destination: _Optional[_Union[_agents_pb2.Destination, _Mapping]] = ..., counters: _Optional[_Union[_agents_pb2.Counters, _Mapping]] = ..., suspended: _Optional[_Union[_agents_pb2.SuspendedPart, _Mapping]] = ...) -> None: ...
 
 class QueueScope(_message.Message):
     __slots__ = ("cluster", "group", "machines")

@@ -69,6 +69,16 @@ class FleetStub:
                 request_serializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenRequest.SerializeToString,
                 response_deserializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenResponse.FromString,
                 _registered_method=True)
+        self.SuspendMachines = channel.unary_unary(
+                '/tdc.v1.Fleet/SuspendMachines',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.SuspendRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.SuspensionResponse.FromString,
+                _registered_method=True)
+        self.ResumeMachines = channel.unary_unary(
+                '/tdc.v1.Fleet/ResumeMachines',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.ResumeRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.SuspensionResponse.FromString,
+                _registered_method=True)
 
 
 class FleetServicer:
@@ -115,6 +125,21 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendMachines(self, request, context):
+        """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
+        reaches these machines alone, and makes no revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeMachines(self, request, context):
+        """Ends suspensions before their time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -142,6 +167,16 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.CreateJoinToken,
                     request_deserializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenRequest.FromString,
                     response_serializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenResponse.SerializeToString,
+            ),
+            'SuspendMachines': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendMachines,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.SuspendRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.SuspensionResponse.SerializeToString,
+            ),
+            'ResumeMachines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeMachines,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.ResumeRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.SuspensionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -288,6 +323,60 @@ class Fleet:
             '/tdc.v1.Fleet/CreateJoinToken',
             tdc_dot_v1_dot_operators__pb2.CreateJoinTokenRequest.SerializeToString,
             tdc_dot_v1_dot_operators__pb2.CreateJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendMachines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Fleet/SuspendMachines',
+            tdc_dot_v1_dot_operators__pb2.SuspendRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.SuspensionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeMachines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Fleet/ResumeMachines',
+            tdc_dot_v1_dot_operators__pb2.ResumeRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.SuspensionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,12 @@ class FleetStub:
     ListMachines: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListMachinesRequest, _operators_pb2.ListMachinesResponse]
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_operators_pb2.CreateJoinTokenRequest, _operators_pb2.CreateJoinTokenResponse]
     """Makes a one-use join token for an existing machine."""
+    SuspendMachines: _grpc.UnaryUnaryMultiCallable[_operators_pb2.SuspendRequest, _operators_pb2.SuspensionResponse]
+    """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
+    reaches these machines alone, and makes no revision.
+    """
+    ResumeMachines: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ResumeRequest, _operators_pb2.SuspensionResponse]
+    """Ends suspensions before their time."""
 
 @_typing.type_check_only
 class FleetAsyncStub(FleetStub):
@@ -72,6 +78,12 @@ class FleetAsyncStub(FleetStub):
     ListMachines: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListMachinesRequest, _operators_pb2.ListMachinesResponse]  # type: ignore[assignment]
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_operators_pb2.CreateJoinTokenRequest, _operators_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
     """Makes a one-use join token for an existing machine."""
+    SuspendMachines: _aio.UnaryUnaryMultiCallable[_operators_pb2.SuspendRequest, _operators_pb2.SuspensionResponse]  # type: ignore[assignment]
+    """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
+    reaches these machines alone, and makes no revision.
+    """
+    ResumeMachines: _aio.UnaryUnaryMultiCallable[_operators_pb2.ResumeRequest, _operators_pb2.SuspensionResponse]  # type: ignore[assignment]
+    """Ends suspensions before their time."""
 
 class FleetServicer(metaclass=_abc_1.ABCMeta):
     """What operators call, over mutual TLS; the certificate says who the operator is.
@@ -121,6 +133,24 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.CreateJoinTokenResponse, _abc.Awaitable[_operators_pb2.CreateJoinTokenResponse]]:
         """Makes a one-use join token for an existing machine."""
+
+    @_abc_1.abstractmethod
+    def SuspendMachines(
+        self,
+        request: _operators_pb2.SuspendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.SuspensionResponse, _abc.Awaitable[_operators_pb2.SuspensionResponse]]:
+        """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
+        reaches these machines alone, and makes no revision.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeMachines(
+        self,
+        request: _operators_pb2.ResumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.SuspensionResponse, _abc.Awaitable[_operators_pb2.SuspensionResponse]]:
+        """Ends suspensions before their time."""
 
 def add_FleetServicer_to_server(servicer: FleetServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

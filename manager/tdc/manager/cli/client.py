@@ -49,11 +49,12 @@ class _AnswerLost(Exception):
 class CommitAttempt:
     """The commit under way, so that an interruption can say what may have happened.
 
-    `request_id` is empty before it is sent, and again once the manager answered; `unsettled` is
-    True once an answer was lost; `made` has what the manager confirmed so far.
+    `doubt` says that it may have been made; it is empty before it is sent, and again once the
+    manager answered. `unsettled` is True once an answer was lost; `made` has what the manager
+    confirmed so far.
     """
 
-    request_id: str = ""
+    doubt: str = ""
     unsettled: bool = False
     made: list[str] = field(default_factory=list)
 
@@ -97,27 +98,40 @@ class Manager:
         request_id: str,
     ) -> _Made:
         """Commit once, even if answers are lost; raises Refused or NoConnection."""
-        self._attempt.request_id, self._attempt.unsettled = request_id, False
-        try:
-            reply = await self._commit_until_answered(call, request)
-        except _AnswerLost as lost:
-            if not self._attempt.unsettled:
-                self._attempt.request_id = ""
-                raise type(lost.error)(f"{lost.error} Nothing was changed.") from None
-            raise type(lost.error)(f"{lost.error} {may_be_made(request_id)}") from None
-        except CliError:
-            self._attempt.request_id = ""
-            raise
-        self._attempt.request_id = ""
+        reply = await self.once(call, request, may_be_made(request_id))
         if reply.committed:
             self._attempt.made.append(f"revision {reply.revision} of {reply.cluster}")
         return reply
 
+    async def once(
+        self,
+        call: aio.UnaryUnaryMultiCallable[_Request, _Reply],
+        request: _Request,
+        doubt: str,
+    ) -> _Reply:
+        """Have it done once, even if answers are lost; raises Refused or NoConnection.
+
+        The request has an id of its own; `doubt` is the sentence for one whose answer was lost.
+        """
+        self._attempt.doubt, self._attempt.unsettled = doubt, False
+        try:
+            reply = await self._commit_until_answered(call, request)
+        except _AnswerLost as lost:
+            if not self._attempt.unsettled:
+                self._attempt.doubt = ""
+                raise type(lost.error)(f"{lost.error} Nothing was changed.") from None
+            raise type(lost.error)(f"{lost.error} {doubt}") from None
+        except CliError:
+            self._attempt.doubt = ""
+            raise
+        self._attempt.doubt = ""
+        return reply
+
     async def _commit_until_answered(
         self,
-        call: aio.UnaryUnaryMultiCallable[_Request, _Made],
+        call: aio.UnaryUnaryMultiCallable[_Request, _Reply],
         request: _Request,
-    ) -> _Made:
+    ) -> _Reply:
         import tenacity  # noqa: PLC0415  # for what is committed only
 
         async for attempt in tenacity.AsyncRetrying(
@@ -132,9 +146,9 @@ class Manager:
 
     async def _commit_once(
         self,
-        call: aio.UnaryUnaryMultiCallable[_Request, _Made],
+        call: aio.UnaryUnaryMultiCallable[_Request, _Reply],
         request: _Request,
-    ) -> _Made:
+    ) -> _Reply:
         try:
             async with _waiting_shown(self._address):
                 return await call(request, timeout=self._deadline)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
-from tdc.manager.cli.client import CommitAttempt, Manager, connected, may_be_made
+from tdc.manager.cli.client import CommitAttempt, Manager, connected
 from tdc.manager.cli.config import find_config, read_config
 from tdc.manager.cli.errors import (
     CliError,
@@ -82,13 +82,19 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """Options of every command that changes something."""
+class Assent:
+    """Options of every command that asks before it does something."""
 
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; change nothing.")
     ] = False
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consent(Assent):
+    """Options of every command whose change is in the history."""
+
     comment: Annotated[
         str, typer.Option("--comment", "-m", metavar="TEXT", help="Reason, kept in the history.")
     ] = ""
@@ -353,7 +359,7 @@ def perform(run: Run, body: Callable[[], Coroutine[Any, Any, None]]) -> int:
 
 
 def _interrupted(attempt: CommitAttempt) -> Interrupted:
-    if attempt.made and not attempt.request_id:
+    if attempt.made and not attempt.doubt:
         return Interrupted(f"Interrupted, after {_made(attempt)} committed.")
     return Interrupted(f"Interrupted. {_outcome(attempt)}")
 
@@ -361,7 +367,7 @@ def _interrupted(attempt: CommitAttempt) -> Interrupted:
 def _outcome(attempt: CommitAttempt) -> str:
     words = _made(attempt)
     made = [f"{words[0].upper()}{words[1:]} committed."] if attempt.made else []
-    unsure = [may_be_made(attempt.request_id)] if attempt.request_id else []
+    unsure = [attempt.doubt] if attempt.doubt else []
     return " ".join([*unsure, *made]) or "Nothing was committed."
 
 

@@ -225,6 +225,8 @@ async def show_machine(run: Run, name: Name, cluster: Cluster = "") -> None:
     states = [answers.status(machine) for machine in status.machines]
     document = answers.machine_detail(row, states[0] if states else None)
     pieces = [*tables.machine_pieces([document]), Line(), *status_tables.status_pieces(states)]
+    if states and states[0].suspension is not None and states[0].suspension.resumed_by:
+        pieces.append(status_tables.suspension_lines(states[0].suspension)[-1])
     run.out.emit(document, pieces)
 
 

@@ -23,7 +23,7 @@ _PLACES = {
     "apply": ("documents", "add_apply"),
     "cluster": ("fleet", "cluster_app"),
     "group": ("fleet", "group_app"),
-    "machine": ("fleet", "machine_app"),
+    "machine": ("suspensions", "machine_app"),
     "settings": ("settings", "app"),
     "draft": ("draft", "app"),
     "commit": ("commits", "app"),

@@ -8,6 +8,7 @@ from tdc.manager.cli.layout import Cell, Column, Line, Piece
 from tdc.manager.cli.words import ABSENT, first_names, listed, when, yes_or_no
 from tdc.shared.wire.documents import StatusDocument
 from tdc.shared.wire.queue_documents import DeliveryDocument
+from tdc.shared.wire.suspension_documents import SuspendedPartDocument, SuspensionDocument
 
 _STATE_STYLES = {
     "in sync": "green",
@@ -17,7 +18,7 @@ _STATE_STYLES = {
     "rejected": "red",
 }
 _HEALTH_STYLES = {"ok": "green", "warning": "yellow", "critical": "red"}
-_HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red"}
+_HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red", "suspended": "yellow"}
 MOST_NAMES = 5
 """Machines with the same remark that a line names; the table above it has them all."""
 _NO_MACHINES = (
@@ -61,6 +62,8 @@ def status_pieces(rows: Sequence[StatusDocument]) -> list[Piece]:
 
 def _copying(row: StatusDocument) -> Cell:
     """Whether it takes copies; while it is not connected, what it last reported."""
+    if row.suspension is not None and row.suspension.copying:
+        return Cell("suspended", "yellow")
     if row.state in ("offline", "stale"):
         last = f"was {yes_or_no(row.copying)}" if row.applied_revision else ABSENT
         return Cell(last, "yellow")
@@ -106,7 +109,44 @@ def delivery_pieces(rows: Sequence[DeliveryDocument]) -> list[Piece]:
         for row in rows
         if row.held_reason
     ]
-    return [*pieces, Line(), *held] if held else pieces
+    suspended = {
+        row.machine: Line(
+            f"{row.machine}: delivery is suspended {suspended_words(row.suspended)}", "yellow"
+        )
+        for row in rows
+        if row.suspended
+    }
+    remarks = [*suspended.values(), *held]
+    return [*pieces, Line(), *remarks] if remarks else pieces
+
+
+def suspended_words(part: SuspendedPartDocument) -> str:
+    """By whom, since when, until when and why."""
+    until = f"until {when(part.until)}" if part.until else "with no end"
+    return f"by {part.by} since {when(part.since)}, {until}: {part.reason}"
+
+
+def suspension_lines(suspension: SuspensionDocument | None) -> list[Line]:
+    """What is suspended, whatever the settings say, and what should be; who resumed it last."""
+    if suspension is None:
+        return []
+    lines = [
+        Line(f"{work} is suspended {suspended_words(part)}", "yellow")
+        for work, part in (("copying", suspension.copying), ("delivery", suspension.delivery))
+        if part
+    ]
+    wanted = {"copying": suspension.wanted_copying, "delivery": suspension.wanted_delivery}
+    there = {"copying": suspension.copying, "delivery": suspension.delivery}
+    for work, part in wanted.items():
+        if part and not there[work]:
+            words = f"{work} should be suspended {suspended_words(part)}"
+            lines.append(Line(f"{words}; not in force: {suspension.pending}", "yellow"))
+        if there[work] and not part:
+            words = f"{work} should no longer be suspended; not in force: {suspension.pending}"
+            lines.append(Line(words, "yellow"))
+    if suspension.resumed_by:
+        lines.append(Line(f"resumed by {suspension.resumed_by} at {when(suspension.resumed_at)}"))
+    return lines
 
 
 def _since(row: DeliveryDocument) -> str:

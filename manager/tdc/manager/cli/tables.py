@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tdc.manager.cli.layout import Cell, Column, Grid, Line, Piece
+from tdc.manager.cli.status_tables import suspension_lines
 from tdc.manager.cli.words import ABSENT, listed, name_list, origin_words, shown, when, yes_or_no
 from tdc.shared.settings.values import Level
 from tdc.shared.wire.documents import (
@@ -207,7 +208,7 @@ def _how_it_got_there(explained: ExplanationDocument) -> list[Line]:
         lines.append(
             Line(f"last attempt: revision {attempt.revision}, {when(attempt.time)}, {end}")
         )
-    return lines
+    return [*lines, *suspension_lines(explained.suspension)]
 
 
 def _applied(revision: int, explained: ExplanationDocument) -> str:

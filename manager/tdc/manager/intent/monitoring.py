@@ -14,8 +14,12 @@ from tdc.manager.intent.targets import machines_in
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import MachineFacts, Presence
+from tdc.manager.view.suspended import suspended_on
+from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
 from tdc.shared.sync.report import MachineReport, ReportedCounters, ReportedDestination
+from tdc.shared.sync.suspension import Suspended
+from tdc.shared.sync.suspension_state import SuspensionFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class MachineStatusRow:
 
     `copying`, `queued` and `report` are from its last status; `reason` is empty if it is in sync.
     `health` is the worst of the `problems`; `warnings` are their sentences but for the reason.
+    `suspension` is what is suspended there, and what should be.
     """
 
     name: str
@@ -41,6 +46,7 @@ class MachineStatusRow:
     health: str
     problems: tuple[Problem, ...]
     report: MachineReport | None
+    suspension: SuspensionFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class FleetStatus:
 @dataclass(frozen=True, slots=True)
 class MachineDelivery:
     """One machine's delivery: its totals, and by destination. `time` is when it reported them,
-    Unix seconds.
+    Unix seconds; `suspended` says who suspended it, None if it delivers.
     """
 
     machine: str
@@ -62,14 +68,17 @@ class MachineDelivery:
     time: float
     counters: ReportedCounters
     destinations: tuple[ReportedDestination, ...]
+    suspended: Suspended | None = None
 
 
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
-    def __init__(self, view: FleetView, presence: Presence) -> None:
+    def __init__(self, view: FleetView, presence: Presence, clock: Clock = wall) -> None:
+        """`clock` gives Unix seconds: the end of a suspension is a moment that people named."""
         self._view = view
         self._presence = presence
+        self._clock = clock
 
     @operation("monitoring.read_status")
     async def read_status(
@@ -77,16 +86,14 @@ class MonitoringOperations:
     ) -> FleetStatus:
         """Read the sync state of machines; raises UnknownName, AmbiguousName."""
         chosen = machines_in(self._view, cluster, group, machine)
+        now = self._clock()
         outdated = {name: self._view.outdated(name) for name in {each.name for each, _ in chosen}}
-        rows = [
-            _status_row(
-                found,
-                known,
-                self._presence.facts(found.name, known.name),
-                outdated=known.name in outdated[found.name],
-            )
-            for found, known in chosen
-        ]
+        rows: list[MachineStatusRow] = []
+        for found, known in chosen:
+            facts = self._presence.facts(found.name, known.name)
+            suspension = suspended_on(self._view, found.name, known.name, facts, now)
+            late = known.name in outdated[found.name]
+            rows.append(_status_row(found, known, facts, suspension, outdated=late))
         return FleetStatus(rows, (*self._view.problems, *_ahead(rows)))
 
     @operation("monitoring.read_delivery")
@@ -99,19 +106,30 @@ class MonitoringOperations:
             facts = self._presence.facts(found.name, known.name)
             if facts.status is not None:
                 time, status = facts.status_time or 0.0, facts.status
+                there = suspended_on(self._view, found.name, known.name, facts, self._clock()).there
                 deliveries.append(
                     MachineDelivery(
-                        known.name, found.name, time, status.counters, status.destinations
+                        known.name,
+                        found.name,
+                        time,
+                        status.counters,
+                        status.destinations,
+                        there.delivery,
                     )
                 )
         return deliveries
 
 
 def _status_row(
-    cluster: Cluster, machine: Machine, facts: MachineFacts, *, outdated: bool
+    cluster: Cluster,
+    machine: Machine,
+    facts: MachineFacts,
+    suspension: SuspensionFacts,
+    *,
+    outdated: bool,
 ) -> MachineStatusRow:
     status = facts.status
-    problems = problems_of(_known(facts, outdated=outdated))
+    problems = problems_of(_known(facts, suspension, outdated=outdated))
     return MachineStatusRow(
         name=machine.name,
         group=machine.group,
@@ -128,10 +146,11 @@ def _status_row(
         health=worst(problems),
         problems=problems,
         report=status,
+        suspension=suspension,
     )
 
 
-def _known(facts: MachineFacts, *, outdated: bool) -> Known:
+def _known(facts: MachineFacts, suspension: SuspensionFacts, *, outdated: bool) -> Known:
     return Known(
         state=facts.state,
         since=facts.since,
@@ -143,6 +162,7 @@ def _known(facts: MachineFacts, *, outdated: bool) -> Known:
         lasts=facts.lasts,
         report_age=facts.status_age,
         refused_for=facts.refused_for,
+        suspension=suspension,
     )
 
 

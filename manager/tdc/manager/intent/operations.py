@@ -13,6 +13,7 @@ from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.permissions import check_operations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
 
 
@@ -27,6 +28,7 @@ class Operations:
     fleet: FleetOperations
     monitoring: MonitoringOperations
     queue: QueueOperations
+    suspensions: SuspensionOperations
     tokens: TokenOperations
 
     def __post_init__(self) -> None:

@@ -68,6 +68,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "queue.list_dead": Permission(Role.HELP_DESK),
     "queue.plan": Permission(Role.READ_ONLY),
     "queue.do": Permission(Role.OPERATOR),
+    "suspensions.suspend": Permission(Role.OPERATOR),
+    "suspensions.resume": Permission(Role.OPERATOR),
     "tokens.create": Permission(Role.ADMINISTRATOR),
 }
 

@@ -21,8 +21,11 @@ from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence, SyncState
+from tdc.manager.view.suspended import suspended_on
+from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.schema import SCHEMA, setting
 from tdc.shared.settings.values import Effective, Level
+from tdc.shared.sync.suspension_state import NO_SUSPENSION, SuspensionFacts
 from tdc.shared.sync.values import Attempt, Running
 
 log = logging.getLogger(__name__)
@@ -65,6 +68,7 @@ class Explanation:
     `state` is the machine's sync state, `since` when it began and `reason` why it is not in sync,
     as in the status; `running` is what it last reported to run, None if nothing, and `attempt` its
     last attempt to apply settings.
+    `suspension` is what is suspended there, whatever the settings say.
     `unread` says why it is not shown who set the values, and when; empty if history was read.
     """
 
@@ -78,15 +82,20 @@ class Explanation:
     since: float | None = None
     reason: str = ""
     attempt: Attempt | None = None
+    suspension: SuspensionFacts = NO_SUSPENSION
 
 
 class SettingsOperations:
     """Reads of settings."""
 
-    def __init__(self, view: FleetView, presence: Presence, history: History) -> None:
+    def __init__(
+        self, view: FleetView, presence: Presence, history: History, clock: Clock = wall
+    ) -> None:
+        """`clock` gives Unix seconds: the end of a suspension is a moment that people named."""
         self._view = view
         self._presence = presence
         self._history = history
+        self._clock = clock
 
     @operation("settings.read_level")
     async def read_level(self, actor: Actor, asked: LevelAsked) -> StoredLevel:
@@ -123,6 +132,7 @@ class SettingsOperations:
             since=facts.since,
             reason=facts.reason,
             attempt=facts.last_attempt,
+            suspension=suspended_on(self._view, found.name, known.name, facts, self._clock()),
         )
 
     @operation("settings.check")

@@ -18,11 +18,12 @@ from tdc.manager.push.session import (
     Ending,
     Read,
     Session,
+    SessionFleet,
     Write,
     unknown_chain,
 )
 from tdc.manager.view.names import MachineKey
-from tdc.manager.view.presence import Presence, WantedFleet
+from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
@@ -35,12 +36,8 @@ class Stopping(Exception):
     """This manager is about to stop; the agent should try again, or try another manager."""
 
 
-class AgentFleet(WantedFleet, Protocol):
+class AgentFleet(SessionFleet, Protocol):
     """The fleet, as the streams of agents need it."""
-
-    @property
-    def store_id(self) -> str:
-        """Identity of the store that revisions count in."""
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         """How a machine was removed; None if it was not."""
@@ -173,4 +170,5 @@ class AgentSessions:
                 session.end(End.DENIED, "the machine was enrolled again")
             else:
                 session.set_target()
+                session.suspensions.changed()
         self._presence.changed(machines)

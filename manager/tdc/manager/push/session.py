@@ -13,9 +13,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from tdc.manager.identity.rates import Rate, full, taken
 from tdc.manager.push.orders import Orders
+from tdc.manager.push.suspensions import SuspendedFleet, Suspensions
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock
@@ -28,6 +30,11 @@ from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size
 from tdc.v1 import agents_pb2
+
+
+class SessionFleet(WantedFleet, SuspendedFleet, Protocol):
+    """The fleet, as one stream needs it."""
+
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
 """Returns the next message; None at the end of the stream. Raises BadMessage."""
@@ -89,7 +96,7 @@ class Session:
     def __init__(
         self,
         peer: MachinePeer,
-        fleet: WantedFleet,
+        fleet: SessionFleet,
         presence: Presence,
         clock: Clock,
         intervals: Intervals,
@@ -110,6 +117,7 @@ class Session:
         self._buckets = [full(rate, clock()) for rate in self._rates]
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
         self.orders = Orders(self._outbox.put_nowait)
+        self.suspensions = Suspensions(self.key, fleet, self._outbox.put_nowait)
         self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -212,6 +220,7 @@ class Session:
         if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
             self._presence.connected(self.key, cut(message.hello.agent_version, MOST_WORD))
             self.orders.greeted(message.hello)
+            self.suspensions.greeted(message.hello)
 
     def _note(self, message: agents_pb2.AgentMessage) -> None:
         half = self._half
@@ -219,6 +228,8 @@ class Session:
             return
         report = report_of(message.status) if message.HasField("status") else None
         self._presence.heard(self.key, half.running, half.last_attempt, report)
+        if report is not None:
+            self.suspensions.reported(message.status)
 
     def _step(self, event: stream.Event) -> None:
         self._half, effects = manager_half.manager_step(self._half, event, self._clock())

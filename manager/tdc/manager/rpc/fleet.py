@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.suspensions import Asked, Outcome, SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.rpc import wire
 from tdc.manager.rpc.guard import Context, actor_of
-from tdc.shared.wire.moments import timestamp
+from tdc.shared.wire.moments import timestamp, unix_seconds
+from tdc.shared.wire.suspension import suspension_to_wire
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 
@@ -15,10 +17,15 @@ class FleetService(operators_pb2_grpc.FleetServicer):
     """The service; what it raises becomes a status in `guard`."""
 
     def __init__(
-        self, fleet: FleetOperations, changes: ChangeOperations, tokens: TokenOperations
+        self,
+        fleet: FleetOperations,
+        changes: ChangeOperations,
+        suspensions: SuspensionOperations,
+        tokens: TokenOperations,
     ) -> None:
         self._fleet = fleet
         self._changes = changes
+        self._suspensions = suspensions
         self._tokens = tokens
 
     async def CreateCluster(  # noqa: N802
@@ -86,3 +93,48 @@ class FleetService(operators_pb2_grpc.FleetServicer):
         return operators_pb2.CreateJoinTokenResponse(
             token=made.text, expires=timestamp(made.expires), enrol_address=made.enrol_address
         )
+
+    async def SuspendMachines(  # noqa: N802
+        self, request: operators_pb2.SuspendRequest, context: Context
+    ) -> operators_pb2.SuspensionResponse:
+        """Suspend work on machines."""
+        outcome = await self._suspensions.suspend(
+            actor_of(context),
+            _asked(request),
+            reason=request.reason,
+            lifetime=request.lifetime,
+            until=unix_seconds(request.until) if request.HasField("until") else None,
+        )
+        return _suspended(outcome)
+
+    async def ResumeMachines(  # noqa: N802
+        self, request: operators_pb2.ResumeRequest, context: Context
+    ) -> operators_pb2.SuspensionResponse:
+        """End suspensions."""
+        return _suspended(await self._suspensions.resume(actor_of(context), _asked(request)))
+
+
+def _asked(request: operators_pb2.SuspendRequest | operators_pb2.ResumeRequest) -> Asked:
+    return Asked(
+        machines=tuple(request.machines),
+        copying=request.copying,
+        delivery=request.delivery,
+        cluster=request.cluster,
+        request_id=request.request_id,
+        check_only=request.check_only,
+    )
+
+
+def _suspended(outcome: Outcome) -> operators_pb2.SuspensionResponse:
+    return operators_pb2.SuspensionResponse(
+        cluster=outcome.cluster,
+        machines=[
+            operators_pb2.SuspensionRow(
+                machine=row.machine,
+                changed=row.changed,
+                suspension=suspension_to_wire(row.suspension),
+                waits=row.waits,
+            )
+            for row in outcome.machines
+        ],
+    )

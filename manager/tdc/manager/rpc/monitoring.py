@@ -9,6 +9,7 @@ from tdc.shared.sync.health import Problem
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.report import counters_to_wire, destination_to_wire, missed_to_wire
+from tdc.shared.wire.suspension import part_to_wire, state_to_wire
 from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 
@@ -58,6 +59,7 @@ def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
         health=row.health,
         problems=[_problem(each) for each in row.problems],
         copies=None if row.report is None else _copies(row.report),
+        suspension=state_to_wire(row.suspension),
     )
 
 
@@ -93,6 +95,7 @@ def _delivery_rows(delivery: MachineDelivery) -> list[operators_pb2.DeliveryRow]
             time=time,
             destination=destination_to_wire(each),
             counters=counters,
+            suspended=part_to_wire(delivery.suspended),
         )
         for each in delivery.destinations
     ]

@@ -9,6 +9,7 @@ from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.wire.stream import attempt_to_wire, running_to_wire
+from tdc.shared.wire.suspension import state_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
@@ -66,6 +67,7 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             since=None if explained.since is None else timestamp(explained.since),
             reason=explained.reason,
             last_attempt=None if attempt is None else attempt_to_wire(attempt),
+            suspension=state_to_wire(explained.suspension),
         )
 
     async def CheckConsistency(  # noqa: N802

@@ -26,6 +26,8 @@ JOIN_TOKENS = f"{ROOT}join-tokens/"
 ENROLMENTS = f"{ROOT}enrolments/"
 DRAFTS = f"{ROOT}drafts/"
 """What operators gather before they commit it; no view follows them."""
+SUSPENSIONS = f"{ROOT}suspensions/"
+"""What is suspended on machines, a document for each cluster; views follow it."""
 MAINTENANCE = f"{ROOT}maintenance"
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
@@ -211,6 +213,17 @@ def parse_enrolment_count_key(key: str) -> tuple[str, str] | None:
     """Return (cluster, machine) of such a key; None for another key."""
     place, _, last = key.rpartition("/")
     return parse_enrolment_key(place) if last == _COUNT else None
+
+
+def suspensions_key(cluster: str) -> str:
+    """The key that says what is suspended on the machines of a cluster."""
+    return f"{SUSPENSIONS}{_quoted(cluster)}"
+
+
+def parse_suspensions_key(key: str) -> str | None:
+    """The cluster of such a key; None for another key."""
+    name = unquote(key.removeprefix(SUSPENSIONS))
+    return name if suspensions_key(name) == key else None
 
 
 def _quoted(name: str) -> str:

@@ -16,9 +16,10 @@ from types import MappingProxyType
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
+from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, Part, parse_document_key
+from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, SUSPENSIONS, Part, parse_document_key
 from tdc.manager.view import names
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
@@ -26,13 +27,16 @@ from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.problems import problems
+from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
 
 log = logging.getLogger(__name__)
 
 Listener = Callable[[frozenset[MachineKey]], None]
-"""Called with the machines whose content hash, enrolment or existence changed. Must not block."""
+"""Called with the machines whose content hash, enrolment or existence changed, or what operators
+want suspended on them. Must not block."""
 
 
 class NotReady(Exception):
@@ -58,6 +62,7 @@ class FleetView:
         self._following = Following(etcd, store_id, options, clock)
         self._clusters = KnownClusters()
         self._enrolments = KnownEnrolments()
+        self._suspensions = KnownSuspensions()
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
         self._listeners: list[Listener] = []
@@ -127,6 +132,25 @@ class FleetView:
             born=known.born if known is not None else None,
         )
 
+    def suspensions(self, cluster: str) -> Suspensions:
+        """What operators want suspended in a cluster, as stored."""
+        return self._suspensions.of(cluster)
+
+    def suspension_record(self, cluster: str, machine: str) -> MachineSuspension | None:
+        """What is stored of a machine's suspension; None if it never had one, or is gone.
+
+        It is of this machine, not of one that had its name before.
+        """
+        known = self._clusters.machine(cluster, machine)
+        if known is None:
+            return None
+        return self._suspensions.of(cluster).of(machine, known.born)
+
+    def suspension(self, cluster: str, machine: str) -> Suspension:
+        """What operators want suspended on a machine, as stored: its end may have come."""
+        found = self.suspension_record(cluster, machine)
+        return found.suspension if found is not None else NOT_SUSPENDED
+
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         """How a machine was removed; None if it was not, or if that was long ago."""
         home = self._clusters.clusters.get(cluster)
@@ -155,7 +179,8 @@ class FleetView:
         )  # fmt: skip
         trouble = self._following.id_trouble
         notes = (*self._notes(), trouble) if trouble else self._notes()
-        return problems(notes, self.etcd_away, unreadable, enrolments)
+        beside = (*enrolments, *self._suspensions.damaged)
+        return problems(notes, self.etcd_away, unreadable, beside)
 
     # -- keeping -------------------------------------------------------------------------------
 
@@ -174,13 +199,18 @@ class FleetView:
     async def run(self) -> None:
         """Follow the store until cancelled."""
         await self._following.run(
-            {CLUSTERS: self._take_clusters, ENROLMENTS: self._take_enrolments},
+            {
+                CLUSTERS: self._take_clusters,
+                ENROLMENTS: self._take_enrolments,
+                SUSPENSIONS: self._take_suspensions,
+            },
             {CLUSTERS: self._look_beside},
         )
 
     async def ready(self, timeout: float) -> None:
         """Return once everything has been read; raises NotReady after `timeout` seconds."""
-        if not await self._following.all_read(frozenset({CLUSTERS, ENROLMENTS}), timeout):
+        prefixes = frozenset({CLUSTERS, ENROLMENTS, SUSPENSIONS})
+        if not await self._following.all_read(prefixes, timeout):
             why = self.etcd_away or "it did not answer"
             raise NotReady(f"the fleet could not be read from etcd within {timeout:g} s: {why}")
 
@@ -191,6 +221,12 @@ class FleetView:
             return cluster in self._clusters.clusters and self.revision(cluster) >= revision
 
         return await self._following.until(has_it, timeout)
+
+    async def has_suspensions(self, cluster: str, number: int, timeout: float) -> bool:
+        """Wait until the view has a change of suspensions; False if not within `timeout`."""
+        return await self._following.until(
+            lambda: self._suspensions.of(cluster).number >= number, timeout
+        )
 
     async def _look_beside(self, values: Mapping[str, bytes]) -> None:
         """Read whether the heads agree with their histories, which are not followed."""
@@ -225,6 +261,18 @@ class FleetView:
             if sentence not in before:
                 log.error("%s", sentence)
         self._notify(changed)
+
+    def _take_suspensions(self, values: Values, how: How) -> None:
+        before = set(self._suspensions.damaged)
+        changed = self._suspensions.take(
+            values, all_of_it=how is not How.SOME, replaced=how is How.REPLACED
+        )
+        for sentence in self._suspensions.damaged:
+            if sentence not in before:
+                log.error("%s", sentence)
+        if changed:
+            for listener in self._listeners:
+                listener(changed)
 
     def _notify(self, changed: frozenset[MachineKey]) -> None:
         if changed:

@@ -19,9 +19,9 @@ from typing import NamedTuple, Protocol
 
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, monotonic, wall
-from tdc.shared.sync.health import lapse_words
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
+from tdc.shared.sync.words import lapse_words
 from tdc.v1 import agents_pb2
 
 TAKEOVERS = 3
@@ -48,7 +48,9 @@ class WantedFleet(Protocol):
         """Id of the machine's valid enrolment; None if it has none, or is gone."""
 
     def on_change(self, listener: Callable[[frozenset[MachineKey]], None], /) -> None:
-        """Call back with the machines whose content hash, enrolment or existence changed."""
+        """Call back with the machines whose content hash, enrolment or existence changed, or what
+        is to be suspended on them.
+        """
 
 
 class SyncState(StrEnum):

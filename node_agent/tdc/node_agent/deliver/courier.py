@@ -395,4 +395,6 @@ class Courier:
         self._parts.wake()
 
     def _now(self) -> Moment:
-        return Moment(monotonic(), self._parts.spool.now(), chance(), chance())
+        return Moment(
+            monotonic(), self._parts.spool.now(), chance(), chance(), self._parts.pauses()
+        )

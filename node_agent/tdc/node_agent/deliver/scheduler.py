@@ -47,6 +47,7 @@ from tdc.node_agent.deliver.resolver import Resolver
 from tdc.node_agent.deliver.retry import RetrySettings, put_off
 from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.spool.pauses import Spans
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.connector.intake import intakes_in_force
 from tdc.shared.connector.settings import ConnectorSettings
@@ -74,7 +75,7 @@ _IN_EACH_REPORT = ("report_from", "report_envelope_sender")
 class Delivery:
     """Delivers what the spool holds; `run` it as one task of the agent."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each room's part
         self,
         spool: Spool,
         settings: Callable[[], ConnectorSettings],
@@ -83,15 +84,19 @@ class Delivery:
         log: TdcLog,
         reporter: Reporter,
         holds: Mapping[str, Hold] = MappingProxyType({}),
+        *,
+        pauses: Callable[[], Spans] = tuple,
     ) -> None:
-        """`holds` are those of before a restart, by intake: each goes on, and is probed at once."""
+        """`holds` are those of before a restart, by intake: each goes on, and is probed at once.
+        `pauses` are the spans in which delivery was suspended: no copy grows old in them.
+        """
         self._spool, self._settings, self._options = spool, settings, options
         self._wake = asyncio.Event()
         self._resolver = Resolver(options.nameservers)
         self._performer = Performer(spool, log, counters, self._write, self._wake.set)
         self._parts = Parts(
             spool, settings, options, self._resolver, reporter, log, self._performer,
-            self._wake.set, self._working,
+            self._wake.set, self._working, pauses,
         )  # fmt: skip
         self._destinations = {
             intake: self._destination(intake, one) for intake, one in holds.items()

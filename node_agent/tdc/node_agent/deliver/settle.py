@@ -96,6 +96,7 @@ from tdc.node_agent.deliver.hosts import Here
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_probe, next_wait
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
+from tdc.node_agent.spool.pauses import Spans, suspended_within
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 
@@ -142,12 +143,15 @@ class EndedAttempt(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """Now, by the monotonic clock and by the spool's; chance in [0, 1), for a hold and a copy."""
+    """Now, by the monotonic clock and by the spool's; chance in [0, 1), for a hold and a copy.
+    `pauses`: when delivery was suspended, by the spool's.
+    """
 
     monotonic: float
     steady: float
     hold_jitter: float = 0.5
     copy_jitter: float = 0.5
+    pauses: Spans = ()
 
 
 class Settlement(NamedTuple):
@@ -328,7 +332,8 @@ def _fate(
     attempt: EndedAttempt, outcome: Outcome, settings: ConnectorSettings, moment: Moment
 ) -> Defer | MarkDead | BackToQueue:
     copy, retry = attempt.copy, RetrySettings.of(settings)
-    age = moment.steady - copy.lives_from
+    begin, now = copy.lives_from, moment.steady
+    age = now - begin - suspended_within(moment.pauses, begin, now)
     if outcome.verdict is Verdict.HOLD and not outcome.suspect:
         return BackToQueue(copy.mid)
     over = is_over(age, retry)

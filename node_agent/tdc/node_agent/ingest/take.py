@@ -20,8 +20,10 @@ from tdc.node_agent.spool.values import SpoolError, SpoolFull
 from tdc.shared.connector.selection import Due, LeftOut, NotDue, select
 from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.mail.envelope import Envelope
+from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 
 WHAT_TO_CHECK = "Check spool.max_messages, spool.max_bytes, max_message_size and the spool's disk."
+RESUME = "Copies are taken again once copying is resumed."
 TOO_LARGE = "a message of {} bytes is larger than max_message_size"
 
 
@@ -66,12 +68,15 @@ class Taker:
         counters: Counters,
         log: TdcLog,
         reporter: Reporter,
+        suspension: Callable[[], Suspension] = lambda: NOT_SUSPENDED,
     ) -> None:
+        """`suspension` returns what an operator suspends at the moment."""
         self._spool = spool
         self._settings = settings
         self._counters = counters
         self._log = log
         self._loop_key = reporter.loop_key
+        self._suspension = suspension
 
     async def take(self, envelope: Envelope, content: bytes) -> Taken:
         """Make each due copy durable. Raises TakeRefused; nothing is kept then."""
@@ -85,7 +90,12 @@ class Taker:
         if selection.reason is NotDue.TOO_LARGE:
             missed.append(Miss(MissedReason.TOO_LARGE, TOO_LARGE.format(len(content))))
         mids: list[int] = []
-        for due in selection.copies:
+        copies, suspended = selection.copies, self._suspension().copying
+        if suspended is not None:
+            text = f"copying is suspended {suspended.sentence}"
+            missed += [Miss(MissedReason.SUSPENDED, text)] * len(copies)
+            copies = ()
+        for due in copies:
             try:
                 mids.append(await self._hold(due, envelope, content))
             except SpoolError as error:
@@ -116,7 +126,8 @@ class Taker:
         self._counters.copies_taken += len(taken.mids)
         for miss in taken.missed:
             self._counters.count_missed(miss.reason)
-            self._log.missed(miss.text, WHAT_TO_CHECK, taken.ids)
+            check = RESUME if miss.reason is MissedReason.SUSPENDED else WHAT_TO_CHECK
+            self._log.missed(miss.text, check, taken.ids)
         if not taken.mids and not taken.missed:
             self._counters.copies_not_due += 1
         for row in taken.left_out:

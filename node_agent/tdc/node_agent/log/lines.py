@@ -28,6 +28,10 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_SUSPENDED = {
+    "copying": "Originals pass on, uncopied, and each copy that was due counts as missed.",
+    "delivery": "Copies are taken and kept; nothing is sent to the intake.",
+}
 _RULES = {
     NotDue.DISABLED: "copying is disabled",
     NotDue.JOURNAL_REPORT: "own report",
@@ -229,6 +233,17 @@ class TdcLog:
     def spool_healthy(self) -> None:
         """The spool is writable again."""
         self._write(logging.WARNING, "spool-healthy", "Spool is writable again.")
+
+    def suspended(self, work: str, by: str, how: str) -> None:
+        """An operator suspends copying, delivery or both; `how` says by whom, until when, why."""
+        means = [_SUSPENDED[each] for each in _SUSPENDED if each in work]
+        text = f"{work.capitalize()} suspended {escape(how)}. {' '.join(means)}"
+        self._write(logging.WARNING, "suspended", text, work=work, by=by, how=how)
+
+    def resumed(self, work: str, why: str) -> None:
+        """Copying or delivery goes on."""
+        text = f"{work.capitalize()} is no longer suspended: {escape(why)}."
+        self._write(logging.WARNING, "resumed", text, work=work, why=why)
 
     def queue_work(self, operator: str, what: str, copies: int, size: int) -> None:
         """An operator changed copies in the queue; `what` says how."""

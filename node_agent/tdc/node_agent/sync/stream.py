@@ -23,6 +23,8 @@ from tdc.node_agent.sync.choice import Choice
 from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.orders import Orders, Perform
+from tdc.node_agent.sync.suspending import Suspending
+from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.node_agent.version import VERSION
 from tdc.shared.edge import grpc_tls, grpc_words
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
@@ -55,10 +57,11 @@ Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMess
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the stream asks of the rest of the agent: its status, and work on its queue."""
+    """What the stream asks of the rest of the agent: its status, work on its queue, suspensions."""
 
     status: Callable[[], agents_pb2.MachineStatus]
     perform: Perform
+    suspension: KeptSuspension
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class SettingsStream:
             self._log_reason(f"{ended}: {doubt}")
             return
         await self._in_force.removed(told, str(ended))
+        await self._machine.suspension.end("this machine was removed")
 
     def _note(self, address: str, ended: StreamEnded) -> None:
         """Note how a try ended, for the choice of the next."""
@@ -214,6 +218,10 @@ class _Session:
         self._half = agent_half.agent_opened(in_force.running, clock(), leave_at)
         self._outbox: asyncio.Queue[stream.Effect | QueueAnswer] = asyncio.Queue()
         self._orders = Orders(machine.perform, self._answered, log)
+        self._kept_suspension = machine.suspension
+        self._suspending = Suspending(
+            machine.suspension, in_force, lambda: self.step(stream.StatusDue())
+        )
         self._work: asyncio.Queue[stream.Apply | stream.Refuse] = asyncio.Queue()
         self._changed = asyncio.Event()
         self.welcomed = False
@@ -229,6 +237,7 @@ class _Session:
                 group.create_task(self._applying(), name="stream: apply"),
                 group.create_task(self._keeping_time(), name="stream: time"),
                 group.create_task(self._orders.run(), name="stream: orders"),
+                group.create_task(self._suspending.run(), name="stream: suspensions"),
             ]
             self.step(stream.StreamOpened())
             ended = await self._ended
@@ -262,11 +271,15 @@ class _Session:
                 if message.HasField("queue_order"):  # no part of the settings: see `orders`
                     self._orders.take(message.queue_order)
                     continue
+                if message.HasField("suspension"):  # nor is this: see `suspending`
+                    self._suspending.take(message.suspension)
+                    continue
                 event = manager_event(message)
                 self.step(event)
                 if isinstance(event, stream.WelcomeSaid) and not self.welcomed:
                     self.welcomed = True
                     await self._in_force.welcome()
+                    await self._kept_suspension.welcome(self._in_force.enrolment)
                     self._log.info(f"connected to manager {self.address}")
             self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from tdc.shared.sync.report import MachineReport, ReportedDestination, ReportedMissed
+from tdc.shared.sync.suspension import WORKS
+from tdc.shared.sync.suspension_state import NO_SUSPENSION, SuspensionFacts
+from tdc.shared.sync.words import lapse_words, moment_words
 
 OFFLINE_CRITICAL = 300.0
 """Seconds without a stream: an agent or a manager that is restarted is back within a minute."""
@@ -47,9 +49,6 @@ MISSED_SHOWN = 86_400.0
 MOST_DESTINATIONS = 5
 """Destinations in trouble of which each has a problem of its own; one more counts the others."""
 
-_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = 253_402_300_799.0  # of the year 9999
-
 
 class Severity(StrEnum):
     """How soon somebody should look: today, or now."""
@@ -72,6 +71,9 @@ class Kind(StrEnum):
     SPOOL_BROKEN = "spool-broken"
     SPOOL_FULL = "spool-full"
     NEXT_HOP = "next-hop"
+    SUSPENDED = "suspended"
+    NOT_SUSPENDED = "not-suspended"
+    NOT_RESUMED = "not-resumed"
     MISSED = "missed"
     HELD = "held"
     WAITING = "waiting"
@@ -105,7 +107,8 @@ class Known:
     lasted for `lasts`; `reason` is why it is not in sync; `report` is its last report, of
     `reported_at`, `report_age` ago. `refused_for`: so long it has taken no settings from this
     manager, whatever they are; None if it takes them. `clones` says that several machines use its
-    name; `outdated` that its settings in the store can't be read.
+    name; `outdated` that its settings in the store can't be read. `suspension` is what is suspended
+    there, and what should be.
     """
 
     state: str
@@ -118,6 +121,7 @@ class Known:
     lasts: float = 0.0
     report_age: float = 0.0
     refused_for: float | None = None
+    suspension: SuspensionFacts = NO_SUSPENSION
 
 
 def worst(problems: Iterable[Problem]) -> str:
@@ -131,7 +135,7 @@ def worst(problems: Iterable[Problem]) -> str:
 
 def problems_of(known: Known) -> tuple[Problem, ...]:
     """All that is wrong, critical ones first."""
-    found = [*_sync(known), *_manager_view(known)]
+    found = [*_sync(known), *_manager_view(known), *_suspension(known.suspension)]
     if known.report is not None and known.reported_at is not None:
         away = known.state in (Kind.OFFLINE, Kind.STALE)
         # Nothing is known of what came after the last report, so it does not get older either.
@@ -183,6 +187,31 @@ def _manager_view(known: Known) -> Iterator[Problem]:
         yield Problem(Kind.CLONED, Severity.CRITICAL, known.clones)
 
 
+def _suspension(facts: SuspensionFacts) -> Iterator[Problem]:
+    """What is suspended there; and apart from it what should be and is not, or is and should not.
+
+    All of it is as somebody ordered, or about to be, so nothing is critical.
+    """
+    for work, part in facts.there.parts():
+        are = "are" if " " in work else "is"
+        text = f"{work} {are} suspended {part.sentence}"
+        yield Problem(Kind.SUSPENDED, Severity.WARNING, text, part.since)
+    if not facts.pending:
+        return
+    for work, part in facts.wanted.parts():
+        missing = [each for each in WORKS if each in work and not facts.there.of(each)]
+        if missing:
+            text = (
+                f"{' and '.join(missing)} should be suspended, {part.sentence}; not in force: "
+                f"{facts.pending}"
+            )
+            yield Problem(Kind.NOT_SUSPENDED, Severity.WARNING, text, part.since)
+    still = [work for work in WORKS if facts.there.of(work) and not facts.wanted.of(work)]
+    if still:
+        text = f"{' and '.join(still)} should no longer be suspended; not in force: {facts.pending}"
+        yield Problem(Kind.NOT_RESUMED, Severity.WARNING, text)
+
+
 # -- what the machine reported; `now` by its own clock -------------------------------------------
 
 
@@ -192,12 +221,13 @@ def _copies(report: MachineReport, now: float) -> Iterator[Problem]:
     yield from _spool(report)
     for missed in report.missed:
         yield from _missed(missed, now)
-    held = [each for each in report.destinations if each.held_reason]
+    delivers = report.suspension is None or report.suspension.delivery is None
+    held = [each for each in report.destinations if each.held_reason and delivers]
     yield from _some([_held(each, now) for each in held], "on hold")
     late = [
         _waiting(each, report, now)
         for each in report.destinations
-        if not each.held_reason and _age(each.oldest_queued, now) >= WAITING_WARNING
+        if delivers and not each.held_reason and _age(each.oldest_queued, now) >= WAITING_WARNING
     ]
     yield from _some(late, "with copies that wait")
     if report.dead:
@@ -235,6 +265,7 @@ _WHY_MISSED = {
     "spool-full": "the spool was full",
     "spool-broken": "the spool could not be written",
     "too-large": "larger than max_message_size",
+    "suspended": "copying was suspended",
 }
 
 
@@ -242,8 +273,9 @@ def _missed(missed: ReportedMissed, now: float) -> Iterator[Problem]:
     ago = _age(missed.last, now)
     if ago >= MISSED_SHOWN:
         return
-    # A message that is larger than the setting allows is missed as configured.
-    configured = missed.reason == "too-large"
+    # A message that is larger than the setting allows is missed as configured; while copying is
+    # suspended, as ordered.
+    configured = missed.reason in ("too-large", "suspended")
     critical = ago < MISSED_CRITICAL and not configured
     copies = "1 copy" if missed.count == 1 else f"{missed.count} copies"
     why = _WHY_MISSED.get(missed.reason, missed.reason)
@@ -288,20 +320,3 @@ def _some(problems: Sequence[Problem], how: str) -> Iterator[Problem]:
 
 def _age(moment: float | None, now: float) -> float:
     return 0.0 if moment is None else now - moment
-
-
-# -- words ---------------------------------------------------------------------------------------
-
-
-def moment_words(seconds: float) -> str:
-    """``2026-11-23 09:15:02Z``, of Unix seconds."""
-    moment = _FIRST + timedelta(seconds=int(min(seconds, _LATEST)))
-    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
-
-
-def lapse_words(seconds: float) -> str:
-    """A time that has passed, such as ``45 s``, ``12 min``, ``5 h`` or ``3 days``."""
-    for unit, size, until in (("s", 1, 120), ("min", 60, 7_200), ("h", 3_600, 172_800)):
-        if seconds < until:
-            return f"{max(0, int(seconds // size))} {unit}"
-    return f"{int(seconds // 86_400)} days"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tdc.shared.sync.suspension import Suspension
 from tdc.shared.sync.values import Running
 
 
@@ -80,7 +81,8 @@ class MachineReport:
     Times are Unix seconds by the machine's clock, which says `time`; that is None in the report of
     an older agent. `spool_full` is empty while the spool has room. `refuses_manager` is why the
     agent takes no settings from this manager, empty if it does; `next_hop_trouble` why no next hop
-    takes mail, and `next_hop_since` since when.
+    takes mail, and `next_hop_since` since when. `suspension` is what is suspended there; None of an
+    agent that doesn't know suspensions.
     """
 
     running: Running
@@ -101,3 +103,4 @@ class MachineReport:
     refuses_manager: str = ""
     next_hop_trouble: str = ""
     next_hop_since: float | None = None
+    suspension: Suspension | None = None

@@ -14,6 +14,7 @@ from tdc.shared.wire import documents
 from tdc.shared.wire.moments import rfc3339_in
 from tdc.shared.wire.settings import level_from_wire, settings_from_wire
 from tdc.shared.wire.settings_answers import origin
+from tdc.shared.wire.suspension_answers import suspension_in
 from tdc.v1 import fleet_pb2, operators_pb2, settings_pb2
 
 
@@ -265,6 +266,7 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         delivered_at=rfc3339_in(row.copies, "delivered_at"),
         oldest_queued=rfc3339_in(row.copies, "oldest_queued"),
         spool_full=row.copies.spool_full,
+        suspension=suspension_in(row),
     )
 
 

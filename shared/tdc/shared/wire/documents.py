@@ -16,6 +16,7 @@ import msgspec
 from tdc.shared.settings.canonical import Plain
 from tdc.shared.settings.values import Level
 from tdc.shared.wire.settings_documents import OriginDocument
+from tdc.shared.wire.suspension_documents import SuspensionDocument
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -243,7 +244,8 @@ class StatusDocument(_Document, frozen=True):
 
     `health` is the worst severity of `problems`, "ok" without any; it is "unknown" from a manager
     of a version that does not judge it. `applied_revision` is 0 while the machine has reported
-    nothing, `since` None until it enrols.
+    nothing, `since` None until it enrols. `suspension` is None if nothing is suspended, and nothing
+    ever was resumed.
     """
 
     name: str
@@ -265,6 +267,7 @@ class StatusDocument(_Document, frozen=True):
     delivered_at: str | None
     oldest_queued: str | None
     spool_full: str
+    suspension: SuspensionDocument | None = None
 
 
 class MachineDetailDocument(MachineDocument, frozen=True):

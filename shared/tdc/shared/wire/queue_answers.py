@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tdc.shared.wire import queue_documents as documents
 from tdc.shared.wire.moments import rfc3339_in
+from tdc.shared.wire.suspension_answers import part_in
 from tdc.v1 import agents_pb2, operators_pb2
 
 
@@ -88,6 +89,7 @@ def delivery(row: operators_pb2.DeliveryRow) -> documents.DeliveryDocument:
         held_since=rfc3339_in(there, "held_since"),
         next_probe=rfc3339_in(there, "next_probe"),
         counters=_counters(row.counters),
+        suspended=part_in(row, "suspended"),
     )
 
 

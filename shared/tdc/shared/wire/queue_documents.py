@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import msgspec
+from tdc.shared.wire.suspension_documents import SuspendedPartDocument
 
 
 class DeadCopyDocument(msgspec.Struct, frozen=True):
@@ -100,3 +101,4 @@ class DeliveryDocument(msgspec.Struct, frozen=True):
     held_since: str | None
     next_probe: str | None
     counters: CountersDocument
+    suspended: SuspendedPartDocument | None = None

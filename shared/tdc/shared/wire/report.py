@@ -17,6 +17,7 @@ from tdc.shared.sync.report import (
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.stream import running_of
+from tdc.shared.wire.suspension import suspension_of
 from tdc.v1 import agents_pb2
 
 MOST_WARNINGS = 20
@@ -46,6 +47,7 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         refuses_manager=cut(message.refuses_manager),
         next_hop_trouble=cut(message.next_hop_trouble),
         next_hop_since=_moment(message, "next_hop_since"),
+        suspension=suspension_of(message.suspension) if message.HasField("suspension") else None,
     )
 
 

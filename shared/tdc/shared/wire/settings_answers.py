@@ -12,6 +12,7 @@ from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.wire import settings_documents as documents
 from tdc.shared.wire.moments import rfc3339_in
 from tdc.shared.wire.settings import level_from_wire, settings_from_wire
+from tdc.shared.wire.suspension_answers import suspension_in
 from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2
 
 
@@ -65,6 +66,7 @@ def explanation(reply: operators_pb2.ExplainResponse) -> documents.ExplanationDo
         since=rfc3339_in(reply, "since"),
         reason=reply.reason,
         last_attempt=_attempt(reply.last_attempt) if reply.HasField("last_attempt") else None,
+        suspension=suspension_in(reply),
     )
 
 

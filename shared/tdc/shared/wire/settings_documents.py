@@ -9,6 +9,7 @@ import msgspec
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Level
+from tdc.shared.wire.suspension_documents import SuspensionDocument
 
 
 class SettingDocument(msgspec.Struct, frozen=True):
@@ -99,6 +100,7 @@ class ExplanationDocument(msgspec.Struct, frozen=True):
     since: str | None = None
     reason: str = ""
     last_attempt: AttemptDocument | None = None
+    suspension: SuspensionDocument | None = None
 
 
 class FindingDocument(msgspec.Struct, frozen=True):

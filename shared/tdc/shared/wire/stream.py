@@ -15,13 +15,17 @@ from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.settings import settings_from_wire
+from tdc.shared.wire.suspension import suspension_of
 from tdc.v1 import agents_pb2
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Newest version of the stream's protocol that this software speaks."""
 
 QUEUE_ORDERS = 2
 """The first version of the protocol whose agents take queue orders."""
+
+SUSPENSIONS = 3
+"""The first version of the protocol whose agents take suspensions."""
 
 MAX_AGENT_MESSAGE = 256 * 1024
 """Bytes: the manager keeps the last message of each machine in memory."""
@@ -80,6 +84,7 @@ def _check_times(status: agents_pb2.MachineStatus) -> None:
         unix_seconds(destination.next_probe)
     for backlog in status.backlogs:
         unix_seconds(backlog.oldest)
+    suspension_of(status.suspension)
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
