@@ -97,6 +97,7 @@ def test_status_is_a_list_of_machines(tdc: Tdc, manager: ScriptedManager) -> Non
         "delivered_at": "2026-11-23T09:15:02.250Z",
         "oldest_queued": None,
         "spool_full": "",
+        "suspension": None,
     }
     assert rows[1]["since"] is None
     assert rows[1]["health"] == "unknown", "of a manager that does not judge"
@@ -214,8 +215,7 @@ def test_delivery_status_has_the_columns_of_the_queue(tdc: Tdc, manager: Scripte
         *("machine", "cluster", "time", "domain", "intake_domain", "host_status", "latest_host"),
         *("active_recipients", "connections_out", "delivered", "deferred", "dead"),
         *("oldest_queued", "last_reply", "last_tls_version", "held_reason", "held_since"),
-        "next_probe",
-        "counters",
+        *("next_probe", "counters", "suspended"),
     }
 
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.node_agent import queue_work
 from tdc.node_agent.deliver.trouble import SessionFault, Trouble, judge
-from tdc.node_agent.ingest.take import WHAT_TO_CHECK
+from tdc.node_agent.ingest.take import RESUME, WHAT_TO_CHECK
 from tdc.node_agent.log import lines
 from tdc.node_agent.log.ids import MessageIds
 from tdc.node_agent.log.lines import TdcLog, escape, mail_log_stamp
@@ -32,6 +32,7 @@ from tdc.shared.edge import background_log
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import faults_of
 from tdc.shared.sync.queue_work import MoveCopies, Selection
+from tdc.shared.sync.suspension import Suspended
 
 from tests.surroundings import in_time
 
@@ -52,6 +53,8 @@ FULL = Bounds(max_messages=500_000, max_bytes=10**10).refusal(500_000, 0, 0, fre
 [NO_INTAKE] = faults_of({**default_values(), "enabled": True})
 IDS = MessageIds("<1@partner.example>", "4F1C2A")
 
+OUT = Suspended("ann", "disk change", 1_795_425_302.0, 1_795_432_502.0)
+
 MOVED = queue_work.described(
     MoveCopies(Selection("old@intake.example", waiting=True, dead=True), "new@intake.example")
 )
@@ -65,6 +68,11 @@ EXAMPLES: list[Callable[[TdcLog], None]] = [
     lambda log: log.not_due(Rule(NotDue.TO_INTAKE), 1, 1),
     lambda log: log.not_due(Rule(NotDue.JOURNAL_REPORT), 1, 1),
     lambda log: log.not_due(Rule(NotDue.DISABLED), 1, 1),
+    lambda log: log.missed(f"copying is suspended {OUT.sentence}", RESUME),
+    lambda log: log.suspended("delivery", OUT.by, OUT.sentence),
+    lambda log: log.suspended("copying", OUT.by, OUT.sentence),
+    lambda log: log.resumed("delivery", "an operator resumed it"),
+    lambda log: log.resumed("copying", "its time is over"),
     lambda log: log.started(0, 3, "user@example.com"),
     lambda log: log.delivered(3, 0, "250 2.0.0 Ok: queued as 4F1", "TLSv1.3"),
     lambda log: log.failed(4, NO_STARTTLS.reason, f"{NO_STARTTLS.check}; held, next try in 60 s"),

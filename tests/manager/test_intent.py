@@ -68,6 +68,7 @@ Call = Callable[[Operations, Actor], Awaitable[object]]
 
 MX1 = QueueScope(machines=("mx1",))
 OUT = Asked(("mx1",), copying=True, delivery=True, request_id="out")
+BACK = dataclasses.replace(OUT, request_id="back")
 DROP = DropCopies(Selection("typo@intake.example", waiting=True))
 
 CALLS: Mapping[str, Call] = {
@@ -98,7 +99,7 @@ CALLS: Mapping[str, Call] = {
     "suspensions.suspend": lambda does, who: does.suspensions.suspend(
         who, OUT, reason="disk", lifetime=0, until=None
     ),
-    "suspensions.resume": lambda does, who: does.suspensions.resume(who, OUT),
+    "suspensions.resume": lambda does, who: does.suspensions.resume(who, BACK),
     "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
 }
 

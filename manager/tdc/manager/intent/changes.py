@@ -35,6 +35,7 @@ from tdc.manager.intent.targets import (
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused
 from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
 from tdc.manager.levels.undo import undone
@@ -113,7 +114,9 @@ class ChangeOperations:
             return status.backlogs if status is not None else ()
 
         backlogs = backlogs_of(plan.before, plan.after, plan.machines, reported)
-        return replace(plan, backlogs=backlogs)
+        suspended = self._view.suspended(cluster.name, self._clock())
+        warnings = (*plan.warnings, *ineffective(plan.machines, suspended))
+        return replace(plan, backlogs=backlogs, warnings=warnings)
 
     @operation("changes.commit")
     async def commit(

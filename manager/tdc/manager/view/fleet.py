@@ -146,6 +146,13 @@ class FleetView:
             return None
         return self._suspensions.of(cluster).of(machine, known.born)
 
+    def suspended(self, cluster: str, now: float) -> Mapping[str, Suspension]:
+        """What operators want suspended on machines of a cluster at `now` (Unix seconds)."""
+        there = {
+            name: self.suspension(cluster, name) for name in self.suspensions(cluster).machines
+        }
+        return {name: left for name, each in there.items() if (left := each.at(now))}
+
     def suspension(self, cluster: str, machine: str) -> Suspension:
         """What operators want suspended on a machine, as stored: its end may have come."""
         found = self.suspension_record(cluster, machine)

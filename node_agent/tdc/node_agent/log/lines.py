@@ -237,12 +237,12 @@ class TdcLog:
     def suspended(self, work: str, by: str, how: str) -> None:
         """An operator suspends copying, delivery or both; `how` says by whom, until when, why."""
         means = [_SUSPENDED[each] for each in _SUSPENDED if each in work]
-        text = f"{work.capitalize()} suspended {escape(how)}. {' '.join(means)}"
+        text = f"{escape(work.capitalize())} suspended {escape(how)}. {' '.join(means)}"
         self._write(logging.WARNING, "suspended", text, work=work, by=by, how=how)
 
     def resumed(self, work: str, why: str) -> None:
         """Copying or delivery goes on."""
-        text = f"{work.capitalize()} is no longer suspended: {escape(why)}."
+        text = f"{escape(work.capitalize())} is no longer suspended: {escape(why)}."
         self._write(logging.WARNING, "resumed", text, work=work, why=why)
 
     def queue_work(self, operator: str, what: str, copies: int, size: int) -> None:
