@@ -96,7 +96,7 @@ from tdc.node_agent.deliver.hosts import Here
 from tdc.node_agent.deliver.mx import Candidate
 from tdc.node_agent.deliver.retry import RetrySettings, is_over, next_probe, next_wait
 from tdc.node_agent.deliver.trouble import Outcome, Verdict
-from tdc.node_agent.spool.pauses import Spans, suspended_within
+from tdc.node_agent.spool.pauses import Spans, acting
 from tdc.node_agent.spool.values import Copy
 from tdc.shared.connector.settings import ConnectorSettings
 
@@ -332,13 +332,13 @@ def _fate(
     attempt: EndedAttempt, outcome: Outcome, settings: ConnectorSettings, moment: Moment
 ) -> Defer | MarkDead | BackToQueue:
     copy, retry = attempt.copy, RetrySettings.of(settings)
-    begin, now = copy.lives_from, moment.steady
-    age = now - begin - suspended_within(moment.pauses, begin, now)
+    age = acting(moment.pauses, moment.steady - copy.lives_from, moment.steady)
+    tried = acting(moment.pauses, moment.monotonic - attempt.failures.first, moment.steady)
     if outcome.verdict is Verdict.HOLD and not outcome.suspect:
         return BackToQueue(copy.mid)
     over = is_over(age, retry)
     dies = outcome.verdict is Verdict.REFUSED or (over and outcome.verdict is Verdict.DEFER)
-    if dies and is_proven(attempt.failures, moment.monotonic):
+    if dies and is_proven(attempt.failures, attempt.failures.first + tried):
         return MarkDead(copy.mid, _last_words(attempt, outcome, retry, moment))
     wait = max(outcome.at_least, next_wait(age, copy.attempts, retry, moment.copy_jitter))
     return Defer(copy.mid, moment.steady + wait, _text(outcome))

@@ -48,6 +48,11 @@ def suspended_within(spans: Iterable[Span], begin: float, end: float) -> float:
     )
 
 
+def acting(spans: Iterable[Span], seconds: float, now: float) -> float:
+    """So many seconds up to `now`, without those in which delivery was suspended."""
+    return seconds - suspended_within(spans, now - seconds, now)
+
+
 def _fewer(spans: Spans) -> Spans:
     while len(spans) > MOST:
         gaps = [spans[at + 1].begin - (spans[at].end or 0.0) for at in range(len(spans) - 1)]
