@@ -11,6 +11,7 @@ import pytest
 from tdc.node_agent.counters import MissedReason
 from tdc.node_agent.facts import spool_full
 from tdc.shared.settings.values import Policy, PolicyAction
+from tdc.shared.sync.suspension import Suspended, Suspension
 
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.content_filter import INTAKE, Bench, running_filter
@@ -129,6 +130,25 @@ async def test_a_full_spool_is_a_fact_until_it_has_room(tmp_path: Path) -> None:
         [first] = await bench.spool.claim(2**40, 1)
         await bench.spool.delivered(first.mid, reply="250 ok")
         assert spool_full(bench.spool, bench.counters) is None
+
+
+async def test_while_copying_is_suspended_originals_pass_and_each_due_copy_is_missed(
+    tmp_path: Path,
+) -> None:
+    """Also where a spool without room would refuse them: this is as somebody ordered."""
+    async with SmtpSink() as hop, running_filter(tmp_path, hop.port) as bench:
+        bench.settings = replace(bench.settings, spool_when_full="tempfail", policies=(TWO,))
+        bench.suspension = Suspension(1, copying=Suspended("ada", "loop", 1_795_425_302.0))
+        assert (await _hand_over(bench, "bob@corp.example")).startswith("250")
+        assert bench.spool.facts().queued == 0
+        run = bench.counters.missed[MissedReason.SUSPENDED]
+        assert run.count == bench.counters.copies_missed == 1
+        line = await bench.logged("Copy missed: copying is suspended by ada since 2026-11-23")
+        assert "Copies are taken again once copying is resumed." in line
+        bench.suspension = Suspension(2, delivery=bench.suspension.copying)
+        assert (await _hand_over(bench, "bob@corp.example")).startswith("250")
+        assert bench.spool.facts().queued == 1, "delivery is no business of ingest"
+        assert len(hop.messages) == 2
 
 
 @pytest.mark.proves("F38")

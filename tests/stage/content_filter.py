@@ -20,6 +20,7 @@ from tdc.node_agent.journal.loop import Reporter
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.spool.spool import Spool
 from tdc.shared.connector.settings import ConnectorSettings
+from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 
 INTAKE = "intake@scanner.example"
 REPORTER = Reporter("mx1", bytes(32))
@@ -34,6 +35,7 @@ class Bench:
     counters: Counters
     settings: ConnectorSettings
     log: io.StringIO
+    suspension: Suspension = NOT_SUSPENDED
 
     async def logged(self, text: str) -> str:
         """Wait for a line with this text; return the line from its text on."""
@@ -62,7 +64,7 @@ async def running_filter(
     settings = dataclasses.replace(
         ConnectorSettings.defaults(), enabled=True, intake_address=INTAKE
     )
-    taker = Taker(spool, lambda: bench.settings, counters, log, REPORTER)
+    taker = Taker(spool, lambda: bench.settings, counters, log, REPORTER, lambda: bench.suspension)
     all_options = FilterOptions(
         **{  # type: ignore[arg-type]  # a test names options by keyword
             "next_hops": (NextHop("127.0.0.1", next_hop_port),),

@@ -6,6 +6,7 @@ once, however often it is sent; and no suspension is written over one that was n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 from tdc.manager.etcd.client import EtcdClient
@@ -37,8 +38,8 @@ class SuspensionStore:
         """Store what `change` makes of what is stored; returns what is stored then.
 
         It is called again where others change the same, so it must not have effects. `known` stands
-        for what is stored where that can't be read. Raises LostRace, an EtcdError; after
-        EtcdAnswerLost the same request may be sent again.
+        for what is stored where that can't be read, or was deleted or set back by hand.
+        Raises LostRace, an EtcdError; after EtcdAnswerLost the same request may be sent again.
         """
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((LostRace, EtcdAnswerLost)),
@@ -53,12 +54,10 @@ class SuspensionStore:
     async def _change_once(self, cluster: str, known: Suspensions, change: Change) -> Suspensions:
         key = suspensions_key(cluster)
         item = await self._etcd.get(key)
-        before = NO_SUSPENSIONS
-        if item is not None:
-            try:
-                before = read_suspensions(key, item.value)
-            except Damaged:
-                before = known
+        stored = NO_SUSPENSIONS
+        with contextlib.suppress(Damaged):
+            stored = read_suspensions(key, item.value) if item is not None else NO_SUSPENSIONS
+        before = stored if stored.number >= known.number else known
         after = change(before)
         if after is before:
             return before
