@@ -245,3 +245,37 @@ def test_the_printed_line_enrols_the_machine(tdc: Tdc, fleet: Fleet, tmp_path: P
     assert done(tdc, "machine", "show", fleet.one)["enrolled"] is True
     assert done(tdc, "machine", "show", fleet.two)["enrolled"] is False
     assert paste().returncode == 1
+
+
+def test_a_cluster_goes_after_a_question_that_names_what_goes(
+    tdc: Tdc, fleet: Fleet, running: Running
+) -> None:
+    """Refused with machines in it; its history stays, and the name is good for another."""
+    done(tdc, "cluster", "create", "old")
+    done(tdc, "group", "create", "edge", "--cluster", "old")
+    done(tdc, "machine", "create", "old-mx", "--group", "edge", "--cluster", "old")
+    done(tdc, "settings", "set", "group", "edge", "log.level=debug", "--cluster", "old", "-y")
+    held = tdc("cluster", "delete", "old", "--yes")
+    assert held.code == 1
+    assert "1 machine (old-mx)" in held.err
+    assert "tdc machine remove" in held.err
+    done(tdc, "machine", "remove", "old-mx", "--cluster", "old", "--yes")
+    environment = {**os.environ, "TDC_CONFIG": str(running.config), "TERM": "xterm"}
+    with on_terminal(["cluster", "delete", "old"], environment) as terminal:
+        asked = " ".join(terminal.read_until("[y/N]").split())
+        terminal.type(b"y\n")
+        terminal.read_until(None)
+        assert terminal.exit_code() == 0
+    assert "group edge" in asked
+    assert "Delete cluster old with 2 groups and 1 setting?" in asked
+    assert "Its history of 5 commits stays readable." in asked
+    assert "old" not in [row["name"] for row in done(tdc, "cluster", "list")]
+    assert [row["revision"] for row in done(tdc, "commit", "history", "--cluster", "old")] == [
+        *range(6, 0, -1)
+    ]
+    gone = tdc("group", "create", "g9", "--cluster", "old")
+    assert gone.code == 1
+    assert "was deleted by revision 6" in gone.err
+    exported = done(tdc, "export", "--cluster", "old", "--revision", "5")
+    assert exported["clusters"]["old"]["groups"]["edge"]["settings"] == {"log.level": "debug"}
+    assert done(tdc, "cluster", "create", "old")["revision"] == 7

@@ -36,7 +36,7 @@ from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import Asked, SuspensionOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
-from tdc.manager.levels.changes import AddMachine
+from tdc.manager.levels.changes import AddMachine, RemoveCluster
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
@@ -62,6 +62,7 @@ from tests.fakes.etcd import ExternalEtcd
 ANA = Actor("ana", Role.ADMINISTRATOR, Scope.INSTALLATION, "here")
 SET = SetAt(LevelAsked(Level.MACHINE, "mx1"), checked({"max_message_size": 7}))
 CHANGE = ChangeAsked("", (SET,))
+DELETION = ChangeAsked("", (RemoveCluster("c1"),))
 WHY = {"comment": "", "request_id": "r1"}
 
 Call = Callable[[Operations, Actor], Awaitable[object]]
@@ -74,6 +75,9 @@ DROP = DropCopies(Selection("typo@intake.example", waiting=True))
 CALLS: Mapping[str, Call] = {
     "changes.plan": lambda does, who: does.changes.plan(who, CHANGE),
     "changes.commit": lambda does, who: does.changes.commit(who, CHANGE, fingerprint="x", **WHY),
+    "changes.delete_cluster": lambda does, who: does.changes.delete_cluster(
+        who, DELETION, fingerprint="", **WHY
+    ),
     "changes.create_cluster": lambda does, who: does.changes.create_cluster(who, "c9", **WHY),
     "changes.list_commits": lambda does, who: does.history.list_commits(
         who, "c1", limit=0, before=0
@@ -111,7 +115,7 @@ LEAST: Mapping[Role, str] = {
     "settings.read_effective settings.explain "
     "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
-    Role.ADMINISTRATOR: "changes.create_cluster tokens.create",
+    Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create",
 }
 
 
@@ -185,6 +189,12 @@ async def test_an_operation_whose_row_is_gone_is_for_nobody(
         with monkeypatch.context() as patch:
             patch.delitem(PERMISSIONS, name)
             assert not await _is_permitted(call(house.does, ANA)), name
+
+
+async def test_who_may_commit_settings_may_not_delete_a_cluster(house: House) -> None:
+    operator = Actor("bob", Role.OPERATOR, Scope.INSTALLATION, "here")
+    with pytest.raises(NotPermitted, match=r"delete_cluster needs the role administrator"):
+        await house.does.changes.commit(operator, DELETION, fingerprint="x", **WHY)
 
 
 async def test_a_refused_operation_changes_nothing_and_is_a_denial(house: House) -> None:
@@ -356,7 +366,7 @@ async def test_results_are_frozen_and_free_of_messages(house: House) -> None:
     rows = await house.does.monitoring.read_status(ANA, "", "", "")
     assert [(each.name, each.queued) for each in rows.machines] == [("mx1", 7)]
     for name, call in CALLS.items():
-        if name in ("changes.commit", "changes.create_cluster"):
+        if name in ("changes.commit", "changes.create_cluster", "changes.delete_cluster"):
             continue
         for value in _within(await call(house.does, ANA)):
             assert not isinstance(value, Message), name

@@ -119,10 +119,10 @@ MUTANTS = (
         ("tests/contract/test_commit.py::test_a_cluster_is_created_once",),
         (
             "a cluster is created twice",
-            "    if change.base == 0:\n"
+            "    if change.creates and stored and not head.deleted:\n"
             '        raise ClusterExists(f"cluster {name!r} already exists, at revision '
             '{stored}")\n',
-            "    if change.base == 0:\n        return head\n",
+            "    if change.creates and stored and not head.deleted:\n        return head\n",
         ),
     ),
     *planted_in(
@@ -349,6 +349,42 @@ MUTANTS = (
             "history makes a machine that was never created",
             "born = record.revision if record.sealed else 0",
             "born = 0",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/store/replay.py",
+        ("tests/pure/test_topology_stored.py",),
+        (
+            "history leaves a deleted cluster its settings",
+            "deleted=change.removed, stored=StoredSettings())",
+            "deleted=change.removed)",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/store/commit.py",
+        ("tests/contract/test_cluster_deleted.py",),
+        (
+            "a late commit brings a deleted cluster back",
+            "    if head.deleted and not change.creates:\n",
+            "    if False:\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/changes.py",
+        ("tests/manager/test_cluster_deleted.py",),
+        (
+            "a cluster that follows a deleted one begins at revision 1",
+            "            cluster = replace(cluster, revision=gone.revision + 1)\n",
+            "            pass\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/levels/plan.py",
+        ("tests/manager/test_cluster_deleted.py",),
+        (
+            "a kept plan deletes a cluster that was created since",
+            "        was = [before.revision]  # one",
+            "        was = []  # one",
         ),
     ),
 )

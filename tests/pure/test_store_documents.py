@@ -15,11 +15,11 @@ from tdc.manager.etcd.values import prefix_end
 from tdc.manager.levels.changes import Edit, LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import make_plan
+from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
     Document,
     Head,
     Unreadable,
-    assemble,
     pack_head,
     read_document,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from tdc.manager.levels.changes import (
     LevelChange,
     MoveMachine,
     Place,
+    RemoveCluster,
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
@@ -21,9 +24,10 @@ from tdc.manager.levels.changes import (
     TopologyChange,
 )
 from tdc.manager.levels.edit import apply_edits
-from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings, new_cluster
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.undo import cluster_at, undone
+from tdc.manager.store.record import topology_of
 from tdc.shared.settings.values import Level
 
 from tests.pure.dumb_levels import Dumb, changed_in_force, shown_in_force
@@ -108,6 +112,54 @@ def test_a_machine_that_took_the_name_meanwhile_is_not_the_one_that_was_to_be_re
     assert make_plan(beside, [RemoveMachine("mx2")]).fingerprint == first.fingerprint
 
 
+def _without_machines() -> Cluster:
+    cluster = after(_fleet(), put(CLUSTER, tls__minimum_version="1.3"))
+    return after(cluster, *(RemoveMachine(name) for name in cluster.machines))
+
+
+def test_a_deleted_cluster_goes_with_its_groups_and_settings() -> None:
+    cluster = _without_machines()
+    plan = make_plan(cluster, [RemoveCluster("c1")])
+    assert [(each.level, each.name, each.removed) for each in plan.topology] == [
+        *((Level.GROUP, name, True) for name in sorted(cluster.groups)),
+        (Level.CLUSTER, "c1", True),
+    ]
+    assert {(str(each.key), each.setting) for each in plan.levels if each.after is None} == {
+        ("group g1", "log.level"),
+        ("cluster c1", "tls.minimum_version"),
+    }
+    assert plan.after.deleted
+    assert (plan.after.groups, plan.after.stored) == ({}, StoredSettings())
+    assert plan.machines == ()
+
+
+def test_a_cluster_that_was_changed_since_is_not_the_one_that_was_to_be_deleted() -> None:
+    cluster = _without_machines()
+    changed = after(after(cluster, AddGroup("g9")), RemoveGroup("g9"))
+    first, second = (make_plan(each, [RemoveCluster("c1")]) for each in (cluster, changed))
+    assert first.topology == second.topology
+    assert first.fingerprint != second.fingerprint
+
+
+def test_what_a_deleted_cluster_was_is_seen_through_the_one_that_has_its_name_now() -> None:
+    cluster = _without_machines()
+    gone = make_plan(cluster, [RemoveCluster("c1")])
+    again = replace(new_cluster("c1"), revision=gone.after.revision + 1)
+    created: Step = ((), topology_of(again))
+    edit = make_plan(again, [put(CLUSTER, log__level="error")])
+    now = edit.after
+    steps = [(edit.levels, edit.topology), created]
+    assert dict(cluster_at(now, again.revision, steps[:1]).stored.settings) == {}
+    steps.append((gone.levels, gone.topology))
+    assert cluster_at(now, gone.after.revision, steps[:2]).groups == {}
+    found = cluster_at(now, cluster.revision, steps)
+    assert found.stored.settings == cluster.stored.settings
+    assert {name: each.stored.settings for name, each in found.groups.items()} == {
+        name: each.stored.settings for name, each in cluster.groups.items()
+    }
+    assert found.machines == {}
+
+
 def test_a_group_with_machines_goes_only_with_a_place_for_them() -> None:
     cluster = _fleet()
     with pytest.raises(EditRefused, match=r"2 machines \(mx1, mx2\): say which group they go to"):
@@ -134,6 +186,8 @@ def test_a_group_with_machines_goes_only_with_a_place_for_them() -> None:
         ([MoveMachine("mx9", "g1")], "has no machine mx9"),
         ([MoveMachine("mx1", "g9")], "has no group g9"),
         ([RemoveMachine("mx9")], "has no machine mx9"),
+        ([RemoveCluster("c1")], r"5 machines \(mx1, mx2, mx3, mx4, mx5\): remove them first"),
+        ([RemoveCluster("c2")], "has no cluster c2"),
         ([RemoveMachine("mx1"), AddMachine("mx1", "g1")], "in a commit of its own"),
         ([RenameGroup("g1", "g3"), AddGroup("g1")], "in a commit of its own"),
         ([RemoveMachine("mx1"), put(machine("mx1"), enabled=True)], "has no machine mx1"),

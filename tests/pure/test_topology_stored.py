@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
-from tdc.manager.levels.changes import AddMachine, Edit, MoveMachine, RemoveMachine, RenameGroup
-from tdc.manager.levels.fleet import Cluster, RemovedMachine, new_cluster
+from tdc.manager.levels.changes import (
+    AddMachine,
+    Edit,
+    MoveMachine,
+    RemoveCluster,
+    RemoveMachine,
+    RenameGroup,
+)
+from tdc.manager.levels.fleet import Cluster, RemovedMachine, StoredSettings, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
@@ -14,7 +23,7 @@ from tdc.manager.store.documents import (
     Unreadable,
     read_document,
 )
-from tdc.manager.store.keys import commit_key, machine_key
+from tdc.manager.store.keys import DocumentKey, Part, commit_key, machine_key
 from tdc.manager.store.record import (
     CommitRecord,
     Signature,
@@ -27,6 +36,7 @@ from tdc.manager.store.replay import replayed
 from tdc.manager.store.rewrite import rewritten, touched
 
 from tests.pure.topology_edits import valid_edits
+from tests.stage.clusters import CLUSTER, put
 
 Stored = dict[str, bytes]
 
@@ -44,6 +54,24 @@ class Store:
         self.cluster, self.values, self.records = first, Stored(), list[CommitRecord]()
         record = CommitRecord(1, _signed(1), 1.0, (), topology_of(first), 0, sealed=1)
         self._write(first, record)
+
+    def create_again(self) -> None:
+        after = replace(new_cluster("c1"), revision=self.cluster.revision + 1)
+        number = after.revision
+        record = CommitRecord(number, _signed(number), 1.0, (), topology_of(after), 0, sealed=1)
+        self._write(after, record)
+        self.cluster = replace(after, removed=self.found.removed)
+
+    @property
+    def found(self) -> Cluster:
+        """The cluster as it is read, by its head as history makes it."""
+        head, values = replayed("c1", self.records)
+        assert values == self.values
+        read = [*_documents(values).values(), Document(DocumentKey("c1", Part.HEAD), head=head)]
+        found = assemble("c1", read)
+        assert found.cluster is not None
+        assert not found.unreadable
+        return found.cluster
 
     def commit(self, *edits: Edit) -> Plan:
         plan = make_plan(self.cluster, edits)
@@ -98,6 +126,23 @@ def test_a_machine_of_the_same_name_is_another_one() -> None:
     documents = _documents(store.values)
     found = documents[machine_key("c1", "mx1")]
     assert (found.machines["mx1"].born, dict(found.removed)) == (4, {})
+
+
+def test_a_deleted_cluster_leaves_nothing_but_its_history_and_who_was_removed() -> None:
+    store = Store()
+    store.commit(AddMachine("mx1", "Main_Group"), put(CLUSTER, log__level="debug"))
+    store.commit(RemoveMachine("mx1", stop_copying=True))
+    plan = store.commit(RemoveCluster("c1"))
+    assert plan.after.deleted
+    assert store.found == plan.after
+    assert (store.found.groups, store.found.stored) == ({}, StoredSettings())
+    store.create_again()
+    assert store.found.deleted is store.cluster.deleted is False
+    assert store.found.groups.keys() == {"Main_Group"}
+    assert store.found.removed == {"mx1": RemovedMachine(3, stops_copying=True)}
+    store.commit(AddMachine("mx1", "Main_Group"))
+    assert store.found.machines["mx1"].born == store.cluster.revision == 6
+    assert store.found.removed == {}
 
 
 def test_a_moved_machine_and_one_of_a_renamed_group_stay_the_same_machine() -> None:

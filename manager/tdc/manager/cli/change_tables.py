@@ -118,6 +118,14 @@ def _topology(changes: Sequence[TopologyChangeDocument], *, told: bool = True) -
                 "on; to connect it again, create it and enrol it with a new token."
             )
         )
+    if told and any(each.change == "removed" and each.level is Level.CLUSTER for each in changes):
+        pieces.append(
+            Line(
+                "Its history stays, and `tdc commit history --cluster NAME` shows it. A cluster "
+                "that is created by its name is another: no certificate or join token of this one "
+                "is good there."
+            )
+        )
     return pieces
 
 

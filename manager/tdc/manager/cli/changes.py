@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.cli.asking import confirm
@@ -29,13 +29,26 @@ DRY_END = Line("Dry run: nothing was committed.")
 WOULD_BE_REFUSED = "This commit would be refused: see the problems above."
 HAS_PROBLEMS = "Nothing was committed. Fix the problems above first."
 
+Question = Callable[[PlanDocument], str]
+
+
+def question_of(plan: PlanDocument) -> str:
+    """What is asked before a plan is committed."""
+    return f"Commit this to {plan.cluster}?"
+
 
 async def change(
-    run: Run, edit: fleet_pb2.Edit, cluster: str, consent: ChangeConsent, *, ask: bool = True
+    run: Run,
+    edit: fleet_pb2.Edit,
+    cluster: str,
+    consent: ChangeConsent,
+    *,
+    ask: bool = True,
+    question: Question = question_of,
 ) -> None:
     """Connect, and carry out one edit; raises Refused, NoConnection."""
     async with run.manager() as manager:
-        await carry_out(run, manager, [edit], cluster, consent, ask=ask)
+        await carry_out(run, manager, [edit], cluster, consent, ask=ask, question=question)
 
 
 async def carry_out(
@@ -46,6 +59,7 @@ async def carry_out(
     consent: ChangeConsent,
     *,
     ask: bool = True,
+    question: Question = question_of,
 ) -> None:
     """Plan `edits` and commit them if the operator agrees; raises Refused.
 
@@ -65,7 +79,7 @@ async def carry_out(
     if consent.out is not None:
         keep_plan(run, planned, consent)
         return
-    made = await commit_planned(run, manager, planned, consent, ask=ask)
+    made = await commit_planned(run, manager, planned, consent, ask=ask, question=question)
     report(run, made, [outcome(made)])
     await wait_for(run, manager, [made], consent)
 
@@ -113,6 +127,7 @@ async def commit_planned(
     *,
     ask: bool = True,
     undone: str = "Nothing was committed.",
+    question: Question = question_of,
 ) -> ChangeDocument:
     """Show a plan without problems, ask, and commit it; raises Refused, with `undone` after a no.
 
@@ -125,7 +140,7 @@ async def commit_planned(
     if asking or run.out.form is OutputFormat.TABLE:
         _show_before_commit(run, plan)
     if asking:
-        await confirm(f"Commit this to {plan.cluster}?", undone)
+        await confirm(question(plan), undone)
     request_id = planned.request_id or str(uuid.uuid4())
     reply = await manager.commit(
         manager.changes.MakeCommit,

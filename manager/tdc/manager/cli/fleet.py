@@ -15,8 +15,9 @@ from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster, Name, NewName, OfCluster, OfGroup
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_duration
+from tdc.shared.settings.values import Level
 from tdc.shared.wire import answers
-from tdc.shared.wire.documents import CommittedDocument
+from tdc.shared.wire.documents import CommittedDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 cluster_app = typer.Typer(cls=Commands, help="Manage clusters.", no_args_is_help=True)
@@ -82,6 +83,27 @@ async def show_cluster(run: Run, name: Name) -> None:
         )
     document = answers.cluster_detail(found.clusters[0], groups.groups)
     run.out.emit(document, tables.cluster_detail_pieces(document))
+
+
+@command(cluster_app, "delete")
+async def delete_cluster(run: Run, name: Name, consent: ChangeConsent) -> None:
+    """Delete a cluster without machines; shows the plan and asks.
+
+    Its groups and settings go. Its history stays readable, and the name can be used again.
+    """
+    edit = fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name=name))
+    await change(run, edit, name, consent, question=_delete_question)
+
+
+def _delete_question(plan: PlanDocument) -> str:
+    groups = sum(each.level is Level.GROUP for each in plan.topology)
+    goes = f"{_counted(groups, 'group')} and {_counted(len(plan.levels), 'setting')}"
+    stays = _counted(plan.base_revision, "commit")
+    return f"Delete cluster {plan.cluster} with {goes}? Its history of {stays} stays readable."
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 @command(group_app, "create")

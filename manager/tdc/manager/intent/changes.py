@@ -19,6 +19,7 @@ from tdc.manager.intent.errors import (
     IntentError,
     InvalidPlan,
     StalePlan,
+    UnreadableFleet,
 )
 from tdc.manager.intent.past import Past
 from tdc.manager.intent.permissions import operation
@@ -29,6 +30,7 @@ from tdc.manager.intent.targets import (
     RestoreTo,
     RevertTo,
     clusters_named,
+    deletes_cluster,
     target_of,
     target_to_create,
 )
@@ -122,7 +124,33 @@ class ChangeOperations:
     async def commit(
         self, actor: Actor, asked: ChangeAsked, *, fingerprint: str, comment: str, request_id: str
     ) -> Made:
-        """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …"""
+        """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …
+
+        What deletes a cluster is for `delete_cluster`.
+        """
+        if deletes_cluster(asked):
+            return await self.delete_cluster(
+                actor, asked, fingerprint=fingerprint, comment=comment, request_id=request_id
+            )
+        return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
+
+    @operation("changes.delete_cluster")
+    async def delete_cluster(
+        self, actor: Actor, asked: ChangeAsked, *, fingerprint: str, comment: str, request_id: str
+    ) -> Made:
+        """Commit a plan that deletes a cluster; raises as `commit` does, and UnreadableFleet."""
+        for name in clusters_named(asked):
+            if self._view.is_unreadable(name):
+                raise UnreadableFleet(
+                    f"a stored value of cluster {name!r} can't be read, and may hold machines "
+                    "(tdc: tdc status names it). Nothing was changed: repair it first "
+                    "(`tdc-manager repair`)"
+                )
+        return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
+
+    async def _commit_asked(
+        self, actor: Actor, asked: ChangeAsked, fingerprint: str, comment: str, request_id: str
+    ) -> Made:
         signature = sign(actor, comment, request_id)
         if not fingerprint:
             raise BadRequest("a commit needs the fingerprint of its plan: make a plan first")
@@ -139,12 +167,15 @@ class ChangeOperations:
     async def create_cluster(
         self, actor: Actor, name: str, *, comment: str, request_id: str
     ) -> Made:
-        """Create a cluster with its first group, as its revision 1.
+        """Create a cluster with its first group: its revision 1, or the next of one deleted.
 
         Raises ClusterExists, and FleetError for a name that is not valid.
         """
         signature = sign(actor, comment, request_id)
         cluster = new_cluster(name, self._view.clusters)
+        gone = self._view.deleted.get(name)
+        if gone is not None:  # its history goes on, so nothing of then is good for what comes now
+            cluster = replace(cluster, revision=gone.revision + 1)
         require_etcd(self._view)
         committed = await self._commits.create_cluster(cluster, signature, self._clock())
         log.info("%s created cluster %s: %r", actor.name, name, comment)

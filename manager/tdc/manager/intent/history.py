@@ -66,7 +66,7 @@ class HistoryOperations:
         """
         if limit < 0 or before < 0:
             raise BadRequest("limit and before must be 0 or more")
-        name = self._view.find_cluster(cluster).name
+        name = self._view.find_history(cluster).name
         require_history(self._view)
         most = min(limit or DEFAULT_COMMITS, MOST_COMMITS)
         records = await self._history.commits(name, before=before or None, limit=most)
@@ -80,7 +80,7 @@ class HistoryOperations:
         revision: int,
     ) -> HistoryRow:
         """Read one commit, whole; raises UnknownRevision, UnreadableFleet."""
-        found = self._view.find_cluster(cluster)
+        found = self._view.find_history(cluster)
         require_history(self._view)
         record = await self._history.commit_record(found.name, revision)
         if record is None:
@@ -98,10 +98,10 @@ class HistoryOperations:
 
         Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
         """
-        found = self._view.find_cluster(cluster)
+        found = self._view.find_history(cluster) if revision else self._view.find_cluster(cluster)
         if revision in (0, found.revision):
             return found
-        return cluster_at(found, revision, await self._past.changes_since(found, revision))
+        return cluster_at(found, revision, await self._past.changes_read(found, revision))
 
     @operation("changes.read_difference")
     async def read_difference(
@@ -111,11 +111,11 @@ class HistoryOperations:
 
         Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
         """
-        now = self._view.find_cluster(cluster)
+        now = self._view.find_history(cluster)
         sides = (first or now.revision, second or now.revision)
         older, newer = min(sides), max(sides)
         check_revision(now, newer)
-        steps = await self._past.changes_since(now, older)
+        steps = await self._past.changes_read(now, older)
         since = steps[: now.revision - newer] if newer < now.revision else []
         names = renamed(topology for _, topology in steps[len(since) :])
         before = cluster_at(now, older, steps)

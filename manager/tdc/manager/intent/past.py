@@ -30,6 +30,12 @@ class Past:
                 f"cluster {cluster.name!r} has no commit {revision} in its history; it is at "
                 f"revision {cluster.revision}"
             )
+        if record.deletes_cluster:
+            raise BadRequest(
+                f"revision {revision} deleted the cluster, which can't be undone. `tdc export "
+                f"--cluster {cluster.name} --revision {revision - 1}` prints what it was, as a "
+                "document for `tdc apply`"
+            )
         if record.work is not None:
             raise BadRequest(
                 f"revision {revision} is work on queues, which can't be undone; it changed no "
@@ -42,8 +48,28 @@ class Past:
     ) -> list[Step]:
         """List the changes of all commits above `revision`, newest first.
 
-        `done` is what can't be done to it where they are not all there.
+        `done` is what can't be done to it where they are not all there, or where the cluster of
+        then was deleted since: one that has its name now is another.
         """
+        records = await self._records_since(cluster, revision, done)
+        for record in records:
+            if record.deletes_cluster:
+                raise BadRequest(
+                    f"revision {revision} can't be {done}: it is of the cluster {cluster.name!r} "
+                    f"that revision {record.revision} deleted. Nothing was changed. `tdc export "
+                    f"--cluster {cluster.name} --revision {revision}` prints what it was, as a "
+                    "document for `tdc apply`"
+                )
+        return [(record.levels, record.topology) for record in records]
+
+    async def changes_read(self, cluster: Cluster, revision: int) -> list[Step]:
+        """List the changes of all commits above `revision`, newest first, to look back."""
+        records = await self._records_since(cluster, revision, "read")
+        return [(record.levels, record.topology) for record in records]
+
+    async def _records_since(
+        self, cluster: Cluster, revision: int, done: str
+    ) -> list[CommitRecord]:
         check_revision(cluster, revision)
         require_history(self._view)
         records = await self._history.records_between(cluster.name, revision, cluster.revision)
@@ -57,11 +83,7 @@ class Past:
                 f"history no longer has all commits since revision {revision} of cluster "
                 f"{cluster.name!r}, so its settings then are not known. Nothing was changed"
             )
-        return [
-            (record.levels, record.topology)
-            for record in records
-            if isinstance(record, CommitRecord)
-        ]
+        return [record for record in records if isinstance(record, CommitRecord)]
 
 
 def check_revision(cluster: Cluster, revision: int) -> None:

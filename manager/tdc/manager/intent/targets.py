@@ -7,7 +7,7 @@ No I/O: everything is looked up in the view.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.levels.changes import (
@@ -17,6 +17,7 @@ from tdc.manager.levels.changes import (
     DeleteValues,
     Edit,
     MoveMachine,
+    RemoveCluster,
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
@@ -124,6 +125,7 @@ EditAsked = (
     | AddMachine
     | MoveMachine
     | RemoveMachine
+    | RemoveCluster
     | FromHistory
 )
 
@@ -149,10 +151,16 @@ def level_key(asked: LevelAsked) -> LevelKey:
     return LevelKey(asked.level, name)
 
 
+def deletes_cluster(asked: ChangeAsked) -> bool:
+    """Whether a change removes a cluster."""
+    return any(isinstance(each, RemoveCluster) for each in asked.edits)
+
+
 def clusters_named(asked: ChangeAsked) -> frozenset[str]:
     """The clusters that a change names itself; none if its levels have to be looked up."""
     levels = [level for each in asked.edits for level in _levels(each)]
-    return frozenset({asked.cluster, *(level.cluster_named for level in levels)} - {""})
+    deleted = {each.name for each in asked.edits if isinstance(each, RemoveCluster)}
+    return frozenset({asked.cluster, *(level.cluster_named for level in levels), *deleted} - {""})
 
 
 def target_of(
@@ -184,6 +192,9 @@ def target_to_create(
     """
     edits = _edits(asked) if asked.edits else ()
     cluster = new_cluster(_cluster_named(asked), view.clusters)
+    gone = view.deleted.get(cluster.name)
+    if gone is not None:
+        cluster = replace(cluster, revision=gone.revision + 1)
     there = view.clusters.get(cluster.name)
     if there is not None:
         raise ClusterExists(f"cluster {there.name!r} already exists, at revision {there.revision}")
@@ -250,6 +261,8 @@ def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:
     # Restoring sets every level: beside another edit, their order would silently decide.
     if len(asked.edits) > 1 and any(isinstance(each, FromHistory) for each in asked.edits):
         raise BadRequest("restoring or undoing a revision must be the only edit of its commit")
+    if len(asked.edits) > 1 and deletes_cluster(asked):
+        raise BadRequest("removing a cluster must be the only edit of its commit")
     return tuple(_edit(each) for each in asked.edits)
 
 
@@ -317,5 +330,7 @@ def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
             return [LevelKey(Level.MACHINE, name), LevelKey(Level.GROUP, group)], set()
         case RemoveMachine(name):
             return [LevelKey(Level.MACHINE, name)], set()
+        case RemoveCluster(name):
+            return [LevelKey(Level.CLUSTER, name)], set()
         case _:
             return [], set()

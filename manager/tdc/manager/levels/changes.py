@@ -114,6 +114,16 @@ class RemoveMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveCluster:
+    """Remove the cluster with its groups and settings; with machines it is refused.
+
+    Its history goes on: a cluster that is created by its name has the next revision.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreLevels:
     """Set what was recorded at `revision`, and set off no rule.
 
@@ -129,18 +139,17 @@ class RestoreLevels:
     machines: Mapping[str, str] = field(default_factory=dict)
 
 
+TopologyEdit = (
+    AddGroup | RenameGroup | RemoveGroup | AddMachine | MoveMachine | RemoveMachine | RemoveCluster
+)
+
 Edit = (
     SetValues
     | UnsetValues
     | ReplaceValues
     | DeleteValues
     | CopyValues
-    | AddGroup
-    | RenameGroup
-    | RemoveGroup
-    | AddMachine
-    | MoveMachine
-    | RemoveMachine
+    | TopologyEdit
     | RestoreLevels
 )
 

@@ -19,12 +19,14 @@ from tdc.manager.levels.changes import (
     Edited,
     EditRefused,
     MoveMachine,
+    RemoveCluster,
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
     ReplaceValues,
     RestoreLevels,
     SetValues,
+    TopologyEdit,
     UnsetValues,
 )
 from tdc.manager.levels.fleet import Cluster, FleetError, LevelKey, check_group_name, check_name
@@ -65,6 +67,12 @@ def _apply(work: WorkingCluster, edit: Edit) -> None:
             _copy(work, edit)
         case RestoreLevels():
             _restore(work, edit)
+        case _:
+            _apply_topology(work, edit)
+
+
+def _apply_topology(work: WorkingCluster, edit: TopologyEdit) -> None:
+    match edit:
         case AddGroup(name):
             work.add_group(check_group_name(name, cluster=work.before.name))
         case RenameGroup(name, to):
@@ -77,6 +85,8 @@ def _apply(work: WorkingCluster, edit: Edit) -> None:
             work.move_machine(name, group)
         case RemoveMachine(name, stop_copying):
             work.remove_machine(name, stops_copying=stop_copying)
+        case RemoveCluster(name):
+            _remove_cluster(work, name)
 
 
 # -- settings ------------------------------------------------------------------------------------
@@ -152,11 +162,8 @@ def _remove_group(work: WorkingCluster, name: str, move_to: str) -> None:
         )
     machines = work.machines_of(name)
     if machines and not move_to:
-        shown = ", ".join(machines[:_FIRST_NAMES])
-        more = f" and {len(machines) - _FIRST_NAMES} more" if len(machines) > _FIRST_NAMES else ""
-        has = "1 machine" if len(machines) == 1 else f"{len(machines)} machines"
         raise EditRefused(
-            f"group {name} has {has} ({shown}{more}): say which group they go to "
+            f"group {name} has {_counted(machines)}: say which group they go to "
             "(tdc: --move-to GROUP)"
         )
     if move_to == name:
@@ -164,3 +171,22 @@ def _remove_group(work: WorkingCluster, name: str, move_to: str) -> None:
     for machine in machines:
         work.move_machine(machine, move_to)
     work.remove_group(name)
+
+
+def _remove_cluster(work: WorkingCluster, name: str) -> None:
+    work.check(LevelKey(Level.CLUSTER, name))
+    machines = work.machines()
+    if machines:
+        raise EditRefused(
+            f"cluster {name} has {_counted(machines)}: remove them first, so that each agent is "
+            "told what to do (tdc machine remove NAME)"
+        )
+    work.remove_cluster()
+
+
+def _counted(machines: list[str]) -> str:
+    """How many there are, and the first by name."""
+    shown = ", ".join(machines[:_FIRST_NAMES])
+    more = f" and {len(machines) - _FIRST_NAMES} more" if len(machines) > _FIRST_NAMES else ""
+    has = "1 machine" if len(machines) == 1 else f"{len(machines)} machines"
+    return f"{has} ({shown}{more})"

@@ -106,6 +106,7 @@ class Cluster:
     Groups and machines are in name order (`by_name`): a cluster made of another by `replace` and
     drafts costs what it changes, however many machines there are.
     `removed` are the machines that were removed last, as far as they were not created again.
+    `deleted`: its newest commit removed it; it has no groups, no machines and no settings.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Cluster:
     groups: Mapping[str, Group]
     machines: Mapping[str, Machine]
     removed: Mapping[str, RemovedMachine] = field(default_factory=dict)
+    deleted: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", ByName.of(self.groups))

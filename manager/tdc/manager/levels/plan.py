@@ -118,6 +118,8 @@ def _place(before: Cluster, change: TopologyChange) -> list[object]:
         was = [change.before.name, change.before.group]
     elif change.removed and change.level is Level.MACHINE:
         was = [before.machines[change.name].born]
+    elif change.removed and change.level is Level.CLUSTER:
+        was = [before.revision]  # one that has its name since, or grew, is not what was seen
     return [change.level, change.name, change.group, was, change.removed, change.stops_copying]
 
 

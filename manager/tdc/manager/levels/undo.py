@@ -156,10 +156,15 @@ class _Past:
 
     def _leave(self, change: TopologyChange) -> None:
         """Before this commit it was not there: it stays as it is now, or gone if it is gone."""
-        if self.exact:
+        key = LevelKey(change.level, change.name)
+        if self.exact and change.level is Level.CLUSTER:
+            # What had its name before was another, without settings at its end.
+            self.present[key] = {}
+        elif self.exact:
             there = self.machines if change.level is Level.MACHINE else self.groups
             there.pop(change.name, None)
-            self.present.pop(LevelKey(change.level, change.name), None)
+            self.present.pop(key, None)
+        if self.exact:
             return
         if change.level is Level.MACHINE:
             self.places.discard(change.name)

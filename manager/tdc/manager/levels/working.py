@@ -46,6 +46,7 @@ class WorkingCluster:
     _by_rule: set[tuple[LevelKey, str]] = field(default_factory=set)  # last written by the rule
     _stops: set[str] = field(default_factory=set)  # machines that stop copying, by origin
     _names: dict[tuple[Level, str], str] = field(default_factory=dict)  # case-blind -> as it is
+    _deleted: bool = False
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -53,7 +54,7 @@ class WorkingCluster:
         """Whether there is such a level by now."""
         if key.level in (Level.GROUP, Level.MACHINE):
             return self._entry(key) is not None
-        return key == LevelKey(Level.CLUSTER, self.before.name)
+        return key == LevelKey(Level.CLUSTER, self.before.name) and not self._deleted
 
     def settings_at(self, key: LevelKey) -> Settings:
         """What a level holds by now."""
@@ -76,6 +77,11 @@ class WorkingCluster:
         )
         touched = (name for name, entry in self._machines.items() if entry and entry.group == group)
         return sorted([*untouched, *touched])
+
+    def machines(self) -> list[str]:
+        """The machines that there are by now, in name order."""
+        names = {**dict.fromkeys(self.before.machines), **dict.fromkeys(self._machines)}
+        return sorted(name for name in names if self.exists(LevelKey(Level.MACHINE, name)))
 
     def groups(self) -> list[str]:
         """The groups that there are by now, in name order."""
@@ -150,6 +156,13 @@ class WorkingCluster:
         self._machines[name] = None
         self._forget(key)
 
+    def remove_cluster(self) -> None:
+        """Remove the cluster, which has no machines, with its groups and settings."""
+        for name in self.groups():
+            self.remove_group(name)
+        self._settings.pop(LevelKey(Level.CLUSTER, self.before.name), None)
+        self._deleted = True
+
     # -- the result ----------------------------------------------------------------------------
 
     def edited(self) -> Edited:
@@ -164,6 +177,8 @@ class WorkingCluster:
             groups=self._shaped_groups(),
             machines=self._shaped_machines(revision),
             removed=self._shaped_removed(revision),
+            deleted=self._deleted,
+            stored=StoredSettings() if self._deleted else self.before.stored,
         )
         changed = dict.fromkeys(each.key for each in changes if self.exists(each.key))
         stored = {key: self._stored(shaped, key, revision) for key in changed}
@@ -189,6 +204,8 @@ class WorkingCluster:
             yield TopologyChange(Level.MACHINE, name, group, removed=True, stops_copying=stops)
         for name in _removed(self._groups, self.before.groups):
             yield TopologyChange(Level.GROUP, name, removed=True)
+        if self._deleted:
+            yield TopologyChange(Level.CLUSTER, self.before.name, removed=True)
 
     def _changes(self) -> Iterator[LevelChange]:
         gone = [
@@ -197,6 +214,7 @@ class WorkingCluster:
                 for each in _removed(self._machines, self.before.machines)
             ),
             *(LevelKey(Level.GROUP, each) for each in _removed(self._groups, self.before.groups)),
+            *([LevelKey(Level.CLUSTER, self.before.name)] if self._deleted else []),
         ]
         keys = {*(key for key in self._settings if self.exists(key)), *gone}
         for key in sorted(keys, key=lambda key: (_LEVEL_ORDER[key.level], key.name)):

@@ -24,6 +24,7 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     MoveMachine,
+    RemoveCluster,
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
@@ -94,6 +95,10 @@ def _remove_machine(edit: fleet_pb2.RemoveMachine) -> RemoveMachine:
     return RemoveMachine(edit.name, edit.stop_copying)
 
 
+def _remove_cluster(edit: fleet_pb2.RemoveCluster) -> RemoveCluster:
+    return RemoveCluster(edit.name)
+
+
 def _restore(edit: fleet_pb2.RestoreRevision) -> RestoreTo:
     return RestoreTo(edit.revision)
 
@@ -114,6 +119,7 @@ _READ: Mapping[str | None, Callable[[Any], EditAsked]] = {
     "add_machine": _add_machine,
     "move_machine": _move_machine,
     "remove_machine": _remove_machine,
+    "remove_cluster": _remove_cluster,
     "restore": _restore,
     "revert": _revert,
 }

@@ -59,6 +59,7 @@ def assemble(name: str, documents: Iterable[Document]) -> Assembled:
         groups=groups,
         machines=machines,
         removed=_removed(documents),
+        deleted=head.deleted,
     )
     return Assembled(cluster, tuple(unreadable))
 
@@ -112,7 +113,7 @@ def _with_documents(cluster: Cluster, pairs: Iterable[_Pair]) -> Cluster | None:
         if new is None:
             continue
         if new.head is not None:
-            cluster = replace(cluster, revision=new.head.revision)
+            cluster = replace(cluster, revision=new.head.revision, deleted=new.head.deleted)
         if new.stored is not None:
             cluster = replace(cluster, stored=new.stored)
         groups |= new.groups

@@ -70,13 +70,15 @@ class Committed:
 class _Change:
     """What a commit is to do: bring a cluster from revision `base` (0: not there yet) to `after`.
 
-    `fingerprint` is the plan's, or the work's; empty where a cluster is created.
+    `fingerprint` is the plan's, or the work's; empty where a cluster is created. `creates`: the
+    base is no cluster, or one that was deleted.
     """
 
     base: int
     after: Cluster
     record: CommitRecord
     fingerprint: str = ""
+    creates: bool = False
 
     @property
     def touched(self) -> Touched:
@@ -139,6 +141,8 @@ class CommitStore:
     ) -> Committed:
         """Store a new cluster as its first revision, with what it holds (its first group).
 
+        Where one of its name was deleted, its revision is the next after that.
+
         Raises ClusterExists, and as `commit` does.
         """
         record = CommitRecord(
@@ -149,7 +153,7 @@ class CommitStore:
             topology=topology_of(cluster),
             machines_changed=len(cluster.machines),
         )
-        return await self._apply(_Change(cluster.revision - 1, cluster, record))
+        return await self._apply(_Change(cluster.revision - 1, cluster, record, creates=True))
 
     async def record_work(
         self,
@@ -256,7 +260,8 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     record = chained(replace(change.record, sealed=sealed), head.chain)
     written = {**head.written, **dict.fromkeys(values, revision)}
     values[head_key(name)] = pack_head(
-        name, Head(revision, request_id, record.chain, written, sealed)
+        name,
+        Head(revision, request_id, record.chain, written, sealed, change.after.deleted),
     )
     values[commit_key(name, revision)] = pack_record(name, record)
     made = MadeRequest(revision, change.record.time, change.fingerprint)
@@ -317,10 +322,12 @@ def _base_head(change: _Change, found: _Found, document: Document | None) -> Hea
         if wrong is not None:
             raise UnreadableTouched(f"{wrong}. {_UNSURE}; nothing was changed")
         return head
-    if change.base == 0:
+    if change.creates and stored and not head.deleted:
         raise ClusterExists(f"cluster {name!r} already exists, at revision {stored}")
     if stored == 0:
         raise UnknownCluster(f"cluster {name!r} does not exist in the store")
+    if head.deleted and not change.creates:
+        raise UnknownCluster(f"cluster {name!r} was deleted by revision {stored}")
     raise LostRace(
         f"another commit came first: cluster {name!r} is at revision {stored}, the plan was made "
         f"on {change.base}; nothing was changed; make a new plan"

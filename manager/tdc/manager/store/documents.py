@@ -1,4 +1,4 @@
-"""PURE. A cluster as stored documents, and back; what can't be read is named, the rest is served.
+"""PURE. The stored documents of a cluster, and back; what can't be read is named.
 
 A head (revision), a cluster level, shards of groups and shards of machines. Reading is tolerant
 down to one entry of a shard: an unreadable one becomes an `Unreadable` beside the rest, so that
@@ -78,7 +78,8 @@ class Head:
     `written` says which revision wrote each document last, by its key; a document that is older was
     set back, one that is missing was deleted, and neither by a commit. Documents that were written
     before this was kept are not in it. `sealed` is the revision from which on every commit sealed
-    what it wrote; 0 if the commit that made this head did not.
+    what it wrote; 0 if the commit that made this head did not. `deleted`: that commit removed the
+    cluster.
     """
 
     revision: int
@@ -86,6 +87,7 @@ class Head:
     chain: str = ""
     written: Mapping[str, int] = field(default_factory=dict)
     sealed: int = 0
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -169,6 +171,7 @@ def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
         chain_of(document),
         {f"{cluster_prefix(key.cluster)}{name}": count_of(written, name) for name in written},
         sealed,
+        document.get("deleted") is True,
     )
     return Document(key, revision, head=head)
 
@@ -291,6 +294,8 @@ def pack_head(cluster: str, head: Head) -> bytes:
         fields["chain"] = head.chain
     if head.written:
         fields["written"] = {_short(key): head.written[key] for key in sorted(head.written)}
+    if head.deleted:
+        fields["deleted"] = True
     if not head.sealed:
         return pack(fields)
     return pack_sealed(head_key(cluster), {**fields, "sealed": head.sealed})

@@ -58,6 +58,11 @@ class CommitRecord:
     sealed: int = 0
     """The first of the commits, this one the last, that sealed what they wrote; 0 if it did not."""
 
+    @property
+    def deletes_cluster(self) -> bool:
+        """Whether it removed its cluster."""
+        return any(each.level is Level.CLUSTER and each.removed for each in self.topology)
+
 
 def fits_chain(record: CommitRecord, before: str) -> bool:
     """Whether a record is what the chain says, after a commit whose chain value is `before`."""

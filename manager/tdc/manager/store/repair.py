@@ -281,7 +281,9 @@ def _made_head(found: _Stored, evidence: Evidence) -> Head | None:
     for key, revision in evidence.documents.items():
         written[key] = max(revision, written.get(key, 0))
     request_id = newest.signature.request_id
-    return Head(newest.revision, request_id, newest.chain, written, newest.sealed)
+    return Head(
+        newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster
+    )
 
 
 async def _head_again(

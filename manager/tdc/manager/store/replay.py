@@ -60,6 +60,7 @@ def replayed(
             record.chain,
             {**head.written, **dict.fromkeys(made, record.revision)},
             record.sealed,
+            cluster.deleted,
         )
     return head, values
 
@@ -106,7 +107,7 @@ def _with_topology(cluster: Cluster, change: TopologyChange, record: CommitRecor
         case Level.MACHINE:
             return _with_machine(cluster, change, record)
         case _:
-            return cluster
+            return replace(cluster, deleted=change.removed, stored=StoredSettings())
 
 
 def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:

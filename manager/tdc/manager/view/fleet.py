@@ -25,7 +25,7 @@ from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
-from tdc.manager.view.names import MachineKey
+from tdc.manager.view.names import MachineKey, UnknownName
 from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
@@ -76,9 +76,21 @@ class FleetView:
         """All clusters, by name."""
         return MappingProxyType(self._clusters.clusters)
 
+    @property
+    def deleted(self) -> Mapping[str, Cluster]:
+        """Clusters that were deleted and not created again, by name: without groups."""
+        return MappingProxyType(self._clusters.deleted)
+
     def find_cluster(self, name: str) -> Cluster:
         """Find a cluster, without a name the only one; raises UnknownName, AmbiguousName."""
+        if (gone := self._clusters.deleted.get(name)) is not None:
+            raise UnknownName(names.was_deleted(gone))
         return names.find_cluster(self._clusters.clusters, name)
+
+    def find_history(self, name: str) -> Cluster:
+        """Find a cluster, also one that was deleted; raises UnknownName, AmbiguousName."""
+        gone = self._clusters.deleted.get(name)
+        return gone if gone is not None else self.find_cluster(name)
 
     def find_group(self, name: str, cluster: str = "") -> tuple[Cluster, Group]:
         """Find a group and its cluster; raises UnknownName, AmbiguousName."""
@@ -160,8 +172,12 @@ class FleetView:
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         """How a machine was removed; None if it was not, or if that was long ago."""
-        home = self._clusters.clusters.get(cluster)
+        home = self._clusters.clusters.get(cluster) or self._clusters.deleted.get(cluster)
         return home.removed.get(machine) if home is not None else None
+
+    def is_unreadable(self, cluster: str) -> bool:
+        """Whether a stored value of the cluster can't be read."""
+        return bool(self._clusters.unreadable_in(cluster))
 
     def outdated(self, cluster: str) -> frozenset[str]:
         """Machines on which a value that can't be read is used as last known."""
@@ -225,7 +241,8 @@ class FleetView:
         """Wait until the view has a cluster's revision; False if not within `timeout` seconds."""
 
         def has_it() -> bool:
-            return cluster in self._clusters.clusters and self.revision(cluster) >= revision
+            known = self._clusters.clusters.get(cluster) or self._clusters.deleted.get(cluster)
+            return known is not None and known.revision >= revision
 
         return await self._following.until(has_it, timeout)
 

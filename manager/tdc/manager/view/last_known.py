@@ -46,6 +46,8 @@ class KnownClusters:
     """The documents of all clusters, and the clusters they make."""
 
     clusters: dict[str, Cluster] = field(default_factory=dict)
+    deleted: dict[str, Cluster] = field(default_factory=dict)
+    """What is left of clusters whose newest commit removed them."""
     _documents: dict[str, dict[str, Document]] = field(default_factory=dict)
     _trusted: dict[str, dict[str, Document]] = field(default_factory=dict)
     _assembled: dict[str, Assembled] = field(default_factory=dict)  # of those that are trusted
@@ -84,7 +86,7 @@ class KnownClusters:
     def _replace(self, values: Mapping[str, bytes | None]) -> list[ClusterChange]:
         """Forget all that is known, and take `values` for the store."""
         before = self.clusters
-        self.clusters, self._documents, self._trusted = {}, {}, {}
+        self.clusters, self.deleted, self._documents, self._trusted = {}, {}, {}, {}
         self._assembled, self._strange, self._troubles = {}, {}, {}
         changes = {change.name: change for change in self.take(values, all_of_it=True)}
         for name, known in before.items():
@@ -140,6 +142,8 @@ class KnownClusters:
 
         What can't be read of others tells nothing of it.
         """
+        if cluster in self.deleted:
+            return False
         key = machine_key(cluster, name)
         document = self._trusted.get(cluster, {}).get(key)
         if document is None:
@@ -194,7 +198,10 @@ class KnownClusters:
         missing = [each for each in assembled.unreadable if each.key not in doubted or each.entry]
         self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *missing)))
         after = assembled.cluster
-        if after is not None:
+        self.deleted.pop(name, None)
+        if after is not None and after.deleted:
+            self.deleted[name], after = after, None
+        elif after is not None:
             self.clusters[name] = after
         return ClusterChange(name, before, after, _affected(before, after, touched))
 

@@ -64,6 +64,15 @@ def find_machine(
     return _find(clusters, "machine", name, cluster, lambda each: each.machines)
 
 
+def was_deleted(cluster: Cluster) -> str:
+    """Say that a cluster of this name was deleted, and what is left of it."""
+    return (
+        f"cluster {cluster.name!r} was deleted by revision {cluster.revision}; what it was is in "
+        f"its history (tdc: tdc commit history --cluster {cluster.name}), and `tdc cluster create "
+        f"{cluster.name}` makes a new one"
+    )
+
+
 def _find(
     clusters: Mapping[str, Cluster],
     kind: str,
