@@ -193,3 +193,14 @@ async def test_status_finds_nothing_wrong_with_a_deleted_cluster_or_the_next(api
     await api.create_cluster("c1")
     status = await api.monitoring.GetStatus(operators_pb2.StatusRequest())
     assert list(status.warnings) == []
+
+
+async def test_drafts_of_a_deleted_cluster_are_none_of_the_next_one(api: Api) -> None:
+    await _cluster(api)
+    await api.commit(REMOVE_MX1)
+    edits = operators_pb2.DraftEdits(edits=[put("cluster", "c1", retry__initial=77)])
+    await api.drafts.ChangeDraft(operators_pb2.ChangeDraftRequest(cluster="c1", add=edits))
+    await api.commit(DELETE)
+    await api.create_cluster("c1")
+    draft = await api.drafts.GetDraft(operators_pb2.GetDraftRequest(cluster="c1"))
+    assert (len(draft.rows), draft.discarded_count) == (0, 0)

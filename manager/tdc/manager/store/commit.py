@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdRefused, Reason
-from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
+from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged, prefix_end
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import Plan
 from tdc.manager.store import by_hand
@@ -46,7 +46,7 @@ from tdc.manager.store.errors import (
     UnreadableTouched,
 )
 from tdc.manager.store.history import MAX_COMMITS, MadeRequest, pack_request, read_request
-from tdc.manager.store.keys import commit_key, head_key, request_key
+from tdc.manager.store.keys import commit_key, drafts_prefix, head_key, request_key
 from tdc.manager.store.record import CommitRecord, Signature, chained, pack_record, topology_of
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.manager.store.seal import Edited
@@ -279,6 +279,9 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
     writes: list[Operation] = [Put(key, value) for key, value in values.items()]
     if revision > MAX_COMMITS:
         writes.append(Delete(commit_key(name, 0), commit_key(name, revision - MAX_COMMITS + 1)))
+    if change.after.deleted:  # another cluster of the name has nothing to do with them
+        drafts = drafts_prefix(name)
+        writes.append(Delete(drafts, prefix_end(drafts)))
     return compares, writes
 
 
