@@ -20,6 +20,7 @@ from tests.mutants import (
     in_spool,
     in_spool_file,
     in_store,
+    in_suspensions,
     in_sync,
 )
 
@@ -42,4 +43,5 @@ MUTANTS = (
     *in_repair.MUTANTS,
     *in_etcd.MUTANTS,
     *in_cli.MUTANTS,
+    *in_suspensions.MUTANTS,
 )

@@ -153,10 +153,11 @@ class FleetView:
 
         It is of this machine, not of one that had its name before.
         """
-        known = self._clusters.machine(cluster, machine)
-        if known is None:
+        there = self._suspensions.of(cluster)
+        if machine not in there.machines:  # of nearly all machines; that costs no more than this
             return None
-        return self._suspensions.of(cluster).of(machine, known.born)
+        known = self._clusters.machine(cluster, machine)
+        return there.of(machine, known.born) if known is not None else None
 
     def suspended(self, cluster: str, now: float) -> Mapping[str, Suspension]:
         """What operators want suspended on machines of a cluster at `now` (Unix seconds)."""

@@ -47,6 +47,7 @@ LONGEST_SLEEP = 60.0
 
 _FORMAT = 1
 
+_OVER = "its time is over"
 _NEVER = Reading("", 0.0, 0.0)
 
 Listener = Callable[[Suspension], object]
@@ -166,7 +167,7 @@ class KeptSuspension:
             after = replace(after, spans=ended(after.spans, self._steady()))
         self._kept = after
         for work in over:
-            self._log.resumed(work, "its time is over")
+            self._log.resumed(work, _OVER)
         if over:
             self._notify()
         await self._save(after)
@@ -187,6 +188,8 @@ class KeptSuspension:
         self._notify()
 
     def _log_change(self, before: Suspension, after: Suspension, why: str) -> None:
+        if after.number == before.number:  # the same order, of which no time is left
+            why = _OVER
         for work in WORKS:
             was, part = before.of(work), after.of(work)
             if part is not None and (was is None or was.same != part.same):
