@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,13 +28,19 @@ _COMMANDS = [
     "commit show",
     "commit diff",
     "commit rollback",
+    "commit revert",
+    "commit apply",
+    "export",
+    "machine remove",
     "status",
     "delivery status",
+    "delivery retry",
 ]
 _LIKELY = [
     *("cluster", "group", "machine", "mx1", "g1", "1", "0", "-1", "10m", "json", "yaml", "table"),
     *("--effective", "--cluster", "--group", "--machine", "--dry-run", "--yes", "-y", "-m", "-o"),
     *("--timeout", "--limit", "--lifetime", "--help", "--version", "--", "=", "=="),
+    *("--mid", "--revision", "--schema", "9223372036854775807", "9223372036854775808"),
     *("enabled", "enabled=true", "enabled=perhaps", "tls.names=", "policies=[{}]", "retry.initial"),
 ]
 # Arguments that are no UTF-8 reach Python as lone surrogates (PEP 383).
@@ -67,3 +74,33 @@ def test_no_words_end_in_a_traceback(tdc: Tdc, manager: ScriptedManager, words: 
     assert run.out if run.code == 0 else run.err
     assert "Traceback" not in run.out + run.err
     assert "Internal error" not in run.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "commit show N",
+        "commit diff N",
+        "commit diff 1 N",
+        "commit revert N",
+        "commit rollback N",
+        "export --revision N",
+        "delivery retry --machine mx1 --mid N",
+        "delivery drop --machine mx1 --mid 1 --mid N",
+    ],
+)
+def test_a_number_that_no_request_can_hold_is_wrong_usage(
+    tdc: Tdc, manager: ScriptedManager, command: str
+) -> None:
+    run = tdc(*command.replace("N", str(2**63)).split())
+    assert run.code == 2
+    assert "9223372036854775808 is too large" in run.err
+    assert not manager.requests
+
+
+@pytest.mark.parametrize("command", ["commit apply FILE", "group create g1 --out FILE"])
+def test_the_name_of_a_file_is_text_too(tdc: Tdc, manager: ScriptedManager, command: str) -> None:
+    """A plan that could be written and not read: the line that says how to apply it would lie."""
+    run = tdc(*command.replace("FILE", "plan-\udcff").split())
+    assert (run.code, "is not valid UTF-8" in run.err) == (2, True)
+    assert not manager.requests

@@ -131,6 +131,8 @@ def test_the_document_wins_over_the_disable_rule() -> None:
         ("clusters:\n  c1: {}\n  c1: {}\n", "line 3: key 'c1' is given twice"),
         ("clusters: {c1: ", "line 1: "),
         ("{[1]: 2}", "a key is not a string"),
+        ('clusters: {"\\ud800": {}}', "line 1: '\\ud800' is not valid Unicode"),
+        ('clusters: {c1: {settings: {intake_address: "a\\udc80"}}}', "is not valid Unicode"),
         ("a: &a [*a]", "recursive node"),
         ("!!python/object/apply:os.system ['true']", "line 1: could not determine a constructor"),
     ],
@@ -158,6 +160,10 @@ def test_files_of_a_folder_are_one_document_and_no_cluster_is_in_two(tmp_path: P
         read_fleet([str(tmp_path)])
     with pytest.raises(WrongUsage, match="No such file"):
         read_fleet([str(tmp_path / "nothing")])
+    (tmp_path / "c.yml").unlink()
+    (tmp_path / "d.yaml").symlink_to("nowhere")
+    with pytest.raises(WrongUsage, match=r"d\.yaml' can't be read: No such file"):
+        read_fleet([str(tmp_path)])
     (tmp_path / "empty").mkdir()
     with pytest.raises(WrongUsage, match="no file ends in"):
         read_fleet([str(tmp_path / "empty")])

@@ -194,6 +194,29 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{CLI}/command.py",
+        (f"{TESTS}/test_any_words.py",),
+        (
+            "a number that the wire can't hold is a fault of tdc",
+            "            if isinstance(each, int) and each > MOST:\n",
+            "            if False:\n",
+        ),
+        (
+            "a plan is written to a file that can't be named",
+            "isinstance(each, str | Path) else",
+            "isinstance(each, str) else",
+        ),
+    ),
+    *planted_in(
+        f"{CLI}/fleet_files.py",
+        (f"{TESTS}/test_fleet_file.py",),
+        (
+            "half a letter of a document is sent",
+            '_Loader.add_constructor("tag:yaml.org,2002:str", _no_half_letter)\n',
+            "",
+        ),
+    ),
+    *planted_in(
         f"{CLI}/client.py",
         (f"{TESTS}/test_exit_codes.py::test_no_answer_in_time_is_3",),
         (

@@ -40,6 +40,8 @@ from tdc.shared.wire.errors import BadMessage
 from typer.core import TyperGroup
 
 DEFAULT_TIMEOUT = 10.0
+MOST = 2**63 - 1
+"""The largest number that a request can hold: of a revision, of a copy."""
 
 
 def _timeout_option(default: float) -> Any:
@@ -263,9 +265,9 @@ def _entry(body: Body, timeout: float) -> Callable[..., None]:
         run = Run(Out(common.output or OutputFormat.TABLE), common, timeout)
 
         async def checked_body() -> None:
-            _check_text(given)
+            _check_words(given)
             for group in options.values():
-                _check_text(dataclasses.asdict(group))
+                _check_words(dataclasses.asdict(group))
             await body(run, **given, **options)
 
         code = perform(run, checked_body)
@@ -287,12 +289,19 @@ def _entry(body: Body, timeout: float) -> Callable[..., None]:
     return _with_signature(entry, shown_to_typer)
 
 
-def _check_text(given: Mapping[str, Any]) -> None:
-    """Raise WrongUsage for an argument that is not UTF-8 (PEP 383): no name can hold it."""
+def _check_words(given: Mapping[str, Any]) -> None:
+    """Raise WrongUsage for what no request can hold.
+
+    That is an argument that is not UTF-8 (PEP 383), a file's name too, for others are told of it;
+    and a number beyond those of the wire.
+    """
     for value in given.values():
-        for text in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(text, str) and any("\udc80" <= char <= "\udcff" for char in text):
+        for each in value if isinstance(value, list | tuple) else [value]:
+            text = str(each) if isinstance(each, str | Path) else ""
+            if any("\udc80" <= char <= "\udcff" for char in text):
                 raise WrongUsage(f"{text!a} is not valid UTF-8. Nothing was changed.")
+            if isinstance(each, int) and each > MOST:
+                raise WrongUsage(f"{each} is too large: it must be at most {MOST}.")
 
 
 def _with_signature(

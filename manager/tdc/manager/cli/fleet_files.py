@@ -42,6 +42,17 @@ def _no_key_twice(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return fields
 
 
+def _no_half_letter(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """Text; half of a pair of UTF-16, as `"\\ud800"` gives it, is none and can't be sent."""
+    text = str(loader.construct_scalar(node))
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{text!a} is not valid Unicode", node.start_mark
+        )
+    return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _no_half_letter)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _no_key_twice)
 
 
@@ -61,7 +72,7 @@ def _read(source: str) -> Iterator[tuple[str, object]]:
             raise WrongUsage("Standard input (-) is closed. Nothing was changed.")
         yield "standard input", _parsed(sys.stdin.buffer.read(LONGEST + 1), "standard input")
         return
-    path = Path(source)
+    path = file = Path(source)
     try:
         files = [path]
         if path.is_dir():
@@ -71,7 +82,7 @@ def _read(source: str) -> Iterator[tuple[str, object]]:
                 yield str(file), _parsed(opened.read(LONGEST + 1), str(file))
     except OSError as error:
         raise WrongUsage(
-            f"{source!r} can't be read: {os_reason(error)}. Nothing was changed."
+            f"{str(file)!r} can't be read: {os_reason(error)}. Nothing was changed."
         ) from None
 
 
