@@ -71,6 +71,20 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{AGENT}/sync/enrol.py",
+        (f"{ENROLMENT}::test_an_answer_that_is_lost_is_no_refusal",),
+        (
+            "an answer that did not come is a refusal",
+            "    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:\n",
+            "    if False:\n",
+        ),
+        (
+            "a connection that was cut took no token along",
+            'lost = "" if unsent else f',
+            'lost = "" if details else f',
+        ),
+    ),
+    *planted_in(
         f"{AGENT}/sync/renewal.py",
         (
             f"{ENROLMENT}::test_a_renewal_makes_no_other_machine_of_this_one",

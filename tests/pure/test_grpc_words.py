@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tdc.shared.edge.grpc_words import address, never_sent, reason
+from tdc.shared.edge.grpc_words import address, connection_lost, never_sent, reason
 
 _ALL = "failed to connect to all addresses; last error: "
 _TLS = "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:SSL routines:"
@@ -59,6 +59,13 @@ _TLS = "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000
 )
 def test_a_reason_has_no_names_of_layers(details: str, said: str) -> None:
     assert reason(details) == said
+
+
+def test_a_connection_that_ended_is_told_from_an_answer_of_the_manager() -> None:
+    for ended in ("Socket closed", "recvmsg:Connection reset by peer", "GOAWAY received"):
+        assert connection_lost(ended)
+    for answered in ("unknown join token", "the manager can't do this now: etcd is unreachable"):
+        assert not connection_lost(answered)
 
 
 def test_only_a_call_without_a_connection_was_never_sent() -> None:

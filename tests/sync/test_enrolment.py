@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.join import token_hash
 from tdc.node_agent.log.lines import TdcLog
+from tdc.node_agent.sync import enrol as enrolling
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.sync import renewal as renewals
@@ -117,6 +118,43 @@ async def test_a_manager_that_never_has_room_is_given_up(
     async with crowded(manager.enrol_address, set(range(100))) as address:
         with pytest.raises(EnrolFailed, match="closed the connection at once"):
             await enrol(address, token, tmp_path / "identity", tmp_path)
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["cut", "silent"])
+async def test_an_answer_that_is_lost_is_no_refusal(
+    manager: ManagerSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    """The token is used by then, and whoever waits at the gateway has to know that."""
+    monkeypatch.setattr(enrolling, "TIMEOUT", 3.0)
+    token = manager.joins.make(manager.authority).text
+    host, _, port = manager.enrol_address.rpartition(":")
+
+    async def until_used(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while octets := await reader.read(65_536):
+                if not manager.joins.used:
+                    writer.write(octets)
+                elif not hangs:
+                    writer.transport.abort()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pass_on(reader, up_writer))
+            group.create_task(until_used(up_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        with pytest.raises(EnrolFailed) as caught:
+            await enrol(address, token, tmp_path / "identity", tmp_path)
+    finally:
+        server.close()
+    assert manager.joins.used
+    assert "The token may be used up by now" in str(caught.value)
+    assert ("did not answer within 3 s" if hangs else "the answer was lost") in str(caught.value)
+    assert "refused:" not in str(caught.value)
 
 
 @pytest.mark.proves("B93")

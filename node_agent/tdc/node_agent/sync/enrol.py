@@ -17,7 +17,7 @@ from tdc.node_agent.sync import identity, last_good
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.owner import acting_as_owner, why_not_writable
 from tdc.shared.edge import durable_file, grpc_tls
-from tdc.shared.edge.grpc_words import never_sent, reason
+from tdc.shared.edge.grpc_words import connection_lost, never_sent, reason
 from tdc.shared.sync.join_token import NotAToken, authority_of
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
@@ -27,6 +27,12 @@ TIMEOUT = 20.0
 ATTEMPTS = 6
 """A manager closes connections while too many are opened to it. Until the token is sent, another
 one costs nothing."""
+
+
+_PERHAPS_USED = (
+    "The token may be used up by now: try again, and if it is refused make a new one with "
+    "`tdc machine token`"
+)
 
 
 class _NotSent(Exception):
@@ -92,14 +98,20 @@ async def _ask(address: str, ca_pem: bytes, token: str, key_pem: bytes) -> agent
 
 def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
     details = error.details() or "no reason given"
-    if error.code() is grpc.StatusCode.UNAVAILABLE and "socket closed" in details.lower():
+    unsent = never_sent(details)
+    if "socket closed" in details.lower():
+        lost = "" if unsent else f". If this is that port, the answer was lost. {_PERHAPS_USED}"
         return (
             f"the manager at {address} closed the connection: {address} is probably its port for "
             "enrolled machines, which requires a certificate. Use its enrolment port: 7444, unless "
-            "enrol_port of the manager is another; `tdc machine token` names it"
+            f"enrol_port of the manager is another; `tdc machine token` names it{lost}"
         )
-    if never_sent(details):
+    if unsent:
         return f"the manager at {address} was not reached: {reason(details)}"
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"the manager at {address} did not answer within {TIMEOUT:g} s. {_PERHAPS_USED}"
+    if connection_lost(details):
+        return f"the connection to the manager at {address} was cut. {_PERHAPS_USED}"
     return f"the manager at {address} refused: {details}"
 
 

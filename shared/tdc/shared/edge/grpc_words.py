@@ -14,6 +14,8 @@ NO_ANSWER = "no answer in time"
 
 _NOT_SENT = ("failed to connect to all addresses", "errors resolving ", "DNS resolution failed")
 
+_LOST = ("socket closed", "stream removed", "connection reset", "broken pipe", "goaway")
+
 _LAYERS = re.compile(
     r"(?:[A-Z_]{2,20}: |ipv[46]:\S+?: |Failed to connect to remote host: |FD Shutdown: |"
     r"(?:Tls|Ssl) handshake failed(?: \(TSI_[A-Z_]+\))?: |SSL_ERROR_[A-Z]+: |"
@@ -28,6 +30,11 @@ _INNER = re.compile(r"(?:Handshake (?:read|write) failed|[Ss]tream removed) \(([
 def never_sent(details: str) -> bool:
     """Whether a call failed for want of a connection to be sent on."""
     return details.startswith(_NOT_SENT)
+
+
+def connection_lost(details: str) -> bool:
+    """Whether a call failed because its connection ended, so that an answer may be lost."""
+    return any(words in details.lower() for words in _LOST)
 
 
 def address(peer: str) -> str:
