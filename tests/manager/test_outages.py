@@ -27,7 +27,7 @@ from tdc.manager.store.keys import (
 )
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.shared.sync.values import BEHIND
-from tdc.v1 import agents_pb2, operators_pb2
+from tdc.v1 import agents_pb2, fleet_pb2, operators_pb2
 
 from tests.fakes.etcd import PASSWORD, USER, ExternalEtcd, external_etcd
 from tests.manager.test_monitoring import Agent, agent, enrol, until
@@ -82,6 +82,7 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
 ) -> None:
     await _two_machines(api)
     edit = put("machine", "mx1", retry__initial=7)
+    revert = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=2))
     plan = await api.plan(edit)
     await etcd.stop()
 
@@ -102,6 +103,9 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
         lambda: api.changes.ListCommits(operators_pb2.ListCommitsRequest()),
         lambda: api.changes.GetCommit(operators_pb2.GetCommitRequest(revision=1)),
         lambda: api.plan(restore(1)),
+        lambda: api.plan(revert),
+        lambda: api.changes.GetDifference(operators_pb2.GetDifferenceRequest(from_revision=1)),
+        lambda: api.changes.GetCluster(operators_pb2.GetClusterRequest(revision=1)),
     ):
         async with refused(STATUS.UNAVAILABLE, "history of commits can't be read now", "Try again"):
             await read()

@@ -20,6 +20,7 @@ class Past:
 
     async def commit_to_undo(self, cluster: Cluster, revision: int) -> CommitRecord:
         """The record of a commit that changed settings or topology; raises what it is not."""
+        require_history(self._view)
         record = await self._history.commit_record(cluster.name, revision)
         if isinstance(record, Unreadable):
             raise UnreadableFleet(
@@ -64,7 +65,7 @@ class Past:
 
     async def changes_read(self, cluster: Cluster, revision: int) -> list[Step]:
         """List the changes of all commits above `revision`, newest first, to look back."""
-        records = await self._records_since(cluster, revision, "read")
+        records = await self._records_since(cluster, revision, "shown")
         return [(record.levels, record.topology) for record in records]
 
     async def _records_since(
