@@ -179,6 +179,18 @@ def test_a_manager_that_hangs_ends_the_wait_all_the_same(
     assert time.monotonic() - begin < 3
 
 
+def test_a_manager_that_answers_slowly_is_asked_less_often(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    def answer(_: Any) -> operators_pb2.StatusResponse:
+        time.sleep(0.3)
+        return _status(_row("mx1", "offline"), _row("mx2", "offline"))
+
+    committing.answers["GetStatus"] = answer
+    assert tdc(*ENABLE, "--wait-limit", "3").code == 4
+    assert len(committing.asked("GetStatus")) <= 3
+
+
 def test_the_limit_is_one_for_all_clusters_of_a_document(
     tdc: Tdc, committing: ScriptedManager, tmp_path: Path
 ) -> None:

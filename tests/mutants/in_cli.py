@@ -121,6 +121,11 @@ MUTANTS = (
             "isinstance(said, Said) and said.all_of_them and not said.refused)",
         ),
         (
+            "a manager that answers slowly is asked as often as any",
+            "max(BETWEEN, SPARING * (loop.time() - begin))",
+            "BETWEEN",
+        ),
+        (
             "a machine that is gone has applied it",
             "            gone += 1\n",
             "            applied += 1\n",
