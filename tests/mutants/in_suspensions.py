@@ -54,7 +54,7 @@ MUTANTS = (
         (
             "a resume ends all of it",
             "    for work in works:\n        now = now",
-            "    for work in (works if suspend else WORKS):\n        now = now",
+            '    for work in (works if suspend else ("copying", "delivery")):\n        now = now',
         ),
     ),
     *planted_in(
