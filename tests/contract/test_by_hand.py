@@ -328,6 +328,25 @@ async def test_an_enrolment_that_is_set_back_brings_no_old_certificate_back(hous
     assert house.view.enrolment("west", "mx1") == "again"
 
 
+@pytest.mark.parametrize("how", HOW)
+async def test_suspensions_that_are_hurt_hold_and_are_written_again(house: House, how: str) -> None:
+    known = house.view.suspension("west", "mx1")
+    assert known.delivery is not None
+    await house.hurt("suspensions", how)
+    key = ONE_OF_EACH["suspensions"]
+    await house.until(lambda: any(f"{key} {HOW[how]}" in each for each in house.view.problems))
+    assert house.view.suspension("west", "mx1") == known
+    async with viewed(house.etcd) as later:
+        believed = later.suspension("west", "mx1")
+        assert believed != known
+        assert believed.number < known.number, "agents keep what is newer"
+    await house.suspend(1e9 + 120)
+    await house.until(lambda: not house.view.problems)
+    again = house.view.suspension("west", "mx1")
+    assert again.number > known.number
+    assert again.delivery is not None
+
+
 @pytest.mark.parametrize("how", ["deleted", "set back", "edited", "damaged"])
 async def test_the_mark_of_the_last_round_does_no_harm(house: House, how: str) -> None:
     await house.hurt("maintenance", how)

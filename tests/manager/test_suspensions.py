@@ -190,7 +190,7 @@ async def test_it_is_there_after_a_restart_of_the_manager_and_goes_by_no_rollbac
         assert set(await wanted(api, "mx1")) == {"copying", "delivery"}
 
 
-@pytest.mark.parametrize("by_hand", ["were deleted", "were set back", "can't be read"])
+@pytest.mark.parametrize("by_hand", ["was deleted", "was set back", "can't be read"])
 async def test_suspensions_that_were_spoilt_in_etcd_hold_and_are_written_again(
     tmp_path: Path, etcd: ExternalEtcd, by_hand: str
 ) -> None:
@@ -201,8 +201,8 @@ async def test_suspensions_that_were_spoilt_in_etcd_hold_and_are_written_again(
         await suspend(api, "mx1")
         async with EtcdClient(etcd.options) as client:
             hand: dict[str, Delete | Put] = {
-                "were deleted": Delete(key),
-                "were set back": Put(key, pack_suspensions(key, NO_SUSPENSIONS)),
+                "was deleted": Delete(key),
+                "was set back": Put(key, pack_suspensions(key, NO_SUSPENSIONS)),
                 "can't be read": Put(key, b"{}"),
             }
             await client.txn([], [hand[by_hand]])

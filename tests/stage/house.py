@@ -15,6 +15,7 @@ from tdc.manager.etcd.values import Delete, Put
 from tdc.manager.levels.changes import AddGroup, AddMachine, Edit
 from tdc.manager.levels.fleet import LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
+from tdc.manager.levels.suspensions import SuspensionOrder, Suspensions, ordered
 from tdc.manager.store import identity, keys
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.documents import pack_head
@@ -23,9 +24,11 @@ from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.record import CommitRecord, Signature, chained, pack_record, read_record
 from tdc.manager.store.replay import replayed
+from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.values import Level
+from tdc.shared.sync.suspension import Suspended
 
 from tests.fakes.etcd import external_etcd
 from tests.stage.stored_clusters import MADE, set_values
@@ -46,6 +49,7 @@ ONE_OF_EACH = {
     "request": keys.request_key("west", "r5"),
     "join token": keys.join_token_key("hash"),
     "enrolment": keys.enrolment_key("west", "mx1"),
+    "suspensions": keys.suspensions_key("west"),
     "maintenance": keys.MAINTENANCE,
     "place": keys.PLACE,
 }
@@ -63,6 +67,7 @@ EDITS: dict[str, Callable[[dict[str, object]], object]] = {
     "request": lambda it: it.update(revision=2),
     "join token": lambda it: it.update(machine="mx9"),
     "enrolment": lambda it: it.update(id="a thief's"),
+    "suspensions": lambda it: _first_entry(it["machines"]).pop("delivery"),
     "maintenance": lambda it: it.update(at=1.0),
 }
 """What somebody changes in a value of each family, all of it well-formed."""
@@ -112,6 +117,9 @@ class House:
             await joins.add(name, JoinToken("west", "g1", "mx1", 2e9, born=3))
             await self._remember()
             await joins.redeem(name, 1e9, f"of {name}")
+        for at in (1e9, 1e9 + 60):
+            await self.suspend(at)
+            await self._remember()
         await Maintenance(self.etcd, own_member=False).round_if_due(1e9)
         await self._remember()
         await Maintenance(self.etcd, own_member=False).round_if_due(1e9 + 4_000)
@@ -121,6 +129,19 @@ class House:
         await self.commit(set_values(WEST, max_message_size=3), "r6")
         await self._remember()
         await identity.adopt(self.etcd)
+
+    async def suspend(self, at: float) -> None:
+        """Suspend delivery on mx1, as a reason of this moment."""
+        part = Suspended("ann", f"since {at}", at)
+        order = SuspensionOrder(("mx1",), ("delivery",), part, "ann", at, f"at {at}")
+        machines = self.view.find_cluster("west").machines
+
+        def change(stored: Suspensions) -> Suspensions:
+            return ordered(stored, order, machines, "f")[0]
+
+        known = self.view.suspensions("west")
+        made = await SuspensionStore(self.etcd).change("west", known, change)
+        assert await self.view.has_suspensions("west", made.number, 5)
 
     async def _remember(self) -> None:
         for name, key in ONE_OF_EACH.items():

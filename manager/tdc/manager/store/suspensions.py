@@ -16,7 +16,7 @@ from tdc.manager.levels.suspensions import NO_SUSPENSIONS, MachineSuspension, Su
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, object_of, text_of
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.keys import suspensions_key
-from tdc.manager.store.seal import pack_sealed, unpack_sealed
+from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tdc.shared.sync.suspension import Suspended, Suspension
 from tenacity import (
     AsyncRetrying,
@@ -80,8 +80,10 @@ def pack_suspensions(key: str, suspensions: Suspensions) -> bytes:
 
 
 def read_suspensions(key: str, raw: bytes) -> Suspensions:
-    """Read the document at `key`; raises Damaged, Edited if its seal does not fit."""
+    """Read the document at `key`; raises Damaged, Edited if its seal is gone or does not fit."""
     document = unpack_sealed(key, raw)
+    if not is_sealed(document):
+        raise Edited("it has lost its seal")
     machines, requests = object_of(document, "machines"), object_of(document, "requests")
     return Suspensions(
         number=count_of(document, "number"),

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from tdc.manager.levels.suspensions import NO_SUSPENSIONS, Suspensions
 from tdc.manager.store.encoding import Damaged
-from tdc.manager.store.keys import parse_suspensions_key
+from tdc.manager.store.keys import parse_suspensions_key, suspensions_key
+from tdc.manager.store.seal import Edited
 from tdc.manager.store.suspensions import read_suspensions
 from tdc.manager.view.names import MachineKey
 
-_WRITES_AGAIN = "The last known ones are used; the next suspend or resume there writes them again"
+_THEN = "the last known ones are used; the next suspend or resume there writes them again"
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class KnownSuspensions:
             self._troubles.clear()
             keys = {parse_suspensions_key(key) for key in values}
             for cluster in self._known.keys() - keys:
-                self._note(cluster, "were deleted by hand")
+                self._note(cluster, "was deleted by hand")
         for key, raw in values.items():
             self._read(key, raw)
         return frozenset(
@@ -71,20 +72,25 @@ class KnownSuspensions:
             return
         self._troubles.pop(cluster, None)
         if raw is None:
-            self._note(cluster, "were deleted by hand")
+            if cluster in self._known:
+                self._note(cluster, "was deleted by hand")
             return
         try:
             found = read_suspensions(key, raw)
+        except Edited as error:
+            self._note(cluster, f"was edited by hand: {error}")
+            return
         except Damaged as error:
             self._note(cluster, f"can't be read: {error}")
             return
         if found.number < self.of(cluster).number:
-            self._note(cluster, "were set back by hand")
+            self._note(cluster, "was set back by hand")
             return
         self._known[cluster] = found
 
     def _note(self, cluster: str, what: str) -> None:
-        self._troubles[cluster] = f"the suspensions of cluster {cluster!r} {what}. {_WRITES_AGAIN}"
+        key = suspensions_key(cluster)
+        self._troubles[cluster] = f"{key} {what}: of the suspensions of its machines {_THEN}"
 
 
 def _differing(before: Suspensions, after: Suspensions) -> set[str]:
