@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import grpc
@@ -34,8 +34,9 @@ from tdc.shared.wire.stream import running_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 from tests.bench.broadcast import SERVICE
-from tests.bench.managers import CLUSTER, enrolment_of, machine_names
+from tests.bench.managers import CLUSTER, enrolment_of, machine_name
 
+Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage]
 BareSession = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
 
 SENT = "sent"
@@ -48,14 +49,13 @@ _WRITERS = 16
 
 @dataclass(frozen=True)
 class Spec:
-    """Which machines of a fleet of `of` a process is, of the manager or of the bare server."""
+    """Which machines of a fleet a process is, by number, of the manager or of the bare server."""
 
     port: int
     authority: str
     folder: str
     first: int
     after: int
-    of: int
     bare: bool = False
 
 
@@ -64,19 +64,22 @@ class Round:
     """Counts how many machines have applied since the round began."""
 
     machines: int
-    applied: int = 0
+    applied: set[str] = field(default_factory=set)
 
-    def note(self) -> None:
+    def note(self, name: str) -> None:
         """One more has; says so if it was the last."""
-        self.applied += 1
-        if self.applied == self.machines:
+        if name in self.applied:
+            return
+        self.applied.add(name)
+        if len(self.applied) == self.machines:
             print("settled", time.monotonic(), flush=True)
 
 
 class Machine:
     """One machine: what it runs, and where it keeps that."""
 
-    def __init__(self, name: str, spec: Spec, authority: Authority, round_: Round) -> None:
+    def __init__(self, number: int, spec: Spec, authority: Authority, round_: Round) -> None:
+        name = machine_name(number)
         self._name = name
         self._spec = spec
         self._round = round_
@@ -88,6 +91,8 @@ class Machine:
             key,
         )
         self._ca = authority.ca_pem
+        self._first = number == spec.first
+        self._writing = asyncio.Lock()
 
     async def run(self, connecting: asyncio.Semaphore, disk: ThreadPoolExecutor) -> None:
         """Be connected, and come back when the server was away."""
@@ -116,19 +121,20 @@ class Machine:
                     reports = self._report(call, message.welcome.status_interval)
                     reporting = asyncio.get_running_loop().create_task(reports)
                 elif kind == "wanted":
-                    await call.write(await self._apply(message, disk))
-                    self._round.note()
+                    await self._write(call, await self._apply(message, disk))
+                    self._round.note(self._name)
                 elif kind == "ping":
                     pong = agents_pb2.Pong(number=message.ping.number)
-                    await call.write(agents_pb2.AgentMessage(pong=pong))
+                    await self._write(call, agents_pb2.AgentMessage(pong=pong))
         finally:
             if reporting is not None:
                 reporting.cancel()
 
-    async def _report(
-        self, call: grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMessage],
-        interval: float,
-    ) -> None:  # fmt: skip
+    async def _write(self, call: Call, message: agents_pb2.AgentMessage) -> None:
+        async with self._writing:  # a call takes one message at a time
+            await call.write(message)
+
+    async def _report(self, call: Call, interval: float) -> None:
         """Send a status as an agent does: soon, then in the manager's interval."""
         await asyncio.sleep(interval * chance())
         while True:
@@ -136,7 +142,7 @@ class Machine:
             status.counters.originals_passed = status.counters.delivered = 12_345
             status.destinations.add(domain="the.tdc.queue", host_status="up", delivered=12_345)
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                await call.write(agents_pb2.AgentMessage(status=status))
+                await self._write(call, agents_pb2.AgentMessage(status=status))
             await asyncio.sleep(interval)
 
     async def _bare(self, channel: grpc.aio.Channel, disk: ThreadPoolExecutor) -> None:
@@ -144,11 +150,11 @@ class Machine:
         call = session()
         await call.write(b"hello")
         await call.read()
-        self._round.note()
+        self._round.note(self._name)
         while isinstance(raw := await call.read(), bytes):
             outcome = await self._apply(agents_pb2.ManagerMessage.FromString(raw), disk)
             await call.write(outcome.SerializeToString())
-            self._round.note()
+            self._round.note(self._name)
 
     async def _apply(
         self, message: agents_pb2.ManagerMessage, disk: ThreadPoolExecutor
@@ -160,7 +166,7 @@ class Machine:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(disk, last_good.save, self._folder, running, settings)
         self._running = running
-        if self._name == machine_names(self._spec.of)[self._spec.first]:
+        if self._first:
             (Path(self._spec.folder) / SENT).write_bytes(message.SerializeToString())
         outcome = agents_pb2.Outcome(revision=wanted.revision, hash=wanted.hash, applied=True)
         return agents_pb2.AgentMessage(outcome=outcome)
@@ -168,17 +174,16 @@ class Machine:
 
 async def _be(spec: Spec) -> None:
     authority = Authority.load(Path(spec.authority))
-    names = machine_names(spec.of)[spec.first : spec.after]
-    round_ = Round(len(names))
+    round_ = Round(spec.after - spec.first)
     connecting = asyncio.Semaphore(_AT_ONCE)
     with ThreadPoolExecutor(_WRITERS) as disk:
         async with asyncio.TaskGroup() as tasks:
-            for name in names:
-                machine = Machine(name, spec, authority, round_)
-                tasks.create_task(machine.run(connecting, disk), name=name)
+            for number in range(spec.first, spec.after):
+                machine = Machine(number, spec, authority, round_)
+                tasks.create_task(machine.run(connecting, disk), name=f"machine {number}")
                 await asyncio.sleep(0)
             while await asyncio.to_thread(sys.stdin.readline):
-                round_.applied = 0
+                round_.applied.clear()
                 print("expecting", flush=True)
             raise SystemExit  # the benchmark has ended
 
@@ -228,7 +233,7 @@ async def machines(
             own = folder / f"machines-{number}"
             own.mkdir(parents=True)
             first, after = of * number // processes, of * (number + 1) // processes
-            spec = Spec(port, str(authority), str(own), first, after, of, bare)
+            spec = Spec(port, str(authority), str(own), first, after, bare)
             process = await asyncio.create_subprocess_exec(
                 *("setpriv", "--pdeathsig", "TERM"),
                 *(sys.executable, "-m", "tests.bench.agents"),

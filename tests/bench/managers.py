@@ -88,9 +88,14 @@ async def _started(folder: Path, etcd: ExternalEtcd) -> Program:
     return manager
 
 
+def machine_name(number: int) -> str:
+    """The name of a machine, the first of which is number 0."""
+    return f"mx{number:05}"
+
+
 def machine_names(machines: int) -> list[str]:
     """The machines of a fleet of this size."""
-    return [f"mx{number:05}" for number in range(machines)]
+    return [machine_name(number) for number in range(machines)]
 
 
 async def fill(managed: Managed, machines: int) -> int:
@@ -148,13 +153,14 @@ async def all_in_sync(managed: Managed, machines: int, timeout: float = 120) -> 
     """Return once the manager says so of all machines; raises TimeoutError."""
     async with asyncio.timeout(timeout):
         while await in_sync(managed) < machines:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
 
 async def in_sync(managed: Managed) -> int:
     """How many machines are in sync, as the manager says; 0 while it does not answer."""
     try:
-        status = await managed.api.monitoring.GetStatus(operators_pb2.StatusRequest())
+        asked = operators_pb2.StatusRequest(limit=1)
+        status = await managed.api.monitoring.GetStatus(asked)
     except grpc.aio.AioRpcError:
         return 0
-    return sum(row.state == "in sync" for row in status.machines)
+    return status.by_state["in sync"]

@@ -18,6 +18,9 @@ from tdc.manager.store.keys import STORE
 from tests.bench.agents import machines
 from tests.bench.managers import Managed, all_in_sync, enrol, fill, managed, memory
 
+_CONNECTING = 900.0
+"""Seconds for all of them to connect; each handshake costs both sides."""
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -39,7 +42,7 @@ async def whole_fleet(folder: Path, agents: int, processes: int, rest: float) ->
         async with machines(
             manager.port, manager.ca_folder, folder / "own", agents, processes
         ) as m:
-            await m.settled(timeout=300)
+            await m.settled(timeout=_CONNECTING)
             await all_in_sync(manager, agents)
             took = time.monotonic() - began
             print(f"connected and in sync after {took:.1f} s", flush=True)

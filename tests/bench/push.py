@@ -32,6 +32,9 @@ from tests.bench.broadcast import SERVICE
 from tests.bench.managers import CLUSTER, Managed, all_in_sync, enrol, fill, managed, memory
 from tests.stage.manager import put
 
+_CONNECTING = 300.0
+"""Seconds for all of them to connect; each handshake costs both sides."""
+
 BareBroadcast = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
 
@@ -45,7 +48,7 @@ async def push_ratio(folder: Path, agents: int, rounds: int, processes: int) -> 
         ours = await closing.enter_async_context(
             machines(manager.port, ca, folder / "ours", agents, processes)
         )
-        await ours.settled()
+        await ours.settled(timeout=_CONNECTING)
         await all_in_sync(manager, agents)
         grown = 1024 * (memory(manager.program.pid) - before) / agents
         print(f"connected and in sync: {time.monotonic() - began:.1f} s, {grown:.0f} KiB an agent")
@@ -54,7 +57,7 @@ async def push_ratio(folder: Path, agents: int, rounds: int, processes: int) -> 
         bare = await closing.enter_async_context(
             machines(port, ca, folder / "bare", agents, processes, bare=True)
         )
-        await bare.settled()
+        await bare.settled(timeout=_CONNECTING)
         print(f"bare: {1024 * (memory(pid) - before) / agents:.0f} KiB a stream", flush=True)
         channel = await closing.enter_async_context(_operator(port, manager.authority))
         commits, broadcasts = [], []
