@@ -41,7 +41,7 @@ BareSession = grpc.aio.StreamStreamMultiCallable[bytes, bytes]
 
 SENT = "sent"
 """The file in a process's folder that has the message which its first machine was sent last."""
-_AT_ONCE = 100
+_AT_ONCE = 8
 """Connections that one process opens at the same time."""
 _WRITERS = 16
 """Threads that write for the machines of a process: their flushes share the disk's commits."""

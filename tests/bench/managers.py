@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +56,11 @@ class Managed:
 
 
 @contextlib.asynccontextmanager
-async def managed(folder: Path) -> AsyncIterator[Managed]:
-    """Run a manager with an etcd of its own until the body ends."""
+async def managed(folder: Path, *flags: str) -> AsyncIterator[Managed]:
+    """Run a manager with an etcd of its own, and further flags, until the body ends."""
     folder.mkdir(parents=True)
     async with external_etcd(folder / "etcd") as etcd, contextlib.AsyncExitStack() as closing:
-        program = await _started(folder, etcd)
+        program = await _started(folder, etcd, flags)
         closing.push_async_callback(program.stop)
         authority = Authority.load(folder / "manager/ca")
         ports = Ports(program.ports["main"], program.ports["enrol"])
@@ -70,7 +70,7 @@ async def managed(folder: Path) -> AsyncIterator[Managed]:
         yield Managed(folder, program, etcd, authority, api)
 
 
-async def _started(folder: Path, etcd: ExternalEtcd) -> Program:
+async def _started(folder: Path, etcd: ExternalEtcd, flags: Iterable[str]) -> Program:
     data, ports = folder / "manager", folder / "manager/ports.json"
     program = str(BIN / "tdc-manager")
     made = await asyncio.create_subprocess_exec(
@@ -80,7 +80,7 @@ async def _started(folder: Path, etcd: ExternalEtcd) -> Program:
     assert await made.wait() == 0
     endpoints = ("--etcd-endpoints", ",".join(etcd.options.endpoints))
     manager = Program(
-        [program, "run", "--folder", str(data), "--ports-file", str(ports), *endpoints],
+        [program, "run", "--folder", str(data), "--ports-file", str(ports), *endpoints, *flags],
         log=folder / "manager.log",
         ports_file=ports,
     )

@@ -18,6 +18,8 @@ from tdc.manager.store.keys import STORE
 from tests.bench.agents import machines
 from tests.bench.managers import Managed, all_in_sync, enrol, fill, managed, memory
 
+_SELDOM = ("--status-interval", "60", "--ping-interval", "30", "--deadline", "90")
+"""Of a manager of so many: docs/performance.md says what for."""
 _CONNECTING = 900.0
 """Seconds for all of them to connect; each handshake costs both sides."""
 
@@ -33,7 +35,7 @@ class Fleet:
 
 async def whole_fleet(folder: Path, agents: int, processes: int, rest: float) -> Fleet:
     """Measure a fleet of so many agents; at rest for `rest` seconds."""
-    async with managed(folder / "manager") as manager:
+    async with managed(folder / "manager", *_SELDOM) as manager:
         await fill(manager, agents)
         await enrol(manager, agents)
         alone = memory(manager.program.pid)
