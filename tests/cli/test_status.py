@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tdc.v1 import operators_pb2
 
@@ -70,16 +72,37 @@ def test_delivery_status_is_whole_at_any_width(
 
 
 def test_filters_reach_the_manager(tdc: Tdc, manager: ScriptedManager) -> None:
-    """Cluster, group and machine as they were said."""
+    """Cluster, group, machine and states as they were said."""
     manager.answers.update(GetStatus=samples.status(), GetDelivery=samples.delivery())
-    tdc("status", "--cluster", "emea", "--group", "g1", "--machine", "mx1")
-    assert manager.asked("GetStatus") == [
-        operators_pb2.StatusRequest(cluster="emea", group="g1", machine="mx1")
-    ]
+    where = ("--cluster", "emea", "--group", "g1", "--machine", "mx1")
+    tdc("status", *where, "--state", "offline", "--state", "stale")
+    (asked,) = manager.asked("GetStatus")
+    asked.limit = 0
+    assert asked == operators_pb2.StatusRequest(
+        cluster="emea", group="g1", machine="mx1", states=["offline", "stale"]
+    )
     tdc("delivery", "status", "--cluster", "emea", "--machine", "mx1")
     assert manager.asked("GetDelivery") == [
         operators_pb2.DeliveryRequest(cluster="emea", machine="mx1")
     ]
+
+
+def test_a_fleet_is_asked_for_page_by_page(tdc: Tdc, manager: ScriptedManager) -> None:
+    """An answer about all of a large fleet would keep a manager from answering anybody else."""
+    first = samples.status()
+    first.next = "mx2/emea"
+    last = operators_pb2.StatusResponse(machines=[samples.status().machines[0]])
+    last.machines[0].name = "mx9"
+
+    def answer(request: operators_pb2.StatusRequest) -> operators_pb2.StatusResponse:
+        assert request.limit > 0
+        return last if request.after == first.next else first
+
+    manager.answers["GetStatus"] = answer
+    shown = tdc("status", "-o", "json")
+    names = [row["name"] for row in json.loads(shown.out)]
+    assert names == [*(row.name for row in first.machines), "mx9"]
+    assert [each.after for each in manager.asked("GetStatus")] == ["", first.next]
 
 
 def test_explain_and_status_do_not_contradict_each_other(

@@ -20,7 +20,7 @@ from tdc.manager.intent.errors import BadRequest, NotPermitted
 from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
-from tdc.manager.intent.monitoring import MonitoringOperations
+from tdc.manager.intent.monitoring import MonitoringOperations, StatusAsked
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.permissions import (
     PERMISSIONS,
@@ -95,7 +95,7 @@ CALLS: Mapping[str, Call] = {
     "fleet.list_clusters": lambda does, who: does.fleet.list_clusters(who, ""),
     "fleet.list_groups": lambda does, who: does.fleet.list_groups(who, "", ""),
     "fleet.list_machines": lambda does, who: does.fleet.list_machines(who, "", "", ""),
-    "monitoring.read_status": lambda does, who: does.monitoring.read_status(who, "", "", ""),
+    "monitoring.read_status": lambda does, who: does.monitoring.read_status(who, StatusAsked()),
     "monitoring.read_delivery": lambda does, who: does.monitoring.read_delivery(who, "", ""),
     "queue.list_dead": lambda does, who: does.queue.list_dead(who, QueueScope(), ""),
     "queue.plan": lambda does, who: does.queue.plan(who, MX1, DROP),
@@ -363,7 +363,7 @@ async def test_results_are_frozen_and_free_of_messages(house: House) -> None:
     status = agents_pb2.MachineStatus(destinations=[agents_pb2.Destination(domain="d")], queued=7)
     house.presence.connected(("c1", "mx1"), "1.0")
     house.presence.heard(("c1", "mx1"), Running(), None, report_of(status))
-    rows = await house.does.monitoring.read_status(ANA, "", "", "")
+    rows = await house.does.monitoring.read_status(ANA, StatusAsked())
     assert [(each.name, each.queued) for each in rows.machines] == [("mx1", 7)]
     for name, call in CALLS.items():
         if name in ("changes.commit", "changes.create_cluster", "changes.delete_cluster"):

@@ -116,6 +116,40 @@ async def _fleet(api: Api) -> None:
     await api.commit(put("cluster", "c1", enabled=True, intake_address="in@intake.example"))
 
 
+async def test_status_comes_in_pages_and_by_state(api: Api) -> None:
+    """Each machine once, in order; what is counted and warned of is in the first answer."""
+    await _fleet(api)
+    await api.create_cluster("c2")
+    await api.commit(add_machine("mx1", "Main_Group"), cluster="c2")
+    certificate, key = await enrol(api, "mx2")
+    async with agent(api, certificate, key):
+        await until(api, "mx2", lambda each: each.state == "in sync")
+        pages: list[list[tuple[str, str]]] = []
+        request = operators_pb2.StatusRequest(limit=2)
+        while not pages or request.after:
+            page = await api.monitoring.GetStatus(request)
+            pages.append([(each.name, each.cluster) for each in page.machines])
+            first = {"offline": 2, "in sync": 1} if len(pages) == 1 else {}
+            assert dict(page.by_state) == first
+            request.after = page.next
+        assert pages == [[("mx1", "c1"), ("mx1", "c2")], [("mx2", "c1")]]
+        exactly = await api.monitoring.GetStatus(operators_pb2.StatusRequest(limit=3))
+        assert (len(exactly.machines), exactly.next) == (3, "")
+        away = operators_pb2.StatusRequest(states=["offline", "stale"], limit=1)
+        page = await api.monitoring.GetStatus(away)
+        assert [each.cluster for each in page.machines] == ["c1"]
+        away.after = page.next
+        page = await api.monitoring.GetStatus(away)
+        assert ([each.cluster for each in page.machines], page.next) == (["c2"], "")
+    for wrong, words in (
+        (operators_pb2.StatusRequest(states=["gone"]), ("'gone' is not a state", "'in sync'")),
+        (operators_pb2.StatusRequest(limit=-1), ("limit",)),
+        (operators_pb2.StatusRequest(after="mx1"), ("after",)),
+    ):
+        async with refused(grpc.StatusCode.INVALID_ARGUMENT, *words):
+            await api.monitoring.GetStatus(wrong)
+
+
 async def test_an_enrolled_machine_is_offered_its_settings_and_is_in_sync(api: Api) -> None:
     await _fleet(api)
     before = await row(api, "mx1")

@@ -43,6 +43,25 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/intent/monitoring.py",
+        ("tests/manager/test_monitoring.py",),
+        (
+            "a page that is exactly full says that there are more",
+            "more = 0 < asked.limit < len(chosen)",
+            "more = 0 < asked.limit <= len(chosen)",
+        ),
+        (
+            "a page begins with the last of the one before",
+            "(machine.name, cluster.name) <= after:",
+            "(machine.name, cluster.name) < after:",
+        ),
+        (
+            "machines in other states are shown too",
+            "if not asked.states or state in asked.states:",
+            "if True:",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/rpc/callers.py",
         MATRIX,
         *(

@@ -13,6 +13,7 @@ from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
 from tdc.manager.cli.render import write
 from tdc.manager.cli.usage import PlainCommand
 from tdc.shared.wire import answers, queue_answers
+from tdc.shared.wire.documents import StatusDocument
 from tdc.v1 import operators_pb2
 
 delivery_app = typer.Typer(
@@ -21,6 +22,9 @@ delivery_app = typer.Typer(
 
 
 _CHECK = "--check"
+
+_PAGE = 1_000
+"""Machines in one answer: a manager answers nobody else while it makes one."""
 
 
 class _StatusCommand(PlainCommand):
@@ -51,6 +55,15 @@ async def status(
     cluster: OfCluster = "",
     group: OfGroup = "",
     machine: OfMachine = "",
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help="Only machines in this state, like offline; can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -60,18 +73,25 @@ async def status(
 ) -> None:
     """Show machines: sync state, health, copying, queued."""
     run.failed = _unknown if check else run.failed
-    request = operators_pb2.StatusRequest(cluster=cluster, group=group, machine=machine)
+    request = operators_pb2.StatusRequest(
+        cluster=cluster, group=group, machine=machine, states=state or [], limit=_PAGE
+    )
+    rows, warnings = list[StatusDocument](), list[str]()
     async with run.manager() as manager:
-        reply = await manager.ask(manager.monitoring.GetStatus, request)
-    rows = [answers.status(row) for row in reply.machines]
+        going_on = True
+        while going_on:
+            reply = await manager.ask(manager.monitoring.GetStatus, request)
+            rows += [answers.status(row) for row in reply.machines]
+            warnings += reply.warnings
+            request.after, going_on = reply.next, bool(reply.next)
     if check:
-        found = check_lines.checked(rows, reply.warnings)
+        found = check_lines.checked(rows, warnings)
         run.out.emit(rows, found.lines)
         run.code = found.verdict
         return
     run.out.emit(rows, status_tables.status_pieces(rows))
-    if reply.warnings:
-        run.out.tell([Line(f"warning: {warning}", "yellow") for warning in reply.warnings])
+    if warnings:
+        run.out.tell([Line(f"warning: {warning}", "yellow") for warning in warnings])
 
 
 def _unknown(run: Run, error: CliError) -> int:

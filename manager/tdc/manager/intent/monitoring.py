@@ -5,15 +5,18 @@ All of it comes from the view and from presence, so it is answered while etcd is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import machines_in
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.presence import MachineFacts, Presence
+from tdc.manager.view.names import LONGEST_SHOWN
+from tdc.manager.view.presence import MachineFacts, Presence, Standing, SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
@@ -51,10 +54,31 @@ class MachineStatusRow:
 
 @dataclass(frozen=True, slots=True)
 class FleetStatus:
-    """Machines by name, then cluster, and what this manager can't do now, in sentences."""
+    """Machines by name, then cluster, and what this manager can't do now, in sentences.
+
+    `next` is where to go on, empty after the last machine. `by_state` counts all machines asked
+    for, whatever their state. It and `warnings` are empty where the answer goes on from another.
+    """
 
     machines: Sequence[MachineStatusRow]
     warnings: tuple[str, ...]
+    next: str = ""
+    by_state: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAsked:
+    """Which machines, of which states (none: of all), at most how many (0: all), and after which.
+
+    `after` is `FleetStatus.next` of the answer before.
+    """
+
+    cluster: str = ""
+    group: str = ""
+    machine: str = ""
+    states: Sequence[str] = ()
+    limit: int = 0
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +105,50 @@ class MonitoringOperations:
         self._clock = clock
 
     @operation("monitoring.read_status")
-    async def read_status(
-        self, actor: Actor, cluster: str, group: str, machine: str
-    ) -> FleetStatus:
-        """Read the sync state of machines; raises UnknownName, AmbiguousName."""
-        chosen = machines_in(self._view, cluster, group, machine)
-        now = self._clock()
+    async def read_status(self, actor: Actor, asked: StatusAsked) -> FleetStatus:
+        """Read the sync state of machines; raises UnknownName, AmbiguousName, BadRequest.
+
+        Where all stand costs little, so it is looked at for each answer; what else is known is read
+        of those in the answer only.
+        """
+        _check(asked)
+        all_of_them = machines_in(self._view, asked.cluster, asked.group, asked.machine)
+        chosen = list(self._chosen(all_of_them, asked))
+        more = 0 < asked.limit < len(chosen)
+        chosen = chosen[: asked.limit or None]
         outdated = {name: self._view.outdated(name) for name in {each.name for each, _ in chosen}}
-        rows: list[MachineStatusRow] = []
+        now, rows = self._clock(), list[MachineStatusRow]()
         for found, known in chosen:
             facts = self._presence.facts(found.name, known.name)
             suspension = suspended_on(self._view, found.name, known.name, facts, now)
             late = known.name in outdated[found.name]
             rows.append(_status_row(found, known, facts, suspension, outdated=late))
-        return FleetStatus(rows, (*self._view.problems, *_ahead(rows)))
+        going_on = _place(*chosen[-1]) if more else ""
+        if asked.after:
+            return FleetStatus(rows, (), going_on)
+        standing = [
+            (cluster.name, self._presence.standing(cluster.name, machine.name))
+            for cluster, machine in all_of_them
+        ]
+        by_state = Counter(str(each.state) for _, each in standing)
+        return FleetStatus(rows, (*self._view.problems, *_ahead(standing)), going_on, by_state)
+
+    def _chosen(
+        self, machines: Iterable[tuple[Cluster, Machine]], asked: StatusAsked
+    ) -> Iterator[tuple[Cluster, Machine]]:
+        """Yield those of the states asked for, one more than fit the answer."""
+        found, after = 0, tuple(asked.after.split("/"))
+        for cluster, machine in machines:
+            if asked.after and (machine.name, cluster.name) <= after:
+                continue
+            state = (
+                self._presence.standing(cluster.name, machine.name).state if asked.states else ""
+            )
+            if not asked.states or state in asked.states:
+                yield cluster, machine
+                found += 1
+            if found > asked.limit > 0:
+                return
 
     @operation("monitoring.read_delivery")
     async def read_delivery(
@@ -166,16 +220,33 @@ def _known(facts: MachineFacts, suspension: SuspensionFacts, *, outdated: bool) 
     )
 
 
-def _ahead(rows: Iterable[MachineStatusRow]) -> list[str]:
+def _check(asked: StatusAsked) -> None:
+    """Raise BadRequest for what can't be asked for."""
+    if asked.limit < 0:
+        raise BadRequest("limit must be 0 or more")
+    if asked.after and asked.after.count("/") != 1:
+        raise BadRequest("after must be what an answer gave as next")
+    for state in asked.states:
+        if state not in list(SyncState):
+            known = ", ".join(repr(str(each)) for each in SyncState)
+            raise BadRequest(f"{state[:LONGEST_SHOWN]!r} is not a state; states: {known}")
+
+
+def _place(cluster: Cluster, machine: Machine) -> str:
+    """A machine's place in the order of answers; no name has a slash."""
+    return f"{machine.name}/{cluster.name}"
+
+
+def _ahead(standing: Iterable[tuple[str, Standing]]) -> list[str]:
     """Name the clusters whose machines run revisions that the store has not made yet."""
-    ahead: dict[str, list[MachineStatusRow]] = {}
-    for row in rows:
-        if row.applied_revision > row.wanted_revision > 0:
-            ahead.setdefault(row.cluster, []).append(row)
+    ahead: dict[str, list[Standing]] = {}
+    for cluster, each in standing:
+        if each.applied_revision > each.wanted_revision > 0:
+            ahead.setdefault(cluster, []).append(each)
     return [_ahead_in(cluster, machines) for cluster, machines in ahead.items()]
 
 
-def _ahead_in(cluster: str, machines: Sequence[MachineStatusRow]) -> str:
+def _ahead_in(cluster: str, machines: Sequence[Standing]) -> str:
     store = machines[0].wanted_revision
     newest = max(each.applied_revision for each in machines)
     subject, they = f"{len(machines)} machines in cluster {cluster} run", "They keep"

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from tdc.manager.intent.monitoring import MachineDelivery, MachineStatusRow, MonitoringOperations
+from tdc.manager.intent.monitoring import (
+    MachineDelivery,
+    MachineStatusRow,
+    MonitoringOperations,
+    StatusAsked,
+)
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.shared.sync.health import Problem
 from tdc.shared.sync.report import MachineReport
@@ -23,11 +28,20 @@ class MonitoringService(operators_pb2_grpc.MonitoringServicer):
         self, request: operators_pb2.StatusRequest, context: Context
     ) -> operators_pb2.StatusResponse:
         """Read the sync state of machines, and what this manager can't do now."""
-        status = await self._monitoring.read_status(
-            actor_of(context), request.cluster, request.group, request.machine
+        asked = StatusAsked(
+            request.cluster,
+            request.group,
+            request.machine,
+            tuple(request.states),
+            request.limit,
+            request.after,
         )
+        status = await self._monitoring.read_status(actor_of(context), asked)
         return operators_pb2.StatusResponse(
-            machines=[_status_row(row) for row in status.machines], warnings=status.warnings
+            machines=[_status_row(row) for row in status.machines],
+            warnings=status.warnings,
+            next=status.next,
+            by_state=status.by_state,
         )
 
     async def GetDelivery(  # noqa: N802

@@ -94,6 +94,14 @@ class MachineFacts:
     """To apply settings, as last reported; its time is by the machine's clock."""
 
 
+class Standing(NamedTuple):
+    """Where a machine stands, and nothing of its reports: what is asked of each of thousands."""
+
+    state: SyncState
+    wanted_revision: int
+    applied_revision: int
+
+
 class _Moment(NamedTuple):
     """A moment by both clocks: `at` makes ages, `wall` is shown."""
 
@@ -160,19 +168,17 @@ class Presence:
         Or since it enrolled, if that was later.
         """
         key = (cluster, machine)
-        seen = self._seen.get(key) or _Seen(since=self._enrolled.get(key, self._started))
+        seen = self._seen_of(key)
         state, reason = self._judge(key, seen)
         self._mark(seen, state)
-        wanted = self._fleet.wanted(cluster, machine)
-        wanted_revision = wanted.revision if wanted is not None else 0
+        wanted_revision, applied_revision = self._revisions(key, seen)
         never = key not in self._seen and self._fleet.enrolment(*key) is None
-        runs_wanted = wanted is not None and wanted.hash == seen.running.hash
         refused = seen.refused_since if seen.refuses else None
         return MachineFacts(
             state=state,
             since=None if never else seen.since.wall,
             wanted_revision=wanted_revision,
-            applied_revision=wanted_revision if runs_wanted else seen.running.revision,
+            applied_revision=applied_revision,
             status=seen.status,
             status_time=None if seen.status_time is None else seen.status_time.wall,
             reason=reason,
@@ -183,6 +189,14 @@ class Presence:
             refused_for=None if refused is None else self._age(refused),
             last_attempt=seen.last_attempt,
         )
+
+    def standing(self, cluster: str, machine: str) -> Standing:
+        """What `facts` says of a machine's state and revisions, at less cost."""
+        key = (cluster, machine)
+        seen = self._seen_of(key)
+        state, _ = self._judge(key, seen)
+        self._mark(seen, state)
+        return Standing(state, *self._revisions(key, seen))
 
     def connected(self, key: MachineKey, agent_version: str) -> None:
         """Note that a machine's stream is open and has said Hello."""
@@ -261,6 +275,16 @@ class Presence:
         """Forget a machine that was removed: another of the same name would be a new machine."""
         if not seen.connected and self._fleet.content_hash(*key) is None:
             del self._seen[key]
+
+    def _seen_of(self, key: MachineKey) -> _Seen:
+        return self._seen.get(key) or _Seen(since=self._enrolled.get(key, self._started))
+
+    def _revisions(self, key: MachineKey, seen: _Seen) -> tuple[int, int]:
+        """The wanted revision, and the applied one."""
+        wanted = self._fleet.wanted(*key)
+        wanted_revision = wanted.revision if wanted is not None else 0
+        runs_wanted = wanted is not None and wanted.hash == seen.running.hash
+        return wanted_revision, wanted_revision if runs_wanted else seen.running.revision
 
     def _mark(self, seen: _Seen, state: SyncState) -> None:
         if state is not seen.state:
