@@ -45,7 +45,7 @@ async def whole_fleet(folder: Path, agents: int, processes: int, rest: float) ->
             manager.port, manager.ca_folder, folder / "own", agents, processes
         ) as m:
             await m.settled(timeout=_CONNECTING)
-            await all_in_sync(manager, agents)
+            await all_in_sync(manager, agents, _CONNECTING)
             took = time.monotonic() - began
             print(f"connected and in sync after {took:.1f} s", flush=True)
             cpu, before = _cpu(manager.program.pid), await _etcd_revision(manager)
@@ -53,11 +53,15 @@ async def whole_fleet(folder: Path, agents: int, processes: int, rest: float) ->
             written = await _etcd_revision(manager) - before
             used = (_cpu(manager.program.pid) - cpu) / rest
             held = memory(manager.program.pid)
-            print(f"at rest for {rest:.0f} s: {100 * used:.0f} % of a core, {written} etcd writes")
+            print(
+                f"at rest for {rest:.0f} s: {100 * used:.0f} % of a core, {written} etcd writes, "
+                f"{held:.0f} MiB",
+                flush=True,
+            )
             await manager.program.kill()
             began = time.monotonic()
             await manager.program.start()
-            await all_in_sync(manager, agents)
+            await all_in_sync(manager, agents, _CONNECTING)
             back = time.monotonic() - began
             print(f"manager killed and started: all in sync after {back:.1f} s", flush=True)
         return Fleet(held, written / agents / (rest / 3_600), back)
