@@ -217,8 +217,8 @@ MUTANTS = (
         (f"{PURE}/test_settle.py",),
         (
             "the age alone kills a copy",
-            "if dies and is_proven(attempt.failures, moment.monotonic):",
-            "if dies and (over or is_proven(attempt.failures, moment.monotonic)):",
+            "if dies and is_proven(attempt.failures, attempt.failures.first + tried):",
+            "if dies and (over or is_proven(attempt.failures, attempt.failures.first + tried)):",
         ),
         (
             "one hold raises many alarms",

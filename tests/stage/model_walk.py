@@ -35,6 +35,7 @@ from tdc.shared.settings.values import Level, Settings
 from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
 from tdc.v1 import fleet_pb2, operators_pb2
 
+from tests.examples import examples
 from tests.pure.dumb_levels import ABSENT, Dumb
 from tests.pure.topology_edits import edits_for
 from tests.stage.edits_on_the_wire import sent
@@ -366,6 +367,7 @@ def _one_by_one(model: Dumb, edits: list[Edit]) -> Dumb:
 def walk(folder: Path, *, walks: int, length: int) -> None:
     """Start a manager in this folder, and walk so often, so many steps at most each time."""
     loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # gRPC takes it where a call is made
     try:
         running = manager(folder / "manager")
         Walk.at = (loop, loop.run_until_complete(running.__aenter__()))
@@ -373,15 +375,15 @@ def walk(folder: Path, *, walks: int, length: int) -> None:
             run_state_machine_as_test(
                 Walk,
                 settings=settings(
-                    max_examples=walks,
+                    examples(walks),
                     stateful_step_count=length,
-                    deadline=None,
                     suppress_health_check=list(HealthCheck),
                 ),
             )
         finally:
             loop.run_until_complete(running.__aexit__(None, None, None))
     finally:
+        asyncio.set_event_loop(None)
         loop.close()
 
 
