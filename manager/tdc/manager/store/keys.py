@@ -7,6 +7,7 @@ percent-encoded in them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -90,6 +91,7 @@ def machine_key(cluster: str, machine: str) -> str:
     return str(DocumentKey(cluster, Part.MACHINES, shard_of(machine, MACHINE_SHARDS)))
 
 
+@functools.lru_cache(maxsize=65_536)  # a commit reads every name of a shard again
 def shard_of(name: str, shards: int) -> int:
     """The shard of a name: the first 4 bytes of its SHA-256, modulo the number of shards."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % shards
