@@ -89,6 +89,7 @@ def _scalar(field: FieldDescriptor, chance: random.Random) -> object:
         FieldDescriptor.CPPTYPE_STRING: list(texts),
         FieldDescriptor.CPPTYPE_BOOL: [True, False],
         FieldDescriptor.CPPTYPE_ENUM: [0, 1, 2, 3, 4],
+        FieldDescriptor.CPPTYPE_INT32: [0, 1, 2, -1, 2**31 - 1, -(2**31)],
         FieldDescriptor.CPPTYPE_INT64: [0, 1, 2, -1, 2**62, -(2**63)],
     }
     return chance.choice(values[field.cpp_type])

@@ -35,6 +35,7 @@ MAIN: list[Registration] = [
             operators_pb2_grpc.SettingsReaderServicer,
         ),
         (operators_pb2_grpc.add_ChangesServicer_to_server, operators_pb2_grpc.ChangesServicer),
+        (operators_pb2_grpc.add_DraftsServicer_to_server, operators_pb2_grpc.DraftsServicer),
         (
             operators_pb2_grpc.add_MonitoringServicer_to_server,
             operators_pb2_grpc.MonitoringServicer,

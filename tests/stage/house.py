@@ -49,6 +49,7 @@ ONE_OF_EACH = {
     "request": keys.request_key("west", "r5"),
     "join token": keys.join_token_key("hash"),
     "enrolment": keys.enrolment_key("west", "mx1"),
+    "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
     "maintenance": keys.MAINTENANCE,
     "place": keys.PLACE,

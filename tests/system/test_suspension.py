@@ -86,7 +86,11 @@ async def test_a_suspension_outlives_kill_9_of_all_of_it_and_ends_without_a_mana
     await copying.intake.wait_for(1)
     assert copying.intake.counts.messages == 1, "of the other machine, which nobody suspended"
     await copying.intake.wait_for(4, timeout=40)
-    assert "Delivery is no longer suspended: its time is over." in gateway.agent.log.read_text()
+    async with asyncio.timeout(10):  # the log is written beside
+        while "Delivery is no longer suspended: its time is over." not in (
+            gateway.agent.log.read_text()
+        ):
+            await asyncio.sleep(0.1)
     await copying.manager.start()
     await copying.wait_for(lambda rows: rows["mx1"]["suspension"] is None)
     await copying.in_sync()

@@ -119,12 +119,14 @@ class DraftOperations:
 
     @operation("drafts.change")
     async def change(
-        self, actor: Actor, cluster: str, owner: str, change: DraftChange
+        self, actor: Actor, cluster: str, owner: str, change: DraftChange | None
     ) -> DraftRead:
         """Change the actor's own draft, or tidy one that is shared.
 
         Raises EditRefused, UnknownLevel, UnknownName, UnknownDraft, BadRequest, LostRace, …
         """
+        if change is None:
+            raise BadRequest("the request has no change of the draft that this version knows")
         require_etcd(self._view)
         if owner not in ("", actor.name) and not isinstance(change, Tidy):
             raise BadRequest(f"the draft is {owner}'s: only its owner can change it")

@@ -21,7 +21,6 @@ from tdc.manager.rpc import edits
 from tdc.manager.rpc.guard import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.settings.values import Level
-from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire, value_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
@@ -57,7 +56,8 @@ class DraftsService(operators_pb2_grpc.DraftsServicer):
         return _whole(made)
 
 
-def _change(request: operators_pb2.ChangeDraftRequest) -> DraftChange:
+def _change(request: operators_pb2.ChangeDraftRequest) -> DraftChange | None:
+    """The change that a request names; None if it names none that this version knows."""
     match request.WhichOneof("change"):
         case "add":
             return Add(edits.change_asked(request.cluster, request.add.edits))
@@ -74,8 +74,7 @@ def _change(request: operators_pb2.ChangeDraftRequest) -> DraftChange:
             return Restore()
         case "tidy":
             return Tidy()
-        case _:
-            raise BadMessage("the request has no change of the draft that this version knows")
+    return None
 
 
 def _whole(found: DraftRead) -> operators_pb2.Draft:
