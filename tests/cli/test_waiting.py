@@ -124,6 +124,20 @@ def test_it_ends_after_the_limit(tdc: Tdc, committing: ScriptedManager) -> None:
     assert "`tdc commit revert 8 --cluster emea` undoes it" in said
 
 
+def test_a_machine_of_a_later_page_is_waited_for_too(tdc: Tdc, committing: ScriptedManager) -> None:
+    """It is not in the first answer, which does not mean that it was removed."""
+    first = _status(_row("mx1", "in sync"))
+    first.next = "mx1/emea"
+
+    def answer(request: operators_pb2.StatusRequest) -> operators_pb2.StatusResponse:
+        return _status(_row("mx2", "rejected")) if request.after == first.next else first
+
+    committing.answers["GetStatus"] = answer
+    run = tdc(*ENABLE)
+    assert run.code == 4
+    assert "mx2 refuses it" in run.err
+
+
 def test_without_it_nothing_is_asked(tdc: Tdc, committing: ScriptedManager) -> None:
     assert tdc(*ENABLE[:-1]).code == 0
     assert not committing.asked("GetStatus")

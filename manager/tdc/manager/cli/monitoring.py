@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from tdc.manager.cli import check_lines, status_tables
+from tdc.manager.cli import check_lines, status_pages, status_tables
 from tdc.manager.cli.command import Commands, Run, command
 from tdc.manager.cli.errors import CliError
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import OfCluster, OfGroup, OfMachine
 from tdc.manager.cli.render import write
 from tdc.manager.cli.usage import PlainCommand
-from tdc.shared.wire import answers, queue_answers
-from tdc.shared.wire.documents import StatusDocument
+from tdc.shared.wire import queue_answers
 from tdc.v1 import operators_pb2
 
 delivery_app = typer.Typer(
@@ -22,9 +21,6 @@ delivery_app = typer.Typer(
 
 
 _CHECK = "--check"
-
-_PAGE = 1_000
-"""Machines in one answer: a manager answers nobody else while it makes one."""
 
 
 class _StatusCommand(PlainCommand):
@@ -74,16 +70,10 @@ async def status(
     """Show machines: sync state, health, copying, queued."""
     run.failed = _unknown if check else run.failed
     request = operators_pb2.StatusRequest(
-        cluster=cluster, group=group, machine=machine, states=state or [], limit=_PAGE
+        cluster=cluster, group=group, machine=machine, states=state or []
     )
-    rows, warnings = list[StatusDocument](), list[str]()
     async with run.manager() as manager:
-        going_on = True
-        while going_on:
-            reply = await manager.ask(manager.monitoring.GetStatus, request)
-            rows += [answers.status(row) for row in reply.machines]
-            warnings += reply.warnings
-            request.after, going_on = reply.next, bool(reply.next)
+        rows, warnings = await status_pages.all_of(manager, request)
     if check:
         found = check_lines.checked(rows, warnings)
         run.out.emit(rows, found.lines)

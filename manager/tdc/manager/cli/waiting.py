@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tdc.manager.cli import status_pages
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Run
 from tdc.manager.cli.errors import CliError, NoConnection, sentence
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.words import counted
-from tdc.shared.wire import answers
 from tdc.shared.wire.documents import StatusDocument
 from tdc.v1 import operators_pb2
 
@@ -156,9 +156,9 @@ async def _look(
     request = operators_pb2.StatusRequest(cluster=cluster)
     try:
         async with asyncio.timeout(max(LEAST, limit.left())):
-            reply = await manager.ask(manager.monitoring.GetStatus, request)
+            rows, _ = await status_pages.all_of(manager, request)
     except TimeoutError:
         return NoConnection("the manager does not answer")
     except CliError as error:
         return error
-    return judged(machines, [answers.status(row) for row in reply.machines], revision)
+    return judged(machines, rows, revision)
