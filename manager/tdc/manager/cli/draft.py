@@ -139,7 +139,10 @@ async def remove(
     settings: DraftedSettings = None,
     cluster: Cluster = "",
 ) -> None:
-    """Leave rows out of your draft: the level stays as it is, or as others made it."""
+    """Leave rows out of your draft.
+
+    The level stays as it is, or as others made it.
+    """
     rows = _rows(level, name, settings, cluster)
     async with run.manager() as manager:
         await _change(run, manager, cluster, remove=rows)
@@ -153,7 +156,10 @@ async def keep(
     settings: DraftedSettings = None,
     cluster: Cluster = "",
 ) -> None:
-    """Let rows in conflict stand: yours are to replace what others set meanwhile."""
+    """Let rows in conflict stand.
+
+    Yours are to replace what others set meanwhile.
+    """
     rows = _rows(level, name, settings, cluster)
     async with run.manager() as manager:
         await _change(run, manager, cluster, keep=rows)
@@ -175,7 +181,10 @@ async def unshare(run: Run, cluster: Cluster = "") -> None:
 
 @command(app, "discard")
 async def discard(run: Run, cluster: Cluster = "") -> None:
-    """Put your draft aside; for 24 hours `draft restore` takes it back."""
+    """Put your draft aside.
+
+    For 24 hours `draft restore` takes it back.
+    """
     async with run.manager() as manager:
         await _change(run, manager, cluster, discard=operators_pb2.DraftNothingMore())
 
