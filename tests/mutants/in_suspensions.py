@@ -1,4 +1,4 @@
-"""Faults in what suspends a machine's work, and in what operators are told of it."""
+"""Faults in what suspends a machine's work, and in what operators learn about it."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ async def test_a_manager_that_never_has_room_is_given_up(
 async def test_an_answer_that_is_lost_is_no_refusal(
     manager: ManagerSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
 ) -> None:
-    """The token is used by then, and whoever waits at the gateway has to know that."""
+    """The token is used by then, and the person at the gateway has to know that."""
     monkeypatch.setattr(enrolling, "TIMEOUT", 3.0)
     token = manager.joins.make(manager.authority).text
     host, _, port = manager.enrol_address.rpartition(":")

@@ -45,7 +45,7 @@ async def _until_lost() -> None:
 
 
 def test_a_connection_on_which_the_code_failed_is_ended_and_said() -> None:
-    """Else whoever waits for its next step waits as long as the peer may take."""
+    """Else those who wait for its next step wait as long as the peer may take."""
     out = io.StringIO()
     log = TdcLog(stream=out)
     log.configure("info", "text")

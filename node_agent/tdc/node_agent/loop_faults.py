@@ -1,4 +1,4 @@
-"""What the event loop itself reports: a fault of ours, or of a library, that no caller was told of.
+"""What the event loop itself reports: a fault of ours, or of a library, that no caller heard of.
 
 Such a fault may leave a connection on which nothing happens any more, for whose next step somebody
 waits as long as a peer may take. So the connection is ended, and who waits for it learns that.

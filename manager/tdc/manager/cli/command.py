@@ -292,7 +292,7 @@ def _entry(body: Body, timeout: float) -> Callable[..., None]:
 def _check_words(given: Mapping[str, Any]) -> None:
     """Raise WrongUsage for what no request can hold.
 
-    That is an argument that is not UTF-8 (PEP 383), a file's name too, for others are told of it;
+    That is an argument that is not UTF-8 (PEP 383), a file's name too, for others will read it;
     and a number beyond those of the wire.
     """
     for value in given.values():

@@ -114,7 +114,7 @@ class Terms:
         typer.Option(
             "--reason",
             metavar="TEXT",
-            help="Why, for whoever finds it so; required.",
+            help="Why, for those who find it so; required.",
             show_default=False,
         ),
     ] = ""
@@ -140,7 +140,7 @@ class Terms:
     def fill(self, request: operators_pb2.SuspendRequest) -> None:
         """Put them into a request; raises WrongUsage."""
         if not self.reason.strip():
-            raise WrongUsage("Say why, for whoever finds the machine so: --reason TEXT.")
+            raise WrongUsage("Say why, for those who find the machine so: --reason TEXT.")
         request.reason = self.reason
         if self.lasts and self.until:
             raise WrongUsage("Give --for or --until, not both. Nothing was changed.")

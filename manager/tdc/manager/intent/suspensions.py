@@ -106,7 +106,7 @@ class SuspensionOperations:
         now = self._clock()
         if not 0 < len(reason.strip()) <= REASON_LIMIT:
             raise BadRequest(
-                f"a suspension needs a reason of 1 to {REASON_LIMIT} characters, for whoever finds "
+                f"a suspension needs a reason of 1 to {REASON_LIMIT} characters, for those who find "
                 "the machine so"
             )
         part = Suspended(actor.name, reason.strip(), now, _end(lifetime, until, now))

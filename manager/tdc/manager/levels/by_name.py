@@ -1,7 +1,7 @@
 """PURE. Values by name, in name order, of which a changed copy costs little: it shares the rest.
 
 A cluster of 10 000 machines has a new version with each commit, and most commits change one
-machine. So the values lie in runs of at most `LONGEST` names. A copy makes the runs anew in which
+machine. So the values lie in runs of at most `LONGEST` names. A copy makes the runs again in which
 something changes and shares all others, and two versions differ only in runs that they don't share.
 """
 

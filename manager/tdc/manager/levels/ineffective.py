@@ -1,7 +1,7 @@
 """PURE. What a plan warns of on suspended machines: a change that does nothing before they resume.
 
 The settings come into force there all the same, and a machine acts by them once it works again. So
-it is no problem that refuses the commit: only whoever expects copies, or reports, is told.
+it is no problem that refuses the commit: those who expect copies, or reports, must know.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class WantedSuspension:
 def to_send(wanted: Suspension, reported: Suspension | None, *, first: bool) -> bool:
     """Whether a manager sends what it wants, as of now, after a status that reported this.
 
-    `reported` is None of an agent that doesn't know suspensions. By its number an agent says what
+    `reported` is None for an agent that doesn't know suspensions. By its number an agent says what
     it took. It ends a part by its own time, so one that it ended a little early is not suspended
     again; one that lasts though it should be over, as the machine was off for long, is ended at the
     `first` status of a stream.
