@@ -106,8 +106,8 @@ class SuspensionOperations:
         now = self._clock()
         if not 0 < len(reason.strip()) <= REASON_LIMIT:
             raise BadRequest(
-                f"a suspension needs a reason of 1 to {REASON_LIMIT} characters, for those who find "
-                "the machine so"
+                f"a suspension needs a reason of 1 to {REASON_LIMIT} characters, for those who "
+                "find the machine so"
             )
         part = Suspended(actor.name, reason.strip(), now, _end(lifetime, until, now))
         # What a request id stands for: not when, for it may be sent again later.
