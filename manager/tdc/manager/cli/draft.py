@@ -6,8 +6,8 @@ import dataclasses
 from typing import Annotated
 
 import typer
-from tdc.manager.cli import draft_tables
-from tdc.manager.cli.assignments import parse_assignments, parse_names
+from tdc.manager.cli import draft_tables, setting_edits
+from tdc.manager.cli.assignments import parse_names
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import ChangeConsent, Commands, Run, command
@@ -21,13 +21,11 @@ from tdc.manager.cli.options import (
     complete_assignment,
     complete_setting,
 )
-from tdc.manager.cli.selection import Selection, chosen, split_assignments, split_settings
-from tdc.manager.cli.settings import level_ref
-from tdc.manager.cli.values_elsewhere import ValueReader
+from tdc.manager.cli.selection import Selection
+from tdc.manager.cli.setting_edits import level_ref
 from tdc.shared.wire import draft_answers
 from tdc.shared.wire.draft_documents import DraftDocument
-from tdc.shared.wire.settings import settings_to_wire
-from tdc.v1 import fleet_pb2, operators_pb2
+from tdc.v1 import operators_pb2
 
 app = typer.Typer(cls=Commands, help="Gather changes, commit them together.", no_args_is_help=True)
 
@@ -90,15 +88,9 @@ async def set_(
     cluster: Cluster = "",
 ) -> None:
     """Draft settings to be set; commits nothing."""
-    names, assignments = split_assignments(words)
-    wanted = settings_to_wire(parse_assignments(assignments, ValueReader()))
+    wanted = setting_edits.setting(level, words, selection, cluster)
     async with run.manager() as manager:
-        edits = [
-            fleet_pb2.Edit(
-                set=fleet_pb2.SetSettings(level=level_ref(level, name, cluster), settings=wanted)
-            )
-            for name in await chosen(manager, level, names, selection, cluster)
-        ]
+        edits = await wanted.made(manager)
         await _change(run, manager, cluster, add=operators_pb2.DraftEdits(edits=edits))
 
 
@@ -119,15 +111,9 @@ async def unset(
     cluster: Cluster = "",
 ) -> None:
     """Draft settings to be removed; commits nothing."""
-    names, settings = split_settings(words, named=not selection.given)
-    wanted = parse_names(settings)
+    wanted = setting_edits.unsetting(level, words, selection, cluster)
     async with run.manager() as manager:
-        edits = [
-            fleet_pb2.Edit(
-                unset=fleet_pb2.UnsetSettings(level=level_ref(level, name, cluster), names=wanted)
-            )
-            for name in await chosen(manager, level, names, selection, cluster)
-        ]
+        edits = await wanted.made(manager)
         await _change(run, manager, cluster, add=operators_pb2.DraftEdits(edits=edits))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from tdc.manager.cli import tables
-from tdc.manager.cli.assignments import parse_assignments, parse_name, parse_names
+from tdc.manager.cli import setting_edits, tables
+from tdc.manager.cli.assignments import parse_name, parse_names
 from tdc.manager.cli.changes import carry_out, change
 from tdc.manager.cli.command import ChangeConsent, Commands, Run, command
 from tdc.manager.cli.errors import WrongUsage
@@ -21,11 +21,9 @@ from tdc.manager.cli.options import (
     complete_assignment,
     complete_setting,
 )
-from tdc.manager.cli.selection import Selection, chosen, split_assignments, split_settings
-from tdc.manager.cli.values_elsewhere import ValueReader
-from tdc.shared.settings.values import Level
+from tdc.manager.cli.selection import Selection
+from tdc.manager.cli.setting_edits import level_ref
 from tdc.shared.wire import settings_answers
-from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.shared.wire.settings_documents import setting_documents
 from tdc.v1 import fleet_pb2, operators_pb2
 
@@ -158,15 +156,9 @@ async def set_(
 
     Disabling a machine (`machine NAME enabled=false`) also disables its group and its cluster.
     """
-    names, assignments = split_assignments(words)
-    wanted = settings_to_wire(parse_assignments(assignments, ValueReader()))
+    wanted = setting_edits.setting(level, words, selection, cluster)
     async with run.manager() as manager:
-        edits = [
-            fleet_pb2.Edit(
-                set=fleet_pb2.SetSettings(level=level_ref(level, name, cluster), settings=wanted)
-            )
-            for name in await chosen(manager, level, names, selection, cluster)
-        ]
+        edits = await wanted.made(manager)
         await carry_out(run, manager, edits, cluster, consent)
 
 
@@ -191,15 +183,9 @@ async def unset(
 
     The value of the next level above then applies.
     """
-    names, settings = split_settings(words, named=not selection.given)
-    wanted = parse_names(settings)
+    wanted = setting_edits.unsetting(level, words, selection, cluster)
     async with run.manager() as manager:
-        edits = [
-            fleet_pb2.Edit(
-                unset=fleet_pb2.UnsetSettings(level=level_ref(level, name, cluster), names=wanted)
-            )
-            for name in await chosen(manager, level, names, selection, cluster)
-        ]
+        edits = await wanted.made(manager)
         await carry_out(run, manager, edits, cluster, consent)
 
 
@@ -266,9 +252,3 @@ async def _copy(
         move=move,
     )
     await change(run, fleet_pb2.Edit(copy=copied), cluster, consent)
-
-
-def level_ref(level: LevelWord, name: str, cluster: str) -> fleet_pb2.LevelRef:
-    """A level as requests name it."""
-    wire = LEVEL_TO_WIRE[Level(level.value)]
-    return fleet_pb2.LevelRef(level=wire, name=name, cluster=cluster)
