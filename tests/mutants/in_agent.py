@@ -72,7 +72,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{AGENT}/sync/enrol.py",
-        (f"{ENROLMENT}::test_an_answer_that_is_lost_is_no_refusal",),
+        ("tests/sync/test_enrolment_crowded.py::test_an_answer_that_is_lost_is_no_refusal",),
         (
             "an answer that did not come is a refusal",
             "    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:\n",
