@@ -126,6 +126,9 @@ async def test_a_store_that_is_away_uses_up_nobodys_tries(api: Api) -> None:
         def enrolment(self, cluster: str, machine: str) -> str | None:
             return None
 
+        def name_of(self, cluster: str, slot: str, born: int) -> str:
+            return ""
+
     _, request = key_and_request()
     service = EnrolmentService(Away(), api.authority, Away())
     guess = agents_pb2.EnrolRequest(token="a guess", csr_pem=request.decode())
@@ -148,6 +151,9 @@ async def test_a_caller_who_gives_up_is_charged_unless_the_store_hangs(
 
         def enrolment(self, cluster: str, machine: str) -> str | None:
             return None
+
+        def name_of(self, cluster: str, slot: str, born: int) -> str:
+            return ""
 
     def steady() -> float:
         nonlocal now

@@ -28,7 +28,7 @@ from tests.stage.manager import Api, connected, key_and_request, manager, refuse
 STATUS = grpc.StatusCode
 
 
-def _deny_all(peer: MachinePeer) -> None:
+def _deny_all(peer: MachinePeer) -> MachinePeer:
     raise Denied(f"{peer} is denied")
 
 

@@ -62,7 +62,7 @@ def servers(authority: Authority) -> Servers:
     return Servers(ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem))
 
 
-def deny_all(peer: MachinePeer) -> None:
+def deny_all(peer: MachinePeer) -> MachinePeer:
     raise Denied(f"{peer} is denied")
 
 

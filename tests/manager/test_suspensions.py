@@ -164,6 +164,43 @@ async def test_a_machine_takes_its_suspension_with_it_and_its_name_begins_withou
     assert set(await wanted(api, "mx1")) == {"copying"}
 
 
+async def test_a_renamed_machine_stays_suspended_and_its_name_begins_without(
+    tmp_path: Path,
+) -> None:
+    """Also where it is renamed back, by a revert and by a rollback; for a new manager too."""
+    rename = fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="edge1"))
+    async with manager(tmp_path) as api:
+        await fleet(api)
+        await suspend(api, "mx1")
+        for back in (fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=3)), restore(2)):
+            await api.commit(rename)
+            assert set(await wanted(api, "edge1")) == {"copying", "delivery"}
+            (warning, *_) = (await api.plan(put("machine", "edge1", retry__initial=9))).warnings
+            assert warning.machine == "edge1"
+            await api.commit(back, cluster="c1")
+            assert set(await wanted(api, "mx1")) == {"copying", "delivery"}
+        await api.commit(rename)
+        await api.commit(add_machine("mx1", "g1"))
+        assert await wanted(api, "mx1") == {}
+        await suspend(api, "mx1", delivery=False, reason="new")
+        await resume(api, "edge1", copying=False)
+    async with manager(tmp_path) as api:
+        assert {(name, work, part.reason) for name in ("edge1", "mx1", "mx2")
+                for work, part in (await wanted(api, name)).items()} == {
+            ("edge1", "copying", "disk change"), ("mx1", "copying", "new"),
+        }  # fmt: skip
+
+
+async def test_a_plan_of_a_rename_warns_of_what_is_suspended_by_its_new_name(api: Api) -> None:
+    await fleet(api)
+    await suspend(api, "mx1")
+    plan = await api.plan(
+        fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="edge1")),
+        put("machine", "edge1", retry__initial=9),
+    )
+    assert [(each.machine, each.setting) for each in plan.warnings] == [("edge1", "retry.initial")]
+
+
 async def test_a_plan_warns_and_is_not_refused(api: Api) -> None:
     await fleet(api)
     edit = put("machine", "mx1", retry__initial=9)

@@ -120,8 +120,8 @@ MUTANTS = (
         ),
         (
             "the machines of a renamed group have moved",
-            "elif was.get(machine.group) != known.group:",
-            "elif machine.group != known.group:",
+            "was.groups.get(machine.group) != before.machines[called].group:",
+            "machine.group != before.machines[called].group:",
         ),
         (
             "the settings of what is gone are no difference",
@@ -218,8 +218,8 @@ MUTANTS = (
         ),
         (
             "machines of a renamed group count as moved",
-            "if renamed.get(was, was) != entry.group:",
-            "if was != entry.group:",
+            "or renamed.get(was, was) != entry.group:",
+            "or was != entry.group:",
         ),
     ),
     *planted_in(
@@ -295,8 +295,8 @@ MUTANTS = (
         ),
         (
             "a rollback takes a name that another group has",
-            "            if now != then and then in self.now.groups:\n",
-            "            if False:\n",
+            "                if now != then and then in there:\n",
+            "                if False:\n",
         ),
     ),
     *planted_in(
@@ -385,8 +385,8 @@ MUTANTS = (
         ),
         (
             "what was moved to and fro was not moved",
-            "        self.placed |= {then for then in was.values() if then is not None}\n",
-            "",
+            "            if then is not None:\n                self.placed[then]",
+            "            if False:\n                self.placed[key]",
         ),
     ),
     *planted_in(
@@ -489,6 +489,47 @@ MUTANTS = (
             "a larger message is copied",
             "    if size > settings.max_message_size:\n",
             "    if size > 2 * settings.max_message_size:\n",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/plan.py",
+        ("tests/pure/test_topology.py",),
+        (
+            "a kept plan renames another machine of the name",
+            "            was.append(before.machines[change.before.name].born)\n",
+            "            pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/undo.py",
+        ("tests/pure/test_topology.py",),
+        (
+            "a rollback leaves machines their names of now",
+            "            self._call(change.name, was.name)\n",
+            "",
+        ),
+        (
+            "a rollback pushes a machine out of its name",
+            "        if to in self.machines and now is not None:\n",
+            "        if False:\n",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/difference.py",
+        ("tests/pure/test_difference.py",),
+        (
+            "a renamed machine is another one",
+            "_renamed(steps, Level.MACHINE))",
+            "{})",
+        ),
+    ),
+    *planted_in(
+        f"{LEVELS}/impact.py",
+        ("tests/pure/test_topology.py",),
+        (
+            "a renamed machine has had nothing in force",
+            "        return before.machines.get(self.called.get(name, name))\n",
+            "        return before.machines.get(name)\n",
         ),
     ),
 )

@@ -342,8 +342,8 @@ MUTANTS = (
         ("tests/pure/test_topology_stored.py",),
         (
             "history leaves a removed machine where it was",
-            "        machines.pop(change.name, None)\n",
-            "        pass\n",
+            "        gone = machines.pop(change.name, Machine(change.name, change.group))\n",
+            "        gone = machines.get(change.name, Machine(change.name, change.group))\n",
         ),
         (
             "history makes a machine that was never created",

@@ -42,13 +42,18 @@ MUTANTS = (
         PURE,
         (
             "a machine has the suspension of one that had its name",
-            "found.born == born else None",
+            "found.born == machine.born else None",
             "found.born >= 0 else None",
         ),
         (
             "an end that came is lifted by another order",
             "_after(known.suspension.at(order.at), ",
             "_after(known.suspension, ",
+        ),
+        (
+            "a suspension stays with the name of a machine that has another",
+            "        kept[slot] = now\n",
+            "        kept[name] = now\n",
         ),
         ("a number comes twice", "max(before.number + 1, int", "max(before.number, int"),
         (

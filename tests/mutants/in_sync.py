@@ -234,4 +234,18 @@ MUTANTS = (
         ),
         ("the key is printed", "loop_key: bytes = field(repr=False)", "loop_key: bytes"),
     ),
+    *planted_in(
+        f"{AGENT}/renewal.py",
+        ("tests/sync/test_renewal.py",),
+        (
+            "a new name waits for half life",
+            '        if self._called not in ("", held.machine):\n            return 0.0\n',
+            "",
+        ),
+        (
+            "a manager that knows only the old name is asked without end",
+            '        self._called = ""\n        if renewed',
+            "        if renewed",
+        ),
+    ),
 )

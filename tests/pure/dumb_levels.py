@@ -20,6 +20,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
     ReplaceValues,
     RestoreLevels,
     SetValues,
@@ -82,6 +83,9 @@ class Dumb:
                 self.group_of[name] = group
             case MoveMachine(name, group):
                 self.group_of[name] = group
+            case RenameMachine(name, to):
+                self.levels["machine", to] = self.levels.pop(("machine", name))
+                self.group_of[to] = self.group_of.pop(name)
             case RemoveMachine(name):
                 del self.levels["machine", name], self.group_of[name]
             case _:

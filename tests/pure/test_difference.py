@@ -6,13 +6,17 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from tdc.manager.levels.changes import (
     AddGroup,
+    AddMachine,
     Edit,
     LevelChange,
+    MoveMachine,
+    Place,
     RemoveGroup,
     RenameGroup,
+    RenameMachine,
     TopologyChange,
 )
-from tdc.manager.levels.difference import difference, renamed
+from tdc.manager.levels.difference import Renames, difference, renamed
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.undo import cluster_at
@@ -20,7 +24,7 @@ from tdc.shared.settings.values import Level
 
 from tests.pure.dumb_levels import Dumb, changed_in_force, shown_in_force
 from tests.pure.topology_edits import valid_edits
-from tests.stage.clusters import after, enabled_fleet, fleets, group, put
+from tests.stage.clusters import after, enabled_fleet, fleets, group, machine, put
 
 Record = tuple[tuple[LevelChange, ...], tuple[TopologyChange, ...]]
 
@@ -57,7 +61,7 @@ def test_in_force_it_is_resolving_each_machine_at_both(
 ) -> None:
     states, records = _history(cluster, data, 4)
     names = renamed([topology for _, topology in records])
-    back = {to: name for name, to in names.items()}
+    back = names.back
     for before, now, renames in (
         (states[0], states[-1], names),
         (states[-1], states[0], back),
@@ -113,7 +117,7 @@ def test_the_changes_lead_from_one_to_the_other(cluster: Cluster, data: st.DataO
 
 
 def test_of_a_revision_with_itself_there_is_none() -> None:
-    found = difference(enabled_fleet(), enabled_fleet(), {})
+    found = difference(enabled_fleet(), enabled_fleet(), Renames())
     assert (found.levels, found.topology, found.machines) == ((), (), ())
 
 
@@ -130,7 +134,7 @@ def test_a_group_that_was_renamed_twice_is_the_same_group() -> None:
         records.insert(0, (edited.level_changes, edited.topology))
         now = edited.cluster
     names = renamed([topology for _, topology in records])
-    assert names == {"g1": "g8"}
+    assert names == Renames(groups={"g1": "g8"})
     found = difference(before, now, names)
     assert [(each.name, each.before and each.before.name) for each in found.topology] == [
         ("g1", None),
@@ -140,6 +144,41 @@ def test_a_group_that_was_renamed_twice_is_the_same_group() -> None:
         ("group g1", "enabled", None)
     ]
     assert found.machines == ()
+
+
+def test_a_machine_that_was_renamed_twice_is_the_same_machine() -> None:
+    before = after(enabled_fleet(), put(machine("mx1"), log__level="debug"))
+    records, now = list[Record](), before
+    commits: list[list[Edit]] = [
+        [RenameMachine("mx1", "mx7")],
+        [AddMachine("mx1", "g2"), put(machine("mx1"), log__level="error")],
+        [RenameMachine("mx7", "mx8"), MoveMachine("mx8", "g2")],
+        [RenameMachine("mx2", "mx9"), put(machine("mx9"), retry__initial=30)],
+    ]
+    for edits in commits:
+        edited = apply_edits(now, edits)
+        records.insert(0, (edited.level_changes, edited.topology))
+        now = edited.cluster
+    names = renamed([topology for _, topology in records])
+    assert names == Renames(machines={"mx1": "mx8", "mx2": "mx9"})
+    found = difference(before, now, names)
+    assert [(each.name, each.before) for each in found.topology] == [
+        ("mx1", None),
+        ("mx8", Place("mx1", "g1")),
+        ("mx9", Place("mx2", "g1")),
+    ]
+    assert [(str(each.key), each.setting, each.before) for each in found.levels] == [
+        ("machine mx1", "log.level", None),
+        ("machine mx9", "retry.initial", None),
+    ]
+    changed = {(each.machine, each.setting, each.before) for each in found.machines}
+    assert {each for each in changed if each[0] != "mx1"} == {("mx9", "retry.initial", 60)}
+    back = difference(now, before, names.back)
+    assert [(each.name, each.before, each.removed) for each in back.topology] == [
+        ("mx1", Place("mx8", "g2"), False),
+        ("mx2", Place("mx9", "g1"), False),
+        ("mx1", None, True),
+    ]
 
 
 def test_a_name_that_went_and_came_again_is_no_renaming() -> None:
@@ -153,7 +192,7 @@ def test_a_name_that_went_and_came_again_is_no_renaming() -> None:
         edited = apply_edits(now, edits)
         records.insert(0, (edited.level_changes, edited.topology))
         now = edited.cluster
-    assert renamed([topology for _, topology in records]) == {}
+    assert renamed([topology for _, topology in records]) == Renames()
 
 
 def test_what_was_read_from_history_can_be_compared() -> None:
@@ -162,7 +201,7 @@ def test_what_was_read_from_history_can_be_compared() -> None:
     edited = apply_edits(before, [put(group("g1"), log__level="debug")])
     step = (edited.level_changes, edited.topology)
     then = cluster_at(edited.cluster, before.revision, [step])
-    back = difference(edited.cluster, then, {})
+    back = difference(edited.cluster, then, Renames())
     assert [(each.machine, each.after) for each in back.machines] == [
         ("mx1", "info"),
         ("mx2", "info"),

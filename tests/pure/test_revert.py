@@ -16,6 +16,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
     SetValues,
     Step,
 )
@@ -112,6 +113,26 @@ def test_what_it_created_goes_and_what_it_removed_comes_back() -> None:
             [AddMachine("mx6", "g1")],
             [put(machine("mx6"), log__level="debug")],
             "machine mx6 has settings of later commits (log.level)",
+        ),
+        (
+            [RenameMachine("mx1", "edge1")],
+            [AddMachine("mx1", "g1")],
+            "there is another machine mx1 now",
+        ),
+        (
+            [RenameMachine("mx1", "edge1")],
+            [RenameMachine("edge1", "x")],
+            "machine edge1 is no longer there",
+        ),
+        (
+            [RenameMachine("mx1", "edge1")],
+            [MoveMachine("edge1", "g2")],
+            "machine edge1 was moved again",
+        ),
+        (
+            [MoveMachine("mx1", "g2")],
+            [RenameMachine("mx1", "edge1"), RenameMachine("edge1", "mx1")],
+            "machine mx1 was renamed again",
         ),
         (
             [AddMachine("mx6", "g1")],
@@ -256,7 +277,9 @@ def _as_before(commit: list[Edit], later: list[Edit]) -> list[Edit]:
 
 @given(fleets(), st.data())
 def test_undone_at_once_all_is_as_before(cluster: Cluster, data: st.DataObject) -> None:
-    assert Dumb.of(_undo(cluster, data.draw(valid_edits(cluster)))) == Dumb.of(cluster)
+    assert Dumb.of(_undo(cluster, data.draw(valid_edits(cluster, renaming=True)))) == Dumb.of(
+        cluster
+    )
 
 
 @given(fleets(), edit_lists, edit_lists)

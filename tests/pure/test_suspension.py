@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.levels.fleet import Machine
+from tdc.manager.levels.identities import created, renamed
 from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.suspensions import (
@@ -76,7 +77,7 @@ def after(*orders: SuspensionOrder) -> Suspensions:
 
 
 def of(suspensions: Suspensions, name: str = "mx1") -> Suspension:
-    found = suspensions.of(name, 3)
+    found = suspensions.of(MACHINES[name])
     return found.suspension if found else NOT_SUSPENDED
 
 
@@ -90,7 +91,7 @@ def test_each_part_is_suspended_and_resumed_by_itself() -> None:
     assert changed == {"mx1"}
     assert of(now).copying is None
     assert of(now).delivery is not None
-    kept = now.of("mx1", 3)
+    kept = now.of(MACHINES["mx1"])
     assert kept is not None
     assert (kept.resumed_by, kept.resumed_at) == ("ada", AT + 20)
 
@@ -119,11 +120,26 @@ def test_numbers_grow_whatever_the_clock_says_and_where_all_was_lost() -> None:
 def test_a_machine_of_the_same_name_begins_unsuspended_and_the_old_one_is_dropped() -> None:
     now = after(order())
     again = {**MACHINES, "mx1": Machine("mx1", "g1", born=9)}
-    assert now.of("mx1", 9) is None
+    assert now.of(again["mx1"]) is None
     later = ordered(now, order(machine="mx2", at=AT + 1), again, "f")[0]
     assert set(later.machines) == {"mx2"}
     gone = {"mx2": MACHINES["mx2"]}
     assert set(ordered(now, order(machine="mx2", at=AT + 1), gone, "f")[0].machines) == {"mx2"}
+
+
+def test_it_goes_along_with_a_machine_that_is_renamed_and_not_to_who_gets_the_name() -> None:
+    edge = renamed(MACHINES["mx1"], "edge1")
+    new = created("mx1", "g1", 9, {"mx1"})
+    there = {"mx1": new, "edge1": edge}
+    now, changed = ordered(after(order()), order(machine="mx1", at=AT + 1), there, "f")
+    assert changed == {"mx1"}
+    assert {slot: each.born for slot, each in now.machines.items()} == {"mx1": 3, "mx1~9": 9}
+    now, changed = ordered(now, order(suspend=None, machine="edge1", at=AT + 2), there, "f")
+    assert changed == {"edge1"}
+    old, other = now.of(edge), now.of(new)
+    assert old is not None
+    assert other is not None
+    assert (bool(old.suspension), bool(other.suspension)) == (False, True)
 
 
 def test_what_ended_by_its_time_is_not_brought_back_by_a_later_order() -> None:
@@ -147,7 +163,7 @@ def test_what_is_stored_is_read_back() -> None:
         "copying", suspend=None, by="cy", at=AT + 2))  # fmt: skip
     key = suspensions_key("c/1")
     read = read_suspensions(key, pack_suspensions(key, stored))
-    assert read.of("mx1", 3) is not None
+    assert read.of(MACHINES["mx1"]) is not None
     assert of(read).delivery == ADA
     assert (read.number, read.requests) == (stored.number, stored.requests)
     with pytest.raises(Damaged):

@@ -15,15 +15,17 @@ from tdc.manager.levels.changes import (
     RenameGroup,
 )
 from tdc.manager.levels.fleet import Cluster, RemovedMachine, StoredSettings, new_cluster
+from tdc.manager.levels.identities import slot_of
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
     MOST_REMOVED,
     Document,
     Unreadable,
+    pack_head,
     read_document,
 )
-from tdc.manager.store.keys import DocumentKey, Part, commit_key, machine_key
+from tdc.manager.store.keys import DocumentKey, Part, commit_key, head_key, machine_key
 from tdc.manager.store.record import (
     CommitRecord,
     Signature,
@@ -34,8 +36,9 @@ from tdc.manager.store.record import (
 )
 from tdc.manager.store.replay import replayed
 from tdc.manager.store.rewrite import rewritten, touched
+from tdc.manager.view.last_known import KnownClusters
 
-from tests.pure.topology_edits import valid_edits
+from tests.pure.topology_edits import MACHINE_NAMES, valid_edits
 from tests.stage.clusters import CLUSTER, put
 
 Stored = dict[str, bytes]
@@ -101,7 +104,7 @@ def test_each_commit_is_stored_and_made_again_from_history(data: st.DataObject) 
     store = Store()
     store.commit(AddMachine("mx1", "Main_Group"), AddMachine("mx2", "Main_Group"))
     for _ in range(data.draw(st.integers(1, 4))):
-        plan = store.commit(*data.draw(valid_edits(store.cluster)))
+        plan = store.commit(*data.draw(valid_edits(store.cluster, renaming=True)))
         documents = _documents(store.values).values()
         found = assemble("c1", documents)
         groups = {name: group for each in documents for name, group in each.groups.items()}
@@ -112,6 +115,25 @@ def test_each_commit_is_stored_and_made_again_from_history(data: st.DataObject) 
         assert removed == dict(plan.after.removed)
     _, values = replayed("c1", store.records)
     assert values == store.values
+
+
+@given(st.data())
+def test_a_view_that_follows_finds_each_machine_by_its_slot(data: st.DataObject) -> None:
+    """Slots are kept from commit to commit; they are those that all machines have together."""
+    store, known, before = Store(), KnownClusters(), Stored()
+    store.commit(AddMachine("mx1", "Main_Group"), AddMachine("mx2", "Main_Group"))
+    for _ in range(data.draw(st.integers(1, 5))):
+        store.commit(*data.draw(valid_edits(store.cluster, renaming=True)))
+        head, values = replayed("c1", store.records)
+        now = {**values, head_key("c1"): pack_head("c1", head)}
+        known.take(
+            {key: raw for key, raw in now.items() if before.get(key) != raw}, all_of_it=False
+        )
+        before = now
+        slots = {slot_of(each): each for each in store.cluster.machines.values()}
+        assert len(slots) == len(store.cluster.machines)
+        for name in {*slots, *MACHINE_NAMES}:
+            assert known.called("c1", name) == slots.get(name)
 
 
 def test_a_machine_of_the_same_name_is_another_one() -> None:

@@ -13,6 +13,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
     ReplaceValues,
     UnsetValues,
 )
@@ -25,13 +26,16 @@ GROUP_NAMES = ("Main_Group", "g1", "g2", "g3", "g4")
 MACHINE_NAMES = ("mx1", "mx2", "mx3", "mx4", "mx5", "mx6")
 
 
-def valid_edits(cluster: Cluster) -> st.SearchStrategy[list[Edit]]:
-    """Edits that can be applied to this cluster, one after the other."""
-    return edits_for(Dumb.of(cluster))
+def valid_edits(cluster: Cluster, *, renaming: bool = False) -> st.SearchStrategy[list[Edit]]:
+    """Edits that can be applied to this cluster, one after the other.
+
+    With `renaming` machines are renamed too: then a name may be another machine's afterwards.
+    """
+    return edits_for(Dumb.of(cluster), renaming=renaming)
 
 
 @st.composite
-def edits_for(draw: st.DrawFn, model: Dumb) -> list[Edit]:
+def edits_for(draw: st.DrawFn, model: Dumb, *, renaming: bool = False) -> list[Edit]:
     """Edits that can be applied to the cluster of a model, one after the other."""
     edits = list[Edit]()
     taken = set(model.levels)
@@ -67,6 +71,9 @@ def edits_for(draw: st.DrawFn, model: Dumb) -> list[Edit]:
             options.append(
                 st.builds(MoveMachine, st.sampled_from(machines), st.sampled_from(groups))
             )
+            if renaming and free_machines:
+                old, new = st.sampled_from(machines), st.sampled_from(free_machines)
+                options.append(st.builds(RenameMachine, old, new))
             options.append(st.builds(RemoveMachine, st.sampled_from(machines), st.booleans()))
         if len(groups) > 1:
             options.append(st.permutations(groups).map(lambda names: RemoveGroup(*names[:2])))

@@ -39,6 +39,7 @@ from tdc.shared.settings.check import checked
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
 from tdc.shared.sync.acceptance import hash_of
+from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.shared.sync.values import Intervals
@@ -95,6 +96,15 @@ class FakeView:
     def suspend(self, wanted: Suspension, key: tuple[str, str] = MX1) -> None:
         self.suspensions[key] = wanted
         self.tell(key)
+
+    def recognised(self, peer: MachinePeer) -> MachinePeer:
+        return peer
+
+    def name_of(self, cluster: str, slot: str, born: int) -> str:
+        return slot
+
+    def on_renamed(self, listener: object) -> None:
+        """No machine is renamed here."""
 
     def on_change(self, listener: Callable[[frozenset[tuple[str, str]]], None]) -> None:
         self.listeners.append(listener)

@@ -72,9 +72,11 @@ def test_the_identity_of_another_machine_and_a_damaged_one_show(
     manager: ManagerSide, state: Path
 ) -> None:
     files = looking_at(state)
-    manager.enrolled(state / "identity", machine="mx2")
+    manager.enrolled(state / "identity", machine="mx1.new")  # the same machine, renamed
+    assert files.look() == ()
+    manager.enrolled(state / "identity", machine="mx2", enrolment="e2")
     (said,) = files.look()
-    assert "is now that of machine mx2, and the agent runs as mx1: restart it" in said
+    assert "is now that of machine mx2, and the agent runs as mx1.new: restart it" in said
     (state / "identity" / "identity.pem").write_text("nonsense")
     (said,) = files.look()
     assert "enrol this machine again" in said

@@ -72,3 +72,40 @@ async def test_a_manager_that_is_back_is_asked_at_once(manager: ManagerSide, mac
             await manager.start()
             await until(lambda: identities.load(folder) != made)
             await until(lambda: renewal.warnings() == ())
+
+
+class _Renamed:
+    """A manager that issues certificates with this name, whatever machine asks."""
+
+    def __init__(self, manager: ManagerSide, name: str) -> None:
+        self.name, self.asked, self._issue = name, 0, manager.authority.issue_machine
+        manager.authority.issue_machine = self  # type: ignore[method-assign,assignment]
+
+    def __call__(
+        self, csr: str, cluster: str, machine: str, enrolment: str, **options: float
+    ) -> bytes:
+        self.asked += 1
+        return self._issue(csr, cluster, self.name, enrolment, **options)
+
+
+@pytest.mark.parametrize("known", ["mx1.new", "mx1"])
+async def test_a_new_name_is_taken_at_once_and_asked_for_once(
+    manager: ManagerSide, machine: Path, known: str
+) -> None:
+    """A manager that has not heard of it yet gives the old one: the next welcome asks again."""
+    folder = machine / "identity"
+    manager.enrolled(folder)
+    held = identities.load(folder)
+    issuing = _Renamed(manager, known)
+    renewal = Renewal(Managers((manager.address,)), folder, TdcLog())
+    async with running(renewal.run(), name="renewal"):
+        await asyncio.sleep(0.1)
+        assert identities.load(folder) == held
+        renewal.called("mx1")
+        renewal.called("mx1.new")
+        await until(lambda: identities.load(folder) != held)
+        await asyncio.sleep(0.2)
+        made = identities.load(folder)
+        assert (made.machine, made.enrolment, made.key_pem) == (known, "e1", held.key_pem)
+        assert issuing.asked == 1
+        assert renewal.warnings() == ()

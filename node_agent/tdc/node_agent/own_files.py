@@ -59,6 +59,7 @@ class OwnFiles:
         self._seen: dict[Path, Seen] = {}
         self._identity_seen: tuple[Seen, ...] = ()
         self._machine: str | None = None
+        self._enrolment = ""
         self._identity_warning = ""
         self._warnings: tuple[str, ...] = ()
 
@@ -97,7 +98,7 @@ class OwnFiles:
                 yield f"{kept.path} was replaced while the agent runs: {kept.lost}"
 
     def _of_identity(self) -> Iterator[str]:
-        """It is replaced by right when it is renewed, or when the machine is enrolled again."""
+        """It is replaced by right when it is renewed, to another name too, or enrolled again."""
         path = self._folder / identity.FILE
         now = tuple(_seen(self._folder / name) for name in (identity.FILE, *identity.BEFORE))
         if now != self._identity_seen or self._identity_warning:
@@ -108,7 +109,7 @@ class OwnFiles:
 
     def _judged(self, path: Path) -> str:
         try:
-            machine = identity.load(self._folder).machine
+            held = identity.load(self._folder)
         except identity.NotEnrolled:
             if self._machine is None:
                 return ""  # nothing was lost; the settings stream says that it is not enrolled
@@ -118,11 +119,13 @@ class OwnFiles:
             )
         except identity.IdentityUnusable as error:
             return "" if self._machine is None else str(error)
-        self._machine = self._machine or machine
-        if machine == self._machine:
+        renamed = held.enrolment == self._enrolment
+        self._machine = held.machine if renamed else self._machine or held.machine
+        if held.machine == self._machine:
+            self._enrolment = held.enrolment
             return ""
         return (
-            f"{path} is now that of machine {machine}, and the agent runs as {self._machine}: "
+            f"{path} is now that of machine {held.machine}, and the agent runs as {self._machine}: "
             "restart it"
         )
 

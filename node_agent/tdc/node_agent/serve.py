@@ -125,7 +125,7 @@ async def serving(
             managers,
             lambda: identity.load(options.identity_folder),
             in_force,
-            Machine(status, do_work, suspension),
+            Machine(status, do_work, suspension, renewal.called),
             log,
         )
         health = report_changes(urgent, stream.status_due)

@@ -118,6 +118,13 @@ def _topology(changes: Sequence[TopologyChangeDocument], *, told: bool = True) -
                 "on; to connect it again, create it and enrol it with a new token."
             )
         )
+    if told and any(is_renamed_machine(each) for each in changes):
+        pieces.append(
+            Line(
+                "A machine that is renamed goes on copying; its agent renews its certificate to "
+                "the new name by itself."
+            )
+        )
     if told and any(each.change == "removed" and each.level is Level.CLUSTER for each in changes):
         pieces.append(
             Line(
@@ -129,11 +136,19 @@ def _topology(changes: Sequence[TopologyChangeDocument], *, told: bool = True) -
     return pieces
 
 
+def is_renamed_machine(change: TopologyChangeDocument) -> bool:
+    """Whether it gives a machine another name."""
+    return change.level is Level.MACHINE and change.before_name not in ("", change.name)
+
+
 def _placed(change: TopologyChangeDocument, *, told: bool) -> str:
     what = f"{change.level} {change.name}"
     match change.change:
         case "renamed":
             return f"{change.level} {change.before_name} to {change.name}"
+        case "moved" if change.before_name != change.name:
+            moved = f"from group {change.before_group} to {change.group}"
+            return f"{change.level} {change.before_name}, now {change.name}, {moved}"
         case "moved":
             return f"{what} from group {change.before_group} to {change.group}"
         case "removed" if told and change.level is Level.MACHINE:

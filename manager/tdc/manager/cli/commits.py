@@ -101,7 +101,7 @@ async def diff(
 ) -> None:
     """Show what differs between two revisions: at levels, and in force on machines.
 
-    A group that was renamed in between is the same group.
+    What was renamed in between is the same group or machine.
     """
     request = operators_pb2.GetDifferenceRequest(
         cluster=cluster, from_revision=first, to_revision=second or 0
@@ -193,9 +193,9 @@ async def rollback(
 ) -> None:
     """Roll back with a new commit; shows the plan and asks.
 
-    Restores every level's settings as of REVISION, with the groups, their names and the places of
-    machines. What was removed since is created again; what was created since stays. The disable
-    rule does not apply.
+    Restores every level's settings as of REVISION, with the names of groups and machines and the
+    places of machines. What was removed since is created again; what was created since stays. The
+    disable rule does not apply.
     """
     if not consent.comment:  # an empty comment says nothing in a year
         consent = dataclasses.replace(consent, comment=f"rollback to revision {revision}")

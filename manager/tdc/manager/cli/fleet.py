@@ -195,6 +195,18 @@ async def move_machine(
     await change(run, edit, cluster, consent)
 
 
+@command(machine_app, "rename")
+async def rename_machine(
+    run: Run, name: Name, to: NewName, consent: ChangeConsent, cluster: Cluster = ""
+) -> None:
+    """Give a machine another name; shows the plan and asks.
+
+    It goes on copying, and keeps its settings and its queue. Its agent takes the name by itself.
+    """
+    edit = fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name=name, to=to))
+    await change(run, edit, cluster, consent)
+
+
 @command(machine_app, "remove")
 async def remove_machine(
     run: Run,

@@ -115,9 +115,9 @@ class ChangeOperations:
             status = self._presence.facts(cluster.name, machine).status
             return status.backlogs if status is not None else ()
 
-        backlogs = backlogs_of(plan.before, plan.after, plan.machines, reported)
+        backlogs = backlogs_of(plan.before, plan.after, plan.machines, reported, plan.topology)
         suspended = self._view.suspended(cluster.name, self._clock())
-        warnings = (*plan.warnings, *ineffective(plan.machines, suspended))
+        warnings = (*plan.warnings, *ineffective(plan.machines, suspended, plan.topology))
         return replace(plan, backlogs=backlogs, warnings=warnings)
 
     @operation("changes.commit")

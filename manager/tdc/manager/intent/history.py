@@ -122,7 +122,7 @@ class HistoryOperations:
         after = cluster_at(now, newer, since) if since else now
         if sides == (older, newer):
             return difference(before, after, names)
-        return difference(after, before, {to: name for name, to in names.items()})
+        return difference(after, before, names.back)
 
 
 def _row(cluster: str, record: CommitRecord | Unreadable) -> HistoryRow:

@@ -195,7 +195,7 @@ class SuspensionOperations:
     ) -> Outcome:
         rows = []
         for name in names:
-            kept = after.of(name, cluster.machines[name].born)
+            kept = after.of(cluster.machines[name])
             stored = kept.suspension if kept is not None else NOT_SUSPENDED
             facts = self._presence.facts(cluster.name, name)
             pending = suspension_facts(

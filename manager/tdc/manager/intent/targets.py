@@ -21,6 +21,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
     ReplaceValues,
     SetValues,
     UnsetValues,
@@ -124,6 +125,7 @@ EditAsked = (
     | RemoveGroup
     | AddMachine
     | MoveMachine
+    | RenameMachine
     | RemoveMachine
     | RemoveCluster
     | FromHistory
@@ -328,6 +330,8 @@ def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
             return [LevelKey(Level.GROUP, group)], {LevelKey(Level.MACHINE, name)}
         case MoveMachine(name, group):
             return [LevelKey(Level.MACHINE, name), LevelKey(Level.GROUP, group)], set()
+        case RenameMachine(name, to):
+            return [LevelKey(Level.MACHINE, name)], {LevelKey(Level.MACHINE, to)}
         case RemoveMachine(name):
             return [LevelKey(Level.MACHINE, name)], set()
         case RemoveCluster(name):

@@ -63,7 +63,7 @@ class TokenOperations:
             )
         token = new_token(self._fingerprint)
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)
-        allowed = JoinToken(found.name, known.group, known.name, expires, known.born)
+        allowed = JoinToken(found.name, known.group, known.name, expires, known.born, known.slot)
         try:
             await self._joins.add(token.hash, allowed)
         except EtcdAnswerLost as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from tdc.manager.levels.changes import TopologyChange, machines_before
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import MachineChange
 from tdc.manager.levels.resolve import resolve_values
@@ -51,17 +52,26 @@ class PlannedBacklog:
 
 
 def backlogs_of(
-    before: Cluster, after: Cluster, changes: Iterable[MachineChange], reports: Reports
+    before: Cluster,
+    after: Cluster,
+    changes: Iterable[MachineChange],
+    reports: Reports,
+    topology: Iterable[TopologyChange] = (),
 ) -> tuple[PlannedBacklog, ...]:
-    """List them, by machine and then by intake. Machines without copies cost nothing."""
+    """List them, by machine and then by intake. Machines without copies cost nothing.
+
+    A machine that `topology` renames has reported under its name before.
+    """
+    called = machines_before(topology)
     concerned = dict.fromkeys(each.machine for each in changes if each.setting in DECISIVE)
     intakes = _Intakes({})
     found: list[PlannedBacklog] = []
     for name in concerned:
-        waiting = [each for each in reports(name) if each.waiting > 0]
-        if not waiting or name not in before.machines:
+        was_called = called.get(name, name)
+        waiting = [each for each in reports(was_called) if each.waiting > 0]
+        if not waiting or was_called not in before.machines:
             continue
-        old, new = intakes.on(before, name), intakes.on(after, name)
+        old, new = intakes.on(before, was_called), intakes.on(after, name)
         for each in sorted(waiting, key=lambda backlog: backlog.intake):
             was, becomes = old.get(each.intake), new.get(each.intake)
             if was is not None and was != becomes:

@@ -103,6 +103,14 @@ class MoveMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class RenameMachine:
+    """Give a machine another name; its settings and its certificate stay with it."""
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveMachine:
     """Remove a machine with its settings and its right to connect.
 
@@ -127,20 +135,27 @@ class RemoveCluster:
 class RestoreLevels:
     """Set what was recorded at `revision`, and set off no rule.
 
-    `renames` are groups by their names now, with those of then; `groups` and `machines` (with
-    their groups) are to be there, `levels` are to hold exactly these settings. What is not named
-    stays as it is; levels that no longer exist are skipped.
+    `renames` are groups and machines as they are now, with their names of then; `groups` and
+    `machines` (with their groups) are to be there, `levels` are to hold exactly these settings.
+    What is not named stays as it is; levels that no longer exist are skipped.
     """
 
     revision: int
     levels: Mapping[LevelKey, Settings]
-    renames: Mapping[str, str] = field(default_factory=dict)
+    renames: Mapping[LevelKey, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     machines: Mapping[str, str] = field(default_factory=dict)
 
 
 TopologyEdit = (
-    AddGroup | RenameGroup | RemoveGroup | AddMachine | MoveMachine | RemoveMachine | RemoveCluster
+    AddGroup
+    | RenameGroup
+    | RemoveGroup
+    | AddMachine
+    | MoveMachine
+    | RenameMachine
+    | RemoveMachine
+    | RemoveCluster
 )
 
 Edit = (
@@ -201,6 +216,15 @@ class TopologyChange:
     def names(self) -> frozenset[str]:
         """Its name now, and the one before."""
         return frozenset({self.name} if self.before is None else {self.name, self.before.name})
+
+
+def machines_before(topology: Iterable[TopologyChange]) -> dict[str, str]:
+    """The names before of machines that were there, by those that a commit gives them."""
+    return {
+        each.name: each.before.name
+        for each in topology
+        if each.level is Level.MACHINE and each.before is not None
+    }
 
 
 Step = tuple[Iterable[LevelChange], Iterable[TopologyChange]]

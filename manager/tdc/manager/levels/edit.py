@@ -23,6 +23,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
     ReplaceValues,
     RestoreLevels,
     SetValues,
@@ -83,6 +84,8 @@ def _apply_topology(work: WorkingCluster, edit: TopologyEdit) -> None:
             work.add_machine(check_name(Level.MACHINE, name), group)
         case MoveMachine(name, group):
             work.move_machine(name, group)
+        case RenameMachine(name, to):
+            work.rename_machine(name, check_name(Level.MACHINE, to))
         case RemoveMachine(name, stop_copying):
             work.remove_machine(name, stops_copying=stop_copying)
         case RemoveCluster(name):
@@ -136,7 +139,8 @@ def _copy(work: WorkingCluster, edit: CopyValues) -> None:
 
 def _restore(work: WorkingCluster, edit: RestoreLevels) -> None:
     for now, then in edit.renames.items():
-        work.rename_group(now, then)
+        rename = work.rename_group if now.level is Level.GROUP else work.rename_machine
+        rename(now.name, then)
     for group in edit.groups:
         if not work.exists(LevelKey(Level.GROUP, group)):
             work.add_group(group)

@@ -82,21 +82,27 @@ class Machine:
     """A machine (gateway) and the one group it is in.
 
     `born` is the revision that created it; 0 if that was not kept. A machine that is removed and
-    created again has the name of the other, and none of its rights.
+    created again has the name of the other, and none of its rights. `slot` is the name under which
+    its enrolments are kept; empty if that is its own (`identities`).
     """
 
     name: str
     group: str
     stored: StoredSettings = NOTHING_STORED
     born: int = 0
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RemovedMachine:
-    """That revision `revision` removed a machine, and whether its agent is to stop copying."""
+    """That revision `revision` removed a machine, and whether its agent is to stop copying.
+
+    `slot` is as it was of the machine.
+    """
 
     revision: int
     stops_copying: bool = False
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def impact_of(
     compared = _Compared.of(before, after, changed, topology)
     _judge_levels(after, changed, judge, impact)
     for machine in _reached(after, compared, topology):
-        old = before.machines.get(machine.name)
+        old = compared.was(before, machine.name)
         inputs = _inputs(old, machine, compared.was_in)
         shift = shifts.get(inputs)
         if shift is None:
@@ -147,12 +147,14 @@ class _Compared:
     """Which settings to compare on a machine: those that changed at one of its levels.
 
     `was_in` has the group before, by that name, of the machines of groups now: of a renamed group,
-    and of machines that were moved.
+    and of machines that were moved. `called` has the name before of machines that have another, ""
+    of those that are new.
     """
 
     on_group: Mapping[str, frozenset[str]]
     on_machine: Mapping[str, frozenset[str]]
     was_in: _WasIn
+    called: Mapping[str, str]
 
     @classmethod
     def of(
@@ -172,8 +174,10 @@ class _Compared:
             for key, names in changed.items()
             if key.level is Level.MACHINE and key.name in after.machines
         }
-        renamed, moved = dict[str, str](), dict[str, str]()
+        renamed, moved, called = dict[str, str](), dict[str, str](), dict[str, str]()
         for change in topology:
+            if change.level is Level.MACHINE and not change.removed:
+                called[change.name] = change.before.name if change.before is not None else ""
             if change.before is None:
                 continue
             if change.level is Level.GROUP:
@@ -184,7 +188,11 @@ class _Compared:
                 on_machine[change.name] = on_machine.get(change.name, frozenset()).union(
                     *(stored.settings for stored in levels)
                 )
-        return cls(on_group, on_machine, _WasIn(renamed, moved))
+        return cls(on_group, on_machine, _WasIn(renamed, moved), called)
+
+    def was(self, before: Cluster, name: str) -> Machine | None:
+        """The machine before the commit; None if it is new."""
+        return before.machines.get(self.called.get(name, name))
 
     def names(self, machine: Machine) -> frozenset[str]:
         inherited, own = self.on_group[machine.group], self.on_machine.get(machine.name)

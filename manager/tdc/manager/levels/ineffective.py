@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tdc.manager.levels.changes import TopologyChange, machines_before
 from tdc.manager.levels.impact import MachineChange, Problem
 from tdc.shared.sync.suspension import Suspension, Work
 
@@ -18,18 +19,21 @@ _OF_DELIVERY = ("smtp_route", "tls.", "delivery.", "retry.", "report_", "remote_
 
 
 def ineffective(
-    on_machines: Iterable[MachineChange], suspended: Mapping[str, Suspension]
+    on_machines: Iterable[MachineChange],
+    suspended: Mapping[str, Suspension],
+    topology: Iterable[TopologyChange] = (),
 ) -> tuple[Problem, ...]:
     """Warn of each change in force on a machine that does not do the work which the setting is for.
 
-    `suspended` has what is suspended on machines now, by name.
+    `suspended` has what is suspended on machines now, by the names before what `topology` renames.
     """
     if not suspended:
         return ()
+    called = machines_before(topology)
     return tuple(
         Problem(change.machine, change.setting, f"{work} is suspended there {part.sentence}")
         for change in on_machines
-        if (found := suspended.get(change.machine)) is not None
+        if (found := suspended.get(called.get(change.machine, change.machine))) is not None
         and (work := _work_of(change.setting)) is not None
         and (part := found.of(work)) is not None
     )

@@ -19,7 +19,7 @@ class Later:
     """What was done since. Levels are called as the one commit left them, but in `created`."""
 
     settings: set[tuple[LevelKey, str]] = field(default_factory=set)  # changed again
-    placed: set[LevelKey] = field(default_factory=set)  # moved or renamed again
+    placed: dict[LevelKey, str] = field(default_factory=dict)  # moved or renamed again: which
     created: set[LevelKey] = field(default_factory=set)  # names that were given to new levels
     _then: dict[LevelKey, LevelKey | None] = field(default_factory=dict)  # by the name now
 
@@ -54,4 +54,7 @@ class Later:
             self._then[LevelKey(key.level, left)] = None
         self._then |= was
         self.created |= {key for key, each in keys if each.created}
-        self.placed |= {then for then in was.values() if then is not None}
+        for key, each in keys:
+            then = was.get(key)
+            if then is not None:
+                self.placed[then] = "moved" if len(each.names) == 1 else "renamed"

@@ -116,6 +116,8 @@ def _place(before: Cluster, change: TopologyChange) -> list[object]:
     was: list[object] = []
     if change.before is not None:
         was = [change.before.name, change.before.group]
+        if change.level is Level.MACHINE and change.before.name != change.name:
+            was.append(before.machines[change.before.name].born)
     elif change.removed and change.level is Level.MACHINE:
         was = [before.machines[change.name].born]
     elif change.removed and change.level is Level.CLUSTER:

@@ -77,14 +77,14 @@ def _restoring(
     topology: tuple[TopologyChange, ...],
 ) -> Edit:
     renames = {
-        each.name: each.before.name
+        LevelKey(each.level, each.name): each.before.name
         for each in topology
-        if each.level is Level.GROUP and each.before is not None
+        if each.before is not None and each.before.name != each.name
     }
     machines = {
-        each.name: each.before.group
+        each.before.name: each.before.group
         for each in topology
-        if each.level is Level.MACHINE and each.before is not None
+        if each.level is Level.MACHINE and each.before is not None and _moved(each)
     } | {each.name: each.group for each in topology if each.level is Level.MACHINE and each.removed}
     groups = tuple(each.name for each in topology if each.level is Level.GROUP and each.removed)
     created = {LevelKey(each.level, each.name) for each in topology if each.created}
@@ -95,8 +95,7 @@ def _restoring(
         key, now = change.key, dict[str, Value]()
         if _is_there(cluster, key):
             now = dict(cluster.stored_at(key).settings)
-        if key.level is Level.GROUP:
-            key = LevelKey(key.level, renames.get(key.name, key.name))
+        key = LevelKey(key.level, renames.get(key, key.name))
         values = present.setdefault(key, now)
         values.pop(change.setting, None)
         if change.before is not None:
@@ -161,11 +160,11 @@ def _topology_conflicts(
         elif not change.removed and not (there and later.is_same(key)):
             yield f"{key} is no longer there"
         elif not change.removed and key in later.placed:
-            yield f"{key} was {'moved' if change.level is Level.MACHINE else 'renamed'} again"
+            yield f"{key} was {later.placed[key]} again"
+        elif _name_is_taken(cluster, change):
+            yield f"there is another {change.level} {_name_before(change)} now"
         elif change.level is Level.MACHINE:
             yield from _home_is_gone(cluster, change, later, comes_back)
-        elif change.before is not None and change.before.name in cluster.groups:
-            yield f"there is another group {change.before.name} now"
         elif change.created and change.name in newcomers:
             its = ", ".join(newcomers[change.name][:_SHOWN])
             yield f"group {change.name} has machines of later commits ({its})"
@@ -175,12 +174,25 @@ def _home_is_gone(
     cluster: Cluster, change: TopologyChange, later: Later, comes_back: set[str]
 ) -> Iterator[str]:
     """The group is not there any more to which a machine is to go back."""
-    if change.created:
+    if change.created or not (change.removed or _moved(change)):
         return
     home = change.group if change.before is None else change.before.group
     there = home in cluster.groups and later.is_same(LevelKey(Level.GROUP, home))
     if not there and home not in comes_back:
         yield f"group {home}, in which machine {change.name} was, is no longer there"
+
+
+def _moved(change: TopologyChange) -> bool:
+    return change.before is not None and change.before.group != change.group
+
+
+def _name_before(change: TopologyChange) -> str:
+    return change.name if change.before is None else change.before.name
+
+
+def _name_is_taken(cluster: Cluster, change: TopologyChange) -> bool:
+    name = _name_before(change)
+    return name != change.name and _is_there(cluster, LevelKey(change.level, name))
 
 
 def _newcomers(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tdc.manager.levels.fleet import Machine
+from tdc.manager.levels.identities import slot_of
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspended, Suspension, Work
 
 MOST_REQUESTS = 200
@@ -33,16 +34,19 @@ class MachineSuspension:
 
 @dataclass(frozen=True, slots=True)
 class Suspensions:
-    """All of a cluster. `number` is that of the newest change; `requests` what an id has made."""
+    """All of a cluster, by the slots of machines, which stay with them when they are renamed.
+
+    `number` is that of the newest change; `requests` what an id has made.
+    """
 
     number: int = 0
     machines: Mapping[str, MachineSuspension] = field(default_factory=dict)
     requests: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, name: str, born: int) -> MachineSuspension | None:
-        """That of a machine, which revision `born` created; None if it never had one."""
-        found = self.machines.get(name)
-        return found if found is not None and found.born == born else None
+    def of(self, machine: Machine) -> MachineSuspension | None:
+        """That of a machine; None if it never had one."""
+        found = self.machines.get(slot_of(machine))
+        return found if found is not None and found.born == machine.born else None
 
 
 NO_SUSPENSIONS = Suspensions()
@@ -70,13 +74,15 @@ def ordered(
     """
     number = max(before.number + 1, int(order.at))
     kept = {
-        name: found
-        for name in before.machines
-        if name in machines and (found := before.of(name, machines[name].born)) is not None
+        slot_of(machine): found
+        for machine in machines.values()
+        if (found := before.of(machine)) is not None
     }
     changed: set[str] = set()
     for name in order.machines:
-        known = kept.get(name) or MachineSuspension(machines[name].born, NOT_SUSPENDED)
+        machine = machines[name]
+        slot = slot_of(machine)
+        known = kept.get(slot) or MachineSuspension(machine.born, NOT_SUSPENDED)
         after = _after(known.suspension.at(order.at), order.works, order.suspend)
         if _same(after, known.suspension.at(order.at)):
             continue
@@ -84,7 +90,7 @@ def ordered(
         now = replace(known, suspension=replace(after, number=number))
         if order.suspend is None:
             now = replace(now, resumed_by=order.by, resumed_at=order.at)
-        kept[name] = now
+        kept[slot] = now
     requests = {**before.requests, order.request_id: fingerprint}
     newest = dict(list(requests.items())[-MOST_REQUESTS:])
     if not changed:  # sent again later it must do nothing either

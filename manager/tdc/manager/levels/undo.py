@@ -3,8 +3,9 @@
 The policy
 ----------
 A rollback sets what was recorded and sets off no rule. It undoes each commit since, newest first,
-which gives what each level held, whatever the defaults were, and where each level was: a group has
-its name of then, a machine is in its group of then, and what was removed since is there again. A
+which gives what each level held, whatever the defaults were, and where each level was: groups and
+machines have their names of then, a machine is in its group of then, and what was removed since is
+there again. A
 machine that was removed has no right to connect, so it is enrolled again.
 
 What was *created* since stays where it is, without settings of its own: a rollback is called for
@@ -62,12 +63,14 @@ class _Past:
     exact: bool = False
     groups: dict[str, str | None] = field(default_factory=dict)  # name -> name now; None: gone now
     machines: dict[str, str] = field(default_factory=dict)  # name -> group
+    called: dict[str, str | None] = field(default_factory=dict)  # of machines, as `groups`
     present: dict[LevelKey, dict[str, Value]] = field(default_factory=dict)  # changed levels
     places: set[str] = field(default_factory=set)  # machines that were moved or removed since
 
     def __post_init__(self) -> None:
         self.groups = {name: name for name in self.now.groups}
         self.machines = {name: each.group for name, each in self.now.machines.items()}
+        self.called = {name: name for name in self.now.machines}
 
     def undo(self, levels: tuple[LevelChange, ...], topology: tuple[TopologyChange, ...]) -> None:
         for change in topology:
@@ -87,12 +90,16 @@ class _Past:
 
     def edit(self, revision: int) -> RestoreLevels:
         """The edit that takes the cluster there."""
-        renames = {
-            now: then for then, now in self.groups.items() if now is not None and now != then
-        }
-        for then, now in self.groups.items():
-            if now != then and then in self.now.groups:
-                raise _taken(now, then)
+        renames = dict[LevelKey, str]()
+        for level, names, there in (
+            (Level.GROUP, self.groups, self.now.groups),
+            (Level.MACHINE, self.called, self.now.machines),
+        ):
+            for then, now in names.items():
+                if now != then and then in there:
+                    raise _taken(level, now, then)
+                if now not in (None, then):
+                    renames[LevelKey(level, now)] = then
         return RestoreLevels(
             revision,
             {key: Settings.of(values) for key, values in self.present.items()},
@@ -126,6 +133,7 @@ class _Past:
             self.groups.setdefault(change.name, None)
         elif change.level is Level.MACHINE:
             self.machines[change.name] = change.group
+            self.called.setdefault(change.name, None)
             self.places.add(change.name)
         self.present.setdefault(LevelKey(change.level, change.name), {})
 
@@ -143,14 +151,16 @@ class _Past:
         was = change.before
         assert was is not None
         if change.level is Level.MACHINE and change.name in self.machines:
-            self.machines[change.name] = was.group
-            self.places.add(change.name)
+            if was.group != change.group:
+                self.machines[change.name] = was.group
+                self.places.add(change.name)
+            self._call(change.name, was.name)
         elif change.level is Level.GROUP and change.name in self.groups:
             now = self.groups[change.name]
             if was.name not in self.groups:
                 self._rename(change.name, was.name)
             elif now is not None:
-                raise _taken(now, was.name)
+                raise _taken(Level.GROUP, now, was.name)
             else:
                 self._replace(change.name, was.name)
 
@@ -163,14 +173,20 @@ class _Past:
         elif self.exact:
             there = self.machines if change.level is Level.MACHINE else self.groups
             there.pop(change.name, None)
+            if change.level is Level.MACHINE:
+                self.called.pop(change.name, None)
             self.present.pop(key, None)
         if self.exact:
             return
         if change.level is Level.MACHINE:
             self.places.discard(change.name)
-            if change.name not in self.now.machines:
+            now = self.called.get(change.name)
+            if now is None:
                 self.machines.pop(change.name, None)
-                self.present.pop(LevelKey(Level.MACHINE, change.name), None)
+                self.called.pop(change.name, None)
+                self.present.pop(key, None)
+            else:
+                self._call(change.name, now)
         elif change.level is Level.GROUP and change.name in self.groups:
             now = self.groups[change.name]
             if now is None:
@@ -178,6 +194,23 @@ class _Past:
                 self.present.pop(LevelKey(Level.GROUP, change.name), None)
             elif now not in self.groups:
                 self._rename(change.name, now)
+
+    def _call(self, name: str, to: str) -> None:
+        """Give a machine the name `to`; one that is gone leaves it to the one that has it now."""
+        if name == to:
+            return
+        group, now = self.machines.pop(name), self.called.pop(name)
+        placed, values = name in self.places, self.present.pop(LevelKey(Level.MACHINE, name), None)
+        self.places.discard(name)
+        if to in self.machines and now is not None:
+            raise _taken(Level.MACHINE, now, to)
+        if to not in self.machines:
+            self.called[to] = now
+        self.machines[to] = group
+        if placed:
+            self.places.add(to)
+        if values is not None:
+            self.present[LevelKey(Level.MACHINE, to)] = values
 
     def _rename(self, name: str, to: str) -> None:
         self.groups[to] = self.groups.pop(name)
@@ -205,10 +238,13 @@ class _Past:
                 return key.name == self.now.name
 
     def _now(self, key: LevelKey) -> LevelKey:
-        name = self.groups.get(key.name) if key.level is Level.GROUP else None
+        names = {Level.GROUP: self.groups, Level.MACHINE: self.called}.get(key.level, {})
+        name = names.get(key.name)
         return LevelKey(key.level, name) if name is not None else key
 
 
-def _taken(now: str | None, then: str) -> EditRefused:
+def _taken(level: Level, now: str | None, then: str) -> EditRefused:
     whose = f"{now} was called {then} then" if now is not None else f"{then} was removed since"
-    return EditRefused(f"group {whose}, and another group has that name now: rename that one first")
+    return EditRefused(
+        f"{level} {whose}, and another {level} has that name now: rename that one first"
+    )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from tdc.manager.levels import identities
 from tdc.manager.levels.by_name import Draft
 from tdc.manager.levels.changes import Edited, EditRefused, LevelChange, Place, TopologyChange
 from tdc.manager.levels.fleet import (
@@ -135,11 +136,17 @@ class WorkingCluster:
         self._groups[name], self._groups[to] = None, entry
         for machine in members:
             self.move_machine(machine, to)
-        settings = self._settings.pop(key, None)
-        if settings is not None:
-            self._settings[new] = settings
-        renamed = {pair for pair in self._by_rule if pair[0] == key}
-        self._by_rule = self._by_rule - renamed | {(new, setting) for _, setting in renamed}
+        self._hand_over(key, new)
+
+    def rename_machine(self, name: str, to: str) -> None:
+        """Give a machine another name, which was checked."""
+        key, new = LevelKey(Level.MACHINE, name), LevelKey(Level.MACHINE, to)
+        entry = self._there(key)
+        if key == new:
+            return
+        self._claim(new, instead_of=name)
+        self._machines[name], self._machines[to] = None, entry
+        self._hand_over(key, new)
 
     def remove_group(self, name: str) -> None:
         """Remove a group that has no machines, with its settings."""
@@ -197,8 +204,9 @@ class WorkingCluster:
                 yield TopologyChange(Level.MACHINE, name, entry.group)
             elif entry is not None and entry.origin is not None:
                 was = self.before.machines[entry.origin].group
-                if renamed.get(was, was) != entry.group:
-                    yield TopologyChange(Level.MACHINE, name, entry.group, Place(name, was))
+                if entry.origin != name or renamed.get(was, was) != entry.group:
+                    place = Place(entry.origin, was)
+                    yield TopologyChange(Level.MACHINE, name, entry.group, place)
         for name in _removed(self._machines, self.before.machines):
             group, stops = self.before.machines[name].group, name in self._stops
             yield TopologyChange(Level.MACHINE, name, group, removed=True, stops_copying=stops)
@@ -239,18 +247,25 @@ class WorkingCluster:
 
     def _shaped_machines(self, revision: int) -> Mapping[str, Machine]:
         shaped = Draft(self.before.machines)
+        for name in self._machines:
+            shaped.pop(name, None)
         for name, entry in self._machines.items():
-            if entry is None:
-                shaped.pop(name, None)
-            elif entry.origin is None:
-                shaped[name] = Machine(name, entry.group, born=revision)
-            elif shaped[name].group != entry.group:
-                shaped[name] = replace(shaped[name], group=entry.group)
+            if entry is not None and entry.origin is not None:
+                old = self.before.machines[entry.origin]
+                if old.group != entry.group:
+                    old = replace(old, group=entry.group)
+                shaped[name] = old if old.name == name else identities.renamed(old, name)
+        new = [(name, each) for name, each in self._machines.items() if each and not each.origin]
+        slots = identities.slots_in(self.before) if new else frozenset[str]()
+        for name, entry in new:
+            shaped[name] = identities.created(name, entry.group, revision, slots)
         return shaped
 
     def _shaped_removed(self, revision: int) -> Mapping[str, RemovedMachine]:
         gone = {
-            name: RemovedMachine(revision, name in self._stops)
+            name: identities.removed(
+                self.before.machines[name], revision, stops_copying=name in self._stops
+            )
             for name in _removed(self._machines, self.before.machines)
         }
         there = {name for name, entry in self._machines.items() if entry is not None}
@@ -288,6 +303,13 @@ class WorkingCluster:
             return key
         entry = self._entry(key)
         return LevelKey(key.level, entry.origin) if entry and entry.origin is not None else None
+
+    def _hand_over(self, key: LevelKey, new: LevelKey) -> None:
+        settings = self._settings.pop(key, None)
+        if settings is not None:
+            self._settings[new] = settings
+        renamed = {pair for pair in self._by_rule if pair[0] == key}
+        self._by_rule = self._by_rule - renamed | {(new, setting) for _, setting in renamed}
 
     def _forget(self, key: LevelKey) -> None:
         self._settings.pop(key, None)

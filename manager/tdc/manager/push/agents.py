@@ -8,6 +8,7 @@ its stream at once. A change costs what the machines it touches cost, not what t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
@@ -42,6 +43,12 @@ class AgentFleet(SessionFleet, Protocol):
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         """How a machine was removed; None if it was not."""
 
+    def recognised(self, peer: MachinePeer) -> MachinePeer:
+        """The same machine by its present name."""
+
+    def on_renamed(self, listener: Callable[[Mapping[MachineKey, MachineKey]], object], /) -> None:
+        """Call back with machines that have another name now, each as it was and as it is."""
+
 
 class AgentSessions:
     """The streams of the agents connected to this manager."""
@@ -62,13 +69,18 @@ class AgentSessions:
         self._intervals = intervals.checked()
         self._sessions: dict[MachineKey, Session] = {}
         self._stopping = False
+        view.on_renamed(self._renamed)
         view.on_change(self._changed)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def admit(self, peer: MachinePeer) -> None:
-        """Raise Denied unless `peer`'s certificate is of the machine's valid enrolment."""
+    def admit(self, peer: MachinePeer) -> MachinePeer:
+        """The machine by its present name; raises Denied unless the enrolment is the valid one.
+
+        Its certificate may have a name of before: the enrolment says which machine it is.
+        """
+        peer = self._view.recognised(peer)
         valid = self._view.enrolment(peer.cluster, peer.machine)
         removed = self._removal((peer.cluster, peer.machine))
         if valid is None and removed is not None:
@@ -83,6 +95,7 @@ class AgentSessions:
                 f"{peer} was enrolled again after this certificate was issued; if you did not do "
                 "that, someone else used its join token"
             )
+        return peer
 
     async def serve(
         self, peer: MachinePeer, read: Read, write: Write, address: str = "an unknown address"
@@ -90,7 +103,7 @@ class AgentSessions:
         """Serve a machine's stream to its end; raises Denied, Stopping, and what those raise."""
         if self._stopping:
             raise Stopping("this manager is about to stop")
-        self.admit(peer)
+        peer = self.admit(peer)
         key = (peer.cluster, peer.machine)
         session = Session(
             peer,
@@ -117,9 +130,9 @@ class AgentSessions:
         try:
             ending = await session.run(read, write)
         finally:
-            if self._sessions.get(key) is session:
-                del self._sessions[key]
-                self._presence.disconnected(key, ending.reason, dead=ending.end is End.DEAD)
+            if self._sessions.get(session.key) is session:
+                del self._sessions[session.key]
+                self._presence.disconnected(session.key, ending.reason, dead=ending.end is End.DEAD)
                 log.info("%s: stream ended: %s", peer, ending.reason)
         return ending
 
@@ -157,6 +170,16 @@ class AgentSessions:
         )
         told = Removed(removed.stops_copying, self._view.store_id, removed.revision)
         return Denied(reason, told)
+
+    def _renamed(self, names: Mapping[MachineKey, MachineKey]) -> None:
+        """Keep what is known of machines by their new names; the next Welcome tells each."""
+        self._presence.renamed(names)
+        moved = {
+            now: self._sessions.pop(was) for was, now in names.items() if was in self._sessions
+        }
+        self._sessions |= moved
+        for key, session in moved.items():
+            session.rename(key)
 
     def _changed(self, machines: frozenset[MachineKey]) -> None:
         for key in machines & self._sessions.keys():

@@ -76,6 +76,7 @@ class End(Enum):
     FLOOD = "the agent sends too much"
     REPLACED = "another stream of the same machine was opened"
     DENIED = "the machine's enrolment is no longer valid"
+    RENAMED = "the machine has another name now"
     OTHER_STORE = "the store was replaced or restored; welcome again"
     STOPPING = "the manager is stopping"
 
@@ -151,6 +152,11 @@ class Session:
     def set_target(self) -> None:
         """Compare with what the view wants now, and offer it if it is due."""
         self._step(stream.TargetSet(self._target()))
+
+    def rename(self, key: MachineKey) -> None:
+        """Go by another name, and end the stream: the next Welcome tells the agent its name."""
+        self.key = self.suspensions.key = key
+        self.end(End.RENAMED, f"the machine is called {key[1]} now")
 
     def end(self, end: End, reason: str = "", removed: Removed | None = None) -> None:
         """End the stream; the first reason counts."""

@@ -40,7 +40,7 @@ class Suspensions:
         clock: Clock = wall,
     ) -> None:
         """`clock` gives Unix seconds: an end is a moment that people named."""
-        self._key = key
+        self.key = key
         self._fleet = fleet
         self._send = send
         self._clock = clock
@@ -63,7 +63,7 @@ class Suspensions:
         self._compare(first=False)
 
     def _compare(self, *, first: bool) -> None:
-        wanted = self._fleet.suspension(*self._key).at(self._clock())
+        wanted = self._fleet.suspension(*self.key).at(self._clock())
         if self._takes and to_send(wanted, self._reported, first=first):
             message = wanted_suspension_to_wire(WantedSuspension(wanted, self._fleet.store_id))
             self._send(agents_pb2.ManagerMessage(suspension=message))

@@ -35,6 +35,7 @@ _CODES = {
     End.FAULT: grpc.StatusCode.INVALID_ARGUMENT,
     End.REPLACED: grpc.StatusCode.ABORTED,
     End.DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    End.RENAMED: grpc.StatusCode.UNAVAILABLE,
     End.OTHER_STORE: grpc.StatusCode.UNAVAILABLE,
     End.STOPPING: grpc.StatusCode.UNAVAILABLE,
 }
@@ -100,7 +101,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
     async def Renew(  # noqa: N802
         self, request: agents_pb2.RenewRequest, context: RenewContext
     ) -> agents_pb2.RenewResponse:
-        """Give the same machine a new certificate, for a new key if it made one."""
+        """Give the same machine a new certificate in its present name, for its key or a new one."""
         peer = _machine()
         if not self._renewals.take((peer.cluster, peer.machine)):
             await context.abort(

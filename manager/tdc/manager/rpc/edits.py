@@ -28,6 +28,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
 )
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
@@ -91,6 +92,10 @@ def _move_machine(edit: fleet_pb2.MoveMachine) -> MoveMachine:
     return MoveMachine(edit.name, edit.group)
 
 
+def _rename_machine(edit: fleet_pb2.RenameMachine) -> RenameMachine:
+    return RenameMachine(edit.name, edit.to)
+
+
 def _remove_machine(edit: fleet_pb2.RemoveMachine) -> RemoveMachine:
     return RemoveMachine(edit.name, edit.stop_copying)
 
@@ -118,6 +123,7 @@ _READ: Mapping[str | None, Callable[[Any], EditAsked]] = {
     "remove_group": _remove_group,
     "add_machine": _add_machine,
     "move_machine": _move_machine,
+    "rename_machine": _rename_machine,
     "remove_machine": _remove_machine,
     "remove_cluster": _remove_cluster,
     "restore": _restore,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from dataclasses import replace
 from typing import Protocol
 
 import grpc
@@ -52,6 +53,9 @@ class Enrolments(Protocol):
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none."""
+
+    def name_of(self, cluster: str, slot: str, born: int) -> str:
+        """What the machine of a token is called now; empty if it is not there."""
 
 
 class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
@@ -108,6 +112,8 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
                 self._tries.give_back(address)
             raise
         self._tries.give_back(address)
+        name = self._view.name_of(token.cluster, token.kept_as, token.born) or token.machine
+        token = replace(token, machine=name, slot=token.kept_as)
         certificate = self._authority.issue_machine(
             request.csr_pem, token.cluster, token.machine, enrolment, lifetime=self._lifetime
         )

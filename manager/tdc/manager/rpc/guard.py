@@ -46,8 +46,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Context], Any]
 Parse = Callable[[bytes], Any]
 Take = Callable[[AsyncIterator[bytes], Any], Awaitable[Any]]
-Admit = Callable[[MachinePeer], None]
-"""Raises Denied unless a machine's certificate is of its valid enrolment."""
+Admit = Callable[[MachinePeer], MachinePeer]
+"""The machine by its present name; raises Denied unless its enrolment is the valid one."""
 
 
 class Connections:
@@ -214,13 +214,13 @@ class Entry:
         if not isinstance(peer, wanted):
             await self._refuse(context, f"this is {peer}")
         if isinstance(peer, MachinePeer):
-            await self._admit(context, peer)
+            peer = await self._admit(context, peer)
         self._door.connections.identified(context.peer(), peer)
         return peer
 
-    async def _admit(self, context: Context, peer: MachinePeer) -> None:
+    async def _admit(self, context: Context, peer: MachinePeer) -> MachinePeer:
         try:
-            self._door.admit(peer)
+            peer = self._door.admit(peer)
         except Denied as error:
             caller = context.peer()
             where = address(caller)
@@ -231,6 +231,7 @@ class Entry:
         if not self._door.machines.take((peer.cluster, peer.machine)):
             why = f"{peer} calls too often, or too many machines call at once; try again later"
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
+        return peer
 
     async def _refuse(self, context: Context, why: str) -> NoReturn:
         peer, needed = context.peer(), self._who.value

@@ -214,7 +214,9 @@ def _read_machines(key: DocumentKey, document: Mapping[str, object]) -> Document
 def _removed_from(document: Mapping[str, object]) -> dict[str, RemovedMachine]:
     entries = object_of(document, "removed") if "removed" in document else {}
     return {
-        name: RemovedMachine(count_of(entry, "revision"), entry.get("stops_copying") is True)
+        name: RemovedMachine(
+            count_of(entry, "revision"), entry.get("stops_copying") is True, _slot_in(entry)
+        )
         for name, entry in entries.items()
         if isinstance(entry, dict)
     }
@@ -267,7 +269,11 @@ def _group_from(name: str, entry: Mapping[str, object]) -> Group:
 
 def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
     born = count_of(entry, "born") if "born" in entry else 0
-    return Machine(name, text_of(entry, "group"), stored_from(entry), born)
+    return Machine(name, text_of(entry, "group"), stored_from(entry), born, _slot_in(entry))
+
+
+def _slot_in(entry: Mapping[str, object]) -> str:
+    return text_of(entry, "slot") if "slot" in entry else ""
 
 
 def stored_from(entry: Mapping[str, object]) -> StoredSettings:
@@ -343,6 +349,7 @@ def pack_machines(
         machine.name: {
             "group": machine.group,
             **({"born": machine.born} if machine.born else {}),
+            **({"slot": machine.slot} if machine.slot else {}),
             **plain_stored(machine.stored),
         }
         for machine in machines
@@ -358,7 +365,8 @@ def pack_machines(
 
 def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
     stops = {"stops_copying": True} if removed.stops_copying else {}
-    return {"revision": removed.revision, **stops}
+    slot = {"slot": removed.slot} if removed.slot else {}
+    return {"revision": removed.revision, **stops, **slot}
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:

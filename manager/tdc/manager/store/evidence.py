@@ -26,6 +26,7 @@ class Evidence:
     documents: dict[str, int] = field(default_factory=dict)
     entries: dict[tuple[str, str], str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    slots: set[str] = field(default_factory=set)  # names of enrolments, not of machines
 
     def of_head(self, head: Head) -> None:
         """Take what a head lists."""
@@ -66,12 +67,14 @@ class Evidence:
             for machine in document.machines.values():
                 self._entry(Level.GROUP, machine.group, f"machine {machine.name!r} is in it")
             self.removed |= document.removed.keys()
+            self.slots |= {each.slot for each in document.machines.values() if each.slot}
+            self.slots |= {each.slot for each in document.removed.values() if each.slot}
 
     def of_enrolments(self, machines: Iterable[str]) -> None:
         """Take the machines that have an enrolment; after the documents."""
         for name in machines:
-            if name in self.removed:
-                continue  # an enrolment stays where it is, and is good for nothing
+            if name in self.removed or name in self.slots:
+                continue  # an enrolment stays where it is, whatever its machine is called
             self._entry(Level.MACHINE, name, "it is enrolled")
 
     def _document(self, key: str, revision: int) -> None:

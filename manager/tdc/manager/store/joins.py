@@ -32,6 +32,7 @@ class JoinToken:
     """What a token allows: this machine of this group, until `expires` (Unix seconds).
 
     `born` is the revision that created the machine: another one of its name can't use the token.
+    `slot` is the name under which its enrolment is kept; empty if that is the machine's.
     """
 
     cluster: str
@@ -39,6 +40,12 @@ class JoinToken:
     machine: str
     expires: float
     born: int = 0
+    slot: str = ""
+
+    @property
+    def kept_as(self) -> str:
+        """The name under which the machine's enrolment is kept."""
+        return self.slot or self.machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +126,8 @@ class JoinStore:
             return stored.token
         assert item is not None
         token = stored.token
-        place = enrolment_key(token.cluster, token.machine)
-        count = enrolment_count_key(token.cluster, token.machine)
+        place = enrolment_key(token.cluster, token.kept_as)
+        count = enrolment_count_key(token.cluster, token.kept_as)
         before = await self._etcd.get_many([place, count])
         number = _next_number(before.get(place), before.get(count), token_hash, token.born, now)
         enrolled = ValidEnrolment(
@@ -217,6 +224,7 @@ def pack_token(key: str, stored: StoredToken) -> bytes:
         "machine": token.machine,
         "expires": token.expires,
         **_born(token.born),
+        **({"slot": token.slot} if token.slot else {}),
     }
     if stored.used_by is not None:
         document |= {"used_by": stored.used_by, "used_at": stored.used_at}
@@ -232,6 +240,7 @@ def read_token(key: str, raw: bytes) -> StoredToken:
         machine=text_of(document, "machine"),
         expires=moment_of(document, "expires"),
         born=_born_in(document),
+        slot=text_of(document, "slot") if "slot" in document else "",
     )
     if "used_by" not in document:
         return StoredToken(token)

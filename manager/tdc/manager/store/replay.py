@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tdc.manager.levels import identities
 from tdc.manager.levels.by_name import Draft
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import (
@@ -17,7 +18,6 @@ from tdc.manager.levels.fleet import (
     Group,
     LevelKey,
     Machine,
-    RemovedMachine,
     StoredSettings,
 )
 from tdc.manager.store.assembly import assemble
@@ -88,8 +88,10 @@ def _read(values: Mapping[str, bytes], keys: Iterable[str]) -> dict[str, Documen
 
 
 def _after(cluster: Cluster, record: CommitRecord) -> Cluster:
+    creates = any(each.created and each.level is Level.MACHINE for each in record.topology)
+    slots = identities.slots_in(cluster) if creates else frozenset[str]()
     for topology in record.topology:
-        cluster = _with_topology(cluster, topology, record)
+        cluster = _with_topology(cluster, topology, record, slots)
     stored: dict[LevelKey, StoredSettings] = {}
     gone = {LevelKey(each.level, each.name) for each in record.topology if each.removed}
     for change in record.levels:
@@ -100,12 +102,14 @@ def _after(cluster: Cluster, record: CommitRecord) -> Cluster:
     return replace(cluster.with_stored(stored), revision=record.revision)
 
 
-def _with_topology(cluster: Cluster, change: TopologyChange, record: CommitRecord) -> Cluster:
+def _with_topology(
+    cluster: Cluster, change: TopologyChange, record: CommitRecord, slots: frozenset[str]
+) -> Cluster:
     match change.level:
         case Level.GROUP:
             return _with_group(cluster, change)
         case Level.MACHINE:
-            return _with_machine(cluster, change, record)
+            return _with_machine(cluster, change, record, slots)
         case _:
             return replace(cluster, deleted=change.removed, stored=StoredSettings())
 
@@ -124,15 +128,23 @@ def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:
     return replace(cluster, groups=groups, machines=machines)
 
 
-def _with_machine(cluster: Cluster, change: TopologyChange, record: CommitRecord) -> Cluster:
+def _with_machine(
+    cluster: Cluster, change: TopologyChange, record: CommitRecord, slots: frozenset[str]
+) -> Cluster:
     machines, removed = Draft(cluster.machines), dict(cluster.removed)
     if change.removed:
-        machines.pop(change.name, None)
-        removed[change.name] = RemovedMachine(record.revision, change.stops_copying)
+        gone = machines.pop(change.name, Machine(change.name, change.group))
+        removed[change.name] = identities.removed(
+            gone, record.revision, stops_copying=change.stops_copying
+        )
     else:
         # Commits that sealed nothing did not say when a machine was created, either.
         born = record.revision if record.sealed else 0
-        known = machines.get(change.name, Machine(change.name, change.group, born=born))
+        known = machines.pop(change.name if change.before is None else change.before.name, None)
+        if known is None:
+            known = identities.created(change.name, change.group, born, slots)
+        elif known.name != change.name:
+            known = identities.renamed(known, change.name)
         machines[change.name] = replace(known, group=change.group)
         removed.pop(change.name, None)
     return replace(cluster, machines=machines, removed=removed)

@@ -36,7 +36,7 @@ class Touched:
     groups: frozenset[str]
     machines: frozenset[str]
     created: frozenset[str] = frozenset()
-    """Those of `machines` that the change creates."""
+    """Those of `machines` of which there was none by that name: it creates or renames them."""
 
     def keys(self, name: str) -> tuple[str, ...]:
         """The keys of the documents of cluster `name` that hold these, in order."""
@@ -66,7 +66,9 @@ def touched(
         groups=frozenset(name for level, name in changed if level is Level.GROUP),
         machines=frozenset(name for level, name in changed if level is Level.MACHINE),
         created=frozenset(
-            change.name for change in topology if change.level is Level.MACHINE and change.created
+            change.name
+            for change in topology
+            if change.level is Level.MACHINE and (change.created or len(change.names) > 1)
         ),
     )
 

@@ -31,7 +31,7 @@ _LOST_SEAL = "was edited by hand: it has lost its seal"
 
 @dataclass(slots=True)
 class KnownEnrolments:
-    """The enrolments of all clusters, and a sentence for each that can't be read.
+    """The enrolments of all clusters, by slot, and a sentence for each that can't be read.
 
     Of each machine the newest enrolment that was valid is remembered, whatever becomes of its key.
     """
@@ -42,6 +42,7 @@ class KnownEnrolments:
     _newest: dict[MachineKey, ValidEnrolment] = field(default_factory=dict)
     _troubles: dict[MachineKey, str] = field(default_factory=dict)
     _foreign: dict[str, str] = field(default_factory=dict)
+    _by_id: dict[str, MachineKey] = field(default_factory=dict)
 
     def find(
         self, machine: MachineKey, *, sealed: bool = False, born: int | None = None
@@ -55,6 +56,11 @@ class KnownEnrolments:
         if known is None or (sealed and not known.sealed):
             return None
         return known.id if born in (None, known.born) else None
+
+    def machine_of(self, enrolment: str) -> tuple[str, str, int] | None:
+        """Whose valid enrolment it is: cluster, slot, and the revision that created the machine."""
+        key = self._by_id.get(enrolment)
+        return (*key, self._ids[key].born) if key is not None else None
 
     def unsealed(self, all_sealed: Callable[[str], bool]) -> tuple[str, ...]:
         """Name what has no seal in a cluster in which everything has one."""
@@ -90,7 +96,11 @@ class KnownEnrolments:
         for machine in touched:
             self._judge(machine)
         machines = before.keys() | self._ids.keys()
-        return frozenset(each for each in machines if before.get(each) != self._ids.get(each))
+        changed = frozenset(each for each in machines if before.get(each) != self._ids.get(each))
+        for machine in changed & before.keys():
+            self._by_id.pop(before[machine].id, None)
+        self._by_id |= {self._ids[each].id: each for each in changed & self._ids.keys()}
+        return changed
 
     def _read(self, key: str, raw: bytes | None) -> MachineKey | None:
         """Take one value; the machine that it is of, None for a key of no known form."""

@@ -10,12 +10,14 @@ served and `problems` says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
+from tdc.manager.levels.identities import removed_from, renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
@@ -29,6 +31,7 @@ from tdc.manager.view.names import MachineKey, UnknownName
 from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
 
@@ -68,6 +71,7 @@ class FleetView:
         self._listeners: list[Listener] = []
         self._enrolment_listeners: list[Listener] = []
         self._replaced_listeners: list[Callable[[], object]] = []
+        self._rename_listeners: list[Callable[[Mapping[MachineKey, MachineKey]], object]] = []
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -98,7 +102,14 @@ class FleetView:
 
     def find_machine(self, name: str, cluster: str = "") -> tuple[Cluster, Machine]:
         """Find a machine and its cluster; raises UnknownName, AmbiguousName."""
-        return names.find_machine(self._clusters.clusters, name, cluster)
+        try:
+            return names.find_machine(self._clusters.clusters, name, cluster)
+        except UnknownName:
+            homes = [cluster] if cluster else list(self._clusters.clusters)
+            for home in homes:
+                if (same := self._clusters.called(home, name)) is not None:
+                    raise UnknownName(names.is_called(name, same, home)) from None
+            raise
 
     def content_hash(self, cluster: str, machine: str) -> str | None:
         """Hash of what is in force on a machine; None where that is not known."""
@@ -139,10 +150,33 @@ class FleetView:
             return None
         known = self._clusters.machine(cluster, machine)
         return self._enrolments.find(
-            (cluster, machine),
+            (cluster, slot_of(known) if known is not None else machine),
             sealed=self._clusters.all_sealed(cluster),
             born=known.born if known is not None else None,
         )
+
+    def recognised(self, peer: MachinePeer) -> MachinePeer:
+        """The same machine by its present name: its certificate may have one of before.
+
+        Of one that was removed, the name that it had then. What is not known stays as it is.
+        """
+        cluster, slot, born = self._enrolments.machine_of(peer.enrolment) or ("", "", 0)
+        if cluster != peer.cluster:
+            return peer
+        name = self.name_of(cluster, slot, born)
+        home = self._clusters.clusters.get(cluster) or self._clusters.deleted.get(cluster)
+        if not name and home is not None:
+            name = removed_from(home, slot, born)
+        return replace(peer, machine=name or peer.machine)
+
+    def name_of(self, cluster: str, slot: str, born: int) -> str:
+        """What the machine is called now that was created at `born` and has this slot; or empty."""
+        machine = self._clusters.called(cluster, slot)
+        return machine.name if machine is not None and machine.born == born else ""
+
+    def _key_of(self, cluster: str, slot: str) -> MachineKey:
+        machine = self._clusters.called(cluster, slot)
+        return cluster, machine.name if machine is not None else slot
 
     def suspensions(self, cluster: str) -> Suspensions:
         """What operators want suspended in a cluster, as stored."""
@@ -154,15 +188,17 @@ class FleetView:
         It is of this machine, not of one that had its name before.
         """
         there = self._suspensions.of(cluster)
-        if machine not in there.machines:  # of nearly all machines; that costs no more than this
+        if not there.machines:  # in nearly all clusters; that costs no more than this
             return None
         known = self._clusters.machine(cluster, machine)
-        return there.of(machine, known.born) if known is not None else None
+        return there.of(known) if known is not None else None
 
     def suspended(self, cluster: str, now: float) -> Mapping[str, Suspension]:
         """What operators want suspended on machines of a cluster at `now` (Unix seconds)."""
         there = {
-            name: self.suspension(cluster, name) for name in self.suspensions(cluster).machines
+            machine.name: self.suspension(cluster, machine.name)
+            for slot in self.suspensions(cluster).machines
+            if (machine := self._clusters.called(cluster, slot)) is not None
         }
         return {name: left for name, each in there.items() if (left := each.at(now))}
 
@@ -215,6 +251,13 @@ class FleetView:
     def on_enrolment(self, listener: Listener) -> None:
         """Call `listener` with the machines whose valid enrolment is another now, or is gone."""
         self._enrolment_listeners.append(listener)
+
+    def on_renamed(self, listener: Callable[[Mapping[MachineKey, MachineKey]], object]) -> None:
+        """Call `listener` with machines that have another name now: each as it was, and as it is.
+
+        Before the listeners of other changes.
+        """
+        self._rename_listeners.append(listener)
 
     def on_replaced(self, listener: Callable[[], object]) -> None:
         """Call `listener` when the store has become another, or an older one of itself."""
@@ -272,7 +315,12 @@ class FleetView:
         for trouble in self._clusters.unreadable():
             if trouble not in before:
                 log.error("%s; its last known value is used", trouble)
-        self._notify(frozenset(each for change in changes for each in self._resolve(change)))
+        changed = frozenset(each for change in changes for each in self._resolve(change))
+        renamed = {pair for change in changes for pair in _renamed(change)}
+        if renamed:
+            for told in self._rename_listeners:
+                told(dict(renamed))
+        self._notify(changed)
         if how is How.REPLACED:
             for listener in self._replaced_listeners:
                 listener()
@@ -285,7 +333,7 @@ class FleetView:
         for sentence in self._enrolments.damaged:
             if sentence not in before:
                 log.error("%s", sentence)
-        self._notify(changed)
+        self._notify(frozenset(self._key_of(*each) for each in changed))
 
     def _take_suspensions(self, values: Values, how: How) -> None:
         before = set(self._suspensions.damaged)
@@ -296,8 +344,9 @@ class FleetView:
             if sentence not in before:
                 log.error("%s", sentence)
         if changed:
+            now = frozenset(self._key_of(*each) for each in changed)
             for listener in self._listeners:
-                listener(changed)
+                listener(now)
 
     def _notify(self, changed: frozenset[MachineKey]) -> None:
         if changed:
@@ -316,3 +365,10 @@ class FleetView:
             if (before and before.content_hash) != (after and after.content_hash):
                 changed.append(key)
         return changed
+
+
+def _renamed(change: ClusterChange) -> Iterator[tuple[MachineKey, MachineKey]]:
+    if change.before is None or change.after is None:
+        return
+    for name, now in renames(change.before, change.after, change.machines):
+        yield (change.name, name), (change.name, now)

@@ -7,12 +7,13 @@ what was last known in its place, and is named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tdc.manager.levels.by_name import ByName
 from tdc.manager.levels.fleet import Cluster, Group, Machine
+from tdc.manager.levels.identities import slot_of
 from tdc.manager.store import by_hand
 from tdc.manager.store.assembly import NOTHING_ASSEMBLED, Assembled, reassembled
 from tdc.manager.store.documents import Document, Head, Unreadable, read_document
@@ -51,6 +52,7 @@ class KnownClusters:
     _documents: dict[str, dict[str, Document]] = field(default_factory=dict)
     _trusted: dict[str, dict[str, Document]] = field(default_factory=dict)
     _assembled: dict[str, Assembled] = field(default_factory=dict)  # of those that are trusted
+    _slots: dict[str, dict[str, str]] = field(default_factory=dict)  # -> name, where it is another
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
     _beside: Mapping[str, tuple[Head, Unreadable]] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class KnownClusters:
         """Forget all that is known, and take `values` for the store."""
         before = self.clusters
         self.clusters, self.deleted, self._documents, self._trusted = {}, {}, {}, {}
-        self._assembled, self._strange, self._troubles = {}, {}, {}
+        self._assembled, self._slots, self._strange, self._troubles = {}, {}, {}, {}
         changes = {change.name: change for change in self.take(values, all_of_it=True)}
         for name, known in before.items():
             after = self.clusters.get(name)
@@ -136,6 +138,15 @@ class KnownClusters:
         """What is known of a machine itself, though its group or its cluster can't be read."""
         document = self._trusted.get(cluster, {}).get(machine_key(cluster, name))
         return document.machines.get(name) if document is not None else None
+
+    def called(self, cluster: str, slot: str) -> Machine | None:
+        """The machine whose enrolment is kept as `slot`; None if there is none."""
+        known = self.clusters.get(cluster)
+        if known is None:
+            return None
+        name = self._slots.get(cluster, {}).get(slot, slot)
+        machine = known.machines.get(name)
+        return machine if machine is not None and slot_of(machine) == slot else None
 
     def may_have(self, cluster: str, name: str) -> bool:
         """Whether a machine may be there: it is, or what would tell can't be read.
@@ -203,7 +214,9 @@ class KnownClusters:
             self.deleted[name], after = after, None
         elif after is not None:
             self.clusters[name] = after
-        return ClusterChange(name, before, after, _affected(before, after, touched))
+        affected = _affected(before, after, touched)
+        self._slots[name] = _slots(self._slots.get(name, {}), before, after, affected)
+        return ClusterChange(name, before, after, affected)
 
     def _faults(
         self, name: str, documents: Mapping[str, Document], trusted: Mapping[str, Document]
@@ -281,6 +294,23 @@ def _affected(
 
 def _changed(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> set[str]:
     return ByName.of(before).differing(ByName.of(after))
+
+
+def _slots(
+    known: dict[str, str], before: Cluster | None, after: Cluster | None, names: Iterable[str]
+) -> dict[str, str]:
+    """Keep the slots that are not the names of their machines: of `names` they may be others."""
+    were, are = (_slots_of(cluster, names) for cluster in (before, after))
+    for slot in were:
+        del known[slot]
+    return known | are if are else known
+
+
+def _slots_of(cluster: Cluster | None, names: Iterable[str]) -> dict[str, str]:
+    if cluster is None:
+        return {}
+    there = (cluster.machines.get(name) for name in names)
+    return {each.slot: each.name for each in there if each is not None and each.slot}
 
 
 def _machines(cluster: Cluster | None) -> frozenset[str]:

@@ -73,6 +73,14 @@ def was_deleted(cluster: Cluster) -> str:
     )
 
 
+def is_called(name: str, machine: Machine, cluster: str) -> str:
+    """Say that the machine which had a name has another one now."""
+    return (
+        f"no machine is called {name!r} any more: that machine is called {machine.name!r} now "
+        f"(cluster {cluster})"
+    )
+
+
 def _find(
     clusters: Mapping[str, Cluster],
     kind: str,

@@ -12,10 +12,10 @@ Ages are by a clock that nobody can set; the clock that people set only says whe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, monotonic, wall
@@ -23,6 +23,8 @@ from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.shared.sync.words import lapse_words
 from tdc.v1 import agents_pb2
+
+Entry = TypeVar("Entry")
 
 TAKEOVERS = 3
 TAKEOVER_WINDOW = 600.0
@@ -233,6 +235,11 @@ class Presence:
             if key not in self._seen and self._fleet.enrolment(*key) is not None:
                 self._enrolled[key] = self._now()
 
+    def renamed(self, names: Mapping[MachineKey, MachineKey]) -> None:
+        """Note that machines have another name now, each by that of before."""
+        _rename(self._seen, names)
+        _rename(self._enrolled, names)
+
     def changed(self, keys: Iterable[MachineKey]) -> None:
         """Note that other settings are wanted of these machines, which may begin another state."""
         for key in keys:
@@ -329,3 +336,9 @@ class Presence:
         lapse = lapse_words(self._age(self._started))
         never = f"has not connected to this manager, which started {lapse} ago"
         return SyncState.OFFLINE, never + self._elsewhere
+
+
+def _rename(known: dict[MachineKey, Entry], names: Mapping[MachineKey, MachineKey]) -> None:
+    """Give entries other keys, all at once: one may take the name that another has left."""
+    moved = {now: known.pop(was) for was, now in names.items() if was in known}
+    known |= moved

@@ -39,7 +39,7 @@ class KnownSuspensions:
     def take(
         self, values: Mapping[str, bytes | None], *, all_of_it: bool, replaced: bool = False
     ) -> frozenset[MachineKey]:
-        """Take new values (None: deleted); name the machines on which something is different now.
+        """Take new values (None: deleted); name, by slot, machines on which something differs now.
 
         With `all_of_it`, what is not among them is gone. `replaced`: the store is another than
         before, or a restored one, so nothing is known of it.

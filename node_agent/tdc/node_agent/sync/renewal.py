@@ -1,4 +1,4 @@
-"""Renewal of the machine's certificate, by itself, at half life.
+"""Renewal of the machine's certificate, by itself, at half life, or when it has another name.
 
 A certificate that expires never stops mail: the agent continues with the settings in force, logs
 an error, and keeps trying, slowly and with jitter, so that a fleet does not try all at once.
@@ -11,6 +11,7 @@ and by that count alone if the clock did not fit the dates of a certificate that
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class Renewal:
         self._clock_trouble = ""
         self._ended = b""  # the certificate whose end was logged
         self._failed = b""  # the certificate that could not be renewed
+        self._called = ""  # by a manager, not yet by the certificate
+        self._woken = asyncio.Event()
         self.ends: float | None = None
         self.trouble = ""
 
@@ -92,15 +95,28 @@ class Renewal:
                 continue
             wait = self._due_in(held)
             if wait > 0:
-                await asyncio.sleep(min(wait, LOOK_AGAIN))
+                await self._sleep(min(wait, LOOK_AGAIN))
             else:
                 await self._until_renewed()
+
+    def called(self, name: str) -> None:
+        """Note the name that a manager calls this machine by: its certificate is to have it too."""
+        self._called = name
+        self._woken.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        self._woken.clear()
 
     def _due_in(self, held: Identity) -> float:
         """Seconds until `held` is to be renewed; 0 or less if it is due."""
         if held.certificate_pem != self._seen[0]:
             self._seen = (held.certificate_pem, self._steady())
             self._clock_trouble = ""
+        if self._called not in ("", held.machine):
+            return 0.0
         age = self._steady() - self._seen[1]
         if self._clock_trouble and self._fits(held, age):
             self._clock_trouble = ""  # it was set right
@@ -180,6 +196,13 @@ class Renewal:
         self.ends = renewed.ends
         self._note_clock(renewed)
         self._log.info(f"certificate renewed; it expires {identity.day(renewed.ends)}")
+        self._called = ""
+        if renewed.machine != held.machine:
+            self._log.info(
+                f"this machine was renamed from {held.machine} to {renewed.machine}; in mail it "
+                "goes by the name of before until the agent is restarted, unless "
+                "deliver.helo_name is set"
+            )
         return True
 
     async def _held(self) -> Identity:
@@ -214,6 +237,7 @@ async def _renew(address: str, held: Identity) -> Identity:
         except grpc.aio.AioRpcError as error:
             raise RenewalFailed(f"{address}: {reason(error.details() or '')}") from None
     renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), held.ca_pem)
-    if (renewed.cluster, renewed.machine) != (held.cluster, held.machine):
+    # By another name it is the same machine, which was renamed; by another enrolment it is not.
+    if (renewed.cluster, renewed.enrolment) != (held.cluster, held.enrolment):
         raise RenewalFailed(f"{address} sent another machine's certificate")
     return renewed

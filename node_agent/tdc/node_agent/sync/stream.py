@@ -57,11 +57,12 @@ Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMess
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the stream asks of the rest of the agent: its status, work on its queue, suspensions."""
+    """What the stream asks of the rest of the agent; `called` hears what managers call it."""
 
     status: Callable[[], agents_pb2.MachineStatus]
     perform: Perform
     suspension: KeptSuspension
+    called: Callable[[str], object] = lambda name: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +213,12 @@ class _Session:
         self._call = call
         self.address = address
         self._in_force = in_force
-        self._status = machine.status
+        self._machine = machine
         self._log = log
         self._clock = clock
         self._half = agent_half.agent_opened(in_force.running, clock(), leave_at)
         self._outbox: asyncio.Queue[stream.Effect | QueueAnswer] = asyncio.Queue()
         self._orders = Orders(machine.perform, self._answered, log)
-        self._kept_suspension = machine.suspension
         self._suspending = Suspending(
             machine.suspension, in_force, lambda: self.step(stream.StatusDue())
         )
@@ -279,7 +279,8 @@ class _Session:
                 if isinstance(event, stream.WelcomeSaid) and not self.welcomed:
                     self.welcomed = True
                     await self._in_force.welcome()
-                    await self._kept_suspension.welcome(self._in_force.enrolment)
+                    await self._suspending.welcome()
+                    self._machine.called(message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
             self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:
@@ -345,7 +346,7 @@ class _Session:
             case stream.SayPong(number):
                 return agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=number))
             case stream.SayStatus():
-                return agents_pb2.AgentMessage(status=self._status())
+                return agents_pb2.AgentMessage(status=self._machine.status())
         raise AssertionError(f"{effect} is not a message of an agent")
 
     def _hello(self) -> agents_pb2.Hello:

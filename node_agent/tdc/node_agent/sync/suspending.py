@@ -34,6 +34,10 @@ class Suspending:
         self._newest = wanted_suspension_of(message)
         self._came.set()
 
+    async def welcome(self) -> None:
+        """Note that a manager has welcomed this machine by its enrolment of now."""
+        await self._kept.welcome(self._in_force.enrolment)
+
     async def run(self) -> None:
         """Take what comes until cancelled."""
         while True:

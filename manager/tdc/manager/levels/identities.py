@@ -1,0 +1,78 @@
+"""PURE. Which machine is which, whatever it is called.
+
+The policy
+----------
+A machine keeps its certificate when it is renamed, and another one that gets the name which became
+free gets nothing of it. So a machine is known by two facts that never change: the revision that
+created it (`born`), and its *slot*, the name under which its enrolments and join tokens are kept.
+
+The slot is the machine's first name, for as long as no other machine there has it. A machine that
+is created by a name that a renamed machine still has as its slot gets a slot of its own:
+`NAME~REVISION`, which no machine can be called. Machines that were removed are told apart by
+`born`, since their slots are used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
+
+from tdc.manager.levels.fleet import Cluster, Machine, RemovedMachine
+
+Identity = tuple[str, int]
+"""Slot, and the revision that created the machine."""
+
+
+def slot_of(machine: Machine) -> str:
+    """The name under which a machine's enrolments and join tokens are kept."""
+    return machine.slot or machine.name
+
+
+def identity_of(machine: Machine) -> Identity:
+    """What no other machine has, at any time."""
+    return slot_of(machine), machine.born
+
+
+def slots_in(cluster: Cluster) -> frozenset[str]:
+    """The slots that are not the names of their machines now."""
+    return frozenset(each.slot for each in cluster.machines.values() if each.slot)
+
+
+def created(name: str, group: str, born: int, slots: Container[str]) -> Machine:
+    """Make a machine that is new at revision `born`; `slots` as there were before it."""
+    return Machine(name, group, born=born, slot=f"{name}~{born}" if name in slots else "")
+
+
+def renamed(machine: Machine, name: str) -> Machine:
+    """The same machine by another name."""
+    slot = slot_of(machine)
+    return replace(machine, name=name, slot="" if slot == name else slot)
+
+
+def removed(machine: Machine, revision: int, *, stops_copying: bool) -> RemovedMachine:
+    """What is remembered of a machine that this revision removes."""
+    return RemovedMachine(revision, stops_copying, machine.slot)
+
+
+def removed_from(cluster: Cluster, slot: str, born: int) -> str:
+    """What the removed machine was called that had this slot and was created at `born`; or empty.
+
+    Of those that had the slot, one after the other, it is the first that was removed since.
+    """
+    since = {
+        each.revision: name
+        for name, each in cluster.removed.items()
+        if (each.slot or name) == slot and each.revision > born
+    }
+    return since[min(since)] if since else ""
+
+
+def renames(before: Cluster, after: Cluster, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Of these names, those that are another's or nobody's now, each with the name since."""
+    names = tuple(names)
+    were = {identity_of(each): name for name in names if (each := before.machines.get(name))}
+    for name in names:
+        machine = after.machines.get(name)
+        old = were.get(identity_of(machine), name) if machine is not None else name
+        if old != name:
+            yield old, name
