@@ -279,3 +279,26 @@ def test_a_cluster_goes_after_a_question_that_names_what_goes(
     exported = done(tdc, "export", "--cluster", "old", "--revision", "5")
     assert exported["clusters"]["old"]["groups"]["edge"]["settings"] == {"log.level": "debug"}
     assert done(tdc, "cluster", "create", "old")["revision"] == 7
+
+
+def test_a_machine_is_renamed_moved_and_put_back(tdc: Tdc, fleet: Fleet) -> None:
+    """The plan says it in words; the name of before means nothing then; a revert brings it back."""
+    done(tdc, "settings", "set", "machine", fleet.one, "log.level=debug", "-y")
+    new = f"{fleet.one}-new"
+    shown = tdc("machine", "rename", fleet.one, new, "--dry-run").out
+    assert f"machine {fleet.one} to {new}" in shown
+    assert "goes on copying" in " ".join(shown.split())
+    made = done(tdc, "machine", "rename", fleet.one, new, "--yes")
+    assert [(each["change"], each["before_name"]) for each in made["plan"]["topology"]] == [
+        ("renamed", fleet.one)
+    ]
+    assert made["plan"]["machines"] == []
+    assert done(tdc, "machine", "show", new)["overrides"] == ["log.level"]
+    assert tdc("machine", "show", fleet.one).code == 1
+    exported = done(tdc, "export", "--cluster", fleet.cluster)["clusters"][fleet.cluster]
+    assert exported["groups"][fleet.group]["machines"].keys() == {new, fleet.two}
+    before = str(made["revision"] - 1)
+    shown = tdc("commit", "diff", before, "--cluster", fleet.cluster).out
+    assert f"machine {fleet.one} to {new}" in shown
+    done(tdc, "commit", "revert", str(made["revision"]), "--cluster", fleet.cluster, "--yes")
+    assert done(tdc, "machine", "show", fleet.one)["overrides"] == ["log.level"]

@@ -104,7 +104,7 @@ async def test_a_new_name_is_taken_at_once_and_asked_for_once(
         renewal.called("mx1")
         renewal.called("mx1.new")
         await until(lambda: identities.load(folder) != held)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1.0)
         made = identities.load(folder)
         assert (made.machine, made.enrolment, made.key_pem) == (known, "e1", held.key_pem)
         assert issuing.asked == 1
