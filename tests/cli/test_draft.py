@@ -48,6 +48,24 @@ def test_a_row_in_conflict_keeps_the_draft_from_being_committed_until_one_is_cho
     assert (values["retry.initial"], values["retry.maximum"]) == (30, 900)
 
 
+def test_a_row_of_a_renamed_machine_says_so_and_keeps_the_draft_from_being_committed(
+    tdc: Tdc, fleet: Fleet
+) -> None:
+    of = ("--cluster", fleet.cluster)
+    done(tdc, "draft", "set", "machine", fleet.one, "retry.initial=30s", *of)
+    done(tdc, "machine", "rename", fleet.one, f"{fleet.one}x", "--yes", *of)
+    said = " ".join(tdc("draft", "show", *of).out.split())
+    assert f"Machine {fleet.one} is called {fleet.one}x now." in said
+    assert "draft it again under the new name" in said
+    assert tdc("draft", "commit", *of, "--yes").code == 1
+    (row,) = done(tdc, "draft", "show", *of)["rows"]
+    assert (row["state"], row["reason"]) == (
+        "gone",
+        f"machine {fleet.one} is called {fleet.one}x now",
+    )
+    done(tdc, "draft", "remove", "machine", fleet.one, *of)
+
+
 def test_a_draft_is_shared_discarded_and_restored(tdc: Tdc, fleet: Fleet) -> None:
     of = ("--cluster", fleet.cluster)
     done(tdc, "draft", "unset", "cluster", fleet.cluster, "intake_address")

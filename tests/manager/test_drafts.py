@@ -100,6 +100,23 @@ async def test_two_drafts_of_other_settings_both_commit_and_of_the_same_the_seco
     assert (await api.plan(put("cluster", "c1", retry__maximum=900))).levels == [], "so is his"
 
 
+async def test_a_row_is_for_its_machine_and_says_what_that_is_called_now(
+    api: Api, ben: Api
+) -> None:
+    await change(
+        api, put("machine", "mx1", retry__initial=30), put("cluster", "c1", retry__initial=5)
+    )
+    rename = fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="edge1"))
+    await ben.commit(rename)
+    await ben.commit(add_machine("mx1", "Main_Group"))
+    mine = await read(api)
+    assert rows(mine) == [("mx1", "retry.initial", "gone"), ("c1", "retry.initial", "open")]
+    assert [row.reason for row in mine.rows] == ["machine mx1 is called edge1 now", ""]
+    assert [each.WhichOneof("kind") for each in mine.edits] == ["set"]
+    mine = await change(api, keep=at("machine", "mx1"))
+    assert rows(mine)[0] == ("mx1", "retry.initial", "open"), "it is meant for the other one now"
+
+
 async def test_a_row_left_out_leaves_theirs_in_force(api: Api, ben: Api) -> None:
     await change(api, put("cluster", "c1", retry__initial=30, log__level="debug"))
     await ben.commit(put("cluster", "c1", retry__initial=5))

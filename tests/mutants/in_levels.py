@@ -14,7 +14,7 @@ MUTANTS = (
         (f"{PURE}/test_draft.py",),
         (
             "a setting drafted again forgets what it was first",
-            "was = before.was if before is not None else held",
+            "was = before.was if before is not None and same else held",
             "was = held",
         ),
         (
@@ -31,6 +31,16 @@ MUTANTS = (
             "a draft is restored over another one",
             "    if draft.rows:\n",
             "    if False:\n",
+        ),
+        (
+            "a row of a renamed machine is committed on the next of its name",
+            "    if row.machine not in (None, _machine_at(cluster, row.key)):\n",
+            "    if False:\n",
+        ),
+        (
+            "a row kept for another machine is still for the one before",
+            "was=held.get(row.setting), machine=machine)",
+            "was=held.get(row.setting))",
         ),
         (
             "all rows are kept where one was named",

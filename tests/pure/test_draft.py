@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.levels import draft as drafts
-from tdc.manager.levels.changes import EditRefused, RemoveMachine, SetValues, UnsetValues
+from tdc.manager.levels.changes import (
+    AddMachine,
+    EditRefused,
+    RemoveMachine,
+    RenameMachine,
+    SetValues,
+    UnsetValues,
+)
 from tdc.manager.levels.draft import MAX_ROWS, UNDO, Draft, Row, RowState, Wish
 from tdc.manager.levels.fleet import LevelKey, UnknownLevel
+from tdc.manager.levels.identities import identity_of
 
 from tests.stage.clusters import CLUSTER, after, empty_fleet, group, machine, put
 
@@ -39,6 +47,39 @@ def test_a_setting_of_another_level_or_name_is_no_conflict_and_the_same_one_is()
 def test_a_row_of_a_level_that_was_removed_is_gone() -> None:
     mine = drafted((machine("mx1"), "retry.initial", 30))
     assert states(mine, RemoveMachine("mx1")) == ["gone"]
+
+
+def test_a_row_of_a_machine_that_has_another_name_is_gone_and_says_so() -> None:
+    """Also where another machine has got the name, with just the settings that it had."""
+    mine = drafted((machine("mx1"), "retry.initial", 30))
+    edge = after(empty_fleet(), RenameMachine("mx1", "edge1"))
+    for cluster, reason in (
+        (edge, "machine mx1 is called edge1 now"),
+        (after(edge, AddMachine("mx1", "g1")), "machine mx1 is called edge1 now"),
+        (after(empty_fleet(), RemoveMachine("mx1")), "machine mx1 is no longer there"),
+        (
+            after(after(empty_fleet(), RemoveMachine("mx1")), AddMachine("mx1", "g1")),
+            "machine mx1 was removed: the one that has its name now is another",
+        ),
+    ):
+        (standing,) = drafts.standings(mine, cluster)
+        assert (standing.state, standing.reason) == (RowState.GONE, reason)
+        assert drafts.edits_of([standing]) == ()
+    (standing,) = drafts.standings(mine, after(edge, RenameMachine("edge1", "mx1")))
+    assert (standing.state, standing.reason) == (RowState.OPEN, "")
+
+
+def test_a_row_is_for_the_machine_that_has_the_name_once_it_is_drafted_again_or_kept() -> None:
+    start = after(empty_fleet(), put(machine("mx1"), retry__initial=7))
+    mine = drafts.drafted(EMPTY, start, [(machine("mx1"), "retry.initial", 30)], 1.0)
+    other = after(after(start, RenameMachine("mx1", "edge1")), AddMachine("mx1", "g1"))
+    again = drafts.drafted(mine, other, [(machine("mx1"), "retry.initial", 40)], 2.0)
+    kept = drafts.kept(mine, other, machine("mx1"), [], 2.0)
+    for draft, yours in ((again, 40), (kept, 30)):
+        (standing,) = drafts.standings(draft, other)
+        row = standing.row
+        assert (standing.state, row.was, row.yours) == (RowState.OPEN, None, yours)
+        assert row.machine == identity_of(other.machines["mx1"])
 
 
 def test_a_setting_drafted_twice_keeps_what_it_was_first() -> None:

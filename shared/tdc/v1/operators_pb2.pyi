@@ -643,7 +643,7 @@ class Draft(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., owner: _Optional[str] = ..., revision: _Optional[int] = ..., shared: _Optional[bool] = ..., changed: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[DraftRow, _Mapping]]] = ..., edits: _Optional[_Iterable[_Union[_fleet_pb2.Edit, _Mapping]]] = ..., row_count: _Optional[int] = ..., conflict_count: _Optional[int] = ..., discarded: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., discarded_count: _Optional[int] = ...) -> None: ...
 
 class DraftRow(_message.Message):
-    __slots__ = ("level", "name", "setting", "was", "theirs", "yours", "state", "time")
+    __slots__ = ("level", "name", "setting", "was", "theirs", "yours", "state", "time", "reason")
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SETTING_FIELD_NUMBER: _ClassVar[int]
@@ -652,6 +652,7 @@ class DraftRow(_message.Message):
     YOURS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     level: _fleet_pb2.Level
     name: str
     setting: str
@@ -660,7 +661,8 @@ class DraftRow(_message.Message):
     yours: _settings_pb2.Settings
     state: str
     time: _timestamp_pb2.Timestamp
-    def __init__(self, level: _Optional[_Union[_fleet_pb2.Level, str]] = ..., name: _Optional[str] = ..., setting: _Optional[str] = ..., was: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., theirs: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., yours: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., state: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    reason: str
+    def __init__(self, level: _Optional[_Union[_fleet_pb2.Level, str]] = ..., name: _Optional[str] = ..., setting: _Optional[str] = ..., was: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., theirs: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., yours: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., state: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ChangeDraftRequest(_message.Message):
     __slots__ = ("cluster", "owner", "add", "remove", "keep", "share", "discard", "restore", "tidy")

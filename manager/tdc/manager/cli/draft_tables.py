@@ -76,6 +76,15 @@ def draft_pieces(found: DraftDocument) -> list[Piece]:
                 "`tdc draft remove LEVEL NAME` theirs."
             )
         )
+    for reason in dict.fromkeys(row.reason for row in found.rows if row.reason):
+        pieces.append(Line(f"{reason[:1].upper()}{reason[1:]}.", "red"))
+    if any(row.state == "gone" for row in found.rows):
+        pieces.append(
+            Line(
+                "`tdc draft remove LEVEL NAME` leaves out what is gone; draft it again under the "
+                "new name, if it has one."
+            )
+        )
     if found.discarded is not None:
         rows = counted(found.discarded_rows, "setting", "settings")
         pieces.append(

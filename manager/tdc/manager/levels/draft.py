@@ -14,8 +14,9 @@ from itertools import groupby
 
 from tdc.manager.levels.changes import EditRefused, SetValues, UnsetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, UnknownLevel
+from tdc.manager.levels.identities import Identity, identity_of
 from tdc.shared.settings.schema import setting
-from tdc.shared.settings.values import Settings, Value
+from tdc.shared.settings.values import Level, Settings, Value
 
 UNDO = 24 * 3600.0
 """Seconds in which a draft that was discarded can be restored."""
@@ -34,14 +35,15 @@ class RowState(StrEnum):
     DONE = "done"
     """Its level is as the row says already."""
     GONE = "gone"
-    """Its level does not exist any more."""
+    """Its level does not exist any more, or has another name: what has its name now is another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One setting at one level: what it was and what it is to be; None means absent.
 
-    It was drafted at `at`, Unix seconds.
+    It was drafted at `at`, Unix seconds. `machine` says which machine it is for, whatever that is
+    called; None for other levels, and for rows of before that was kept.
     """
 
     key: LevelKey
@@ -49,6 +51,7 @@ class Row:
     was: Value | None
     yours: Value | None
     at: float
+    machine: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A row against the cluster as it is; `theirs` is what its level holds now."""
+    """A row against the cluster as it is; `theirs` is what its level holds now.
+
+    `reason` says why a row is gone.
+    """
 
     row: Row
     state: RowState
     theirs: Value | None
+    reason: str = ""
 
 
 Wish = tuple[LevelKey, str, Value | None]
@@ -111,9 +118,10 @@ def drafted(draft: Draft, cluster: Cluster, wanted: Iterable[Wish], now: float) 
     rows = {(row.key, row.setting): row for row in draft.rows}
     for key, name, yours in wanted:
         held = cluster.stored_at(key).settings.get(name)
-        before = rows.get((key, name))
-        was = before.was if before is not None else held
-        rows[key, name] = Row(key, name, was, yours, now)
+        machine, before = _machine_at(cluster, key), rows.get((key, name))
+        same = before is not None and before.machine in (None, machine)
+        was = before.was if before is not None and same else held
+        rows[key, name] = Row(key, name, was, yours, now, machine)
     if len(rows) > MAX_ROWS:
         raise EditRefused(
             f"a draft holds at most {MAX_ROWS} settings, this one would have {len(rows)}: commit "
@@ -137,8 +145,10 @@ def kept(
     """
     chosen = _rows_of(draft, key, names)
     held = cluster.stored_at(key).settings
+    machine = _machine_at(cluster, key)
     rows = tuple(
-        replace(row, was=held.get(row.setting)) if row in chosen else row for row in draft.rows
+        replace(row, was=held.get(row.setting), machine=machine) if row in chosen else row
+        for row in draft.rows
     )
     return replace(draft, rows=rows, changed=now)
 
@@ -196,10 +206,26 @@ def _standing(row: Row, cluster: Cluster) -> Standing:
     try:
         theirs = cluster.stored_at(row.key).settings.get(row.setting)
     except UnknownLevel:
-        return Standing(row, RowState.GONE, None)
+        return Standing(row, RowState.GONE, None, _why_gone(row, cluster))
+    if row.machine not in (None, _machine_at(cluster, row.key)):
+        return Standing(row, RowState.GONE, None, _why_gone(row, cluster))
     if theirs == row.yours:
         return Standing(row, RowState.DONE, theirs)
     return Standing(row, RowState.OPEN if theirs == row.was else RowState.CONFLICT, theirs)
+
+
+def _machine_at(cluster: Cluster, key: LevelKey) -> Identity | None:
+    there = cluster.machines.get(key.name) if key.level is Level.MACHINE else None
+    return identity_of(there) if there is not None else None
+
+
+def _why_gone(row: Row, cluster: Cluster) -> str:
+    now = (each for each in cluster.machines.values() if identity_of(each) == row.machine)
+    if (same := next(now, None)) is not None:
+        return f"{row.key} is called {same.name} now"
+    if row.key.level is Level.MACHINE and row.key.name in cluster.machines:
+        return f"{row.key} was removed: the one that has its name now is another"
+    return f"{row.key} is no longer there"
 
 
 def edits_of(found: Sequence[Standing]) -> tuple[SetValues | UnsetValues, ...]:

@@ -121,6 +121,7 @@ def _row(found: Standing) -> operators_pb2.DraftRow:
         yours=value_to_wire(row.setting, row.yours),
         state=found.state,
         time=timestamp(row.at),
+        reason=found.reason,
     )
 
 

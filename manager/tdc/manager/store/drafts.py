@@ -7,14 +7,16 @@ between: two terminals of one operator never lose a row of each other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.draft import Discarded, Draft, Row
+from tdc.manager.levels.identities import Identity
 from tdc.manager.store.encoding import (
     MAX_TRANSACTION,
     Damaged,
+    count_of,
     list_of,
     moment_of,
     object_of,
@@ -145,6 +147,9 @@ def _read(item: KeyValue) -> Draft:
 
 
 def _plain_row(row: Row) -> dict[str, object]:
+    machine: dict[str, object] = {}
+    if row.machine is not None:
+        machine["machine"] = dict(zip(("slot", "born"), row.machine, strict=True))
     return {
         "level": str(row.key.level),
         "name": row.key.name,
@@ -152,6 +157,7 @@ def _plain_row(row: Row) -> dict[str, object]:
         "was": plain(row.was),
         "yours": plain(row.yours),
         "at": row.at,
+        **machine,
     }
 
 
@@ -164,4 +170,12 @@ def _row_from(item: object) -> Row:
         value_from(setting, fields.get("was")),
         value_from(setting, fields.get("yours")),
         moment_of(fields, "at"),
+        _machine_in(fields),
     )
+
+
+def _machine_in(fields: Mapping[str, object]) -> Identity | None:
+    if "machine" not in fields:
+        return None
+    machine = object_of(fields, "machine")
+    return text_of(machine, "slot"), count_of(machine, "born")

@@ -49,5 +49,6 @@ def _row(row: operators_pb2.DraftRow) -> documents.DraftRowDocument:
         theirs=one_value(row.theirs, row.setting),
         yours=one_value(row.yours, row.setting),
         state=row.state,
+        reason=row.reason,
         time=rfc3339_in(row, "time"),
     )

@@ -20,6 +20,7 @@ class DraftRowDocument(msgspec.Struct, frozen=True):
     theirs: Plain
     yours: Plain
     state: str
+    reason: str
     time: str | None
 
 
