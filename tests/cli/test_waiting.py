@@ -124,6 +124,57 @@ def test_it_ends_after_the_limit(tdc: Tdc, committing: ScriptedManager) -> None:
     assert "`tdc commit revert 8 --cluster emea` undoes it" in said
 
 
+def _renamed(name: str, before: str) -> fleet_pb2.TopologyChange:
+    return fleet_pb2.TopologyChange(level=samples.MACHINE, name=name, before_name=before)
+
+
+def test_a_machine_that_is_renamed_meanwhile_is_waited_for_by_its_new_name(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    """Another machine may have got its name since, of which nobody wants to know."""
+    both = [_row(name, "in sync", 10) for name in ("edge1", "mx2")]
+    looks = iter(
+        [
+            _status(_row("edge1", "out of sync", 9), _row("mx2", "in sync", 9)),
+            _status(*both, _row("mx1", "offline", 10)),
+        ]
+    )  # fmt: skip
+    committing.answers["GetStatus"] = lambda _: next(looks)
+    committing.answers["GetDifference"] = fleet_pb2.Difference(topology=[_renamed("edge1", "mx1")])
+    run = tdc(*ENABLE)
+    assert run.code == 0, run.err
+    assert "Applied on 2 machines." in run.err
+    asked = committing.asked("GetDifference")
+    assert [(each.cluster, each.from_revision, each.to_revision) for each in asked] == [
+        ("emea", 8, 9), ("emea", 8, 10),
+    ]  # fmt: skip
+
+
+def _refuse(_: object) -> fleet_pb2.Difference:
+    raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, "trimmed")
+
+
+def test_without_history_it_is_waited_for_by_the_name_that_it_had(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    committing.answers["GetStatus"] = _status(_row("mx1", "in sync", 9), _row("mx2", "in sync", 9))
+    committing.answers["GetDifference"] = _refuse
+    run = tdc(*ENABLE)
+    assert run.code == 0, run.err
+
+
+def test_a_machine_that_the_commit_renames_is_waited_for(
+    tdc: Tdc, committing: ScriptedManager
+) -> None:
+    plan = samples.empty_plan()
+    plan.topology.append(_renamed("edge1", "mx1"))
+    committing.answers["MakePlan"] = plan
+    committing.answers["GetStatus"] = _status(_row("edge1", "in sync"))
+    run = tdc("machine", "rename", "mx1", "edge1", "--yes", "--wait")
+    assert run.code == 0, run.err
+    assert "Applied on 1 machine." in run.err
+
+
 def test_a_machine_of_a_later_page_is_waited_for_too(tdc: Tdc, committing: ScriptedManager) -> None:
     """It is not in the first answer, which does not mean that it was removed."""
     first = _status(_row("mx1", "in sync"))

@@ -116,6 +116,11 @@ MUTANTS = (
             "    for name in known:\n",
         ),
         (
+            "a machine that was renamed meanwhile is gone",
+            "[called.get(name, name) for name in machines]",
+            "machines",
+        ),
+        (
             "a refusal is waited for",
             "isinstance(said, Said) and said.all_of_them)",
             "isinstance(said, Said) and said.all_of_them and not said.refused)",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.cli.asking import confirm
-from tdc.manager.cli.change_tables import plan_pieces
+from tdc.manager.cli.change_tables import is_renamed_machine, plan_pieces
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import ChangeConsent, CommitConsent, Run
 from tdc.manager.cli.errors import OutputClosed, Partial, Refused, WrongUsage
@@ -168,7 +168,9 @@ async def wait_for(
     problems, limit = [], Limit.from_now(consent.wait_limit)
     for each in made if consent.wait else ():
         if each.committed:
-            machines = sorted({change.name for change in each.plan.machines})
+            names = {change.name for change in each.plan.machines}
+            names |= {place.name for place in each.plan.topology if is_renamed_machine(place)}
+            machines = sorted(names)
             problem = await wait(run, manager, each.cluster, machines, each.revision, limit)
             problems += [problem] if problem else []
     if problems:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from tdc.manager.cli import status_pages
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import Run
-from tdc.manager.cli.errors import CliError, NoConnection, sentence
+from tdc.manager.cli.errors import CliError, NoConnection, Refused, sentence
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.words import counted
 from tdc.shared.wire.documents import StatusDocument
-from tdc.v1 import operators_pb2
+from tdc.v1 import fleet_pb2, operators_pb2
 
 BETWEEN = 0.5
 """Seconds between two looks, at least."""
@@ -106,7 +106,8 @@ async def wait(
 ) -> str:
     """Wait until the limit at most, and say how it ended; return what is wrong, or nothing.
 
-    Only `machines` are waited for: those on which the commit changes what is in force.
+    Only `machines` are waited for: those on which the commit changes what is in force, and those
+    that it renames. A machine that is renamed meanwhile is waited for by its new name.
     """
     if not machines:
         text = "Nothing to wait for: nothing changes in force on a machine that stays."
@@ -157,8 +158,30 @@ async def _look(
     try:
         async with asyncio.timeout(max(LEAST, limit.left())):
             rows, _ = await status_pages.all_of(manager, request)
+            called = await _called_now(manager, cluster, rows, revision)
     except TimeoutError:
         return NoConnection("the manager does not answer")
     except CliError as error:
         return error
-    return judged(machines, rows, revision)
+    return judged([called.get(name, name) for name in machines], rows, revision)
+
+
+async def _called_now(
+    manager: Manager, cluster: str, rows: Sequence[StatusDocument], revision: int
+) -> dict[str, str]:
+    """The names now of machines that later commits gave other names, by those at `revision`."""
+    now = max((row.wanted_revision for row in rows), default=revision)
+    if now <= revision:
+        return {}
+    request = operators_pb2.GetDifferenceRequest(
+        cluster=cluster, from_revision=revision, to_revision=now
+    )
+    try:
+        since = await manager.ask(manager.changes.GetDifference, request)
+    except Refused:  # history can't be read now: they are looked for by the names that they had
+        return {}
+    return {
+        each.before_name: each.name
+        for each in since.topology
+        if each.level == fleet_pb2.LEVEL_MACHINE and each.before_name not in ("", each.name)
+    }
