@@ -135,6 +135,8 @@ async def test_the_name_is_given_to_another_cluster_and_history_does_not_reach_a
     assert not found.settings.HasField("log_level")
     async with refused(STATUS.INVALID_ARGUMENT, "that revision 4 deleted", "tdc export"):
         await api.plan(restore(before), cluster="c1")
+    async with refused(STATUS.INVALID_ARGUMENT, "that revision 4 deleted"):
+        await api.plan(restore(before + 1), cluster="c1")
     for revision, words in ((2, "that revision 4 deleted"), (4, "deleted the cluster")):
         undo = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=revision))
         async with refused(STATUS.INVALID_ARGUMENT, words, "tdc export"):

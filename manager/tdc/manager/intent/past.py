@@ -54,10 +54,11 @@ class Past:
         """
         records = await self._records_since(cluster, revision, done)
         for record in records:
-            if record.deletes_cluster:
+            if record.creates_cluster or record.deletes_cluster:
+                deleted = record.revision - record.creates_cluster
                 raise BadRequest(
                     f"revision {revision} can't be {done}: it is of the cluster {cluster.name!r} "
-                    f"that revision {record.revision} deleted. Nothing was changed. `tdc export "
+                    f"that revision {deleted} deleted. Nothing was changed. `tdc export "
                     f"--cluster {cluster.name} --revision {revision}` prints what it was, as a "
                     "document for `tdc apply`"
                 )

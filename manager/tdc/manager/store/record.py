@@ -63,6 +63,11 @@ class CommitRecord:
         """Whether it removed its cluster."""
         return any(each.level is Level.CLUSTER and each.removed for each in self.topology)
 
+    @property
+    def creates_cluster(self) -> bool:
+        """Whether it created its cluster: the first commit, and the next after a deletion."""
+        return any(each.level is Level.CLUSTER and each.created for each in self.topology)
+
 
 def fits_chain(record: CommitRecord, before: str) -> bool:
     """Whether a record is what the chain says, after a commit whose chain value is `before`."""
