@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_the_manager_agrees_with_plain_dictionaries_after_each_step(tmp_path: Path) -> None:
-    """Effective settings, origins, levels, history, drafts and refusals."""
+    """Effective settings, origins, levels, names, history, drafts, suspensions and refusals."""
     walk(tmp_path, walks=6, length=25)
     assert Walk.steps > 10
     assert Walk.outcomes["commits"] > 0

@@ -12,6 +12,7 @@ from tdc.manager.levels.changes import (
     RemoveGroup,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
     ReplaceValues,
     SetValues,
     UnsetValues,
@@ -65,6 +66,8 @@ def _topology(edit: Edit) -> fleet_pb2.Edit:
             return fleet_pb2.Edit(add_machine=fleet_pb2.AddMachine(name=name, group=group))
         case MoveMachine(name, group):
             return fleet_pb2.Edit(move_machine=fleet_pb2.MoveMachine(name=name, group=group))
+        case RenameMachine(name, to):
+            return fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name=name, to=to))
         case RemoveMachine(name, stop_copying):
             gone = fleet_pb2.RemoveMachine(name=name, stop_copying=stop_copying)
             return fleet_pb2.Edit(remove_machine=gone)

@@ -1,8 +1,10 @@
 """Random operations on a running manager and on plain dictionaries: they agree after each step.
 
-The dictionaries (`Dumb`, and here a list of them for the past, and one for a draft) know nothing of
-stores, plans and revisions. What they don't decide is whether a result is valid and whether a step
-back is refused; then nothing may have changed. `make model` is the long form.
+The dictionaries (`Dumb`, and here a list of them for the past, one for a draft, one for what is
+suspended) know nothing of stores, plans and revisions. What they don't decide is whether a result
+is valid and whether a step back is refused; then nothing may have changed. A machine has a number
+here that it keeps under any name, and so do its suspension and its rows of the draft. `make model`
+is the long form.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import copy
 import itertools
 import sys
 import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Awaitable
 from pathlib import Path
@@ -28,7 +31,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tdc.manager.levels.changes import Edit, SetValues, UnsetValues
+from tdc.manager.levels.changes import (
+    AddMachine,
+    Edit,
+    RemoveMachine,
+    RenameMachine,
+    SetValues,
+    UnsetValues,
+)
 from tdc.manager.levels.fleet import LevelKey
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Level, Settings
@@ -46,8 +56,11 @@ T = TypeVar("T")
 CODE = grpc.StatusCode
 REFUSALS = {CODE.NOT_FOUND, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.ABORTED}
 
-Wishes = dict[tuple[str, str, str], tuple[Any, Any]]
-"""(level, name, setting) -> what it was when it was drafted, and what it is to be."""
+Wishes = dict[tuple[str, str, str], tuple[Any, Any, int]]
+"""(level, name, setting) -> what it was when it was drafted, what it is to be, and the number of
+the machine that it is for, 0 for other levels."""
+
+WORKS = ("copying", "delivery")
 
 _numbers = itertools.count(1)
 
@@ -69,8 +82,16 @@ class Walk(RuleBasedStateMachine):
     def begin(self) -> None:
         self.cluster = f"walk{next(_numbers)}"
         self._run(self._api.create_cluster(self.cluster))
+        self.past: list[Dumb] = []
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        """A cluster that was just created: nothing of one before is in it but its history."""
         self.model = Dumb("c1", {("cluster", "c1"): {}, ("group", "Main_Group"): {}})
-        self.past = [copy.deepcopy(self.model)]
+        self.past.append(copy.deepcopy(self.model))
+        self.first = len(self.past)
+        self.numbers: dict[str, int] = {}
+        self.suspended: dict[int, dict[str, str]] = {}
         self.draft: Wishes = {}
         self.aside: Wishes = {}
 
@@ -78,12 +99,12 @@ class Walk(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def commit(self, data: st.DataObject) -> None:
-        self._commit(data.draw(edits_for(self.model)))
+        self._commit(data.draw(edits_for(self.model, renaming=True)))
 
     @rule(data=st.data())
     def commit_what_was_planned_before_somebody_else_came(self, data: st.DataObject) -> None:
         """It has the outcome that was planned, or is refused."""
-        mine, theirs = (data.draw(edits_for(self.model)) for _ in range(2))
+        mine, theirs = (data.draw(edits_for(self.model, renaming=True)) for _ in range(2))
         planned = self._plan(mine)
         self._commit(theirs)
         if planned.problems:
@@ -92,7 +113,7 @@ class Walk(RuleBasedStateMachine):
             made = self._make(planned, mine)
         except Refused:
             return
-        self._moved_to(self.model.after(mine), committed=made.committed)
+        self._moved_to(self.model.after(mine), _followed(self.numbers, mine), made.committed)
 
     @rule(wrong=st.sampled_from(["machine", "group", "again", "level", "fingerprint"]))
     def ask_for_what_can_not_be(self, wrong: str) -> None:
@@ -118,7 +139,9 @@ class Walk(RuleBasedStateMachine):
         """What there was has its settings and its place of then; what came since has none."""
         revision = data.draw(st.integers(1, len(self.past)))
         then = self.past[revision - 1]
-        if (found := self._step_back(restore(revision))) is None:
+        found = self._step_back(restore(revision))
+        assert found is None or revision >= self.first, "it is of a cluster that was deleted"
+        if found is None:
             return
         for level, values in found.levels.items():
             assert values == then.levels.get(level, {}), (level, revision)
@@ -131,11 +154,78 @@ class Walk(RuleBasedStateMachine):
         revision = data.draw(st.integers(1, len(self.past)))
         edit = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=revision))
         newest = revision == len(self.past)
-        if (found := self._step_back(edit)) is None or not newest:
+        found = self._step_back(edit)
+        assert found is None or revision > self.first, "what there was before is another cluster"
+        if found is None or not newest:
             return
         before = self.past[revision - 2]
         assert found.levels == before.levels
         assert found.group_of == before.group_of
+
+    # -- the whole cluster, and beside its history -------------------------------------------------
+
+    @precondition(lambda self: len(self.past) > self.first + 3)
+    @rule(refused=st.booleans())
+    def delete_the_cluster_and_create_it_again(self, refused: bool) -> None:
+        """Machines keep it. Its history goes on; all else of it is gone."""
+        delete = fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name=self.cluster))
+        if self.model.group_of:
+            try:
+                self._run(self._api.plan(delete))
+            except Refused:
+                pass
+            else:
+                raise AssertionError("a cluster with machines was to be deleted")
+            if refused:
+                return
+            self._commit([RemoveMachine(name) for name in sorted(self.model.group_of)])
+            if self.model.group_of:
+                return
+        plan = self._run(self._api.plan(delete))
+        made = self._run(self._api.commit_as_planned(plan, delete, cluster=self.cluster))
+        assert made.revision == len(self.past) + 1
+        self.past.append(Dumb("c1", {}))
+        self.outcomes["deletions"] += 1
+        names = self._run(
+            self._api.fleet.ListClusters(operators_pb2.ListClustersRequest())
+        ).clusters
+        assert self.cluster not in [each.name for each in names]
+        assert self._revisions() == list(range(len(self.past), 0, -1))
+        self._run(self._api.create_cluster(self.cluster))
+        self._begin_again()
+
+    @precondition(lambda self: self.model.group_of)
+    @rule(data=st.data(), reason=st.sampled_from(["disk", "loop"]))
+    def suspend_or_resume(self, data: st.DataObject, reason: str) -> None:
+        """What is ordered again alike changes nothing."""
+        machines = data.draw(st.sets(st.sampled_from(sorted(self.model.group_of)), min_size=1))
+        works = data.draw(st.sets(st.sampled_from(WORKS), min_size=1))
+        suspend = data.draw(st.booleans())
+        reply = self._run(self._ordered(sorted(machines), works, reason if suspend else ""))
+        changed = set[str]()
+        for name in machines:
+            there = self.suspended.get(self.numbers[name], {})
+            now = {**there, **dict.fromkeys(works, reason)} if suspend else _without(there, works)
+            changed |= {name} if now != there else set()
+            self.suspended[self.numbers[name]] = now
+        assert {row.machine for row in reply.machines if row.changed} == changed
+        self.outcomes["suspensions"] += len(changed)
+
+    def _ordered(
+        self, machines: list[str], works: set[str], reason: str
+    ) -> Awaitable[operators_pb2.SuspensionResponse]:
+        copying, delivery = (work in works for work in WORKS)
+        what = (machines, self.cluster, copying, delivery, str(uuid.uuid4()))
+        if reason:
+            suspend = operators_pb2.SuspendRequest(
+                machines=what[0], cluster=what[1], copying=what[2], delivery=what[3],
+                request_id=what[4], reason=reason,
+            )  # fmt: skip
+            return self._api.fleet.SuspendMachines(suspend)
+        resume = operators_pb2.ResumeRequest(
+            machines=what[0], cluster=what[1], copying=what[2], delivery=what[3], request_id=what[4]
+        )
+        return self._api.fleet.ResumeMachines(resume)
 
     # -- drafts ------------------------------------------------------------------------------------
 
@@ -143,7 +233,7 @@ class Walk(RuleBasedStateMachine):
     def draft_something(self, data: st.DataObject) -> None:
         edits = [
             each
-            for each in data.draw(edits_for(self.model))
+            for each in data.draw(edits_for(self.model))  # settings alone are drafted
             if isinstance(each, SetValues | UnsetValues)
             and (str(each.key.level), each.key.name) in self.model.levels
         ]
@@ -154,9 +244,11 @@ class Walk(RuleBasedStateMachine):
             add=operators_pb2.DraftEdits(edits=[sent(each, self.cluster) for each in edits])
         )
         for level, setting, yours in wanted:
-            was = self.model.levels[level].get(setting, ABSENT)
-            was = self.draft.get((*level, setting), (was, None))[0]
-            self.draft[*level, setting] = (was, yours)
+            was, number = self.model.levels[level].get(setting, ABSENT), self._number(*level)
+            before = self.draft.get((*level, setting))
+            if before is not None and before[2] == number:
+                was = before[0]
+            self.draft[*level, setting] = (was, yours, number)
 
     @precondition(lambda self: self.draft)
     @rule(data=st.data(), keep=st.booleans())
@@ -171,7 +263,7 @@ class Walk(RuleBasedStateMachine):
         elif (level, name) in self.model.levels:
             self._change(keep=wire)
             now = self.model.levels[level, name].get(setting, ABSENT)
-            self.draft[row] = (now, self.draft[row][1])
+            self.draft[row] = (now, self.draft[row][1], self._number(level, name))
 
     @precondition(lambda self: self.draft)
     @rule()
@@ -184,8 +276,8 @@ class Walk(RuleBasedStateMachine):
         if planned.problems:
             return
         edits: list[Edit] = []
-        for (level, name, setting), (was, yours) in self.draft.items():
-            if self._now(level, name, setting) == was != yours:
+        for (level, name, setting), (_, yours, _) in self.draft.items():
+            if self._state(level, name, setting) == "open":
                 key = LevelKey(Level(level), name)
                 edits.append(
                     UnsetValues(key, (setting,))
@@ -193,13 +285,9 @@ class Walk(RuleBasedStateMachine):
                     else SetValues(key, Settings.of({setting: yours}))
                 )
         made = self._run(self._api.commit_as_planned(planned, *draft.edits, cluster=self.cluster))
-        self._moved_to(_one_by_one(self.model, edits), committed=made.committed)
+        self._moved_to(_one_by_one(self.model, edits), self.numbers, made.committed)
         self._change(tidy=operators_pb2.DraftNothingMore())
-        self.draft = {
-            row: (was, yours)
-            for row, (was, yours) in self.draft.items()
-            if self._now(*row) != yours
-        }
+        self.draft = {row: wish for row, wish in self.draft.items() if self._state(*row) != "done"}
 
     @precondition(lambda self: self.draft)
     @rule()
@@ -225,14 +313,30 @@ class Walk(RuleBasedStateMachine):
         assert found.group_of == self.model.group_of
         for machine in self.model.group_of:
             self._in_force(machine)
-        commits = self._run(
-            self._api.changes.ListCommits(
-                operators_pb2.ListCommitsRequest(cluster=self.cluster, limit=1_000)
-            )
-        ).commits
-        assert [each.revision for each in commits] == list(range(len(self.past), 0, -1))
-        assert len({each.request_id for each in commits}) == len(commits)
+        assert self._revisions() == list(range(len(self.past), 0, -1))
+        self._suspended()
         self._drafted()
+
+    def _revisions(self) -> list[int]:
+        request = operators_pb2.ListCommitsRequest(cluster=self.cluster, limit=1_000)
+        commits = self._run(self._api.changes.ListCommits(request)).commits
+        assert len({each.request_id for each in commits}) == len(commits)
+        return [each.revision for each in commits]
+
+    def _suspended(self) -> None:
+        request = operators_pb2.StatusRequest(cluster=self.cluster)
+        rows = self._run(self._api.monitoring.GetStatus(request)).machines
+        wanted = {
+            row.name: {
+                work: getattr(row.suspension, f"wanted_{work}").reason
+                for work in WORKS
+                if row.suspension.HasField(f"wanted_{work}")
+            }
+            for row in rows
+        }
+        assert wanted == {
+            name: self.suspended.get(number, {}) for name, number in self.numbers.items()
+        }
 
     def _in_force(self, machine: str) -> None:
         request = operators_pb2.GetEffectiveRequest(machine=machine, cluster=self.cluster)
@@ -255,8 +359,8 @@ class Walk(RuleBasedStateMachine):
         assert draft.discarded_count == len(self.aside)
 
     def _state(self, level: str, name: str, setting: str) -> str:
-        was, yours = self.draft[level, name, setting]
-        if (level, name) not in self.model.levels:
+        was, yours, number = self.draft[level, name, setting]
+        if (level, name) not in self.model.levels or self._number(level, name) != number:
             return "gone"
         now = self._now(level, name, setting)
         if now == yours:
@@ -265,6 +369,9 @@ class Walk(RuleBasedStateMachine):
 
     def _now(self, level: str, name: str, setting: str) -> Any:
         return self.model.levels.get((level, name), {}).get(setting, ABSENT)
+
+    def _number(self, level: str, name: str) -> int:
+        return self.numbers[name] if level == "machine" else 0
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -297,7 +404,7 @@ class Walk(RuleBasedStateMachine):
             assert plan.problems
             return
         assert not plan.problems
-        self._moved_to(self.model.after(edits), committed=made.committed)
+        self._moved_to(self.model.after(edits), _followed(self.numbers, edits), made.committed)
 
     def _step_back(self, edit: fleet_pb2.Edit) -> Dumb | None:
         """Commit a step back and take the manager's word for the outcome; None if it made none."""
@@ -309,13 +416,17 @@ class Walk(RuleBasedStateMachine):
         except Refused:
             return None
         found = self._found()
-        self._moved_to(found, committed=made.committed)
+        self._moved_to(found, _followed_as_planned(self.numbers, plan), made.committed)
         return found
 
-    def _moved_to(self, model: Dumb, *, committed: bool) -> None:
+    def _moved_to(self, model: Dumb, numbers: dict[str, int], committed: bool) -> None:
         if committed:
             self.outcomes["commits"] += 1
-            self.model = model
+            were = {number: name for name, number in self.numbers.items()}
+            self.outcomes["renames"] += sum(
+                were.get(number, name) != name for name, number in numbers.items()
+            )
+            self.model, self.numbers = model, numbers
             self.past.append(copy.deepcopy(model))
         else:
             assert (model.levels, model.group_of) == (self.model.levels, self.model.group_of)
@@ -362,6 +473,35 @@ def _one_by_one(model: Dumb, edits: list[Edit]) -> Dumb:
     for edit in edits:
         model = model.after([edit])
     return model
+
+
+def _without(there: dict[str, str], works: set[str]) -> dict[str, str]:
+    return {work: reason for work, reason in there.items() if work not in works}
+
+
+def _followed(numbers: dict[str, int], edits: list[Edit]) -> dict[str, int]:
+    """The numbers of machines after edits."""
+    numbers = dict(numbers)
+    for edit in edits:
+        match edit:
+            case AddMachine(name):
+                numbers[name] = next(_numbers)
+            case RenameMachine(name, to):
+                numbers[to] = numbers.pop(name)
+            case RemoveMachine(name):
+                del numbers[name]
+    return numbers
+
+
+def _followed_as_planned(numbers: dict[str, int], plan: fleet_pb2.Plan) -> dict[str, int]:
+    """The numbers of machines after a step back, which says itself what it does."""
+    machines = [each for each in plan.topology if each.level == fleet_pb2.LEVEL_MACHINE]
+    left = [each.name if each.removed else each.before_name for each in machines]
+    after = {name: number for name, number in numbers.items() if name not in left}
+    for each in machines:
+        if not each.removed:
+            after[each.name] = numbers[each.before_name] if each.before_name else next(_numbers)
+    return after
 
 
 def walk(folder: Path, *, walks: int, length: int) -> None:
