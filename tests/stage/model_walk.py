@@ -529,6 +529,6 @@ def walk(folder: Path, *, walks: int, length: int) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="tdc-model-") as place:
-        walk(Path(place), walks=int(sys.argv[1]) if sys.argv[1:] else 60, length=40)
+        walk(Path(place), walks=int(sys.argv[1]) if sys.argv[1:] else 75, length=40)
     told = ", ".join(f"{count} {what}" for what, count in sorted(Walk.outcomes.items()))
     print(f"model: {Walk.steps} steps, all agree ({told})")

@@ -86,3 +86,34 @@ async def test_one_that_was_away_comes_back_beside_another_of_its_old_name(
     await copying.in_sync()
     assert _named(other.folder) == "mx1"
     assert sorted(await copying.status()) == ["edge1", "mx1"]
+
+
+async def test_one_that_is_suspended_stays_so_without_a_moment_in_between(
+    copying: RunningFleet,
+) -> None:
+    """Its copies wait under the new name, and work on them is ordered by that."""
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    await copying.in_sync()
+    out = ("--reason", "disk change", "--yes")
+    await copying.tdc("machine", "suspend", "mx1", "--delivery", *out)
+    await copying.wait_for(lambda rows: (rows["mx1"]["suspension"] or {}).get("in_force", False))
+    await send_all("127.0.0.1", gateway.port, [HELLO])
+    await copying.wait_for(lambda rows: rows["mx1"]["queued"] == 1)
+    await copying.tdc("machine", "rename", "mx1", "edge1", "--yes", "--wait")
+    await _until_named(gateway.folder, "edge1")
+    await copying.wait_for(lambda rows: rows["edge1"]["suspension"]["in_force"])
+    assert (await copying.status())["edge1"]["queued"] == 1
+    explained = await copying.json("settings", "explain", "edge1", "enabled")
+    assert (explained["machine"], explained["state"]) == ("edge1", "in sync")
+    assert explained["suspension"]["delivery"]["reason"] == "disk change"
+    await copying.tdc("delivery", "retry", "--machine", "edge1", "--which", "waiting", "--yes")
+    await gateway.agent.kill()
+    await gateway.agent.start()
+    await copying.wait_for(lambda rows: rows["edge1"]["state"] == "in sync")
+    await asyncio.sleep(0.5)
+    assert not copying.intake.messages
+    log = gateway.agent.log.read_text()
+    assert "no longer suspended" not in log
+    assert "which holds here" not in log, "no manager ever said otherwise"
+    await copying.tdc("machine", "resume", "edge1", "--yes")
+    await copying.intake.wait_for(1, timeout=20)
