@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import (
     in_access,
     in_agent,
+    in_backup,
     in_cli,
     in_delivery,
     in_etcd,
@@ -44,4 +45,5 @@ MUTANTS = (
     *in_etcd.MUTANTS,
     *in_cli.MUTANTS,
     *in_suspensions.MUTANTS,
+    *in_backup.MUTANTS,
 )

@@ -147,10 +147,14 @@ class Options(msgspec.Struct, frozen=True):
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Options)}
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add one flag for each option to `parser`; none has a default there."""
+def add_flags(parser: argparse.ArgumentParser, *, anywhere: bool = False) -> None:
+    """Add one flag for each option to `parser`; none has a default there.
+
+    `anywhere`: the folder is not required yet, but by `read_options`.
+    """
     for name, field in _FIELDS.items():
-        parser.add_argument(_flag(name), dest=name, required=field.required, help=_described(field))
+        required = field.required and not anywhere
+        parser.add_argument(_flag(name), dest=name, required=required, help=_described(field))
 
 
 def _flag(name: str) -> str:
@@ -231,6 +235,25 @@ def lasting(options: Options, flags: Mapping[str, object]) -> dict[str, object]:
         name: str(value.absolute()) if isinstance(value, Path) else value
         for name, value in values.items()
     }
+
+
+def lasting_of(options: Options) -> dict[str, object]:
+    """What of the options is not their default, as manager.toml can hold it."""
+    values = {
+        name: getattr(options, name)
+        for name, field in _FIELDS.items()
+        if name != "folder" and getattr(options, name) != field.default
+    }
+    return {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in values.items()
+        if _is_utf8(str(value))
+    }
+
+
+def is_option(name: str) -> bool:
+    """Whether manager.toml may have this key."""
+    return name in _FIELDS and name != "folder"
 
 
 def _is_utf8(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""`tdc-manager`: its verbs (init, run, operator, adopt, repair), flags, output, exit codes.
+"""`tdc-manager`: its verbs, flags, output, exit codes.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 done, but what it saw was not all sound.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
 
+from tdc.manager.backup import verbs
+from tdc.manager.backup.form import NotABackup
+from tdc.manager.backup.passphrase import PassphraseRefused
 from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
@@ -35,14 +38,19 @@ from tdc.shared.sync.values import BadIntervals
 log = logging.getLogger(__name__)
 
 DISTRIBUTION = "threat-defense-connector"
+_Parser = argparse.ArgumentParser
+_UNSOUND = 4
+"""The exit code of what was done, where not all that was seen is as it should be."""
 
 _REFUSALS = (
     AlreadySetUp,
     AuthorityMissing,
     AuthorityUnusable,
     BadIntervals,
+    NotABackup,
     NotReady,
     OptionsError,
+    PassphraseRefused,
     PermissionTableError,
     PortTaken,
     EtcdError,
@@ -59,28 +67,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="tdc-manager", description="The manager of Threat Defense Connectors."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    init = verbs.add_parser("init", help="make the data folder, the CA and the first operator")
+    parsers = parser.add_subparsers(dest="verb", required=True)
+    init = parsers.add_parser("init", help="make the data folder, the CA and the first operator")
     init.add_argument(
         "--operator", default="admin", type=_operator_name, help="name of the first operator"
     )
-    run = verbs.add_parser(
+    run = parsers.add_parser(
         "run", help="run until SIGTERM or SIGINT; SIGHUP reads the options again"
     )
-    operator = verbs.add_parser("operator", help="make the folder that another operator needs")
+    operator = parsers.add_parser("operator", help="make the folder that another operator needs")
     operator.add_argument(
         "--operator", required=True, type=_operator_name, help="name of the operator"
     )
     operator.add_argument("--out", required=True, type=Path, help="folder to make")
-    adopting = verbs.add_parser(
+    adopting = parsers.add_parser(
         "adopt", help="say that this store is the only one: after a move, a copy, a restored backup"
     )
-    repairing = verbs.add_parser(
+    repairing = parsers.add_parser(
         "repair", help="put right, from history, what somebody wrote or deleted in etcd by hand"
     )
     repairing.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    for verb in (init, run, operator, adopting, repairing):
+    backing_up = parsers.add_parser(
+        "backup", help="write the store into one file, also while managers run"
+    )
+    restoring = parsers.add_parser(
+        "restore", help="make the store again from a backup; it must be empty"
+    )
+    _backup_flags(backing_up, restoring)
+    for verb in (init, run, operator, adopting, repairing, backing_up):
         add_flags(verb)
+    add_flags(restoring, anywhere=True)  # --dry-run only reads the file
     flags = vars(parser.parse_args(arguments))
     if flags["verb"] != "run":
         signals.unblock(*signals.LATER)
@@ -90,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "operator": operator_command,
         "adopt": adopt_command,
         "repair": repair_command,
+        "backup": backup_command,
+        "restore": restore_command,
     }
     try:
         code = commands[flags["verb"]](flags)
@@ -97,6 +115,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
         code = 2
     raise SystemExit(code)
+
+
+def _backup_flags(backing_up: _Parser, restoring: _Parser) -> None:
+    backing_up.add_argument("--out", required=True, type=Path, help="file to write; not there yet")
+    backing_up.add_argument(
+        "--with-ca", action="store_true", help="the CA too, encrypted under a passphrase"
+    )
+    restoring.add_argument("file", type=Path, metavar="FILE", help="what `backup` wrote")
+    restoring.add_argument("--dry-run", action="store_true", help="only say what is in the file")
+    restoring.add_argument(
+        "--adopt", action="store_true", help="give the store a new id, as `adopt` does"
+    )
+    restoring.add_argument(
+        "--keep-ca", action="store_true", help="keep the folder's CA, though it is another"
+    )
+    restoring.add_argument(
+        "--with-faults", action="store_true", help="restore also what managers did not write so"
+    )
+    for verb in (backing_up, restoring):
+        verb.add_argument(
+            "--passphrase-file", type=Path, help="file whose first line is the CA's passphrase"
+        )
 
 
 def _operator_name(text: str) -> str:
@@ -172,6 +212,50 @@ def repair_command(flags: Mapping[str, object]) -> int:
     if not found:
         print("Every document is as its commits left it.")  # noqa: T201
     return 0 if all(finding.right for finding in found) else 1
+
+
+def backup_command(flags: Mapping[str, object]) -> int:
+    """Write a backup; returns the exit code."""
+    options = read_options(flags)
+    out, secret = Path(str(flags["out"])), _path(flags, "passphrase_file")
+    with_ca = bool(flags.get("with_ca"))
+    try:
+        told = asyncio.run(verbs.backup(options, out, with_ca=with_ca, secret=secret))
+    except _REFUSALS as error:
+        return _refused(error)
+    return _told(told)
+
+
+def restore_command(flags: Mapping[str, object]) -> int:
+    """Restore a backup, or say what is in it; returns the exit code."""
+    file, secret = Path(str(flags["file"])), _path(flags, "passphrase_file")
+    try:
+        if flags.get("dry_run"):
+            return _told(verbs.described(file, secret))
+        options = read_options(flags)
+        how = verbs.How(
+            new_id=bool(flags.get("adopt")),
+            keep_ca=bool(flags.get("keep_ca")),
+            with_faults=bool(flags.get("with_faults")),
+            secret=secret,
+            given=lasting(options, flags),
+        )
+        return _told(asyncio.run(verbs.restored(options, file, how)))
+    except OptionsError:
+        raise
+    except _REFUSALS as error:
+        return _refused(error)
+
+
+def _path(flags: Mapping[str, object], name: str) -> Path | None:
+    found = flags.get(name)
+    return Path(str(found)) if found is not None else None
+
+
+def _told(told: verbs.Told) -> int:
+    for line in told.lines:
+        print(line)  # noqa: T201
+    return 0 if told.sound else _UNSOUND
 
 
 def run_command(flags: Mapping[str, object]) -> int:

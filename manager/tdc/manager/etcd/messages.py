@@ -41,7 +41,7 @@ def read(answer: rpc_pb2.RangeResponse, revision: int = 0) -> Read:
 
 
 def _key_value(pair: kv_pb2.KeyValue) -> KeyValue:
-    return KeyValue(_text(pair.key), pair.value, pair.mod_revision)
+    return KeyValue(_text(pair.key), pair.value, pair.mod_revision, pair.lease)
 
 
 def transaction(

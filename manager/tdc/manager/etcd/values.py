@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """A stored value. `mod_revision` is etcd's revision of its last write."""
+    """A stored value. `mod_revision` is etcd's revision of its last write.
+
+    `lease` is not 0 where it goes when whoever wrote it does.
+    """
 
     key: str
     value: bytes
     mod_revision: int
+    lease: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,14 @@ def parse_snapshot_key(cluster: str, key: str) -> tuple[int, str] | None:
     return int(digits), document
 
 
+def snapshotted(key: str) -> tuple[str, int, str] | None:
+    """The cluster, the revision and the document's own key, of a key under `SNAPSHOTS`, or None."""
+    cluster = unquote(key.removeprefix(SNAPSHOTS).partition("/")[0])
+    parsed = parse_snapshot_key(cluster, key) if key.startswith(SNAPSHOTS) else None
+    found = parsed is not None and snapshot_key(cluster, *parsed) == key
+    return (cluster, *parsed) if parsed is not None and found else None
+
+
 def requests_prefix(cluster: str) -> str:
     """The prefix of a cluster's index of request ids."""
     return f"{REQUESTS}{_quoted(cluster)}/"

@@ -279,6 +279,11 @@ class MaintenanceStub:
                 request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentRequest.SerializeToString,
                 response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentResponse.FromString,
                 _registered_method=True)
+        self.HashKV = channel.unary_unary(
+                '/etcdserverpb.Maintenance/HashKV',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVResponse.FromString,
+                _registered_method=True)
 
 
 class MaintenanceServicer:
@@ -302,6 +307,12 @@ class MaintenanceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HashKV(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MaintenanceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -319,6 +330,11 @@ def add_MaintenanceServicer_to_server(servicer, server):
                     servicer.Defragment,
                     request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentRequest.FromString,
                     response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentResponse.SerializeToString,
+            ),
+            'HashKV': grpc.unary_unary_rpc_method_handler(
+                    servicer.HashKV,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -402,6 +418,105 @@ class Maintenance:
             '/etcdserverpb.Maintenance/Defragment',
             tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentRequest.SerializeToString,
             tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HashKV(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Maintenance/HashKV',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ClusterStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.MemberList = channel.unary_unary(
+                '/etcdserverpb.Cluster/MemberList',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListResponse.FromString,
+                _registered_method=True)
+
+
+class ClusterServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def MemberList(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ClusterServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'MemberList': grpc.unary_unary_rpc_method_handler(
+                    servicer.MemberList,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'etcdserverpb.Cluster', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('etcdserverpb.Cluster', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Cluster:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def MemberList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Cluster/MemberList',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListResponse.FromString,
             options,
             channel_credentials,
             insecure,
