@@ -9,6 +9,7 @@ import pytest
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import TAKEOVER_WINDOW, Presence, SyncState
 from tdc.shared.edge.awake import LONGEST_STEP, AwakeClock
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.health import OFFLINE_CRITICAL, Known, problems_of, worst
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import Running
@@ -24,10 +25,17 @@ class OneMachine:
     enrolled: str | None = "e1"
     hash: str | None = "ab"
 
-    def content_hash(self, cluster: str, machine: str) -> str | None:
+    def content_hash(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> str | None:
         return self.hash
 
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
+    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
+        return ()
+
+    def wanted(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> agents_pb2.Wanted | None:
         return agents_pb2.Wanted(revision=7, hash="ab")
 
     def enrolment(self, cluster: str, machine: str) -> str | None:

@@ -36,14 +36,14 @@ from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Chance, chance, monotonic, wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked
+from tdc.shared.settings.known import KNOWN_HERE, fitted, hash_of, lacking
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
-from tdc.shared.sync.acceptance import hash_of
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.shared.sync.values import Intervals
-from tdc.shared.wire.settings import settings_to_wire
+from tdc.shared.wire.settings import settings_from_wire, settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 QUICK = Intervals(status=0.2, ping=0.15, deadline=0.6)
@@ -56,11 +56,13 @@ def whole(**changed: Value) -> dict[str, Value | None]:
     return {**default_values(), **{name.replace("__", "."): it for name, it in changed.items()}}
 
 
-def wanted(values: dict[str, Value | None], revision: int) -> agents_pb2.Wanted:
+def wanted(
+    values: dict[str, Value | None], revision: int, known: frozenset[str] = KNOWN_HERE
+) -> agents_pb2.Wanted:
     present = {name: value for name, value in values.items() if value is not None}
     return agents_pb2.Wanted(
         revision=revision,
-        hash=hash_of(checked(present)),
+        hash=hash_of(checked(present), known),
         settings=settings_to_wire(values),
         store_id="store-1",
     )
@@ -77,12 +79,28 @@ class FakeView:
     listeners: list[Callable[[frozenset[tuple[str, str]]], None]] = field(default_factory=list)
     store_id: str = "store-1"
 
-    def content_hash(self, cluster: str, machine: str) -> str | None:
-        found = self.machines.get((cluster, machine))
+    def content_hash(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> str | None:
+        found = self.wanted(cluster, machine, known)
         return found.hash if found else None
 
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
-        return self.machines.get((cluster, machine))
+    def wanted(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> agents_pb2.Wanted | None:
+        found = self.machines.get((cluster, machine))
+        if known is KNOWN_HERE or found is None:
+            return found
+        if self.lacking(cluster, machine, known):
+            return None
+        values = fitted(default_values() | dict(settings_from_wire(found.settings)), known)
+        return wanted(values, found.revision, known)
+
+    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
+        found = self.machines.get((cluster, machine))
+        if known is KNOWN_HERE or found is None:
+            return ()
+        return lacking(settings_from_wire(found.settings), known)
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))

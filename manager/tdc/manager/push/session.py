@@ -21,6 +21,7 @@ from tdc.manager.push.suspensions import SuspendedFleet, Suspensions
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
 from tdc.shared.edge.clock import Clock
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
@@ -28,7 +29,7 @@ from tdc.shared.sync.values import Intervals, Removed, Running, Target
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
-from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size, known_to
 from tdc.v1 import agents_pb2
 
 
@@ -49,6 +50,8 @@ async def unknown_chain(cluster: str, running: Running) -> str:
     """Say that history is not known."""
     return ""
 
+
+_KNOWN_HERE = sorted(KNOWN_HERE)
 
 LAST_MESSAGE = 1.0
 """Seconds that a message under way is given when its stream ends."""
@@ -113,6 +116,7 @@ class Session:
         self._history = ""
         self._presence = presence
         self._clock = clock
+        self._known = KNOWN_HERE
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
         self._rates = stream_rates(intervals)
         self._buckets = [full(rate, clock()) for rate in self._rates]
@@ -224,7 +228,10 @@ class Session:
 
     def _note_hello(self, message: agents_pb2.AgentMessage) -> None:
         if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
-            self._presence.connected(self.key, cut(message.hello.agent_version, MOST_WORD))
+            self._known = known_to(message.hello.settings)
+            version = cut(message.hello.agent_version, MOST_WORD)
+            self._presence.connected(self.key, version, self._known)
+            self.set_target()  # what was wanted before is now fitted to what the agent knows
             self.orders.greeted(message.hello)
             self.suspensions.greeted(message.hello)
 
@@ -265,17 +272,18 @@ class Session:
             cluster=cluster,
             wanted_hash=wanted_hash,
             history=self._history,
+            settings=_KNOWN_HERE,
         )
         return agents_pb2.ManagerMessage(welcome=welcome)
 
     def _offer(self, target: Target) -> None:
-        wanted = self._fleet.wanted(*self.key)
+        wanted = self._fleet.wanted(*self.key, self._known)
         # Else the view has changed since the step began, and its listeners are about to be called.
         if wanted is not None and wanted.hash == target.hash:
             self._outbox.put_nowait(agents_pb2.ManagerMessage(wanted=wanted))
 
     def _target(self) -> Target | None:
-        wanted = self._fleet.wanted(*self.key)
+        wanted = self._fleet.wanted(*self.key, self._known)
         if wanted is None:
             return None
         return Target(wanted.revision, wanted.hash, wanted.store_id, wanted.history)

@@ -31,6 +31,7 @@ from tdc.manager.view.names import MachineKey, UnknownName
 from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
@@ -111,27 +112,44 @@ class FleetView:
                     raise UnknownName(names.is_called(name, same, home)) from None
             raise
 
-    def content_hash(self, cluster: str, machine: str) -> str | None:
-        """Hash of what is in force on a machine; None where that is not known."""
-        known = self._in_force.get((cluster, machine))
-        return known.content_hash if known is not None else None
+    def content_hash(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> str | None:
+        """Hash of what is in force on a machine; None where that is not known.
+
+        It is over the settings that both ends know: `known` are those of the machine's agent. None
+        too if that lacks one that has a value other than the default.
+        """
+        found = self._fitting(cluster, machine, known)
+        return found.content_hash if found is not None and not found.lacks else None
+
+    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
+        """Name what is in force on a machine, by no default, and is not known to its agent."""
+        found = self._fitting(cluster, machine, known)
+        return found.lacks if found is not None else ()
 
     def revision(self, cluster: str) -> int:
         """The cluster's revision in this view; 0 if there is no such cluster."""
         found = self._clusters.clusters.get(cluster)
         return found.revision if found is not None else 0
 
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
-        """What a machine should run; None for a machine whose settings are not known.
+    def wanted(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> agents_pb2.Wanted | None:
+        """What a machine should run; None where `content_hash` is None.
 
         The message is shared by all machines with equal settings: never change it.
         """
-        known = self._in_force.get((cluster, machine))
-        if known is None:
+        found = self._fitting(cluster, machine, known)
+        if found is None or found.lacks:
             return None
-        return known.wanted(
+        return found.wanted(
             cluster, self.revision(cluster), self.store_id, self._clusters.chain(cluster)
         )
+
+    def _fitting(self, cluster: str, machine: str, known: frozenset[str]) -> Resolved | None:
+        found = self._in_force.get((cluster, machine))
+        return found.fitted(known) if found is not None else None
 
     def chain(self, cluster: str) -> str:
         """The history's chain value at the cluster's revision; empty where there is none."""

@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, monotonic, wall
+from tdc.shared.settings.known import KNOWN_HERE, unknown_there
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.shared.sync.words import lapse_words
@@ -37,11 +38,22 @@ ELSEWHERE = "; it may be connected to another manager of this store: check there
 class WantedFleet(Protocol):
     """The fleet, as presence and push need it. Plain calls from the event loop; none waits."""
 
-    def content_hash(self, cluster: str, machine: str) -> str | None:
-        """Hash of what is in force on a machine; None where that is not known."""
+    def content_hash(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> str | None:
+        """Hash of what is in force on a machine whose agent knows these settings.
 
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
-        """What a machine should run; None where that is not known.
+        None where that is not known, or where the agent lacks a setting that has a value other than
+        the default.
+        """
+
+    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
+        """Name those settings that it lacks."""
+
+    def wanted(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> agents_pb2.Wanted | None:
+        """What a machine should run; None where `content_hash` is None.
 
         The message is shared by machines with equal settings: never change it.
         """
@@ -94,6 +106,10 @@ class MachineFacts:
     refused_for: float | None = None
     last_attempt: Attempt | None = None
     """To apply settings, as last reported; its time is by the machine's clock."""
+    known: frozenset[str] | None = None
+    """Settings of ours that its agent knows, as it last said; None if it never connected here."""
+    lacks: tuple[str, ...] = ()
+    """Of the settings in force there, other than by default, those that its agent does not know."""
 
 
 class Standing(NamedTuple):
@@ -129,6 +145,7 @@ class _Seen:
     status: MachineReport | None = None
     status_time: _Moment | None = None
     agent_version: str = ""
+    known: frozenset[str] | None = None
     dead: bool = False
     gone: str = ""
     state: SyncState = SyncState.OFFLINE
@@ -190,6 +207,8 @@ class Presence:
             status_age=0.0 if seen.status_time is None else self._age(seen.status_time),
             refused_for=None if refused is None else self._age(refused),
             last_attempt=seen.last_attempt,
+            known=seen.known,
+            lacks=() if seen.known is None else self._fleet.lacking(*key, seen.known),
         )
 
     def standing(self, cluster: str, machine: str) -> Standing:
@@ -200,12 +219,14 @@ class Presence:
         self._mark(seen, state)
         return Standing(state, *self._revisions(key, seen))
 
-    def connected(self, key: MachineKey, agent_version: str) -> None:
-        """Note that a machine's stream is open and has said Hello."""
+    def connected(
+        self, key: MachineKey, agent_version: str, known: frozenset[str] = KNOWN_HERE
+    ) -> None:
+        """Note that a machine's stream is open and has said Hello, and what its agent knows."""
         seen = self._seen.setdefault(key, _Seen(since=self._now()))
         self._enrolled.pop(key, None)
         seen.connected, seen.dead, seen.gone = True, False, ""
-        seen.agent_version = agent_version
+        seen.agent_version, seen.known = agent_version, known
         seen.heard = self._now()
 
     def heard(
@@ -290,7 +311,7 @@ class Presence:
         """The wanted revision, and the applied one."""
         wanted = self._fleet.wanted(*key)
         wanted_revision = wanted.revision if wanted is not None else 0
-        runs_wanted = wanted is not None and wanted.hash == seen.running.hash
+        runs_wanted = wanted is not None and self._hash(key, seen) == seen.running.hash
         return wanted_revision, wanted_revision if runs_wanted else seen.running.revision
 
     def _mark(self, seen: _Seen, state: SyncState) -> None:
@@ -308,9 +329,9 @@ class Presence:
             return self._absent(key, seen)
         if seen.refuses:
             return SyncState.REJECTED, seen.refuses
-        wanted_hash = self._fleet.content_hash(*key)
+        wanted_hash = self._hash(key, seen)
         if wanted_hash is None:
-            return SyncState.OUT_OF_SYNC, "its settings can't be read from the store"
+            return SyncState.OUT_OF_SYNC, self._not_offered(key, seen)
         if seen.running.hash == wanted_hash:
             return SyncState.IN_SYNC, ""
         attempt = seen.last_attempt
@@ -319,6 +340,19 @@ class Presence:
         runs = seen.running.revision
         what = f"revision {runs}" if runs else "the built-in defaults"
         return SyncState.OUT_OF_SYNC, f"running {what}; update in progress"
+
+    def _hash(self, key: MachineKey, seen: _Seen) -> str | None:
+        known = KNOWN_HERE if seen.known is None else seen.known
+        return self._fleet.content_hash(*key, known)
+
+    def _not_offered(self, key: MachineKey, seen: _Seen) -> str:
+        lacks = () if seen.known is None else self._fleet.lacking(*key, seen.known)
+        if not lacks:
+            return "its settings can't be read from the store"
+        return (
+            f"{unknown_there(lacks, seen.agent_version)}, which its settings need, so nothing is "
+            "sent to it and it keeps what it runs. Upgrade the agent, or unset this for the machine"
+        )
 
     def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
         if seen.dead:

@@ -22,7 +22,7 @@ from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.edge.tasks import finished
-from tdc.shared.settings.schema import SCHEMA, default_values
+from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import Fault, faults_of
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync.stream_state import Settled
@@ -139,7 +139,7 @@ class InForce:
         return await finished(self._apply(wanted), name="apply settings")
 
     async def _apply(self, wanted: Wanted) -> Settled:
-        values = {name: wanted.settings.get(name) for name in SCHEMA}
+        values = default_values() | dict(wanted.settings)
         faults = faults_of(values)
         if faults:
             return await self.refuse(wanted, "; ".join(map(_sentence, faults)))
@@ -199,7 +199,8 @@ class InForce:
 
 
 def _in_use(settings: Settings) -> ConnectorSettings:
-    # Only a file written before a setting existed lacks it: `objection` refuses any other gap.
+    # A setting is missing in a file of before it existed, and where the manager did not know it:
+    # `objection` refuses any other gap.
     return ConnectorSettings.from_values(default_values() | dict(settings))
 
 

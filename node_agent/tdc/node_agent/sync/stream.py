@@ -23,9 +23,9 @@ from tdc.node_agent.sync.choice import Choice
 from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.orders import Orders, Perform
+from tdc.node_agent.sync.saying import Said, message_of
 from tdc.node_agent.sync.suspending import Suspending
 from tdc.node_agent.sync.suspension import KeptSuspension
-from tdc.node_agent.version import VERSION
 from tdc.shared.edge import grpc_tls, grpc_words
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
@@ -34,9 +34,8 @@ from tdc.shared.sync.acceptance import doubtful
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.sync.values import Removed
 from tdc.shared.wire.errors import BadMessage
-from tdc.shared.wire.queue_work import answer_to_wire
 from tdc.shared.wire.removed import removed_from_metadata
-from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, manager_event, running_to_wire
+from tdc.shared.wire.stream import manager_event
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 STEADY = 10.0
@@ -217,7 +216,7 @@ class _Session:
         self._log = log
         self._clock = clock
         self._half = agent_half.agent_opened(in_force.running, clock(), leave_at)
-        self._outbox: asyncio.Queue[stream.Effect | QueueAnswer] = asyncio.Queue()
+        self._outbox: asyncio.Queue[Said] = asyncio.Queue()
         self._orders = Orders(machine.perform, self._answered, log)
         self._suspending = Suspending(
             machine.suspension, in_force, lambda: self.step(stream.StatusDue())
@@ -299,7 +298,7 @@ class _Session:
                 if isinstance(effect, stream.Leave):
                     await self._leave()
                     return
-                message = self._message(effect)
+                message = message_of(effect, self._in_force, self._machine.status)
                 async with asyncio.timeout(self._half.intervals.deadline):
                     await self._call.write(message)
         except TimeoutError:
@@ -333,31 +332,6 @@ class _Session:
             except TimeoutError:
                 self.step(stream.Tick())
             self._changed.clear()
-
-    def _message(self, effect: stream.Effect | QueueAnswer) -> agents_pb2.AgentMessage:
-        """The message of an effect; facts are read as late as possible, when it is sent."""
-        match effect:
-            case QueueAnswer():
-                return agents_pb2.AgentMessage(queue_answer=answer_to_wire(effect))
-            case stream.SayHello():
-                return agents_pb2.AgentMessage(hello=self._hello())
-            case stream.SayOutcome(attempt):
-                return agents_pb2.AgentMessage(outcome=attempt_to_wire(attempt))
-            case stream.SayPong(number):
-                return agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=number))
-            case stream.SayStatus():
-                return agents_pb2.AgentMessage(status=self._machine.status())
-        raise AssertionError(f"{effect} is not a message of an agent")
-
-    def _hello(self) -> agents_pb2.Hello:
-        hello = agents_pb2.Hello(
-            agent_version=VERSION,
-            protocol=PROTOCOL,
-            running=running_to_wire(self._in_force.running),
-        )
-        if (attempt := self._in_force.greets()) is not None:
-            hello.last_attempt.CopyFrom(attempt_to_wire(attempt))
-        return hello
 
     async def _broke(self) -> None:
         """End with the manager's status, which a write that crossed it may hide for a moment.

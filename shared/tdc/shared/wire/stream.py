@@ -7,6 +7,9 @@ BadMessage, which ends the stream. Nothing unreadable becomes a default.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from tdc.shared.settings.known import MOST_KNOWN, known_of
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
@@ -18,7 +21,7 @@ from tdc.shared.wire.settings import settings_from_wire
 from tdc.shared.wire.suspension import suspension_of
 from tdc.v1 import agents_pb2
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Newest version of the stream's protocol that this software speaks."""
 
 QUEUE_ORDERS = 2
@@ -26,6 +29,9 @@ QUEUE_ORDERS = 2
 
 SUSPENSIONS = 3
 """The first version of the protocol whose agents take suspensions."""
+
+KNOWN_SETTINGS = 4
+"""The first version of the protocol whose agents say which settings they know and run."""
 
 MAX_AGENT_MESSAGE = 256 * 1024
 """Bytes: the manager keeps the last message of each machine in memory."""
@@ -45,6 +51,7 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
             hello = message.hello
             if hello.protocol < 1:
                 raise BadMessage(f"unsupported protocol version {hello.protocol}")
+            known_to(hello.settings)
             attempt = attempt_of(hello.last_attempt) if hello.HasField("last_attempt") else None
             return stream.HelloSaid(running_of(hello.running), attempt)
         case "outcome":
@@ -94,7 +101,8 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
             welcome = message.welcome
             intervals = Intervals(welcome.status_interval, welcome.ping_interval, welcome.deadline)
             try:
-                return stream.WelcomeSaid(intervals.checked(), welcome.history)
+                intervals.checked()
+                return stream.WelcomeSaid(intervals, welcome.history, known_to(welcome.settings))
             except BadIntervals as error:
                 raise BadMessage(str(error)) from None
         case "wanted":
@@ -102,6 +110,13 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
         case "ping":
             return stream.PingSaid(message.ping.number)
     raise BadMessage("the manager sent a message of an unknown kind")
+
+
+def known_to(names: Collection[str]) -> frozenset[str]:
+    """The settings of ours that a peer knows; raises BadMessage for too many names."""
+    if len(names) > MOST_KNOWN:
+        raise BadMessage(f"the peer knows {len(names)} settings; there are at most {MOST_KNOWN}")
+    return known_of(names)
 
 
 def running_of(message: agents_pb2.Running) -> Running:
