@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from tdc.node_agent.sync import last_good
 from tdc.shared.edge import durable_file
+from tdc.shared.settings.known import hash_of
 from tdc.shared.settings.schema import default_values
+from tdc.shared.settings.values import Settings
 from tdc.shared.sync.values import Running
 
 
@@ -62,6 +64,19 @@ def test_what_a_newer_agent_left_is_named_and_the_settings_before_it_run(
     assert found.running.revision == 1
     assert said in found.warnings[0]
     assert "running revision 1 until a manager sends settings" in found.warnings[0]
+
+
+def test_what_a_newer_agent_left_at_its_default_is_no_loss(tmp_path: Path) -> None:
+    """After a downgrade copying goes on: a setting that is not known acts as by its default."""
+    settings = Settings.of({"max_message_size": 2, "log.level": "info"})
+    last_good.save(tmp_path, Running(2, "of all of them", "s"), settings)
+    path = tmp_path / last_good.NEWEST
+    known = json.loads(durable_file.read_checked(path))["defaults"]
+    assert known == ["log.level"]
+    _rewritten(path, settings={"quarantine": False}, defaults=[*known, "quarantine"])
+    found = last_good.load(tmp_path)
+    assert (found.settings, found.warnings) == (settings, ())
+    assert found.running == Running(2, hash_of(settings), "s"), "so a manager finds it in sync"
 
 
 @pytest.mark.proves("B99")

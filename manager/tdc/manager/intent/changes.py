@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import (
@@ -41,6 +42,7 @@ from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
 from tdc.manager.levels.undo import undone
+from tdc.manager.levels.unsupported import unsupported
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import History
@@ -49,6 +51,7 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import FIRST_KNOWN, KNOWN_HERE
 from tdc.shared.sync.report import ReportedBacklog
 from tenacity import (
     AsyncRetrying,
@@ -238,7 +241,19 @@ class ChangeOperations:
 
     async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | FromHistory]) -> Plan:
         plain = [each for asked in edits for each in await self._plain(cluster, asked)]
-        return make_plan(cluster, plain)
+        return self._judged(make_plan(cluster, plain))
+
+    def _judged(self, plan: Plan) -> Plan:
+        """Add what agents that this manager knows could not act by."""
+        if self._presence.all_know_all and KNOWN_HERE <= FIRST_KNOWN:
+            return plan  # nearly always, and then it costs nothing
+        knows = partial(self._presence.knows, plan.cluster_name)
+        problems, warnings = unsupported(plan.machines, knows)
+        return replace(
+            plan,
+            problems=(*plan.problems, *problems),
+            warnings=(*plan.warnings, *warnings),
+        )
 
     async def _plain(self, cluster: Cluster, edit: Edit | FromHistory) -> tuple[Edit, ...]:
         match edit:

@@ -31,7 +31,8 @@ class MachineStatusRow:
 
     `copying`, `queued` and `report` are from its last status; `reason` is empty if it is in sync.
     `health` is the worst of the `problems`; `warnings` are their sentences but for the reason.
-    `suspension` is what is suspended there, and what should be.
+    `suspension` is what is suspended there, and what should be. `unknown_settings` are those in
+    force there, other than by default, that its agent doesn't know.
     """
 
     name: str
@@ -50,6 +51,7 @@ class MachineStatusRow:
     problems: tuple[Problem, ...]
     report: MachineReport | None
     suspension: SuspensionFacts
+    unknown_settings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ def _status_row(
         problems=problems,
         report=status,
         suspension=suspension,
+        unknown_settings=facts.lacks,
     )
 
 
@@ -216,6 +219,7 @@ def _known(facts: MachineFacts, suspension: SuspensionFacts, *, outdated: bool) 
         lasts=facts.lasts,
         report_age=facts.status_age,
         refused_for=facts.refused_for,
+        lacks=bool(facts.lacks),
         suspension=suspension,
     )
 

@@ -14,7 +14,7 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
-from tdc.manager.levels.consistency import Finding, Kind, findings_of, other_versions
+from tdc.manager.levels.consistency import Finding, Kind, findings_of, not_known, other_versions
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
 from tdc.manager.store.history import History
@@ -23,6 +23,7 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence, SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.schema import SCHEMA, setting
 from tdc.shared.settings.values import Effective, Level
 from tdc.shared.sync.suspension_state import NO_SUSPENSION, SuspensionFacts
@@ -67,7 +68,8 @@ class Explanation:
 
     `state` is the machine's sync state, `since` when it began and `reason` why it is not in sync,
     as in the status; `running` is what it last reported to run, None if nothing, and `attempt` its
-    last attempt to apply settings.
+    last attempt to apply settings. `unknown_there` are the settings that its agent doesn't know, of
+    `agent_version`.
     `suspension` is what is suspended there, whatever the settings say.
     `unread` says why it is not shown who set the values, and when; empty if history was read.
     """
@@ -82,6 +84,8 @@ class Explanation:
     since: float | None = None
     reason: str = ""
     attempt: Attempt | None = None
+    agent_version: str = ""
+    unknown_there: frozenset[str] = frozenset()
     suspension: SuspensionFacts = NO_SUSPENSION
 
 
@@ -132,6 +136,8 @@ class SettingsOperations:
             since=facts.since,
             reason=facts.reason,
             attempt=facts.last_attempt,
+            agent_version=facts.agent_version,
+            unknown_there=frozenset() if facts.known is None else KNOWN_HERE - facts.known,
             suspension=suspended_on(self._view, found.name, known.name, facts, self._clock()),
         )
 
@@ -153,7 +159,12 @@ class SettingsOperations:
             if each.state is not SyncState.IN_SYNC and each.since is not None
         )
         versions = other_versions((name, each.agent_version) for name, each in facts.items())
-        return found, (*late, *versions, *findings_of(found))
+        less = not_known(
+            (name, each.agent_version, each.known, each.lacks)
+            for name, each in facts.items()
+            if each.known is not None
+        )
+        return found, (*late, *versions, *less, *findings_of(found))
 
     async def _records(
         self, cluster: str, revisions: Iterable[int]

@@ -6,13 +6,14 @@ levels are for. Each finding is a line for who looks after the cluster, with wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import winning_level
 from tdc.shared.mail.address import domain_of, matching_form
+from tdc.shared.settings.known import KNOWN_HERE, unknown_there
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Level, Origin, Policy, same_value
 
@@ -25,6 +26,8 @@ class Kind(StrEnum):
     UNREACHED_POLICY = "unreached-policy"
     NOT_IN_SYNC = "not-in-sync"
     OTHER_VERSION = "other-version"
+    LACKS_SETTING = "lacks-setting"
+    KNOWS_LESS = "knows-less"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,29 @@ def other_versions(versions: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
         for name, version in known
         if version != most
     )
+
+
+def not_known(
+    agents: Iterable[tuple[str, str, frozenset[str], Sequence[str]]],
+) -> tuple[Finding, ...]:
+    """Of (machine, agent version, settings that it knows, those in use that it lacks)."""
+    return tuple(finding for agent in agents for finding in _not_known(*agent))
+
+
+def _not_known(
+    name: str, version: str, known: frozenset[str], lacks: Sequence[str]
+) -> Iterator[Finding]:
+    key = LevelKey(Level.MACHINE, name)
+    for setting in lacks:
+        text = (
+            f"{unknown_there([setting], version)}, and its value there is not the default: nothing "
+            "is sent to the machine"
+        )
+        yield Finding(Kind.LACKS_SETTING, key, setting, text, "upgrade the agent there")
+    unused = sorted(KNOWN_HERE - known - set(lacks))
+    if unused:
+        text = f"{unknown_there(unused, version)}; nothing is lost while these have their defaults"
+        yield Finding(Kind.KNOWS_LESS, key, "", text, "upgrade the agent there")
 
 
 def _levels(cluster: Cluster) -> Iterator[LevelKey]:

@@ -74,6 +74,7 @@ def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
         problems=[_problem(each) for each in row.problems],
         copies=None if row.report is None else _copies(row.report),
         suspension=state_to_wire(row.suspension),
+        unknown_settings=row.unknown_settings,
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
+from tdc.manager.levels.unsupported import AgentKnows
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.settings.known import KNOWN_HERE, unknown_there
@@ -128,6 +129,7 @@ class _Moment(NamedTuple):
 
 
 _NEVER = _Moment(0.0, 0.0)
+_NOT_SEEN = AgentKnows()
 
 
 @dataclass(slots=True)
@@ -179,6 +181,7 @@ class Presence:
         self._steady = steady
         self._started = self._now()
         self._seen: dict[MachineKey, _Seen] = {}
+        self._know_less: set[MachineKey] = set()
         self._enrolled: dict[MachineKey, _Moment] = {}  # since our start, and not connected since
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
@@ -219,6 +222,18 @@ class Presence:
         self._mark(seen, state)
         return Standing(state, *self._revisions(key, seen))
 
+    def knows(self, cluster: str, machine: str) -> AgentKnows:
+        """Which settings a machine's agent knows, as it last said to this manager."""
+        seen = self._seen.get((cluster, machine))
+        if seen is None:
+            return _NOT_SEEN
+        return AgentKnows(seen.known, seen.agent_version, seen.connected)
+
+    @property
+    def all_know_all(self) -> bool:
+        """Whether every agent that connected to this manager knows every setting."""
+        return not self._know_less
+
     def connected(
         self, key: MachineKey, agent_version: str, known: frozenset[str] = KNOWN_HERE
     ) -> None:
@@ -227,6 +242,7 @@ class Presence:
         self._enrolled.pop(key, None)
         seen.connected, seen.dead, seen.gone = True, False, ""
         seen.agent_version, seen.known = agent_version, known
+        (self._know_less.discard if known is KNOWN_HERE else self._know_less.add)(key)
         seen.heard = self._now()
 
     def heard(
@@ -303,6 +319,7 @@ class Presence:
         """Forget a machine that was removed: another of the same name would be a new machine."""
         if not seen.connected and self._fleet.content_hash(*key) is None:
             del self._seen[key]
+            self._know_less.discard(key)
 
     def _seen_of(self, key: MachineKey) -> _Seen:
         return self._seen.get(key) or _Seen(since=self._enrolled.get(key, self._started))

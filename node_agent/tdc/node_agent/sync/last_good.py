@@ -5,7 +5,8 @@ first copies what runs to ``settings.before``, then replaces ``settings``; each 
 before the next begins, so at any moment at least one of the files is whole.
 
 Reading: the newest file that is whole; otherwise the built-in defaults, which copy nothing and let
-all mail pass. Damage is reported in `warnings`, for the log and for status.
+all mail pass. Of what a newer agent left, settings that this one does not know are left out if they
+had their defaults. Damage is reported in `warnings`, for the log and for status.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 from tdc.shared.edge import durable_file
 from tdc.shared.settings.canonical import plain_settings
 from tdc.shared.settings.check import checked
-from tdc.shared.settings.schema import SettingError
+from tdc.shared.settings.known import hash_of, is_default
+from tdc.shared.settings.schema import SCHEMA, SettingError
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync.values import NOTHING_RUNS, Running
 from tdc.shared.wire.stream import running_to_wire
@@ -94,6 +96,8 @@ def _pack(running: Running, settings: Mapping[str, Any]) -> bytes:
         "history": running.history,
         "left": list(running.left),
         "settings": plain_settings(settings),
+        # An older agent, after a downgrade, may leave these out where it does not know them.
+        "defaults": [name for name, value in settings.items() if is_default(name, value)],
     }
     return json.dumps(document, indent=1, ensure_ascii=False).encode()
 
@@ -109,7 +113,14 @@ def _read(path: Path) -> LastGood:
             )
         running = _running(document)
         running_to_wire(running)  # it is reported at each connect, so it must fit the message
-        return LastGood(running, checked(document["settings"]))
+        found = document["settings"]
+        spared = {
+            name for name in document.get("defaults", ()) if name not in SCHEMA
+        } & found.keys()
+        if spared:
+            found = {name: value for name, value in found.items() if name not in spared}
+            running = replace(running, hash=hash_of(checked(found)))
+        return LastGood(running, checked(found))
     except (ValueError, KeyError, TypeError, AttributeError, SettingError, RecursionError) as error:
         raise durable_file.FileDamaged(f"{path} can't be understood: {error}") from None
 

@@ -65,6 +65,7 @@ class Kind(StrEnum):
     STALE = "stale"
     REJECTED = "rejected"
     OUT_OF_SYNC = "out-of-sync"
+    LACKS_SETTING = "lacks-setting"
     NO_REPORT = "no-report"
     CLONED = "cloned"
     UNREADABLE = "unreadable"
@@ -82,7 +83,14 @@ class Kind(StrEnum):
 
 
 SYNC_KINDS = frozenset(
-    {Kind.NOT_ENROLLED, Kind.OFFLINE, Kind.STALE, Kind.REJECTED, Kind.OUT_OF_SYNC}
+    {
+        Kind.NOT_ENROLLED,
+        Kind.OFFLINE,
+        Kind.STALE,
+        Kind.REJECTED,
+        Kind.OUT_OF_SYNC,
+        Kind.LACKS_SETTING,
+    }
 )
 """Problems whose text is the reason why the machine is not in sync."""
 
@@ -106,9 +114,10 @@ class Known:
     `state` is the word of its sync state, which began at `since` (None: never enrolled) and has
     lasted for `lasts`; `reason` is why it is not in sync; `report` is its last report, of
     `reported_at`, `report_age` ago. `refused_for`: so long it has taken no settings from this
-    manager, whatever they are; None if it takes them. `clones` says that several machines use its
-    name; `outdated` that its settings in the store can't be read. `suspension` is what is suspended
-    there, and what should be.
+    manager, whatever they are; None if it takes them. `lacks`: its agent doesn't know a setting
+    that has a value there. `clones` says that several machines use its name; `outdated` that its
+    settings in the store can't be read. `suspension` is what is suspended there, and what should
+    be.
     """
 
     state: str
@@ -121,6 +130,7 @@ class Known:
     lasts: float = 0.0
     report_age: float = 0.0
     refused_for: float | None = None
+    lacks: bool = False
     suspension: SuspensionFacts = NO_SUSPENSION
 
 
@@ -164,6 +174,8 @@ def _sync(known: Known) -> Iterator[Problem]:
         case "rejected":
             severity = Severity.CRITICAL if refused_for >= REFUSED_CRITICAL else Severity.WARNING
             yield Problem(Kind.REJECTED, severity, known.reason, known.since)
+        case "out of sync" if known.lacks:
+            yield Problem(Kind.LACKS_SETTING, Severity.WARNING, known.reason, known.since)
         case "out of sync" if lasts >= OUT_OF_SYNC_WARNING:
             yield Problem(Kind.OUT_OF_SYNC, Severity.WARNING, known.reason, known.since)
     if known.state not in ("offline", "stale"):

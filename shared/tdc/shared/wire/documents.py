@@ -244,7 +244,8 @@ class StatusDocument(_Document, frozen=True):
 
     `health` is the worst severity of `problems`, "ok" without any; it is "unknown" from a manager
     of a version that does not judge it. `applied_revision` is 0 while the machine has reported
-    nothing, `since` None until it enrols. `suspension` is None if nothing is suspended, and nothing
+    nothing, `since` None until it enrols. `unknown_settings` are in force there, other than by
+    default, and not known to its agent. `suspension` is None if nothing is suspended, and nothing
     ever was resumed.
     """
 
@@ -268,6 +269,7 @@ class StatusDocument(_Document, frozen=True):
     oldest_queued: str | None
     spool_full: str
     suspension: SuspensionDocument | None = None
+    unknown_settings: tuple[str, ...] = ()
 
 
 class MachineDetailDocument(MachineDocument, frozen=True):
