@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdRefused, EtcdUnavailable, Reason
 from tdc.manager.identity.join import token_hash
-from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import Add, DraftOperations
 from tdc.manager.intent.errors import BadRequest, NotPermitted
@@ -37,6 +37,7 @@ from tdc.manager.intent.suspensions import Asked, SuspensionOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster
+from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
@@ -59,7 +60,7 @@ from tdc.v1 import agents_pb2
 
 from tests.fakes.etcd import ExternalEtcd
 
-ANA = Actor("ana", Role.ADMINISTRATOR, Scope.INSTALLATION, "here")
+ANA = Actor("ana", Role.ADMINISTRATOR, EVERYWHERE, "here")
 SET = SetAt(LevelAsked(Level.MACHINE, "mx1"), checked({"max_message_size": 7}))
 CHANGE = ChangeAsked("", (SET,))
 DELETION = ChangeAsked("", (RemoveCluster("c1"),))
@@ -173,7 +174,7 @@ async def test_every_operation_is_refused_below_its_role_and_runs_from_there_on(
     for name, call in CALLS.items():
         for role in Role:
             caplog.clear()
-            actor = Actor("bob", role, Scope.INSTALLATION, "ipv4:192.0.2.1:5")
+            actor = Actor("bob", role, EVERYWHERE, "ipv4:192.0.2.1:5")
             permitted = role >= least[name]
             assert await _is_permitted(call(house.does, actor)) is permitted, (name, role)
             logged = [each for each in caplog.messages if each.startswith(f"refused: {name} by")]
@@ -192,13 +193,13 @@ async def test_an_operation_whose_row_is_gone_is_for_nobody(
 
 
 async def test_who_may_commit_settings_may_not_delete_a_cluster(house: House) -> None:
-    operator = Actor("bob", Role.OPERATOR, Scope.INSTALLATION, "here")
+    operator = Actor("bob", Role.OPERATOR, EVERYWHERE, "here")
     with pytest.raises(NotPermitted, match=r"delete_cluster needs the role administrator"):
         await house.does.changes.commit(operator, DELETION, fingerprint="x", **WHY)
 
 
 async def test_a_refused_operation_changes_nothing_and_is_a_denial(house: House) -> None:
-    helper = Actor("bob", Role.HELP_DESK, Scope.INSTALLATION, "here")
+    helper = Actor("bob", Role.HELP_DESK, EVERYWHERE, "here")
     with pytest.raises(
         NotPermitted, match=r"create_cluster needs the role administrator"
     ) as caught:
@@ -238,11 +239,24 @@ async def test_a_token_that_may_be_stored_was_not_made_for_anybody(
         await house.does.tokens.create(ANA, "mx1", "", 0)
 
 
-async def test_an_actor_of_some_clusters_is_refused_by_what_reaches_further(house: House) -> None:
-    """Until an operation narrows its work to them, the whole installation is what it needs."""
-    some = Actor("bob", Role.ADMINISTRATOR, Scope.CLUSTERS, "here")
-    for call in CALLS.values():
-        assert not await _is_permitted(call(house.does, some))
+# Written out, as LEAST is: what is not here needs groups only.
+EXTENT: Mapping[str, str] = {
+    "the whole installation": "changes.create_cluster",
+    "a whole cluster": "changes.delete_cluster changes.list_commits changes.read_commit "
+    "changes.read_cluster changes.read_difference settings.check",
+}
+
+
+async def test_what_reaches_further_than_its_actor_is_refused(house: House) -> None:
+    """Each operation, to an administrator of the cluster, and to one of its group alone."""
+    whole = Actor("bob", Role.ADMINISTRATOR, reach_of(["c1"], []), "here")
+    part = Actor("bob", Role.ADMINISTRATOR, reach_of([], [("c1", "Main_Group")]), "here")
+    for name, call in CALLS.items():
+        needs = next((words for words, names in EXTENT.items() if name in names.split()), "")
+        assert await _is_permitted(call(house.does, part)) is (not needs), name
+        assert await _is_permitted(call(house.does, whole)) is (
+            needs != "the whole installation"
+        ), name
 
 
 async def _is_permitted(call: Awaitable[object]) -> bool:

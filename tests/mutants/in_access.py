@@ -16,11 +16,11 @@ RATES = ("tests/pure/test_rates.py",)
 MUTANTS = (
     *planted_in(
         f"{MANAGER}/intent/drafts.py",
-        ("tests/manager/test_drafts.py",),
+        ("tests/manager/test_drafts.py", "tests/manager/test_reach.py"),
         (
             "a draft that is not shared is read by all",
-            "if draft.owner != actor.name and not draft.shared:",
-            "if False:",
+            "    return draft.shared and there\n",
+            "    return there\n",
         ),
         (
             "another one's draft can be changed",
@@ -28,9 +28,42 @@ MUTANTS = (
             "if False:",
         ),
         (
-            "drafts that are not shared are listed to all",
-            "and (draft.owner == actor.name or draft.shared)",
-            "and True",
+            "a shared draft is shown whole to who reaches a part of it",
+            "    return draft.shared and there\n",
+            "    return draft.shared\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/within.py",
+        ("tests/manager/test_reach.py",),
+        (
+            "all machines of a cluster are shown to who has one group",
+            "if each.group in groups},",
+            "},",
+        ),
+        (
+            "who has a group may change its cluster",
+            "                there = False\n",
+            "                there = True\n",
+        ),
+        (
+            "who has a group may create and remove machines",
+            "    if plan.topology:\n",
+            "    if plan.topology and plan.levels:\n",
+        ),
+        (
+            "what is out of reach is there",
+            "if self._reach.touches(name)}",
+            "}",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/changes.py",
+        ("tests/manager/test_reach.py",),
+        (
+            "a plan of others is committed without a look at who commits it",
+            "        require_plan(actor, plan)\n        if plan.fingerprint",
+            "        if plan.fingerprint",
         ),
     ),
     *planted_in(
@@ -136,8 +169,8 @@ MUTANTS = (
         *(
             (
                 f"{name} is for the role {to.lower()}",
-                f'"{name}": Permission(Role.{role})',
-                f'"{name}": Permission(Role.{to})',
+                f'"{name}": Permission(Role.{role}',
+                f'"{name}": Permission(Role.{to}',
             )
             for name, role, to in (
                 ("changes.plan", "READ_ONLY", "HELP_DESK"),
@@ -149,8 +182,13 @@ MUTANTS = (
         ),
         (
             "who has a part of an installation has all of it",
-            "return actor.role >= self.role and actor.scope >= self.scope",
+            "return actor.role >= self.role and self.extent.suits(actor.reach)",
             "return actor.role >= self.role",
+        ),
+        (
+            "who has a group has its cluster's history",
+            "return reach.everywhere or bool(reach.clusters)",
+            "return True",
         ),
         (
             "an operation without a row is for all",

@@ -413,7 +413,7 @@ MUTANTS = (
         (f"{TESTS}/test_apply.py",),
         (
             "only case tells a planned cluster from another",
-            "new_cluster(_cluster_named(asked), view.clusters)",
+            "new_cluster(_cluster_named(asked), fleet.clusters)",
             "new_cluster(_cluster_named(asked))",
         ),
     ),

@@ -35,6 +35,12 @@ from tdc.manager.intent.targets import (
     target_of,
     target_to_create,
 )
+from tdc.manager.intent.within import (
+    require_cluster,
+    require_everywhere,
+    require_plan,
+    within,
+)
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused
 from tdc.manager.levels.fleet import Cluster, new_cluster
@@ -110,9 +116,14 @@ class ChangeOperations:
 
         With `to_create` on a cluster that would be created first; raises ClusterExists.
         """
-        find = target_to_create if to_create else target_of
-        cluster, edits = find(self._view, asked)
+        if to_create:
+            require_everywhere(actor, "creating a cluster")
+            cluster, edits = target_to_create(self._view, asked)
+        else:
+            named, edits = target_of(within(self._view, actor), asked)
+            cluster = self._view.find_cluster(named.name)
         plan = await self._plan_on(cluster, edits)
+        require_plan(actor, plan)
 
         def reported(machine: str) -> Sequence[ReportedBacklog]:
             status = self._presence.facts(cluster.name, machine).status
@@ -143,6 +154,7 @@ class ChangeOperations:
     ) -> Made:
         """Commit a plan that deletes a cluster; raises as `commit` does, and UnreadableFleet."""
         for name in clusters_named(asked):
+            require_cluster(actor, name, "deleting a cluster")
             if self._view.is_unreadable(name):
                 raise UnreadableFleet(
                     f"a stored value of cluster {name!r} can't be read, and may hold machines "
@@ -159,9 +171,9 @@ class ChangeOperations:
             raise BadRequest("a commit needs the fingerprint of its plan: make a plan first")
         require_etcd(self._view)
         try:
-            return await self._commit(asked, fingerprint, signature)
+            return await self._commit(actor, asked, fingerprint, signature)
         except _REFUSALS:
-            made = await self._made_before(asked, fingerprint, request_id)
+            made = await self._made_before(actor, asked, fingerprint, request_id)
             if made is None:
                 raise
             return made
@@ -185,8 +197,10 @@ class ChangeOperations:
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
 
-    async def _commit(self, asked: ChangeAsked, fingerprint: str, signature: Signature) -> Made:
-        cluster, edits = target_of(self._view, asked)
+    async def _commit(
+        self, actor: Actor, asked: ChangeAsked, fingerprint: str, signature: Signature
+    ) -> Made:
+        cluster, edits = target_of(within(self._view, actor), asked)
         made = await self._history.find_request(cluster.name, signature.request_id)
         if made is not None:
             return Made(cluster.name, made.revision_of(fingerprint), committed=True)
@@ -197,17 +211,19 @@ class ChangeOperations:
             reraise=True,
         ):
             with attempt:
-                return await self._commit_once(cluster.name, edits, fingerprint, signature)
+                return await self._commit_once(actor, cluster.name, edits, fingerprint, signature)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _made_before(
-        self, asked: ChangeAsked, fingerprint: str, request_id: str
+        self, actor: Actor, asked: ChangeAsked, fingerprint: str, request_id: str
     ) -> Made | None:
         """What this request made when it was sent before; None if it made nothing.
 
         Sent again, it does not fit the fleet that it left: the machine that it removed is unknown.
         """
         for name in sorted(clusters_named(asked) or self._view.clusters):
+            if not actor.reach.touches(name):
+                continue
             made = await self._history.find_request(name, request_id)
             if made is not None and made.fingerprint == fingerprint:
                 return Made(name, made.revision, committed=True)
@@ -215,12 +231,14 @@ class ChangeOperations:
 
     async def _commit_once(
         self,
+        actor: Actor,
         name: str,
         edits: Sequence[Edit | FromHistory],
         fingerprint: str,
         signature: Signature,
     ) -> Made:
         plan = await self._plan_on(self._view.find_cluster(name), edits)
+        require_plan(actor, plan)
         if plan.fingerprint != fingerprint:
             raise StalePlan(await self._what_changed(plan))
         if plan.changes_nothing:

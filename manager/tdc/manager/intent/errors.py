@@ -14,7 +14,9 @@ class IntentError(Exception):
 
 
 class NotPermitted(IntentError):
-    """The actor's role or scope does not reach as far as the operation."""
+    """The actor's role or reach is not enough for what he asks for; nothing was changed."""
+
+    noted = False
 
 
 class BadRequest(IntentError):

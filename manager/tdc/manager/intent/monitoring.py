@@ -13,10 +13,12 @@ from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import machines_in
+from tdc.manager.intent.within import within
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import LONGEST_SHOWN
 from tdc.manager.view.presence import MachineFacts, Presence, Standing, SyncState
+from tdc.manager.view.problems import unreachable
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
@@ -114,7 +116,8 @@ class MonitoringOperations:
         of those in the answer only.
         """
         _check(asked)
-        all_of_them = machines_in(self._view, asked.cluster, asked.group, asked.machine)
+        fleet = within(self._view, actor)
+        all_of_them = machines_in(fleet, asked.cluster, asked.group, asked.machine)
         chosen = list(self._chosen(all_of_them, asked))
         more = 0 < asked.limit < len(chosen)
         chosen = chosen[: asked.limit or None]
@@ -133,7 +136,11 @@ class MonitoringOperations:
             for cluster, machine in all_of_them
         ]
         by_state = Counter(str(each.state) for _, each in standing)
-        return FleetStatus(rows, (*self._view.problems, *_ahead(standing)), going_on, by_state)
+        # What is wrong with the store names keys, of other clusters too.
+        problems = (
+            self._view.problems if actor.reach.everywhere else unreachable(self._view.etcd_away)
+        )
+        return FleetStatus(rows, (*problems, *_ahead(standing)), going_on, by_state)
 
     def _chosen(
         self, machines: Iterable[tuple[Cluster, Machine]], asked: StatusAsked
@@ -158,7 +165,7 @@ class MonitoringOperations:
     ) -> Sequence[MachineDelivery]:
         """Read delivery by machine, of each that has reported; raises UnknownName, …"""
         deliveries: list[MachineDelivery] = []
-        for found, known in machines_in(self._view, cluster, name=machine):
+        for found, known in machines_in(within(self._view, actor), cluster, name=machine):
             facts = self._presence.facts(found.name, known.name)
             if facts.status is not None:
                 time, status = facts.status_time or 0.0, facts.status

@@ -14,6 +14,7 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
+from tdc.manager.intent.within import require_cluster, within
 from tdc.manager.levels.consistency import Finding, Kind, findings_of, not_known, other_versions
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
@@ -104,19 +105,19 @@ class SettingsOperations:
     @operation("settings.read_level")
     async def read_level(self, actor: Actor, asked: LevelAsked) -> StoredLevel:
         """Read what one level stores; raises UnknownName, AmbiguousName, BadRequest."""
-        cluster, key = level_of(self._view, level_key(asked), asked.cluster)
+        cluster, key = level_of(within(self._view, actor), level_key(asked), asked.cluster)
         return StoredLevel(cluster.name, cluster.revision, key, cluster.stored_at(key))
 
     @operation("settings.read_effective")
     async def read_effective(self, actor: Actor, machine: str, cluster: str) -> Effective:
         """Read what is in force on a machine, with origins; raises UnknownName, AmbiguousName."""
-        found, known = self._view.find_machine(machine, cluster)
+        found, known = within(self._view, actor).find_machine(machine, cluster)
         return resolve(found, known.name)
 
     @operation("settings.explain")
     async def explain(self, actor: Actor, machine: str, cluster: str, name: str) -> Explanation:
         """Explain one setting of a machine, or all; raises UnknownName, SettingError."""
-        found, known = self._view.find_machine(machine, cluster)
+        found, known = within(self._view, actor).find_machine(machine, cluster)
         wanted = [setting(name).name] if name else list(SCHEMA)
         chains = {each: explain(found, known.name, each) for each in wanted}
         revisions = {step.revision for chain in chains.values() for step in chain if step.revision}
@@ -144,7 +145,8 @@ class SettingsOperations:
     @operation("settings.check")
     async def check(self, actor: Actor, cluster: str) -> tuple[Cluster, tuple[Finding, ...]]:
         """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
-        found = self._view.find_cluster(cluster)
+        found = within(self._view, actor).find_cluster(cluster)
+        require_cluster(actor, found.name, "a check of settings")
         facts = {name: self._presence.facts(found.name, name) for name in sorted(found.machines)}
         late = (
             Finding(

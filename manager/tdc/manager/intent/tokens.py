@@ -10,6 +10,7 @@ from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest, EtcdAway
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.within import within
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
@@ -55,7 +56,7 @@ class TokenOperations:
                 f"a join token lives 1s to {render_duration(MAX_LIFETIME)}, "
                 f"not {render_duration(lifetime)}"
             )
-        found, known = self._view.find_machine(machine, cluster)
+        found, known = within(self._view, actor).find_machine(machine, cluster)
         if self._view.etcd_away:
             raise EtcdAway(
                 "etcd is unreachable, so no join token can be made now. Try again when it is back "

@@ -27,8 +27,9 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 from tdc.manager.identity.peer import Denied, NotIdentified, peer_of
 from tdc.manager.identity.rates import Budget, Rate
-from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import PermissionTableError
+from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.requests import NotReceived, Turns
@@ -79,7 +80,7 @@ def actor_of(context: Context) -> Actor:
     peer = caller()
     if not isinstance(peer, Operator):
         raise LookupError("the call that runs now is not an operator's")
-    return Actor(peer.name, Role.ADMINISTRATOR, Scope.INSTALLATION, address(context.peer()))
+    return Actor(peer.name, Role.ADMINISTRATOR, EVERYWHERE, address(context.peer()))
 
 
 class Unreadable(BadMessage):
