@@ -53,6 +53,9 @@ from tests.stage.manager import Api, add_group, add_machine, manager, put, resto
 from tests.stage.manager import level as level_ref
 
 T = TypeVar("T")
+
+ANSWERED = 120.0
+"""Seconds within which each call is answered, whatever else the processors do."""
 CODE = grpc.StatusCode
 REFUSALS = {CODE.NOT_FOUND, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.ABORTED}
 
@@ -455,7 +458,8 @@ class Walk(RuleBasedStateMachine):
 
 
 async def _awaited(call: Awaitable[T]) -> T:
-    return await call
+    async with asyncio.timeout(ANSWERED):
+        return await call
 
 
 def _ref(level: str, name: str, cluster: str) -> fleet_pb2.LevelRef:

@@ -13,6 +13,7 @@ unforeseen error is logged and answered with INTERNAL.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -185,6 +186,13 @@ class Entry:
             yield
         except (grpc.aio.AbortError, grpc.aio.InternalError, GeneratorExit):
             raise  # InternalError: the caller has gone, and gRPC knows what to do about that
+        except asyncio.CancelledError as error:
+            # Not ours: a call to etcd that ended under its caller, say. gRPC would send no status
+            # at all for it, and the caller would wait for ever.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            await self._fail(context, error)
         except Exception as error:
             await self._fail(context, error)
 
@@ -243,8 +251,8 @@ class Entry:
         sentence = f"{self._method} needs {needed}; {why}"
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, sentence)
 
-    async def _fail(self, context: Context, error: Exception) -> NoReturn:
-        known = status_of(error)
+    async def _fail(self, context: Context, error: BaseException) -> NoReturn:
+        known = status_of(error) if isinstance(error, Exception) else None
         if known is None:
             log.error("%s failed", self._method, exc_info=error)
             known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
