@@ -8,6 +8,7 @@ from tests.mutants import (
     in_backup,
     in_cli,
     in_delivery,
+    in_doctor,
     in_etcd,
     in_filter,
     in_intakes,
@@ -46,4 +47,5 @@ MUTANTS = (
     *in_cli.MUTANTS,
     *in_suspensions.MUTANTS,
     *in_backup.MUTANTS,
+    *in_doctor.MUTANTS,
 )

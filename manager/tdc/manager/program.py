@@ -18,6 +18,7 @@ from shlex import quote
 from tdc.manager.backup import verbs
 from tdc.manager.backup.form import NotABackup
 from tdc.manager.backup.passphrase import PassphraseRefused
+from tdc.manager.doctor.verb import doctor
 from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
@@ -94,7 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "restore", help="make the store again from a backup; it must be empty"
     )
     _backup_flags(backing_up, restoring)
-    for verb in (init, run, operator, adopting, repairing, backing_up):
+    examining = parsers.add_parser(
+        "doctor",
+        help="what is wrong, what it means, and the command that fixes it; changes nothing",
+    )
+    examining.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="text or json"
+    )
+    for verb in (init, run, operator, adopting, repairing, backing_up, examining):
         add_flags(verb)
     add_flags(restoring, anywhere=True)  # --dry-run only reads the file
     flags = vars(parser.parse_args(arguments))
@@ -108,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "repair": repair_command,
         "backup": backup_command,
         "restore": restore_command,
+        "doctor": doctor_command,
     }
     try:
         code = commands[flags["verb"]](flags)
@@ -245,6 +254,17 @@ def restore_command(flags: Mapping[str, object]) -> int:
         raise
     except _REFUSALS as error:
         return _refused(error)
+
+
+def doctor_command(flags: Mapping[str, object]) -> int:
+    """Say what is wrong; returns the exit code."""
+    options = read_options(flags)
+    try:
+        text, code = asyncio.run(doctor(options, as_json=flags.get("output") == "json"))
+    except _REFUSALS as error:
+        return _refused(error)
+    print(text)  # noqa: T201
+    return code
 
 
 def _path(flags: Mapping[str, object], name: str) -> Path | None:

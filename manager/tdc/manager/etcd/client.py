@@ -21,6 +21,8 @@ from tdc.manager.etcd.stubs.rpc_pb2 import (
     AlarmType,
     CompactionRequest,
     DefragmentRequest,
+    HashKVRequest,
+    MemberListRequest,
     RangeRequest,
     RangeResponse,
     StatusRequest,
@@ -28,8 +30,10 @@ from tdc.manager.etcd.stubs.rpc_pb2 import (
     WatchProgressRequest,
     WatchRequest,
 )
-from tdc.manager.etcd.stubs.rpc_pb2_grpc import KVStub, MaintenanceStub
+from tdc.manager.etcd.stubs.rpc_pb2_grpc import ClusterStub, KVStub, MaintenanceStub
 from tdc.manager.etcd.values import (
+    EtcdHash,
+    EtcdMember,
     EtcdStatus,
     Get,
     KeyValue,
@@ -125,13 +129,34 @@ class EtcdClient:
             version=answer.version,
             size=answer.dbSize,
             size_in_use=answer.dbSizeInUse,
-            quota=self.options.quota,
+            quota=answer.dbSizeQuota or self.options.quota,
             revision=answer.header.revision,
             cluster_id=answer.header.cluster_id,
             member_id=answer.header.member_id,
             leader=answer.leader,
             alarms=tuple(sorted(alarms)),
+            term=answer.raftTerm,
+            is_learner=answer.isLearner,
         )
+
+    async def members(self) -> tuple[EtcdMember, ...]:
+        """List the members that this etcd has, running or not."""
+        answer = await self._calls.read(
+            lambda channel: ClusterStub(channel).MemberList, MemberListRequest()
+        )
+        return tuple(
+            EtcdMember(each.ID, each.name, tuple(each.clientURLs), each.isLearner)
+            for each in answer.members
+        )
+
+    async def hash(self, revision: int) -> EtcdHash:
+        """Hash the data of the member in use, up to a revision; raises Compacted too."""
+        answer = await self._calls.read(
+            lambda channel: MaintenanceStub(channel).HashKV,
+            HashKVRequest(revision=revision),
+            timeout=30.0,
+        )
+        return EtcdHash(answer.hash, answer.compact_revision, revision)
 
     async def txn(
         self,

@@ -98,7 +98,10 @@ class WatchMessage:
 
 @dataclass(frozen=True, slots=True)
 class EtcdStatus:
-    """State of one member. Sizes are bytes; `quota` is None where it is not known."""
+    """State of one member. Sizes are bytes; `quota` is None where it is not known.
+
+    `leader` is 0 while it knows of none. `term` grows with each election.
+    """
 
     version: str
     size: int
@@ -109,6 +112,27 @@ class EtcdStatus:
     member_id: int
     leader: int
     alarms: tuple[str, ...]
+    term: int = 0
+    is_learner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """A member of an etcd, as etcd lists it. `name` is empty if it has never been started."""
+
+    id: int
+    name: str
+    endpoints: tuple[str, ...]
+    is_learner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdHash:
+    """A member's hash over its data up to a revision; comparable where `compacted` is equal."""
+
+    hash: int
+    compacted: int
+    revision: int
 
 
 def prefix_end(prefix: str) -> str:

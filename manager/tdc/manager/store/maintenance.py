@@ -66,6 +66,12 @@ class Round:
     tokens: int
 
 
+async def last_round(etcd: EtcdClient) -> float | None:
+    """When the store was last maintained, Unix seconds; None if never. Raises an EtcdError."""
+    at, _ = _last(await etcd.get(MAINTENANCE))
+    return at if at > 0 else None
+
+
 class Maintenance:
     """Maintains one store. `own_member`: the etcd is embedded, so it is ours alone."""
 

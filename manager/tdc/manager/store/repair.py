@@ -2,7 +2,7 @@
 
 In: a store. Out: what was found and what became of it, in sentences.
 Promise: nothing is written but what the commits in history left there, and only while it is still
-as it was read; what history can't say is named and left alone.
+as it was read; what history can't say is named and left alone, but for a draft that nobody can use.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ from tdc.manager.store.judging import Row, demanding_seals, revision_of, sealed_
 from tdc.manager.store.keys import (
     CLUSTERS,
     COMMITS,
+    DRAFTS,
     ENROLMENTS,
     SNAPSHOTS,
+    SUSPENSIONS,
     cluster_prefix,
     head_key,
     parse_enrolment_key,
     snapshot_key,
 )
+from tdc.manager.store.others import others, put_right
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.seal import same_content
@@ -70,6 +73,8 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
         found.append(Finding(str(error), right=False))
     for name in await _clusters(etcd):
         found.extend(await _repair_cluster(etcd, name, write=write))
+    async for other in others(etcd, SUSPENSIONS, DRAFTS):
+        found.append(Finding(*await put_right(etcd, other, write=write)))
     return tuple(found)
 
 
