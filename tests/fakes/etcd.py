@@ -57,12 +57,14 @@ class ExternalEtcd:
     def resume(self) -> None:
         thaw(self.pid)
 
-    async def start(self) -> None:
+    async def start(self, *, served: bool = True) -> None:
+        """Start it; `served`: and wait until it answers, which takes a majority of members."""
         with (self.folder / "etcd.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.arguments, cwd=self.folder, stdout=log, stderr=log
             )
-        await wait_until_serving(replace(self.options, user=None, password=None))
+        if served:
+            await wait_until_serving(replace(self.options, user=None, password=None))
 
     async def stop(self) -> None:
         if self.process is not None and self.process.returncode is None:
