@@ -557,6 +557,16 @@ class AuthStub:
                 request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleRequest.SerializeToString,
                 response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleResponse.FromString,
                 _registered_method=True)
+        self.UserChangePassword = channel.unary_unary(
+                '/etcdserverpb.Auth/UserChangePassword',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.RoleRevokePermission = channel.unary_unary(
+                '/etcdserverpb.Auth/RoleRevokePermission',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionResponse.FromString,
+                _registered_method=True)
         self.RoleAdd = channel.unary_unary(
                 '/etcdserverpb.Auth/RoleAdd',
                 request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleAddRequest.SerializeToString,
@@ -597,6 +607,18 @@ class AuthServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UserChangePassword(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RoleRevokePermission(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RoleAdd(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -631,6 +653,16 @@ def add_AuthServicer_to_server(servicer, server):
                     servicer.UserGrantRole,
                     request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleRequest.FromString,
                     response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleResponse.SerializeToString,
+            ),
+            'UserChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.UserChangePassword,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordResponse.SerializeToString,
+            ),
+            'RoleRevokePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.RoleRevokePermission,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionResponse.SerializeToString,
             ),
             'RoleAdd': grpc.unary_unary_rpc_method_handler(
                     servicer.RoleAdd,
@@ -751,6 +783,60 @@ class Auth:
             '/etcdserverpb.Auth/UserGrantRole',
             tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleRequest.SerializeToString,
             tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UserChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Auth/UserChangePassword',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RoleRevokePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Auth/RoleRevokePermission',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionResponse.FromString,
             options,
             channel_credentials,
             insecure,
