@@ -32,6 +32,7 @@ from tdc.manager.intent.permissions import (
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines, QueueScope
 from tdc.manager.intent.queue_names import NamesOnMachines
+from tdc.manager.intent.recovery import RecoveryOperations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import Asked, SuspensionOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
@@ -86,6 +87,7 @@ CALLS: Mapping[str, Call] = {
     "changes.read_commit": lambda does, who: does.history.read_commit(who, "c1", 1),
     "changes.read_cluster": lambda does, who: does.history.read_cluster(who, "c1", 0),
     "changes.read_difference": lambda does, who: does.history.read_difference(who, "c1", 1, 0),
+    "recovery.find_edits": lambda does, who: does.recovery.find_edits(who, "c1"),
     "drafts.read": lambda does, who: does.drafts.read(who, "c1", ""),
     "drafts.list": lambda does, who: does.drafts.list_drafts(who, "c1"),
     "drafts.change": lambda does, who: does.drafts.change(who, "", "", Add(CHANGE)),
@@ -112,7 +114,8 @@ CALLS: Mapping[str, Call] = {
 LEAST: Mapping[Role, str] = {
     Role.HELP_DESK: "monitoring.read_status monitoring.read_delivery queue.list_dead",
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
-    "changes.read_difference drafts.read drafts.list drafts.change settings.read_level "
+    "changes.read_difference drafts.read drafts.list drafts.change "
+    "recovery.find_edits settings.read_level "
     "settings.read_effective settings.explain "
     "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
@@ -134,7 +137,8 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
     async with EtcdClient(etcd.options) as client:
         view = FleetView(client, await store_id(client))
         presence, history = Presence(view), History(client)
-        machines = QueueMachines(view, presence, AgentSessions(view, presence))
+        sessions = AgentSessions(view, presence)
+        machines = QueueMachines(view, presence, sessions)
         does = Operations(
             ChangeOperations(view, presence, CommitStore(client), history),
             HistoryOperations(view, history),
@@ -149,6 +153,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
                 CommitStore(client),
                 history,
             ),
+            RecoveryOperations(view, presence, sessions),
             SuspensionOperations(view, presence, SuspensionStore(client)),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
         )

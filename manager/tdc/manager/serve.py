@@ -39,6 +39,7 @@ from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
+from tdc.manager.intent.recovery import RecoveryOperations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
@@ -52,6 +53,7 @@ from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.monitoring import MonitoringService
 from tdc.manager.rpc.queue import QueueService
+from tdc.manager.rpc.recovery import RecoveryService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
 from tdc.manager.store.commit import CommitStore
@@ -70,7 +72,7 @@ from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc, recovery_pb2_grpc
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +223,8 @@ def _operations(
         drafts=DraftOperations(view, DraftStore(etcd)),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
-        monitoring=MonitoringOperations(view, presence),
+        monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
+        recovery=RecoveryOperations(view, presence, sessions),
         queue=QueueOperations(
             view,
             QueueMachines(view, presence, sessions),
@@ -244,6 +247,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
     drafts = DraftsService(operations.drafts)
     monitoring = MonitoringService(operations.monitoring)
     queue = QueueService(operations.queue)
+    recovery = RecoveryService(operations.recovery)
     return [
         partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
         partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
@@ -251,6 +255,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
         partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
         partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
         partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
+        partial(recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery),
     ]
 
 

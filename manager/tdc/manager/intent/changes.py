@@ -44,6 +44,7 @@ from tdc.manager.intent.within import (
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused
 from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.impact import Problem
 from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
@@ -131,7 +132,10 @@ class ChangeOperations:
 
         backlogs = backlogs_of(plan.before, plan.after, plan.machines, reported, plan.topology)
         suspended = self._view.suspended(cluster.name, self._clock())
-        warnings = (*plan.warnings, *ineffective(plan.machines, suspended, plan.topology))
+        ahead = [
+            Problem("", "", str(each)) for each in self._presence.ahead.in_cluster(cluster.name)
+        ]
+        warnings = (*ahead, *plan.warnings, *ineffective(plan.machines, suspended, plan.topology))
         return replace(plan, backlogs=backlogs, warnings=warnings)
 
     @operation("changes.commit")

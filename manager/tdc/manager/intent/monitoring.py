@@ -6,7 +6,7 @@ All of it comes from the view and from presence, so it is answered while etcd is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tdc.manager.intent.actor import Actor
@@ -16,8 +16,8 @@ from tdc.manager.intent.targets import machines_in
 from tdc.manager.intent.within import within
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.names import LONGEST_SHOWN
-from tdc.manager.view.presence import MachineFacts, Presence, Standing, SyncState
+from tdc.manager.view.names import LONGEST_SHOWN, MachineKey
+from tdc.manager.view.presence import MachineFacts, Presence, SyncState
 from tdc.manager.view.problems import unreachable
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
@@ -99,11 +99,23 @@ class MachineDelivery:
     suspended: Suspended | None = None
 
 
+_STRANGERS_NAMED = 10
+
+
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
-    def __init__(self, view: FleetView, presence: Presence, clock: Clock = wall) -> None:
-        """`clock` gives Unix seconds: the end of a suspension is a moment that people named."""
+    def __init__(
+        self,
+        view: FleetView,
+        presence: Presence,
+        clock: Clock = wall,
+        strangers: Callable[[], Sequence[MachineKey]] = tuple,
+    ) -> None:
+        """`clock` gives Unix seconds: the end of a suspension is a moment that people named.
+        `strangers` are machines that came with certificates which the store doesn't know.
+        """
+        self._strangers = strangers
         self._view = view
         self._presence = presence
         self._clock = clock
@@ -131,16 +143,23 @@ class MonitoringOperations:
         going_on = _place(*chosen[-1]) if more else ""
         if asked.after:
             return FleetStatus(rows, (), going_on)
-        standing = [
-            (cluster.name, self._presence.standing(cluster.name, machine.name))
-            for cluster, machine in all_of_them
-        ]
-        by_state = Counter(str(each.state) for _, each in standing)
+        keys = [(cluster.name, machine.name) for cluster, machine in all_of_them]
+        by_state = Counter(str(self._presence.standing(*key).state) for key in keys)
         # What is wrong with the store names keys, of other clusters too.
         problems = (
             self._view.problems if actor.reach.everywhere else unreachable(self._view.etcd_away)
         )
-        return FleetStatus(rows, (*problems, *_ahead(standing)), going_on, by_state)
+        strangers = [
+            key
+            for key in self._strangers()
+            if asked.cluster in ("", key[0]) and actor.reach.has_cluster(key[0])
+        ]
+        warnings = (
+            *problems,
+            *map(str, self._presence.ahead.of(frozenset(keys))),
+            *_unknown(strangers),
+        )
+        return FleetStatus(rows, warnings, going_on, by_state)
 
     def _chosen(
         self, machines: Iterable[tuple[Cluster, Machine]], asked: StatusAsked
@@ -248,23 +267,16 @@ def _place(cluster: Cluster, machine: Machine) -> str:
     return f"{machine.name}/{cluster.name}"
 
 
-def _ahead(standing: Iterable[tuple[str, Standing]]) -> list[str]:
-    """Name the clusters whose machines run revisions that the store has not made yet."""
-    ahead: dict[str, list[Standing]] = {}
-    for cluster, each in standing:
-        if each.applied_revision > each.wanted_revision > 0:
-            ahead.setdefault(cluster, []).append(each)
-    return [_ahead_in(cluster, machines) for cluster, machines in ahead.items()]
-
-
-def _ahead_in(cluster: str, machines: Sequence[Standing]) -> str:
-    store = machines[0].wanted_revision
-    newest = max(each.applied_revision for each in machines)
-    subject, they = f"{len(machines)} machines in cluster {cluster} run", "They keep"
-    if len(machines) == 1:
-        subject, they = f"1 machine in cluster {cluster} runs", "It keeps"
-    return (
-        f"{subject} revision {newest}, but the store is at {store}. An older backup was probably "
-        f"restored. {they} what runs. If this store is the right one, say so with `tdc-manager "
-        "adopt`: machines then follow it."
+def _unknown(strangers: Sequence[MachineKey]) -> Iterator[str]:
+    """Name who came with a certificate of ours that the store doesn't know."""
+    if not strangers:
+        return
+    shown = ", ".join(f"{cluster}/{machine}" for cluster, machine in strangers[:_STRANGERS_NAMED])
+    more = len(strangers) - _STRANGERS_NAMED
+    came = "1 machine comes" if len(strangers) == 1 else f"{len(strangers)} machines come"
+    yield (
+        f"{came} with a certificate that the store does not know: {shown}"
+        f"{f' and {more} more' if more > 0 else ''}. Enrolled after the backup that was restored, "
+        "or removed. Mail and copies go on there with what runs. Create what is gone with `tdc "
+        "machine create`, then enrol it again with `tdc machine token`"
     )

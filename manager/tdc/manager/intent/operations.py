@@ -12,6 +12,7 @@ from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.permissions import check_operations
 from tdc.manager.intent.queue import QueueOperations
+from tdc.manager.intent.recovery import RecoveryOperations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
@@ -28,6 +29,7 @@ class Operations:
     fleet: FleetOperations
     monitoring: MonitoringOperations
     queue: QueueOperations
+    recovery: RecoveryOperations
     suspensions: SuspensionOperations
     tokens: TokenOperations
 

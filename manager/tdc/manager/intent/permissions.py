@@ -94,6 +94,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "queue.list_dead": Permission(Role.HELP_DESK, Extent.GROUPS),
     "queue.plan": Permission(Role.READ_ONLY, Extent.GROUPS),
     "queue.do": Permission(Role.OPERATOR, Extent.GROUPS),
+    "recovery.find_edits": Permission(Role.READ_ONLY, Extent.CLUSTERS),
     "suspensions.suspend": Permission(Role.OPERATOR, Extent.GROUPS),
     "suspensions.resume": Permission(Role.OPERATOR, Extent.GROUPS),
     "tokens.create": Permission(Role.ADMINISTRATOR, Extent.GROUPS),

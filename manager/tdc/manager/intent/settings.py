@@ -7,7 +7,7 @@ it and why is shown where history can be read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.manager.etcd.errors import EtcdError
@@ -166,7 +166,12 @@ class SettingsOperations:
             for name, each in facts.items()
             if each.known is not None
         )
-        return found, (*late, *versions, *less, *findings_of(found))
+        return found, (*self._ahead(found), *late, *versions, *less, *findings_of(found))
+
+    def _ahead(self, cluster: Cluster) -> Iterator[Finding]:
+        for each in self._presence.ahead.in_cluster(cluster.name):
+            remedy = f"tdc recover {cluster.name}" if each.differ else "tdc-manager adopt"
+            yield Finding(Kind.AHEAD, LevelKey(Level.CLUSTER, cluster.name), "", str(each), remedy)
 
     async def _records(
         self, cluster: str, revisions: Iterable[int]

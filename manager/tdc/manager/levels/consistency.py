@@ -28,6 +28,7 @@ class Kind(StrEnum):
     OTHER_VERSION = "other-version"
     LACKS_SETTING = "lacks-setting"
     KNOWS_LESS = "knows-less"
+    AHEAD = "ahead"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from tdc.manager.identity.rates import Rate, full, taken
 from tdc.manager.push.orders import Orders
+from tdc.manager.push.running import AskedSettings, KnownRunning
 from tdc.manager.push.suspensions import SuspendedFleet, Suspensions
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence, WantedFleet
@@ -52,6 +53,18 @@ async def unknown_chain(cluster: str, running: Running) -> str:
 
 
 _KNOWN_HERE = sorted(KNOWN_HERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """What a manager knows of the past of its machines.
+
+    `running` has what agents run that was asked of them.
+    """
+
+    chain_at: ChainAt = unknown_chain
+    running: KnownRunning = field(default_factory=KnownRunning)
+
 
 LAST_MESSAGE = 1.0
 """Seconds that a message under way is given when its stream ends."""
@@ -105,14 +118,15 @@ class Session:
         clock: Clock,
         intervals: Intervals,
         address: str,
-        chain_at: ChainAt = unknown_chain,
+        histories: Histories | None = None,
     ) -> None:
         """`address` is where the stream comes from, for people to read."""
+        histories = histories or Histories()
         self.key: MachineKey = (peer.cluster, peer.machine)
         self.address = address
         self.enrolment = peer.enrolment
         self._fleet = fleet
-        self._chain_at = chain_at
+        self._chain_at = histories.chain_at
         self._history = ""
         self._presence = presence
         self._clock = clock
@@ -123,6 +137,7 @@ class Session:
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
         self.orders = Orders(self._outbox.put_nowait)
         self.suspensions = Suspensions(self.key, fleet, self._outbox.put_nowait)
+        self.running = AskedSettings(self._outbox.put_nowait, histories.running)
         self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -144,14 +159,18 @@ class Session:
                 writing = group.create_task(self._writing(write), name="write")
                 timing = group.create_task(self._keeping_time(), name="time")
                 ending = await self._ended
-                self.orders.end(ending.reason)
+                self._end_questions(ending)
                 if self._under_way:  # cut off in a message, gRPC could not send the reason
                     await asyncio.wait([writing], timeout=LAST_MESSAGE)
                 for task in (reading, writing, timing):
                     task.cancel()
         finally:
-            self.orders.end(ending.reason)
+            self._end_questions(ending)
         return ending
+
+    def _end_questions(self, ending: Ending) -> None:
+        self.orders.end(ending.reason)
+        self.running.end(ending.reason)
 
     def set_target(self) -> None:
         """Compare with what the view wants now, and offer it if it is due."""
@@ -179,6 +198,10 @@ class Session:
                 if message.HasField("queue_answer"):  # no part of the settings: see `orders`
                     check_size(message)
                     self.orders.answered(message.queue_answer)
+                    continue
+                if message.HasField("running_settings"):  # nor is this: see `running`
+                    check_size(message)
+                    self.running.answered(message.running_settings)
                     continue
                 event = agent_event(message)
             except BadMessage as error:
@@ -234,6 +257,7 @@ class Session:
             self.set_target()  # what was wanted before is now fitted to what the agent knows
             self.orders.greeted(message.hello)
             self.suspensions.greeted(message.hello)
+            self.running.greeted(message.hello, self._known)
 
     def _note(self, message: agents_pb2.AgentMessage) -> None:
         half = self._half
@@ -243,6 +267,8 @@ class Session:
         self._presence.heard(self.key, half.running, half.last_attempt, report)
         if report is not None:
             self.suspensions.reported(message.status)
+        if report is not None and report.refuses_manager:  # it may leave in a moment
+            self.running.wish(half.running.hash)
 
     def _step(self, event: stream.Event) -> None:
         self._half, effects = manager_half.manager_step(self._half, event, self._clock())

@@ -66,6 +66,7 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Queue.ListDead": Rpc(Who.OPERATOR, "queue.list_dead"),
     "tdc.v1.Queue.CountCopies": Rpc(Who.OPERATOR, "queue.plan"),
     "tdc.v1.Queue.DoWork": Rpc(Who.OPERATOR, "queue.do"),
+    "tdc.v1.Recovery.FindEdits": Rpc(Who.OPERATOR, "recovery.find_edits"),
     "tdc.v1.Agents.Session": Rpc(Who.MACHINE, paced=True),
     "tdc.v1.Agents.Renew": Rpc(Who.MACHINE),
     "tdc.v1.Enrolment.Enrol": Rpc(Who.ANYONE_WITH_TOKEN),

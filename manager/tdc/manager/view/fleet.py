@@ -32,6 +32,7 @@ from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.known import KNOWN_HERE
+from tdc.shared.settings.values import Value
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
@@ -146,6 +147,11 @@ class FleetView:
         return found.wanted(
             cluster, self.revision(cluster), self.store_id, self._clusters.chain(cluster)
         )
+
+    def in_force(self, cluster: str, machine: str) -> Mapping[str, Value | None] | None:
+        """Every setting in force on a machine; None where that is not known."""
+        found = self._in_force.get((cluster, machine))
+        return found.values if found is not None else None
 
     def _fitting(self, cluster: str, machine: str, known: frozenset[str]) -> Resolved | None:
         found = self._in_force.get((cluster, machine))

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
 from tdc.manager.levels.unsupported import AgentKnows
+from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.names import MachineKey
 from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.settings.known import KNOWN_HERE, unknown_there
@@ -182,6 +183,7 @@ class Presence:
         self._started = self._now()
         self._seen: dict[MachineKey, _Seen] = {}
         self._know_less: set[MachineKey] = set()
+        self.ahead = AheadOfStore(fleet)
         self._enrolled: dict[MachineKey, _Moment] = {}  # since our start, and not connected since
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
@@ -229,6 +231,11 @@ class Presence:
             return _NOT_SEEN
         return AgentKnows(seen.known, seen.agent_version, seen.connected)
 
+    def runs(self, cluster: str, machine: str) -> Running | None:
+        """What a machine last said to run; None if it never connected to this manager."""
+        seen = self._seen.get((cluster, machine))
+        return None if seen is None or seen.known is None else seen.running
+
     @property
     def all_know_all(self) -> bool:
         """Whether every agent that connected to this manager knows every setting."""
@@ -256,6 +263,7 @@ class Presence:
         seen = self._seen[key]
         seen.heard = self._now()
         seen.running, seen.last_attempt = running, last_attempt
+        self.ahead.heard(key, running, KNOWN_HERE if seen.known is None else seen.known)
         if status is not None:
             seen.status, seen.status_time = status, seen.heard
         state = self._judge(key, seen)[0]

@@ -72,6 +72,11 @@ class InForce:
         """Wait for writes under way."""
         self._disk.shutdown()
 
+    @property
+    def settings(self) -> Settings:
+        """What was applied last, as it came, whatever a removal makes of it."""
+        return self._settings
+
     def current(self) -> ConnectorSettings:
         """The settings in force now; a message uses one such value from end to end."""
         return self._current

@@ -7,6 +7,7 @@ possible, when a message is sent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.version import VERSION
@@ -14,10 +15,20 @@ from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.wire.queue_work import answer_to_wire
+from tdc.shared.wire.running_settings import runs_to_wire
 from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, running_to_wire
 from tdc.v1 import agents_pb2
 
-Said = stream.Effect | QueueAnswer
+
+@dataclass(frozen=True, slots=True)
+class SayRunning:
+    """Say what runs here, to a manager that asked and knows these settings."""
+
+    question: str
+    known: frozenset[str]
+
+
+Said = stream.Effect | QueueAnswer | SayRunning
 
 
 def message_of(
@@ -27,6 +38,9 @@ def message_of(
     match said:
         case QueueAnswer():
             return agents_pb2.AgentMessage(queue_answer=answer_to_wire(said))
+        case SayRunning(question, known):
+            runs = runs_to_wire(question, in_force.running, in_force.settings, known)
+            return agents_pb2.AgentMessage(running_settings=runs)
         case stream.SayHello():
             return agents_pb2.AgentMessage(hello=_hello(in_force))
         case stream.SayOutcome(attempt):

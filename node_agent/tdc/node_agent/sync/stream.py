@@ -23,7 +23,7 @@ from tdc.node_agent.sync.choice import Choice
 from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.orders import Orders, Perform
-from tdc.node_agent.sync.saying import Said, message_of
+from tdc.node_agent.sync.saying import Said, SayRunning, message_of
 from tdc.node_agent.sync.suspending import Suspending
 from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.shared.edge import grpc_tls, grpc_words
@@ -272,6 +272,10 @@ class _Session:
                     continue
                 if message.HasField("suspension"):  # nor is this: see `suspending`
                     self._suspending.take(message.suspension)
+                    continue
+                if message.HasField("ask_settings"):  # a look at what runs changes nothing
+                    asked = SayRunning(message.ask_settings.id, self._half.known)
+                    self._outbox.put_nowait(asked)
                     continue
                 event = manager_event(message)
                 self.step(event)

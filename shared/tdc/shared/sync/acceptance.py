@@ -66,7 +66,7 @@ def older(wanted: Wanted, running: Running) -> str:
     if wanted.store_id == running.store_id and wanted.revision < running.revision:
         return (
             f"revision {wanted.revision} is older than revision {running.revision}, which runs "
-            f"here. Was the store restored from a backup? {_ADOPT}"
+            f"here. Was the store restored from a backup? {_RECOVER}"
         )
     return ""
 
@@ -102,6 +102,11 @@ def another_history(running: Running, theirs: str) -> str:
         f"Stop the wrong manager. {_ADOPT}"
     )
 
+
+_RECOVER = (
+    "If the refused manager's store is the right one, `tdc recover` gives it back what machines "
+    "run; `tdc-manager adopt` for it then has machines follow it"
+)
 
 _ADOPT = (
     "If the refused manager's store is the right one, run `tdc-manager adopt` for it; machines "
