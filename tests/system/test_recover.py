@@ -16,38 +16,48 @@ from tests.stage.programs import BIN
 pytestmark = pytest.mark.system
 
 
+SOCKETS = shutil.ignore_patterns("localh*")
+
+
 async def _stopped_copy(fleet: RunningFleet, to: Path) -> None:
     await fleet.manager.stop()
-    await asyncio.to_thread(shutil.copytree, fleet.folder / "manager/etcd/data", to)
+    await asyncio.to_thread(
+        shutil.copytree, fleet.folder / "manager/etcd", to, ignore=SOCKETS, symlinks=True
+    )
     await fleet.manager.start()
 
 
-async def _restored_in_place(fleet: RunningFleet, backup: Path) -> None:
-    """Put the older data where it was taken from: the manager takes it for its own."""
+async def _restored(fleet: RunningFleet, backup: Path) -> None:
+    """Put the older data in place of the newer: as another folder, which has to be adopted."""
     await fleet.manager.stop()
-    data = fleet.folder / "manager/etcd/data"
-
-    def put_back() -> None:
-        for each in data.iterdir():
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-        shutil.copytree(backup, data, dirs_exist_ok=True)
-
-    await asyncio.to_thread(put_back)
+    folder = fleet.folder / "manager/etcd"
+    await asyncio.to_thread(shutil.rmtree, folder)
+    await asyncio.to_thread(shutil.copytree, backup, folder, symlinks=True)
+    refused = await _tdc_manager(fleet, "run")
+    assert refused.returncode == 1
+    assert "--keep-id if it is of an older backup" in " ".join(refused.stderr.split())
+    kept = await _tdc_manager(fleet, "adopt", "--keep-id")
+    assert kept.returncode == 0, kept.stderr
+    assert "keeps its id" in kept.stdout
     await fleet.manager.start()
 
 
 async def _adopt(fleet: RunningFleet) -> None:
     await fleet.manager.stop()
-    done = await asyncio.to_thread(
+    done = await _tdc_manager(fleet, "adopt")
+    assert done.returncode == 0, done.stderr
+    await fleet.manager.start()
+
+
+async def _tdc_manager(fleet: RunningFleet, *verb: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(
         subprocess.run,
-        [str(BIN / "tdc-manager"), "adopt", "--folder", str(fleet.folder / "manager")],
+        [str(BIN / "tdc-manager"), *verb, "--folder", str(fleet.folder / "manager")],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    await fleet.manager.start()
 
 
 async def _running(fleet: RunningFleet, machine: str) -> Any:
@@ -74,7 +84,7 @@ async def test_a_store_restored_from_an_older_backup_gets_back_what_machines_run
     await copying.in_sync()
     before = {name: await _running(copying, name) for name in ("mx1", "mx2")}
 
-    await _restored_in_place(copying, backup)
+    await _restored(copying, backup)
     await copying.wait_for(
         lambda rows: [rows[name]["state"] for name in before] == ["rejected"] * 2
     )

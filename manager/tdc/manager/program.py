@@ -28,7 +28,7 @@ from tdc.manager.reload import Reload
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
-from tdc.manager.upkeep import adopt, repaired
+from tdc.manager.upkeep import adopt, placed, repaired
 from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import collector, descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
@@ -83,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     operator.add_argument("--out", required=True, type=Path, help="folder to make")
     adopting = parsers.add_parser(
         "adopt", help="say that this store is the only one: after a move, a copy, a restored backup"
+    )
+    adopting.add_argument(
+        "--keep-id",
+        action="store_true",
+        help="only bind an embedded store to this folder: before `tdc recover`",
     )
     repairing = parsers.add_parser(
         "repair", help="put right, from history, what somebody wrote or deleted in etcd by hand"
@@ -198,6 +203,14 @@ def adopt_command(flags: Mapping[str, object]) -> int:
     """Make the store the only one; returns the exit code."""
     options = read_options(flags)
     try:
+        if flags.get("keep_id"):
+            asyncio.run(placed(options))
+            print(  # noqa: T201
+                "The store belongs here and keeps its id: machines that run a higher revision "
+                "keep what they run. Start the manager, run `tdc recover` for each cluster, then "
+                "`tdc-manager adopt`."
+            )
+            return 0
         made = asyncio.run(adopt(options))
     except _REFUSALS as error:
         return _refused(error)

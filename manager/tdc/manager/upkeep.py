@@ -30,6 +30,19 @@ async def adopt(options: Options) -> str:
         return made.id
 
 
+async def placed(options: Options) -> None:
+    """Bind an embedded store to its place, and leave its id as it is: it may be an older state.
+
+    With the same id machines that run a higher revision keep what they run, which `tdc recover` can
+    then ask for; with a new one they would take the older state. Raises as `adopt` does.
+    """
+    _require_manager(options)
+    if options.embedded:
+        member = EmbeddedEtcd(options.folder / ETCD_FOLDER, anywhere=True, mark=PLACE)
+        async with member:
+            await member.settle()
+
+
 async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
     """Look for what was deleted, set back, edited or damaged by hand, and put it right if `write`.
 
