@@ -124,7 +124,15 @@ def test_what_a_page_tells_to_type_for_the_manager_can_be_typed() -> None:
     parser = argparse.ArgumentParser()
     add_flags(parser)
     flags = set(parser._option_string_actions) | {"--operator", "--out", "--dry-run"}
-    flags |= {"--with-ca", "--adopt", "--keep-ca", "--with-faults", "--passphrase-file", "-o"}
+    flags |= {
+        "--with-ca",
+        "--adopt",
+        "--keep-ca",
+        "--with-faults",
+        "--passphrase-file",
+        "-o",
+        "--keep-id",
+    }
     told = [each for page in PAGES for each in typed(page, "tdc-manager") if each[1]]
     assert len(told) > 5
     for words, options in told:

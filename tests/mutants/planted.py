@@ -13,6 +13,7 @@ from tests.mutants import (
     in_filter,
     in_intakes,
     in_journal,
+    in_known,
     in_levels,
     in_next_hop,
     in_ports,
@@ -27,6 +28,7 @@ from tests.mutants import (
 )
 
 MUTANTS = (
+    *in_known.MUTANTS,
     *in_levels.MUTANTS,
     *in_sync.MUTANTS,
     *in_smtp.MUTANTS,

@@ -36,7 +36,7 @@ async def placed(options: Options) -> None:
     With the same id machines that run a higher revision keep what they run, which `tdc recover` can
     then ask for; with a new one they would take the older state. Raises as `adopt` does.
     """
-    _require_manager(options)
+    require_manager(options)
     if options.embedded:
         member = EmbeddedEtcd(options.folder / ETCD_FOLDER, anywhere=True, mark=PLACE)
         async with member:
