@@ -83,7 +83,7 @@ MUTANTS = (
         (
             "an agent that is about to leave is not asked",
             "        if report is not None and report.refuses_manager:",
-            "        if report is None:",
+            "        if False:",
         ),
     ),
     *planted_in(
