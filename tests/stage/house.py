@@ -51,6 +51,11 @@ ONE_OF_EACH = {
     "enrolment": keys.enrolment_key("west", "mx1"),
     "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
+    "people": keys.PEOPLE_HEAD,
+    "user": keys.user_key("ann"),
+    "session": keys.session_key("s" * 64),
+    "API token": keys.api_token_key("t" * 64),
+    "operator": keys.operator_key("a" * 64),
     "maintenance": keys.MAINTENANCE,
     "place": keys.PLACE,
 }

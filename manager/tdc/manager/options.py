@@ -51,6 +51,13 @@ class Options(msgspec.Struct, frozen=True):
     enrol_port: Annotated[
         int, _help("port for enrolment, server TLS only; 0: the system chooses")
     ] = 7444
+    operator_port: Annotated[
+        int | None,
+        _help(
+            "port for operators without a certificate (`tdc login`, API tokens), server TLS only; "
+            "0: the system chooses; none: there is no such port"
+        ),
+    ] = None
     names: Annotated[
         tuple[str, ...],
         _help("names or addresses that clients use for this manager, separated by commas"),
@@ -76,13 +83,16 @@ class Options(msgspec.Struct, frozen=True):
     deadline: Annotated[float, _help("seconds of silence after which a stream is dead")] = 15.0
 
     def __post_init__(self) -> None:
-        for name in ("listen_port", "enrol_port"):
-            if not 0 <= getattr(self, name) <= 65_535:
-                raise ValueError(f"{name}: {getattr(self, name)} is not between 0 and 65535")
-        if self.listen_port == self.enrol_port != 0:
-            raise ValueError(
-                f"enrol_port: {self.enrol_port} is listen_port too; give each a port of its own"
-            )
+        taken: dict[int, str] = {}
+        for name in ("listen_port", "enrol_port", "operator_port"):
+            port: int | None = getattr(self, name)
+            if port is not None and not 0 <= port <= 65_535:
+                raise ValueError(f"{name}: {port} is not between 0 and 65535")
+            if port and port in taken:
+                raise ValueError(
+                    f"{name}: {port} is {taken[port]} too; give each a port of its own"
+                )
+            taken[port or 0] = name
         for name in ("status_interval", "ping_interval", "deadline"):
             if not 0.05 <= getattr(self, name) <= 3_600:
                 raise ValueError(f"{name}: {getattr(self, name)} is not between 0.05 and 3600")
@@ -313,8 +323,8 @@ def _value(given: _Given) -> object:
     kind, _ = get_args(_FIELDS[given.name].type)
     raw = given.raw
     try:
-        if kind in (int, float) and isinstance(raw, str):  # a flag, a variable, or quoted in TOML
-            raw = kind(raw)
+        if kind in _NUMBERS and isinstance(raw, str):  # a flag, a variable, or quoted in TOML
+            raw = _NUMBERS[kind](raw)
         if kind == tuple[str, ...]:
             items = raw.split(",") if isinstance(raw, str) else msgspec.convert(raw, kind)
             return tuple(item.strip() for item in items if item.strip())
@@ -324,8 +334,15 @@ def _value(given: _Given) -> object:
         raise OptionsError(f"{given.place}: {given.raw!r} is not {wanted}") from None
 
 
+_NUMBERS: Mapping[object, Callable[[str], int | float]] = {
+    int: int,
+    int | None: int,
+    float: float,
+}
+
 _WORDS: Mapping[object, str] = {
     int: "a number",
+    int | None: "a number",
     float: "a number",
     str: "text",
     tuple[str, ...]: "a list",

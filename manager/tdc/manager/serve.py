@@ -30,12 +30,18 @@ from tdc.manager.first_setup import (
 )
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
+from tdc.manager.identity.passwords import Passwords
+from tdc.manager.identity.sealing import Sealing
+from tdc.manager.intent.access import Access
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
+from tdc.manager.intent.last_uses import LastUses
+from tdc.manager.intent.login import Login
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.proofs import ProofOperations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
@@ -43,6 +49,7 @@ from tdc.manager.intent.recovery import RecoveryOperations
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
+from tdc.manager.intent.users import UserOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
@@ -52,6 +59,7 @@ from tdc.manager.rpc.drafts import DraftsService
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.monitoring import MonitoringService
+from tdc.manager.rpc.people import LoginService, PeopleService
 from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.recovery import RecoveryService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
@@ -63,6 +71,7 @@ from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
+from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
@@ -72,7 +81,7 @@ from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc, recovery_pb2_grpc
+from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc, people_pb2_grpc, recovery_pb2_grpc
 
 log = logging.getLogger(__name__)
 
@@ -116,20 +125,34 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
         view.on_replaced(sessions.welcome_again)
         servers = Servers(identity)
-        wanted = Ports(main=options.listen_port, enrol=options.enrol_port)
+        wanted = Ports(options.listen_port, options.enrol_port, options.operator_port)
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
         tokens = TokenOperations(
             view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
         )
-        operations = _operations(etcd, view, presence, sessions, tokens)
+        people = PeopleStore(etcd)
+        access = Access(view, LastUses(view, people))
+        passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
+        users = UserOperations(view, people, passwords, sealing)
+        proofs = ProofOperations(view, people, access, users)
+        operations = _operations(etcd, view, presence, sessions, tokens, users, proofs)
+        for_operators = _for_operators(operations)
+        login = LoginService(Login(view, people, passwords, sealing))
         await servers.start(
-            main=[*_for_operators(operations), _for_agents(sessions, authority)],
+            main=[*for_operators, _for_agents(sessions, authority)],
             enrol=[_for_joining(etcd, authority, view)],
+            operators=[
+                *for_operators,
+                partial(people_pb2_grpc.add_LoginServicer_to_server, login),
+            ],
             admit=sessions.admit,
+            people=access,
         )
         view.on_change(servers.check_again)
+        view.on_people(servers.check_operators)
+        await stack.enter_async_context(running(access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
         maintenance = Maintenance(etcd, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
@@ -214,6 +237,8 @@ def _operations(
     presence: Presence,
     sessions: AgentSessions,
     tokens: TokenOperations,
+    users: UserOperations,
+    proofs: ProofOperations,
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
     commits, history = CommitStore(etcd), History(etcd)
@@ -234,6 +259,8 @@ def _operations(
         ),
         suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd)),
         tokens=tokens,
+        users=users,
+        proofs=proofs,
     )
 
 
@@ -248,6 +275,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
     monitoring = MonitoringService(operations.monitoring)
     queue = QueueService(operations.queue)
     recovery = RecoveryService(operations.recovery)
+    people = PeopleService(operations.users, operations.proofs)
     return [
         partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
         partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
@@ -256,6 +284,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
         partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
         partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
         partial(recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery),
+        partial(people_pb2_grpc.add_PeopleServicer_to_server, people),
     ]
 
 
@@ -273,10 +302,16 @@ def last_ports(options: Options) -> Ports | None:
     """The ports of the last start: machines that know them should find us there again."""
     try:
         content = json.loads(durable_file.read(options.folder / LAST_PORTS))
-        return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
+        operators = content.get("operators")
+        return Ports(
+            main=int(content["main"]),
+            enrol=int(content["enrol"]),
+            operators=None if operators is None else int(operators),
+        )
     except (
         durable_file.NotReadable,
         ValueError,
+        AttributeError,
         LookupError,
         TypeError,
         OverflowError,
@@ -306,7 +341,11 @@ def _announced(options: Options, ports: Ports) -> Iterator[None]:
     if options.listen_port == 0 and _is_ours(operator_file):
         # The system chose the port at this start: the local operator's file must follow it.
         write_operator_file(operator_file.parent, address(options, ports.main))
-    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
+    numbers = {"main": ports.main, "enrol": ports.enrol}
+    if ports.operators is not None:
+        log.info("operators log in at %s", address(options, ports.operators))
+        numbers["operators"] = ports.operators
+    content = json.dumps({**numbers, "pid": os.getpid()})
     durable_file.write(options.folder / LAST_PORTS, content.encode() + b"\n")
     if options.ports_file is None:
         yield

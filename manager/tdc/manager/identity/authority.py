@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
@@ -120,6 +121,11 @@ class Authority:
     def ends(self) -> float:
         """When the CA's certificate ends, Unix seconds; no certificate of its lasts longer."""
         return self._certificate.not_valid_after_utc.timestamp()
+
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes that follow from the CA's key and no other, for this purpose alone."""
+        secret = self._key.private_numbers().private_value.to_bytes(66)
+        return HKDF(hashes.SHA256(), 32, salt=None, info=f"tdc {purpose}".encode()).derive(secret)
 
     @property
     def fingerprint(self) -> str:

@@ -19,6 +19,26 @@ class NotPermitted(IntentError):
     noted = False
 
 
+class NotKnown(IntentError):
+    """Nobody is known by what the caller has shown: a name and password, a session, a token."""
+
+
+class TooManyTries(IntentError):
+    """Too many tries failed; the text says how long to wait."""
+
+
+class UnknownPerson(IntentError):
+    """There is no such user, session, API token or certificate."""
+
+
+class PersonExists(IntentError):
+    """There is a user of that name already."""
+
+
+class LastAdministrator(IntentError):
+    """Nobody would be left who administers the whole installation."""
+
+
 class BadRequest(IntentError):
     """The request itself is wrong: something required is missing or contradicts itself."""
 

@@ -6,7 +6,8 @@ spelling of a path that reaches a handler without its check. Every method is reg
 takes a stream of raw bytes, for gRPC receives the request of any other before it asks us: who
 calls, and whether he may, is settled before a message is received, let alone parsed.
 
-In: the services, and who is calling by the certificate. Out: calls, or PERMISSION_DENIED.
+In: the services, and who is calling: by the certificate at the main port, by a session or API
+token at the operator port. Out: calls, or PERMISSION_DENIED, UNAUTHENTICATED.
 Promise: a refused call is logged, within a budget; what can't be parsed is INVALID_ARGUMENT; an
 unforeseen error is logged and answered with INTERNAL.
 """
@@ -18,7 +19,7 @@ import contextlib
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -29,10 +30,11 @@ from google.protobuf.message import DecodeError
 from tdc.manager.identity.peer import Denied, NotIdentified, peer_of
 from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.errors import NotKnown
 from tdc.manager.intent.permissions import PermissionTableError
-from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
+from tdc.manager.rpc.operators import Nobody, People, secret_in
 from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
@@ -66,6 +68,7 @@ class Connections:
 
 
 _caller: ContextVar[Peer] = ContextVar("caller")
+_actor: ContextVar[Actor] = ContextVar("actor")
 
 
 def caller() -> Peer:
@@ -74,14 +77,9 @@ def caller() -> Peer:
 
 
 def actor_of(context: Context) -> Actor:
-    """The operator who makes the call that runs now, for `intent`; LookupError for a machine.
-
-    Every operator's certificate is an administrator until there are users with roles.
-    """
-    peer = caller()
-    if not isinstance(peer, Operator):
-        raise LookupError("the call that runs now is not an operator's")
-    return Actor(peer.name, Role.ADMINISTRATOR, EVERYWHERE, address(context.peer()))
+    """The operator who makes the call that runs now, for `intent`; LookupError for a machine."""
+    del context  # whom it is of was found out before
+    return _actor.get()
 
 
 class Unreadable(BadMessage):
@@ -96,14 +94,19 @@ class Guard:
         admit: Admit,
         rows: Mapping[str, Rpc] = RPCS,
         connections: Connections | None = None,
+        people: People | None = None,
     ) -> None:
         self._rows = rows
-        self._door = Door(admit, connections)
+        self._door = Door(admit, connections, people)
         self._methods: set[str] = set()
 
-    def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
-        """Stand in for `server` where the generated ``add_…Servicer_to_server`` registers."""
-        return cast("grpc.aio.Server", _Registrar(self, server))
+    def on(self, server: grpc.aio.Server, *, by_secret: bool = False) -> grpc.aio.Server:
+        """Stand in for `server` where the generated ``add_…Servicer_to_server`` registers.
+
+        With `by_secret` operators show the secret of a session or API token there, else a
+        certificate.
+        """
+        return cast("grpc.aio.Server", _Registrar(self, server, by_secret))
 
     def check(self) -> None:
         """Raise PermissionTableError unless the services registered and the rows agree."""
@@ -113,35 +116,43 @@ class Guard:
         """Log what the budget of log lines still hides."""
         self._door.lines.tell_left_out()
 
-    def guarded(self, service: str, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
+    def guarded(
+        self, service: str, handlers: Mapping[str, Handler], *, by_secret: bool = False
+    ) -> dict[str, Handler]:
         """Guard each of `service`'s handlers by its row; raises PermissionTableError."""
         declared = descriptor_pool.Default().FindServiceByName(service)
         missing = sorted({method.name for method in declared.methods} - handlers.keys())
         if missing:
             raise PermissionTableError(f"{service} is registered without {', '.join(missing)}")
-        return {name: self._guard(f"{service}.{name}", each) for name, each in handlers.items()}
+        return {
+            name: self._guard(f"{service}.{name}", each, by_secret)
+            for name, each in handlers.items()
+        }
 
-    def _guard(self, method: str, handler: Handler) -> Handler:
+    def _guard(self, method: str, handler: Handler, by_secret: bool) -> Handler:
         self._methods.add(method)
         row = self._rows.get(method)
         if row is None:
             raise PermissionTableError(f"{method} has no row in the table of RPCs")
-        return _with_check(handler, Entry(self._door, method, row.who), paced=row.paced)
+        return _with_check(
+            handler, Entry(self._door, method, row.who, by_secret=by_secret), paced=row.paced
+        )
 
 
 class _Registrar:
     """Looks like a server to generated code; what it registers is guarded."""
 
-    def __init__(self, guard: Guard, server: grpc.aio.Server) -> None:
+    def __init__(self, guard: Guard, server: grpc.aio.Server, by_secret: bool) -> None:
         self._guard = guard
         self._server = server
+        self._by_secret = by_secret
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Take nothing: the same handlers come, by name, to add_registered_method_handlers."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         """Register the guarded handlers of `service`."""
-        guarded = self._guard.guarded(service, handlers)
+        guarded = self._guard.guarded(service, handlers, by_secret=self._by_secret)
         generic = grpc.method_handlers_generic_handler(service, guarded)
         self._server.add_generic_rpc_handlers((generic,))
 
@@ -160,8 +171,14 @@ MOST_METADATA = 16 * 1024
 class Door:
     """What all entries share: who is admitted, how often, and the lines about the others."""
 
-    def __init__(self, admit: Admit, connections: Connections | None = None) -> None:
+    def __init__(
+        self,
+        admit: Admit,
+        connections: Connections | None = None,
+        people: People | None = None,
+    ) -> None:
         self.admit = admit
+        self.people = people or Nobody()
         self.connections = connections or Connections()
         self.turns = Turns()
         self.lines = CallerLog(log)
@@ -171,10 +188,11 @@ class Door:
 class Entry:
     """One method's check: `admitted` around the call, whatever its kind."""
 
-    def __init__(self, door: Door, method: str, who: Who) -> None:
+    def __init__(self, door: Door, method: str, who: Who, *, by_secret: bool = False) -> None:
         self._door = door
         self._method = method
         self._who = who
+        self._by_secret = by_secret
 
     @contextlib.asynccontextmanager
     async def admitted(self, context: Context) -> AsyncIterator[None]:
@@ -198,8 +216,13 @@ class Entry:
 
     async def receive(self, context: Context) -> bytes | None:
         """Return the next message of an admitted call, None after the last; raises NotReceived."""
-        known = self._who in (Who.OPERATOR, Who.MACHINE)
-        identity = caller() if known else _identity(context)
+        identity: Hashable | None
+        if self._who in (Who.OPERATOR, Who.MACHINE):
+            identity = caller()
+        elif self._who is Who.ANYONE_WITH_PASSWORD:
+            identity = self._method  # all who log in share their turns: a request may be long
+        else:
+            identity = _identity(context)
         return await self._door.turns.receive(context, identity)
 
     async def each(self, context: Context, parse: Parse) -> AsyncIterator[Any]:
@@ -215,6 +238,8 @@ class Entry:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
 
     async def _identify(self, context: Context) -> Peer:
+        if self._by_secret:
+            return await self._identify_by_secret(context)
         wanted = Operator if self._who is Who.OPERATOR else MachinePeer
         try:
             peer = peer_of(context)
@@ -224,19 +249,44 @@ class Entry:
             await self._refuse(context, f"this is {peer}")
         if isinstance(peer, MachinePeer):
             peer = await self._admit(context, peer)
+        else:
+            await self._let_in(context, peer)
         self._door.connections.identified(context.peer(), peer)
         return peer
+
+    async def _identify_by_secret(self, context: Context) -> Peer:
+        """Whose session or API token a call carries; ends the call where it is nobody's."""
+        peer = context.peer()
+        try:
+            actor = self._door.people.by_secret(secret_in(context), address(peer))
+        except NotKnown as error:
+            where = address(peer)
+            self._door.lines.warning(peer, "refused: %s from %s: %s", self._method, where, error)
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        _actor.set(actor)
+        operator = Operator(actor.name)
+        self._door.connections.identified(peer, operator)
+        return operator
+
+    async def _let_in(self, context: Context, operator: Operator) -> None:
+        try:
+            _actor.set(self._door.people.by_certificate(operator, address(context.peer())))
+        except Denied as error:
+            await self._deny(context, operator, error)
+
+    async def _deny(self, context: Context, peer: Peer, error: Denied) -> NoReturn:
+        caller = context.peer()
+        where = address(caller)
+        self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
+        self._door.connections.denied(caller)
+        told = removed_to_metadata(error.removed)
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), told)
 
     async def _admit(self, context: Context, peer: MachinePeer) -> MachinePeer:
         try:
             peer = self._door.admit(peer)
         except Denied as error:
-            caller = context.peer()
-            where = address(caller)
-            self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
-            self._door.connections.denied(caller)
-            told = removed_to_metadata(error.removed)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), told)
+            await self._deny(context, peer, error)
         if not self._door.machines.take((peer.cluster, peer.machine)):
             why = f"{peer} calls too often, or too many machines call at once; try again later"
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tdc.manager.identity.rates import Endpoint, endpoint_of
 from tdc.shared.edge.clock import Clock, monotonic
-from tdc.shared.sync.identity import MachinePeer, Peer
+from tdc.shared.sync.identity import MachinePeer, Operator, Peer
 
 MACHINE_SHARE = 4
 """Connections of a machine, whatever its certificates: an agent needs two for a moment."""
@@ -84,6 +84,11 @@ class Known:
         """The connections of a machine."""
         mine = ((each, self._peers[each]) for each in self._of.get(machine, ()))
         return [(each, peer) for each, peer in mine if isinstance(peer, MachinePeer)]
+
+    def operators(self) -> list[tuple[Endpoint, Operator]]:
+        """The connections of operators who showed a certificate."""
+        found = self._peers.items()
+        return [(each, p) for each, p in found if isinstance(p, Operator) and p.fingerprint]
 
     def deny(self, endpoints: Iterable[Endpoint]) -> None:
         """As `denied`, for those that no call reported."""

@@ -29,6 +29,15 @@ DRAFTS = f"{ROOT}drafts/"
 """What operators gather before they commit it; no view follows them."""
 SUSPENSIONS = f"{ROOT}suspensions/"
 """What is suspended on machines, a document for each cluster; views follow it."""
+PEOPLE = f"{ROOT}people/"
+"""Users, and by what they prove who they are; views follow it."""
+PEOPLE_HEAD = f"{PEOPLE}head"
+"""Its last write orders the changes of users."""
+USERS = f"{PEOPLE}users/"
+SESSIONS = f"{PEOPLE}sessions/"
+API_TOKENS = f"{PEOPLE}api-tokens/"
+OPERATORS = f"{PEOPLE}operators/"
+"""Certificates of operators that were seen or withdrawn."""
 MAINTENANCE = f"{ROOT}maintenance"
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
@@ -234,6 +243,35 @@ def parse_suspensions_key(key: str) -> str | None:
     """The cluster of such a key; None for another key."""
     name = unquote(key.removeprefix(SUSPENSIONS))
     return name if suspensions_key(name) == key else None
+
+
+def user_key(name: str) -> str:
+    """The key of a user."""
+    return f"{USERS}{_quoted(name)}"
+
+
+def session_key(session_id: str) -> str:
+    """The key of a session, by the hash of its secret."""
+    return f"{SESSIONS}{_quoted(session_id)}"
+
+
+def api_token_key(token_id: str) -> str:
+    """The key of an API token, by the hash of its secret."""
+    return f"{API_TOKENS}{_quoted(token_id)}"
+
+
+def operator_key(fingerprint: str) -> str:
+    """The key of what is known of an operator's certificate."""
+    return f"{OPERATORS}{_quoted(fingerprint)}"
+
+
+def parse_people_key(key: str) -> tuple[str, str] | None:
+    """The prefix of a key under PEOPLE, and what it names; None for one of no known form."""
+    for prefix in (USERS, SESSIONS, API_TOKENS, OPERATORS):
+        name = unquote(key.removeprefix(prefix))
+        if key.startswith(prefix) and name and f"{prefix}{_quoted(name)}" == key:
+            return prefix, name
+    return (key, "") if key == PEOPLE_HEAD else None
 
 
 def _quoted(name: str) -> str:

@@ -19,11 +19,20 @@ from urllib.parse import unquote
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError, EtcdRefused, Reason
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
+from tdc.manager.people.user import ABSOLUTE
 from tdc.manager.store import snapshots
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
-from tdc.manager.store.keys import COMMITS, JOIN_TOKENS, MAINTENANCE, REQUESTS, parse_commit_key
+from tdc.manager.store.keys import (
+    API_TOKENS,
+    COMMITS,
+    JOIN_TOKENS,
+    MAINTENANCE,
+    REQUESTS,
+    SESSIONS,
+    parse_commit_key,
+)
 from tdc.manager.store.seal import unpack_sealed
 from tdc.shared.edge.clock import Clock, wall
 
@@ -34,6 +43,8 @@ EVERY = 3_600.0
 that at least this much of etcd's own history stays."""
 TOKENS_KEPT = 86_400.0
 """Seconds that a used or expired token is kept, so that its use is refused by that name."""
+API_TOKENS_KEPT = 30 * 86_400.0
+"""Seconds that an API token is kept after its end, so that it is listed as expired."""
 NEARLY_FULL = 0.8
 """Share of the quota above which every look logs an error."""
 _LOOK_EVERY = 60.0
@@ -117,6 +128,8 @@ class Maintenance:
     async def _round(self, now: float, last_revision: int, revision: int) -> Round:
         commits, requests = await self._trim_history(now)
         tokens = await self._trim(JOIN_TOKENS, partial(_token_over, now=now))
+        tokens += await self._trim(SESSIONS, partial(_session_over, now=now))
+        tokens += await self._trim(API_TOKENS, partial(_api_token_over, now=now))
         # A revision beyond the store's is from before an older backup was restored.
         compacted = last_revision if 0 < last_revision < revision else None
         if compacted is not None and not await self._compacts(compacted):
@@ -247,6 +260,22 @@ def _older(item: KeyValue, *, before: float, kept: str) -> bool:
         return item.key != kept and time < before
     except Damaged:
         return False
+
+
+def _session_over(item: KeyValue, *, now: float) -> bool:
+    try:
+        ends = moment_of(unpack_sealed(item.key, item.value), "born") + ABSOLUTE
+    except Damaged:
+        return False
+    return ends + TOKENS_KEPT < now
+
+
+def _api_token_over(item: KeyValue, *, now: float) -> bool:
+    try:
+        ends = moment_of(unpack_sealed(item.key, item.value), "ends")
+    except Damaged:
+        return False
+    return ends + API_TOKENS_KEPT < now
 
 
 def _token_over(item: KeyValue, *, now: float) -> bool:

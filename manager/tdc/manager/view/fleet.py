@@ -21,13 +21,21 @@ from tdc.manager.levels.identities import removed_from, renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, SUSPENSIONS, Part, parse_document_key
+from tdc.manager.store.keys import (
+    CLUSTERS,
+    ENROLMENTS,
+    PEOPLE,
+    SUSPENSIONS,
+    Part,
+    parse_document_key,
+)
 from tdc.manager.view import names
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
 from tdc.manager.view.names import MachineKey, UnknownName
+from tdc.manager.view.people import KnownPeople
 from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
@@ -68,12 +76,15 @@ class FleetView:
         self._clusters = KnownClusters()
         self._enrolments = KnownEnrolments()
         self._suspensions = KnownSuspensions()
+        self.people = KnownPeople()
+        """Users, and by what they prove who they are."""
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
         self._listeners: list[Listener] = []
         self._enrolment_listeners: list[Listener] = []
         self._replaced_listeners: list[Callable[[], object]] = []
         self._rename_listeners: list[Callable[[Mapping[MachineKey, MachineKey]], object]] = []
+        self._people_listeners: list[Callable[[], object]] = []
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -263,7 +274,7 @@ class FleetView:
         )  # fmt: skip
         trouble = self._following.id_trouble
         notes = (*self._notes(), trouble) if trouble else self._notes()
-        beside = (*enrolments, *self._suspensions.damaged)
+        beside = (*enrolments, *self._suspensions.damaged, *self.people.damaged)
         return problems(notes, self.etcd_away, unreadable, beside)
 
     # -- keeping -------------------------------------------------------------------------------
@@ -287,6 +298,10 @@ class FleetView:
         """Call `listener` when the store has become another, or an older one of itself."""
         self._replaced_listeners.append(listener)
 
+    def on_people(self, listener: Callable[[], object]) -> None:
+        """Call `listener` after each change of users, sessions, tokens or certificates."""
+        self._people_listeners.append(listener)
+
     async def run(self) -> None:
         """Follow the store until cancelled."""
         await self._following.run(
@@ -294,13 +309,14 @@ class FleetView:
                 CLUSTERS: self._take_clusters,
                 ENROLMENTS: self._take_enrolments,
                 SUSPENSIONS: self._take_suspensions,
+                PEOPLE: self._take_people,
             },
             {CLUSTERS: self._look_beside},
         )
 
     async def ready(self, timeout: float) -> None:
         """Return once everything has been read; raises NotReady after `timeout` seconds."""
-        prefixes = frozenset({CLUSTERS, ENROLMENTS, SUSPENSIONS})
+        prefixes = frozenset({CLUSTERS, ENROLMENTS, SUSPENSIONS, PEOPLE})
         if not await self._following.all_read(prefixes, timeout):
             why = self.etcd_away or "it did not answer"
             raise NotReady(f"the fleet could not be read from etcd within {timeout:g} s: {why}")
@@ -319,6 +335,10 @@ class FleetView:
         return await self._following.until(
             lambda: self._suspensions.of(cluster).number >= number, timeout
         )
+
+    async def knows(self, holds: Callable[[KnownPeople], bool], timeout: float) -> bool:
+        """Wait until the view has a change of people; False if not within `timeout` seconds."""
+        return await self._following.until(lambda: holds(self.people), timeout)
 
     async def _look_beside(self, values: Mapping[str, bytes]) -> None:
         """Read whether the heads agree with their histories, which are not followed."""
@@ -371,6 +391,15 @@ class FleetView:
             now = frozenset(self._key_of(*each) for each in changed)
             for listener in self._listeners:
                 listener(now)
+
+    def _take_people(self, values: Values, how: How) -> None:
+        before = set(self.people.damaged)
+        self.people.take(values, all_of_it=how is not How.SOME, replaced=how is How.REPLACED)
+        for sentence in self.people.damaged:
+            if sentence not in before:
+                log.error("%s", sentence)
+        for listener in self._people_listeners:
+            listener()
 
     def _notify(self, changed: frozenset[MachineKey]) -> None:
         if changed:
