@@ -29,6 +29,13 @@ _PLACES = {
     "commit": ("commits", "app"),
     "recover": ("recover", "add_recover"),
     "delivery": ("queue", "delivery_app"),
+    "login": ("people", "add_login"),
+    "logout": ("people", "add_logout"),
+    "whoami": ("people", "add_whoami"),
+    "user": ("people", "user_app"),
+    "session": ("people", "session_app"),
+    "token": ("people", "token_app"),
+    "operator": ("people", "operator_app"),
 }
 """The module of each command, and what of it adds the command, or is the group of commands; in the
 order in which help shows them."""
