@@ -132,6 +132,8 @@ def test_what_a_page_tells_to_type_for_the_manager_can_be_typed() -> None:
         "--passphrase-file",
         "-o",
         "--keep-id",
+        "--user",
+        "--password-file",
     }
     told = [each for page in PAGES for each in typed(page, "tdc-manager") if each[1]]
     assert len(told) > 5

@@ -24,14 +24,16 @@ from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_options
+from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
-from tdc.manager.upkeep import adopt, placed, repaired
+from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import collector, descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
+from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals
@@ -107,7 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     examining.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="text or json"
     )
-    for verb in (init, run, operator, adopting, repairing, backing_up, examining):
+    recovering = parsers.add_parser(
+        "user-recover", help="make an administrator again, when nobody can log in any more"
+    )
+    recovering.add_argument("--user", required=True, help="name of the user")
+    recovering.add_argument(
+        "--password-file", required=True, type=Path, help="file with the new password"
+    )
+    for verb in (init, run, operator, adopting, repairing, backing_up, examining, recovering):
         add_flags(verb)
     add_flags(restoring, anywhere=True)  # --dry-run only reads the file
     flags = vars(parser.parse_args(arguments))
@@ -122,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "backup": backup_command,
         "restore": restore_command,
         "doctor": doctor_command,
+        "user-recover": recover_command,
     }
     try:
         code = commands[flags["verb"]](flags)
@@ -234,6 +244,24 @@ def repair_command(flags: Mapping[str, object]) -> int:
     if not found:
         print("Every document is as its commits left it.")  # noqa: T201
     return 0 if all(finding.right for finding in found) else 1
+
+
+def recover_command(flags: Mapping[str, object]) -> int:
+    """Make ``user`` an administrator with the password in ``password_file``; the exit code."""
+    options = read_options(flags)
+    try:
+        text = durable_file.read(Path(str(flags["password_file"]))).decode()
+        password = next(iter(text.splitlines()), "")
+        said = asyncio.run(recovered_user(options, str(flags["user"]), password, wall()))
+    except UnicodeDecodeError:
+        return _refused(OptionsError(f"{flags['password_file']} is not UTF-8"))
+    except (*_REFUSALS, PeopleError) as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"{said}. His sessions have ended and his one-time codes are gone. Log in: tdc login "
+        f"{quote(str(flags['user']))}"
+    )
+    return 0
 
 
 def backup_command(flags: Mapping[str, object]) -> int:

@@ -1,16 +1,25 @@
-"""`adopt` and `repair`: what an operator does with a store that is not as it was left."""
+"""`adopt`, `repair`, `user-recover`: what is done at the manager's own machine, beside it."""
 
 from __future__ import annotations
+
+import logging
 
 from tdc.manager.at_hand import embedded, require_manager, store_of
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.embedded import EmbeddedEtcd
 from tdc.manager.first_setup import ETCD_FOLDER
+from tdc.manager.identity.passwords import Passwords
+from tdc.manager.intent.users import recovered
 from tdc.manager.options import Options
+from tdc.manager.people.password import check_password
+from tdc.manager.people.user import check_user_name
 from tdc.manager.reach import external_etcd
 from tdc.manager.store import identity
-from tdc.manager.store.keys import PLACE
+from tdc.manager.store.keys import PLACE, ROOT
+from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.repair import Finding, repair
+
+log = logging.getLogger(__name__)
 
 
 async def adopt(options: Options) -> str:
@@ -51,3 +60,22 @@ async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
     require_manager(options)
     async with store_of(options) as etcd:
         return await repair(etcd, write=write)
+
+
+async def recovered_user(options: Options, name: str, password: str, now: float) -> str:
+    """Make `name` an administrator of everything with this password; returns what was done.
+
+    For who can't get in any more: who is on the manager's machine has its CA, and so everything.
+    Raises PeopleError, AuthorityMissing, AuthorityUnusable, EtcdSetupError, an EtcdError, LostRace.
+    """
+    require_manager(options)
+    check_user_name(name)
+    hashed = await Passwords().hashed(check_password(password, name))
+    async with store_of(options) as etcd:
+        made = await PeopleStore(etcd).change_user(
+            name, lambda users: recovered(users, name, hashed, now), {}
+        )
+    # The audit log's entry of it belongs here.
+    said = f"{made.name} is an administrator of the whole installation, with the new password"
+    log.warning("user-recover: %s", said)
+    return said
