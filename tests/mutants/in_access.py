@@ -34,6 +34,47 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{MANAGER}/intent/users.py",
+        ("tests/manager/test_users.py",),
+        (
+            "the last administrator can be deleted",
+            "if had and not any(each.administers_all for each in then.values()):",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/people.py",
+        ("tests/manager/test_users.py",),
+        (
+            "two managers each take the other administrator",
+            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n",
+            "            [_unchanged(key, item)],\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/access.py",
+        ("tests/manager/test_users.py",),
+        (
+            "a token may do what was given to it, whatever its user may now",
+            "role, reach = min(token.role, user.role), token.reach & user.reach",
+            "role, reach = token.role, token.reach",
+        ),
+        (
+            "a withdrawn certificate is let in",
+            "if known is not None and known.withdrawn is not None:",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/people/totp.py",
+        ("tests/pure/test_people.py",),
+        (
+            "a code is good twice",
+            "if same and step > last_step and found is None:",
+            "if same and found is None:",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/intent/within.py",
         ("tests/manager/test_reach.py",),
         (
