@@ -15,7 +15,7 @@ from tdc.manager.people.password import check_password
 from tdc.manager.people.user import check_user_name
 from tdc.manager.reach import external_etcd
 from tdc.manager.store import identity
-from tdc.manager.store.keys import PLACE, ROOT
+from tdc.manager.store.keys import PLACE
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.repair import Finding, repair
 
