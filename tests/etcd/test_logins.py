@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdRefused, Reason
 from tdc.manager.etcd.stubs.auth_pb2 import Permission
@@ -109,3 +110,29 @@ async def test_rights_that_are_taken_away_and_given_back_are_noticed_without_a_r
             given = AuthRoleGrantPermissionRequest(name="tdc", perm=right)
             await auth.RoleGrantPermission(given, metadata=await as_root(auth))
         await client.txn([], [Put("/tdc/a", b"3")])
+
+
+async def test_a_client_certificate_may_be_the_login(tmp_path: Path) -> None:
+    """etcd takes its common name for the user; one without is told what is missing."""
+    async with external_etcd(tmp_path / "etcd", tls=True, login=True) as etcd:
+        nobody = replace(etcd.options, user=None, password=None)
+        async with EtcdClient(nobody) as client:
+            with pytest.raises(
+                EtcdRefused, match="common name of the client certificate"
+            ) as caught:
+                await client.get("/tdc/a")
+            assert caught.value.reason is Reason.PERMISSION
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(etcd.folder / "ca.pem")
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+            etcd.folder / "server.pem"
+        )
+        named = authority.issue_cert("manager.example.com", common_name=USER)
+        named.private_key_pem.write_to_path(etcd.folder / "client.key")
+        named.cert_chain_pems[0].write_to_path(etcd.folder / "client.crt")
+        await etcd.restart()
+        async with EtcdClient(nobody) as client:
+            await client.txn([], [Put("/tdc/a", b"1")])
+            with pytest.raises(EtcdRefused, match="readwrite") as caught:
+                await client.txn([], [Put("/elsewhere", b"1")])
+            assert caught.value.reason is Reason.PERMISSION
