@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import TxnResult
+from tdc.manager.intent.errors import LastAdministrator
 from tdc.manager.people import totp
+from tdc.manager.people.reach import Role
+from tdc.manager.people.user import User
 from tdc.manager.program import recover_command
 from tdc.manager.store.keys import PEOPLE
+from tdc.manager.store.people import PeopleStore, Users
 from tdc.shared.edge.clock import wall
 from tdc.v1 import people_pb2
 
@@ -162,3 +169,40 @@ async def test_who_is_at_the_managers_machine_makes_an_administrator(
             stored = b"".join(each.value for each in (await client.range(PEOPLE)).items)
         assert secret.encode() not in stored
         assert PASSWORD.encode() not in stored
+
+
+class _Overtaken(EtcdClient):
+    """Lets another change come first, once, between what was read and what is written."""
+
+    other: Callable[[], Awaitable[object]] | None = None
+
+    async def txn(self, compares: Any, operations: Any, *rest: Any) -> TxnResult:
+        other, self.other = self.other, None
+        if other is not None:
+            await other()
+        return await super().txn(compares, operations, *rest)
+
+
+def _made(user: User) -> Callable[[Users], User]:
+    return lambda users: user
+
+
+def _demoted(name: str) -> Callable[[Users], User]:
+    def change(users: Users) -> User:
+        if not any(each.administers_all for each in users.values() if each.name != name):
+            raise LastAdministrator(name)
+        return replace(users[name], role=Role.OPERATOR, number=users[name].number + 1)
+
+    return change
+
+
+async def test_a_change_that_was_overtaken_is_made_on_users_as_they_are_then(
+    etcd: ExternalEtcd,
+) -> None:
+    async with _Overtaken(etcd.options) as slow, EtcdClient(etcd.options) as quick:
+        store = PeopleStore(quick)
+        for name in ("ann", "bea"):
+            await store.change_user(name, _made(User(name, Role.ADMINISTRATOR)), {})
+        slow.other = lambda: store.change_user("bea", _demoted("bea"), {})
+        with pytest.raises(LastAdministrator):
+            await PeopleStore(slow).change_user("ann", _demoted("ann"), {})
