@@ -14,6 +14,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdRefused, EtcdUnavailable, Reason
 from tdc.manager.identity.join import token_hash
 from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.audit import AuditFilter, AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import Add, DraftOperations
 from tdc.manager.intent.errors import BadRequest, NotPermitted
@@ -38,6 +39,7 @@ from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.encoding import unpack
@@ -105,6 +107,11 @@ CALLS: Mapping[str, Call] = {
     ),
     "suspensions.resume": lambda does, who: does.suspensions.resume(who, BACK),
     "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
+    "audit.list": lambda does, who: does.audit.list_entries(
+        who, AuditFilter(), limit=0, cursor=0, oldest_first=False
+    ),
+    "audit.read": lambda does, who: does.audit.read_entry(who, 1),
+    "audit.verify": lambda does, who: does.audit.verify(who, against_agents=True),
 }
 
 # Written out, not read from the table: a row that is widened there fails here.
@@ -115,7 +122,8 @@ LEAST: Mapping[Role, str] = {
     "settings.read_effective settings.explain "
     "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
-    Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create",
+    Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create audit.list "
+    "audit.read audit.verify",
 }
 
 
@@ -150,6 +158,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             ),
             SuspensionOperations(view, presence, SuspensionStore(client)),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
+            AuditOperations(view, presence, AuditReader(client)),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)
@@ -230,7 +239,7 @@ async def test_a_token_that_may_be_stored_was_not_made_for_anybody(
 ) -> None:
     """The operator is not told of a transaction: without its text, a token is of no use."""
 
-    async def lose(_store: JoinStore, _hash: str, _token: JoinToken) -> None:
+    async def lose(_store: JoinStore, _hash: str, _token: JoinToken, _by: object) -> None:
         raise EtcdAnswerLost("etcd at here did not answer a transaction; it may or may not have")
 
     monkeypatch.setattr(JoinStore, "add", lose)

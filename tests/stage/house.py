@@ -51,6 +51,9 @@ ONE_OF_EACH = {
     "enrolment": keys.enrolment_key("west", "mx1"),
     "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
+    "audit entry": keys.audit_key(2),
+    "audit head": keys.AUDIT_HEAD,
+    "audit anchor": keys.AUDIT_ANCHOR,
     "maintenance": keys.MAINTENANCE,
     "place": keys.PLACE,
 }

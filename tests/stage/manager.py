@@ -23,7 +23,14 @@ from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
-from tdc.v1 import agents_pb2, agents_pb2_grpc, fleet_pb2, operators_pb2, operators_pb2_grpc
+from tdc.v1 import (
+    agents_pb2,
+    agents_pb2_grpc,
+    audit_pb2_grpc,
+    fleet_pb2,
+    operators_pb2,
+    operators_pb2_grpc,
+)
 
 Certificate = tuple[bytes, bytes]
 """PEM of a certificate and of its key."""
@@ -77,6 +84,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.fleet: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(self.channel)
+        self.audit: audit_pb2_grpc.AuditAsyncStub = audit_pb2_grpc.AuditStub(self.channel)
         self.settings: operators_pb2_grpc.SettingsReaderAsyncStub = (
             operators_pb2_grpc.SettingsReaderStub(self.channel)
         )

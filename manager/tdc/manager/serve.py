@@ -30,6 +30,7 @@ from tdc.manager.first_setup import (
 )
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
+from tdc.manager.intent.audit import AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
@@ -46,6 +47,7 @@ from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
 from tdc.manager.rpc.agents import AgentsService
+from tdc.manager.rpc.audit import AuditService
 from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.drafts import DraftsService
 from tdc.manager.rpc.enrolment import EnrolmentService
@@ -54,6 +56,8 @@ from tdc.manager.rpc.monitoring import MonitoringService
 from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.history import History
@@ -70,7 +74,7 @@ from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+from tdc.v1 import agents_pb2_grpc, audit_pb2_grpc, operators_pb2_grpc
 
 log = logging.getLogger(__name__)
 
@@ -118,18 +122,18 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
-        tokens = TokenOperations(
-            view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
-        )
-        operations = _operations(etcd, view, presence, sessions, tokens)
+        audit = AuditLog(etcd)
+        joins = JoinStore(etcd, audit)
+        tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
+        operations = _operations(etcd, audit, view, presence, sessions, tokens)
         await servers.start(
             main=[*_for_operators(operations), _for_agents(sessions, authority)],
-            enrol=[_for_joining(etcd, authority, view)],
+            enrol=[_for_joining(joins, authority, view)],
             admit=sessions.admit,
         )
         view.on_change(servers.check_again)
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
-        maintenance = Maintenance(etcd, own_member=options.embedded)
+        maintenance = Maintenance(etcd, audit, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
         stack.enter_context(_announced(options, ports))
         yield ports
@@ -208,17 +212,18 @@ def _endings(options: Options, authority: Authority, server: ServerIdentity) -> 
 
 def _operations(
     etcd: EtcdClient,
+    audit: AuditLog,
     view: FleetView,
     presence: Presence,
     sessions: AgentSessions,
     tokens: TokenOperations,
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
-    commits, history = CommitStore(etcd), History(etcd)
+    commits, history = CommitStore(etcd, audit), History(etcd)
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
         history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd)),
+        drafts=DraftOperations(view, DraftStore(etcd, audit)),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence),
@@ -229,8 +234,9 @@ def _operations(
             commits,
             history,
         ),
-        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd)),
+        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit)),
         tokens=tokens,
+        audit=AuditOperations(view, presence, AuditReader(etcd)),
     )
 
 
@@ -251,6 +257,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
         partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
         partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
         partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
+        partial(audit_pb2_grpc.add_AuditServicer_to_server, AuditService(operations.audit)),
     ]
 
 
@@ -259,8 +266,8 @@ def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
-def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:
-    service = EnrolmentService(JoinStore(etcd), authority, view)
+def _for_joining(joins: JoinStore, authority: Authority, view: FleetView) -> Registration:
+    service = EnrolmentService(joins, authority, view)
     return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
 
 

@@ -27,6 +27,7 @@ _PLACES = {
     "settings": ("settings", "app"),
     "draft": ("draft", "app"),
     "commit": ("commits", "app"),
+    "audit": ("audit", "app"),
     "delivery": ("queue", "delivery_app"),
 }
 """The module of each command, and what of it adds the command, or is the group of commands; in the

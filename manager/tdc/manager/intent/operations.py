@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from tdc.manager.intent.audit import AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
@@ -30,6 +31,7 @@ class Operations:
     queue: QueueOperations
     suspensions: SuspensionOperations
     tokens: TokenOperations
+    audit: AuditOperations
 
     def __post_init__(self) -> None:
         check_operations([getattr(self, each.name) for each in dataclasses.fields(self)])

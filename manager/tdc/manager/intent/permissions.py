@@ -72,6 +72,9 @@ PERMISSIONS: Mapping[str, Permission] = {
     "suspensions.suspend": Permission(Role.OPERATOR),
     "suspensions.resume": Permission(Role.OPERATOR),
     "tokens.create": Permission(Role.ADMINISTRATOR),
+    "audit.list": Permission(Role.ADMINISTRATOR),
+    "audit.read": Permission(Role.ADMINISTRATOR),
+    "audit.verify": Permission(Role.ADMINISTRATOR),
 }
 
 

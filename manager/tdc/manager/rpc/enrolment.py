@@ -43,7 +43,9 @@ TRIES_IN_ALL = Rate(burst=400, per_second=10.0)
 class Redeemer(Protocol):
     """The part of the join store that enrolment needs."""
 
-    async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+    async def redeem(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str, /
+    ) -> JoinToken:
         """Use a token; raises TokenUnknown, TokenUsed, TokenExpired, EtcdError."""
 
 
@@ -92,7 +94,10 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         enrolment, began = uuid.uuid4().hex, self._steady()
         try:
-            token = await self._joins.redeem(token_hash(request.token), self._clock(), enrolment)
+            origin = grpc_words.address(context.peer())
+            token = await self._joins.redeem(
+                token_hash(request.token), self._clock(), enrolment, origin
+            )
         except (TokenUnknown, TokenUsed, TokenExpired) as error:
             peer = context.peer()
             where = grpc_words.address(peer)

@@ -29,6 +29,12 @@ DRAFTS = f"{ROOT}drafts/"
 """What operators gather before they commit it; no view follows them."""
 SUSPENSIONS = f"{ROOT}suspensions/"
 """What is suspended on machines, a document for each cluster; views follow it."""
+AUDIT = f"{ROOT}audit/"
+"""Entries of the audit log, one for the whole installation; no view follows them."""
+AUDIT_HEAD = f"{ROOT}audit-head"
+"""Number and chain value of the newest entry; views follow it."""
+AUDIT_ANCHOR = f"{ROOT}audit-anchor"
+"""Number and chain value of the last entry that was trimmed."""
 MAINTENANCE = f"{ROOT}maintenance"
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
@@ -226,6 +232,18 @@ def parse_suspensions_key(key: str) -> str | None:
     """The cluster of such a key; None for another key."""
     name = unquote(key.removeprefix(SUSPENSIONS))
     return name if suspensions_key(name) == key else None
+
+
+def audit_key(number: int) -> str:
+    """The key of one entry of the audit log; keys sort as numbers do."""
+    return f"{AUDIT}{number:012d}"
+
+
+def parse_audit_key(key: str) -> int | None:
+    """The number of an entry's key; None for another key beside them."""
+    digits = key.removeprefix(AUDIT)
+    good = len(digits) == 12 and digits.isascii() and digits.isdecimal()
+    return int(digits) if good and key.startswith(AUDIT) else None
 
 
 def _quoted(name: str) -> str:

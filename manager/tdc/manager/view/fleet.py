@@ -19,8 +19,16 @@ from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, SUSPENSIONS, Part, parse_document_key
+from tdc.manager.store.keys import (
+    AUDIT_HEAD,
+    CLUSTERS,
+    ENROLMENTS,
+    SUSPENSIONS,
+    Part,
+    parse_document_key,
+)
 from tdc.manager.view import names
+from tdc.manager.view.audit import KnownAudit
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
@@ -29,6 +37,7 @@ from tdc.manager.view.names import MachineKey, UnknownName
 from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
 
@@ -63,6 +72,7 @@ class FleetView:
         self._clusters = KnownClusters()
         self._enrolments = KnownEnrolments()
         self._suspensions = KnownSuspensions()
+        self._audit = KnownAudit()
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
         self._listeners: list[Listener] = []
@@ -125,6 +135,11 @@ class FleetView:
     def chain(self, cluster: str) -> str:
         """The history's chain value at the cluster's revision; empty where there is none."""
         return self._clusters.chain(cluster)
+
+    @property
+    def audit_head(self) -> AuditHead:
+        """The audit log's newest entry, as last known."""
+        return self._audit.head
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none, or is gone.
@@ -227,6 +242,7 @@ class FleetView:
                 CLUSTERS: self._take_clusters,
                 ENROLMENTS: self._take_enrolments,
                 SUSPENSIONS: self._take_suspensions,
+                AUDIT_HEAD: self._audit.take,
             },
             {CLUSTERS: self._look_beside},
         )
