@@ -40,6 +40,7 @@ from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
+from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
@@ -123,13 +124,16 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
         audit = AuditLog(etcd)
+        refusals = Refusals(audit)
+        await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit)
         tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
         operations = _operations(etcd, audit, view, presence, sessions, tokens)
         await servers.start(
             main=[*_for_operators(operations), _for_agents(sessions, authority)],
-            enrol=[_for_joining(joins, authority, view)],
+            enrol=[_for_joining(joins, authority, view, refusals)],
             admit=sessions.admit,
+            refused=refusals.refused,
         )
         view.on_change(servers.check_again)
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
@@ -266,8 +270,10 @@ def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
-def _for_joining(joins: JoinStore, authority: Authority, view: FleetView) -> Registration:
-    service = EnrolmentService(joins, authority, view)
+def _for_joining(
+    joins: JoinStore, authority: Authority, view: FleetView, refusals: Refusals
+) -> Registration:
+    service = EnrolmentService(joins, authority, view, refused=refusals.refused)
     return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
 
 

@@ -18,6 +18,7 @@ from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestR
 from tdc.manager.identity.join import token_hash
 from tdc.manager.identity.rates import Budget, Rate, address_of
 from tdc.manager.rpc.caller_log import CallerLog
+from tdc.manager.rpc.refused import Refused, of_token, unheard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
 from tdc.shared.edge import grpc_words
@@ -67,8 +68,11 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
         clock: Clock = wall,
         steady: Clock = monotonic,
         lifetime: float = MACHINE_LIFETIME,
+        refused: Refused = unheard,
     ) -> None:
+        """`refused` hears of tokens that were not good."""
         self._joins = joins
+        self._refused = refused
         self._authority = authority
         self._view = view
         self._clock = clock
@@ -102,6 +106,7 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             peer = context.peer()
             where = grpc_words.address(peer)
             self._lines.warning(peer, "refused: enrolment from %s: %s", where, error)
+            self._refused(of_token(where, str(error)))
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Exception:  # the store is away, say: no fault of the caller
             self._tries.give_back(address)

@@ -31,6 +31,7 @@ from tdc.manager.intent.actor import Actor, Role, Scope
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
+from tdc.manager.rpc.refused import Refused, of_caller, of_failure, unheard
 from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
@@ -64,6 +65,7 @@ class Connections:
 
 
 _caller: ContextVar[Peer] = ContextVar("caller")
+_request: ContextVar[Any] = ContextVar("request", default=None)
 
 
 def caller() -> Peer:
@@ -94,9 +96,10 @@ class Guard:
         admit: Admit,
         rows: Mapping[str, Rpc] = RPCS,
         connections: Connections | None = None,
+        refused: Refused = unheard,
     ) -> None:
         self._rows = rows
-        self._door = Door(admit, connections)
+        self._door = Door(admit, connections, refused)
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server) -> grpc.aio.Server:
@@ -124,7 +127,9 @@ class Guard:
         row = self._rows.get(method)
         if row is None:
             raise PermissionTableError(f"{method} has no row in the table of RPCs")
-        return _with_check(handler, Entry(self._door, method, row.who), paced=row.paced)
+        return _with_check(
+            handler, Entry(self._door, method, row.who, row.operation), paced=row.paced
+        )
 
 
 class _Registrar:
@@ -158,8 +163,14 @@ MOST_METADATA = 16 * 1024
 class Door:
     """What all entries share: who is admitted, how often, and the lines about the others."""
 
-    def __init__(self, admit: Admit, connections: Connections | None = None) -> None:
+    def __init__(
+        self,
+        admit: Admit,
+        connections: Connections | None = None,
+        refused: Refused = unheard,
+    ) -> None:
         self.admit = admit
+        self.refused = refused
         self.connections = connections or Connections()
         self.turns = Turns()
         self.lines = CallerLog(log)
@@ -169,10 +180,11 @@ class Door:
 class Entry:
     """One method's check: `admitted` around the call, whatever its kind."""
 
-    def __init__(self, door: Door, method: str, who: Who) -> None:
+    def __init__(self, door: Door, method: str, who: Who, operation: str = "") -> None:
         self._door = door
         self._method = method
         self._who = who
+        self._operation = operation or method
 
     @contextlib.asynccontextmanager
     async def admitted(self, context: Context) -> AsyncIterator[None]:
@@ -226,6 +238,7 @@ class Entry:
             where = address(caller)
             self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
             self._door.connections.denied(caller)
+            self._door.refused(of_caller(self._operation, peer, where, str(error)))
             told = removed_to_metadata(error.removed)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), told)
         if not self._door.machines.take((peer.cluster, peer.machine)):
@@ -239,6 +252,7 @@ class Entry:
             peer, "refused: %s from %s, which needs %s: %s", self._method, where, needed, why
         )
         sentence = f"{self._method} needs {needed}; {why}"
+        self._door.refused(of_caller(self._operation, _identity(context), where, sentence))
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, sentence)
 
     async def _fail(self, context: Context, error: Exception) -> NoReturn:
@@ -247,6 +261,10 @@ class Entry:
             log.error("%s failed", self._method, exc_info=error)
             known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
         code, sentence = known.code, _fitting(known.details)
+        if self._who is Who.OPERATOR:
+            event = of_failure(self._operation, actor_of(context), error, _request.get())
+            if event is not None:
+                self._door.refused(event)
         by = _caller.get("an unknown caller")
         if isinstance(error, Unreadable | NotReceived):
             peer, method = context.peer(), self._method
@@ -293,7 +311,9 @@ def _taking(entry: Entry, parse: Parse, streaming: bool, paced: bool) -> Take:
         request = await entry.receive(context)
         if request is None:
             raise NotReceived("the call ended without a request")
-        return parse(request)
+        parsed = parse(request)
+        _request.set(parsed)
+        return parsed
 
     async def own_pace(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         return (parse(each) async for each in messages)

@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tdc.manager.rpc.crowding import Crowding, bounds_for
 from tdc.manager.rpc.guard import Admit, Guard
 from tdc.manager.rpc.health import HealthService
+from tdc.manager.rpc.refused import Refused, unheard
 from tdc.shared.edge import descriptors, grpc_tls
 from tdc.shared.edge.os_words import os_reason
 
@@ -120,11 +121,18 @@ class Servers:
         return ports
 
     async def start(
-        self, main: Sequence[Registration], enrol: Sequence[Registration], admit: Admit
+        self,
+        main: Sequence[Registration],
+        enrol: Sequence[Registration],
+        admit: Admit,
+        refused: Refused = unheard,
     ) -> None:
-        """Serve these services on the ports; raises PermissionTableError."""
+        """Serve these services on the ports; `refused` hears of refused attempts.
+
+        Raises PermissionTableError.
+        """
         self._admit = admit
-        guard = self._guard = Guard(admit, connections=self._crowding)
+        guard = self._guard = Guard(admit, connections=self._crowding, refused=refused)
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
