@@ -37,6 +37,10 @@ bench-manager:  ## a manager of 100, 1 000 and 10 000 machines: plans, commits, 
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.manager
 
+bench-audit:  ## what the audit log costs 8 clients that commit to 4 clusters at once
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.bench.audit
+
 bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout of another revision
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.compare $(BASE)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdRefused, Reason
-from tdc.manager.etcd.values import Delete, Operation, Put, Unchanged
+from tdc.manager.etcd.values import Delete, Operation, Put, TxnResult, Unchanged
 from tdc.manager.levels.fleet import LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
-from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit import Audited, AuditLog
 from tdc.manager.store.audit_check import AuditVerdict, Word, contradicts
 from tdc.manager.store.audit_entry import pack_entry, pack_mark, read_entry, read_mark
 from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.audit_trim import trim_audit
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.encoding import pack, unpack
+from tdc.manager.store.errors import UnreadableTouched
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.keys import (
     AUDIT,
@@ -232,7 +233,7 @@ async def test_a_tail_that_was_cut_and_a_log_that_was_rewritten_contradict_a_wit
     entries = await written(etcd)
     saw = [Word("machine mx1 saw", each.head, "agents") for each in (entries[2], entries[4])]
     assert not [word for word in saw if contradicts(word, await verdict(etcd, *saw))]
-    cut = [
+    cut: list[Operation] = [
         Delete(audit_key(4), audit_key(6)),
         Put(AUDIT_HEAD, pack_mark(AUDIT_HEAD, entries[2].head)),
     ]
@@ -303,3 +304,73 @@ async def test_a_change_whose_entry_can_not_be_written_is_not_made(tmp_path: Pat
             await CommitStore(etcd).create_cluster(new_cluster("west"), signed("r1"), MADE)
         assert caught.value.reason is Reason.NO_SPACE
         assert (await etcd.range(ROOT, keys_only=True)).items == before
+
+
+# -- together ------------------------------------------------------------------------------------
+
+
+async def test_those_who_wait_go_together_and_each_hears_of_its_own_end(
+    etcd: EtcdClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose compare fails, one that can't be made, two for one key: the others are written."""
+    sent: list[int] = []
+    real = EtcdClient.txn
+
+    async def counted(
+        self: EtcdClient,
+        compares: Sequence[Unchanged],
+        then: Sequence[Operation],
+        otherwise: Sequence[Operation] = (),
+    ) -> TxnResult:
+        sent.append(sum(AUDIT in each.key for each in then))
+        return await real(self, compares, then, otherwise)
+
+    log = AuditLog(etcd, lambda: MADE)
+    await log.txn([], [Put(key("taken"), b"x")], event("before"))
+    monkeypatch.setattr(EtcdClient, "txn", counted)
+
+    def new(name: str, at: int = 0) -> Awaitable[bool]:
+        return log.txn([Unchanged(key(name), at)], [Put(key(name), b"x")], event(name))
+
+    def refuses(head: AuditHead) -> Audited:
+        raise UnreadableTouched("damaged")
+
+    assert await asyncio.gather(*(new(f"n{each}") for each in range(30))) == [True] * 30
+    assert len(sent) < 6, "most go together"
+    assert max(sent) <= 40
+    sent.clear()
+    outcomes: list[object] = await asyncio.gather(  # type: ignore[assignment]  # a list it is
+        new("a"),
+        new("b"),
+        new("a"),
+        log.append(refuses, (Unchanged(key("c"), 0),)),
+        new("taken"),
+        new("d"),
+        return_exceptions=True,
+    )
+    assert outcomes[:3] == [True, True, False]
+    assert isinstance(outcomes[3], UnreadableTouched)
+    assert outcomes[4:] == [False, True]
+    assert not (await verdict(etcd)).faults
+    assert len(await written(etcd)) == 34
+
+
+async def test_who_goes_away_while_he_waits_leaves_no_entry_and_holds_up_nobody(
+    etcd: EtcdClient,
+) -> None:
+    log = AuditLog(etcd, lambda: MADE)
+    tasks = [
+        asyncio.create_task(
+            log.txn([Unchanged(key(f"g{each}"), 0)], [Put(key(f"g{each}"), b"x")], event(str(each)))
+        )
+        for each in range(12)
+    ]
+    await asyncio.sleep(0)
+    for task in tasks[1::2]:
+        task.cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [each is True for each in done] == [True, False] * 6
+    assert await log.txn([], [Put(key("later"), b"x")], event("later"))
+    kept = {each.event.what for each in await written(etcd)}
+    there = {each.key for each in (await etcd.range(key(""), keys_only=True)).items}
+    assert {key(f"g{what}") for what in kept - {"later"}} | {key("later")} == there

@@ -7,7 +7,10 @@ the head: if that has moved, another entry came first, and the same is tried aga
 that entry; if not, it was the store's own compare that failed, and the store hears of that as ever.
 
 Within a manager the writers take turns, and each knows the head that the last one left: so only
-managers race with each other, and no write costs a read.
+managers race with each other, and no write costs a read. Who waits while another's transaction is
+under way goes with the others who wait into the next, as far as they do not touch the same and it
+does not get too large: a log is one queue, and so it need not be slower than many (group commit).
+If one of them can't be done, each is tried alone.
 """
 
 from __future__ import annotations
@@ -15,14 +18,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.errors import EtcdUnavailable
-from tdc.manager.etcd.values import Get, KeyValue, Operation, Put, Unchanged, prefix_end
+from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdRefused, EtcdUnavailable
+from tdc.manager.etcd.values import (
+    Get,
+    KeyValue,
+    Operation,
+    Put,
+    TxnResult,
+    Unchanged,
+    prefix_end,
+)
 from tdc.manager.store.audit_entry import pack_entry, pack_mark, read_mark
-from tdc.manager.store.encoding import Damaged, unpack_any
+from tdc.manager.store.encoding import MAX_TRANSACTION, Damaged, unpack_any
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.keys import AUDIT, AUDIT_HEAD, audit_key, parse_audit_key
 from tdc.shared.edge.clock import Clock, wall
@@ -36,6 +48,9 @@ RACES = 64
 
 TURN = 10.0
 """Seconds to wait for a turn: longer, and those before wait for an etcd that does not answer."""
+
+MOST_OPERATIONS = 120
+"""Compares, and writes, of one transaction; etcd takes 128."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,39 @@ class _Position:
     note: str = ""
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A change that waits for its turn. `guard`: what it compares for certain, whatever the head.
+
+    `alone`: it was in a transaction with others that failed.
+    """
+
+    make: Make
+    guard: Sequence[Unchanged]
+    outcome: asyncio.Future[bool]
+    alone: bool = False
+    races: int = 0
+
+    def fail(self, error: Exception) -> None:
+        """End it with an error."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+    def end(self, *, written: bool) -> None:
+        """End it."""
+        if not self.outcome.done():
+            self.outcome.set_result(written)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A change in a transaction with others: itself, and the entry that it gets there."""
+
+    waiting: _Waiting
+    audited: Audited
+    entry: AuditEntry
+
+
 def _unheard(_: AuditEntry) -> None:
     """Tell nobody."""
 
@@ -78,6 +126,7 @@ class AuditLog:
         self._clock = clock
         self._written = written
         self._turn = asyncio.Lock()
+        self._queue: deque[_Waiting] = deque()
         self._position: _Position | None = None
 
     async def txn(
@@ -88,47 +137,158 @@ class AuditLog:
         Raises LostRace, an EtcdError: then neither was written, but for EtcdAnswerLost, after which
         both were or neither.
         """
-        return await self.append(lambda head: Audited(compares, then, event))
+        return await self.append(lambda head: Audited(compares, then, event), compares)
 
-    async def append(self, make: Make) -> bool:
-        """Write what `make` makes of the head that it follows; returns and raises as `txn`."""
-        async with self._our_turn():
-            position, self._position = self._position, None
-            for _ in range(RACES):
-                position = position or await self._find()
-                audited = make(position.head)
-                entry = entry_after(
-                    position.head, audited.event, round(self._clock(), 3), position.note
-                )
-                result = await self._etcd.txn(
-                    [*audited.compares, *_compares(position, entry)],
-                    [*audited.then, *_writes(entry)],
-                    [Get(AUDIT_HEAD), Get(audit_key(entry.number))],
-                )
-                if result.succeeded:
-                    self._position = _Position(entry.head, result.revision)
-                    self._written(entry)
-                    return True
-                head, taken = result.reads
-                if _unmoved(head, position) and not taken:
-                    self._position = position
-                    return False
-                position = None if _unmoved(head, position) else _position_at(head)
-        raise LostRace("the audit log keeps changing; nothing was changed; try again")
+    async def append(self, make: Make, guard: Sequence[Unchanged] = ()) -> bool:
+        """Write what `make` makes of the head that it follows; returns and raises as `txn`.
+
+        `guard`: those of its compares that are the same whatever the head. Of changes that wait
+        and guard the same key only one can be made.
+        """
+        ours = _Waiting(make, guard, asyncio.get_running_loop().create_future())
+        self._queue.append(ours)
+        try:
+            async with self._our_turn(ours):
+                while not ours.outcome.done():
+                    await self._write_some()
+        finally:
+            if ours in self._queue:
+                self._queue.remove(ours)
+            if not ours.outcome.done():
+                ours.outcome.cancel()
+        return ours.outcome.result()
 
     @contextlib.asynccontextmanager
-    async def _our_turn(self) -> AsyncIterator[None]:
+    async def _our_turn(self, ours: _Waiting) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(TURN):
                 await self._turn.acquire()
         except TimeoutError:
-            raise EtcdUnavailable(
-                f"changes before this one have waited for etcd for {TURN:g} s; nothing was changed"
+            if ours in self._queue:
+                raise EtcdUnavailable(
+                    f"changes before this one have waited for etcd for {TURN:g} s; nothing was "
+                    "changed"
+                ) from None
+            raise EtcdAnswerLost(
+                f"etcd did not answer within {TURN:g} s; the change may have been made"
             ) from None
         try:
             yield
         finally:
             self._turn.release()
+
+    async def _write_some(self) -> None:
+        """Write those who wait, as many as go together; or find out why they can't be."""
+        position, self._position = self._position, None
+        position = position or await self._find()
+        batch = self._gathered(position)
+        if not batch:
+            self._position = position
+            return
+        first = batch[0].entry
+        try:
+            result = await self._etcd.txn(
+                [
+                    *(each for member in batch for each in member.audited.compares),
+                    Unchanged(AUDIT_HEAD, position.mod_revision),
+                    *(Unchanged(audit_key(member.entry.number), 0) for member in batch),
+                ],
+                [
+                    *(each for member in batch for each in member.audited.then),
+                    *_writes([member.entry for member in batch]),
+                ],
+                [Get(AUDIT_HEAD), Get(audit_key(first.number))],
+            )
+        except EtcdRefused as error:
+            self._alone(batch, error)
+        except EtcdError as error:
+            for member in batch:
+                member.waiting.fail(error)
+        except asyncio.CancelledError:
+            for member in batch:
+                member.waiting.fail(EtcdAnswerLost("the change was cut off; it may have been made"))
+            raise
+        else:
+            self._settle(batch, position, result)
+
+    def _settle(self, batch: Sequence[_Member], position: _Position, result: TxnResult) -> None:
+        if result.succeeded:
+            self._position = _Position(batch[-1].entry.head, result.revision)
+            for member in batch:
+                member.waiting.end(written=True)
+                self._written(member.entry)
+            self._end_losers(batch, result.revision)
+            return
+        head, taken = result.reads
+        if _unmoved(head, position) and not taken:
+            self._position = position
+            self._alone(batch, None)
+            return
+        # Another manager's entry came first, or the head was set back by hand.
+        self._position = None if _unmoved(head, position) else _position_at(head)
+        self._again(batch)
+
+    def _gathered(self, position: _Position) -> list[_Member]:
+        """Take from the queue who can go together after this head."""
+        batch: list[_Member] = []
+        guarded: set[str] = set()
+        compares, writes, size, head = 1, 1, 0, position.head
+        for waiting in list(self._queue):
+            keys = {each.key for each in waiting.guard}
+            if batch and (waiting.alone or not keys or guarded & keys):
+                continue
+            try:
+                audited = waiting.make(head)
+            except Exception as error:  # what refuses the change: its caller's
+                self._queue.remove(waiting)
+                waiting.fail(error)
+                continue
+            note = "" if batch else position.note
+            entry = entry_after(head, audited.event, round(self._clock(), 3), note)
+            compares += len(audited.compares) + 1
+            writes += len(audited.then) + 1
+            size += _size(audited.then)
+            fits = max(compares, writes) <= MOST_OPERATIONS and size <= MAX_TRANSACTION
+            if batch and not fits:
+                break
+            self._queue.remove(waiting)
+            batch.append(_Member(waiting, audited, entry))
+            if waiting.alone or not keys:
+                break
+            guarded |= keys
+            head = entry.head
+        return batch
+
+    def _alone(self, batch: Sequence[_Member], error: Exception | None) -> None:
+        """End the only one; of several, try each alone. Without an error a compare failed."""
+        if len(batch) > 1:
+            for member in batch:
+                member.waiting.alone = True
+            self._again(batch)
+        elif error is not None:
+            batch[0].waiting.fail(error)
+        else:
+            batch[0].waiting.end(written=False)
+
+    def _again(self, batch: Sequence[_Member]) -> None:
+        """Put them back in front, but for those who have lost too often."""
+        for member in reversed(batch):
+            waiting = member.waiting
+            waiting.races += 1
+            if waiting.races > RACES:
+                waiting.fail(
+                    LostRace("the audit log keeps changing; nothing was changed; try again")
+                )
+            elif not waiting.outcome.done():  # else its caller has gone
+                self._queue.appendleft(waiting)
+
+    def _end_losers(self, batch: Sequence[_Member], revision: int) -> None:
+        """End who waits with a compare that what was just written has made wrong."""
+        changed = {each.key for member in batch for each in member.waiting.guard}
+        for waiting in list(self._queue):
+            if any(each.key in changed and each.mod_revision != revision for each in waiting.guard):
+                self._queue.remove(waiting)
+                waiting.end(written=False)
 
     async def _find(self) -> _Position:
         """Read where the next entry goes, also where somebody changed the log by hand."""
@@ -146,15 +306,13 @@ class AuditLog:
         return _Position(_left(last), mod_revision, wrong)
 
 
-def _compares(position: _Position, entry: AuditEntry) -> tuple[Unchanged, ...]:
-    return Unchanged(AUDIT_HEAD, position.mod_revision), Unchanged(audit_key(entry.number), 0)
+def _writes(entries: Sequence[AuditEntry]) -> list[Put]:
+    head = Put(AUDIT_HEAD, pack_mark(AUDIT_HEAD, entries[-1].head))
+    return [*(Put(audit_key(each.number), pack_entry(each)) for each in entries), head]
 
 
-def _writes(entry: AuditEntry) -> tuple[Put, ...]:
-    return (
-        Put(audit_key(entry.number), pack_entry(entry)),
-        Put(AUDIT_HEAD, pack_mark(AUDIT_HEAD, entry.head)),
-    )
+def _size(writes: Sequence[Operation]) -> int:
+    return sum(len(each.key) + len(each.value) for each in writes if isinstance(each, Put))
 
 
 def _unmoved(head: Sequence[KeyValue], position: _Position) -> bool:

@@ -101,6 +101,11 @@ class _Found:
     items: dict[str, KeyValue]
     beside: Beside
 
+    def guard(self, change: _Change) -> tuple[Unchanged, ...]:
+        """The compare that every commit of the cluster makes: of its head."""
+        key = head_key(change.after.name)
+        return (Unchanged(key, self.items[key].mod_revision if key in self.items else 0),)
+
     @property
     def base_made(self) -> bool:
         """Whether history has the commit of the base."""
@@ -187,7 +192,7 @@ class CommitStore:
                 found = await self._find(change)
                 if found.made is not None:
                     return Committed(found.made, already=not sent)
-                if await self._audit.append(partial(_written, change, found)):
+                if await self._audit.append(partial(_written, change, found), found.guard(change)):
                     return Committed(change.after.revision, already=False)
                 races += 1  # written in between: the next read says what
                 if races >= _RACES:
