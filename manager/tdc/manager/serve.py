@@ -67,6 +67,7 @@ from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.suspensions import SuspensionStore
+from tdc.manager.syslog import Syslog
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
@@ -123,7 +124,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
-        audit = AuditLog(etcd)
+        audit = _audit_log(etcd, options)
         refusals = Refusals(audit)
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit)
@@ -212,6 +213,15 @@ def _endings(options: Options, authority: Authority, server: ServerIdentity) -> 
     path = options.etcd_certificate
     if path is not None and (end := end_of(path)) is not None:
         yield Ending(f"the client certificate for etcd ({path})", end, "replace the file before")
+
+
+def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
+    """The log that all stores share, with copies to syslog where options ask for them."""
+    if not options.audit_syslog:
+        return AuditLog(etcd)
+    syslog = Syslog(options.audit_syslog)
+    syslog.start()
+    return AuditLog(etcd, written=syslog.take)
 
 
 def _operations(
