@@ -13,8 +13,12 @@ from tdc.manager.identity.authority import Authority
 from tdc.manager.options import Options
 from tdc.manager.reach import external_etcd
 from tdc.manager.store import identity
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.repair import Finding, repair
+from tdc.shared.sync.audit_entry import AuditEvent, By
+
+REPAIR = By("tdc-manager repair", kind="manager")
 
 
 async def adopt(options: Options) -> str:
@@ -41,7 +45,12 @@ async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
     """
     _require_manager(options)
     async with _client(options) as etcd:
-        return await repair(etcd, write=write)
+        found = await repair(etcd, write=write)
+        put_right = sum(each.right for each in found)
+        if write and put_right:
+            what = f"put right {put_right} keys that were changed by hand"
+            await AuditLog(etcd).txn([], [], AuditEvent("store.repair", REPAIR, what))
+        return found
 
 
 def _require_manager(options: Options) -> None:
