@@ -11,6 +11,20 @@ STORE = "manager/tdc/manager/store"
 
 MUTANTS = (
     *planted_in(
+        "shared/tdc/shared/sync/audit.py",
+        ("tests/pure/test_audit_witness.py",),
+        (
+            "an agent forgets what a cut log contradicts",
+            "earlier=(*self.earlier, self.newest)[-MOST_EARLIER:]",
+            "earlier=self.earlier",
+        ),
+        (
+            "an agent takes an older head for the newest",
+            "if head.number > self.newest.number:",
+            "if head.number != self.newest.number:",
+        ),
+    ),
+    *planted_in(
         f"{STORE}/audit.py",
         LOG,
         (
@@ -22,11 +36,6 @@ MUTANTS = (
             "a race of the log is one of the store",
             "if _unmoved(head, position) and not taken:",
             "if not taken:",
-        ),
-        (
-            "those who waited hear nothing of a change that made theirs wrong",
-            "            self._end_losers(batch, result.revision)\n",
-            "            self._end_losers([], result.revision)\n",
         ),
         (
             "one that can't be done ends all that went with it",

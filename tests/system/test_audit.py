@@ -14,6 +14,7 @@ from tdc.manager.etcd.values import Delete, Operation, Put
 from tdc.manager.store.audit_entry import pack_mark, read_entry
 from tdc.manager.store.keys import AUDIT, AUDIT_HEAD, audit_key, commits_prefix
 from tdc.manager.store.record import read_record
+from tdc.shared.sync.audit import chained
 
 from tests.fakes.etcd import external_etcd
 from tests.stage.fleet import RunningFleet, stage
@@ -53,6 +54,18 @@ async def test_a_tail_that_was_cut_is_contradicted_by_an_agent(
     await fleet.in_sync()
     verdict = await fleet.json("audit", "verify", "--against-agents")
     assert (verdict["intact"], verdict["agreeing"], verdict["uncompared"]) == (True, 1, [])
+
+    rows = await fleet.json("audit", "list", "--what", "changes", "--cluster", "demo")
+    assert [each["operation"] for each in rows[:2]] == ["changes.commit"] * 2
+    assert "max_message_size" in await fleet.tdc("audit", "show", str(rows[0]["number"]))
+    assert "changes.commit" in await fleet.tdc("audit", "list", "--since", "1h", "--who", "admin")
+    assert await fleet.json("audit", "list", "--until", "1h") == []
+    chain = ""
+    for line in (await fleet.tdc("audit", "export")).splitlines():
+        entry = json.loads(line)
+        kept = entry.pop("chain")
+        chain = chained(chain, entry)
+        assert chain == kept
 
     items = (await etcd.range(AUDIT)).items
     newest = len(items)
