@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: help setup demo check test test-elsewhere bench bench-push bench-manager bench-compare model mutants format protos reference lock clean
+.PHONY: help setup demo check test test-elsewhere bench bench-push bench-manager bench-audit bench-compare model mutants format protos reference lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
