@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: help setup demo check test test-elsewhere bench bench-push bench-manager bench-compare model history-check mutants format protos reference lock clean
+.PHONY: help setup demo check test test-elsewhere bench bench-push bench-manager bench-audit bench-compare model history-check mutants format protos reference lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,6 +36,10 @@ bench-push:  ## from a commit to the last of 1 000 agents, against a bare broadc
 bench-manager:  ## a manager of 100, 1 000 and 10 000 machines: plans, commits, push, memory, status
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.manager
+
+bench-audit:  ## what the audit log costs 8 clients that commit to 4 clusters at once
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.bench.audit
 
 bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout of another revision
 	@scripts/setup system

@@ -17,6 +17,7 @@ from tdc.manager.identity.passwords import Passwords
 from tdc.manager.identity.sealing import Sealing
 from tdc.manager.intent.access import Access
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.audit import AuditFilter, AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import Add, DraftOperations
 from tdc.manager.intent.errors import BadRequest, NotPermitted
@@ -46,6 +47,7 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster
 from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.encoding import unpack
@@ -136,6 +138,11 @@ CALLS: Mapping[str, Call] = {
     "people.revoke_tokens": lambda does, who: does.proofs.revoke_tokens(who, []),
     "people.list_operators": lambda does, who: does.proofs.list_operators(who),
     "people.withdraw_operator": lambda does, who: does.proofs.withdraw_operator(who, "a" * 64, ""),
+    "audit.list": lambda does, who: does.audit.list_entries(
+        who, AuditFilter(), limit=0, cursor=0, oldest_first=False
+    ),
+    "audit.read": lambda does, who: does.audit.read_entry(who, 1),
+    "audit.verify": lambda does, who: does.audit.verify(who, against_agents=True),
 }
 
 
@@ -177,6 +184,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
             users,
             ProofOperations(view, store, access, users),
+            AuditOperations(view, presence, AuditReader(client)),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)
@@ -257,7 +265,7 @@ async def test_a_token_that_may_be_stored_was_not_made_for_anybody(
 ) -> None:
     """The operator is not told of a transaction: without its text, a token is of no use."""
 
-    async def lose(_store: JoinStore, _hash: str, _token: JoinToken) -> None:
+    async def lose(_store: JoinStore, _hash: str, _token: JoinToken, _by: object) -> None:
         raise EtcdAnswerLost("etcd at here did not answer a transaction; it may or may not have")
 
     monkeypatch.setattr(JoinStore, "add", lose)

@@ -16,7 +16,13 @@ from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.server import Ports, PortTaken, Registration, ServerIdentity, Servers
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.sync.identity import MachinePeer
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc, people_pb2_grpc, recovery_pb2_grpc
+from tdc.v1 import (
+    agents_pb2_grpc,
+    audit_pb2_grpc,
+    operators_pb2_grpc,
+    people_pb2_grpc,
+    recovery_pb2_grpc,
+)
 
 ANY = Ports(main=0, enrol=0)
 
@@ -43,6 +49,7 @@ MAIN: list[Registration] = [
         (operators_pb2_grpc.add_QueueServicer_to_server, operators_pb2_grpc.QueueServicer),
         (recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery_pb2_grpc.RecoveryServicer),
         (people_pb2_grpc.add_PeopleServicer_to_server, people_pb2_grpc.PeopleServicer),
+        (audit_pb2_grpc.add_AuditServicer_to_server, audit_pb2_grpc.AuditServicer),
         (agents_pb2_grpc.add_AgentsServicer_to_server, agents_pb2_grpc.AgentsServicer),
     )
 ]

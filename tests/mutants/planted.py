@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import (
     in_access,
     in_agent,
+    in_audit,
     in_backup,
     in_cli,
     in_delivery,
@@ -47,6 +48,7 @@ MUTANTS = (
     *in_repair.MUTANTS,
     *in_etcd.MUTANTS,
     *in_cli.MUTANTS,
+    *in_audit.MUTANTS,
     *in_suspensions.MUTANTS,
     *in_backup.MUTANTS,
     *in_doctor.MUTANTS,

@@ -56,6 +56,9 @@ ONE_OF_EACH = {
     "session": keys.session_key("s" * 64),
     "API token": keys.api_token_key("t" * 64),
     "operator": keys.operator_key("a" * 64),
+    "audit entry": keys.audit_key(2),
+    "audit head": keys.AUDIT_HEAD,
+    "audit anchor": keys.AUDIT_ANCHOR,
     "maintenance": keys.MAINTENANCE,
     "place": keys.PLACE,
 }

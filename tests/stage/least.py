@@ -21,13 +21,13 @@ LEAST: Mapping[Role, str] = {
     Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create "
     "people.look_after_others people.list_users people.create_user people.set_role "
     "people.remove_second_factor people.delete_user people.list_operators "
-    "people.withdraw_operator",
+    "people.withdraw_operator audit.list audit.read audit.verify",
 }
 
 EXTENT: Mapping[str, str] = {
     "the whole installation": "changes.create_cluster people.look_after_others people.list_users "
     "people.create_user people.set_role people.remove_second_factor people.delete_user "
-    "people.list_operators people.withdraw_operator",
+    "people.list_operators people.withdraw_operator audit.list audit.read audit.verify",
     "a whole cluster": "changes.delete_cluster changes.list_commits changes.read_commit "
     "changes.read_cluster changes.read_difference settings.check recovery.find_edits",
 }

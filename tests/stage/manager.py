@@ -26,6 +26,7 @@ from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
 from tdc.v1 import (
     agents_pb2,
     agents_pb2_grpc,
+    audit_pb2_grpc,
     fleet_pb2,
     operators_pb2,
     operators_pb2_grpc,
@@ -85,6 +86,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.fleet: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(self.channel)
+        self.audit: audit_pb2_grpc.AuditAsyncStub = audit_pb2_grpc.AuditStub(self.channel)
         self.settings: operators_pb2_grpc.SettingsReaderAsyncStub = (
             operators_pb2_grpc.SettingsReaderStub(self.channel)
         )

@@ -39,6 +39,7 @@ from tdc.shared.settings.check import checked
 from tdc.shared.settings.known import KNOWN_HERE, fitted, hash_of, lacking
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
+from tdc.shared.sync.audit import NO_ENTRY, AuditHead
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
@@ -108,6 +109,10 @@ class FakeView:
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         return self.gone.get((cluster, machine))
 
+    @property
+    def audit_head(self) -> AuditHead:
+        return NO_ENTRY
+
     def suspension(self, cluster: str, machine: str) -> Suspension:
         return self.suspensions.get((cluster, machine), NOT_SUSPENDED)
 
@@ -159,7 +164,9 @@ class FakeJoins:
         self.tokens[token.hash] = JoinToken("c1", "Main_Group", machine, wall() + lifetime)
         return token
 
-    async def redeem(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
+    async def redeem(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str
+    ) -> JoinToken:
         await asyncio.sleep(0)
         token = self.tokens.get(token_hash)
         if token is None:

@@ -11,6 +11,7 @@ from tdc.shared.edge import durable_file
 from tdc.shared.settings.known import hash_of
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
+from tdc.shared.sync.audit import AuditHead, Witness
 from tdc.shared.sync.values import Running
 
 
@@ -103,3 +104,11 @@ def test_a_file_of_a_later_agent_is_not_guessed_at(tmp_path: Path) -> None:
     assert found.running.revision == 0
     assert not found.settings
     assert "has format 2; this agent reads 1" in found.warnings[0]
+
+
+def test_what_was_seen_of_the_audit_log_is_kept_with_the_settings(tmp_path: Path) -> None:
+    seen = Witness("s", AuditHead(7, "a" * 64), 12.5, (AuditHead(9, "b" * 64),))
+    last_good.save(tmp_path, Running(1, "a", "s"), {"max_message_size": 1}, seen)
+    assert last_good.load(tmp_path).witness == seen
+    last_good.forget_history(tmp_path)
+    assert last_good.load(tmp_path).witness == seen

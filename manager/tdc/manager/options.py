@@ -27,6 +27,7 @@ ENVIRONMENT_PREFIX = "TDC_MANAGER_"
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
 _HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9._-]+")  # numbers alone are an address, or wrong
 _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
+_SYSLOG = re.compile(r"unix:/.+|(udp|tcp):.+:[0-9]{1,5}")
 
 
 class OptionsError(Exception):
@@ -75,6 +76,10 @@ class Options(msgspec.Struct, frozen=True):
     etcd_user: Annotated[str, _help("user at etcd")] = ""
     etcd_password_file: Annotated[Path | None, _help("file with that user's password")] = None
     ports_file: Annotated[Path | None, _help("file to write the ports in use to, as JSON")] = None
+    audit_syslog: Annotated[
+        str,
+        _help("where copies of audit entries go: unix:/dev/log, udp:HOST:PORT or tcp:HOST:PORT"),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _help("debug, info, warning or error")
     ] = "info"
@@ -102,6 +107,11 @@ class Options(msgspec.Struct, frozen=True):
             raise ValueError("etcd_certificate and etcd_key go together: give both or neither")
         if self.etcd_certificate and not self.etcd_ca:
             raise ValueError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
+        if self.audit_syslog and not _SYSLOG.fullmatch(self.audit_syslog):
+            raise ValueError(
+                f"audit_syslog: {self.audit_syslog!r} is not unix:/PATH, udp:HOST:PORT or "
+                "tcp:HOST:PORT"
+            )
         self._check_etcd_is_named()
         self._check_hosts()
 

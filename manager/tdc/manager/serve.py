@@ -33,6 +33,7 @@ from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
 from tdc.manager.identity.passwords import Passwords
 from tdc.manager.identity.sealing import Sealing
 from tdc.manager.intent.access import Access
+from tdc.manager.intent.audit import AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
@@ -46,6 +47,7 @@ from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
 from tdc.manager.intent.recovery import RecoveryOperations
+from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
@@ -54,6 +56,7 @@ from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
 from tdc.manager.rpc.agents import AgentsService
+from tdc.manager.rpc.audit import AuditService
 from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.drafts import DraftsService
 from tdc.manager.rpc.enrolment import EnrolmentService
@@ -64,6 +67,8 @@ from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.recovery import RecoveryService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.history import History
@@ -73,6 +78,7 @@ from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.suspensions import SuspensionStore
+from tdc.manager.syslog import Syslog
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
@@ -81,7 +87,13 @@ from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc, people_pb2_grpc, recovery_pb2_grpc
+from tdc.v1 import (
+    agents_pb2_grpc,
+    audit_pb2_grpc,
+    operators_pb2_grpc,
+    people_pb2_grpc,
+    recovery_pb2_grpc,
+)
 
 log = logging.getLogger(__name__)
 
@@ -129,32 +141,35 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
-        tokens = TokenOperations(
-            view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
-        )
+        audit = _audit_log(etcd, options)
+        refusals = Refusals(audit)
+        await stack.enter_async_context(running(refusals.run(), name="refusals"))
+        joins = JoinStore(etcd, audit)
+        tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
         people = PeopleStore(etcd)
         access = Access(view, LastUses(view, people))
         passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
         users = UserOperations(view, people, passwords, sealing)
         proofs = ProofOperations(view, people, access, users)
-        operations = _operations(etcd, view, presence, sessions, tokens, users, proofs)
+        operations = _operations(etcd, audit, view, presence, sessions, tokens, (users, proofs))
         for_operators = _for_operators(operations)
         login = LoginService(Login(view, people, passwords, sealing))
         await servers.start(
             main=[*for_operators, _for_agents(sessions, authority)],
-            enrol=[_for_joining(etcd, authority, view)],
+            enrol=[_for_joining(joins, authority, view, refusals)],
             operators=[
                 *for_operators,
                 partial(people_pb2_grpc.add_LoginServicer_to_server, login),
             ],
             admit=sessions.admit,
             people=access,
+            refused=refusals.refused,
         )
         view.on_change(servers.check_again)
         view.on_people(servers.check_operators)
         await stack.enter_async_context(running(access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
-        maintenance = Maintenance(etcd, own_member=options.embedded)
+        maintenance = Maintenance(etcd, audit, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
         stack.enter_context(_announced(options, ports))
         yield ports
@@ -231,21 +246,30 @@ def _endings(options: Options, authority: Authority, server: ServerIdentity) -> 
         yield Ending(f"the client certificate for etcd ({path})", end, "replace the file before")
 
 
+def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
+    """The log that all stores share, with copies to syslog where options ask for them."""
+    if not options.audit_syslog:
+        return AuditLog(etcd)
+    syslog = Syslog(options.audit_syslog)
+    syslog.start()
+    return AuditLog(etcd, written=syslog.take)
+
+
 def _operations(
     etcd: EtcdClient,
+    audit: AuditLog,
     view: FleetView,
     presence: Presence,
     sessions: AgentSessions,
     tokens: TokenOperations,
-    users: UserOperations,
-    proofs: ProofOperations,
+    people: tuple[UserOperations, ProofOperations],
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
-    commits, history = CommitStore(etcd), History(etcd)
+    commits, history = CommitStore(etcd, audit), History(etcd)
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
         history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd)),
+        drafts=DraftOperations(view, DraftStore(etcd, audit)),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
@@ -257,10 +281,11 @@ def _operations(
             commits,
             history,
         ),
-        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd)),
+        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit)),
         tokens=tokens,
-        users=users,
-        proofs=proofs,
+        users=people[0],
+        proofs=people[1],
+        audit=AuditOperations(view, presence, AuditReader(etcd)),
     )
 
 
@@ -285,6 +310,7 @@ def _for_operators(operations: Operations) -> list[Registration]:
         partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
         partial(recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery),
         partial(people_pb2_grpc.add_PeopleServicer_to_server, people),
+        partial(audit_pb2_grpc.add_AuditServicer_to_server, AuditService(operations.audit)),
     ]
 
 
@@ -293,8 +319,10 @@ def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
-def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:
-    service = EnrolmentService(JoinStore(etcd), authority, view)
+def _for_joining(
+    joins: JoinStore, authority: Authority, view: FleetView, refusals: Refusals
+) -> Registration:
+    service = EnrolmentService(joins, authority, view, refused=refusals.refused)
     return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
 
 

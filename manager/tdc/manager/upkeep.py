@@ -15,9 +15,13 @@ from tdc.manager.people.password import check_password
 from tdc.manager.people.user import check_user_name
 from tdc.manager.reach import external_etcd
 from tdc.manager.store import identity
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.keys import PLACE
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.repair import Finding, repair
+from tdc.shared.sync.audit_entry import AuditEvent, By
+
+REPAIR = By("tdc-manager repair", kind="manager")
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +63,12 @@ async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
     """
     require_manager(options)
     async with store_of(options) as etcd:
-        return await repair(etcd, write=write)
+        found = await repair(etcd, write=write)
+        put_right = sum(each.right for each in found)
+        if write and put_right:
+            what = f"put right {put_right} keys that were changed by hand"
+            await AuditLog(etcd).txn([], [], AuditEvent("store.repair", REPAIR, what))
+        return found
 
 
 async def recovered_user(options: Options, name: str, password: str, now: float) -> str:

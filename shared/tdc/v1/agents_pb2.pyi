@@ -137,18 +137,40 @@ class Welcome(_message.Message):
     def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ..., history: _Optional[str] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("revision", "hash", "settings", "store_id", "history")
+    __slots__ = ("revision", "hash", "settings", "store_id", "history", "audit")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     hash: str
     settings: _settings_pb2.Settings
     store_id: str
     history: str
-    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
+    audit: AuditHead
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ..., audit: _Optional[_Union[AuditHead, _Mapping]] = ...) -> None: ...
+
+class AuditHead(_message.Message):
+    __slots__ = ("number", "chain")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    chain: str
+    def __init__(self, number: _Optional[int] = ..., chain: _Optional[str] = ...) -> None: ...
+
+class AuditSeen(_message.Message):
+    __slots__ = ("store_id", "newest", "time", "earlier")
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_FIELD_NUMBER: _ClassVar[int]
+    store_id: str
+    newest: AuditHead
+    time: _timestamp_pb2.Timestamp
+    earlier: _containers.RepeatedCompositeFieldContainer[AuditHead]
+    def __init__(self, store_id: _Optional[str] = ..., newest: _Optional[_Union[AuditHead, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., earlier: _Optional[_Iterable[_Union[AuditHead, _Mapping]]] = ...) -> None: ...
 
 class AskSettings(_message.Message):
     __slots__ = ("id",)
@@ -213,7 +235,7 @@ class Pong(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class MachineStatus(_message.Message):
-    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension")
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension", "audit")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +256,7 @@ class MachineStatus(_message.Message):
     NEXT_HOP_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     NEXT_HOP_SINCE_FIELD_NUMBER: _ClassVar[int]
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     running: Running
     last_attempt: Outcome
     copying: bool
@@ -254,7 +277,8 @@ class MachineStatus(_message.Message):
     next_hop_trouble: str
     next_hop_since: _timestamp_pb2.Timestamp
     suspension: Suspension
-    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ...) -> None: ...
+    audit: AuditSeen
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ..., audit: _Optional[_Union[AuditSeen, _Mapping]] = ...) -> None: ...
 
 class Missed(_message.Message):
     __slots__ = ("reason", "count", "since", "last")

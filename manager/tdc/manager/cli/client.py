@@ -23,7 +23,7 @@ from tdc.manager.cli.render import is_terminal
 from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
 from tdc.shared.edge.grpc_words import never_sent
-from tdc.v1 import operators_pb2, operators_pb2_grpc, recovery_pb2_grpc
+from tdc.v1 import audit_pb2_grpc, operators_pb2, operators_pb2_grpc, recovery_pb2_grpc
 
 if TYPE_CHECKING:
     from tdc.v1 import people_pb2_grpc
@@ -84,6 +84,7 @@ class Manager:
             channel
         )
         self.recovery: recovery_pb2_grpc.RecoveryAsyncStub = recovery_pb2_grpc.RecoveryStub(channel)
+        self.audit: audit_pb2_grpc.AuditAsyncStub = audit_pb2_grpc.AuditStub(channel)
         self.queue: operators_pb2_grpc.QueueAsyncStub = operators_pb2_grpc.QueueStub(channel)
 
     @property

@@ -28,6 +28,7 @@ _PLACES = {
     "draft": ("draft", "app"),
     "commit": ("commits", "app"),
     "recover": ("recover", "add_recover"),
+    "audit": ("audit", "app"),
     "delivery": ("queue", "delivery_app"),
     "login": ("people", "add_login"),
     "logout": ("people", "add_logout"),

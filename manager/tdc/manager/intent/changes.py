@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.errors import (
     BadRequest,
     EtcdAway,
@@ -320,4 +321,4 @@ def sign(actor: Actor, comment: str, request_id: str) -> Signature:
         )
     if len(comment) > COMMENT_LIMIT:
         raise BadRequest(f"the comment has {len(comment)} characters; the limit is {COMMENT_LIMIT}")
-    return Signature(author=actor.name, comment=comment, request_id=request_id)
+    return Signature(actor.name, comment, request_id, asked_by(actor))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import require_etcd
 from tdc.manager.intent.errors import BadRequest, UnknownDraft
 from tdc.manager.intent.permissions import operation
@@ -144,6 +145,7 @@ class DraftOperations:
             found.name,
             owner or actor.name,
             lambda before: self._changed(actor, found, before, change, wanted),
+            asked_by(actor),
         )
         return self._against(found, draft)
 

@@ -55,6 +55,10 @@ class UnknownRevision(IntentError):
     """The cluster has no commit of that revision, or history no longer has it."""
 
 
+class UnknownEntry(IntentError):
+    """The audit log has no entry of that number, or no longer."""
+
+
 class UnknownDraft(IntentError):
     """There is no such draft, or it is not shared."""
 

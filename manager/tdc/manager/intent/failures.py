@@ -58,6 +58,7 @@ _KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (intent.StalePlan, FailureKind.CONFLICT),
     (intent.InvalidPlan, FailureKind.FORBIDDEN),
     (intent.UnknownRevision, FailureKind.UNKNOWN),
+    (intent.UnknownEntry, FailureKind.UNKNOWN),
     (intent.UnknownDraft, FailureKind.UNKNOWN),
     (intent.UnreadableFleet, FailureKind.FORBIDDEN),
     (UnknownName, FailureKind.UNKNOWN),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from tdc.manager.intent.audit import AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
@@ -36,6 +37,7 @@ class Operations:
     tokens: TokenOperations
     users: UserOperations
     proofs: ProofOperations
+    audit: AuditOperations
 
     def __post_init__(self) -> None:
         check_operations([getattr(self, each.name) for each in dataclasses.fields(self)])

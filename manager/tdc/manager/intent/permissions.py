@@ -114,6 +114,9 @@ PERMISSIONS: Mapping[str, Permission] = {
     "people.list_operators": Permission(Role.ADMINISTRATOR),
     "people.withdraw_operator": Permission(Role.ADMINISTRATOR),
     "tokens.create": Permission(Role.ADMINISTRATOR, Extent.GROUPS),
+    "audit.list": Permission(Role.ADMINISTRATOR),
+    "audit.read": Permission(Role.ADMINISTRATOR),
+    "audit.verify": Permission(Role.ADMINISTRATOR),
 }
 
 

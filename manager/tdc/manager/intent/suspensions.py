@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from tdc.manager.etcd.errors import EtcdAnswerLost
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, REQUEST_ID_LIMIT, require_etcd
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.permissions import operation
@@ -157,7 +158,9 @@ class SuspensionOperations:
             return after
 
         try:
-            after = await self._store.change(cluster.name, known, change)
+            after = await self._store.change(
+                cluster.name, known, change, asked_by(actor), asked.request_id
+            )
         except EtcdAnswerLost as error:
             log.warning("%s: %s of machines in cluster %s", error, kind, cluster.name)
             raise

@@ -25,8 +25,10 @@ from tdc.shared.edge.clock import Clock
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Removed, Running, Target
+from tdc.shared.wire.audit import head_to_wire
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
@@ -36,6 +38,10 @@ from tdc.v1 import agents_pb2
 
 class SessionFleet(WantedFleet, SuspendedFleet, Protocol):
     """The fleet, as one stream needs it."""
+
+    @property
+    def audit_head(self) -> AuditHead:
+        """The audit log's newest entry."""
 
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
@@ -306,7 +312,10 @@ class Session:
         wanted = self._fleet.wanted(*self.key, self._known)
         # Else the view has changed since the step began, and its listeners are about to be called.
         if wanted is not None and wanted.hash == target.hash:
-            self._outbox.put_nowait(agents_pb2.ManagerMessage(wanted=wanted))
+            message = agents_pb2.ManagerMessage(wanted=wanted)  # a copy: `wanted` is shared
+            if head := self._fleet.audit_head:
+                message.wanted.audit.CopyFrom(head_to_wire(head))
+            self._outbox.put_nowait(message)
 
     def _target(self) -> Target | None:
         wanted = self._fleet.wanted(*self.key, self._known)

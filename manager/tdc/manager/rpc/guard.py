@@ -35,6 +35,7 @@ from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
 from tdc.manager.rpc.operators import Nobody, People, secret_in
+from tdc.manager.rpc.refused import Refused, of_caller, of_failure, unheard
 from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
@@ -69,6 +70,7 @@ class Connections:
 
 _caller: ContextVar[Peer] = ContextVar("caller")
 _actor: ContextVar[Actor] = ContextVar("actor")
+_request: ContextVar[Any] = ContextVar("request", default=None)
 
 
 def caller() -> Peer:
@@ -95,9 +97,10 @@ class Guard:
         rows: Mapping[str, Rpc] = RPCS,
         connections: Connections | None = None,
         people: People | None = None,
+        refused: Refused = unheard,
     ) -> None:
         self._rows = rows
-        self._door = Door(admit, connections, people)
+        self._door = Door(admit, connections, people, refused)
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server, *, by_secret: bool = False) -> grpc.aio.Server:
@@ -135,7 +138,9 @@ class Guard:
         if row is None:
             raise PermissionTableError(f"{method} has no row in the table of RPCs")
         return _with_check(
-            handler, Entry(self._door, method, row.who, by_secret=by_secret), paced=row.paced
+            handler,
+            Entry(self._door, method, row.who, row.operation, by_secret=by_secret),
+            paced=row.paced,
         )
 
 
@@ -176,9 +181,11 @@ class Door:
         admit: Admit,
         connections: Connections | None = None,
         people: People | None = None,
+        refused: Refused = unheard,
     ) -> None:
         self.admit = admit
         self.people = people or Nobody()
+        self.refused = refused
         self.connections = connections or Connections()
         self.turns = Turns()
         self.lines = CallerLog(log)
@@ -188,10 +195,13 @@ class Door:
 class Entry:
     """One method's check: `admitted` around the call, whatever its kind."""
 
-    def __init__(self, door: Door, method: str, who: Who, *, by_secret: bool = False) -> None:
+    def __init__(
+        self, door: Door, method: str, who: Who, operation: str = "", *, by_secret: bool = False
+    ) -> None:
         self._door = door
         self._method = method
         self._who = who
+        self._operation = operation or method
         self._by_secret = by_secret
 
     @contextlib.asynccontextmanager
@@ -279,6 +289,7 @@ class Entry:
         where = address(caller)
         self._door.lines.warning(caller, "denied: %s from %s: %s", peer, where, error)
         self._door.connections.denied(caller)
+        self._door.refused(of_caller(self._operation, peer, where, str(error)))
         told = removed_to_metadata(error.removed)
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error), told)
 
@@ -299,6 +310,7 @@ class Entry:
             peer, "refused: %s from %s, which needs %s: %s", self._method, where, needed, why
         )
         sentence = f"{self._method} needs {needed}; {why}"
+        self._door.refused(of_caller(self._operation, _identity(context), where, sentence))
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, sentence)
 
     async def _fail(self, context: Context, error: BaseException) -> NoReturn:
@@ -307,6 +319,10 @@ class Entry:
             log.error("%s failed", self._method, exc_info=error)
             known = Status(grpc.StatusCode.INTERNAL, "the manager failed at this call; see its log")
         code, sentence = known.code, _fitting(known.details)
+        if self._who is Who.OPERATOR and isinstance(error, Exception):
+            event = of_failure(self._operation, actor_of(context), error, _request.get())
+            if event is not None:
+                self._door.refused(event)
         by = _caller.get("an unknown caller")
         if isinstance(error, Unreadable | NotReceived):
             peer, method = context.peer(), self._method
@@ -353,7 +369,9 @@ def _taking(entry: Entry, parse: Parse, streaming: bool, paced: bool) -> Take:
         request = await entry.receive(context)
         if request is None:
             raise NotReceived("the call ended without a request")
-        return parse(request)
+        parsed = parse(request)
+        _request.set(parsed)
+        return parsed
 
     async def own_pace(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         return (parse(each) async for each in messages)

@@ -27,6 +27,7 @@ from tdc.manager.rpc.crowding import Crowding, bounds_for
 from tdc.manager.rpc.guard import Admit, Guard
 from tdc.manager.rpc.health import HealthService
 from tdc.manager.rpc.operators import Nobody, People
+from tdc.manager.rpc.refused import Refused, unheard
 from tdc.shared.edge import descriptors, grpc_tls
 from tdc.shared.edge.os_words import os_reason
 
@@ -146,11 +147,17 @@ class Servers:
         admit: Admit,
         operators: Sequence[Registration] = (),
         people: People | None = None,
+        refused: Refused = unheard,
     ) -> None:
-        """Serve these services on the ports; raises PermissionTableError."""
+        """Serve these services on the ports; `refused` hears of refused attempts.
+
+        Raises PermissionTableError.
+        """
         self._admit = admit
         self._people = people or Nobody()
-        guard = self._guard = Guard(admit, connections=self._crowding, people=self._people)
+        guard = self._guard = Guard(
+            admit, connections=self._crowding, people=self._people, refused=refused
+        )
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
@@ -202,6 +209,7 @@ _SERVICES = (
     "tdc.v1.Recovery",
     "tdc.v1.Login",
     "tdc.v1.People",
+    "tdc.v1.Audit",
     "tdc.v1.Agents",
     "grpc.health.v1.Health",
     reflection.SERVICE_NAME,

@@ -13,6 +13,8 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.draft import Discarded, Draft, Row
 from tdc.manager.levels.identities import Identity
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_events import draft_event
 from tdc.manager.store.encoding import (
     MAX_TRANSACTION,
     Damaged,
@@ -27,6 +29,7 @@ from tdc.manager.store.keys import DRAFTS, draft_key, drafts_prefix
 from tdc.manager.store.record import as_object, key_from, value_from
 from tdc.manager.store.seal import pack_sealed, unpack_sealed
 from tdc.shared.settings.canonical import plain
+from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -44,8 +47,9 @@ Change = Callable[[Draft], Draft]
 class DraftStore:
     """The drafts of all operators. Any number of managers may change them at the same time."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
+    def __init__(self, etcd: EtcdClient, audit: AuditLog | None = None) -> None:
         self._etcd = etcd
+        self._audit = audit or AuditLog(etcd)
 
     async def read(self, cluster: str, owner: str) -> Draft:
         """An operator's draft, perhaps empty; raises UnreadableTouched, an EtcdError."""
@@ -63,7 +67,7 @@ class DraftStore:
                 log.warning("%s", error)
         return drafts
 
-    async def change(self, cluster: str, owner: str, change: Change) -> Draft:
+    async def change(self, cluster: str, owner: str, change: Change, by: By = UNKNOWN) -> Draft:
         """Change a draft as `change` says, which may raise; it is called again after a race.
 
         Raises LostRace, CommitTooLarge, and as `read` does. An etcd answer that is lost is an
@@ -76,13 +80,14 @@ class DraftStore:
             reraise=True,
         ):
             with attempt:
-                return await self._change_once(cluster, owner, change)
+                return await self._change_once(cluster, owner, change, by)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _change_once(self, cluster: str, owner: str, change: Change) -> Draft:
+    async def _change_once(self, cluster: str, owner: str, change: Change, by: By) -> Draft:
         key = draft_key(cluster, owner)
         item = await self._etcd.get(key)
-        after = change(_read(item) if item is not None else Draft(cluster, owner))
+        before = _read(item) if item is not None else Draft(cluster, owner)
+        after = change(before)
         write: Operation = Delete(key)
         if not after.is_empty:
             value = pack_draft(key, after)
@@ -95,7 +100,7 @@ class DraftStore:
         elif item is None:
             return after
         compare = Unchanged(key, item.mod_revision if item is not None else 0)
-        if not (await self._etcd.txn([compare], [write])).succeeded:
+        if not await self._audit.txn([compare], [write], draft_event(before, after, by)):
             raise LostRace("the draft keeps changing; nothing was changed; try again")
         return after
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.documents import Document, read_document
 from tdc.manager.store.encoding import (
     Damaged,
@@ -25,6 +26,7 @@ from tdc.manager.store.encoding import (
 from tdc.manager.store.errors import DoubtedStore, UnreadableStore
 from tdc.manager.store.keys import CLUSTERS, STORE
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
+from tdc.shared.sync.audit_entry import AuditEvent, AuditRow, By
 
 MOST_FORMER = 64
 """Former ids that are kept."""
@@ -110,6 +112,9 @@ async def _any_sealed(etcd: EtcdClient) -> bool:
     return False
 
 
+ADOPT = By("tdc-manager adopt", kind="manager")
+
+
 async def adopt(etcd: EtcdClient) -> StoreIdentity:
     """Give the store a new id, so that machines take it for the one that is meant.
 
@@ -120,8 +125,14 @@ async def adopt(etcd: EtcdClient) -> StoreIdentity:
     before = _read_anyway(item) if item is not None else None
     after = adopted(before) if before is not None else StoreIdentity(uuid.uuid4().hex)
     expected = item.mod_revision if item is not None else 0
-    result = await etcd.txn([Unchanged(STORE, expected)], [_put(after)])
-    if not result.succeeded:
+    known = before.id if before is not None else ""
+    event = AuditEvent(
+        "store.adopt",
+        ADOPT,
+        "the store got a new id: machines take what it has, whatever they ran",
+        rows=(AuditRow("store", "id", known, after.id),),
+    )
+    if not await AuditLog(etcd).txn([Unchanged(STORE, expected)], [_put(after)], event):
         raise UnreadableStore(f"{STORE} was written by somebody else meanwhile; try again")
     return after
 

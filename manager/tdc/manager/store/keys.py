@@ -38,6 +38,12 @@ SESSIONS = f"{PEOPLE}sessions/"
 API_TOKENS = f"{PEOPLE}api-tokens/"
 OPERATORS = f"{PEOPLE}operators/"
 """Certificates of operators that were seen or withdrawn."""
+AUDIT = f"{ROOT}audit/"
+"""Entries of the audit log, one for the whole installation; no view follows them."""
+AUDIT_HEAD = f"{ROOT}audit-head"
+"""Number and chain value of the newest entry; views follow it."""
+AUDIT_ANCHOR = f"{ROOT}audit-anchor"
+"""Number and chain value of the last entry that was trimmed."""
 MAINTENANCE = f"{ROOT}maintenance"
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
@@ -272,6 +278,18 @@ def parse_people_key(key: str) -> tuple[str, str] | None:
         if key.startswith(prefix) and name and f"{prefix}{_quoted(name)}" == key:
             return prefix, name
     return (key, "") if key == PEOPLE_HEAD else None
+
+
+def audit_key(number: int) -> str:
+    """The key of one entry of the audit log; keys sort as numbers do."""
+    return f"{AUDIT}{number:012d}"
+
+
+def parse_audit_key(key: str) -> int | None:
+    """The number of an entry's key; None for another key beside them."""
+    digits = key.removeprefix(AUDIT)
+    good = len(digits) == 12 and digits.isascii() and digits.isdecimal()
+    return int(digits) if good and key.startswith(AUDIT) else None
 
 
 def _quoted(name: str) -> str:

@@ -21,7 +21,10 @@ from tdc.manager.etcd.errors import EtcdError, EtcdRefused, Reason
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
 from tdc.manager.people.user import ABSOLUTE
 from tdc.manager.store import snapshots
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_trim import trim_audit
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, pack, unpack
+from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import MAX_AGE
 from tdc.manager.store.joins import read_token
 from tdc.manager.store.keys import (
@@ -86,9 +89,17 @@ async def last_round(etcd: EtcdClient) -> float | None:
 class Maintenance:
     """Maintains one store. `own_member`: the etcd is embedded, so it is ours alone."""
 
-    def __init__(self, etcd: EtcdClient, *, own_member: bool, clock: Clock = wall) -> None:
+    def __init__(
+        self,
+        etcd: EtcdClient,
+        audit: AuditLog | None = None,
+        *,
+        own_member: bool,
+        clock: Clock = wall,
+    ) -> None:
         """Take the client and a clock that gives Unix seconds."""
         self._etcd = etcd
+        self._audit = audit or AuditLog(etcd)
         self._own_member = own_member
         self._clock = clock
         self._unseen_logged = False
@@ -130,6 +141,8 @@ class Maintenance:
         tokens = await self._trim(JOIN_TOKENS, partial(_token_over, now=now))
         tokens += await self._trim(SESSIONS, partial(_session_over, now=now))
         tokens += await self._trim(API_TOKENS, partial(_api_token_over, now=now))
+        with contextlib.suppress(LostRace):  # the next round does it
+            await trim_audit(self._etcd, self._audit, now)
         # A revision beyond the store's is from before an older backup was restored.
         compacted = last_revision if 0 < last_revision < revision else None
         if compacted is not None and not await self._compacts(compacted):

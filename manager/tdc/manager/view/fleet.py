@@ -22,6 +22,7 @@ from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.keys import (
+    AUDIT_HEAD,
     CLUSTERS,
     ENROLMENTS,
     PEOPLE,
@@ -30,6 +31,7 @@ from tdc.manager.store.keys import (
     parse_document_key,
 )
 from tdc.manager.view import names
+from tdc.manager.view.audit import KnownAudit
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
@@ -41,6 +43,7 @@ from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.values import Value
+from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
@@ -78,6 +81,7 @@ class FleetView:
         self._suspensions = KnownSuspensions()
         self.people = KnownPeople()
         """Users, and by what they prove who they are."""
+        self._audit = KnownAudit()
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
         self._listeners: list[Listener] = []
@@ -171,6 +175,11 @@ class FleetView:
     def chain(self, cluster: str) -> str:
         """The history's chain value at the cluster's revision; empty where there is none."""
         return self._clusters.chain(cluster)
+
+    @property
+    def audit_head(self) -> AuditHead:
+        """The audit log's newest entry, as last known."""
+        return self._audit.head
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none, or is gone.
@@ -310,6 +319,7 @@ class FleetView:
                 ENROLMENTS: self._take_enrolments,
                 SUSPENSIONS: self._take_suspensions,
                 PEOPLE: self._take_people,
+                AUDIT_HEAD: self._audit.take,
             },
             {CLUSTERS: self._look_beside},
         )

@@ -14,6 +14,7 @@ from tdc.shared.sync.report import (
     ReportedDestination,
     ReportedMissed,
 )
+from tdc.shared.wire.audit import witness_of
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.stream import running_of
@@ -48,6 +49,7 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         next_hop_trouble=cut(message.next_hop_trouble),
         next_hop_since=_moment(message, "next_hop_since"),
         suspension=suspension_of(message.suspension) if message.HasField("suspension") else None,
+        audit=witness_of(message.audit) if message.HasField("audit") else None,
     )
 
 

@@ -14,6 +14,7 @@ from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
+from tdc.shared.wire.audit import head_of, witness_of
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
@@ -92,6 +93,7 @@ def _check_times(status: agents_pb2.MachineStatus) -> None:
     for backlog in status.backlogs:
         unix_seconds(backlog.oldest)
     suspension_of(status.suspension)
+    witness_of(status.audit)
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
@@ -161,5 +163,11 @@ def wanted_of(message: agents_pb2.Wanted) -> Wanted:
     except SettingError as error:
         fault = str(error)
     return Wanted(
-        message.revision, message.hash, message.store_id, settings, fault, message.history
+        message.revision,
+        message.hash,
+        message.store_id,
+        settings,
+        fault,
+        message.history,
+        head_of(message.audit),
     )
