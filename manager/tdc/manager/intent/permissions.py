@@ -178,7 +178,10 @@ def _require(actor: Actor, name: str) -> None:
     needed = PERMISSIONS.get(name)
     if needed is not None and needed.allows(actor):
         return
-    what = f"the role {needed.role} for {needed.extent.value}" if needed else "a row in the table"
+    what = "a row in the table"
+    if needed is not None:
+        far = "" if needed.extent.suits(actor.reach) else f" for {needed.extent.value}"
+        what = f"the role {needed.role}{far}"
     raise NotPermitted(
         f"{name} needs {what}; {actor.name} has the role {actor.role} for {actor.reach}. Ask an "
         "administrator"

@@ -112,11 +112,17 @@ def _what(record: CommitRecord, cluster: str) -> str:
     levels = {change.key for change in record.levels}
     parts = [f"revision {record.revision} of cluster {cluster}"]
     if record.levels:
-        parts.append(f"{len(record.levels)} settings at {len(levels)} levels")
+        at = _counted(len(levels), "level", "levels")
+        parts.append(f"{_counted(len(record.levels), 'setting', 'settings')} at {at}")
     if record.topology:
-        parts.append(f"{len(record.topology)} clusters, groups or machines")
-    parts.append(f"{record.machines_changed} machines changed")
+        edits = _counted(len(record.topology), "edit", "edits")
+        parts.append(f"{edits} of clusters, groups and machines")
+    parts.append(f"{_counted(record.machines_changed, 'machine', 'machines')} changed")
     return ", ".join(parts)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _work_sentence(work: OrderedWork) -> str:
