@@ -220,11 +220,15 @@ async def test_what_ends_with_a_manager_that_runs_is_not_in_it(
         assert (await save(etcd, tmp_path / "backup", ORIGIN)).contents.entries == 0
 
 
+NOT_IN_THE_HOUSE = (
+    *("draft", "snapshot", "people", "user", "session", "API token", "operator"),
+    *("audit entry", "audit head", "audit anchor"),
+)
 HURT = [
     (name, how)
     for name in ONE_OF_EACH
     for how in ("edited", "damaged")
-    if name not in ("maintenance", "place", "draft", "snapshot")
+    if name not in ("maintenance", "place", *NOT_IN_THE_HOUSE)
 ]
 HURT += [("head", "set back"), ("cluster", "set back"), ("machines", "deleted")]
 HURT += [(name, "deleted") for name in ("store", "head", "commit", "newest commit")]
@@ -244,7 +248,7 @@ async def test_what_was_written_by_hand_is_named(
 
 
 @pytest.mark.parametrize("value", [b"\x01no value", pack({"seal": "0" * 32})])
-@pytest.mark.parametrize("name", ["draft", "snapshot"])
+@pytest.mark.parametrize("name", NOT_IN_THE_HOUSE)
 async def test_so_is_what_was_written_beside(
     house: House, tmp_path: Path, name: str, value: bytes
 ) -> None:

@@ -232,11 +232,12 @@ MUTANTS = (
         (
             "a manager that hangs is waited for",
             "            async with _waiting_shown(self._address):\n"
-            "                return await call(request, timeout=self._deadline)\n"
+            "                return await call(request, timeout=self._deadline, "
+            "metadata=self._shown)\n"
             "        except aio.AioRpcError as error:\n"
             "            raise self._in_words(error) from None",
             "            async with _waiting_shown(self._address):\n"
-            "                return await call(request)\n"
+            "                return await call(request, metadata=self._shown)\n"
             "        except aio.AioRpcError as error:\n"
             "            raise self._in_words(error) from None",
         ),
