@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tdc.manager.backup import save as saving
@@ -301,3 +302,25 @@ async def test_a_long_history_is_saved_and_restored(tmp_path: Path) -> None:
 
 def test_an_examination_of_nothing_finds_nothing() -> None:
     assert Examination().finish().wrong == 0
+
+
+async def test_a_store_that_another_restore_made_meanwhile_is_left_alone(
+    house: House, tmp_path: Path
+) -> None:
+    """It was empty when this one looked, and is whole when it begins."""
+    path = tmp_path / "backup"
+    await save(house.etcd, path, ORIGIN)
+    final = identity.packed(StoreIdentity("first"))
+    async with external_etcd(tmp_path / "new") as server, EtcdClient(server.options) as etcd:
+
+        class _Late(EtcdClient):
+            async def range(self, *arguments: Any, **others: Any) -> Any:
+                read = await super().range(*arguments, **others)
+                await restore(etcd, entries(path), StoreIdentity("first"), final)
+                return read
+
+        async with _Late(server.options) as late:
+            with pytest.raises(NotEmpty):
+                await restore(late, entries(path), StoreIdentity("second"), b"second")
+        expected = {**await _values(house.etcd), keys.STORE: final}
+        assert await _values(etcd) == expected

@@ -17,7 +17,7 @@ from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.push.session import BYTES_AT_ONCE, MESSAGES_AT_ONCE, stream_rates
 from tdc.manager.rpc.agents import RENEWALS_EACH
 from tdc.manager.rpc.enrolment import TRIES_EACH, EnrolmentService
-from tdc.manager.rpc.guard import CALLS_EACH
+from tdc.manager.rpc.entry import CALLS_EACH
 from tdc.manager.rpc.health import WATCHES_EACH
 from tdc.manager.rpc.server import ENROL_STREAMS
 from tdc.manager.store.joins import JoinToken

@@ -84,7 +84,7 @@ async def test_a_request_that_does_not_come_ends_its_call(
             }
             calls["tdc.v1.Agents.Renew"] = _begun(mx1.channel, "tdc.v1.Agents.Renew")
             calls["tdc.v1.Enrolment.Enrol"] = _begun(enrol, "tdc.v1.Enrolment.Enrol")
-            ends = {}
+            ends: dict[str, grpc.StatusCode] = {}
             names, most = list(calls), STREAMS // 2  # at a time, on one connection
             for some in (names[at : at + most] for at in range(0, len(names), most)):
                 ended = await asyncio.gather(*(calls[each] for each in some))

@@ -164,7 +164,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/rpc/guard.py",
+        f"{MANAGER}/rpc/entry.py",
         MATRIX,
         (
             "any certificate will do",
@@ -178,7 +178,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/rpc/guard.py",
+        f"{MANAGER}/rpc/entry.py",
         ("tests/manager/test_budgets.py::test_a_machine_that_calls_without_end_is_refused",),
         (
             "a machine may call without end",

@@ -36,11 +36,15 @@ class NotEmpty(StoreError):
     """The store has something already; nothing was written."""
 
 
-async def check_empty(etcd: EtcdClient) -> None:
-    """Raise NotEmpty, unless there is nothing, or what a restore left that was cut off."""
+async def check_empty(etcd: EtcdClient) -> int:
+    """Raise NotEmpty, unless there is nothing, or what a restore left that was cut off.
+
+    Returns the revision of the id's last write, 0 if there is none: it was so up to then.
+    """
     item = await etcd.get(STORE)
+    seen = item.mod_revision if item is not None else 0
     if item is not None and is_restoring(item.value):
-        return
+        return seen
     keys = [each.key for each in (await etcd.range(ROOT, keys_only=True)).items]
     there = [key for key in keys if key not in (*OF_THIS_ETCD, STORE)]
     if there:
@@ -50,6 +54,7 @@ async def check_empty(etcd: EtcdClient) -> None:
             "go: stop every manager, then move the folder `etcd` of an embedded one away, or of "
             f"your own etcd delete what is below {ROOT} (etcdctl del --prefix {ROOT})"
         )
+    return seen
 
 
 async def restore(
@@ -59,8 +64,8 @@ async def restore(
 
     Raises NotEmpty, or an EtcdError: then the store is marked, and the same can be done again.
     """
-    await check_empty(etcd)
-    mark = await _claim(etcd, identity)
+    seen = await check_empty(etcd)
+    mark = await _claim(etcd, identity, seen)
     # What an earlier one left, of another file perhaps: nobody else can have written here since.
     await _written(etcd, mark, [Delete(*each) for each in _BUT_FOR_OURS])
     count = 0
@@ -72,20 +77,23 @@ async def restore(
     return count + 1
 
 
-async def _claim(etcd: EtcdClient, identity: StoreIdentity) -> int:
-    """Mark the store; returns the revision of the mark."""
+async def _claim(etcd: EtcdClient, identity: StoreIdentity, seen: int) -> int:
+    """Mark the store as it was `seen`; returns the revision of the mark.
+
+    What was written since may be another restore, whole by now.
+    """
     value = restoring(identity)
     for _ in range(_TRIES):
-        item = await etcd.get(STORE)
-        if item is not None and item.value == value:
-            return item.mod_revision
-        expected = item.mod_revision if item is not None else 0
         try:
-            done = await etcd.txn([Unchanged(STORE, expected)], [Put(STORE, value)])
-        except EtcdAnswerLost:
-            continue  # the next look shows what became of it
+            done = await etcd.txn([Unchanged(STORE, seen)], [Put(STORE, value)])
+        except EtcdAnswerLost:  # the next look shows what became of it
+            item = await etcd.get(STORE)
+            if item is not None and item.mod_revision != seen and item.value == value:
+                return item.mod_revision
+            continue
         if done.succeeded:
             return done.revision
+        break
     raise NotEmpty(f"{STORE} is written by somebody else: stop every manager, and try again")
 
 

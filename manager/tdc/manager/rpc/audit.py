@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tdc.manager.intent.audit import AuditFilter, AuditOperations, AuditVerified
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.sync.audit import AuditHead, content_text
 from tdc.shared.sync.audit_entry import AuditEntry, AuditFault, UnreadableEntry

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from tdc.manager.identity.peer import Denied
 from tdc.manager.identity.rates import Endpoint, counted_as
 from tdc.manager.rpc.caller_log import CallerLog
-from tdc.manager.rpc.guard import Admit, Connections
+from tdc.manager.rpc.entry import Admit, Connections
 from tdc.manager.rpc.known import Known, Machine
 from tdc.manager.rpc.sockets import Connection, connections, descriptors, shut_down
 from tdc.shared.edge.clock import Clock, monotonic

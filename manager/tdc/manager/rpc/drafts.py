@@ -16,7 +16,7 @@ from tdc.manager.intent.drafts import (
 )
 from tdc.manager.levels.draft import RowState, Standing
 from tdc.manager.rpc import edits
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, value_to_wire

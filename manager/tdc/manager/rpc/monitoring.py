@@ -9,7 +9,7 @@ from tdc.manager.intent.monitoring import (
     MonitoringOperations,
     StatusAsked,
 )
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.shared.sync.health import Problem
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.wire.moments import timestamp

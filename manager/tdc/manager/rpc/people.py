@@ -9,7 +9,7 @@ from tdc.manager.intent.proofs import SHORT, ProofOperations
 from tdc.manager.intent.users import UserOperations, UserRow
 from tdc.manager.people.reach import Reach, Role, reach_of
 from tdc.manager.people.user import IDLE, ApiToken, OperatorCertificate, Session
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.shared.edge.grpc_words import address
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp

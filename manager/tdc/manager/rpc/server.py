@@ -24,7 +24,8 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tdc.manager.rpc.crowding import Crowding, bounds_for
-from tdc.manager.rpc.guard import Admit, Guard
+from tdc.manager.rpc.entry import Admit
+from tdc.manager.rpc.guard import Guard
 from tdc.manager.rpc.health import HealthService
 from tdc.manager.rpc.operators import Nobody, People
 from tdc.manager.rpc.refused import Refused, unheard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.rpc import edits, wire
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
