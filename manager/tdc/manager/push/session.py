@@ -20,7 +20,8 @@ from tdc.manager.push.orders import Orders
 from tdc.manager.push.running import AskedSettings, KnownRunning
 from tdc.manager.push.suspensions import SuspendedFleet, Suspensions
 from tdc.manager.view.names import MachineKey
-from tdc.manager.view.presence import Presence, WantedFleet
+from tdc.manager.view.presence import Presence
+from tdc.manager.view.wanted import WantedFleet
 from tdc.shared.edge.clock import Clock
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync import manager_half

@@ -36,6 +36,7 @@ from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
+from tdc.manager.view.listeners import Listened
 from tdc.manager.view.names import MachineKey, UnknownName
 from tdc.manager.view.people import KnownPeople
 from tdc.manager.view.problems import problems
@@ -50,16 +51,12 @@ from tdc.v1 import agents_pb2
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[frozenset[MachineKey]], None]
-"""Called with the machines whose content hash, enrolment or existence changed, or what operators
-want suspended on them. Must not block."""
-
 
 class NotReady(Exception):
     """The fleet could not be read from etcd in time."""
 
 
-class FleetView:
+class FleetView(Listened):
     """One manager's view. `run` keeps it; reads are plain calls that never wait."""
 
     def __init__(
@@ -73,6 +70,7 @@ class FleetView:
         """`store_id` is the id that the store has now; `notes` are problems of the store itself,
         in sentences; `clock` gives Unix seconds, for people to read.
         """
+        super().__init__()
         self._etcd = etcd
         self._notes = notes
         self._following = Following(etcd, store_id, options, clock)
@@ -84,11 +82,6 @@ class FleetView:
         self._audit = KnownAudit()
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
-        self._listeners: list[Listener] = []
-        self._enrolment_listeners: list[Listener] = []
-        self._replaced_listeners: list[Callable[[], object]] = []
-        self._rename_listeners: list[Callable[[Mapping[MachineKey, MachineKey]], object]] = []
-        self._people_listeners: list[Callable[[], object]] = []
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -286,31 +279,6 @@ class FleetView:
         beside = (*enrolments, *self._suspensions.damaged, *self.people.damaged)
         return problems(notes, self.etcd_away, unreadable, beside)
 
-    # -- keeping -------------------------------------------------------------------------------
-
-    def on_change(self, listener: Listener) -> None:
-        """Call `listener` after each change, at once and in the order of registration."""
-        self._listeners.append(listener)
-
-    def on_enrolment(self, listener: Listener) -> None:
-        """Call `listener` with the machines whose valid enrolment is another now, or is gone."""
-        self._enrolment_listeners.append(listener)
-
-    def on_renamed(self, listener: Callable[[Mapping[MachineKey, MachineKey]], object]) -> None:
-        """Call `listener` with machines that have another name now: each as it was, and as it is.
-
-        Before the listeners of other changes.
-        """
-        self._rename_listeners.append(listener)
-
-    def on_replaced(self, listener: Callable[[], object]) -> None:
-        """Call `listener` when the store has become another, or an older one of itself."""
-        self._replaced_listeners.append(listener)
-
-    def on_people(self, listener: Callable[[], object]) -> None:
-        """Call `listener` after each change of users, sessions, tokens or certificates."""
-        self._people_listeners.append(listener)
-
     async def run(self) -> None:
         """Follow the store until cancelled."""
         await self._following.run(
@@ -410,11 +378,6 @@ class FleetView:
                 log.error("%s", sentence)
         for listener in self._people_listeners:
             listener()
-
-    def _notify(self, changed: frozenset[MachineKey]) -> None:
-        if changed:
-            for listener in (*self._enrolment_listeners, *self._listeners):
-                listener(changed)
 
     def _resolve(self, change: ClusterChange) -> list[MachineKey]:
         """Resolve what may have changed; return the machines on which something did."""

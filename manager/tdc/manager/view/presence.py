@@ -12,20 +12,20 @@ Ages are by a clock that nobody can set; the clock that people set only says whe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 from tdc.manager.levels.unsupported import AgentKnows
 from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.names import MachineKey
+from tdc.manager.view.wanted import WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.settings.known import KNOWN_HERE, unknown_there
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
 from tdc.shared.sync.words import lapse_words
-from tdc.v1 import agents_pb2
 
 Entry = TypeVar("Entry")
 
@@ -35,38 +35,6 @@ TAKEOVER_WINDOW = 600.0
 certificate. A single replacement is an agent that was restarted."""
 
 ELSEWHERE = "; it may be connected to another manager of this store: check there too"
-
-
-class WantedFleet(Protocol):
-    """The fleet, as presence and push need it. Plain calls from the event loop; none waits."""
-
-    def content_hash(
-        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
-    ) -> str | None:
-        """Hash of what is in force on a machine whose agent knows these settings.
-
-        None where that is not known, or where the agent lacks a setting that has a value other than
-        the default.
-        """
-
-    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
-        """Name those settings that it lacks."""
-
-    def wanted(
-        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
-    ) -> agents_pb2.Wanted | None:
-        """What a machine should run; None where `content_hash` is None.
-
-        The message is shared by machines with equal settings: never change it.
-        """
-
-    def enrolment(self, cluster: str, machine: str) -> str | None:
-        """Id of the machine's valid enrolment; None if it has none, or is gone."""
-
-    def on_change(self, listener: Callable[[frozenset[MachineKey]], None], /) -> None:
-        """Call back with the machines whose content hash, enrolment or existence changed, or what
-        is to be suspended on them.
-        """
 
 
 class SyncState(StrEnum):
