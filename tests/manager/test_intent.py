@@ -47,6 +47,7 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster
 from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
@@ -162,7 +163,11 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
         presence, history = Presence(view), History(client)
         sessions = AgentSessions(view, presence)
         machines = QueueMachines(view, presence, sessions)
-        store, passwords, sealing = PeopleStore(client), Passwords(), Sealing(bytes(32))
+        store, passwords, sealing = (
+            PeopleStore(client, AuditLog(client)),
+            Passwords(),
+            Sealing(bytes(32)),
+        )
         users = UserOperations(view, store, passwords, sealing)
         access = Access(view, LastUses(view, store))
         does = Operations(

@@ -19,9 +19,11 @@ from tdc.manager.people import totp
 from tdc.manager.people.reach import Role
 from tdc.manager.people.user import User
 from tdc.manager.program import recover_command
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.keys import PEOPLE
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.shared.edge.clock import wall
+from tdc.shared.sync.audit_entry import AuditEvent, By
 from tdc.v1 import people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
@@ -196,13 +198,16 @@ def _demoted(name: str) -> Callable[[Users], User]:
     return change
 
 
+MADE = AuditEvent("people.set_role", By("ann"))
+
+
 async def test_a_change_that_was_overtaken_is_made_on_users_as_they_are_then(
     etcd: ExternalEtcd,
 ) -> None:
     async with _Overtaken(etcd.options) as slow, EtcdClient(etcd.options) as quick:
-        store = PeopleStore(quick)
+        store = PeopleStore(quick, AuditLog(quick))
         for name in ("ann", "bea"):
-            await store.change_user(name, _made(User(name, Role.ADMINISTRATOR)), {})
-        slow.other = lambda: store.change_user("bea", _demoted("bea"), {})
+            await store.change_user(name, _made(User(name, Role.ADMINISTRATOR)), {}, MADE)
+        slow.other = lambda: store.change_user("bea", _demoted("bea"), {}, MADE)
         with pytest.raises(LastAdministrator):
-            await PeopleStore(slow).change_user("ann", _demoted("ann"), {})
+            await PeopleStore(slow, AuditLog(slow)).change_user("ann", _demoted("ann"), {}, MADE)

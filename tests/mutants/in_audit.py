@@ -6,6 +6,7 @@ from tests.mutants.values import planted_in
 
 LOG = ("tests/contract/test_audit.py",)
 REFUSED = ("tests/manager/test_refusals.py",)
+PEOPLE = ("tests/manager/test_people_audited.py",)
 SYSLOG = ("tests/manager/test_audit_syslog.py",)
 STORE = "manager/tdc/manager/store"
 
@@ -87,6 +88,24 @@ MUTANTS = (
             "what syslog did not take is forgotten",
             "if self._dropped and self._waiting.empty():",
             "if self._dropped < 0:",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/login.py",
+        PEOPLE,
+        (
+            "a failed login is no entry",
+            "            self._refused(AuditEvent(LOGIN, by, outcome=REFUSED, reason=_WRONG))\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/people.py",
+        PEOPLE,
+        (
+            "API tokens are revoked without an entry",
+            "            await self._audit.txn([], some, event)",
+            "            await self._etcd.txn([], some)",
         ),
     ),
 )

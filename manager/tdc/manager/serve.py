@@ -146,14 +146,14 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit)
         tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
-        people = PeopleStore(etcd)
+        people = PeopleStore(etcd, audit)
         access = Access(view, LastUses(view, people))
         passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
         users = UserOperations(view, people, passwords, sealing)
         proofs = ProofOperations(view, people, access, users)
         operations = _operations(etcd, audit, view, presence, sessions, tokens, (users, proofs))
         for_operators = _for_operators(operations)
-        login = LoginService(Login(view, people, passwords, sealing))
+        login = LoginService(Login(view, people, passwords, sealing, refusals.refused))
         await servers.start(
             main=[*for_operators, _for_agents(sessions, authority)],
             enrol=[_for_joining(joins, authority, view, refusals)],

@@ -81,10 +81,11 @@ async def recovered_user(options: Options, name: str, password: str, now: float)
     check_user_name(name)
     hashed = await Passwords().hashed(check_password(password, name))
     async with store_of(options) as etcd:
-        made = await PeopleStore(etcd).change_user(
-            name, lambda users: recovered(users, name, hashed, now), {}
+        by = By("tdc-manager user-recover", kind="manager")
+        event = AuditEvent("people.recover", by, f"made {name} an administrator of everything")
+        made = await PeopleStore(etcd, AuditLog(etcd)).change_user(
+            name, lambda users: recovered(users, name, hashed, now), {}, event
         )
-    # The audit log's entry of it belongs here.
     said = f"{made.name} is an administrator of the whole installation, with the new password"
     log.warning("user-recover: %s", said)
     return said

@@ -8,4 +8,10 @@ from tdc.shared.sync.audit_entry import By
 
 def asked_by(actor: Actor) -> By:
     """What is written down of an actor."""
-    return By(actor.name, kind="operator", role=str(actor.role), origin=actor.origin)
+    return By(
+        actor.name,
+        kind="operator",
+        role=str(actor.role),
+        means=str(actor.means),
+        origin=actor.origin,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.credentials import new_secret
@@ -26,8 +27,12 @@ from tdc.manager.store.errors import StoreError
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, monotonic, wall
+from tdc.shared.sync.audit_entry import REFUSED, AuditEvent, By
 
 log = logging.getLogger(__name__)
+
+LOGIN = "people.log_in"
+"""As what a login is written down: it is no operation of the table."""
 
 _WRONG = "the name, the password or the one-time code is wrong"
 
@@ -52,14 +57,17 @@ class Login:
         store: PeopleStore,
         passwords: Passwords,
         sealing: Sealing,
+        refused: Callable[[AuditEvent], None],
         clock: Clock = wall,
         steady: Clock = monotonic,
     ) -> None:
-        """`clock` gives Unix seconds; `steady` what waits are measured by."""
+        """`refused` hears of logins that failed; `clock` gives Unix seconds; `steady` what waits
+        are measured by."""
         self._view = view
         self._store = store
         self._passwords = passwords
         self._sealing = sealing
+        self._refused = refused
         self._clock = clock
         self._steady = steady
         self._throttle = Throttle()
@@ -81,12 +89,14 @@ class Login:
                 f"too many logins failed; the next one is looked at in {math.ceil(wait)} s"
             )
         self._throttle.tried(name, address, now)
+        by = By(name, means="password", origin=origin)
         people = self._view.people
         user = None if people.is_doubted(name) else people.users.get(name)
         good = await self._passwords.fits(password, _password_of(user))
         step = _code_step(self._sealing, user, code, self._clock())
         if user is None or not good or step is None:
-            log.warning("login refused: %r from %s", name, origin)  # audit: a refused login
+            log.warning("login refused: %r from %s", name, origin)
+            self._refused(AuditEvent(LOGIN, by, outcome=REFUSED, reason=_WRONG))
             raise NotKnown(_WRONG)
         rehashed = await self._passwords.hashed(password) if is_old(user.password) else ""
         secret, at = new_secret(Kind.SESSION), self._clock()
@@ -111,12 +121,14 @@ class Login:
 
         made = Session(secret.id, name, user.epoch, at, at, origin)
         try:
-            made = await self._store.log_in(name, logged_in, made)
+            made = await self._store.log_in(
+                name, logged_in, made, AuditEvent(LOGIN, by, "logged in")
+            )
         except StoreError as error:
             log.warning("login of %r from %s: %s", name, origin, error)
             raise
         self._throttle.succeeded(name, address)
-        log.info("%s logged in from %s", name, origin)  # audit: a login
+        log.info("%s logged in from %s", name, origin)
         await self._view.knows(lambda known: made.id in known.sessions, CATCH_UP)
         return SessionMade(secret.text, name, user.role, user.reach, made.ends)
 

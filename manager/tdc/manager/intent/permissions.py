@@ -189,7 +189,7 @@ def _require(actor: Actor, name: str) -> None:
 
 
 def _note_refused(actor: Actor, name: str, why: NotPermitted) -> None:
-    """Note an attempt that was refused, once. The audit log's entry of it belongs here."""
+    """Log an attempt that was refused, once; `rpc/refused` has it written down."""
     if why.noted:  # by an operation within this one
         return
     why.noted = True

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from tdc.manager.identity.credentials import new_secret
 from tdc.manager.intent.access import Access
 from tdc.manager.intent.actor import Actor, Means
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotPermitted, UnknownPerson
 from tdc.manager.intent.permissions import operation
@@ -32,6 +33,7 @@ from tdc.manager.store.people import PeopleStore
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.text import render_duration
+from tdc.shared.sync.audit_entry import AuditEvent
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +118,10 @@ class ProofOperations:
         if any(known.get(each, actor.name) != actor.name for each in chosen):
             await self._users.look_after_others(actor)
         require_etcd(self._view)
-        await self._store.end_sessions(sorted(chosen))
+        whose = ", ".join(sorted({known.get(each, actor.name) for each in chosen}))
+        said = f"ended sessions of {whose}: {', '.join(each[:SHORT] for each in sorted(chosen))}"
+        event = AuditEvent("people.end_sessions", asked_by(actor), said)
+        await self._store.end_sessions(sorted(chosen), event)
         log.info("%s ended %d sessions", actor, len(chosen))
         await self._view.knows(lambda people: not chosen & people.sessions.keys(), CATCH_UP)
         return len(chosen)
@@ -163,7 +168,9 @@ class ProofOperations:
         token = ApiToken(
             secret.id, user.name, user.born, label.strip(), role, reach, made=now, ends=ends
         )
-        await self._store.add_token(token)
+        said = f"made the API token {token.id[:SHORT]} ({token.label}), {role} for {reach}"
+        event = AuditEvent("people.create_token", asked_by(actor), said)
+        await self._store.add_token(token, event)
         log.info("%s made the API token %s (%r)", actor, token.id[:SHORT], token.label)
         await self._view.knows(lambda people: token.id in people.tokens, CATCH_UP)
         return ApiTokenMade(secret.text, token)
@@ -185,7 +192,9 @@ class ProofOperations:
         if any(known[each] != actor.name for each in chosen):
             await self._users.look_after_others(actor)
         require_etcd(self._view)
-        await self._store.revoke_tokens(sorted(chosen))
+        said = f"revoked API tokens {', '.join(each[:SHORT] for each in sorted(chosen))}"
+        event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
+        await self._store.revoke_tokens(sorted(chosen), event)
         log.info("%s revoked API tokens %s", actor, ", ".join(each[:SHORT] for each in chosen))
         await self._view.knows(lambda people: not chosen & people.tokens.keys(), CATCH_UP)
         return len(chosen)
@@ -227,7 +236,11 @@ class ProofOperations:
                 return before
             return replace(before, withdrawn=now, withdrawn_by=actor.name, reason=reason.strip())
 
-        made = await self._store.change_operator(plain, withdrawn, known.get(plain))
+        said = f"withdrew the operator's certificate {plain}"
+        event = AuditEvent(
+            "people.withdraw_operator", asked_by(actor), said, comment=reason.strip()
+        )
+        made = await self._store.change_operator(plain, withdrawn, known.get(plain), event)
         log.info(
             "%s withdrew the certificate %s of %s: %r", actor, plain[:SHORT], made.name, reason
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from tdc.manager.identity.passwords import Passwords
 from tdc.manager.identity.sealing import Sealing
 from tdc.manager.intent.actor import Actor, Means
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import (
     BadRequest,
@@ -31,6 +32,7 @@ from tdc.manager.people.user import User, check_user_name
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.sync.audit_entry import AuditEvent
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +119,9 @@ class UserOperations:
                 epoch=earlier.epoch + 1,
             )
 
-        return await self._change(actor, name, made, f"made the user {name}, {role} for {reach}")
+        return await self._change(
+            actor, "people.create_user", name, made, f"made the user {name}, {role} for {reach}"
+        )
 
     @operation("people.set_role")
     async def set_role(self, actor: Actor, name: str, role: Role | None, reach: Reach) -> UserRow:
@@ -130,7 +134,7 @@ class UserOperations:
             return before if after == before else _renewed(after)
 
         said = f"made {name} {role} for {reach}"
-        return await self._change(actor, name, _keeping_one(changed), said)
+        return await self._change(actor, "people.set_role", name, _keeping_one(changed), said)
 
     @operation("people.delete_user")
     async def delete_user(self, actor: Actor, name: str) -> UserRow:
@@ -140,7 +144,9 @@ class UserOperations:
             gone = replace(_known(users, name), deleted=True, password="", second_factor="")
             return _renewed(gone)
 
-        return await self._change(actor, name, _keeping_one(changed), f"deleted the user {name}")
+        return await self._change(
+            actor, "people.delete_user", name, _keeping_one(changed), f"deleted the user {name}"
+        )
 
     @operation("people.set_password")
     async def set_password(
@@ -162,7 +168,9 @@ class UserOperations:
         def changed(users: Users) -> User:
             return _renewed(replace(_known(users, name), password=hashed))
 
-        return await self._change(actor, name, changed, f"set the password of {name}")
+        return await self._change(
+            actor, "people.set_password", name, changed, f"set the password of {name}"
+        )
 
     @operation("people.look_after_others")
     async def look_after_others(self, actor: Actor) -> None:
@@ -195,7 +203,9 @@ class UserOperations:
             before = _known(users, actor.name)
             return _renewed(replace(before, second_factor=sealed, last_step=step))
 
-        await self._change(actor, actor.name, changed, "set one-time codes")
+        await self._change(
+            actor, "people.set_second_factor", actor.name, changed, "set one-time codes"
+        )
         return SecondFactor(in_force=True)
 
     @operation("people.remove_second_factor")
@@ -205,7 +215,13 @@ class UserOperations:
         def changed(users: Users) -> User:
             return _renewed(replace(_known(users, name), second_factor="", last_step=0))
 
-        return await self._change(actor, name, changed, f"took the one-time codes from {name}")
+        return await self._change(
+            actor,
+            "people.remove_second_factor",
+            name,
+            changed,
+            f"took the one-time codes from {name}",
+        )
 
     async def _hashed(self, password: str, name: str) -> str:
         return await self._passwords.hashed(check_password(password, name))
@@ -215,10 +231,11 @@ class UserOperations:
             raise NotKnown("your present password is wrong; nothing was changed")
 
     async def _change(
-        self, actor: Actor, name: str, change: Callable[[Users], User], said: str
+        self, actor: Actor, what: str, name: str, change: Callable[[Users], User], said: str
     ) -> UserRow:
         require_etcd(self._view)
-        after = await self._store.change_user(name, change, self._view.people.users)
+        event = AuditEvent(what, asked_by(actor), said)
+        after = await self._store.change_user(name, change, self._view.people.users, event)
         log.info("%s %s", actor, said)
         await self._view.knows(lambda known: _is_known(known.users, after), CATCH_UP)
         return _row(after)

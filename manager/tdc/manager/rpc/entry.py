@@ -189,6 +189,7 @@ class Entry:
         except NotKnown as error:
             where = address(peer)
             self._door.lines.warning(peer, "refused: %s from %s: %s", self._method, where, error)
+            self._door.refused(of_caller(self._operation, None, where, str(error)))
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         _actor.set(actor)
         operator = Operator(actor.name)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.draft import Draft
 from tdc.manager.levels.suspensions import Suspensions
+from tdc.manager.people.user import User
 from tdc.manager.store.keys import commit_key
 from tdc.manager.store.record import CommitRecord
 from tdc.shared.settings.canonical import plain
@@ -181,3 +182,24 @@ def _digest(draft: Draft) -> str:
     ]
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def user_rows(before: User | None, after: User) -> tuple[AuditRow, ...]:
+    """What of a user is another now; of a secret only whether there is one."""
+    was, now = _user_facts(before), _user_facts(after)
+    return tuple(
+        AuditRow(f"user {after.name}", part, was.get(part, ""), now.get(part, ""))
+        for part in ("role", "reach", "password", "one-time codes")
+        if was.get(part, "") != now.get(part, "")
+    )
+
+
+def _user_facts(user: User | None) -> dict[str, str]:
+    if user is None or user.deleted:
+        return {}
+    return {
+        "role": str(user.role),
+        "reach": str(user.reach),
+        "password": "set" if user.password else "",
+        "one-time codes": "set" if user.second_factor else "",
+    }

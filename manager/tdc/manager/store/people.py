@@ -1,6 +1,7 @@
 """People in etcd: users, sessions, API tokens, operators' certificates.
 
-Promise: changes of users are made one after the other, whatever managers make them, each on all
+Promise: every change is in the audit log, in its own transaction; that somebody was here is not.
+Changes of users are made one after the other, whatever managers make them, each on all
 users as they are by then: so two that would each leave one administrator can't both be made. A
 login is one transaction on its user, so a one-time code is used once. No secret is stored, only
 hashes.
@@ -16,6 +17,8 @@ from typing import TypeVar
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
 from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_events import user_rows
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.errors import LostRace, UnreadableTouched
 from tdc.manager.store.keys import (
@@ -38,6 +41,7 @@ from tdc.manager.store.people_documents import (
     read_people_head,
     read_user,
 )
+from tdc.shared.sync.audit_entry import AuditEvent
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -54,18 +58,23 @@ Users = Mapping[str, User]
 class PeopleStore:
     """The records of people in etcd."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
+    def __init__(self, etcd: EtcdClient, audit: AuditLog) -> None:
         self._etcd = etcd
+        self._audit = audit
 
-    async def change_user(self, name: str, change: Callable[[Users], User], known: Users) -> User:
+    async def change_user(
+        self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
+    ) -> User:
         """Store the user `name` as `change` makes him of all users; returns what is stored.
+
+        `event` is written down with it, and what of him is another then.
 
         `change` may raise; it is called again after a race. `known` stands for users whose records
         """
-        return await _tried(lambda: self._change_user_once(name, change, known))
+        return await _tried(lambda: self._change_user_once(name, change, known, event))
 
     async def _change_user_once(
-        self, name: str, change: Callable[[Users], User], known: Users
+        self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
     ) -> User:
         head = await self._etcd.get(PEOPLE_HEAD)  # before the users, so that it covers them
         items = (await self._etcd.range(USERS)).items
@@ -76,27 +85,30 @@ class PeopleStore:
             return after
         item = next((each for each in items if each.key == key), None)
         changes = _head_number(head) + 1
-        result = await self._etcd.txn(
+        done = await self._audit.txn(
             [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],
             [
                 Put(PEOPLE_HEAD, pack_people_head(PEOPLE_HEAD, changes)),
                 Put(key, pack_user(key, after)),
             ],
+            replace(event, rows=user_rows(users.get(name), after)),
         )
-        if not result.succeeded:
+        if not done:
             raise LostRace("users were changed by others meanwhile; nothing was changed")
         return after
 
-    async def log_in(self, name: str, change: Callable[[User], User], session: Session) -> Session:
+    async def log_in(
+        self, name: str, change: Callable[[User], User], session: Session, event: AuditEvent
+    ) -> Session:
         """Begin a session, and store its user as `change` makes him; returns it with his epoch.
 
         `change` may raise; it is called again after a race. Raises UnreadableTouched for a user
         who is not to be read, LostRace, an EtcdError.
         """
-        return await _tried(lambda: self._log_in_once(name, change, session))
+        return await _tried(lambda: self._log_in_once(name, change, session, event))
 
     async def _log_in_once(
-        self, name: str, change: Callable[[User], User], session: Session
+        self, name: str, change: Callable[[User], User], session: Session, event: AuditEvent
     ) -> Session:
         key = user_key(name)
         item = await self._etcd.get(key)
@@ -108,30 +120,32 @@ class PeopleStore:
             raise UnreadableTouched(f"the record of user {name} can't be read: {error}") from None
         after = change(before)
         begun, place = replace(session, epoch=after.epoch), session_key(session.id)
-        result = await self._etcd.txn(
+        done = await self._audit.txn(
             [_unchanged(key, item), _unchanged(place, None)],
             [Put(key, pack_user(key, after)), Put(place, pack_session(place, begun))],
+            event,
         )
-        if not result.succeeded:
+        if not done:
             raise LostRace("the user was changed meanwhile; nothing was changed")
         return begun
 
-    async def add_token(self, token: ApiToken) -> None:
+    async def add_token(self, token: ApiToken, event: AuditEvent) -> None:
         """Store a new API token; raises an EtcdError, then it may not be good."""
         key = api_token_key(token.id)
-        await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_api_token(key, token))])
+        await self._audit.txn([Unchanged(key, 0)], [Put(key, pack_api_token(key, token))], event)
 
-    async def end_sessions(self, ids: list[str]) -> None:
+    async def end_sessions(self, ids: list[str], event: AuditEvent) -> None:
         """Delete sessions; one that is not there is no fault. Raises an EtcdError."""
-        await self._delete([session_key(each) for each in ids])
+        await self._delete([session_key(each) for each in ids], event)
 
-    async def revoke_tokens(self, ids: list[str]) -> None:
+    async def revoke_tokens(self, ids: list[str], event: AuditEvent) -> None:
         """Delete API tokens; one that is not there is no fault. Raises an EtcdError."""
-        await self._delete([api_token_key(each) for each in ids])
+        await self._delete([api_token_key(each) for each in ids], event)
 
-    async def _delete(self, keys: list[str]) -> None:
+    async def _delete(self, keys: list[str], event: AuditEvent) -> None:
         for begin in range(0, len(keys), _AT_ONCE):
-            await self._etcd.txn([], [Delete(key) for key in keys[begin : begin + _AT_ONCE]])
+            some = [Delete(key) for key in keys[begin : begin + _AT_ONCE]]
+            await self._audit.txn([], some, event)
 
     async def note_session_used(self, session: Session) -> None:
         """Store when a session was used, unless it has ended; raises an EtcdError."""
@@ -153,8 +167,12 @@ class PeopleStore:
         fingerprint: str,
         change: Callable[[OperatorCertificate], OperatorCertificate],
         known: OperatorCertificate | None,
+        event: AuditEvent | None = None,
     ) -> OperatorCertificate:
-        """Store what is known of a certificate as `change` makes it; as `change_user`."""
+        """Store what is known of a certificate as `change` makes it; as `change_user`.
+
+        Without an event it is only a note, of its use.
+        """
 
         async def once() -> OperatorCertificate:
             key = operator_key(fingerprint)
@@ -167,10 +185,12 @@ class PeopleStore:
             if after == stored and item is not None:
                 return after
             after = replace(after, number=stored.number + 1)
-            result = await self._etcd.txn(
-                [_unchanged(key, item)], [Put(key, pack_operator(key, after))]
-            )
-            if not result.succeeded:
+            compares, writes = [_unchanged(key, item)], [Put(key, pack_operator(key, after))]
+            if event is not None:
+                done = await self._audit.txn(compares, writes, event)
+            else:
+                done = (await self._etcd.txn(compares, writes)).succeeded
+            if not done:
                 raise LostRace("the certificate's record was changed meanwhile")
             return after
 
@@ -181,7 +201,7 @@ class PeopleStore:
         return {item.key: item.value for item in (await self._etcd.range(PEOPLE)).items}
 
 
-_AT_ONCE = 100  # etcd takes 128 operations
+_AT_ONCE = 100  # etcd takes 128 operations, of which an entry takes two
 
 
 async def _tried(once: Callable[[], Awaitable[T]]) -> T:
