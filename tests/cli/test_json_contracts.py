@@ -98,6 +98,7 @@ def test_status_is_a_list_of_machines(tdc: Tdc, manager: ScriptedManager) -> Non
         "oldest_queued": None,
         "spool_full": "",
         "suspension": None,
+        "manager": "",
     }
     assert rows[1]["since"] is None
     assert rows[1]["health"] == "unknown", "of a manager that does not judge"

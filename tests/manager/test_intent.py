@@ -20,6 +20,7 @@ from tdc.manager.intent.errors import BadRequest, NotPermitted
 from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
+from tdc.manager.intent.managers import ManagerOperations, Own
 from tdc.manager.intent.monitoring import MonitoringOperations, StatusAsked
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.permissions import (
@@ -38,6 +39,7 @@ from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.store.announced import Announced
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.encoding import unpack
@@ -97,6 +99,8 @@ CALLS: Mapping[str, Call] = {
     "fleet.list_machines": lambda does, who: does.fleet.list_machines(who, "", "", ""),
     "monitoring.read_status": lambda does, who: does.monitoring.read_status(who, StatusAsked()),
     "monitoring.read_delivery": lambda does, who: does.monitoring.read_delivery(who, "", ""),
+    "managers.list": lambda does, who: does.managers.list_managers(who),
+    "managers.status": lambda does, who: does.managers.read_status(who),
     "queue.list_dead": lambda does, who: does.queue.list_dead(who, QueueScope(), ""),
     "queue.plan": lambda does, who: does.queue.plan(who, MX1, DROP),
     "queue.do": lambda does, who: does.queue.do(who, MX1, DROP, **WHY),
@@ -113,10 +117,21 @@ LEAST: Mapping[Role, str] = {
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
     "changes.read_difference drafts.read drafts.list drafts.change settings.read_level "
     "settings.read_effective settings.explain "
-    "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
+    "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan "
+    "managers.list managers.status",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
     Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create",
 }
+
+
+ALONE = Announced("m1", "alone", "127.0.0.1:7443", "1.0", "first", 1e9, 2e9)
+
+
+class Nobody:
+    """No other managers."""
+
+    async def facts(self) -> tuple[tuple[Announced, str], ...]:
+        return ()
 
 
 @dataclasses.dataclass
@@ -150,6 +165,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             ),
             SuspensionOperations(view, presence, SuspensionStore(client)),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
+            ManagerOperations(Own(ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)

@@ -26,7 +26,7 @@ from tdc.shared.edge.grpc_tls import client_channel
 from tests.fakes.etcd import ExternalEtcd
 from tests.stage.manager import Api, Certificate, add_machine, enrolled, key_and_request, manager
 
-OPERATOR, MACHINE = "operator", "enrolled machine"
+OPERATOR, MACHINE, MANAGER = "operator", "enrolled machine", "manager"
 NOBODY_MAIN, NOBODY_ENROL = "no certificate", "no certificate, enrolment port"
 OTHERS = (
     "removed machine",
@@ -37,10 +37,11 @@ OTHERS = (
 )
 
 OF_MACHINES = frozenset({"tdc.v1.Agents"})
+OF_MANAGERS = frozenset({"tdc.v1.Peers"})
 OF_WHO_JOINS = frozenset({"tdc.v1.Enrolment"})
 # TLS lets every certificate of our CA that is good for a client this far, revoked or not.
 OF_ALL = frozenset({"grpc.health.v1.Health"})
-OF_OUR_CLIENTS = frozenset({OPERATOR, MACHINE, *OTHERS[:3]})
+OF_OUR_CLIENTS = frozenset({OPERATOR, MACHINE, MANAGER, *OTHERS[:3]})
 
 Cell = tuple[str, str]
 REFUSALS = frozenset(
@@ -58,6 +59,8 @@ def _expected(rpc: str) -> frozenset[str]:
     service = rpc.rpartition(".")[0]
     if service in OF_MACHINES:
         return frozenset({MACHINE})
+    if service in OF_MANAGERS:
+        return frozenset({MANAGER})
     if service in OF_WHO_JOINS:
         return frozenset({NOBODY_ENROL})
     if service in OF_ALL:
@@ -89,7 +92,14 @@ async def _certificates(api: Api, etcd: ExternalEtcd, folder: Path) -> dict[str,
     foreign = _issued(Authority.create(folder / "foreign-ca"))
     own_server = (server.certificate_pem, server.key_pem)
     others = (removed, earlier, _issued(api.authority), foreign, own_server)
-    return {OPERATOR: operator, MACHINE: mine, **dict(zip(OTHERS, others, strict=True))}
+    peer = api.authority.issue_manager("another")
+    manager = (peer.certificate_pem, peer.key_pem)
+    return {
+        OPERATOR: operator,
+        MACHINE: mine,
+        MANAGER: manager,
+        **dict(zip(OTHERS, others, strict=True)),
+    }
 
 
 @contextlib.asynccontextmanager
@@ -144,14 +154,14 @@ async def test_the_matrix_sees_every_row_that_is_widened(
     async with manager(folder, etcd_endpoints=etcd.options.endpoints) as api:
         certificates = await _certificates(api, etcd, folder)
     for rpc, row in rows.items():
-        if row.who in (Who.OPERATOR, Who.MACHINE):
+        if row.who in (Who.OPERATOR, Who.MACHINE, Who.MANAGER):
             monkeypatch.setitem(RPCS, rpc, Rpc(Who.ANYONE))
     async with manager(folder, etcd_endpoints=etcd.options.endpoints) as api:
         address = f"127.0.0.1:{api.ports.main}"
-        for caller in (OPERATOR, MACHINE, *OTHERS[:3]):
+        for caller in (OPERATOR, MACHINE, MANAGER, *OTHERS[:3]):
             async with client_channel(address, api.authority.ca_pem, *certificates[caller]) as each:
                 for rpc, row in rows.items():
-                    if row.who in (Who.OPERATOR, Who.MACHINE):
+                    if row.who in (Who.OPERATOR, Who.MACHINE, Who.MANAGER):
                         assert await _is_let_in(each, rpc), (rpc, caller)
 
 

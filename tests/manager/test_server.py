@@ -16,7 +16,7 @@ from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.server import Ports, PortTaken, Registration, ServerIdentity, Servers
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.sync.identity import MachinePeer
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+from tdc.v1 import agents_pb2_grpc, managers_pb2_grpc, operators_pb2_grpc
 
 ANY = Ports(main=0, enrol=0)
 
@@ -41,6 +41,8 @@ MAIN: list[Registration] = [
             operators_pb2_grpc.MonitoringServicer,
         ),
         (operators_pb2_grpc.add_QueueServicer_to_server, operators_pb2_grpc.QueueServicer),
+        (managers_pb2_grpc.add_ManagersServicer_to_server, managers_pb2_grpc.ManagersServicer),
+        (managers_pb2_grpc.add_PeersServicer_to_server, managers_pb2_grpc.PeersServicer),
         (agents_pb2_grpc.add_AgentsServicer_to_server, agents_pb2_grpc.AgentsServicer),
     )
 ]

@@ -52,6 +52,8 @@ ONE_OF_EACH = {
     "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
     "maintenance": keys.MAINTENANCE,
+    "manager": keys.manager_key("m1"),
+    "owner": keys.owner_key("maintenance"),
     "place": keys.PLACE,
 }
 """A key of each family in `store.keys`."""

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
+from tdc.manager.intent.managers import ManagerOperations, Own
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.queue import QueueOperations
@@ -42,7 +44,9 @@ from tdc.manager.intent.queue_names import NamesOnMachines
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
+from tdc.manager.membership import Membership, announced, membership
 from tdc.manager.options import Options
+from tdc.manager.peers.streams import AllStreams
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
 from tdc.manager.rpc.agents import AgentsService
@@ -50,7 +54,10 @@ from tdc.manager.rpc.changes import ChangesService
 from tdc.manager.rpc.drafts import DraftsService
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
+from tdc.manager.rpc.guard import asked_by
+from tdc.manager.rpc.managers import ManagersService
 from tdc.manager.rpc.monitoring import MonitoringService
+from tdc.manager.rpc.peers import PeersService
 from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
 from tdc.manager.rpc.settings import SettingsService
@@ -70,7 +77,7 @@ from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+from tdc.v1 import agents_pb2_grpc, managers_pb2_grpc, operators_pb2_grpc
 
 log = logging.getLogger(__name__)
 
@@ -94,21 +101,25 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
         etcd_options, notes = await _reach_etcd(stack, options)
-        etcd = await stack.enter_async_context(EtcdClient(etcd_options))
+        etcd = await stack.enter_async_context(EtcdClient(etcd_options, asked_by))
         store = await _store_id(etcd)
         notes = (*notes, *await _cautions(options, etcd))
         identity = _server_identity(options, authority)
         expiry = ExpiryWatch(partial(_endings, options, authority, identity))
-        view = FleetView(etcd, store, lambda: (*notes, *expiry.problems()))
+        awake = AwakeClock()
+        await stack.enter_async_context(running(awake.run(), name="clock"))
+        member = membership(etcd, options, authority, awake)
+        view = FleetView(etcd, store, lambda: (*notes, *expiry.problems(), *member.problems()))
         await stack.enter_async_context(running(expiry.run(), name="expiry"))
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
         if not view.clusters:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
-        awake = AwakeClock()
-        await stack.enter_async_context(running(awake.run(), name="clock"))
-        presence = Presence(view, steady=awake, shared=not options.embedded)
+        await stack.enter_async_context(running(member.known.run(), name="managers"))
+        await member.known.read(START_TIMEOUT)
+        await stack.enter_async_context(member.peers.running())
+        presence = Presence(view, steady=awake, elsewhere=member.peers, name=member.own.name)
         view.on_enrolment(presence.enrolled)
         chains = KnownChains(view, History(etcd))
         sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
@@ -121,14 +132,24 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         tokens = TokenOperations(
             view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
         )
-        operations = _operations(etcd, view, presence, sessions, tokens)
+        member.own = replace(
+            member.own,
+            address=address(options, ports.main),
+            certificate_ends=end_of_pem(identity.certificate),
+        )
+        operations = _operations(etcd, view, presence, sessions, tokens, member, options)
         await servers.start(
-            main=[*_for_operators(operations), _for_agents(sessions, authority)],
+            main=[
+                *_for_operators(operations),
+                _for_agents(sessions, authority),
+                _for_managers(member, presence, sessions),
+            ],
             enrol=[_for_joining(etcd, authority, view)],
             admit=sessions.admit,
         )
         view.on_change(servers.check_again)
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
+        await stack.enter_async_context(announced(member, etcd))
         maintenance = Maintenance(etcd, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
         stack.enter_context(_announced(options, ports))
@@ -212,6 +233,8 @@ def _operations(
     presence: Presence,
     sessions: AgentSessions,
     tokens: TokenOperations,
+    member: Membership,
+    options: Options,
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
     commits, history = CommitStore(etcd), History(etcd)
@@ -224,13 +247,20 @@ def _operations(
         monitoring=MonitoringOperations(view, presence),
         queue=QueueOperations(
             view,
-            QueueMachines(view, presence, sessions),
+            QueueMachines(view, presence, AllStreams(sessions, member.peers)),
             NamesOnMachines(view, presence),
             commits,
             history,
         ),
         suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd)),
         tokens=tokens,
+        managers=ManagerOperations(
+            Own(member.own, sessions.__len__, member.owners),
+            member.peers,
+            etcd,
+            view,
+            options.etcd_endpoints,
+        ),
     )
 
 
@@ -251,12 +281,20 @@ def _for_operators(operations: Operations) -> list[Registration]:
         partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
         partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
         partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
+        partial(
+            managers_pb2_grpc.add_ManagersServicer_to_server, ManagersService(operations.managers)
+        ),
     ]
 
 
 def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
     service = AgentsService(sessions, authority)
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
+
+
+def _for_managers(member: Membership, presence: Presence, sessions: AgentSessions) -> Registration:
+    service = PeersService(member.own.id, member.own.instance, presence, sessions)
+    return partial(managers_pb2_grpc.add_PeersServicer_to_server, service)
 
 
 def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:

@@ -12,7 +12,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -24,6 +24,9 @@ from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
 from tdc.shared.edge.grpc_words import never_sent
 from tdc.v1 import operators_pb2, operators_pb2_grpc
+
+if TYPE_CHECKING:
+    from tdc.v1 import managers_pb2_grpc
 
 _Request = TypeVar("_Request", bound=Message)
 _Reply = TypeVar("_Reply", bound=Message)
@@ -80,6 +83,13 @@ class Manager:
             channel
         )
         self.queue: operators_pb2_grpc.QueueAsyncStub = operators_pb2_grpc.QueueStub(channel)
+
+    @property
+    def managers(self) -> managers_pb2_grpc.ManagersAsyncStub:
+        """What is asked about managers; its messages are loaded by these commands only."""
+        from tdc.v1 import managers_pb2_grpc  # noqa: PLC0415
+
+        return managers_pb2_grpc.ManagersStub(self._channel)
 
     async def ask(
         self, call: aio.UnaryUnaryMultiCallable[_Request, _Reply], request: _Request

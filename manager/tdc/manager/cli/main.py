@@ -28,6 +28,7 @@ _PLACES = {
     "draft": ("draft", "app"),
     "commit": ("commits", "app"),
     "delivery": ("queue", "delivery_app"),
+    "manager": ("managers", "app"),
 }
 """The module of each command, and what of it adds the command, or is the group of commands; in the
 order in which help shows them."""

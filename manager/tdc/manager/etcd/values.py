@@ -44,10 +44,11 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Operation: write one key."""
+    """Operation: write one key; it ends with the lease, if there is one."""
 
     key: str
     value: bytes
+    lease: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,15 @@ class EtcdStatus:
     member_id: int
     leader: int
     alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """One member of an etcd. `name` is empty for one that has not started yet."""
+
+    id: int
+    name: str
+    client_urls: tuple[str, ...]
 
 
 def prefix_end(prefix: str) -> str:

@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.edge.grpc_tls import SERVER_NAME
-from tdc.shared.sync.identity import MachinePeer, Operator, Peer, identity_uri
+from tdc.shared.sync.identity import MachinePeer, ManagerPeer, Operator, Peer, identity_uri
 
 DAY = 86_400.0
 CA_LIFETIME = 3_653 * DAY
@@ -152,6 +152,13 @@ class Authority:
         """Make a key and issue a certificate for the operator `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate_pem = self._issue_client(key.public_key(), Operator(name), lifetime)
+        return Issued(certificate_pem, _key_pem(key))
+
+    def issue_manager(self, manager: str) -> Issued:
+        """Make a key and issue the certificate by which a manager calls the others."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        peer = ManagerPeer(manager)
+        certificate_pem = self._issue_client(key.public_key(), peer, SERVER_LIFETIME)
         return Issued(certificate_pem, _key_pem(key))
 
     def issue_server(self, names: tuple[str, ...] = ()) -> Issued:

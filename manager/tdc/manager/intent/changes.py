@@ -110,6 +110,7 @@ class ChangeOperations:
         find = target_to_create if to_create else target_of
         cluster, edits = find(self._view, asked)
         plan = await self._plan_on(cluster, edits)
+        await self._presence.ask_others()
 
         def reported(machine: str) -> Sequence[ReportedBacklog]:
             status = self._presence.facts(cluster.name, machine).status

@@ -1,6 +1,7 @@
-"""How machines do, as this manager knows it: sync state, delivery, warnings.
+"""How machines do, whichever manager they are connected to: sync state, delivery, warnings.
 
 All of it comes from the view and from presence, so it is answered while etcd is unreachable too.
+A manager that does not answer is named; what is not known of its machines is not made up.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from tdc.manager.intent.targets import machines_in
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import LONGEST_SHOWN
-from tdc.manager.view.presence import MachineFacts, Presence, Standing, SyncState
+from tdc.manager.view.presence import MachineFacts, Presence, Standing
+from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
@@ -31,7 +33,8 @@ class MachineStatusRow:
 
     `copying`, `queued` and `report` are from its last status; `reason` is empty if it is in sync.
     `health` is the worst of the `problems`; `warnings` are their sentences but for the reason.
-    `suspension` is what is suspended there, and what should be.
+    `suspension` is what is suspended there, and what should be. `manager` is the name of the one
+    that has its stream, empty while none is known to.
     """
 
     name: str
@@ -50,6 +53,7 @@ class MachineStatusRow:
     problems: tuple[Problem, ...]
     report: MachineReport | None
     suspension: SuspensionFacts
+    manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,14 @@ class MachineDelivery:
     suspended: Suspended | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FleetDelivery:
+    """Machines by name, then cluster; `warnings` name the managers that do not answer."""
+
+    machines: Sequence[MachineDelivery]
+    warnings: tuple[str, ...]
+
+
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
@@ -112,6 +124,7 @@ class MonitoringOperations:
         of those in the answer only.
         """
         _check(asked)
+        await self._presence.ask_others()
         all_of_them = machines_in(self._view, asked.cluster, asked.group, asked.machine)
         chosen = list(self._chosen(all_of_them, asked))
         more = 0 < asked.limit < len(chosen)
@@ -131,7 +144,8 @@ class MonitoringOperations:
             for cluster, machine in all_of_them
         ]
         by_state = Counter(str(each.state) for _, each in standing)
-        return FleetStatus(rows, (*self._view.problems, *_ahead(standing)), going_on, by_state)
+        warnings = (*self._view.problems, *self._presence.problems, *_ahead(standing))
+        return FleetStatus(rows, warnings, going_on, by_state)
 
     def _chosen(
         self, machines: Iterable[tuple[Cluster, Machine]], asked: StatusAsked
@@ -151,10 +165,9 @@ class MonitoringOperations:
                 return
 
     @operation("monitoring.read_delivery")
-    async def read_delivery(
-        self, actor: Actor, cluster: str, machine: str
-    ) -> Sequence[MachineDelivery]:
+    async def read_delivery(self, actor: Actor, cluster: str, machine: str) -> FleetDelivery:
         """Read delivery by machine, of each that has reported; raises UnknownName, …"""
+        await self._presence.ask_others()
         deliveries: list[MachineDelivery] = []
         for found, known in machines_in(self._view, cluster, name=machine):
             facts = self._presence.facts(found.name, known.name)
@@ -171,7 +184,7 @@ class MonitoringOperations:
                         there.delivery,
                     )
                 )
-        return deliveries
+        return FleetDelivery(deliveries, self._presence.problems)
 
 
 def _status_row(
@@ -201,6 +214,7 @@ def _status_row(
         problems=problems,
         report=status,
         suspension=suspension,
+        manager=facts.manager,
     )
 
 

@@ -72,6 +72,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "suspensions.suspend": Permission(Role.OPERATOR),
     "suspensions.resume": Permission(Role.OPERATOR),
     "tokens.create": Permission(Role.ADMINISTRATOR),
+    "managers.list": Permission(Role.READ_ONLY),
+    "managers.status": Permission(Role.READ_ONLY),
 }
 
 

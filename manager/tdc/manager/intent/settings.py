@@ -14,13 +14,20 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
-from tdc.manager.levels.consistency import Finding, Kind, findings_of, other_versions
+from tdc.manager.levels.consistency import (
+    Finding,
+    Kind,
+    ending_certificates,
+    findings_of,
+    other_versions,
+)
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.presence import Presence, SyncState
+from tdc.manager.view.presence import Presence
+from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.schema import SCHEMA, setting
@@ -117,6 +124,7 @@ class SettingsOperations:
         chains = {each: explain(found, known.name, each) for each in wanted}
         revisions = {step.revision for chain in chains.values() for step in chain if step.revision}
         commits, unread = await self._records(found.name, revisions)
+        await self._presence.ask_others()
         facts = self._presence.facts(found.name, known.name)
         return Explanation(
             cluster=found.name,
@@ -139,6 +147,7 @@ class SettingsOperations:
     async def check(self, actor: Actor, cluster: str) -> tuple[Cluster, tuple[Finding, ...]]:
         """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
         found = self._view.find_cluster(cluster)
+        await self._presence.ask_others()
         facts = {name: self._presence.facts(found.name, name) for name in sorted(found.machines)}
         late = (
             Finding(
@@ -153,7 +162,13 @@ class SettingsOperations:
             if each.state is not SyncState.IN_SYNC and each.since is not None
         )
         versions = other_versions((name, each.agent_version) for name, each in facts.items())
-        return found, (*late, *versions, *findings_of(found))
+        ends = (
+            (name, each.status.certificate_ends)
+            for name, each in facts.items()
+            if each.status is not None
+        )
+        ending = ending_certificates(found.name, ends, self._clock())
+        return found, (*late, *ending, *versions, *findings_of(found))
 
     async def _records(
         self, cluster: str, revisions: Iterable[int]

@@ -15,6 +15,7 @@ from tdc.manager.levels.resolve import winning_level
 from tdc.shared.mail.address import domain_of, matching_form
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Level, Origin, Policy, same_value
+from tdc.shared.sync.words import moment_words
 
 
 class Kind(StrEnum):
@@ -25,6 +26,12 @@ class Kind(StrEnum):
     UNREACHED_POLICY = "unreached-policy"
     NOT_IN_SYNC = "not-in-sync"
     OTHER_VERSION = "other-version"
+    CERTIFICATE = "certificate"
+
+
+CERTIFICATE_NEAR = 5 * 86_400.0
+"""Seconds before its end from which a machine's certificate is named: it lasts 14 days and is
+renewed after 7, so a renewal has failed for days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,28 @@ def other_versions(versions: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
         )
         for name, version in known
         if version != most
+    )
+
+
+def ending_certificates(
+    cluster: str, ends: Iterable[tuple[str, float | None]], now: float
+) -> tuple[Finding, ...]:
+    """Of (machine, end of its certificate as it reports that), those that end soon, or have ended.
+
+    Times are Unix seconds; `now` is by this manager's clock.
+    """
+    return tuple(
+        Finding(
+            Kind.CERTIFICATE,
+            LevelKey(Level.MACHINE, name),
+            "",
+            f"its certificate {'ends' if at > now else 'ended'} {moment_words(at)} and was not "
+            "renewed; its agent's log and its warnings say why",
+            f"tdc machine token {name} --cluster {cluster}, then tdc-agent enrol on the machine",
+            None,
+        )
+        for name, at in ends
+        if at is not None and at - now < CERTIFICATE_NEAR
     )
 
 

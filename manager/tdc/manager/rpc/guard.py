@@ -35,7 +35,7 @@ from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.shared.edge.grpc_words import address
-from tdc.shared.sync.identity import MachinePeer, Operator, Peer
+from tdc.shared.sync.identity import MachinePeer, ManagerPeer, Operator, Peer
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.removed import removed_to_metadata
 
@@ -69,6 +69,18 @@ _caller: ContextVar[Peer] = ContextVar("caller")
 def caller() -> Peer:
     """Who makes the call that runs now; LookupError outside a guarded call."""
     return _caller.get()
+
+
+def asked_by() -> str:
+    """For whom what runs now is done, in a word: of writes, which are counted by it."""
+    match _caller.get(None):
+        case Operator():
+            return "operators"
+        case MachinePeer():
+            return "agents"
+        case ManagerPeer():
+            return "managers"
+    return "manager"
 
 
 def actor_of(context: Context) -> Actor:
@@ -166,6 +178,14 @@ class Door:
         self.machines = Budget(CALLS_EACH, CALLS_IN_ALL)
 
 
+_PROVEN: Mapping[Who, type[Operator | MachinePeer | ManagerPeer]] = {
+    Who.OPERATOR: Operator,
+    Who.MACHINE: MachinePeer,
+    Who.MANAGER: ManagerPeer,
+}
+"""What the certificate must show of who calls; of the others none is needed."""
+
+
 class Entry:
     """One method's check: `admitted` around the call, whatever its kind."""
 
@@ -179,7 +199,7 @@ class Entry:
         """Run the body if the caller may call; turn what it raises into the status of the call."""
         await self._bound_metadata(context)
         try:
-            if self._who in (Who.OPERATOR, Who.MACHINE):
+            if self._who in _PROVEN:
                 _caller.set(await self._identify(context))
             yield
         except (grpc.aio.AbortError, grpc.aio.InternalError, GeneratorExit):
@@ -189,7 +209,7 @@ class Entry:
 
     async def receive(self, context: Context) -> bytes | None:
         """Return the next message of an admitted call, None after the last; raises NotReceived."""
-        known = self._who in (Who.OPERATOR, Who.MACHINE)
+        known = self._who in _PROVEN
         identity = caller() if known else _identity(context)
         return await self._door.turns.receive(context, identity)
 
@@ -206,7 +226,7 @@ class Entry:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
 
     async def _identify(self, context: Context) -> Peer:
-        wanted = Operator if self._who is Who.OPERATOR else MachinePeer
+        wanted = _PROVEN[self._who]
         try:
             peer = peer_of(context)
         except NotIdentified as error:

@@ -164,6 +164,7 @@ _SERVICES = (
     "tdc.v1.Drafts",
     "tdc.v1.Monitoring",
     "tdc.v1.Queue",
+    "tdc.v1.Managers",
     "tdc.v1.Agents",
     "grpc.health.v1.Health",
     reflection.SERVICE_NAME,

@@ -30,6 +30,10 @@ DRAFTS = f"{ROOT}drafts/"
 SUSPENSIONS = f"{ROOT}suspensions/"
 """What is suspended on machines, a document for each cluster; views follow it."""
 MAINTENANCE = f"{ROOT}maintenance"
+MANAGERS = f"{ROOT}managers/"
+"""Who manages this store now: a key of each manager, which ends with its lease."""
+OWNERS = f"{ROOT}owners/"
+"""Which manager does what one alone must do; such a key ends with its owner's lease."""
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
 
@@ -226,6 +230,22 @@ def parse_suspensions_key(key: str) -> str | None:
     """The cluster of such a key; None for another key."""
     name = unquote(key.removeprefix(SUSPENSIONS))
     return name if suspensions_key(name) == key else None
+
+
+def manager_key(manager: str) -> str:
+    """The key by which a manager, by its id, says that it is there."""
+    return f"{MANAGERS}{_quoted(manager)}"
+
+
+def parse_manager_key(key: str) -> str | None:
+    """The manager's id of such a key; None for another key."""
+    manager = unquote(key.removeprefix(MANAGERS))
+    return manager if manager and manager_key(manager) == key else None
+
+
+def owner_key(work: str) -> str:
+    """The key that says which manager does this work."""
+    return f"{OWNERS}{_quoted(work)}"
 
 
 def _quoted(name: str) -> str:

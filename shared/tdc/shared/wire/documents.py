@@ -245,7 +245,7 @@ class StatusDocument(_Document, frozen=True):
     `health` is the worst severity of `problems`, "ok" without any; it is "unknown" from a manager
     of a version that does not judge it. `applied_revision` is 0 while the machine has reported
     nothing, `since` None until it enrols. `suspension` is None if nothing is suspended, and nothing
-    ever was resumed.
+    ever was resumed. `manager` is the name of the one that has its stream, "" while none is known.
     """
 
     name: str
@@ -268,6 +268,7 @@ class StatusDocument(_Document, frozen=True):
     oldest_queued: str | None
     spool_full: str
     suspension: SuspensionDocument | None = None
+    manager: str = ""
 
 
 class MachineDetailDocument(MachineDocument, frozen=True):

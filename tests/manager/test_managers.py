@@ -1,0 +1,115 @@
+"""Several managers over one etcd: any of them answers for the whole fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tdc.manager.peers.peers import FRESH
+from tdc.v1 import operators_pb2
+
+from tests.stage.managers import Several, holds, several
+from tests.surroundings import in_time
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Several]:
+    async with several(tmp_path, "one", "two") as managers:
+        yield managers
+
+
+async def test_each_lists_all_of_them(two: Several) -> None:
+    for name in ("one", "two"):
+        await holds(partial(_all_answer, two, name, {"one", "two"}))
+        rows = await two[name].listed()
+        assert {each.address for each in rows.values()} == {two["one"].address, two["two"].address}
+        assert [each for each, row in rows.items() if row.asked] == [name]
+        for row in rows.values():
+            assert row.version
+            assert row.started.seconds
+            assert row.certificate_ends.seconds
+            assert abs(row.clock_ahead) < 1
+        assert [list(row.owns) for row in rows.values() if row.owns] == [["maintenance"]]
+
+
+async def test_any_manager_answers_for_a_machine_wherever_its_stream_is(two: Several) -> None:
+    await two.fleet("mx1", "mx2")
+    await two.machine("mx1", "one")
+    await two.machine("mx2", "two")
+    for name in ("one", "two"):
+        await holds(partial(_in_sync, two, name))
+        status = await two[name].status()
+        assert not status.warnings
+        assert {each.name: each.manager for each in status.machines} == {"mx1": "one", "mx2": "two"}
+        assert dict(status.by_state) == {"in sync": 2}
+        delivery = await two[name].api.monitoring.GetDelivery(operators_pb2.DeliveryRequest())
+        assert not delivery.warnings
+        explained = await two[name].api.settings.Explain(
+            operators_pb2.ExplainRequest(machine="mx1", setting="enabled")
+        )
+        assert explained.state == "in sync"
+        assert explained.running.revision == 2
+
+
+async def test_a_manager_that_is_killed_is_named_and_gone_within_seconds(two: Several) -> None:
+    await two.fleet("mx1", "mx2")
+    await two.machine("mx1", "one")
+    await two.machine("mx2", "two")
+    await holds(lambda: _in_sync(two, "one"))
+    await two["two"].program.kill()
+    killed = time.monotonic()
+    await asyncio.sleep(FRESH + 0.1)
+    status = await two["one"].status()
+    assert {each.name: each.state for each in status.machines} == {
+        "mx1": "in sync",
+        "mx2": "unknown",
+    }
+    (unknown,) = (each for each in status.machines if each.name == "mx2")
+    assert f"connected to manager two ({two['two'].address})" in unknown.reason
+    assert "does not answer" in unknown.reason
+    (warning,) = status.warnings
+    assert warning.startswith(f"manager two ({two['two'].address}) does not answer")
+
+    async def gone() -> bool:
+        return set(await two["one"].listed()) == {"one"}
+
+    await holds(gone, timeout=20)
+    assert in_time(time.monotonic() - killed, 10.0)
+    (offline,) = (await two["one"].status("mx2")).machines
+    assert offline.state == "offline"
+    assert "to which it was connected, has stopped or is cut off" in offline.reason
+
+
+async def test_a_manager_that_is_frozen_delays_an_answer_once(two: Several) -> None:
+    await two.fleet("mx1")
+    await two.machine("mx1", "two")
+    await holds(lambda: _in_sync(two, "one"))
+    two["two"].program.signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(FRESH + 0.1)
+        began = time.monotonic()
+        assert await two["one"].states() == {"mx1": "unknown"}
+        assert in_time(time.monotonic() - began, 5.0)
+        await asyncio.sleep(FRESH + 0.1)
+        began = time.monotonic()
+        assert (await two["one"].states())["mx1"] in ("unknown", "offline")  # its lease may be over
+        assert in_time(time.monotonic() - began, 1.5)
+    finally:
+        two["two"].program.signal(signal.SIGCONT)
+    await holds(lambda: _in_sync(two, "one"))
+
+
+async def _all_answer(managers: Several, asked: str, names: set[str]) -> bool:
+    rows = await managers[asked].listed()
+    owned = any(row.owns for row in rows.values())
+    return set(rows) == names and all(row.answers for row in rows.values()) and owned
+
+
+async def _in_sync(managers: Several, asked: str) -> bool:
+    status = await managers[asked].status()
+    return all(each.state == "in sync" for each in status.machines)
