@@ -104,6 +104,25 @@ async def test_a_manager_that_is_frozen_delays_an_answer_once(two: Several) -> N
     await holds(lambda: _in_sync(two, "one"))
 
 
+async def test_what_one_alone_does_goes_to_another_at_once(two: Several) -> None:
+    """At once where its owner stops, and with its lease where it is killed."""
+    await holds(partial(_all_answer, two, "one", {"one", "two"}))
+    for end in ("stop", "kill"):
+        owner = next(name for name, row in (await two["one"].listed()).items() if row.owns)
+        other = "two" if owner == "one" else "one"
+        ended = two[owner].program
+        await (ended.stop() if end == "stop" else ended.kill())
+        began = time.monotonic()
+        await holds(partial(_owns, two, other), timeout=30)
+        assert in_time(time.monotonic() - began, 1.5 if end == "stop" else 10.0)
+        await two.again(owner)
+        await holds(partial(_all_answer, two, "one", {"one", "two"}))
+
+
+async def _owns(managers: Several, name: str) -> bool:
+    return list((await managers[name].listed())[name].owns) == ["maintenance"]
+
+
 async def _all_answer(managers: Several, asked: str, names: set[str]) -> bool:
     rows = await managers[asked].listed()
     owned = any(row.owns for row in rows.values())

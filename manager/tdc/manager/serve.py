@@ -150,7 +150,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         view.on_change(servers.check_again)
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
         await stack.enter_async_context(announced(member, etcd))
-        maintenance = Maintenance(etcd, own_member=options.embedded)
+        maintenance = Maintenance(etcd, own_member=options.embedded, ownership=member.maintenance)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
         stack.enter_context(_announced(options, ports))
         yield ports

@@ -61,15 +61,20 @@ class HeldLease:
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Have a lease while the body runs, and end it then, with all that was put with it."""
-        async with running(self._run(), name="lease"):
-            yield
-        self._until, lease = 0.0, self._id
-        if lease:
-            try:
-                async with asyncio.timeout(REVOKED_WITHIN):
-                    await self._etcd.revoke(lease)
-            except (EtcdError, TimeoutError) as error:
-                log.warning("this manager's lease ends by itself in %d s: %s", self._ttl, error)
+        try:
+            async with running(self._run(), name="lease"):
+                yield
+        finally:
+            self._until, lease = 0.0, self._id
+            if lease:
+                await self._revoke(lease)
+
+    async def _revoke(self, lease: int) -> None:
+        try:
+            async with asyncio.timeout(REVOKED_WITHIN):
+                await self._etcd.revoke(lease)
+        except (EtcdError, TimeoutError) as error:
+            log.warning("this manager's lease ends by itself in %d s: %s", self._ttl, error)
 
     async def _run(self) -> None:
         backoff = Backoff(longest=KEPT_EVERY)

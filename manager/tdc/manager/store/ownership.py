@@ -55,6 +55,7 @@ class Ownership:
         self._written = 0  # etcd's revision of our key; 0 while it is not ours
         self._with = 0  # the lease that it was put with
         self._looked = asyncio.Event()
+        self._gained = asyncio.Event()
         self.owner = ""
         """Id of the manager that has the key, as last seen; empty if none has."""
 
@@ -68,6 +69,11 @@ class Ownership:
     def unowned(self) -> bool:
         """Whether nobody can own it: etcd is full and grants no lease to do so."""
         return self._lease.full and not self.owner
+
+    async def gained(self) -> None:
+        """Wait until this manager becomes the owner; at once if it did since the last call."""
+        await self._gained.wait()
+        self._gained.clear()
 
     async def run(self) -> None:
         """Take the key when nobody has it, until cancelled."""
@@ -119,4 +125,5 @@ class Ownership:
         result = await self._etcd.txn([Unchanged(self._key, 0)], [put])
         if result.succeeded:
             self._written, self.owner = result.revision, self._holder.manager
+            self._gained.set()
             log.info("this manager does %s from now on", self._work)
