@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from tdc.manager.peers.peers import FRESH
+from tdc.node_agent.sync.managers import FILE
 from tdc.v1 import operators_pb2
 
 from tests.stage.managers import Several, holds, several
+from tests.stage.settings_stream import agent, until
 from tests.surroundings import in_time
 
 
@@ -39,8 +42,8 @@ async def test_each_lists_all_of_them(two: Several) -> None:
 
 async def test_any_manager_answers_for_a_machine_wherever_its_stream_is(two: Several) -> None:
     await two.fleet("mx1", "mx2")
-    await two.machine("mx1", "one")
-    await two.machine("mx2", "two")
+    await two.machine("mx1", "one", learns=False)
+    await two.machine("mx2", "two", learns=False)
     for name in ("one", "two"):
         await holds(partial(_in_sync, two, name))
         status = await two[name].status()
@@ -59,7 +62,7 @@ async def test_any_manager_answers_for_a_machine_wherever_its_stream_is(two: Sev
 async def test_a_manager_that_is_killed_is_named_and_gone_within_seconds(two: Several) -> None:
     await two.fleet("mx1", "mx2")
     await two.machine("mx1", "one")
-    await two.machine("mx2", "two")
+    await two.machine("mx2", "two", learns=False)
     await holds(lambda: _in_sync(two, "one"))
     await two["two"].program.kill()
     killed = time.monotonic()
@@ -87,7 +90,7 @@ async def test_a_manager_that_is_killed_is_named_and_gone_within_seconds(two: Se
 
 async def test_a_manager_that_is_frozen_delays_an_answer_once(two: Several) -> None:
     await two.fleet("mx1")
-    await two.machine("mx1", "two")
+    await two.machine("mx1", "two", learns=False)
     await holds(lambda: _in_sync(two, "one"))
     two["two"].program.signal(signal.SIGSTOP)
     try:
@@ -132,3 +135,49 @@ async def _all_answer(managers: Several, asked: str, names: set[str]) -> bool:
 async def _in_sync(managers: Several, asked: str) -> bool:
     status = await managers[asked].status()
     return all(each.state == "in sync" for each in status.machines)
+
+
+async def test_a_manager_that_is_added_later_is_used_by_agents_that_know_the_first(
+    tmp_path: Path,
+) -> None:
+    """Nobody touches a gateway; and the agent knows it after a restart, without the first."""
+    async with several(tmp_path, "one") as managers:
+        await managers.fleet("mx1")
+        async with contextlib.AsyncExitStack() as closing:
+            folder = await managers.enrolled("mx1")
+            known = managers["one"].address
+            await closing.enter_async_context(agent(folder, known))
+            await holds(partial(_in_sync, managers, "one"))
+            await managers.add("two")
+            await until(lambda: managers["two"].address.encode() in _remembered(folder))
+            await managers["one"].program.kill()
+            await holds(partial(_has, managers, "two", 1))
+        await holds(partial(_has, managers, "two", 0))
+        async with agent(folder, known):
+            await holds(partial(_has, managers, "two", 1))
+
+
+@pytest.mark.slow
+async def test_twenty_agents_of_a_killed_manager_are_back_at_the_other(two: Several) -> None:
+    names = [f"mx{number:02}" for number in range(20)]
+    await two.fleet(*names)
+    for number, name in enumerate(names):
+        first, second = ("one", "two") if number % 2 else ("two", "one")
+        await two.machine(name, first, second)
+    await holds(partial(_in_sync, two, "one"), timeout=30)
+    before = (await two["one"].listed())["one"].machines
+    await two["two"].program.kill()
+    killed = time.monotonic()
+    await holds(partial(_has, two, "one", 20), timeout=60)
+    assert in_time(time.monotonic() - killed, 10.0)
+    assert before < 20, "some were at the other"
+    await holds(partial(_in_sync, two, "one"))
+
+
+async def _has(managers: Several, name: str, machines: int) -> bool:
+    return (await managers[name].listed())[name].machines == machines
+
+
+def _remembered(folder: Path) -> bytes:
+    path = folder / FILE
+    return path.read_bytes() if path.exists() else b""

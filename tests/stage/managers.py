@@ -131,11 +131,11 @@ class Several:
         await enrol(first.enrol_address, token, folder / "identity", folder)
         return folder
 
-    async def machine(self, name: str, *managers: str) -> AgentSide:
-        """Enrol a machine and run its agent, which knows these managers."""
+    async def machine(self, name: str, *managers: str, learns: bool = True) -> AgentSide:
+        """Enrol a machine and run its agent, which knows these managers, and `learns` of others."""
         folder = await self.enrolled(name)
         addresses = [self.managers[each].address for each in managers]
-        return await self.closing.enter_async_context(agent(folder, *addresses))
+        return await self.closing.enter_async_context(agent(folder, *addresses, learns=learns))
 
 
 @contextlib.asynccontextmanager

@@ -122,7 +122,9 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         presence = Presence(view, steady=awake, elsewhere=member.peers, name=member.own.name)
         view.on_enrolment(presence.enrolled)
         chains = KnownChains(view, History(etcd))
-        sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
+        sessions = AgentSessions(
+            view, presence, awake, _intervals(options), chains.at, lambda: member.known.addresses
+        )
         view.on_replaced(sessions.welcome_again)
         servers = Servers(identity)
         wanted = Ports(main=options.listen_port, enrol=options.enrol_port)

@@ -43,7 +43,8 @@ class AgentFacts:
     spool, then managers and certificate; `backlogs` are the copies in the spool by intake;
     `next_hop` says since when no next hop takes mail, None while one works;
     `refuses_manager` is why no settings are taken from the manager, empty if they are;
-    `suspension` is what an operator suspends.
+    `suspension` is what an operator suspends; `certificate_ends` when the machine's certificate
+    ends, None while that is not known.
     """
 
     time: float
@@ -62,6 +63,7 @@ class AgentFacts:
     refuses_manager: str
     next_hop: HopTrouble | None
     suspension: Suspension
+    certificate_ends: float | None = None
 
 
 def gather(  # noqa: PLR0913  # each room's part
@@ -75,6 +77,7 @@ def gather(  # noqa: PLR0913  # each room's part
     full: str | None = None,
     next_hop: HopTrouble | None = None,
     suspension: Suspension = NOT_SUSPENDED,
+    certificate_ends: float | None = None,
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together.
 
@@ -108,6 +111,7 @@ def gather(  # noqa: PLR0913  # each room's part
         refuses_manager=in_force.refuses_manager,
         next_hop=None if next_hop is None else replace(next_hop, since=next_hop.since + lead),
         suspension=suspension,
+        certificate_ends=certificate_ends,
     )
 
 

@@ -8,6 +8,7 @@ its stream at once. A change costs what the machines it touches cost, not what t
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
@@ -16,6 +17,7 @@ from tdc.manager.push.session import (
     ChainAt,
     End,
     Ending,
+    Known,
     Read,
     Session,
     SessionFleet,
@@ -53,9 +55,13 @@ class AgentSessions:
         clock: Clock = monotonic,
         intervals: Intervals = DEFAULT_INTERVALS,
         chain_at: ChainAt = unknown_chain,
+        managers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
-        """`clock` never goes back. Raises BadIntervals."""
-        self._chain_at = chain_at
+        """`clock` never goes back; `managers` says where the managers of this store are now.
+
+        Raises BadIntervals.
+        """
+        self._known = Known(chain_at, managers)
         self._view = view
         self._presence = presence
         self._clock = clock
@@ -99,7 +105,7 @@ class AgentSessions:
             self._clock,
             self._intervals,
             address,
-            self._chain_at,
+            self._known,
         )
         older = self._sessions.get(key)
         if older is not None:

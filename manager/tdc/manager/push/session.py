@@ -25,6 +25,7 @@ from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Removed, Running, Target
+from tdc.shared.wire.addresses import addresses_to_wire
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
@@ -90,6 +91,14 @@ class Ending:
     """What the agent of a removed machine is told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an agent is told beside its settings: its history, and where managers are now."""
+
+    chain_at: ChainAt = unknown_chain
+    managers: Callable[[], tuple[str, ...]] = tuple
+
+
 class Session:
     """One stream; `run` it once. `set_target` and `end` may be called at any time."""
 
@@ -101,15 +110,17 @@ class Session:
         clock: Clock,
         intervals: Intervals,
         address: str,
-        chain_at: ChainAt = unknown_chain,
+        known: Known = Known(),  # frozen
     ) -> None:
         """`address` is where the stream comes from, for people to read."""
         self.key: MachineKey = (peer.cluster, peer.machine)
         self.address = address
         self.enrolment = peer.enrolment
         self._fleet = fleet
-        self._chain_at = chain_at
+        self._chain_at = known.chain_at
         self._history = ""
+        self._managers = known.managers
+        self._told: tuple[str, ...] = ()
         self._presence = presence
         self._clock = clock
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
@@ -245,6 +256,8 @@ class Session:
                 self._offer(target)
             case stream.SayPing(number):
                 ping = agents_pb2.Ping(number=number)
+                if self._managers() not in ((), self._told):
+                    ping.managers.CopyFrom(self._addresses())
                 self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
             case stream.EndStream(reason, dead):
                 self.end(End.DEAD if dead else End.FAULT, reason)
@@ -259,8 +272,14 @@ class Session:
             cluster=cluster,
             wanted_hash=wanted_hash,
             history=self._history,
+            managers=self._addresses(),
         )
         return agents_pb2.ManagerMessage(welcome=welcome)
+
+    def _addresses(self) -> agents_pb2.ManagerAddresses:
+        """Where managers are, which the agent then knows."""
+        self._told = self._managers()
+        return addresses_to_wire(self._told)
 
     def _offer(self, target: Target) -> None:
         wanted = self._fleet.wanted(*self.key)
