@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tdc.manager.peers.peers import FRESH
 from tdc.node_agent.sync.managers import FILE
-from tdc.v1 import operators_pb2
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
+from tdc.v1 import agents_pb2, operators_pb2
 
 from tests.stage.managers import Several, holds, several
 from tests.stage.settings_stream import agent, until
@@ -57,6 +58,43 @@ async def test_any_manager_answers_for_a_machine_wherever_its_stream_is(two: Sev
         )
         assert explained.state == "in sync"
         assert explained.running.revision == 2
+
+
+async def test_work_on_a_queue_goes_by_the_manager_that_has_the_stream(two: Several) -> None:
+    """Once: sent again by either manager, it is the same order to the agent."""
+    await two.fleet("mx1")
+    folder = await two.enrolled("mx1")
+    orders: list[QueueOrder] = []
+
+    async def perform(order: QueueOrder) -> QueueAnswer:
+        orders.append(order)
+        return QueueAnswer(order.id, copies=3, bytes=30)
+
+    request = operators_pb2.QueueWorkRequest(
+        scope=operators_pb2.QueueScope(machines=["mx1"]),
+        retry=agents_pb2.RetryCopies(selection=agents_pb2.CopySelection(dead=True)),
+        request_id="r1",
+    )
+    suspension = operators_pb2.SuspendRequest(
+        machines=["mx1"], delivery=True, reason="a test", request_id="s1"
+    )
+
+    async def suspended() -> bool:
+        (row,) = (await two["one"].status()).machines
+        return row.suspension.in_force and row.suspension.HasField("delivery")
+
+    async with agent(folder, two["two"].address, perform=perform, learns=False):
+        await holds(partial(_in_sync, two, "one"))
+        for name in ("one", "two"):
+            (row,) = (await two[name].api.queue.DoWork(request)).machines
+            assert (row.problem, row.copies) == ("", 3)
+        assert [order.id for order in orders if not order.count_only] == ["r1", "r1"]
+        await two["one"].api.fleet.SuspendMachines(suspension)
+        await holds(suspended)
+    await two["two"].program.kill()
+    await asyncio.sleep(FRESH + 0.1)
+    (row,) = (await two["one"].api.queue.CountCopies(request)).machines
+    assert "does not answer" in row.problem or "has stopped or is cut off" in row.problem
 
 
 async def test_a_manager_that_is_killed_is_named_and_gone_within_seconds(two: Several) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -75,15 +74,14 @@ class Several:
         return self.managers[name]
 
     async def add(self, name: str, *flags: str) -> OneManager:
-        """Start one more; the first makes the CA, the others have a copy of its folder."""
+        """Start one more; the first makes the CA, the others are set up from a package of it."""
         folder = self.folder / name
         first = next(iter(self.managers.values()), None)
         endpoints = ",".join(self.etcd.options.endpoints)
         if first is None:
             await tdc_manager("init", "--folder", str(folder), "--etcd-endpoints", endpoints)
         else:
-            folder.mkdir(mode=0o700)
-            shutil.copytree(first.folder / "ca", folder / "ca")
+            await joined(first.folder, folder)
         ports = folder / "ports.json"
         program = Program(
             [
@@ -146,6 +144,16 @@ async def several(folder: Path, *names: str) -> AsyncIterator[Several]:
         for name in names:
             await made.add(name)
         yield made
+
+
+async def joined(first: Path, folder: Path, *flags: str) -> None:
+    """Set up a folder as an operator does: a package made at the first, opened here."""
+    package = first.parent / f"{folder.name}.package"
+    printed = await tdc_manager("package", "--folder", str(first), "--out", str(package))
+    secret = package.with_suffix(".passphrase")
+    secret.write_text(printed.splitlines()[1])
+    opening = ("--join", str(package), "--passphrase-file", str(secret))
+    await tdc_manager("init", "--folder", str(folder), *opening, *flags)
 
 
 async def tdc_manager(*arguments: str, expect: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""`tdc-manager`: its verbs (init, run, operator, adopt, repair), flags, output, exit codes.
+"""`tdc-manager`: its verbs (init, run, operator, package, adopt, repair), flags, exit codes.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
@@ -19,6 +19,7 @@ from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
+from tdc.manager.joining import PackageUnusable, join, make_package
 from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_options
 from tdc.manager.reload import Reload
 from tdc.manager.rpc.server import PortTaken
@@ -43,6 +44,7 @@ _REFUSALS = (
     BadIntervals,
     NotReady,
     OptionsError,
+    PackageUnusable,
     PermissionTableError,
     PortTaken,
     EtcdError,
@@ -64,6 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     init.add_argument(
         "--operator", default="admin", type=_operator_name, help="name of the first operator"
     )
+    init.add_argument(
+        "--join",
+        type=Path,
+        metavar="PACKAGE",
+        help="set up one more manager of a store, from a package that `package` made there",
+    )
+    init.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="with --join: file with the package's passphrase, or - for standard input",
+    )
+    package = verbs.add_parser(
+        "package", help="make the file from which another manager of this store is set up"
+    )
+    package.add_argument("--out", required=True, type=Path, help="file to make")
     run = verbs.add_parser(
         "run", help="run until SIGTERM or SIGINT; SIGHUP reads the options again"
     )
@@ -79,13 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "repair", help="put right, from history, what somebody wrote or deleted in etcd by hand"
     )
     repairing.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    for verb in (init, run, operator, adopting, repairing):
+    for verb in (init, package, run, operator, adopting, repairing):
         add_flags(verb)
     flags = vars(parser.parse_args(arguments))
     if flags["verb"] != "run":
         signals.unblock(*signals.LATER)
     commands = {
         "init": init_command,
+        "package": package_command,
         "run": run_command,
         "operator": operator_command,
         "adopt": adopt_command,
@@ -114,6 +133,8 @@ def init_command(flags: Mapping[str, object]) -> int:
     """Set up a data folder; returns the exit code. Flags: `options.add_flags`, and ``operator``."""
     options = read_options(flags)
     given = lasting(options, flags)
+    if flags.get("join") is not None:
+        return _join(options, given, Path(str(flags["join"])), flags.get("passphrase_file"))
     try:
         operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
     except _REFUSALS as error:
@@ -123,6 +144,44 @@ def init_command(flags: Mapping[str, object]) -> int:
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
         "(copy the operator's folder to where it is used, and keep its key private)\n"
         "Begin with: tdc cluster create NAME, then tdc machine create NAME --group Main_Group"
+    )
+    return 0
+
+
+def _join(
+    options: Options, given: Mapping[str, object], package: Path, passphrase_file: object
+) -> int:
+    """Set up one more manager of a store; returns the exit code."""
+    if passphrase_file is None:
+        raise OptionsError("--join needs --passphrase-file FILE, or - for standard input")
+    try:
+        if str(passphrase_file) == "-":
+            passphrase = sys.stdin.readline()
+        else:
+            passphrase = durable_file.read(Path(str(passphrase_file))).decode("utf-8", "replace")
+        written = join(options, given, package, passphrase)
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"Written: {', '.join(map(str, written))}. Remove {package}: it holds the CA's key. Run "
+        f"the manager: tdc-manager run --folder {quote(str(options.folder))}; `tdc manager list`, "
+        "asked of any manager, shows it. Operators' folders of the first manager are good here too"
+    )
+    return 0
+
+
+def package_command(flags: Mapping[str, object]) -> int:
+    """Make the file from which another manager is set up; returns the exit code."""
+    options, out = read_options(flags), Path(str(flags["out"]))
+    try:
+        made = make_package(options, out)
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"{out} holds {', '.join(made.holds)}. It is closed by this passphrase, which is not shown "
+        f"again:\n{made.passphrase}\nCopy the file to the other machine, tell the passphrase by "
+        f"another way, and run there within a day: tdc-manager init --join {quote(out.name)} "
+        "--passphrase-file - --folder FOLDER --names NAME"
     )
     return 0
 

@@ -96,6 +96,19 @@ class Authority:
         return authority
 
     @classmethod
+    def bring(cls, folder: Path, certificate_pem: bytes, key_pem: bytes) -> Authority:
+        """Put the CA of another manager in `folder`; raises AuthorityExists, AuthorityUnusable."""
+        if _parts(folder):
+            raise AuthorityExists(f"{folder} already has a CA; nothing changed")
+        try:
+            durable_file.make_folder(folder)
+            durable_file.write(folder / _KEY, key_pem)
+            durable_file.write(folder / _CERTIFICATE, certificate_pem, mode=durable_file.READABLE)
+        except durable_file.NotWritten as error:
+            raise AuthorityUnusable(str(error)) from error
+        return cls.load(folder)
+
+    @classmethod
     def load(cls, folder: Path, *, clock: Clock = wall) -> Authority:
         """Read the CA of `folder`; raises AuthorityMissing or AuthorityUnusable."""
         _parts(folder)
