@@ -123,7 +123,9 @@ def test_what_a_page_tells_to_type_for_the_manager_can_be_typed() -> None:
     """With the option that it can't do without."""
     parser = argparse.ArgumentParser()
     add_flags(parser)
-    flags = set(parser._option_string_actions) | {"--operator", "--out", "--dry-run"}
+    flags = set(parser._option_string_actions) | {
+        *("--operator", "--out", "--dry-run", "--join", "--passphrase-file", "-")
+    }
     told = [each for page in PAGES for each in typed(page, "tdc-manager") if each[1]]
     assert len(told) > 5
     for words, options in told:

@@ -98,7 +98,8 @@ class Authority:
     @classmethod
     def bring(cls, folder: Path, certificate_pem: bytes, key_pem: bytes) -> Authority:
         """Put the CA of another manager in `folder`; raises AuthorityExists, AuthorityUnusable."""
-        if _parts(folder):
+        there = _parts(folder)
+        if there:
             raise AuthorityExists(f"{folder} already has a CA; nothing changed")
         try:
             durable_file.make_folder(folder)

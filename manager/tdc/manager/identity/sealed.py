@@ -1,6 +1,6 @@
 """A document that only a passphrase opens: what leaves a manager with secrets in it.
 
-AES-256-GCM under a key that scrypt makes of the passphrase (RFC 7914, 64 MB of memory for a guess).
+AES-256-GCM under a key that scrypt makes of the passphrase (64 MB of memory for a guess).
 """
 
 from __future__ import annotations
