@@ -14,7 +14,7 @@ import pytest
 from tdc.manager.peers.peers import FRESH
 from tdc.node_agent.sync.managers import FILE
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
-from tdc.v1 import agents_pb2, operators_pb2
+from tdc.v1 import agents_pb2, managers_pb2, operators_pb2
 
 from tests.stage.managers import Several, holds, several
 from tests.stage.settings_stream import agent, until
@@ -95,6 +95,23 @@ async def test_work_on_a_queue_goes_by_the_manager_that_has_the_stream(two: Seve
     await asyncio.sleep(FRESH + 0.1)
     (row,) = (await two["one"].api.queue.CountCopies(request)).machines
     assert "does not answer" in row.problem or "has stopped or is cut off" in row.problem
+
+
+async def test_agents_at_rest_make_no_manager_write(two: Several) -> None:
+    await two.fleet("mx1")
+    side = await two.machine("mx1", "one")
+    await holds(partial(_in_sync, two, "one"))
+    before = side.statuses
+    await until(lambda: side.statuses > before + 2)
+    request = managers_pb2.ManagerStatusRequest()
+    status = await two["one"].managers.GetManagerStatus(request)
+    assert status.writes_per_agent_hour == 0
+    assert status.writes["operators"] > 0, "what is asked for is counted"
+    assert "agents" not in status.writes
+    assert (status.etcd_problem, status.embedded) == ("", False)
+    assert status.etcd_version
+    assert status.size >= status.size_in_use > 0
+    assert list(status.members) == ["test"]
 
 
 async def test_a_manager_that_is_killed_is_named_and_gone_within_seconds(two: Several) -> None:
