@@ -56,7 +56,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
         ("status --output xml", "'-o': 'xml' is not one of 'table', 'json', 'yaml'."),
         ("statsu", "statsu"),
         ("rollback 3", "There is `tdc commit rollback`."),
-        ("commit status", "There is `tdc status` and `tdc delivery status`."),
+        ("commit status", "There is `tdc status`, `tdc delivery status` and `tdc manager status`."),
         ("", "Usage: tdc"),
     ],
 )

@@ -132,6 +132,8 @@ def test_what_a_page_tells_to_type_for_the_manager_can_be_typed() -> None:
         "--keep-ca",
         "--with-faults",
         "--passphrase-file",
+        "--join",
+        "-",
         "-o",
         "--keep-id",
         "--user",

@@ -25,6 +25,7 @@ from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.last_uses import LastUses
+from tdc.manager.intent.managers import ManagerOperations, Own
 from tdc.manager.intent.monitoring import MonitoringOperations, StatusAsked
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.permissions import (
@@ -47,6 +48,7 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster
 from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.push.agents import AgentSessions
+from tdc.manager.store.announced import Announced
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
@@ -111,6 +113,8 @@ CALLS: Mapping[str, Call] = {
     "fleet.list_machines": lambda does, who: does.fleet.list_machines(who, "", "", ""),
     "monitoring.read_status": lambda does, who: does.monitoring.read_status(who, StatusAsked()),
     "monitoring.read_delivery": lambda does, who: does.monitoring.read_delivery(who, "", ""),
+    "managers.list": lambda does, who: does.managers.list_managers(who),
+    "managers.status": lambda does, who: does.managers.read_status(who),
     "queue.list_dead": lambda does, who: does.queue.list_dead(who, QueueScope(), ""),
     "queue.plan": lambda does, who: does.queue.plan(who, MX1, DROP),
     "queue.do": lambda does, who: does.queue.do(who, MX1, DROP, **WHY),
@@ -145,6 +149,16 @@ CALLS: Mapping[str, Call] = {
     "audit.read": lambda does, who: does.audit.read_entry(who, 1),
     "audit.verify": lambda does, who: does.audit.verify(who, against_agents=True),
 }
+
+
+ALONE = Announced("m1", "alone", "127.0.0.1:7443", "1.0", "first", 1e9, 2e9)
+
+
+class Nobody:
+    """No other managers."""
+
+    async def facts(self) -> tuple[tuple[Announced, str], ...]:
+        return ()
 
 
 @dataclasses.dataclass
@@ -190,6 +204,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             users,
             ProofOperations(view, store, access, users),
             AuditOperations(view, presence, AuditReader(client)),
+            ManagerOperations(Own(ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)

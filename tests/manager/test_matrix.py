@@ -45,7 +45,7 @@ from tests.stage.manager import (
     of_people,
 )
 
-OPERATOR, MACHINE = "operator", "enrolled machine"
+OPERATOR, MACHINE, MANAGER = "operator", "enrolled machine", "manager"
 NOBODY_MAIN, NOBODY_ENROL = "no certificate", "no certificate, enrolment port"
 OTHERS = (
     "removed machine",
@@ -75,10 +75,11 @@ PASSWORD = "correct horse battery"
 
 OF_WHO_LOG_IN = frozenset({"tdc.v1.Login"})
 OF_MACHINES = frozenset({"tdc.v1.Agents"})
+OF_MANAGERS = frozenset({"tdc.v1.Peers"})
 OF_WHO_JOINS = frozenset({"tdc.v1.Enrolment"})
 # TLS lets every certificate of our CA that is good for a client this far, revoked or not.
 OF_ALL = frozenset({"grpc.health.v1.Health"})
-OF_OUR_CLIENTS = frozenset({OPERATOR, MACHINE, *OTHERS[:3], WITHDRAWN, OF_DELETED})
+OF_OUR_CLIENTS = frozenset({OPERATOR, MACHINE, MANAGER, *OTHERS[:3], WITHDRAWN, OF_DELETED})
 
 STATUS = grpc.StatusCode
 
@@ -99,6 +100,8 @@ def _expected(rpc: str) -> frozenset[str]:
     service = rpc.rpartition(".")[0]
     if service in OF_MACHINES:
         return frozenset({MACHINE})
+    if service in OF_MANAGERS:
+        return frozenset({MANAGER})
     if service in OF_WHO_JOINS:
         return frozenset({NOBODY_ENROL})
     if service in OF_WHO_LOG_IN:
@@ -146,9 +149,11 @@ async def _certificates(api: Api, etcd: ExternalEtcd, folder: Path) -> dict[str,
     foreign = _issued(Authority.create(folder / "foreign-ca"))
     own_server = (server.certificate_pem, server.key_pem)
     others = (removed, earlier, _issued(api.authority), foreign, own_server)
+    peer = api.authority.issue_manager("another")
     return {
         OPERATOR: operator,
         MACHINE: mine,
+        MANAGER: (peer.certificate_pem, peer.key_pem),
         **dict(zip(OTHERS, others, strict=True)),
         **await _operators(api, folder),
     }
@@ -250,14 +255,14 @@ async def test_the_matrix_sees_every_row_that_is_widened(
     async with manager(folder, etcd_endpoints=etcd.options.endpoints) as api:
         certificates = await _certificates(api, etcd, folder)
     for rpc, row in rows.items():
-        if row.who in (Who.OPERATOR, Who.MACHINE):
+        if row.who in (Who.OPERATOR, Who.MACHINE, Who.MANAGER):
             monkeypatch.setitem(RPCS, rpc, Rpc(Who.ANYONE))
     async with manager(folder, etcd_endpoints=etcd.options.endpoints) as api:
         address = f"127.0.0.1:{api.ports.main}"
-        for caller in (OPERATOR, MACHINE, *OTHERS[:3]):
+        for caller in (OPERATOR, MACHINE, MANAGER, *OTHERS[:3]):
             async with client_channel(address, api.authority.ca_pem, *certificates[caller]) as each:
                 for rpc, row in rows.items():
-                    if row.who in (Who.OPERATOR, Who.MACHINE):
+                    if row.who in (Who.OPERATOR, Who.MACHINE, Who.MANAGER):
                         assert await _is_let_in(Caller(each), rpc), (rpc, caller)
 
 

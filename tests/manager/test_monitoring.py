@@ -225,18 +225,6 @@ async def test_machines_that_are_ahead_of_a_restored_store_are_told_of(api: Api)
         assert ahead in plan.warnings[0].reason
 
 
-async def test_offline_says_that_the_machine_may_be_at_another_manager(api: Api) -> None:
-    """Presence is this manager's own view; over an external etcd there may be others."""
-    await _fleet(api)
-    certificate, key = await enrol(api, "mx1")
-    assert "may be connected to another manager" in (await row(api, "mx1")).reason
-    async with agent(api, certificate, key):
-        await until(api, "mx1", lambda each: each.state == "in sync")
-    gone = await until(api, "mx1", lambda each: each.state == "offline")
-    assert "may be connected to another manager" in gone.reason
-    assert (await row(api, "mx2")).reason == "not enrolled yet"
-
-
 async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
     await _fleet(api)
     async with agent(api, *await enrol(api, "mx1")) as machine:

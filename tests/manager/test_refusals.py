@@ -45,6 +45,8 @@ READS = frozenset(
         "audit.list",
         "audit.read",
         "audit.verify",
+        "managers.list",
+        "managers.status",
         "recovery.find_edits",
         "people.who_am_i",
         "people.list_users",

@@ -19,6 +19,7 @@ from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import (
     agents_pb2_grpc,
     audit_pb2_grpc,
+    managers_pb2_grpc,
     operators_pb2_grpc,
     people_pb2_grpc,
     recovery_pb2_grpc,
@@ -50,6 +51,8 @@ MAIN: list[Registration] = [
         (recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery_pb2_grpc.RecoveryServicer),
         (people_pb2_grpc.add_PeopleServicer_to_server, people_pb2_grpc.PeopleServicer),
         (audit_pb2_grpc.add_AuditServicer_to_server, audit_pb2_grpc.AuditServicer),
+        (managers_pb2_grpc.add_ManagersServicer_to_server, managers_pb2_grpc.ManagersServicer),
+        (managers_pb2_grpc.add_PeersServicer_to_server, managers_pb2_grpc.PeersServicer),
         (agents_pb2_grpc.add_AgentsServicer_to_server, agents_pb2_grpc.AgentsServicer),
     )
 ]

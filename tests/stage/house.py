@@ -60,6 +60,8 @@ ONE_OF_EACH = {
     "audit head": keys.AUDIT_HEAD,
     "audit anchor": keys.AUDIT_ANCHOR,
     "maintenance": keys.MAINTENANCE,
+    "manager": keys.manager_key("m1"),
+    "owner": keys.owner_key("maintenance"),
     "place": keys.PLACE,
 }
 """A key of each family in `store.keys`."""

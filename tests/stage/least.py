@@ -16,7 +16,8 @@ LEAST: Mapping[Role, str] = {
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
     "changes.read_difference drafts.read drafts.list drafts.change recovery.find_edits "
     "settings.read_level settings.read_effective settings.explain "
-    "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan",
+    "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan "
+    "managers.list managers.status",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
     Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create "
     "people.look_after_others people.list_users people.create_user people.set_role "
@@ -27,7 +28,8 @@ LEAST: Mapping[Role, str] = {
 EXTENT: Mapping[str, str] = {
     "the whole installation": "changes.create_cluster people.look_after_others people.list_users "
     "people.create_user people.set_role people.remove_second_factor people.delete_user "
-    "people.list_operators people.withdraw_operator audit.list audit.read audit.verify",
+    "people.list_operators people.withdraw_operator audit.list audit.read audit.verify "
+    "managers.list managers.status",
     "a whole cluster": "changes.delete_cluster changes.list_commits changes.read_commit "
     "changes.read_cluster changes.read_difference settings.check recovery.find_edits",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -29,8 +29,9 @@ from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.enrol import enrol
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.orders import Perform
-from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
+from tdc.node_agent.sync.stream import Machine, SettingsStream
 from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Chance, chance, monotonic, wall
@@ -258,6 +259,13 @@ class AgentSide:
     statuses: int = 0
 
 
+class _Fixed(Managers):
+    """The managers of an agent of before, which learned of no others."""
+
+    async def learn(self, named: Sequence[str]) -> None:
+        """Leave it."""
+
+
 async def no_copies(order: QueueOrder) -> QueueAnswer:
     """The answer of a machine whose spool is empty."""
     return QueueAnswer(order.id)
@@ -271,7 +279,9 @@ async def agent(
     perform: Perform = no_copies,
     backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
     chance: Chance = chance,
+    learns: bool = True,
 ) -> AsyncIterator[AgentSide]:
+    """`learns`: it remembers the managers that a manager names."""
     log = TdcLog()
     in_force = await InForce.open(folder, log)
 
@@ -283,8 +293,9 @@ async def agent(
         return status_to_wire(facts)
 
     suspension = await KeptSuspension.open(folder, log, monotonic)
+    fixed = _Fixed(addresses, retry_maximum)
     stream = SettingsStream(
-        Managers(addresses, retry_maximum),
+        Managers(addresses, retry_maximum, folder=folder, log=log) if learns else fixed,
         lambda: identities.load(folder / "identity"),
         in_force,
         Machine(status, perform, suspension),

@@ -66,6 +66,9 @@ class Options(msgspec.Struct, frozen=True):
     advertise: Annotated[
         str, _help("host for machines and operators to connect to; else the first of the names")
     ] = ""
+    name: Annotated[
+        str, _help("name of this manager among several, in lists; else the advertised host")
+    ] = ""
     etcd_endpoints: Annotated[
         tuple[str, ...],
         _help("host:port of an existing etcd, separated by commas; none: embedded"),

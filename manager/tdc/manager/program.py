@@ -5,13 +5,11 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 done, but what it saw 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
 
@@ -21,9 +19,11 @@ from tdc.manager.backup.passphrase import PassphraseRefused
 from tdc.manager.doctor.verb import doctor
 from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
+from tdc.manager.flags import read_flags
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
-from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_options
+from tdc.manager.joining import PackageUnusable, join, make_package
+from tdc.manager.options import Options, OptionsError, lasting, read_options
 from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
 from tdc.manager.rpc.server import PortTaken
@@ -35,13 +35,10 @@ from tdc.shared.edge import collector, descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
-from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals
 
 log = logging.getLogger(__name__)
 
-DISTRIBUTION = "threat-defense-connector"
-_Parser = argparse.ArgumentParser
 _UNSOUND = 4
 """The exit code of what was done, where not all that was seen is as it should be."""
 
@@ -54,6 +51,7 @@ _REFUSALS = (
     NotReady,
     OptionsError,
     PassphraseRefused,
+    PackageUnusable,
     PermissionTableError,
     PortTaken,
     EtcdError,
@@ -66,64 +64,12 @@ _REFUSALS = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `tdc-manager`; ends by SystemExit."""
-    parser = argparse.ArgumentParser(
-        prog="tdc-manager", description="The manager of Threat Defense Connectors."
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
-    parsers = parser.add_subparsers(dest="verb", required=True)
-    init = parsers.add_parser("init", help="make the data folder, the CA and the first operator")
-    init.add_argument(
-        "--operator", default="admin", type=_operator_name, help="name of the first operator"
-    )
-    run = parsers.add_parser(
-        "run", help="run until SIGTERM or SIGINT; SIGHUP reads the options again"
-    )
-    operator = parsers.add_parser("operator", help="make the folder that another operator needs")
-    operator.add_argument(
-        "--operator", required=True, type=_operator_name, help="name of the operator"
-    )
-    operator.add_argument("--out", required=True, type=Path, help="folder to make")
-    adopting = parsers.add_parser(
-        "adopt", help="say that this store is the only one: after a move, a copy, a restored backup"
-    )
-    adopting.add_argument(
-        "--keep-id",
-        action="store_true",
-        help="only bind an embedded store to this folder: before `tdc recover`",
-    )
-    repairing = parsers.add_parser(
-        "repair", help="put right, from history, what somebody wrote or deleted in etcd by hand"
-    )
-    repairing.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    backing_up = parsers.add_parser(
-        "backup", help="write the store into one file, also while managers run"
-    )
-    restoring = parsers.add_parser(
-        "restore", help="make the store again from a backup; it must be empty"
-    )
-    _backup_flags(backing_up, restoring)
-    examining = parsers.add_parser(
-        "doctor",
-        help="what is wrong, what it means, and the command that fixes it; changes nothing",
-    )
-    examining.add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="text or json"
-    )
-    recovering = parsers.add_parser(
-        "user-recover", help="make an administrator again, when nobody can log in any more"
-    )
-    recovering.add_argument("--user", required=True, help="name of the user")
-    recovering.add_argument(
-        "--password-file", required=True, type=Path, help="file with the new password"
-    )
-    for verb in (init, run, operator, adopting, repairing, backing_up, examining, recovering):
-        add_flags(verb)
-    add_flags(restoring, anywhere=True)  # --dry-run only reads the file
-    flags = vars(parser.parse_args(arguments))
+    flags = read_flags(arguments)
     if flags["verb"] != "run":
         signals.unblock(*signals.LATER)
     commands = {
         "init": init_command,
+        "package": package_command,
         "run": run_command,
         "operator": operator_command,
         "adopt": adopt_command,
@@ -134,50 +80,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "user-recover": recover_command,
     }
     try:
-        code = commands[flags["verb"]](flags)
+        code = commands[str(flags["verb"])](flags)
     except OptionsError as error:
         print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
         code = 2
     raise SystemExit(code)
 
 
-def _backup_flags(backing_up: _Parser, restoring: _Parser) -> None:
-    backing_up.add_argument("--out", required=True, type=Path, help="file to write; not there yet")
-    backing_up.add_argument(
-        "--with-ca", action="store_true", help="the CA too, encrypted under a passphrase"
-    )
-    restoring.add_argument("file", type=Path, metavar="FILE", help="what `backup` wrote")
-    restoring.add_argument("--dry-run", action="store_true", help="only say what is in the file")
-    restoring.add_argument(
-        "--adopt", action="store_true", help="give the store a new id, as `adopt` does"
-    )
-    restoring.add_argument(
-        "--keep-ca", action="store_true", help="keep the folder's CA, though it is another"
-    )
-    restoring.add_argument(
-        "--with-faults", action="store_true", help="restore also what managers did not write so"
-    )
-    for verb in (backing_up, restoring):
-        verb.add_argument(
-            "--passphrase-file", type=Path, help="file whose first line is the CA's passphrase"
-        )
-
-
-def _operator_name(text: str) -> str:
-    """Refuse a name that a certificate can't hold or a line can't show, by ArgumentTypeError."""
-    try:
-        identity_uri(Operator(text))
-    except (NotAnIdentity, UnicodeEncodeError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not text.isprintable():
-        raise argparse.ArgumentTypeError("a name has no control characters")
-    return text
-
-
 def init_command(flags: Mapping[str, object]) -> int:
     """Set up a data folder; returns the exit code. Flags: `options.add_flags`, and ``operator``."""
     options = read_options(flags)
     given = lasting(options, flags)
+    if flags.get("join") is not None:
+        return _join(options, given, Path(str(flags["join"])), flags.get("passphrase_file"))
     try:
         operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
     except _REFUSALS as error:
@@ -187,6 +102,44 @@ def init_command(flags: Mapping[str, object]) -> int:
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
         "(copy the operator's folder to where it is used, and keep its key private)\n"
         "Begin with: tdc cluster create NAME, then tdc machine create NAME --group Main_Group"
+    )
+    return 0
+
+
+def _join(
+    options: Options, given: Mapping[str, object], package: Path, passphrase_file: object
+) -> int:
+    """Set up one more manager of a store; returns the exit code."""
+    if passphrase_file is None:
+        raise OptionsError("--join needs --passphrase-file FILE, or - for standard input")
+    try:
+        if str(passphrase_file) == "-":
+            passphrase = sys.stdin.readline()
+        else:
+            passphrase = durable_file.read(Path(str(passphrase_file))).decode("utf-8", "replace")
+        written = join(options, given, package, passphrase)
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"Written: {', '.join(map(str, written))}. Remove {package}: it holds the CA's key. Run "
+        f"the manager: tdc-manager run --folder {quote(str(options.folder))}; `tdc manager list`, "
+        "asked of any manager, shows it. Operators' folders of the first manager are good here too"
+    )
+    return 0
+
+
+def package_command(flags: Mapping[str, object]) -> int:
+    """Make the file from which another manager is set up; returns the exit code."""
+    options, out = read_options(flags), Path(str(flags["out"]))
+    try:
+        made = make_package(options, out)
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"{out} holds {', '.join(made.holds)}. It is closed by this passphrase, which is not shown "
+        f"again:\n{made.passphrase}\nCopy the file to the other machine, tell the passphrase by "
+        f"another way, and run there within a day: tdc-manager init --join {quote(out.name)} "
+        "--passphrase-file - --folder FOLDER --names NAME"
     )
     return 0
 

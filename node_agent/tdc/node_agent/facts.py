@@ -44,8 +44,8 @@ class AgentFacts:
     spool, then managers and certificate; `backlogs` are the copies in the spool by intake;
     `next_hop` says since when no next hop takes mail, None while one works;
     `refuses_manager` is why no settings are taken from the manager, empty if they are;
-    `suspension` is what an operator suspends; `witness` what was seen of the
-    manager's audit log.
+    `suspension` is what an operator suspends; `witness` what was seen of the manager's audit log;
+    `certificate_ends` when the machine's certificate ends, None while that is not known.
     """
 
     time: float
@@ -65,6 +65,7 @@ class AgentFacts:
     next_hop: HopTrouble | None
     suspension: Suspension
     witness: Witness
+    certificate_ends: float | None = None
 
 
 def gather(  # noqa: PLR0913  # each room's part
@@ -78,6 +79,7 @@ def gather(  # noqa: PLR0913  # each room's part
     full: str | None = None,
     next_hop: HopTrouble | None = None,
     suspension: Suspension = NOT_SUSPENDED,
+    certificate_ends: float | None = None,
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together.
 
@@ -112,6 +114,7 @@ def gather(  # noqa: PLR0913  # each room's part
         next_hop=None if next_hop is None else replace(next_hop, since=next_hop.since + lead),
         suspension=suspension,
         witness=in_force.witness,
+        certificate_ends=certificate_ends,
     )
 
 

@@ -46,6 +46,7 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         next_hop_since=_moment(facts.next_hop.since if facts.next_hop else None),
         suspension=suspension_to_wire(facts.suspension),
         audit=witness_to_wire(facts.witness),
+        certificate_ends=_moment(facts.certificate_ends),
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))

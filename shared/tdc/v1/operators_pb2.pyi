@@ -425,7 +425,7 @@ class StatusResponse(_message.Message):
     def __init__(self, machines: _Optional[_Iterable[_Union[MachineRowStatus, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., next: _Optional[str] = ..., by_state: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class MachineRowStatus(_message.Message):
-    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies", "suspension", "unknown_settings")
+    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies", "suspension", "manager", "unknown_settings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
@@ -442,6 +442,7 @@ class MachineRowStatus(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     COPIES_FIELD_NUMBER: _ClassVar[int]
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    MANAGER_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     group: str
@@ -459,8 +460,9 @@ class MachineRowStatus(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[HealthProblem]
     copies: CopyFacts
     suspension: SuspensionState
+    manager: str
     unknown_settings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ..., unknown_settings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ..., manager: _Optional[str] = ..., unknown_settings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SuspensionState(_message.Message):
     __slots__ = ("copying", "delivery", "wanted_copying", "wanted_delivery", "in_force", "pending", "resumed_by", "resumed_at")
@@ -517,10 +519,12 @@ class DeliveryRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., machine: _Optional[str] = ...) -> None: ...
 
 class DeliveryResponse(_message.Message):
-    __slots__ = ("rows",)
+    __slots__ = ("rows", "warnings")
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[DeliveryRow]
-    def __init__(self, rows: _Optional[_Iterable[_Union[DeliveryRow, _Mapping]]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rows: _Optional[_Iterable[_Union[DeliveryRow, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DeliveryRow(_message.Message):
     __slots__ = ("machine", "cluster", "time", "destination", "counters", "suspended")

@@ -26,7 +26,7 @@ from tdc.shared.edge.grpc_words import never_sent
 from tdc.v1 import audit_pb2_grpc, operators_pb2, operators_pb2_grpc, recovery_pb2_grpc
 
 if TYPE_CHECKING:
-    from tdc.v1 import people_pb2_grpc
+    from tdc.v1 import managers_pb2_grpc, people_pb2_grpc
 
 _Request = TypeVar("_Request", bound=Message)
 _Reply = TypeVar("_Reply", bound=Message)
@@ -100,6 +100,13 @@ class Manager:
         from tdc.v1 import people_pb2_grpc  # noqa: PLC0415  # for commands about people only
 
         return people_pb2_grpc.PeopleStub(self._channel)
+
+    @property
+    def managers(self) -> managers_pb2_grpc.ManagersAsyncStub:
+        """What is asked about managers; its messages are loaded by these commands only."""
+        from tdc.v1 import managers_pb2_grpc  # noqa: PLC0415
+
+        return managers_pb2_grpc.ManagersStub(self._channel)
 
     async def ask(
         self, call: aio.UnaryUnaryMultiCallable[_Request, _Reply], request: _Request

@@ -37,6 +37,7 @@ _PLACES = {
     "session": ("people", "session_app"),
     "token": ("people", "token_app"),
     "operator": ("people", "operator_app"),
+    "manager": ("managers", "app"),
 }
 """The module of each command, and what of it adds the command, or is the group of commands; in the
 order in which help shows them."""

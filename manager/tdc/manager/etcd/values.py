@@ -48,10 +48,11 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Operation: write one key."""
+    """Operation: write one key; it ends with the lease, if there is one."""
 
     key: str
     value: bytes
+    lease: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ class AuditOperations:
     async def verify(self, actor: Actor, *, against_agents: bool) -> AuditVerified:
         """Check the whole log, and compare it with what commits and agents say of it."""
         require_history(self._view)
+        if against_agents:
+            await self._presence.ask_others()
         clusters = {*self._view.clusters, *self._view.deleted}
         words = await self._reader.commits_words(sorted(clusters))
         machines: dict[tuple[str, str], list[Word]] = {}
@@ -141,7 +143,7 @@ class AuditOperations:
             for name in sorted(cluster.machines):
                 facts = self._presence.facts(cluster.name, name)
                 if facts.status is None:
-                    yield cluster.name, name, "it has not reported to this manager"
+                    yield cluster.name, name, "it has not reported to a manager that answers"
                     continue
                 seen = facts.status.audit
                 if seen is None or not seen.heads:

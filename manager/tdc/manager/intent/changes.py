@@ -126,6 +126,7 @@ class ChangeOperations:
             cluster = self._view.find_cluster(named.name)
         plan = await self._plan_on(cluster, edits)
         require_plan(actor, plan)
+        await self._presence.ask_others()
 
         def reported(machine: str) -> Sequence[ReportedBacklog]:
             status = self._presence.facts(cluster.name, machine).status
@@ -264,7 +265,10 @@ class ChangeOperations:
 
     async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | FromHistory]) -> Plan:
         plain = [each for asked in edits for each in await self._plain(cluster, asked)]
-        return self._judged(make_plan(cluster, plain))
+        plan = make_plan(cluster, plain)
+        if any(each.setting not in FIRST_KNOWN for each in plan.machines):
+            await self._presence.ask_others()  # which of their agents know such a setting
+        return self._judged(plan)
 
     def _judged(self, plan: Plan) -> Plan:
         """Add what agents that this manager knows could not act by."""

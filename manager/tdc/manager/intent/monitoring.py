@@ -1,6 +1,7 @@
-"""How machines do, as this manager knows it: sync state, delivery, warnings.
+"""How machines do, whichever manager they are connected to: sync state, delivery, warnings.
 
 All of it comes from the view and from presence, so it is answered while etcd is unreachable too.
+A manager that does not answer is named; what is not known of its machines is not made up.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from tdc.manager.intent.within import within
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import LONGEST_SHOWN, MachineKey
-from tdc.manager.view.presence import MachineFacts, Presence, SyncState
+from tdc.manager.view.presence import MachineFacts, Presence
 from tdc.manager.view.problems import unreachable
+from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
@@ -34,7 +36,8 @@ class MachineStatusRow:
     `copying`, `queued` and `report` are from its last status; `reason` is empty if it is in sync.
     `health` is the worst of the `problems`; `warnings` are their sentences but for the reason.
     `suspension` is what is suspended there, and what should be. `unknown_settings` are those in
-    force there, other than by default, that its agent doesn't know.
+    force there, other than by default, that its agent doesn't know. `manager` is the name of the
+    one that has its stream, empty while none is known to.
     """
 
     name: str
@@ -54,6 +57,7 @@ class MachineStatusRow:
     report: MachineReport | None
     suspension: SuspensionFacts
     unknown_settings: tuple[str, ...]
+    manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,14 @@ class MachineDelivery:
 _STRANGERS_NAMED = 10
 
 
+@dataclass(frozen=True, slots=True)
+class FleetDelivery:
+    """Machines by name, then cluster; `warnings` name the managers that do not answer."""
+
+    machines: Sequence[MachineDelivery]
+    warnings: tuple[str, ...]
+
+
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
@@ -128,6 +140,7 @@ class MonitoringOperations:
         of those in the answer only.
         """
         _check(asked)
+        await self._presence.ask_others()
         fleet = within(self._view, actor)
         all_of_them = machines_in(fleet, asked.cluster, asked.group, asked.machine)
         chosen = list(self._chosen(all_of_them, asked))
@@ -156,6 +169,7 @@ class MonitoringOperations:
         ]
         warnings = (
             *problems,
+            *self._presence.problems,
             *map(str, self._presence.ahead.of(frozenset(keys))),
             *_unknown(strangers),
         )
@@ -179,10 +193,9 @@ class MonitoringOperations:
                 return
 
     @operation("monitoring.read_delivery")
-    async def read_delivery(
-        self, actor: Actor, cluster: str, machine: str
-    ) -> Sequence[MachineDelivery]:
+    async def read_delivery(self, actor: Actor, cluster: str, machine: str) -> FleetDelivery:
         """Read delivery by machine, of each that has reported; raises UnknownName, …"""
+        await self._presence.ask_others()
         deliveries: list[MachineDelivery] = []
         for found, known in machines_in(within(self._view, actor), cluster, name=machine):
             facts = self._presence.facts(found.name, known.name)
@@ -199,7 +212,7 @@ class MonitoringOperations:
                         there.delivery,
                     )
                 )
-        return deliveries
+        return FleetDelivery(deliveries, self._presence.problems)
 
 
 def _status_row(
@@ -230,6 +243,7 @@ def _status_row(
         report=status,
         suspension=suspension,
         unknown_settings=facts.lacks,
+        manager=facts.manager,
     )
 
 

@@ -10,6 +10,7 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import DraftOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
+from tdc.manager.intent.managers import ManagerOperations
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.permissions import check_operations
 from tdc.manager.intent.proofs import ProofOperations
@@ -38,6 +39,7 @@ class Operations:
     users: UserOperations
     proofs: ProofOperations
     audit: AuditOperations
+    managers: ManagerOperations
 
     def __post_init__(self) -> None:
         check_operations([getattr(self, each.name) for each in dataclasses.fields(self)])

@@ -6,8 +6,9 @@ Promise: what changes a queue is in the cluster's history, with its author and w
 before any machine is told; a request id does its work once, however often it is sent; every wait on
 a machine is bounded, and what is not known is said to be not known.
 
-Machines are asked over their settings streams, so only those connected to this manager can be
-asked. Nothing is kept for later: an order that comes true hours after it was given is a surprise.
+Machines are asked over their settings streams; an order for one that is connected to another
+manager goes by that one. Nothing is kept for later: an order that comes true hours after it was
+given is a surprise.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Agents(Protocol):
     """The streams of agents, as work on queues needs them."""
 
     def is_connected(self, key: MachineKey, /) -> bool:
-        """Whether a stream of this machine is open at this manager."""
+        """Whether a stream of this machine is open at a manager that answers."""
 
     async def ask(
         self, key: MachineKey, order: QueueOrder, timeout: float, /
@@ -101,6 +101,7 @@ class QueueMachines:
         note: Callable[[QueueAnswer], None] = lambda _: None,
     ) -> tuple[MachineQueue, ...]:
         """Ask each machine; `order` is called when its turn comes, `note` with each answer."""
+        await self._presence.ask_others()
         turn = asyncio.Semaphore(AT_ONCE)
         give_up = monotonic() + ALL_WAIT
 

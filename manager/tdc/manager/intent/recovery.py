@@ -18,7 +18,8 @@ from tdc.manager.levels.changes import SetValues, UnsetValues
 from tdc.manager.levels.recover import Runs, recovered
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import MachineKey
-from tdc.manager.view.presence import Presence, SyncState
+from tdc.manager.view.presence import Presence
+from tdc.manager.view.seen import SyncState
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.queue_work import Unanswered
 from tdc.shared.wire.running_settings import RunsThere
@@ -94,10 +95,12 @@ class RecoveryOperations:
         """Ask what machines run and work out the edits; raises UnknownName, AmbiguousName."""
         found = within(self._view, actor).find_cluster(cluster)
         require_cluster(actor, found.name, "a recovery")
+        await self._presence.ask_others()
         asked = _Asked(self._agents, found.name)
         for name in sorted(found.machines):
             self._sort(asked, name)
         await asked.ask()
+        self._as_others_run(asked)
         ahead = self._presence.ahead.in_cluster(found.name)
         return Recovery(
             cluster=found.name,
@@ -112,7 +115,7 @@ class RecoveryOperations:
         """Note what a machine runs, why that is not known, or that it is to be asked."""
         key = (asked.cluster, name)
         facts, running = self._presence.facts(*key), self._presence.runs(*key)
-        here = facts.state not in (SyncState.OFFLINE, SyncState.STALE)
+        here = facts.state not in (SyncState.OFFLINE, SyncState.STALE, SyncState.UNKNOWN)
         left = facts.refused_for is not None and facts.status_age < LEFT_LATELY
         if facts.known is None or running is None or not (here or left):
             asked.unknown[name] = facts.reason
@@ -124,10 +127,24 @@ class RecoveryOperations:
         kept = self._agents.running.find(running.hash, facts.known)
         if kept is not None:
             asked.runs[name] = kept
+        elif here and not facts.here:
+            asked.elsewhere[name] = (running.hash, facts.known)
+            asked.unknown[name] = (
+                f"it is connected to manager {facts.manager}, and nothing that runs the same "
+                f"answers here: run `tdc recover {asked.cluster}` there too"
+            )
         elif here:
             asked.groups.setdefault((running.hash, facts.known), []).append(name)
         else:
             asked.unknown[name] = facts.reason
+
+    def _as_others_run(self, asked: _Asked) -> None:
+        """Note what machines run that are connected elsewhere, where one here said it."""
+        for name, runs in asked.elsewhere.items():
+            values = self._agents.running.find(*runs)
+            if values is not None:
+                asked.runs[name] = values
+                del asked.unknown[name]
 
 
 class _Asked:
@@ -138,6 +155,7 @@ class _Asked:
         self.runs: dict[str, Runs] = {}
         self.unknown: dict[str, str] = {}
         self.groups: dict[tuple[str, frozenset[str]], list[str]] = {}
+        self.elsewhere: dict[str, tuple[str, frozenset[str]]] = {}
         self._agents = agents
         self._turn = asyncio.Semaphore(AT_ONCE)
 

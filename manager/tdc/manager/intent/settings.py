@@ -15,13 +15,21 @@ from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
 from tdc.manager.intent.within import require_cluster, within
-from tdc.manager.levels.consistency import Finding, Kind, findings_of, not_known, other_versions
+from tdc.manager.levels.consistency import (
+    Finding,
+    Kind,
+    ending_certificates,
+    findings_of,
+    not_known,
+    other_versions,
+)
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.presence import Presence, SyncState
+from tdc.manager.view.presence import Presence
+from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.known import KNOWN_HERE
@@ -122,6 +130,7 @@ class SettingsOperations:
         chains = {each: explain(found, known.name, each) for each in wanted}
         revisions = {step.revision for chain in chains.values() for step in chain if step.revision}
         commits, unread = await self._records(found.name, revisions)
+        await self._presence.ask_others()
         facts = self._presence.facts(found.name, known.name)
         return Explanation(
             cluster=found.name,
@@ -147,6 +156,7 @@ class SettingsOperations:
         """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
         found = within(self._view, actor).find_cluster(cluster)
         require_cluster(actor, found.name, "a check of settings")
+        await self._presence.ask_others()
         facts = {name: self._presence.facts(found.name, name) for name in sorted(found.machines)}
         late = (
             Finding(
@@ -166,7 +176,14 @@ class SettingsOperations:
             for name, each in facts.items()
             if each.known is not None
         )
-        return found, (*self._ahead(found), *late, *versions, *less, *findings_of(found))
+        ends = (
+            (name, each.status.certificate_ends)
+            for name, each in facts.items()
+            if each.status is not None
+        )
+        ending = ending_certificates(found.name, ends, self._clock())
+        of_agents = (*late, *ending, *versions, *less)
+        return found, (*self._ahead(found), *of_agents, *findings_of(found))
 
     def _ahead(self, cluster: Cluster) -> Iterator[Finding]:
         for each in self._presence.ahead.in_cluster(cluster.name):

@@ -139,6 +139,7 @@ class SuspensionOperations:
         kind = "resume" if part is None else "suspend"
         fingerprint = _fingerprint([kind, *names, *asked.works, *stands_for])
         known = self._view.suspensions(cluster.name)
+        await self._presence.ask_others()
         if asked.check_only:
             after, changed = ordered(known, order, cluster.machines, fingerprint)
             return self._outcome(cluster, names, after, changed, now)
@@ -206,7 +207,7 @@ class SuspensionOperations:
             pending = suspension_facts(
                 stored, facts.state, facts.status, facts.agent_version, now
             ).pending
-            at_once = facts.state not in ("offline", "stale") and (
+            at_once = facts.state not in ("offline", "stale", "unknown") and (
                 facts.status is None
                 or (facts.status.suspension is not None and not facts.status.refuses_manager)
             )

@@ -16,6 +16,7 @@ from tdc.shared.mail.address import domain_of, matching_form
 from tdc.shared.settings.known import KNOWN_HERE, unknown_there
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Level, Origin, Policy, same_value
+from tdc.shared.sync.words import moment_words
 
 
 class Kind(StrEnum):
@@ -29,6 +30,12 @@ class Kind(StrEnum):
     LACKS_SETTING = "lacks-setting"
     KNOWS_LESS = "knows-less"
     AHEAD = "ahead"
+    CERTIFICATE = "certificate"
+
+
+CERTIFICATE_NEAR = 5 * 86_400.0
+"""Seconds before its end from which a machine's certificate is named: it lasts 14 days and is
+renewed after 7, so a renewal has failed for days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,28 @@ def _not_known(
     if unused:
         text = f"{unknown_there(unused, version)}; nothing is lost while these have their defaults"
         yield Finding(Kind.KNOWS_LESS, key, "", text, "upgrade the agent there")
+
+
+def ending_certificates(
+    cluster: str, ends: Iterable[tuple[str, float | None]], now: float
+) -> tuple[Finding, ...]:
+    """Of (machine, end of its certificate as it reports that), those that end soon, or have ended.
+
+    Times are Unix seconds; `now` is by this manager's clock.
+    """
+    return tuple(
+        Finding(
+            Kind.CERTIFICATE,
+            LevelKey(Level.MACHINE, name),
+            "",
+            f"its certificate {'ends' if at > now else 'ended'} {moment_words(at)} and was not "
+            "renewed; its agent's log and its warnings say why",
+            f"tdc machine token {name} --cluster {cluster}, then tdc-agent enrol on the machine",
+            None,
+        )
+        for name, at in ends
+        if at is not None and at - now < CERTIFICATE_NEAR
+    )
 
 
 def _levels(cluster: Cluster) -> Iterator[LevelKey]:

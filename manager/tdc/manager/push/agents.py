@@ -18,7 +18,7 @@ from tdc.manager.push.session import (
     ChainAt,
     End,
     Ending,
-    Histories,
+    Known,
     Read,
     Session,
     SessionFleet,
@@ -64,9 +64,13 @@ class AgentSessions:
         clock: Clock = monotonic,
         intervals: Intervals = DEFAULT_INTERVALS,
         chain_at: ChainAt = unknown_chain,
+        managers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
-        """`clock` never goes back. Raises BadIntervals."""
-        self._histories = Histories(chain_at)
+        """`clock` never goes back; `managers` says where the managers of this store are now.
+
+        Raises BadIntervals.
+        """
+        self._known = Known(chain_at, managers)
         self._strangers = Strangers(clock)
         self._view = view
         self._presence = presence
@@ -119,7 +123,7 @@ class AgentSessions:
             self._clock,
             self._intervals,
             address,
-            self._histories,
+            self._known,
         )
         older = self._sessions.get(key)
         if older is not None:
@@ -163,7 +167,7 @@ class AgentSessions:
     @property
     def running(self) -> KnownRunning:
         """What agents run that was asked of them."""
-        return self._histories.running
+        return self._known.running
 
     async def ask_settings(self, key: MachineKey, timeout: float) -> RunsThere | Unanswered:
         """Ask a machine what it runs, and wait for its answer for `timeout` seconds."""

@@ -29,6 +29,7 @@ from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Removed, Running, Target
+from tdc.shared.wire.addresses import addresses_to_wire
 from tdc.shared.wire.audit import head_to_wire
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
@@ -63,13 +64,14 @@ _KNOWN_HERE = sorted(KNOWN_HERE)
 
 
 @dataclass(frozen=True, slots=True)
-class Histories:
-    """What a manager knows of the past of its machines.
+class Known:
+    """What a manager knows beside the fleet: history, and where managers of its store are now.
 
     `running` has what agents run that was asked of them.
     """
 
     chain_at: ChainAt = unknown_chain
+    managers: Callable[[], tuple[str, ...]] = tuple
     running: KnownRunning = field(default_factory=KnownRunning)
 
 
@@ -125,16 +127,18 @@ class Session:
         clock: Clock,
         intervals: Intervals,
         address: str,
-        histories: Histories | None = None,
+        known: Known | None = None,
     ) -> None:
         """`address` is where the stream comes from, for people to read."""
-        histories = histories or Histories()
+        known = known or Known()
         self.key: MachineKey = (peer.cluster, peer.machine)
         self.address = address
         self.enrolment = peer.enrolment
         self._fleet = fleet
-        self._chain_at = histories.chain_at
+        self._chain_at = known.chain_at
         self._history = ""
+        self._managers = known.managers
+        self._told: tuple[str, ...] = ()
         self._presence = presence
         self._clock = clock
         self._known = KNOWN_HERE
@@ -144,7 +148,7 @@ class Session:
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
         self.orders = Orders(self._outbox.put_nowait)
         self.suspensions = Suspensions(self.key, fleet, self._outbox.put_nowait)
-        self.running = AskedSettings(self._outbox.put_nowait, histories.running)
+        self.running = AskedSettings(self._outbox.put_nowait, known.running)
         self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -291,6 +295,8 @@ class Session:
                 self._offer(target)
             case stream.SayPing(number):
                 ping = agents_pb2.Ping(number=number)
+                if self._managers() not in ((), self._told):
+                    ping.managers.CopyFrom(self._addresses())
                 self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
             case stream.EndStream(reason, dead):
                 self.end(End.DEAD if dead else End.FAULT, reason)
@@ -306,8 +312,14 @@ class Session:
             wanted_hash=wanted_hash,
             history=self._history,
             settings=_KNOWN_HERE,
+            managers=self._addresses(),
         )
         return agents_pb2.ManagerMessage(welcome=welcome)
+
+    def _addresses(self) -> agents_pb2.ManagerAddresses:
+        """Where managers are, which the agent then knows."""
+        self._told = self._managers()
+        return addresses_to_wire(self._told)
 
     def _offer(self, target: Target) -> None:
         wanted = self._fleet.wanted(*self.key, self._known)

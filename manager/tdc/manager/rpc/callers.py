@@ -24,6 +24,7 @@ class Who(Enum):
 
     OPERATOR = "an operator's certificate"
     MACHINE = "a machine's certificate"
+    MANAGER = "a manager's certificate"
     ANYONE_WITH_TOKEN = "anyone; the call itself carries a one-use join token"  # noqa: S105
     ANYONE_WITH_PASSWORD = "anyone; the call itself carries a name and a password"  # noqa: S105
     ANYONE = "anyone whom the port lets in"
@@ -90,6 +91,11 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Audit.ListEntries": Rpc(Who.OPERATOR, "audit.list"),
     "tdc.v1.Audit.GetEntry": Rpc(Who.OPERATOR, "audit.read"),
     "tdc.v1.Audit.VerifyLog": Rpc(Who.OPERATOR, "audit.verify"),
+    "tdc.v1.Managers.ListManagers": Rpc(Who.OPERATOR, "managers.list"),
+    "tdc.v1.Managers.GetManagerStatus": Rpc(Who.OPERATOR, "managers.status"),
+    "tdc.v1.Peers.GetPresence": Rpc(Who.MANAGER),
+    "tdc.v1.Peers.GetPeer": Rpc(Who.MANAGER),
+    "tdc.v1.Peers.ForwardOrder": Rpc(Who.MANAGER),
     "tdc.v1.Agents.Session": Rpc(Who.MACHINE, paced=True),
     "tdc.v1.Agents.Renew": Rpc(Who.MACHINE),
     "tdc.v1.Enrolment.Enrol": Rpc(Who.ANYONE_WITH_TOKEN),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -29,7 +29,7 @@ from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
 from tdc.shared.edge.grpc_words import address
-from tdc.shared.sync.identity import MachinePeer, Operator, Peer
+from tdc.shared.sync.identity import MachinePeer, ManagerPeer, Operator, Peer
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.removed import removed_to_metadata
 
@@ -67,6 +67,18 @@ def asked(request: Any) -> None:
 def caller() -> Peer:
     """Who makes the call that runs now; LookupError outside a guarded call."""
     return _caller.get()
+
+
+def on_behalf_of() -> str:
+    """For whom what runs now is done, in a word: of writes, which are counted by it."""
+    match _caller.get(None):
+        case Operator():
+            return "operators"
+        case MachinePeer():
+            return "agents"
+        case ManagerPeer():
+            return "managers"
+    return "manager"
 
 
 def actor_of(context: Context) -> Actor:
@@ -109,6 +121,14 @@ class Door:
         self.machines = Budget(CALLS_EACH, CALLS_IN_ALL)
 
 
+_PROVEN: Mapping[Who, type[Operator | MachinePeer | ManagerPeer]] = {
+    Who.OPERATOR: Operator,
+    Who.MACHINE: MachinePeer,
+    Who.MANAGER: ManagerPeer,
+}
+"""What must be shown of who calls; of the others nothing."""
+
+
 class Entry:
     """One method's check: `admitted` around the call, whatever its kind."""
 
@@ -126,7 +146,7 @@ class Entry:
         """Run the body if the caller may call; turn what it raises into the status of the call."""
         await self._bound_metadata(context)
         try:
-            if self._who in (Who.OPERATOR, Who.MACHINE):
+            if self._who in _PROVEN:
                 _caller.set(await self._identify(context))
             yield
         except (grpc.aio.AbortError, grpc.aio.InternalError, GeneratorExit):
@@ -144,7 +164,7 @@ class Entry:
     async def receive(self, context: Context) -> bytes | None:
         """Return the next message of an admitted call, None after the last; raises NotReceived."""
         identity: Hashable | None
-        if self._who in (Who.OPERATOR, Who.MACHINE):
+        if self._who in _PROVEN:
             identity = caller()
         elif self._who is Who.ANYONE_WITH_PASSWORD:
             identity = self._method  # all who log in share their turns: a request may be long
@@ -167,7 +187,7 @@ class Entry:
     async def _identify(self, context: Context) -> Peer:
         if self._by_secret:
             return await self._identify_by_secret(context)
-        wanted = Operator if self._who is Who.OPERATOR else MachinePeer
+        wanted = _PROVEN[self._who]
         try:
             peer = peer_of(context)
         except NotIdentified as error:
@@ -176,7 +196,7 @@ class Entry:
             await self._refuse(context, f"this is {peer}")
         if isinstance(peer, MachinePeer):
             peer = await self._admit(context, peer)
-        else:
+        elif isinstance(peer, Operator):
             await self._let_in(context, peer)
         self._door.connections.identified(context.peer(), peer)
         return peer

@@ -18,7 +18,7 @@ MACHINE_SHARE = 4
 """Connections of a machine, whatever its certificates: an agent needs two for a moment."""
 
 OPERATOR_SHARE = 64
-"""Connections of an operator, who may have several terminals and programs."""
+"""Connections of an operator, who may have several terminals and programs; or of a manager."""
 
 GRACE = 1.0
 """Seconds in which who is denied may read why."""
@@ -27,12 +27,14 @@ Machine = tuple[str, str]
 """By cluster and name."""
 
 Identity = Machine | str
-"""Whose connections are counted together: a machine's, or an operator's by name."""
+"""Whose connections are counted together: a machine's, an operator's by name, a manager's."""
 
 
 def identity_of(peer: Peer) -> Identity:
     """PURE. As whom `peer` is counted."""
-    return (peer.cluster, peer.machine) if isinstance(peer, MachinePeer) else peer.name
+    if isinstance(peer, MachinePeer):
+        return peer.cluster, peer.machine
+    return peer.name if isinstance(peer, Operator) else str(peer)
 
 
 def share_of(identity: Identity) -> int:

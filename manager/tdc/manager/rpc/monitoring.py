@@ -48,11 +48,12 @@ class MonitoringService(operators_pb2_grpc.MonitoringServicer):
         self, request: operators_pb2.DeliveryRequest, context: Context
     ) -> operators_pb2.DeliveryResponse:
         """Read delivery by machine and destination, from each machine's last status."""
-        deliveries = await self._monitoring.read_delivery(
+        delivery = await self._monitoring.read_delivery(
             actor_of(context), request.cluster, request.machine
         )
         return operators_pb2.DeliveryResponse(
-            rows=[row for delivery in deliveries for row in _delivery_rows(delivery)]
+            rows=[row for each in delivery.machines for row in _delivery_rows(each)],
+            warnings=delivery.warnings,
         )
 
 
@@ -75,6 +76,7 @@ def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
         copies=None if row.report is None else _copies(row.report),
         suspension=state_to_wire(row.suspension),
         unknown_settings=row.unknown_settings,
+        manager=row.manager,
     )
 
 

@@ -10,7 +10,7 @@ from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.refusals import refusal_of
 from tdc.shared.sync.audit_entry import REFUSED, AuditEvent, By
-from tdc.shared.sync.identity import MachinePeer, Operator, Peer
+from tdc.shared.sync.identity import MachinePeer, ManagerPeer, Operator, Peer
 
 Refused = Callable[[AuditEvent], None]
 """Hears of attempts that were refused; never waits."""
@@ -39,6 +39,8 @@ def of_caller(operation: str, peer: Peer | None, origin: str, reason: str) -> Au
             by, cluster = By(name, means="certificate", origin=origin), ""
         case MachinePeer(cluster, machine):
             by = By(machine, kind="machine", means="certificate", origin=origin)
+        case ManagerPeer(manager):
+            by, cluster = By(manager, kind="manager", means="certificate", origin=origin), ""
         case None:
             by, cluster = By("", kind="unknown", origin=origin), ""
     return AuditEvent(operation, by, cluster=cluster, outcome=REFUSED, reason=reason)

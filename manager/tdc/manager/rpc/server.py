@@ -211,6 +211,7 @@ _SERVICES = (
     "tdc.v1.Login",
     "tdc.v1.People",
     "tdc.v1.Audit",
+    "tdc.v1.Managers",
     "tdc.v1.Agents",
     "grpc.health.v1.Health",
     reflection.SERVICE_NAME,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged, prefix_end
@@ -27,11 +28,18 @@ _PAGE = 200
 MAINTENANCE = By("maintenance", kind="manager")
 
 
-async def trim_audit(etcd: EtcdClient, audit: AuditLog, now: float, most: int = MAX_ENTRIES) -> int:
+async def trim_audit(
+    etcd: EtcdClient,
+    audit: AuditLog,
+    now: float,
+    most: int = MAX_ENTRIES,
+    fence: Sequence[Unchanged] = (),
+) -> int:
     """Remove entries older than MAX_AGE and those beyond `most`; returns how many went.
 
     Age counts from the newest entry where that is older than `now`: a clock that is far ahead must
-    not make all of the log old. The newest always stays. Raises LostRace, an EtcdError.
+    not make all of the log old. The newest always stays. The write compares `fence`. Raises
+    LostRace, an EtcdError.
     """
     newest = await etcd.newest(AUDIT, prefix_end(AUDIT), 1)
     last = next((entry for item in newest.items if (entry := _entry(item))), None)
@@ -46,17 +54,19 @@ async def trim_audit(etcd: EtcdClient, audit: AuditLog, now: float, most: int = 
                 first = first or number
                 over = number <= last.number - most
                 if number >= last.number or not (over or (entry and entry.time < before)):
-                    return await _cut_off(etcd, audit, first, end) if end is not None else 0
+                    return await _cut_off(etcd, audit, first, end, fence) if end else 0
                 end = entry or end  # one that can't be read is no anchor
     return 0
 
 
-async def _cut_off(etcd: EtcdClient, audit: AuditLog, first: int, end: AuditEntry) -> int:
+async def _cut_off(
+    etcd: EtcdClient, audit: AuditLog, first: int, end: AuditEntry, fence: Sequence[Unchanged]
+) -> int:
     anchor = await etcd.get(AUDIT_ANCHOR)
     count = end.number - first + 1
     what = f"trimmed entries {first} to {end.number} of the audit log"
     trimmed = await audit.txn(
-        [Unchanged(AUDIT_ANCHOR, anchor.mod_revision if anchor is not None else 0)],
+        [*fence, Unchanged(AUDIT_ANCHOR, anchor.mod_revision if anchor is not None else 0)],
         [
             Put(AUDIT_ANCHOR, pack_mark(AUDIT_ANCHOR, end.head)),
             Delete(audit_key(0), audit_key(end.number + 1)),

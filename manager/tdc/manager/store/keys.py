@@ -45,6 +45,10 @@ AUDIT_HEAD = f"{ROOT}audit-head"
 AUDIT_ANCHOR = f"{ROOT}audit-anchor"
 """Number and chain value of the last entry that was trimmed."""
 MAINTENANCE = f"{ROOT}maintenance"
+MANAGERS = f"{ROOT}managers/"
+"""Who manages this store now: a key of each manager, which ends with its lease."""
+OWNERS = f"{ROOT}owners/"
+"""Which manager does what one alone must do; such a key ends with its owner's lease."""
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
 
@@ -290,6 +294,22 @@ def parse_audit_key(key: str) -> int | None:
     digits = key.removeprefix(AUDIT)
     good = len(digits) == 12 and digits.isascii() and digits.isdecimal()
     return int(digits) if good and key.startswith(AUDIT) else None
+
+
+def manager_key(manager: str) -> str:
+    """The key by which a manager, by its id, says that it is there."""
+    return f"{MANAGERS}{_quoted(manager)}"
+
+
+def parse_manager_key(key: str) -> str | None:
+    """The manager's id of such a key; None for another key."""
+    manager = unquote(key.removeprefix(MANAGERS))
+    return manager if manager and manager_key(manager) == key else None
+
+
+def owner_key(work: str) -> str:
+    """The key that says which manager does this work."""
+    return f"{OWNERS}{_quoted(work)}"
 
 
 def _quoted(name: str) -> str:

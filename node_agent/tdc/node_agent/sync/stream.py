@@ -12,7 +12,7 @@ synchronous step of `agent_half`. Every grpc error ends in this file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -22,6 +22,7 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.choice import Choice
 from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.orders import Orders, Perform
 from tdc.node_agent.sync.saying import Said, SayRunning, message_of
 from tdc.node_agent.sync.suspending import Suspending
@@ -33,6 +34,7 @@ from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.acceptance import doubtful
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.sync.values import Removed
+from tdc.shared.wire.addresses import addresses_in
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.removed import removed_from_metadata
 from tdc.shared.wire.stream import manager_event
@@ -62,14 +64,6 @@ class Machine:
     perform: Perform
     suspension: KeptSuspension
     called: Callable[[str], object] = lambda name: None
-
-
-@dataclass(frozen=True, slots=True)
-class Managers:
-    """Where managers are (host:port) and the longest wait between two tries, seconds."""
-
-    addresses: tuple[str, ...]
-    retry_maximum: float = 3.0
 
 
 class SettingsStream:
@@ -119,6 +113,7 @@ class SettingsStream:
         failures = 0
         while True:
             began = self._clock()
+            self._choice = self._choice.among(self._managers.addresses)
             address, self._choice = self._choice.next(began)
             try:
                 await self._once(address)
@@ -172,6 +167,7 @@ class SettingsStream:
             session = self._session = _Session(
                 call, address, self._in_force, self._machine, self._log, self._clock, leave_at
             )
+            session.learn = self._managers.learn
             try:
                 await session.run()
             except StreamEnded as ended:
@@ -213,6 +209,7 @@ class _Session:
         self.address = address
         self._in_force = in_force
         self._machine = machine
+        self.learn: Callable[[Sequence[str]], Awaitable[None]] | None = None
         self._log = log
         self._clock = clock
         self._half = agent_half.agent_opened(in_force.running, clock(), leave_at)
@@ -285,6 +282,8 @@ class _Session:
                     await self._suspending.welcome()
                     self._machine.called(message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
+                if self.learn is not None:
+                    await self.learn(addresses_in(message))
             self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:
             self._end(StreamEnded(f"{self.address}: {error}"))

@@ -63,6 +63,7 @@ class Kind(StrEnum):
     NOT_ENROLLED = "not-enrolled"
     OFFLINE = "offline"
     STALE = "stale"
+    UNKNOWN = "unknown"
     REJECTED = "rejected"
     OUT_OF_SYNC = "out-of-sync"
     LACKS_SETTING = "lacks-setting"
@@ -87,12 +88,16 @@ SYNC_KINDS = frozenset(
         Kind.NOT_ENROLLED,
         Kind.OFFLINE,
         Kind.STALE,
+        Kind.UNKNOWN,
         Kind.REJECTED,
         Kind.OUT_OF_SYNC,
         Kind.LACKS_SETTING,
     }
 )
 """Problems whose text is the reason why the machine is not in sync."""
+
+_AWAY = (Kind.OFFLINE, Kind.STALE, Kind.UNKNOWN)
+"""States in which nothing new is heard of a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def problems_of(known: Known) -> tuple[Problem, ...]:
     """All that is wrong, critical ones first."""
     found = [*_sync(known), *_manager_view(known), *_suspension(known.suspension)]
     if known.report is not None and known.reported_at is not None:
-        away = known.state in (Kind.OFFLINE, Kind.STALE)
+        away = known.state in _AWAY
         # Nothing is known of what came after the last report, so it does not get older either.
         passed = 0.0 if away else known.report_age
         own_clock = known.reported_at if known.report.time is None else known.report.time
@@ -168,7 +173,7 @@ def _sync(known: Known) -> Iterator[Problem]:
     match known.state:
         case "offline" if known.since is None:
             yield Problem(Kind.NOT_ENROLLED, Severity.WARNING, known.reason)
-        case "offline" | "stale":
+        case "offline" | "stale" | "unknown":
             severity = Severity.CRITICAL if lasts >= OFFLINE_CRITICAL else Severity.WARNING
             yield Problem(Kind(known.state), severity, known.reason, known.since)
         case "rejected":
@@ -178,7 +183,7 @@ def _sync(known: Known) -> Iterator[Problem]:
             yield Problem(Kind.LACKS_SETTING, Severity.WARNING, known.reason, known.since)
         case "out of sync" if lasts >= OUT_OF_SYNC_WARNING:
             yield Problem(Kind.OUT_OF_SYNC, Severity.WARNING, known.reason, known.since)
-    if known.state not in ("offline", "stale"):
+    if known.state not in _AWAY:
         yield from _report(known)
 
 

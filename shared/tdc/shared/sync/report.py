@@ -84,6 +84,7 @@ class MachineReport:
     agent takes no settings from this manager, empty if it does; `next_hop_trouble` why no next hop
     takes mail, and `next_hop_since` since when. `suspension` is what is suspended there; None of an
     agent that doesn't know suspensions. `audit` is what it saw of the audit log, None if nothing.
+    `certificate_ends` is when the machine's certificate ends; None of an older agent.
     """
 
     running: Running
@@ -106,3 +107,4 @@ class MachineReport:
     next_hop_since: float | None = None
     suspension: Suspension | None = None
     audit: Witness | None = None
+    certificate_ends: float | None = None

@@ -268,6 +268,7 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         spool_full=row.copies.spool_full,
         suspension=suspension_in(row),
         unknown_settings=tuple(row.unknown_settings),
+        manager=row.manager,
     )
 
 

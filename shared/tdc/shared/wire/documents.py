@@ -246,7 +246,7 @@ class StatusDocument(_Document, frozen=True):
     of a version that does not judge it. `applied_revision` is 0 while the machine has reported
     nothing, `since` None until it enrols. `unknown_settings` are in force there, other than by
     default, and not known to its agent. `suspension` is None if nothing is suspended, and nothing
-    ever was resumed.
+    ever was resumed. `manager` is the name of the one that has its stream, "" while none is known.
     """
 
     name: str
@@ -270,6 +270,7 @@ class StatusDocument(_Document, frozen=True):
     spool_full: str
     suspension: SuspensionDocument | None = None
     unknown_settings: tuple[str, ...] = ()
+    manager: str = ""
 
 
 class MachineDetailDocument(MachineDocument, frozen=True):

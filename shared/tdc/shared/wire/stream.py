@@ -81,7 +81,8 @@ def check_size(message: agents_pb2.AgentMessage) -> None:
 
 def _check_times(status: agents_pb2.MachineStatus) -> None:
     """Raise BadMessage for a time that is none: operators are shown all of them."""
-    for moment in (status.delivered_at, status.time, status.oldest_queued):
+    ends = status.certificate_ends
+    for moment in (status.delivered_at, status.time, status.oldest_queued, ends):
         unix_seconds(moment)
     for missed in status.missed:
         unix_seconds(missed.since)
