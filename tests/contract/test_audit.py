@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,14 @@ from tdc.manager.store.keys import (
     audit_key,
     commit_key,
 )
+from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.record import read_record
 from tdc.shared.settings.values import Level
 from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.audit_entry import AuditEntry, AuditEvent, By, entry_after
 
-from tests.fakes.etcd import full_etcd
+from tests.fakes.etcd import FULL_QUOTA, external_etcd, full_etcd
+from tests.fakes.etcd import fill as until_full
 from tests.fakes.etcd_proxy import EtcdProxy
 from tests.stage.etcds import shared_by_module
 from tests.stage.stored_clusters import MADE, set_values, signed
@@ -273,6 +276,34 @@ async def test_what_is_trimmed_leaves_an_anchor_from_which_the_rest_follows(
     assert contradicts(Word("mx1 saw", AuditHead(2, "0" * 64), "agents"), found) is None
     await etcd.txn([], [Delete(AUDIT_ANCHOR)])
     assert (await verdict(etcd)).faults[0].what == "entries 1 to 6 are missing"
+
+
+async def test_who_lost_the_work_without_knowing_trims_nothing(etcd: EtcdClient) -> None:
+    log = await fill(etcd, 10)
+    item = await etcd.get(AUDIT_HEAD)
+    assert item is not None
+    before = Unchanged(AUDIT_HEAD, item.mod_revision - 1)
+    assert await trim_audit(etcd, log, MADE, most=4, fence=[before]) == 0
+    assert await etcd.get(AUDIT_ANCHOR) is None
+    fence = Unchanged(AUDIT_HEAD, item.mod_revision)
+    assert await trim_audit(etcd, log, MADE, most=4, fence=[fence]) == 6
+
+
+async def test_a_full_store_is_maintained_though_nothing_goes_from_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes leaves an anchor, for which there is no room."""
+    monkeypatch.setattr("tdc.manager.store.maintenance.trim_audit", partial(trim_audit, most=1))
+    arguments = (f"--quota-backend-bytes={FULL_QUOTA}",)
+    async with (
+        external_etcd(tmp_path / "etcd", arguments=arguments) as server,
+        EtcdClient(server.options) as etcd,
+    ):
+        await fill(etcd, 5)
+        await until_full(etcd)
+        maintenance = Maintenance(etcd, own_member=True)
+        assert await maintenance.round_if_due(MADE) is not None
+        assert len(await written(etcd)) == 5
 
 
 async def test_entries_are_trimmed_by_age_and_the_newest_never(etcd: EtcdClient) -> None:

@@ -221,6 +221,31 @@ async def test_what_ends_with_a_manager_that_runs_is_not_in_it(
         assert (await save(etcd, tmp_path / "backup", ORIGIN)).contents.entries == 0
 
 
+async def test_nothing_is_restored_where_a_manager_runs(house: House, tmp_path: Path) -> None:
+    """It would serve what is half written."""
+    path = tmp_path / "backup"
+    await save(house.etcd, path, ORIGIN)
+    async with _empty(tmp_path / "new") as etcd:
+        lease = await etcd.grant(60)
+        await etcd.txn([], [Put(keys.manager_key("m1"), b"here", lease)])
+        with pytest.raises(NotEmpty, match="a manager runs on this store"):
+            await _restored(etcd, path)
+        await etcd.revoke(lease)
+        await _restored(etcd, path)
+
+
+async def test_a_manager_that_was_put_there_by_hand_is_not_restored(
+    house: House, tmp_path: Path
+) -> None:
+    """Without a lease, which alone would end it."""
+    path, made = tmp_path / "backup", {keys.manager_key("m1"), keys.owner_key("maintenance")}
+    await house.etcd.txn([], [Put(key, pack({})) for key in made])
+    assert (await save(house.etcd, path, ORIGIN)).contents.faults == []
+    async with _empty(tmp_path / "new") as etcd:
+        await _restored(etcd, path)
+        assert not made & (await _values(etcd)).keys()
+
+
 NOT_IN_THE_HOUSE = (
     *("draft", "snapshot", "people", "user", "session", "API token", "operator"),
     *("audit entry", "audit head", "audit anchor"),
@@ -229,7 +254,7 @@ HURT = [
     (name, how)
     for name in ONE_OF_EACH
     for how in ("edited", "damaged")
-    if name not in ("maintenance", "place", *NOT_IN_THE_HOUSE)
+    if name not in ("maintenance", "place", "manager", "owner", *NOT_IN_THE_HOUSE)
 ]
 HURT += [("head", "set back"), ("cluster", "set back"), ("machines", "deleted")]
 HURT += [(name, "deleted") for name in ("store", "head", "commit", "newest commit")]

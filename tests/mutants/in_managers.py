@@ -8,6 +8,7 @@ STORE = "manager/tdc/manager/store"
 PEERS = "manager/tdc/manager/peers"
 OWNERSHIP = "tests/contract/test_ownership.py"
 MANAGERS = "tests/manager/test_managers.py"
+ELSEWHERE = "tests/manager/test_elsewhere.py"
 
 MUTANTS = (
     *planted_in(
@@ -54,6 +55,56 @@ MUTANTS = (
             "a manager that is gone is named for ever",
             "if manager not in announced and peer.failed:",
             "if False:",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/presence.py",
+        (ELSEWHERE,),
+        (
+            "what is said of another machine of the name counts",
+            'if there is not None and there.enrolment != (self._fleet.enrolment(*key) or ""):',
+            "if False:",
+        ),
+        (
+            "what machines elsewhere run is not compared with the store",
+            "                self.ahead.heard(key, seen.running, seen.known)",
+            "                pass",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/recovery.py",
+        (ELSEWHERE,),
+        (
+            "nobody here speaks for machines elsewhere",
+            "        self._as_others_run(asked)",
+            "        pass",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/audit_trim.py",
+        ("tests/contract/test_audit.py",),
+        (
+            "who lost the work goes on trimming the audit log",
+            "[*fence, Unchanged(AUDIT_ANCHOR",
+            "[Unchanged(AUDIT_ANCHOR",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/maintenance.py",
+        ("tests/contract/test_audit.py",),
+        (
+            "the audit log keeps a full store from being maintained",
+            "fence=self._fence)\n        except EtcdRefused as error:\n            if error.reason is not",
+            "fence=self._fence)\n        except EtcdRefused as error:\n            if error.reason is",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/backup/restore.py",
+        ("tests/contract/test_backup.py",),
+        (
+            "what speaks of a manager that is not there is restored",
+            "if each.key not in gone and not each.key.startswith(OF_MANAGERS)",
+            "if each.key not in gone",
         ),
     ),
 )

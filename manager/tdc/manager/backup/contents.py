@@ -21,6 +21,8 @@ from tdc.manager.store.keys import (
     ENROLMENTS,
     JOIN_TOKENS,
     MAINTENANCE,
+    MANAGERS,
+    OWNERS,
     PLACE,
     SNAPSHOTS,
     STORE,
@@ -40,6 +42,10 @@ MOST_FAULTS = 100
 
 OF_THIS_ETCD = (PLACE, MAINTENANCE)
 """What speaks of the etcd that it is in: saved with the rest, and never restored."""
+
+OF_MANAGERS = (MANAGERS, OWNERS)
+"""Prefixes of what speaks of managers that run. It has a lease and is not saved; what is there
+without one, put by hand, is never restored: nothing would end it."""
 
 
 @dataclass(slots=True)
@@ -193,8 +199,8 @@ class Examination:
 
     def _other(self, key: str, raw: bytes) -> None:
         self._count(key)
-        if key in OF_THIS_ETCD:
-            return  # neither has a seal, and neither is restored
+        if key in OF_THIS_ETCD or key.startswith(OF_MANAGERS):
+            return  # not all have a seal, and none is restored
         sealed_for, document = key, dict[str, object]()
         if key.startswith(SNAPSHOTS) and (parsed := snapshotted(key)) is not None:
             name, revision, sealed_for = parsed

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from tdc.manager.backup.contents import OF_THIS_ETCD
+from tdc.manager.backup.contents import OF_MANAGERS, OF_THIS_ETCD
 from tdc.manager.backup.form import Entry
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
@@ -45,8 +45,13 @@ async def check_empty(etcd: EtcdClient) -> int:
     seen = item.mod_revision if item is not None else 0
     if item is not None and is_restoring(item.value):
         return seen
-    keys = [each.key for each in (await etcd.range(ROOT, keys_only=True)).items]
-    there = [key for key in keys if key not in (*OF_THIS_ETCD, STORE)]
+    found = (await etcd.range(ROOT, keys_only=True)).items
+    there = [each.key for each in found if each.key not in (*OF_THIS_ETCD, STORE)]
+    if there and all(key.startswith(OF_MANAGERS) for key in there):
+        raise NotEmpty(
+            "a manager runs on this store, or was killed less than 10 s ago. Nothing was written: "
+            "stop every manager, and try again"
+        )
     if there:
         raise NotEmpty(
             f"the store is not empty: it has {len(there)} values, {there[0]} among them. A backup "
@@ -69,7 +74,10 @@ async def restore(
     # What an earlier one left, of another file perhaps: nobody else can have written here since.
     await _written(etcd, mark, [Delete(*each) for each in _BUT_FOR_OURS])
     count = 0
-    kept = (each for each in entries if each.key not in (*OF_THIS_ETCD, STORE))
+    gone = (*OF_THIS_ETCD, STORE)
+    kept = (
+        each for each in entries if each.key not in gone and not each.key.startswith(OF_MANAGERS)
+    )
     for some in _batches(kept):
         await _written(etcd, mark, [Put(each.key, each.value) for each in some])
         count += len(some)
