@@ -57,15 +57,17 @@ async def until(holds: Callable[[], bool], *, within: float = 10) -> None:
 
 
 async def test_one_owns_and_another_at_once_when_it_stops(small_etcd: EtcdClient) -> None:
-    async with contender(small_etcd, "second") as second:
-        async with contender(small_etcd, "third"):
-            await until(lambda: second.ownership.owner != "")
-            owner = second.ownership.owner
+    async with contextlib.AsyncExitStack() as first_runs:
+        first = await first_runs.enter_async_context(contender(small_etcd, "first"))
+        await until(lambda: first.ownership.fence is not None)
+        async with contender(small_etcd, "second") as second:
+            await until(lambda: second.ownership.owner == "first")
             await asyncio.sleep(0.3)
-            assert second.ownership.owner == owner
-        began = time.monotonic()
-        await until(lambda: second.ownership.fence is not None)
-        assert in_time(time.monotonic() - began, 1.0)
+            assert second.ownership.fence is None
+            await first_runs.aclose()
+            began = time.monotonic()
+            await until(lambda: second.ownership.fence is not None)
+            assert in_time(time.monotonic() - began, 1.0)
 
 
 async def test_who_lost_the_work_without_knowing_writes_nothing(small_etcd: EtcdClient) -> None:

@@ -94,8 +94,8 @@ MUTANTS = (
         ("tests/contract/test_audit.py",),
         (
             "the audit log keeps a full store from being maintained",
-            "fence=self._fence)\n        except EtcdRefused as error:\n            if error.reason is not",
-            "fence=self._fence)\n        except EtcdRefused as error:\n            if error.reason is",
+            "_fence)\n        except EtcdRefused as error:\n            if error.reason is not",
+            "_fence)\n        except EtcdRefused as error:\n            if error.reason is",
         ),
     ),
     *planted_in(
