@@ -7,8 +7,8 @@ would keep older settings of everything else too. So a commit that brings a mach
 is refused, and names the machine. What a machine lacks already keeps nothing from being committed
 that does not touch it.
 
-Only what agents say to this manager counts, now. Of a machine that is not connected nobody knows
-whether it is being upgraded at the moment, so the plan warns.
+Only what agents say counts, now, here or at a manager that answers. Of a machine that is not
+connected nobody knows whether it is being upgraded at the moment, so the plan warns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tdc.shared.settings.known import FIRST_KNOWN, is_default, unknown_there
 
 @dataclass(frozen=True, slots=True)
 class AgentKnows:
-    """What an agent knows, as it last said; None if it never connected to this manager."""
+    """What an agent knows, as it last said; None if no manager that answers saw it."""
 
     known: frozenset[str] | None = None
     version: str = ""
@@ -51,8 +51,8 @@ def unsupported(
 def _reason(setting: str, agent: AgentKnows) -> str:
     if agent.known is None:
         return (
-            f"not known whether its agent knows {setting}: it has not connected to this manager. "
-            "If it does not, it keeps the settings that it runs until it is upgraded"
+            f"not known whether its agent knows {setting}: it has connected to no manager that "
+            "answers. If it does not, it keeps the settings that it runs until it is upgraded"
         )
     if not agent.connected:
         return (
