@@ -83,20 +83,20 @@ class Login:
             raise BadRequest("a login has a name, and a password of at most 1024 characters")
         require_etcd(self._view)
         now = self._steady()
+        given = By(name, kind="unknown", means="password", origin=origin)  # he has proven nothing
         wait = self._throttle.wait(name, address, now)
         if wait:
-            raise TooManyTries(
-                f"too many logins failed; the next one is looked at in {math.ceil(wait)} s"
-            )
+            why = f"too many logins failed; the next one is looked at in {math.ceil(wait)} s"
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=why))
+            raise TooManyTries(why)
         self._throttle.tried(name, address, now)
-        by = By(name, means="password", origin=origin)
         people = self._view.people
         user = None if people.is_doubted(name) else people.users.get(name)
         good = await self._passwords.fits(password, _password_of(user))
         step = _code_step(self._sealing, user, code, self._clock())
         if user is None or not good or step is None:
             log.warning("login refused: %r from %s", name, origin)
-            self._refused(AuditEvent(LOGIN, by, outcome=REFUSED, reason=_WRONG))
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=_WRONG))
             raise NotKnown(_WRONG)
         rehashed = await self._passwords.hashed(password) if is_old(user.password) else ""
         secret, at = new_secret(Kind.SESSION), self._clock()
@@ -120,10 +120,14 @@ class Login:
             )
 
         made = Session(secret.id, name, user.epoch, at, at, origin)
+        by = By(name, role=str(user.role), means="password", origin=origin)
         try:
             made = await self._store.log_in(
                 name, logged_in, made, AuditEvent(LOGIN, by, "logged in")
             )
+        except NotKnown as error:
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=str(error)))
+            raise
         except StoreError as error:
             log.warning("login of %r from %s: %s", name, origin, error)
             raise

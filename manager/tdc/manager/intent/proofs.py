@@ -192,7 +192,9 @@ class ProofOperations:
         if any(known[each] != actor.name for each in chosen):
             await self._users.look_after_others(actor)
         require_etcd(self._view)
-        said = f"revoked API tokens {', '.join(each[:SHORT] for each in sorted(chosen))}"
+        whose = ", ".join(sorted({known[each] for each in chosen}))
+        ids_said = ", ".join(each[:SHORT] for each in sorted(chosen))
+        said = f"revoked API tokens of {whose}: {ids_said}"
         event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
         await self._store.revoke_tokens(sorted(chosen), event)
         log.info("%s revoked API tokens %s", actor, ", ".join(each[:SHORT] for each in chosen))
