@@ -45,6 +45,7 @@ async def two(etcd: ExternalEtcd, tmp_path: Path) -> AsyncIterator[tuple[Desk, D
         yield Desk(first), Desk(second)
 
 
+@pytest.mark.proves("S12")
 async def test_two_managers_at_once_leave_one_administrator(two: tuple[Desk, Desk]) -> None:
     one, other = two
     for name in ("ann", "bea"):
