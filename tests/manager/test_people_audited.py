@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.identity.passwords import Passwords
+from tdc.manager.identity.rates import Rate
 from tdc.manager.identity.sealing import Sealing
+from tdc.manager.intent import own_acts
 from tdc.manager.intent.errors import NotKnown, TooManyTries
 from tdc.manager.intent.login import Login
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.people import totp
 from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.people.throttle import FREE_OF_ACCOUNT
@@ -20,6 +24,7 @@ from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
 from tdc.manager.rpc.operators import BEARER
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_entry import read_entry
+from tdc.manager.store.audit_trim import MAX_ENTRIES
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.keys import (
     AUDIT,
@@ -38,7 +43,7 @@ from tdc.shared.sync.audit_entry import AuditEvent, By
 from tdc.v1 import audit_pb2, audit_pb2_grpc, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import Api, logged_in, of_people, refused
+from tests.stage.manager import Api, logged_in, manager, of_people, refused
 
 STATUS = grpc.StatusCode
 PASSWORD, OTHER = "correct horse battery", "staple of canaries"
@@ -130,7 +135,13 @@ async def test_logins_that_fail_and_that_are_not_looked_at_are_heard_of(etcd: Ex
         view = FleetView(client, await store_id(client))
         store = PeopleStore(client, AuditLog(client))
         login = Login(
-            view, store, Passwords(), Sealing(bytes(32)), heard.append, steady=lambda: 1.0
+            view,
+            store,
+            Passwords(),
+            Sealing(bytes(32)),
+            heard.append,
+            OwnActs(),
+            steady=lambda: 1.0,
         )
         async with running(view.run(), name="view"):
             await view.ready(10)
@@ -256,3 +267,35 @@ async def test_who_reaches_less_than_the_installation_reads_nothing_of_the_log(a
             await log.GetEntry(audit_pb2.GetEntryRequest(number=1), metadata=shown)
         async with refused(STATUS.PERMISSION_DENIED, "audit.verify"):
             await log.VerifyLog(audit_pb2.VerifyLogRequest(), metadata=shown)
+
+
+async def test_who_may_do_least_can_not_push_others_out_of_the_log(
+    etcd: ExternalEtcd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each login, draft and token of one's own is an entry, of which the log holds so many."""
+    a_day = own_acts.EACH.burst + own_acts.EACH.per_second * 86_400
+    assert a_day * 30 < MAX_ENTRIES
+    monkeypatch.setattr(own_acts, "EACH", Rate(burst=4, per_second=0.0))
+    async with manager(tmp_path / "manager", etcd_endpoints=etcd.options.endpoints) as api:
+        people = of_people(api.channel)
+        for name in ("bob", "cat"):
+            await people.CreateUser(
+                people_pb2.CreateUserRequest(name=name, role="help-desk", password=PASSWORD)
+            )
+        secret = await logged_in(api, "bob", PASSWORD)
+        shown = (("authorization", f"{BEARER}{secret}"),)
+        async with client_channel(
+            f"127.0.0.1:{api.ports.operators}", api.authority.ca_pem
+        ) as channel:
+            asked = people_pb2.CreateApiTokenRequest(label="ci")
+            made = await of_people(channel).CreateApiToken(asked, metadata=shown)
+            revoked = people_pb2.RevokeApiTokensRequest(ids=[made.token.id])
+            await of_people(channel).RevokeApiTokens(revoked, metadata=shown)
+            await logged_in(api, "bob", PASSWORD)
+            async with refused(STATUS.RESOURCE_EXHAUSTED, "Nothing was changed"):
+                await logged_in(api, "bob", PASSWORD)
+            async with refused(STATUS.RESOURCE_EXHAUSTED, "script"):
+                await of_people(channel).CreateApiToken(asked, metadata=shown)
+        await logged_in(api, "cat", PASSWORD)  # and nobody else is kept from it
+        found = await _entries(api, 7)
+    assert [each.who for each in found] == ["ana", "ana", "bob", "bob", "bob", "bob", "cat"]

@@ -99,6 +99,11 @@ MUTANTS = (
         "manager/tdc/manager/intent/login.py",
         PEOPLE,
         (
+            "logins have no bound",
+            "        self._acts.take(name)\n",
+            "",
+        ),
+        (
             "a failed login is no entry",
             "            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=_WRONG))\n",
             "",

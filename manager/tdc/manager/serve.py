@@ -30,54 +30,28 @@ from tdc.manager.first_setup import (
 )
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
-from tdc.manager.identity.passwords import Passwords
 from tdc.manager.identity.sealing import Sealing
-from tdc.manager.intent.access import Access
-from tdc.manager.intent.audit import AuditOperations
-from tdc.manager.intent.changes import ChangeOperations
-from tdc.manager.intent.drafts import DraftOperations
-from tdc.manager.intent.fleet import FleetOperations
-from tdc.manager.intent.history import HistoryOperations
-from tdc.manager.intent.last_uses import LastUses
-from tdc.manager.intent.login import Login
-from tdc.manager.intent.monitoring import MonitoringOperations
-from tdc.manager.intent.operations import Operations
-from tdc.manager.intent.proofs import ProofOperations
-from tdc.manager.intent.queue import QueueOperations
-from tdc.manager.intent.queue_machines import QueueMachines
-from tdc.manager.intent.queue_names import NamesOnMachines
-from tdc.manager.intent.recovery import RecoveryOperations
 from tdc.manager.intent.refusals import Refusals
-from tdc.manager.intent.settings import SettingsOperations
-from tdc.manager.intent.suspensions import SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
-from tdc.manager.intent.users import UserOperations
 from tdc.manager.options import Options
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
-from tdc.manager.rpc.agents import AgentsService
-from tdc.manager.rpc.audit import AuditService
-from tdc.manager.rpc.changes import ChangesService
-from tdc.manager.rpc.drafts import DraftsService
-from tdc.manager.rpc.enrolment import EnrolmentService
-from tdc.manager.rpc.fleet import FleetService
-from tdc.manager.rpc.monitoring import MonitoringService
-from tdc.manager.rpc.people import LoginService, PeopleService
-from tdc.manager.rpc.queue import QueueService
-from tdc.manager.rpc.recovery import RecoveryService
-from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
-from tdc.manager.rpc.settings import SettingsService
+from tdc.manager.rpc.people import LoginService
+from tdc.manager.rpc.server import Ports, ServerIdentity, Servers
+from tdc.manager.services import (
+    for_agents,
+    for_joining,
+    for_operators_of,
+    operations_of,
+    people_of,
+)
 from tdc.manager.store.audit import AuditLog
-from tdc.manager.store.audit_reading import AuditReader
-from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
 from tdc.manager.store.people import PeopleStore
-from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.syslog import Syslog
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
@@ -88,11 +62,7 @@ from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
 from tdc.v1 import (
-    agents_pb2_grpc,
-    audit_pb2_grpc,
-    operators_pb2_grpc,
     people_pb2_grpc,
-    recovery_pb2_grpc,
 )
 
 log = logging.getLogger(__name__)
@@ -146,28 +116,24 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit)
         tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
-        people = PeopleStore(etcd, audit)
-        access = Access(view, LastUses(view, people))
-        passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
-        users = UserOperations(view, people, passwords, sealing)
-        proofs = ProofOperations(view, people, access, users)
-        operations = _operations(etcd, audit, view, presence, sessions, tokens, (users, proofs))
-        for_operators = _for_operators(operations)
-        login = LoginService(Login(view, people, passwords, sealing, refusals.refused))
+        sealing = Sealing(authority.key_for("second factor"))
+        people = people_of(view, PeopleStore(etcd, audit), sealing, refusals)
+        operations = operations_of(etcd, audit, view, presence, sessions, tokens, people)
+        for_operators = for_operators_of(operations)
         await servers.start(
-            main=[*for_operators, _for_agents(sessions, authority)],
-            enrol=[_for_joining(joins, authority, view, refusals)],
+            main=[*for_operators, for_agents(sessions, authority)],
+            enrol=[for_joining(joins, authority, view, refusals)],
             operators=[
                 *for_operators,
-                partial(people_pb2_grpc.add_LoginServicer_to_server, login),
+                partial(people_pb2_grpc.add_LoginServicer_to_server, LoginService(people.login)),
             ],
             admit=sessions.admit,
-            people=access,
+            people=people.access,
             refused=refusals.refused,
         )
         view.on_change(servers.check_again)
         view.on_people(servers.check_operators)
-        await stack.enter_async_context(running(access.uses.run(), name="last uses"))
+        await stack.enter_async_context(running(people.access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
         maintenance = Maintenance(etcd, audit, own_member=options.embedded)
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
@@ -253,77 +219,6 @@ def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
     syslog = Syslog(options.audit_syslog)
     syslog.start()
     return AuditLog(etcd, written=syslog.take)
-
-
-def _operations(
-    etcd: EtcdClient,
-    audit: AuditLog,
-    view: FleetView,
-    presence: Presence,
-    sessions: AgentSessions,
-    tokens: TokenOperations,
-    people: tuple[UserOperations, ProofOperations],
-) -> Operations:
-    """Make every operation; raises PermissionTableError."""
-    commits, history = CommitStore(etcd, audit), History(etcd)
-    return Operations(
-        changes=ChangeOperations(view, presence, commits, history),
-        history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd, audit)),
-        settings=SettingsOperations(view, presence, history),
-        fleet=FleetOperations(view),
-        monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
-        recovery=RecoveryOperations(view, presence, sessions),
-        queue=QueueOperations(
-            view,
-            QueueMachines(view, presence, sessions),
-            NamesOnMachines(view, presence),
-            commits,
-            history,
-        ),
-        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit)),
-        tokens=tokens,
-        users=people[0],
-        proofs=people[1],
-        audit=AuditOperations(view, presence, AuditReader(etcd)),
-    )
-
-
-def _for_operators(operations: Operations) -> list[Registration]:
-    """Carry the operations over gRPC."""
-    fleet = FleetService(
-        operations.fleet, operations.changes, operations.suspensions, operations.tokens
-    )
-    settings = SettingsService(operations.settings)
-    changes = ChangesService(operations.changes, operations.history)
-    drafts = DraftsService(operations.drafts)
-    monitoring = MonitoringService(operations.monitoring)
-    queue = QueueService(operations.queue)
-    recovery = RecoveryService(operations.recovery)
-    people = PeopleService(operations.users, operations.proofs)
-    return [
-        partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
-        partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
-        partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
-        partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
-        partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
-        partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
-        partial(recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery),
-        partial(people_pb2_grpc.add_PeopleServicer_to_server, people),
-        partial(audit_pb2_grpc.add_AuditServicer_to_server, AuditService(operations.audit)),
-    ]
-
-
-def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
-    service = AgentsService(sessions, authority)
-    return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
-
-
-def _for_joining(
-    joins: JoinStore, authority: Authority, view: FleetView, refusals: Refusals
-) -> Registration:
-    service = EnrolmentService(joins, authority, view, refused=refusals.refused)
-    return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
 
 
 def last_ports(options: Options) -> Ports | None:
