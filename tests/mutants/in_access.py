@@ -549,7 +549,7 @@ MUTANTS = (
         f"{MANAGER}/push/agents.py",
         ("tests/manager/test_machine_renamed.py",),
         (
-            "a connected agent is not told of its new name",
+            "a connected agent is not sent its new name",
             "session.rename(key)",
             "session.key = key",
         ),
