@@ -28,6 +28,7 @@ from tdc.manager.intent.last_uses import LastUses
 from tdc.manager.intent.managers import ManagerOperations, Own
 from tdc.manager.intent.monitoring import MonitoringOperations, StatusAsked
 from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import (
     PERMISSIONS,
     Permission,
@@ -182,7 +183,8 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             Passwords(),
             Sealing(bytes(32)),
         )
-        users = UserOperations(view, store, passwords, sealing)
+        acts = OwnActs()
+        users = UserOperations(view, store, passwords, sealing, acts)
         access = Access(view, LastUses(view, store))
         does = Operations(
             ChangeOperations(view, presence, CommitStore(client), history),
@@ -202,7 +204,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             SuspensionOperations(view, presence, SuspensionStore(client)),
             TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
             users,
-            ProofOperations(view, store, access, users),
+            ProofOperations(view, store, access, users, acts),
             AuditOperations(view, presence, AuditReader(client)),
             ManagerOperations(Own(ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)),
         )

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.intent.permissions import PERMISSIONS
-from tdc.manager.intent.refusals import AUDITED, IN_ALL, Refusals
+from tdc.manager.intent.refusals import AUDITED, EACH, IN_ALL, Refusals
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_entry import read_entry
 from tdc.manager.store.keys import AUDIT
@@ -203,3 +203,17 @@ async def test_what_is_left_at_the_end_is_said(
                 found.refused(_event(number % 3))
             await asyncio.sleep(0.2)
         assert "refused attempts are not in the audit log" in caplog.text
+
+
+async def test_who_gives_another_name_each_time_has_the_budget_of_one(etcd: ExternalEtcd) -> None:
+    async with EtcdClient(etcd.options) as client:
+        found = Refusals(AuditLog(client))
+        for number in range(50):
+            by = By(f"name{number}", kind="unknown", origin=f"192.0.2.7:{number}")
+            found.refused(AuditEvent("people.log_in", by, outcome=REFUSED, reason="wrong"))
+        elsewhere = By("bob", kind="unknown", origin="192.0.2.8:1")
+        found.refused(AuditEvent("people.log_in", elsewhere, outcome=REFUSED, reason="wrong"))
+        async with running(found.run(), name="refusals"), asyncio.timeout(10):
+            while not any(each.event.by.name == "bob" for each in await _entries(client)):
+                await asyncio.sleep(0.02)
+        assert len(await _entries(client)) == EACH.burst + 1

@@ -20,7 +20,8 @@ from tdc.manager.people.reach import Role
 from tdc.manager.people.user import User
 from tdc.manager.program import recover_command
 from tdc.manager.store.audit import AuditLog
-from tdc.manager.store.keys import PEOPLE
+from tdc.manager.store.audit_entry import read_entry
+from tdc.manager.store.keys import AUDIT, PEOPLE
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.shared.edge.clock import wall
 from tdc.shared.sync.audit_entry import AuditEvent, By
@@ -44,6 +45,7 @@ async def two(etcd: ExternalEtcd, tmp_path: Path) -> AsyncIterator[tuple[Desk, D
         yield Desk(first), Desk(second)
 
 
+@pytest.mark.proves("S12")
 async def test_two_managers_at_once_leave_one_administrator(two: tuple[Desk, Desk]) -> None:
     one, other = two
     for name in ("ann", "bea"):
@@ -169,6 +171,16 @@ async def test_who_is_at_the_managers_machine_makes_an_administrator(
                     await asyncio.sleep(0.1)
         async with EtcdClient(etcd.options) as client:
             stored = b"".join(each.value for each in (await client.range(PEOPLE)).items)
+            log = (await client.range(AUDIT)).items
+        entries = [read_entry(each.key, each.value).event for each in log]
+        (made,) = [each for each in entries if each.operation == "people.recover"]
+        assert (made.by.name, made.by.kind) == ("tdc-manager user-recover", "manager")
+        assert {(row.target, row.part, row.after) for row in made.rows} == {
+            ("user rescue", "role", "administrator"),
+            ("user rescue", "reach", "the whole installation"),
+            ("user rescue", "password", "set"),
+        }
+        stored += b"".join(each.value for each in log)
         assert secret.encode() not in stored
         assert PASSWORD.encode() not in stored
 

@@ -10,94 +10,9 @@ CHANGES = "tests/manager/test_changes.py"
 INTENT = ("tests/manager/test_intent.py",)
 IDENTITY = ("tests/sync/test_identity.py",)
 ENROLMENT = "tests/sync/test_enrolment.py"
-BUDGETS = ("tests/manager/test_budgets.py",)
 RATES = ("tests/pure/test_rates.py",)
 
 MUTANTS = (
-    *planted_in(
-        f"{MANAGER}/intent/drafts.py",
-        ("tests/manager/test_drafts.py", "tests/manager/test_reach.py"),
-        (
-            "a draft that is not shared is read by all",
-            "    return draft.shared and there\n",
-            "    return there\n",
-        ),
-        (
-            "another one's draft can be changed",
-            'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
-            "if False:",
-        ),
-        (
-            "a shared draft is shown whole to who reaches a part of it",
-            "    return draft.shared and there\n",
-            "    return draft.shared\n",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/intent/users.py",
-        ("tests/manager/test_users.py",),
-        (
-            "the last administrator can be deleted",
-            "if had and not any(each.administers_all for each in then.values()):",
-            "if False:",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/store/people.py",
-        ("tests/manager/test_users.py",),
-        (
-            "two managers each take the other administrator",
-            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n",
-            "            [_unchanged(key, item)],\n",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/intent/access.py",
-        ("tests/manager/test_users.py",),
-        (
-            "a token may do what was given to it, whatever its user may now",
-            "role, reach = min(token.role, user.role), token.reach & user.reach",
-            "role, reach = token.role, token.reach",
-        ),
-        (
-            "a withdrawn certificate is let in",
-            "if known is not None and known.withdrawn is not None:",
-            "if False:",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/people/totp.py",
-        ("tests/pure/test_people.py",),
-        (
-            "a code is good twice",
-            "if same and step > last_step and found is None:",
-            "if same and found is None:",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/intent/within.py",
-        ("tests/manager/test_reach.py",),
-        (
-            "all machines of a cluster are shown to who has one group",
-            "if each.group in groups},",
-            "},",
-        ),
-        (
-            "who has a group may change its cluster",
-            "                there = False\n",
-            "                there = True\n",
-        ),
-        (
-            "who has a group may create and remove machines",
-            "    if plan.topology:\n",
-            "    if plan.topology and plan.levels:\n",
-        ),
-        (
-            "what is out of reach is there",
-            "if self._reach.touches(name)}",
-            "}",
-        ),
-    ),
     *planted_in(
         f"{MANAGER}/intent/changes.py",
         ("tests/manager/test_reach.py",),
@@ -105,15 +20,6 @@ MUTANTS = (
             "a plan of others is committed without a look at who commits it",
             "        require_plan(actor, plan)\n        if plan.fingerprint",
             "        if plan.fingerprint",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/store/drafts.py",
-        ("tests/manager/test_drafts.py",),
-        (
-            "two terminals overwrite each other's rows",
-            "compare = Unchanged(key, item.mod_revision if item is not None else 0)",
-            'compare = Unchanged(key + "x", 0)',
         ),
     ),
     *planted_in(
@@ -492,71 +398,5 @@ MUTANTS = (
         ("tests/manager/test_expiry.py",),
         ("an end is said a day late", "if left <= step", "if left < step - 1"),
         ("an end is said at each look", "            self._logged[ending.what] = step\n", ""),
-    ),
-    *planted_in(
-        f"{MANAGER}/levels/identities.py",
-        ("tests/manager/test_machine_renamed.py",),
-        (
-            "a machine of a renamed one's first name shares its enrolment",
-            'slot=f"{name}~{born}" if name in slots else "")',
-            'slot="")',
-        ),
-        (
-            "a removed machine hears of the removal of another that had its slot",
-            "    return since[min(since)] if since else",
-            "    return since[max(since)] if since else",
-        ),
-        (
-            "a renamed machine leaves its enrolment to the next of its name",
-            '    return replace(machine, name=name, slot="" if slot == name else slot)\n',
-            '    return replace(machine, name=name, slot="")\n',
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/view/fleet.py",
-        ("tests/manager/test_machine_renamed.py",),
-        (
-            "a certificate with a name of before opens nothing",
-            "        if cluster != peer.cluster:\n            return peer\n",
-            "        return peer\n",
-        ),
-        (
-            "a removed machine with a name of before is not told",
-            "            name = removed_from(home, slot, born)\n",
-            "            pass\n",
-        ),
-        (
-            "a token's certificate has any name of its slot",
-            "machine.name if machine is not None and machine.born == born else",
-            "slot if machine is not None and machine.born == born else",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/view/last_known.py",
-        ("tests/pure/test_topology_stored.py",),
-        (
-            "a slot that was left is found for ever",
-            "        del known[slot]\n",
-            "        known[slot] = known[slot]\n",
-        ),
-        (
-            "only the slots of what was written last are known",
-            "return known | are if are else known",
-            "return are",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/push/agents.py",
-        ("tests/manager/test_machine_renamed.py",),
-        (
-            "a connected agent is not told of its new name",
-            "session.rename(key)",
-            "session.key = key",
-        ),
-        (
-            "what is known of a renamed machine is forgotten",
-            "        self._presence.renamed(names)\n",
-            "",
-        ),
     ),
 )

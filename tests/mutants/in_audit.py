@@ -80,6 +80,11 @@ MUTANTS = (
             "if len(self._waiting) < _MOST_WAITING and self._budget.take(caller):",
             "if self._budget.take(caller) or True:",
         ),
+        (
+            "who gives another name each time has another budget each time",
+            'known = by.name if by.kind != "unknown" else ""',
+            "known = by.name",
+        ),
     ),
     *planted_in(
         "manager/tdc/manager/syslog.py",
@@ -94,8 +99,18 @@ MUTANTS = (
         "manager/tdc/manager/intent/login.py",
         PEOPLE,
         (
+            "logins have no bound",
+            "        self._acts.take(name)\n",
+            "",
+        ),
+        (
             "a failed login is no entry",
-            "            self._refused(AuditEvent(LOGIN, by, outcome=REFUSED, reason=_WRONG))\n",
+            "            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=_WRONG))\n",
+            "",
+        ),
+        (
+            "a throttled login is no entry",
+            "            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=why))\n",
             "",
         ),
     ),
@@ -106,6 +121,23 @@ MUTANTS = (
             "API tokens are revoked without an entry",
             "            await self._audit.txn([], some, event)",
             "            await self._etcd.txn([], some)",
+        ),
+        (
+            "a change of a user and its entry are two transactions",
+            "            replace(event, rows=user_rows(users.get(name), after)),\n        )\n"
+            "        if not done:",
+            "            replace(event, rows=user_rows(users.get(name), after)),\n        )\n"
+            "        await self._etcd.txn([], [Put(key, pack_user(key, after))])\n"
+            "        if not done:",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/permissions.py",
+        PEOPLE,
+        (
+            "the log is read by who administers a cluster",
+            '"audit.list": Permission(Role.ADMINISTRATOR),',
+            '"audit.list": Permission(Role.ADMINISTRATOR, Extent.CLUSTERS),',
         ),
     ),
 )

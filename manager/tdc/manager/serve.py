@@ -127,7 +127,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             certificate_ends=end_of_pem(identity.certificate),
         )
         managers = about_managers(etcd, view, sessions, member, options)
-        made = Made(tokens, people.users, people.proofs, managers)
+        made = Made(tokens, people, managers)
         streams = AllStreams(sessions, member.peers)
         operators = for_operators(
             operations_of(etcd, audit, view, presence, sessions, streams, made)

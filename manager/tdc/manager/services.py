@@ -23,6 +23,7 @@ from tdc.manager.intent.login import Login
 from tdc.manager.intent.managers import ManagerOperations, Own
 from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.proofs import ProofOperations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
@@ -72,9 +73,10 @@ from tdc.v1 import (
 
 
 class People(NamedTuple):
-    """What is needed of people: who calls, and what they do about themselves and others."""
+    """The rooms about people, and what counts their own acts in all rooms."""
 
     access: Access
+    acts: OwnActs
     users: UserOperations
     proofs: ProofOperations
     login: Login
@@ -83,22 +85,25 @@ class People(NamedTuple):
 def people_of(
     etcd: EtcdClient, audit: AuditLog, view: FleetView, authority: Authority, refusals: Refusals
 ) -> People:
-    """Make what is needed of people."""
+    """Make the rooms about people; failed logins go to `refusals`."""
     store = PeopleStore(etcd, audit)
-    access = Access(view, LastUses(view, store))
+    access, acts = Access(view, LastUses(view, store)), OwnActs()
     passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
-    users = UserOperations(view, store, passwords, sealing)
-    proofs = ProofOperations(view, store, access, users)
-    login = Login(view, store, passwords, sealing, refusals.refused)
-    return People(access, users, proofs, login)
+    users = UserOperations(view, store, passwords, sealing, acts)
+    return People(
+        access,
+        acts,
+        users,
+        ProofOperations(view, store, access, users, acts),
+        Login(view, store, passwords, sealing, refusals.refused, acts),
+    )
 
 
 class Made(NamedTuple):
     """Operations that need more than the store and what is known of machines."""
 
     tokens: TokenOperations
-    users: UserOperations
-    proofs: ProofOperations
+    people: People
     managers: ManagerOperations
 
 
@@ -116,7 +121,7 @@ def operations_of(
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
         history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd, audit)),
+        drafts=DraftOperations(view, DraftStore(etcd, audit), made.people.acts),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
@@ -130,8 +135,8 @@ def operations_of(
         ),
         suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit)),
         tokens=made.tokens,
-        users=made.users,
-        proofs=made.proofs,
+        users=made.people.users,
+        proofs=made.people.proofs,
         audit=AuditOperations(view, presence, AuditReader(etcd)),
         managers=made.managers,
     )
@@ -174,25 +179,25 @@ def for_operators(operations: Operations) -> list[Registration]:
 
 
 def for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
-    """Where agents have their streams."""
+    """Carry the streams of machines."""
     service = AgentsService(sessions, authority)
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
 def for_managers(member: Membership, presence: Presence, sessions: AgentSessions) -> Registration:
-    """What other managers ask."""
+    """Carry what other managers ask."""
     service = PeersService(member.own.id, member.own.instance, presence, sessions)
     return partial(managers_pb2_grpc.add_PeersServicer_to_server, service)
 
 
 def for_login(login: Login) -> Registration:
-    """Where sessions begin."""
+    """Carry logins, where sessions begin."""
     return partial(people_pb2_grpc.add_LoginServicer_to_server, LoginService(login))
 
 
 def for_joining(
     joins: JoinStore, authority: Authority, view: FleetView, refusals: Refusals
 ) -> Registration:
-    """Where machines enrol."""
+    """Carry enrolment, for machines that have no certificate yet."""
     service = EnrolmentService(joins, authority, view, refused=refusals.refused)
     return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)

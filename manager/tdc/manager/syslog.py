@@ -68,7 +68,7 @@ class Syslog:
 
     @property
     def dropped(self) -> int:
-        """Entries that syslog did not get, and has not been told of yet."""
+        """Entries that syslog did not get; it gets their number with the next one."""
         return self._dropped
 
     def start(self) -> None:

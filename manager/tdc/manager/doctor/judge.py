@@ -84,7 +84,7 @@ def _folder(folder: FolderLook, *, embedded: bool) -> Iterator[Found]:
             yield _critical(
                 "folder",
                 f"{each.path} has mode {each.mode:04o}: other users of this machine can read it",
-                "whoever reads it can pose as a manager or an operator, or change settings in etcd",
+                "who can read it can pose as a manager or an operator, or change settings in etcd",
                 f"chmod {'700' if each.is_folder else '600'} {each.path}; if others had access to "
                 "this machine, replace what is in it",
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 class KeyValue:
     """A stored value. `mod_revision` is etcd's revision of its last write.
 
-    `lease` is not 0 where it goes when whoever wrote it does.
+    `lease` is not 0 if the key is deleted when its writer stops.
     """
 
     key: str

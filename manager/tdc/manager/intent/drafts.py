@@ -13,6 +13,7 @@ from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import require_etcd
 from tdc.manager.intent.errors import BadRequest, UnknownDraft
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, level_key, level_of, target_of
 from tdc.manager.intent.within import Fleet, within
@@ -92,9 +93,17 @@ class DraftRead:
 class DraftOperations:
     """Reads the view; reads and writes drafts."""
 
-    def __init__(self, view: FleetView, store: DraftStore, clock: Clock = wall) -> None:
+    def __init__(
+        self,
+        view: FleetView,
+        store: DraftStore,
+        acts: OwnActs | None = None,
+        clock: Clock = wall,
+    ) -> None:
+        """`acts` counts what each person does; without it, what he drafts alone."""
         self._view = view
         self._store = store
+        self._acts = acts or OwnActs()
         self._clock = clock
 
     @operation("drafts.read")
@@ -127,7 +136,8 @@ class DraftOperations:
     ) -> DraftRead:
         """Change the actor's own draft, or tidy one that is shared.
 
-        Raises EditRefused, UnknownLevel, UnknownName, UnknownDraft, BadRequest, LostRace, …
+        Raises EditRefused, UnknownLevel, UnknownName, UnknownDraft, BadRequest, TooManyActs,
+        LostRace, …
         """
         if change is None:
             raise BadRequest("the request has no change of the draft that this version knows")
@@ -141,6 +151,7 @@ class DraftOperations:
             wanted = drafts.wishes(_of_settings(edits))
         else:
             found = _cluster_of(fleet, change, cluster)
+        self._acts.take(actor.name)
         draft = await self._store.change(
             found.name,
             owner or actor.name,

@@ -27,6 +27,10 @@ class TooManyTries(IntentError):
     """Too many tries failed; the text says how long to wait."""
 
 
+class TooManyActs(IntentError):
+    """Somebody did too much of what anybody may do for himself; the text says what then."""
+
+
 class UnknownPerson(IntentError):
     """There is no such user, session, API token or certificate."""
 

@@ -49,6 +49,7 @@ _KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (intent.NotPermitted, FailureKind.DENIED),
     (intent.NotKnown, FailureKind.NOBODY),
     (intent.TooManyTries, FailureKind.TOO_OFTEN),
+    (intent.TooManyActs, FailureKind.TOO_OFTEN),
     (TooManyAtOnce, FailureKind.TOO_OFTEN),
     (intent.UnknownPerson, FailureKind.UNKNOWN),
     (intent.PersonExists, FailureKind.EXISTS),

@@ -17,6 +17,7 @@ from tdc.manager.identity.passwords import Passwords, is_old
 from tdc.manager.identity.sealing import NotOpened, Sealing
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotKnown, TooManyTries
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.people.password import LONGEST
 from tdc.manager.people.reach import Reach, Role
 from tdc.manager.people.secret import Kind
@@ -58,17 +59,16 @@ class Login:
         passwords: Passwords,
         sealing: Sealing,
         refused: Callable[[AuditEvent], None],
-        clock: Clock = wall,
+        acts: OwnActs,
         steady: Clock = monotonic,
     ) -> None:
-        """`refused` hears of logins that failed; `clock` gives Unix seconds; `steady` what waits
-        are measured by."""
+        """`refused` hears of logins that failed; `steady` is what waits are measured by."""
         self._view = view
         self._store = store
         self._passwords = passwords
         self._sealing = sealing
         self._refused = refused
-        self._clock = clock
+        self._acts = acts
         self._steady = steady
         self._throttle = Throttle()
 
@@ -77,29 +77,30 @@ class Login:
     ) -> SessionMade:
         """Begin a session; `address` is whom the caller is counted as.
 
-        Raises NotKnown, TooManyTries, BadRequest, EtcdAway, StoreError, an EtcdError.
+        Raises NotKnown, TooManyTries, TooManyActs, BadRequest, EtcdAway, StoreError, an EtcdError.
         """
         if not 0 < len(name) <= 64 or len(password) > LONGEST:
             raise BadRequest("a login has a name, and a password of at most 1024 characters")
         require_etcd(self._view)
         now = self._steady()
+        given = By(name, kind="unknown", means="password", origin=origin)  # he has proven nothing
         wait = self._throttle.wait(name, address, now)
         if wait:
-            raise TooManyTries(
-                f"too many logins failed; the next one is looked at in {math.ceil(wait)} s"
-            )
+            why = f"too many logins failed; the next one is looked at in {math.ceil(wait)} s"
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=why))
+            raise TooManyTries(why)
         self._throttle.tried(name, address, now)
-        by = By(name, means="password", origin=origin)
         people = self._view.people
         user = None if people.is_doubted(name) else people.users.get(name)
         good = await self._passwords.fits(password, _password_of(user))
-        step = _code_step(self._sealing, user, code, self._clock())
+        step = _code_step(self._sealing, user, code, wall())
         if user is None or not good or step is None:
             log.warning("login refused: %r from %s", name, origin)
-            self._refused(AuditEvent(LOGIN, by, outcome=REFUSED, reason=_WRONG))
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=_WRONG))
             raise NotKnown(_WRONG)
+        self._acts.take(name)
         rehashed = await self._passwords.hashed(password) if is_old(user.password) else ""
-        secret, at = new_secret(Kind.SESSION), self._clock()
+        secret, at = new_secret(Kind.SESSION), wall()
 
         def logged_in(stored: User) -> User:
             if (
@@ -120,10 +121,14 @@ class Login:
             )
 
         made = Session(secret.id, name, user.epoch, at, at, origin)
+        by = By(name, role=str(user.role), means="password", origin=origin)
         try:
             made = await self._store.log_in(
                 name, logged_in, made, AuditEvent(LOGIN, by, "logged in")
             )
+        except NotKnown as error:
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=str(error)))
+            raise
         except StoreError as error:
             log.warning("login of %r from %s: %s", name, origin, error)
             raise

@@ -17,6 +17,7 @@ from tdc.manager.intent.actor import Actor, Means
 from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotPermitted, UnknownPerson
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.users import UserOperations
 from tdc.manager.people.reach import Reach, Role
@@ -71,12 +72,14 @@ class ProofOperations:
         store: PeopleStore,
         access: Access,
         users: UserOperations,
+        acts: OwnActs,
         clock: Clock = wall,
     ) -> None:
         self._view = view
         self._store = store
         self._access = access
         self._users = users
+        self._acts = acts
         self._clock = clock
 
     @operation("people.who_am_i")
@@ -117,6 +120,7 @@ class ProofOperations:
         chosen |= {_named(each, known, "session") for each in ids}
         if any(known.get(each, actor.name) != actor.name for each in chosen):
             await self._users.look_after_others(actor)
+        self._acts.take(actor.name)
         require_etcd(self._view)
         whose = ", ".join(sorted({known.get(each, actor.name) for each in chosen}))
         said = f"ended sessions of {whose}: {', '.join(each[:SHORT] for each in sorted(chosen))}"
@@ -162,6 +166,7 @@ class ProofOperations:
             )
         if sum(each.user == actor.name for each in self._access.tokens()) >= MOST_TOKENS:
             raise BadRequest(f"{actor.name} has {MOST_TOKENS} API tokens: revoke some first")
+        self._acts.take(actor.name)
         require_etcd(self._view)
         secret, now = new_secret(Kind.TOKEN), self._clock()
         ends = now + (lifetime or TOKEN_LIFETIME)
@@ -191,8 +196,11 @@ class ProofOperations:
         chosen = {_named(each, known, "API token") for each in ids}
         if any(known[each] != actor.name for each in chosen):
             await self._users.look_after_others(actor)
+        self._acts.take(actor.name)
         require_etcd(self._view)
-        said = f"revoked API tokens {', '.join(each[:SHORT] for each in sorted(chosen))}"
+        whose = ", ".join(sorted({known[each] for each in chosen}))
+        ids_said = ", ".join(each[:SHORT] for each in sorted(chosen))
+        said = f"revoked API tokens of {whose}: {ids_said}"
         event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
         await self._store.revoke_tokens(sorted(chosen), event)
         log.info("%s revoked API tokens %s", actor, ", ".join(each[:SHORT] for each in chosen))

@@ -113,7 +113,9 @@ class Refusals:
     def refused(self, event: AuditEvent) -> None:
         """Note an attempt that was refused; never waits, never fails."""
         by = event.by
-        caller = (event.operation, by.kind, by.name or by.origin.rpartition(":")[0])
+        # A name that was not proven is his choice: with one for each attempt he had no bound.
+        known = by.name if by.kind != "unknown" else ""
+        caller = (event.operation, by.kind, known or by.origin.rpartition(":")[0])
         if len(self._waiting) < _MOST_WAITING and self._budget.take(caller):
             self._waiting.append(event)
             self._noted.set()

@@ -24,6 +24,7 @@ from tdc.manager.intent.errors import (
     PersonExists,
     UnknownPerson,
 )
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
 from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
@@ -72,12 +73,14 @@ class UserOperations:
         store: PeopleStore,
         passwords: Passwords,
         sealing: Sealing,
+        acts: OwnActs,
         clock: Clock = wall,
     ) -> None:
         self._view = view
         self._store = store
         self._passwords = passwords
         self._sealing = sealing
+        self._acts = acts
         self._clock = clock
 
     @operation("people.list_users")
@@ -164,6 +167,8 @@ class UserOperations:
         hashed = await self._hashed(password, name)
         if own and known.password and actor.means is not Means.CERTIFICATE:
             await self._check_own(known, old_password)
+        if own:
+            self._acts.take(name)
 
         def changed(users: Users) -> User:
             return _renewed(replace(_known(users, name), password=hashed))
@@ -197,6 +202,7 @@ class UserOperations:
         if step is None:
             raise BadRequest("the code is wrong: check the clock of the device that shows it")
         await self._check_own(known, password)
+        self._acts.take(actor.name)
         sealed = self._sealing.seal(raw, actor.name)
 
         def changed(users: Users) -> User:

@@ -5,7 +5,7 @@ The policy
 Two counts are kept: of an account from an address, and of an address. The first FREE failures cost
 nothing; each further one doubles the wait, from FIRST seconds up to LONGEST. An address has more
 that are free, for people share it; its count bounds who tries one password on many accounts. An
-account has no count of its own: whoever knows a name could keep its owner out with it. A success
+account has no count of its own: anyone who knows a name could lock its owner out. A success
 clears the count of that account there, and a count that rests for FORGOTTEN seconds is gone.
 """
 

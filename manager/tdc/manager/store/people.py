@@ -67,9 +67,8 @@ class PeopleStore:
     ) -> User:
         """Store the user `name` as `change` makes him of all users; returns what is stored.
 
-        `event` is written down with it, and what of him is another then.
-
-        `change` may raise; it is called again after a race. `known` stands for users whose records
+        `event` is written down with it, and what of him is another then. `change` may raise; it is
+        called again after a race. `known` stands for users whose records can't be read.
         """
         return await _tried(lambda: self._change_user_once(name, change, known, event))
 

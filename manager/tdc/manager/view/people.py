@@ -2,8 +2,8 @@
 
 In: keys and values of people. Out: records, and sentences.
 Promise: a record of a user or a certificate that can't be read, was deleted or set back by hand
-leaves what was last known in its place, and is named; where nothing is known of it, whoever it
-names is let in by nothing. A session or token that can't be read is none.
+leaves what was last known in its place, and is named; where nothing is known of it, that
+user or certificate is refused. A session or token that can't be read is none.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each entry has a chain value, SHA-256 over the value before it and the entry's c
 newest value names all entries. That finds whatever was changed inside, but not a tail that was cut
 off, nor a log that was written again from some entry on: such a log is whole in itself. Therefore
 the newest entry's number and value, its *head*, go to the agents with what they are wanted to run,
-and each keeps what it saw. Whoever rewrites the log can't rewrite what is on their disks.
+and each keeps what it saw. Rewriting the log in etcd does not rewrite what is on their disks.
 """
 
 from __future__ import annotations

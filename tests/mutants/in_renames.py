@@ -1,0 +1,76 @@
+"""Faults in which machine is which, whatever it is called."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+MANAGER = "manager/tdc/manager"
+
+MUTANTS = (
+    *planted_in(
+        f"{MANAGER}/levels/identities.py",
+        ("tests/manager/test_machine_renamed.py",),
+        (
+            "a machine of a renamed one's first name shares its enrolment",
+            'slot=f"{name}~{born}" if name in slots else "")',
+            'slot="")',
+        ),
+        (
+            "a removed machine hears of the removal of another that had its slot",
+            "    return since[min(since)] if since else",
+            "    return since[max(since)] if since else",
+        ),
+        (
+            "a renamed machine leaves its enrolment to the next of its name",
+            '    return replace(machine, name=name, slot="" if slot == name else slot)\n',
+            '    return replace(machine, name=name, slot="")\n',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/fleet.py",
+        ("tests/manager/test_machine_renamed.py",),
+        (
+            "a certificate with a name of before opens nothing",
+            "        if cluster != peer.cluster:\n            return peer\n",
+            "        return peer\n",
+        ),
+        (
+            "a removed machine with a name of before is not told",
+            "            name = removed_from(home, slot, born)\n",
+            "            pass\n",
+        ),
+        (
+            "a token's certificate has any name of its slot",
+            "machine.name if machine is not None and machine.born == born else",
+            "slot if machine is not None and machine.born == born else",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/last_known.py",
+        ("tests/pure/test_topology_stored.py",),
+        (
+            "a slot that was left is found for ever",
+            "        del known[slot]\n",
+            "        known[slot] = known[slot]\n",
+        ),
+        (
+            "only the slots of what was written last are known",
+            "return known | are if are else known",
+            "return are",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/push/agents.py",
+        ("tests/manager/test_machine_renamed.py",),
+        (
+            "a connected agent is not sent its new name",
+            "session.rename(key)",
+            "session.key = key",
+        ),
+        (
+            "what is known of a renamed machine is forgotten",
+            "        self._presence.renamed(names)\n",
+            "",
+        ),
+    ),
+)
