@@ -12,11 +12,20 @@ import signal
 import time
 
 import pytest
+from tdc.node_agent.descriptors import BESIDES
+from tdc.node_agent.options import IngestSection
 
 DESCRIPTORS = 4_096
 
 _SPIN = 0.05
 """Seconds of processor time after which `slowdown` knows."""
+
+
+def most_connections() -> int:
+    """As many connections from the MTA as an agent has by default, or as the hard limit allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    default = IngestSection("127.0.0.1:25").max_connections
+    return default if hard == resource.RLIM_INFINITY else min(default, (hard - BESIDES) // 2)
 
 
 def need_descriptors(count: int) -> None:

@@ -16,6 +16,7 @@ import trustme
 from tests.fakes.dns import DnsServer
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.programs import BIN, Program
+from tests.surroundings import most_connections
 
 INTAKE_DOMAIN = "intake.example"
 INTAKE_HOST = "mx1.intake.example"
@@ -147,6 +148,7 @@ addresses = ["127.0.0.1:{self.manager.ports["main"]}"]
 [ingest]
 listen = "127.0.0.1:{listen}"
 next_hop = "127.0.0.1:{next_hop}"
+max_connections = {most_connections()}
 
 [deliver]
 helo_name = "{folder.name}.corp.example"

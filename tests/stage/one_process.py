@@ -29,6 +29,7 @@ from tests.fakes.dns import DnsServer
 from tests.fakes.smtp_sink import SmtpSink
 from tests.stage.delivery import HOST, INTAKE, Authority
 from tests.stage.manager import manager
+from tests.surroundings import most_connections
 
 AGENT = """\
 state_folder = "{folder}/state"
@@ -39,6 +40,7 @@ addresses = ["127.0.0.1:{manager}"]
 [ingest]
 listen = "127.0.0.1:0"
 next_hop = "127.0.0.1:{next_hop}"
+max_connections = {connections}
 
 [deliver]
 nameservers = ["{nameserver}"]
@@ -137,6 +139,7 @@ async def one_process(folder: Path) -> AsyncIterator[OneProcess]:
                 folder=folder,
                 manager=api.ports.main,
                 next_hop=next_hop.port,
+                connections=most_connections(),
                 nameserver=dns.nameserver,
                 intake=intake.port,
                 ca_file=authority.ca_file,
