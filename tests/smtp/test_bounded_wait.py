@@ -30,11 +30,13 @@ async def test_a_later_deadline_moves_and_an_earlier_one_is_kept() -> None:
         wait.end()
 
     wait = BoundedWait(loop, expired)
-    began = loop.time()
     loop.call_later(0.01, wait.end)
     await wait.wait(0.03)
+    second, ends[:] = loop.time(), []  # where others take the processor, the first expires as well
     await wait.wait(0.1)
-    assert ends == [pytest.approx(began + 0.11, abs=0.05)]
+    (end,) = ends
+    assert second + 0.09 < end
+    assert in_time(end - second, 0.15)
     began = loop.time()
     await wait.wait(30, until=began + 0.02)
     assert in_time(loop.time() - began, 1)
