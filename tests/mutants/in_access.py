@@ -182,9 +182,9 @@ MUTANTS = (
         (
             "a create needs no request id",
             "        signature = sign(actor, comment, request_id)\n"
-            "        cluster = new_cluster(name, self._view.clusters)\n",
+            "        cluster = self._view.new_cluster(name)\n",
             "        signature = Signature(actor.name, comment, request_id)\n"
-            "        cluster = new_cluster(name, self._view.clusters)\n",
+            "        cluster = self._view.new_cluster(name)\n",
         ),
         (
             "a commit needs no request id",
@@ -435,21 +435,59 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/view/fleet.py",
-        ("tests/manager/test_machine_renamed.py",),
+        ("tests/manager/test_cluster_renamed.py",),
+        (
+            "the history of a renamed cluster is found by its new name alone",
+            "            gone = self.once_called(name)\n",
+            "            pass\n",
+        ),
+        (
+            "machines of a renamed cluster stay in force by its old name",
+            "            before = self._in_force.pop(left, None)\n",
+            "            before = self._in_force.get(left)\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/claims.py",
+        ("tests/contract/test_cluster_names.py",),
+        (
+            "two clusters get one name at the same moment",
+            "        for each in claim_keys(after)\n",
+            "        for each in ()\n",
+        ),
+        (
+            "a name is not free again once it was left",
+            "        writes.append(Delete(left))\n",
+            "        pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/named.py",
+        ("tests/manager/test_machine_renamed.py", "tests/manager/test_cluster_renamed.py"),
         (
             "a certificate with a name of before opens nothing",
-            "        if cluster != peer.cluster:\n            return peer\n",
+            "        if found is None:\n            return peer\n",
             "        return peer\n",
         ),
         (
             "a removed machine with a name of before is not told",
-            "            name = removed_from(home, slot, born)\n",
-            "            pass\n",
+            "gone = removed_from(home, *found[1:]) if",
+            'gone = "" if',
         ),
         (
             "a token's certificate has any name of its slot",
-            "machine.name if machine is not None and machine.born == born else",
-            "slot if machine is not None and machine.born == born else",
+            "        return home.name, machine.name\n",
+            "        return home.name, slot\n",
+        ),
+        (
+            "a later cluster of a name gets the keys of the one before",
+            "free_place(name, self._clusters.places())",
+            '""',
+        ),
+        (
+            "a deleted cluster's name is given to another",
+            "        if name in self._clusters.deleted:\n",
+            "        if False:\n",
         ),
     ),
     *planted_in(

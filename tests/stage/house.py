@@ -51,6 +51,7 @@ ONE_OF_EACH = {
     "enrolment": keys.enrolment_key("west", "mx1"),
     "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
+    "cluster name": keys.cluster_name_key("arctic"),
     "maintenance": keys.MAINTENANCE,
     "place": keys.PLACE,
 }

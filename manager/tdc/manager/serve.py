@@ -110,7 +110,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(awake.run(), name="clock"))
         presence = Presence(view, steady=awake, shared=not options.embedded)
         view.on_enrolment(presence.enrolled)
-        chains = KnownChains(view, History(etcd))
+        chains = KnownChains(view, History(etcd, view.place))
         sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
         view.on_replaced(sessions.welcome_again)
         servers = Servers(identity)
@@ -119,7 +119,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
         tokens = TokenOperations(
-            view, JoinStore(etcd), authority.fingerprint, address(options, ports.enrol)
+            view, JoinStore(etcd, view.place), authority.fingerprint, address(options, ports.enrol)
         )
         operations = _operations(etcd, view, presence, sessions, tokens)
         await servers.start(
@@ -214,11 +214,11 @@ def _operations(
     tokens: TokenOperations,
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
-    commits, history = CommitStore(etcd), History(etcd)
+    commits, history = CommitStore(etcd), History(etcd, view.place)
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
         history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd)),
+        drafts=DraftOperations(view, DraftStore(etcd, view.place, view.called)),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence),
@@ -229,7 +229,7 @@ def _operations(
             commits,
             history,
         ),
-        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd)),
+        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, view.place)),
         tokens=tokens,
     )
 

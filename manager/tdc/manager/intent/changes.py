@@ -31,12 +31,13 @@ from tdc.manager.intent.targets import (
     RevertTo,
     clusters_named,
     deletes_cluster,
+    renames_cluster,
     target_of,
     target_to_create,
 )
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused
-from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
@@ -126,10 +127,14 @@ class ChangeOperations:
     ) -> Made:
         """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …
 
-        What deletes a cluster is for `delete_cluster`.
+        What deletes a cluster is for `delete_cluster`, what renames one for `rename_cluster`.
         """
         if deletes_cluster(asked):
             return await self.delete_cluster(
+                actor, asked, fingerprint=fingerprint, comment=comment, request_id=request_id
+            )
+        if renames_cluster(asked):
+            return await self.rename_cluster(
                 actor, asked, fingerprint=fingerprint, comment=comment, request_id=request_id
             )
         return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
@@ -146,6 +151,13 @@ class ChangeOperations:
                     "(tdc: tdc status names it). Nothing was changed: repair it first "
                     "(`tdc-manager repair`)"
                 )
+        return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
+
+    @operation("changes.rename_cluster")
+    async def rename_cluster(
+        self, actor: Actor, asked: ChangeAsked, *, fingerprint: str, comment: str, request_id: str
+    ) -> Made:
+        """Commit a plan that renames a cluster; raises as `commit` does, and ClusterExists."""
         return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
 
     async def _commit_asked(
@@ -172,10 +184,7 @@ class ChangeOperations:
         Raises ClusterExists, and FleetError for a name that is not valid.
         """
         signature = sign(actor, comment, request_id)
-        cluster = new_cluster(name, self._view.clusters)
-        gone = self._view.deleted.get(name)
-        if gone is not None:  # its history goes on, so nothing of then is good for what comes now
-            cluster = replace(cluster, revision=gone.revision + 1)
+        cluster = self._view.new_cluster(name)
         require_etcd(self._view)
         committed = await self._commits.create_cluster(cluster, signature, self._clock())
         log.info("%s created cluster %s: %r", actor.name, name, comment)
@@ -205,9 +214,10 @@ class ChangeOperations:
         Sent again, it does not fit the fleet that it left: the machine that it removed is unknown.
         """
         for name in sorted(clusters_named(asked) or self._view.clusters):
-            made = await self._history.find_request(name, request_id)
+            now = self._view.called_now(name)
+            made = await self._history.find_request(now, request_id)
             if made is not None and made.fingerprint == fingerprint:
-                return Made(name, made.revision, committed=True)
+                return Made(now, made.revision, committed=True)
         return None
 
     async def _commit_once(
@@ -233,12 +243,15 @@ class ChangeOperations:
             "%s committed revision %d of cluster %s: %r",
             signature.author, committed.revision, name, signature.comment,
         )  # fmt: skip
-        await self._view.at_least(name, committed.revision, CATCH_UP)
-        return Made(name, committed.revision, committed=True)
+        await self._view.at_least(plan.after.name, committed.revision, CATCH_UP)
+        return Made(plan.after.name, committed.revision, committed=True)
 
     async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | FromHistory]) -> Plan:
         plain = [each for asked in edits for each in await self._plain(cluster, asked)]
-        return make_plan(cluster, plain)
+        plan = make_plan(cluster, plain)
+        if plan.after.name != cluster.name:
+            self._view.may_be_called(cluster, plan.after.name)
+        return plan
 
     async def _plain(self, cluster: Cluster, edit: Edit | FromHistory) -> tuple[Edit, ...]:
         match edit:

@@ -50,6 +50,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "changes.commit": Permission(Role.OPERATOR),
     "changes.create_cluster": Permission(Role.ADMINISTRATOR),
     "changes.delete_cluster": Permission(Role.ADMINISTRATOR),
+    "changes.rename_cluster": Permission(Role.ADMINISTRATOR),
     "changes.list_commits": Permission(Role.READ_ONLY),
     "changes.read_commit": Permission(Role.READ_ONLY),
     "changes.read_cluster": Permission(Role.READ_ONLY),

@@ -7,7 +7,7 @@ No I/O: everything is looked up in the view.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.levels.changes import (
@@ -20,13 +20,14 @@ from tdc.manager.levels.changes import (
     RemoveCluster,
     RemoveGroup,
     RemoveMachine,
+    RenameCluster,
     RenameGroup,
     RenameMachine,
     ReplaceValues,
     SetValues,
     UnsetValues,
 )
-from tdc.manager.levels.fleet import Cluster, LevelKey, Machine, new_cluster
+from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
 from tdc.manager.store.errors import ClusterExists
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName
@@ -128,6 +129,7 @@ EditAsked = (
     | RenameMachine
     | RemoveMachine
     | RemoveCluster
+    | RenameCluster
     | FromHistory
 )
 
@@ -158,11 +160,16 @@ def deletes_cluster(asked: ChangeAsked) -> bool:
     return any(isinstance(each, RemoveCluster) for each in asked.edits)
 
 
+def renames_cluster(asked: ChangeAsked) -> bool:
+    """Whether a change gives a cluster another name."""
+    return any(isinstance(each, RenameCluster) for each in asked.edits)
+
+
 def clusters_named(asked: ChangeAsked) -> frozenset[str]:
     """The clusters that a change names itself; none if its levels have to be looked up."""
     levels = [level for each in asked.edits for level in _levels(each)]
-    deleted = {each.name for each in asked.edits if isinstance(each, RemoveCluster)}
-    return frozenset({asked.cluster, *(level.cluster_named for level in levels), *deleted} - {""})
+    whole = {each.name for each in asked.edits if isinstance(each, RemoveCluster | RenameCluster)}
+    return frozenset({asked.cluster, *(level.cluster_named for level in levels), *whole} - {""})
 
 
 def target_of(
@@ -193,10 +200,7 @@ def target_to_create(
     There may be none. Raises BadRequest, ClusterExists, FleetError for a name that it can't have.
     """
     edits = _edits(asked) if asked.edits else ()
-    cluster = new_cluster(_cluster_named(asked), view.clusters)
-    gone = view.deleted.get(cluster.name)
-    if gone is not None:
-        cluster = replace(cluster, revision=gone.revision + 1)
+    cluster = view.new_cluster(_cluster_named(asked))
     there = view.clusters.get(cluster.name)
     if there is not None:
         raise ClusterExists(f"cluster {there.name!r} already exists, at revision {there.revision}")
@@ -265,6 +269,8 @@ def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:
         raise BadRequest("restoring or undoing a revision must be the only edit of its commit")
     if len(asked.edits) > 1 and deletes_cluster(asked):
         raise BadRequest("removing a cluster must be the only edit of its commit")
+    if len(asked.edits) > 1 and renames_cluster(asked):
+        raise BadRequest("renaming a cluster must be the only edit of its commit")
     return tuple(_edit(each) for each in asked.edits)
 
 
@@ -334,7 +340,7 @@ def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
             return [LevelKey(Level.MACHINE, name)], {LevelKey(Level.MACHINE, to)}
         case RemoveMachine(name):
             return [LevelKey(Level.MACHINE, name)], set()
-        case RemoveCluster(name):
+        case RemoveCluster(name) | RenameCluster(name):
             return [LevelKey(Level.CLUSTER, name)], set()
         case _:
             return [], set()

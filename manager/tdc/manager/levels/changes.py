@@ -132,6 +132,14 @@ class RemoveCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class RenameCluster:
+    """Give a cluster another name; the only edit of its commit."""
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreLevels:
     """Set what was recorded at `revision`, and set off no rule.
 
@@ -156,6 +164,7 @@ TopologyEdit = (
     | RenameMachine
     | RemoveMachine
     | RemoveCluster
+    | RenameCluster
 )
 
 Edit = (

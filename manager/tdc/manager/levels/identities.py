@@ -1,4 +1,4 @@
-"""PURE. Which machine is which, whatever it is called.
+"""PURE. Which machine or cluster is which, whatever it is called.
 
 The policy
 ----------
@@ -10,6 +10,9 @@ The slot is the machine's first name, for as long as no other machine there has 
 is created by a name that a renamed machine still has as its slot gets a slot of its own:
 `NAME~REVISION`, which no machine can be called. Machines that were removed are told apart by
 `born`, since their slots are used again.
+
+A cluster is known by its *place*, the name in its keys. That is its first name, or `NAME~2`,
+`NAME~3` … for one that is created by a name which a renamed cluster has as its place.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
-from tdc.manager.levels.fleet import Cluster, Machine, RemovedMachine
+from tdc.manager.levels.fleet import Cluster, FleetError, Machine, RemovedMachine, check_name
+from tdc.shared.settings.values import Level
 
 Identity = tuple[str, int]
 """Slot, and the revision that created the machine."""
@@ -47,6 +51,40 @@ def renamed(machine: Machine, name: str) -> Machine:
     """The same machine by another name."""
     slot = slot_of(machine)
     return replace(machine, name=name, slot="" if slot == name else slot)
+
+
+MOST_FORMER = 16
+"""Names that a cluster had, the latest, by which its history is found."""
+
+
+def cluster_called(cluster: Cluster, name: str) -> Cluster:
+    """The same cluster by another name."""
+    former = tuple(each for each in cluster.former if each != name)
+    if cluster.name != name:
+        former = (*former, cluster.name)[-MOST_FORMER:]
+    place = "" if cluster.home == name else cluster.home
+    return replace(cluster, name=name, place=place, former=former)
+
+
+def free_place(name: str, taken: Container[str]) -> str:
+    """The place of a cluster that is created by `name`; empty if that is its name."""
+    number, place = 1, name
+    while place in taken:
+        number += 1
+        place = f"{name}~{number}"
+    return "" if place == name else place
+
+
+def is_place(text: str) -> bool:
+    """Whether keys may have this for a cluster's name."""
+    name, mark, number = text.partition("~")
+    if mark and not (number.isascii() and number.isdigit() and number == str(int(number))):
+        return False
+    try:
+        check_name(Level.CLUSTER, name)
+    except FleetError:
+        return False
+    return True
 
 
 def removed(machine: Machine, revision: int, *, stops_copying: bool) -> RemovedMachine:

@@ -23,6 +23,7 @@ from tdc.manager.levels.fleet import (
     RemovedMachine,
     StoredSettings,
     UnknownLevel,
+    same_name,
 )
 from tdc.shared.settings.values import Level, Settings, same_value
 
@@ -48,6 +49,7 @@ class WorkingCluster:
     _stops: set[str] = field(default_factory=set)  # machines that stop copying, by origin
     _names: dict[tuple[Level, str], str] = field(default_factory=dict)  # case-blind -> as it is
     _deleted: bool = False
+    _called: str = ""  # the cluster's new name
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -170,6 +172,16 @@ class WorkingCluster:
         self._settings.pop(LevelKey(Level.CLUSTER, self.before.name), None)
         self._deleted = True
 
+    def rename_cluster(self, to: str) -> None:
+        """Give the cluster another name, which was checked, but for its groups."""
+        for group in self.groups():
+            if same_name(group, to):
+                raise EditRefused(
+                    f"cluster {self.before.name} has a group {group}, and a group must not have "
+                    "the name of its cluster: rename the group first"
+                )
+        self._called = to if to != self.before.name else ""
+
     # -- the result ----------------------------------------------------------------------------
 
     def edited(self) -> Edited:
@@ -187,6 +199,8 @@ class WorkingCluster:
             deleted=self._deleted,
             stored=StoredSettings() if self._deleted else self.before.stored,
         )
+        if self._called:
+            shaped = identities.cluster_called(shaped, self._called)
         changed = dict.fromkeys(each.key for each in changes if self.exists(each.key))
         stored = {key: self._stored(shaped, key, revision) for key in changed}
         return Edited(shaped.with_stored(stored), changes, topology)
@@ -214,6 +228,8 @@ class WorkingCluster:
             yield TopologyChange(Level.GROUP, name, removed=True)
         if self._deleted:
             yield TopologyChange(Level.CLUSTER, self.before.name, removed=True)
+        if self._called:
+            yield TopologyChange(Level.CLUSTER, self._called, before=Place(self.before.name))
 
     def _changes(self) -> Iterator[LevelChange]:
         gone = [

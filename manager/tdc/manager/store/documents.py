@@ -22,7 +22,8 @@ from tdc.manager.levels.fleet import (
     StoredSettings,
     check_name,
 )
-from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of
+from tdc.manager.levels.identities import is_place
+from tdc.manager.store.encoding import Damaged, count_of, list_of, object_of, pack, text_of
 from tdc.manager.store.keys import (
     CLUSTERS,
     GROUP_SHARDS,
@@ -79,7 +80,8 @@ class Head:
     set back, one that is missing was deleted, and neither by a commit. Documents that were written
     before this was kept are not in it. `sealed` is the revision from which on every commit sealed
     what it wrote; 0 if the commit that made this head did not. `deleted`: that commit removed the
-    cluster.
+    cluster. `called` is the cluster's name where it is another than in its keys, `former` are the
+    names that it had.
     """
 
     revision: int
@@ -88,6 +90,8 @@ class Head:
     written: Mapping[str, int] = field(default_factory=dict)
     sealed: int = 0
     deleted: bool = False
+    called: str = ""
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -141,7 +145,7 @@ _held: WeakValueDictionary[tuple[str, bytes], Document] = WeakValueDictionary()
 
 def _read(key: str, raw: bytes) -> Document | Unreadable:
     document_key = parse_document_key(key)
-    if document_key is None or not _may_be_called(Level.CLUSTER, document_key.cluster):
+    if document_key is None or not is_place(document_key.cluster):
         return Unreadable(key, None, "this layout has no such key")
     try:
         document = unpack_sealed(key, raw)
@@ -172,8 +176,20 @@ def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
         {f"{cluster_prefix(key.cluster)}{name}": count_of(written, name) for name in written},
         sealed,
         document.get("deleted") is True,
+        _name_in(document, "called"),
+        tuple(map(_checked_name, list_of(document, "former") if "former" in document else ())),
     )
     return Document(key, revision, head=head)
+
+
+def _name_in(document: Mapping[str, object], field_name: str) -> str:
+    return _checked_name(document[field_name]) if field_name in document else ""
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not _may_be_called(Level.CLUSTER, name):
+        raise Damaged("that is not a valid name of a cluster")
+    return name
 
 
 def chain_of(document: Mapping[str, object]) -> str:
@@ -302,6 +318,10 @@ def pack_head(cluster: str, head: Head) -> bytes:
         fields["written"] = {_short(key): head.written[key] for key in sorted(head.written)}
     if head.deleted:
         fields["deleted"] = True
+    if head.called:
+        fields["called"] = head.called
+    if head.former:
+        fields["former"] = list(head.former)
     if not head.sealed:
         return pack(fields)
     return pack_sealed(head_key(cluster), {**fields, "sealed": head.sealed})

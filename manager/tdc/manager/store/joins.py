@@ -31,6 +31,8 @@ T = TypeVar("T")
 class JoinToken:
     """What a token allows: this machine of this group, until `expires` (Unix seconds).
 
+    As it is stored, `cluster` is the name in its keys, whatever it is called.
+
     `born` is the revision that created the machine: another one of its name can't use the token.
     `slot` is the name under which its enrolment is kept; empty if that is the machine's.
     """
@@ -91,8 +93,10 @@ class StoredToken:
 class JoinStore:
     """The join tokens and enrolments in etcd."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
+    def __init__(self, etcd: EtcdClient, place: Callable[[str], str] = str) -> None:
+        """`place` gives the name that the keys of a cluster have, by what that is called."""
         self._etcd = etcd
+        self._place = place
 
     async def add(self, token_hash: str, token: JoinToken) -> None:
         """Store a new token by its hash; raises an EtcdError, then the token may not be valid.
@@ -100,6 +104,7 @@ class JoinStore:
         Writing the same token again is harmless: a used token stays used.
         """
         key = join_token_key(token_hash)
+        token = replace(token, cluster=self._place(token.cluster))
         await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_token(key, StoredToken(token)))])
 
     async def redeem(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:

@@ -42,6 +42,7 @@ from tdc.manager.store.record import CommitRecord
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.seal import same_content
 from tdc.manager.store.snapshots import Snapshot, keep, read_snapshots
+from tdc.shared.settings.values import Level
 
 _UNLIKE = "it holds what no commit wrote"
 _CONTRADICTION = (
@@ -281,9 +282,20 @@ def _made_head(found: _Stored, evidence: Evidence) -> Head | None:
     for key, revision in evidence.documents.items():
         written[key] = max(revision, written.get(key, 0))
     request_id = newest.signature.request_id
+    called = _called(found)
     return Head(
-        newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster
-    )
+        newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster,
+        called if called != found.name else "",
+    )  # fmt: skip
+
+
+def _called(found: _Stored) -> str:
+    """What the cluster is called, by the newest word that history has of it."""
+    read = (each for each in found.records if isinstance(each, CommitRecord))
+    changes = (each for record in read for each in record.topology)
+    names = (each.name for each in changes if each.level is Level.CLUSTER)
+    base = found.base.head.called if found.base is not None else ""
+    return next(names, base or found.name)
 
 
 async def _head_again(

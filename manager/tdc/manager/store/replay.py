@@ -61,6 +61,8 @@ def replayed(
             {**head.written, **dict.fromkeys(made, record.revision)},
             record.sealed,
             cluster.deleted,
+            cluster.name if cluster.place else "",
+            cluster.former,
         )
     return head, values
 
@@ -110,8 +112,13 @@ def _with_topology(
             return _with_group(cluster, change)
         case Level.MACHINE:
             return _with_machine(cluster, change, record, slots)
+        case _ if change.before is not None:
+            return identities.cluster_called(cluster, change.name)
+        case _ if change.removed:
+            return replace(cluster, deleted=True, stored=StoredSettings())
         case _:
-            return replace(cluster, deleted=change.removed, stored=StoredSettings())
+            made = identities.cluster_called(cluster, change.name)
+            return replace(made, deleted=False, stored=StoredSettings(), former=())
 
 
 def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:

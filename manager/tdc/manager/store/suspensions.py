@@ -31,8 +31,10 @@ Change = Callable[[Suspensions], Suspensions]
 class SuspensionStore:
     """The suspensions in etcd."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
+    def __init__(self, etcd: EtcdClient, place: Callable[[str], str] = str) -> None:
+        """`place` gives the name that the keys of a cluster have, by what that is called."""
         self._etcd = etcd
+        self._place = place
 
     async def change(self, cluster: str, known: Suspensions, change: Change) -> Suspensions:
         """Store what `change` makes of what is stored; returns what is stored then.
@@ -52,7 +54,7 @@ class SuspensionStore:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _change_once(self, cluster: str, known: Suspensions, change: Change) -> Suspensions:
-        key = suspensions_key(cluster)
+        key = suspensions_key(self._place(cluster))
         item = await self._etcd.get(key)
         stored = NO_SUSPENSIONS
         with contextlib.suppress(Damaged):

@@ -73,6 +73,14 @@ def was_deleted(cluster: Cluster) -> str:
     )
 
 
+def cluster_is_called(name: str, cluster: Cluster) -> str:
+    """Say that the cluster which had a name has another one now."""
+    return (
+        f"no cluster is called {name!r} any more: it is called {cluster.name!r} now (`tdc commit "
+        f"history --cluster {cluster.name}` says since when)"
+    )
+
+
 def is_called(name: str, machine: Machine, cluster: str) -> str:
     """Say that the machine which had a name has another one now."""
     return (

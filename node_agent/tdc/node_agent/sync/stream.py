@@ -62,7 +62,7 @@ class Machine:
     status: Callable[[], agents_pb2.MachineStatus]
     perform: Perform
     suspension: KeptSuspension
-    called: Callable[[str], object] = lambda name: None
+    called: Callable[[str, str], object] = lambda cluster, machine: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,7 @@ class _Session:
                     self.welcomed = True
                     await self._in_force.welcome()
                     await self._suspending.welcome()
-                    self._machine.called(message.welcome.machine)
+                    self._machine.called(message.welcome.cluster, message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
             self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:

@@ -1,0 +1,109 @@
+"""Renamed clusters in the store: a name is one cluster's, and repair knows what each is called."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tdc.manager.etcd.values import Put
+from tdc.manager.levels.changes import RenameCluster
+from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.store.commit import CommitStore, Committed
+from tdc.manager.store.errors import ClusterExists, UnreadableTouched
+from tdc.manager.store.history import History
+from tdc.manager.store.keys import cluster_name_key, head_key
+from tdc.manager.store.repair import repair
+from tdc.manager.store.snapshots import keep
+
+from tests.stage.house import House, signed, viewed
+from tests.stage.stored_clusters import MADE
+
+
+async def _create(house: House, cluster: Cluster, request_id: str) -> Committed:
+    return await CommitStore(house.etcd).create_cluster(cluster, signed(request_id), MADE)
+
+
+async def _commit(house: House, plan: Plan, request_id: str) -> Committed:
+    return await CommitStore(house.etcd).commit(plan, signed(request_id), MADE)
+
+
+def _renamed(house: House, name: str, to: str) -> Plan:
+    return make_plan(house.view.find_cluster(name), [RenameCluster(name, to)])
+
+
+async def _rename(house: House, name: str, to: str) -> None:
+    await _commit(house, _renamed(house, name, to), f"{name} to {to}")
+    await house.until(lambda: to in house.view.clusters)
+
+
+async def test_of_two_that_want_a_name_at_once_one_gets_it(house: House) -> None:
+    """Each knows only what there was before: another rename, a cluster that is created, its own."""
+    for number, name in enumerate(("east", "south")):
+        await _create(house, new_cluster(name), f"c{number}")
+    await house.until(lambda: len(house.view.clusters) == 3)
+    wanting = [_renamed(house, name, "north") for name in ("west", "east", "south")]
+    made = await asyncio.gather(
+        *(_commit(house, plan, f"n{number}") for number, plan in enumerate(wanting)),
+        _create(house, new_cluster("north"), "n9"),
+        return_exceptions=True,
+    )
+    lost = [each for each in made if isinstance(each, BaseException)]
+    assert len(lost) == 3
+    assert all(isinstance(each, ClusterExists) for each in lost)
+    await house.until(lambda: "north" in house.view.clusters)
+    assert house.view.problems == ()
+
+
+async def test_a_name_that_was_left_is_free_and_the_place_of_another_is_not(house: House) -> None:
+    await _rename(house, "west", "a")
+    await _rename(house, "a", "b")
+    with pytest.raises(ClusterExists):
+        await _create(house, new_cluster("b"), "b")
+    await _create(house, house.view.new_cluster("west"), "again")
+    await house.until(lambda: "west" in house.view.clusters)
+    assert house.view.find_cluster("west").home == "west~2"
+    with pytest.raises(ClusterExists):
+        await _commit(
+            house, make_plan(house.view.find_cluster("b"), [RenameCluster("b", "west")]), "w"
+        )
+    await _rename(house, "west", "a")
+    await _rename(house, "b", "west")
+    homes = {name: each.home for name, each in house.view.clusters.items()}
+    assert homes == {"a": "west~2", "west": "west"}
+    assert await house.etcd.get(cluster_name_key("west")) is None
+    assert len(await History(house.etcd, house.view.place).commits("a")) == 2
+    assert await repair(house.etcd, write=False) == ()
+
+
+@pytest.mark.parametrize("how", ["deleted", "set back", "edited", "damaged"])
+async def test_repair_gives_a_cluster_the_name_that_it_had(house: House, how: str) -> None:
+    await _rename(house, "west", "arctic")
+    await house._remember()
+    good = await house.hurt("head", how)
+    await house.until(lambda: bool(house.view.problems))
+    assert house.view.clusters.keys() == {"arctic"}, "it is served by the name that was known"
+    await repair(house.etcd, write=True)
+    item = await house.etcd.get(head_key("west"))
+    assert item is not None
+    assert item.value == good
+    await house.until(lambda: not house.view.problems)
+    async with viewed(house.etcd) as later:
+        assert (list(later.clusters), later.problems) == (["arctic"], ())
+        assert later.find_history("west").name == "arctic"
+
+
+async def test_a_snapshot_keeps_the_name(house: House) -> None:
+    await _rename(house, "west", "arctic")
+    await keep(house.etcd, "west")
+    plan = make_plan(house.view.find_cluster("arctic"), [RenameCluster("arctic", "polar")])
+    await _commit(house, plan, "polar")
+    assert await repair(house.etcd, write=False) == ()
+
+
+async def test_a_claim_that_can_not_be_read_is_nobody_s(house: House) -> None:
+    key = cluster_name_key("arctic")
+    await house.etcd.txn([], [Put(key, b"{}")])
+    with pytest.raises(UnreadableTouched, match="which cluster has that name is not certain"):
+        await _commit(house, _renamed(house, "west", "arctic"), "r")
+    assert house.view.clusters.keys() == {"west"}
