@@ -1,5 +1,5 @@
 # The verbs of this repository. Each sets up what it needs.
-.PHONY: help setup demo check test test-elsewhere bench bench-push bench-manager bench-compare model mutants format protos reference lock clean
+.PHONY: help setup demo check test test-elsewhere bench bench-push bench-manager bench-audit bench-compare model history-check mutants format protos reference lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,10 @@ bench-manager:  ## a manager of 100, 1 000 and 10 000 machines: plans, commits, 
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.manager
 
+bench-audit:  ## what the audit log costs 8 clients that commit to 4 clusters at once
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.bench.audit
+
 bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout of another revision
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.bench.compare $(BASE)
@@ -44,6 +48,10 @@ bench-compare:  ## what a change costs, against BASE=FOLDER, a set-up checkout o
 model:  ## 2 000 random operations on a running manager, compared with plain dictionaries
 	@scripts/setup system
 	@exec .venv/bin/python -m tests.stage.model_walk
+
+history-check:  ## 8 clients commit while 2 managers and 3 members of etcd are killed, 200 times
+	@scripts/setup system
+	@exec .venv/bin/python -m tests.stage.history_check
 
 mutants:  ## plant faults in copies of the source, and count those that the suite notices
 	@scripts/setup system

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.intent.last_uses import LOOK_EVERY
 from tdc.manager.store.keys import STORE
 
 from tests.bench.agents import machines
@@ -33,6 +34,10 @@ class Fleet:
     back: float
 
 
+_NOTED = 2 * LOOK_EVERY
+"""Seconds after which it is stored when the operator who filled the fleet was last here."""
+
+
 async def whole_fleet(folder: Path, agents: int, processes: int, rest: float) -> Fleet:
     """Measure a fleet of so many agents; at rest for `rest` seconds."""
     async with managed(folder / "manager", *_SELDOM) as manager:
@@ -48,6 +53,7 @@ async def whole_fleet(folder: Path, agents: int, processes: int, rest: float) ->
             await all_in_sync(manager, agents, _CONNECTING)
             took = time.monotonic() - began
             print(f"connected and in sync after {took:.1f} s", flush=True)
+            await asyncio.sleep(_NOTED)
             cpu, before = _cpu(manager.program.pid), await _etcd_revision(manager)
             await asyncio.sleep(rest)
             written = await _etcd_revision(manager) - before

@@ -56,7 +56,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
         ("status --output xml", "'-o': 'xml' is not one of 'table', 'json', 'yaml'."),
         ("statsu", "statsu"),
         ("rollback 3", "There is `tdc commit rollback`."),
-        ("commit status", "There is `tdc status` and `tdc delivery status`."),
+        ("commit status", "There is `tdc status`, `tdc delivery status` and `tdc manager status`."),
         ("", "Usage: tdc"),
     ],
 )
@@ -242,7 +242,7 @@ def test_no_answer_in_time_is_3(tdc: Tdc, tmp_path: Path) -> None:
         (None, "has no manager to talk to"),
         ("manager = ", "is not valid TOML"),
         ("manager = " + "[" * 5_000 + "]" * 5_000, "is not valid TOML: it is nested too deep"),
-        ('manager = "h:1"', "lacks ca, certificate, key"),
+        ('manager = "h:1"', "lacks ca. It needs"),
         ('manager = "h"\nca = "a"\ncertificate = "b"\nkey = "c"', "not of the form host:port"),
         ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"\nport = 1', "unknown keys: port"),
         ('manager = "h:1"\nca = "a"\ncertificate = "b"\nkey = "c"', "Can't read"),

@@ -98,6 +98,8 @@ def test_status_is_a_list_of_machines(tdc: Tdc, manager: ScriptedManager) -> Non
         "oldest_queued": None,
         "spool_full": "",
         "suspension": None,
+        "unknown_settings": [],
+        "manager": "",
     }
     assert rows[1]["since"] is None
     assert rows[1]["health"] == "unknown", "of a manager that does not judge"

@@ -72,7 +72,7 @@ async def test_a_name_that_was_left_is_free_and_the_place_of_another_is_not(hous
     homes = {name: each.home for name, each in house.view.clusters.items()}
     assert homes == {"a": "west~2", "west": "west"}
     assert await house.etcd.get(cluster_name_key("west")) is None
-    assert len(await History(house.etcd, house.view.place).commits("a")) == 2
+    assert len(await History(house.etcd, house.view).commits("a")) == 2
     assert await repair(house.etcd, write=False) == ()
 
 

@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdError, EtcdUnavailable
-from tdc.manager.etcd.values import Operation, Put, TxnResult, Unchanged
+from tdc.manager.etcd.values import Operation, Put, Read, TxnResult, Unchanged
 from tdc.manager.levels.changes import AddMachine
 from tdc.manager.levels.fleet import new_cluster
 from tdc.manager.levels.plan import make_plan
@@ -360,6 +360,8 @@ async def test_only_what_was_sent_is_in_doubt(error: type[EtcdError]) -> None:
     """And only that is asked about for as long as it may take."""
     etcd = AsyncMock(spec=EtcdClient)
     etcd.get_many.return_value = {}
+    etcd.newest.return_value = Read(0, 0, ())
+    etcd.get.return_value = None
     etcd.txn.side_effect = error("etcd did not answer")
     store = CommitStore(etcd, settle_within=0.2)
     sent = error is EtcdAnswerLost

@@ -19,31 +19,16 @@ from tdc.manager.levels.changes import SetValues
 from tdc.manager.levels.fleet import LevelKey
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.documents import pack_head
 from tdc.manager.store.errors import CommitUnsettled, LostRace
-from tdc.manager.store.history import History
-from tdc.manager.store.keys import cluster_prefix, head_key
 from tdc.manager.store.record import CommitRecord, Signature
-from tdc.manager.store.repair import repair
-from tdc.manager.store.replay import replayed
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
 
 from tests.fakes.etcd import ExternalEtcd, answering, external_etcd, of_all
+from tests.stage.said import Said, check_history
 from tests.stage.stored_clusters import CLUSTER, MADE, commit, history_of, set_values, stored, west
 from tests.surroundings import in_time
-
-
-@dataclass
-class Said:
-    """What one writer heard of one request: when it asked, when it heard, the revision if any."""
-
-    request: str
-    asked: float
-    heard: float = 0.0
-    revision: int | None = None
-    unknown: bool = False
 
 
 @dataclass
@@ -103,26 +88,9 @@ async def _hurt(members: Sequence[ExternalEtcd], until: float, chance: random.Ra
         await asyncio.sleep(chance.uniform(0.5, 1.5))
 
 
-async def check_history(etcd: EtcdClient, said: Sequence[Said]) -> list[CommitRecord]:
-    """All that was acknowledged is there, once, in an order that clocks outside could have seen."""
-    records = list(reversed(await History(etcd).commits("west", limit=10_000)))
-    kept = [record for record in records if isinstance(record, CommitRecord)]
-    assert [each.revision for each in kept] == list(range(1, len(records) + 1))
-    made = {each.signature.request_id: each.revision for each in kept}
-    assert len(made) == len(kept), "a request was made twice"
-    for each in said:
-        if not each.unknown:
-            assert made.get(each.request) == each.revision, each
-    done = [each for each in said if each.revision is not None]
-    for one in done:
-        later = (two for two in done if two.asked > one.heard)
-        assert all(one.revision < two.revision for two in later if two.revision and one.revision)
-    head, values = replayed("west", kept)
-    items = {item.key: item.value for item in (await etcd.range(cluster_prefix("west"))).items}
-    assert items == {**values, head_key("west"): pack_head("west", head)}, (
-        "documents are what commits left"
-    )
-    assert await repair(etcd, write=False)  # only the id is missing: no manager made one
+async def _checked(etcd: EtcdClient, said: Sequence[Said]) -> list[CommitRecord]:
+    kept, found = await check_history(etcd, "west", said)
+    assert ["store is missing" in each.text for each in found] == [True], "no manager made an id"
     return kept
 
 
@@ -143,7 +111,7 @@ async def test_two_managers_with_clocks_apart_over_members_that_are_hurt(
                 group.create_task(writer.run(until))
             group.create_task(_hurt(members, until - 2, chance))
         await answering(one)
-        kept = await check_history(one, [each for writer in writers for each in writer.said])
+        kept = await _checked(one, [each for writer in writers for each in writer.said])
     assert len(kept) > 20, "there was something to check"
     by = {each.signature.author for each in kept}
     assert {"one", "other"} <= by, "both managers made commits"
@@ -210,4 +178,4 @@ async def test_a_manager_killed_amid_commits_leaves_whole_ones(tmp_path: Path) -
             await asyncio.sleep(chance.uniform(0, 0.05))
             child.send_signal(signal.SIGKILL)
             await child.wait()
-            await check_history(etcd, [])
+            await _checked(etcd, [])

@@ -17,7 +17,7 @@ from tdc.manager.etcd.errors import EtcdUnavailable
 from tdc.manager.push.session import BYTES_AT_ONCE, MESSAGES_AT_ONCE, stream_rates
 from tdc.manager.rpc.agents import RENEWALS_EACH
 from tdc.manager.rpc.enrolment import TRIES_EACH, EnrolmentService
-from tdc.manager.rpc.guard import CALLS_EACH
+from tdc.manager.rpc.entry import CALLS_EACH
 from tdc.manager.rpc.health import WATCHES_EACH
 from tdc.manager.rpc.server import ENROL_STREAMS
 from tdc.manager.store.joins import JoinToken
@@ -120,7 +120,9 @@ async def test_of_enrolments_tried_at_once_no_more_than_the_budget_reach_the_sto
 
 async def test_a_store_that_is_away_uses_up_nobodys_tries(api: Api) -> None:
     class Away:
-        async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+        async def redeem(
+            self, token_hash: str, now: float, enrolment_id: str, origin: str, /
+        ) -> JoinToken:
             raise EtcdUnavailable("no connection")
 
         def enrolment(self, cluster: str, machine: str) -> str | None:
@@ -146,7 +148,9 @@ async def test_a_caller_who_gives_up_is_charged_unless_the_store_hangs(
     now = 0.0
 
     class Hangs:
-        async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+        async def redeem(
+            self, token_hash: str, now: float, enrolment_id: str, origin: str, /
+        ) -> JoinToken:
             raise asyncio.CancelledError  # as when the caller's deadline ends the call
 
         def enrolment(self, cluster: str, machine: str) -> str | None:

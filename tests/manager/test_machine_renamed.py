@@ -1,4 +1,4 @@
-"""A machine renamed over the API: known by its enrolment, and told of its new name."""
+"""A machine renamed over the API: known by its enrolment, and sent its new name."""
 
 from __future__ import annotations
 

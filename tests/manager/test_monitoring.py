@@ -216,20 +216,13 @@ async def test_machines_that_are_ahead_of_a_restored_store_are_told_of(api: Api)
         found = await until(api, "mx1", lambda each: each.applied_revision == 58)
         assert (found.wanted_revision, found.state) == (3, "out of sync")
         (warning,) = (await api.monitoring.GetStatus(operators_pb2.StatusRequest())).warnings
-        assert "1 machine in cluster c1 runs revision 58, but the store is at 3" in warning
-        assert "older backup" in warning
-
-
-async def test_offline_says_that_the_machine_may_be_at_another_manager(api: Api) -> None:
-    """Presence is this manager's own view; over an external etcd there may be others."""
-    await _fleet(api)
-    certificate, key = await enrol(api, "mx1")
-    assert "may be connected to another manager" in (await row(api, "mx1")).reason
-    async with agent(api, certificate, key):
-        await until(api, "mx1", lambda each: each.state == "in sync")
-    gone = await until(api, "mx1", lambda each: each.state == "offline")
-    assert "may be connected to another manager" in gone.reason
-    assert (await row(api, "mx2")).reason == "not enrolled yet"
+        ahead = "ahead of the store: 1 machine runs revision 58 of cluster c1, the store is at 3"
+        assert ahead in warning
+        assert "`tdc recover c1`" in warning
+        checked = await api.settings.CheckConsistency(operators_pb2.CheckConsistencyRequest())
+        assert (checked.findings[0].kind, checked.findings[0].remedy) == ("ahead", "tdc recover c1")
+        plan = await api.plan(put("cluster", "c1", log__level="debug"))
+        assert ahead in plan.warnings[0].reason
 
 
 async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:

@@ -91,5 +91,8 @@ def _scalar(field: FieldDescriptor, chance: random.Random) -> object:
         FieldDescriptor.CPPTYPE_ENUM: [0, 1, 2, 3, 4],
         FieldDescriptor.CPPTYPE_INT32: [0, 1, 2, -1, 2**31 - 1, -(2**31)],
         FieldDescriptor.CPPTYPE_INT64: [0, 1, 2, -1, 2**62, -(2**63)],
+        FieldDescriptor.CPPTYPE_UINT32: [0, 1, 2, 2**32 - 1],
+        FieldDescriptor.CPPTYPE_UINT64: [0, 1, 2, 2**64 - 1],
+        FieldDescriptor.CPPTYPE_DOUBLE: [0.0, -1.0, 1e300, float("inf"), float("nan")],
     }
     return chance.choice(values[field.cpp_type])

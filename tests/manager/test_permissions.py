@@ -17,7 +17,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tdc.manager.identity.peer import Denied
 from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError
 from tdc.manager.rpc.callers import RPCS, Rpc, Who, check_rpcs
-from tdc.manager.rpc.guard import Context, Door, Entry, Guard
+from tdc.manager.rpc.entry import Context, Door, Entry
+from tdc.manager.rpc.guard import Guard
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2, agents_pb2_grpc, operators_pb2, operators_pb2_grpc

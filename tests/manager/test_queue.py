@@ -231,7 +231,7 @@ async def test_settings_reach_a_machine_while_an_order_is_under_way(
 async def test_an_agent_of_an_older_protocol_is_named_and_never_sent_an_order(
     api: Api, fleet: dict[str, Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tdc.node_agent.sync.stream.PROTOCOL", 1)
+    monkeypatch.setattr("tdc.node_agent.sync.saying.PROTOCOL", 1)
     async with connected(api, fleet["mx1"]):
         row = by_name(await api.queue.CountCopies(drop("mx1")))["mx1"]
     assert "upgrade the agent" in row.problem

@@ -16,7 +16,14 @@ from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.server import Ports, PortTaken, Registration, ServerIdentity, Servers
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.sync.identity import MachinePeer
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
+from tdc.v1 import (
+    agents_pb2_grpc,
+    audit_pb2_grpc,
+    managers_pb2_grpc,
+    operators_pb2_grpc,
+    people_pb2_grpc,
+    recovery_pb2_grpc,
+)
 
 ANY = Ports(main=0, enrol=0)
 
@@ -41,6 +48,11 @@ MAIN: list[Registration] = [
             operators_pb2_grpc.MonitoringServicer,
         ),
         (operators_pb2_grpc.add_QueueServicer_to_server, operators_pb2_grpc.QueueServicer),
+        (recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery_pb2_grpc.RecoveryServicer),
+        (people_pb2_grpc.add_PeopleServicer_to_server, people_pb2_grpc.PeopleServicer),
+        (audit_pb2_grpc.add_AuditServicer_to_server, audit_pb2_grpc.AuditServicer),
+        (managers_pb2_grpc.add_ManagersServicer_to_server, managers_pb2_grpc.ManagersServicer),
+        (managers_pb2_grpc.add_PeersServicer_to_server, managers_pb2_grpc.PeersServicer),
         (agents_pb2_grpc.add_AgentsServicer_to_server, agents_pb2_grpc.AgentsServicer),
     )
 ]
@@ -49,6 +61,10 @@ ENROL: list[Registration] = [
         agents_pb2_grpc.add_EnrolmentServicer_to_server,
         _empty(agents_pb2_grpc.EnrolmentServicer),
     )
+]
+
+OPERATORS: list[Registration] = [
+    partial(people_pb2_grpc.add_LoginServicer_to_server, _empty(people_pb2_grpc.LoginServicer))
 ]
 
 
@@ -85,7 +101,7 @@ async def test_a_caller_who_comes_before_the_services_waits_for_them(authority: 
         early = group.create_task(_health(channel))
         await asyncio.sleep(0.3)
         assert not early.done()
-        await under_test.start(MAIN, ENROL, deny_all)
+        await under_test.start(MAIN, ENROL, deny_all, OPERATORS)
         assert await early == health_pb2.HealthCheckResponse.SERVING
     await under_test.stop(0.5)
 
@@ -94,5 +110,5 @@ async def test_a_row_of_the_table_without_its_service_stops_the_start(authority:
     under_test = servers(authority)
     under_test.bind("127.0.0.1", ANY)
     with pytest.raises(PermissionTableError, match=r"tdc\.v1\.Fleet\.CreateCluster"):
-        await under_test.start(MAIN[1:], ENROL, deny_all)
+        await under_test.start(MAIN[1:], ENROL, deny_all, OPERATORS)
     await under_test.stop(0.5)

@@ -15,7 +15,8 @@ from tdc.manager.first_setup import CA_FOLDER, set_up
 from tdc.manager.identity.authority import Authority, Issued
 from tdc.manager.rpc import requests
 from tdc.manager.rpc.callers import RPCS, Who
-from tdc.manager.rpc.server import REQUEST_LIMIT, Ports
+from tdc.manager.rpc.server import REQUEST_LIMIT, STREAMS, Ports
+from tdc.manager.store.history import History
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2
@@ -83,8 +84,27 @@ async def test_a_request_that_does_not_come_ends_its_call(
             }
             calls["tdc.v1.Agents.Renew"] = _begun(mx1.channel, "tdc.v1.Agents.Renew")
             calls["tdc.v1.Enrolment.Enrol"] = _begun(enrol, "tdc.v1.Enrolment.Enrol")
-            ends = dict(zip(calls, await asyncio.gather(*calls.values()), strict=True))
+            ends: dict[str, grpc.StatusCode] = {}
+            names, most = list(calls), STREAMS // 2  # at a time, on one connection
+            for some in (names[at : at + most] for at in range(0, len(names), most)):
+                ended = await asyncio.gather(*(calls[each] for each in some))
+                ends.update(zip(some, ended, strict=True))
         assert ends == dict.fromkeys(ends, STATUS.DEADLINE_EXCEEDED)
+
+
+async def test_work_that_is_cancelled_under_a_call_ends_the_call(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC sends no status for a handler that ends so, and its caller would wait for ever."""
+
+    async def ended(*arguments: object, **others: object) -> None:
+        raise asyncio.CancelledError
+
+    await api.create_cluster("c1")
+    monkeypatch.setattr(History, "commits", ended)
+    request = operators_pb2.ListCommitsRequest(cluster="c1", limit=10)
+    async with refused(STATUS.INTERNAL, "the manager failed at this call"):
+        await api.changes.ListCommits(request, timeout=20)
 
 
 async def test_a_call_that_ends_without_a_request_is_told_so(api: Api) -> None:

@@ -10,36 +10,16 @@ CHANGES = "tests/manager/test_changes.py"
 INTENT = ("tests/manager/test_intent.py",)
 IDENTITY = ("tests/sync/test_identity.py",)
 ENROLMENT = "tests/sync/test_enrolment.py"
-BUDGETS = ("tests/manager/test_budgets.py",)
 RATES = ("tests/pure/test_rates.py",)
 
 MUTANTS = (
     *planted_in(
-        f"{MANAGER}/intent/drafts.py",
-        ("tests/manager/test_drafts.py",),
+        f"{MANAGER}/intent/changes.py",
+        ("tests/manager/test_reach.py",),
         (
-            "a draft that is not shared is read by all",
-            "if draft.owner != actor.name and not draft.shared:",
-            "if False:",
-        ),
-        (
-            "another one's draft can be changed",
-            'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
-            "if False:",
-        ),
-        (
-            "drafts that are not shared are listed to all",
-            "and (draft.owner == actor.name or draft.shared)",
-            "and True",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/store/drafts.py",
-        ("tests/manager/test_drafts.py",),
-        (
-            "two terminals overwrite each other's rows",
-            "compare = Unchanged(key, item.mod_revision if item is not None else 0)",
-            'compare = Unchanged(key + "x", 0)',
+            "a plan of others is committed without a look at who commits it",
+            "        require_plan(actor, plan)\n        if plan.fingerprint",
+            "        if plan.fingerprint",
         ),
     ),
     *planted_in(
@@ -90,7 +70,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/rpc/guard.py",
+        f"{MANAGER}/rpc/entry.py",
         MATRIX,
         (
             "any certificate will do",
@@ -104,7 +84,7 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/rpc/guard.py",
+        f"{MANAGER}/rpc/entry.py",
         ("tests/manager/test_budgets.py::test_a_machine_that_calls_without_end_is_refused",),
         (
             "a machine may call without end",
@@ -136,8 +116,8 @@ MUTANTS = (
         *(
             (
                 f"{name} is for the role {to.lower()}",
-                f'"{name}": Permission(Role.{role})',
-                f'"{name}": Permission(Role.{to})',
+                f'"{name}": Permission(Role.{role}',
+                f'"{name}": Permission(Role.{to}',
             )
             for name, role, to in (
                 ("changes.plan", "READ_ONLY", "HELP_DESK"),
@@ -149,8 +129,13 @@ MUTANTS = (
         ),
         (
             "who has a part of an installation has all of it",
-            "return actor.role >= self.role and actor.scope >= self.scope",
+            "return actor.role >= self.role and self.extent.suits(actor.reach)",
             "return actor.role >= self.role",
+        ),
+        (
+            "who has a group has its cluster's history",
+            "return reach.everywhere or bool(reach.clusters)",
+            "return True",
         ),
         (
             "an operation without a row is for all",
@@ -413,109 +398,5 @@ MUTANTS = (
         ("tests/manager/test_expiry.py",),
         ("an end is said a day late", "if left <= step", "if left < step - 1"),
         ("an end is said at each look", "            self._logged[ending.what] = step\n", ""),
-    ),
-    *planted_in(
-        f"{MANAGER}/levels/identities.py",
-        ("tests/manager/test_machine_renamed.py",),
-        (
-            "a machine of a renamed one's first name shares its enrolment",
-            'slot=f"{name}~{born}" if name in slots else "")',
-            'slot="")',
-        ),
-        (
-            "a removed machine hears of the removal of another that had its slot",
-            "    return since[min(since)] if since else",
-            "    return since[max(since)] if since else",
-        ),
-        (
-            "a renamed machine leaves its enrolment to the next of its name",
-            '    return replace(machine, name=name, slot="" if slot == name else slot)\n',
-            '    return replace(machine, name=name, slot="")\n',
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/view/fleet.py",
-        ("tests/manager/test_cluster_renamed.py",),
-        (
-            "the history of a renamed cluster is found by its new name alone",
-            "            gone = self.once_called(name)\n",
-            "            pass\n",
-        ),
-        (
-            "machines of a renamed cluster stay in force by its old name",
-            "            before = self._in_force.pop(left, None)\n",
-            "            before = self._in_force.get(left)\n",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/store/claims.py",
-        ("tests/contract/test_cluster_names.py",),
-        (
-            "two clusters get one name at the same moment",
-            "        for each in claim_keys(after)\n",
-            "        for each in ()\n",
-        ),
-        (
-            "a name is not free again once it was left",
-            "        writes.append(Delete(left))\n",
-            "        pass\n",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/view/named.py",
-        ("tests/manager/test_machine_renamed.py", "tests/manager/test_cluster_renamed.py"),
-        (
-            "a certificate with a name of before opens nothing",
-            "        if found is None:\n            return peer\n",
-            "        return peer\n",
-        ),
-        (
-            "a removed machine with a name of before is not told",
-            "gone = removed_from(home, *found[1:]) if",
-            'gone = "" if',
-        ),
-        (
-            "a token's certificate has any name of its slot",
-            "        return home.name, machine.name\n",
-            "        return home.name, slot\n",
-        ),
-        (
-            "a later cluster of a name gets the keys of the one before",
-            "free_place(name, self._clusters.places())",
-            '""',
-        ),
-        (
-            "a deleted cluster's name is given to another",
-            "        if name in self._clusters.deleted:\n",
-            "        if False:\n",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/view/last_known.py",
-        ("tests/pure/test_topology_stored.py",),
-        (
-            "a slot that was left is found for ever",
-            "        del known[slot]\n",
-            "        known[slot] = known[slot]\n",
-        ),
-        (
-            "only the slots of what was written last are known",
-            "return known | are if are else known",
-            "return are",
-        ),
-    ),
-    *planted_in(
-        f"{MANAGER}/push/agents.py",
-        ("tests/manager/test_machine_renamed.py",),
-        (
-            "a connected agent is not told of its new name",
-            "session.rename(key)",
-            "session.key = key",
-        ),
-        (
-            "what is known of a renamed machine is forgotten",
-            "        self._presence.renamed(names)\n",
-            "",
-        ),
     ),
 )

@@ -232,11 +232,12 @@ MUTANTS = (
         (
             "a manager that hangs is waited for",
             "            async with _waiting_shown(self._address):\n"
-            "                return await call(request, timeout=self._deadline)\n"
+            "                return await call(request, timeout=self._deadline, "
+            "metadata=self._shown)\n"
             "        except aio.AioRpcError as error:\n"
             "            raise self._in_words(error) from None",
             "            async with _waiting_shown(self._address):\n"
-            "                return await call(request)\n"
+            "                return await call(request, metadata=self._shown)\n"
             "        except aio.AioRpcError as error:\n"
             "            raise self._in_words(error) from None",
         ),
@@ -318,71 +319,6 @@ MUTANTS = (
             "what is left out is not counted",
             "({len(text) - kept} more characters)",
             "({len(text)} more characters)",
-        ),
-    ),
-    *planted_in(
-        "shared/tdc/shared/settings/text.py",
-        ("tests/pure/test_settings_text.py",),
-        (
-            "5 without a unit means seconds",
-            "    unit = measure.units.get(found[2].lower()) if found else None\n",
-            '    unit = measure.units.get(found[2].lower() or "s") if found else None\n',
-        ),
-        ("a unit counts only in lower case", "units.get(found[2].lower())", "units.get(found[2])"),
-        (
-            "an empty word is no value",
-            "    if not text and row.optional:\n",
-            "    if not text and not row.optional:\n",
-        ),
-        ("an empty entry is left out", '    if "" in items:\n', "    if not items:\n"),
-        (
-            "a policy's field may be given twice",
-            "    if len(fields) != len(pairs):\n",
-            "    if len(fields) > len(pairs):\n",
-        ),
-        (
-            "a duration is shown as another",
-            "if number >= least and number % size == 0:",
-            "if number >= least:",
-        ),
-    ),
-    *planted_in(
-        "manager/tdc/manager/options.py",
-        ("tests/manager/test_options.py",),
-        (
-            "every stream is dead",
-            "        if self.deadline <= self.ping_interval:\n",
-            "        if self.deadline < 0:\n",
-        ),
-        (
-            "a mistyped line means the default",
-            "        if name not in _FIELDS:\n",
-            "        if not name:\n",
-        ),
-        (
-            "the environment wins over a flag",
-            "            _from_environment(environment),\n            _from_flags(flags),\n",
-            "            _from_flags(flags),\n            _from_environment(environment),\n",
-        ),
-        (
-            "a path in the file begins where the manager was started",
-            "yield _Given(place, name, raw, path.parent)",
-            "yield _Given(place, name, raw, Path())",
-        ),
-        (
-            "nobody can connect to 0.0.0.0",
-            "        if self.advertised_host in _WILDCARDS:\n",
-            "        if not self.advertised_host:\n",
-        ),
-        (
-            "a certificate for etcd is used without a CA",
-            "        if self.etcd_certificate and not self.etcd_ca:\n",
-            "        if self.etcd_certificate and self.etcd_ca is False:\n",
-        ),
-        (
-            "a password ends in its line end",
-            '.read_text(encoding="utf-8").rstrip("\\r\\n")',
-            '.read_text(encoding="utf-8")',
         ),
     ),
     *planted_in(

@@ -1,11 +1,10 @@
-"""Faults in what settings mean: levels, the disable rule, plans, values and their rules."""
+"""Faults in what a change of levels means: edits, the disable rule, plans, drafts."""
 
 from __future__ import annotations
 
 from tests.mutants.values import planted_in
 
 LEVELS = "manager/tdc/manager/levels"
-SETTINGS = "shared/tdc/shared/settings"
 PURE = "tests/pure"
 
 MUTANTS = (
@@ -108,35 +107,6 @@ MUTANTS = (
             "a policy for all is covered by one for some",
             "return bool(patterns) and all(",
             "return all(",
-        ),
-    ),
-    *planted_in(
-        f"{LEVELS}/difference.py",
-        (f"{PURE}/test_difference.py",),
-        (
-            "a group that was renamed is another one",
-            "for before, after in names.items() if after and after != before}",
-            "for before, after in () if after and after != before}",
-        ),
-        (
-            "a group that was removed was renamed",
-            "                older[each.name] = None\n",
-            "                pass\n",
-        ),
-        (
-            "a group that was created was renamed",
-            "            older.pop(each.name, None)\n",
-            "            pass\n",
-        ),
-        (
-            "the machines of a renamed group have moved",
-            "was.groups.get(machine.group) != before.machines[called].group:",
-            "machine.group != before.machines[called].group:",
-        ),
-        (
-            "the settings of what is gone are no difference",
-            '[(name, "") for name in gone]',
-            "[]",
         ),
     ),
     *planted_in(
@@ -271,99 +241,6 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{LEVELS}/undo.py",
-        (f"{PURE}/test_plan.py", f"{PURE}/test_topology.py"),
-        (
-            "a rollback goes oldest first",
-            "for levels, topology in newest_first:",
-            "for levels, topology in reversed(list(newest_first)):",
-        ),
-        (
-            "a rollback makes levels that are gone",
-            "            if self._is_there(each.key):\n",
-            "            if True:\n",
-        ),
-        (
-            "a rollback brings nothing back",
-            "            if change.removed:\n",
-            "            if False:\n",
-        ),
-        (
-            "a rollback removes what was created since",
-            "            if change.created:\n",
-            "            if False:\n",
-        ),
-        (
-            "a machine goes back to the group of a later time",
-            "            self.machines[change.name] = was.group\n",
-            "            pass\n",
-        ),
-        (
-            "a rollback is refused for a group that took the place of one that is gone",
-            "            elif now is not None:\n",
-            "            elif was.name in self.groups:\n",
-        ),
-        (
-            "a rollback takes a name that another group has",
-            "                if now != then and then in there:\n",
-            "                if False:\n",
-        ),
-    ),
-    *planted_in(
-        f"{LEVELS}/revert.py",
-        (f"{PURE}/test_revert.py",),
-        (
-            "what a later commit set is set back",
-            '            yield f"{change.setting} of {change.key} was changed again"\n',
-            "            yield from ()\n",
-        ),
-        (
-            "later settings go with what the commit created",
-            "        if others:\n",
-            "        if False:\n",
-        ),
-        (
-            "machines of later commits go without a word",
-            "        elif change.created and change.name in newcomers:\n",
-            "        elif change.created and False:\n",
-        ),
-        (
-            "a group that is gone has the settings of its name's next",
-            "        if not (_is_there(cluster, key) and later.is_same(key)):\n",
-            "        if not _is_there(cluster, key):\n",
-        ),
-        (
-            "all levels are read again for each machine that the commit created",
-            "given.get(key, set())",
-            "{change.setting for change in levels if change.key == key}",
-        ),
-        (
-            "what the commit created stays",
-            "*_removing(created))",
-            "*_removing([]))",
-        ),
-        (
-            "a level is another one of its name",
-            "        if not (_is_there(cluster, change.key) and later.is_same(change.key)):\n",
-            "        if not _is_there(cluster, change.key):\n",
-        ),
-        (
-            "a machine is removed for its name",
-            "        elif not change.removed and not (there and later.is_same(key)):\n",
-            "        elif not change.removed and not there:\n",
-        ),
-        (
-            "a machine goes back to another group of the name",
-            "    there = home in cluster.groups and later.is_same(LevelKey(Level.GROUP, home))\n",
-            "    there = home in cluster.groups\n",
-        ),
-        (
-            "a removed machine comes back beside another of its name",
-            "        elif change.removed and key in later.created:\n",
-            "        elif change.removed and there:\n",
-        ),
-    ),
-    *planted_in(
         f"{LEVELS}/fleet.py",
         (
             "tests/manager/test_changes.py::"
@@ -378,25 +255,6 @@ MUTANTS = (
             "a cluster that is there is a fault of the name",
             "    if alike and name not in alike:\n",
             "    if alike:\n",
-        ),
-    ),
-    *planted_in(
-        f"{LEVELS}/later.py",
-        (f"{PURE}/test_revert.py",),
-        (
-            "the newest commit is followed first",
-            "reversed([*newest_first])",
-            "newest_first",
-        ),
-        (
-            "a renamed level is another one",
-            "        self._then |= was\n",
-            "",
-        ),
-        (
-            "what was moved to and fro was not moved",
-            "            if then is not None:\n                self.placed[then]",
-            "            if False:\n                self.placed[key]",
         ),
     ),
     *planted_in(
@@ -425,112 +283,12 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{SETTINGS}/check.py",
-        (f"{PURE}/test_settings_check.py", f"{PURE}/test_settings_text.py"),
-        ("true counts as a number", "if isinstance(value, bool) or not", "if not"),
-        ("limits are open above", "row.low <= value <= row.high", "row.low <= value"),
-        ("any header may be set", 'r"X-[A-Za-z0-9-]{1,70}"', 'r"[A-Za-z0-9-]{1,70}"'),
-        ("a port may be 0", "if not 1 <= int(match[2])", "if not 0 <= int(match[2])"),
-        ("two policies of one name", "if policy.name in seen:", "if False:"),
-        ("unknown policy fields are ignored", "    if unknown:\n", "    if False:\n"),
-    ),
-    *planted_in(
-        f"{SETTINGS}/validate.py",
-        (f"{PURE}/test_settings_validate.py",),
-        (
-            "enabled without intake passes",
-            'values["enabled"] is True and values["intake_address"] in (None, NONE)',
-            'values["enabled"] is True and values["intake_address"] == NONE',
-        ),
-        (
-            "enabled with none for an intake passes",
-            'values["enabled"] is True and values["intake_address"] in (None, NONE)',
-            'values["enabled"] is True and values["intake_address"] is None',
-        ),
-        (
-            "pinned without pins passes",
-            'values["tls.verification"] == "pinned" and not values["tls.pins"]',
-            'values["tls.verification"] == "pinned" and values["tls.pins"] is None',
-        ),
-        (
-            "a message that never fits may wait for ever",
-            'values["spool.when_full"] == "tempfail" and largest > room',
-            'values["spool.when_full"] == "pass" and largest > room',
-        ),
-        (
-            "a policy for all mail passes",
-            "if not policy.senders and not policy.recipients:",
-            "if policy.senders is None and not policy.recipients:",
-        ),
-    ),
-    *planted_in(
-        "shared/tdc/shared/mail/address.py",
-        (f"{PURE}/test_address.py",),
-        ("an IP address is a domain", "if _NUMBER.fullmatch(labels[-1]):", "if False and labels:"),
-        ("quotes are another mailbox", 'local = _ESCAPED.sub(r"\\1", local[1:-1])', "pass"),
-        (
-            "a name that ends alike is below",
-            'domain.endswith("." + above)',
-            "domain.endswith(above)",
-        ),
-        ("the sharp s is ss", "return name if back ==", "return name if True or back =="),
-    ),
-    *planted_in(
-        "shared/tdc/shared/connector/selection.py",
-        (f"{PURE}/test_selection.py",),
-        ("own reports are copied", "    if loop:\n", "    if False:\n"),
-        ("mail to an intake is copied", "if matching_form(recipient) in intakes:", "if False:"),
-        (
-            "subdomains are incoming",
-            "return domain_of(recipient) in domains or",
-            "return domain_of(recipient).partition('.')[2] in domains or",
-        ),
-        (
-            "the last policy decides",
-            "            for policy in policies\n            if _matches",
-            "            for policy in reversed(policies)\n            if _matches",
-        ),
-        (
-            "one of the two lists is enough",
-            "_matches(policy.senders, sender) and _matches",
-            "_matches(policy.senders, sender) or _matches",
-        ),
-        (
-            "a larger message is copied",
-            "    if size > settings.max_message_size:\n",
-            "    if size > 2 * settings.max_message_size:\n",
-        ),
-    ),
-    *planted_in(
         f"{LEVELS}/plan.py",
         ("tests/pure/test_topology.py",),
         (
             "a kept plan renames another machine of the name",
             "            was.append(before.machines[change.before.name].born)\n",
             "            pass\n",
-        ),
-    ),
-    *planted_in(
-        f"{LEVELS}/undo.py",
-        ("tests/pure/test_topology.py",),
-        (
-            "a rollback leaves machines their names of now",
-            "            self._call(change.name, was.name)\n",
-            "",
-        ),
-        (
-            "a rollback pushes a machine out of its name",
-            "        if to in self.machines and now is not None:\n",
-            "        if False:\n",
-        ),
-    ),
-    *planted_in(
-        f"{LEVELS}/difference.py",
-        ("tests/pure/test_difference.py",),
-        (
-            "a renamed machine is another one",
-            "_renamed(steps, Level.MACHINE))",
-            "{})",
         ),
     ),
     *planted_in(

@@ -66,8 +66,8 @@ MUTANTS = (
         ),
         (
             "each certificate of a machine has a share",
-            "return (peer.cluster, peer.machine) if",
-            "return (peer.cluster, peer.machine + peer.enrolment) if",
+            "return peer.cluster, peer.machine\n",
+            "return peer.cluster, peer.machine + peer.enrolment\n",
         ),
         (
             "who was denied stays known",

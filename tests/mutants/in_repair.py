@@ -17,8 +17,8 @@ MUTANTS = (
         BY_HAND,
         (
             "the chain starts again at each commit",
-            "replace(change.record, sealed=sealed), head.chain)",
-            'replace(change.record, sealed=sealed), "")',
+            "replace(change.record, sealed=sealed, audit=audit), head.chain)",
+            'replace(change.record, sealed=sealed, audit=audit), "")',
         ),
         (
             "which commit wrote a document is forgotten",

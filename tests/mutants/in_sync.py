@@ -165,8 +165,8 @@ MUTANTS = (
         ),
         (
             "a machine that just enrolled is away since the manager's start",
-            "_Seen(since=self._enrolled.get(key, self._started))",
-            "_Seen(since=self._started)",
+            "Seen(since=self._enrolled.get(key, self._started))",
+            "Seen(since=self._started)",
         ),
         (
             "coming back to look begins the time again",

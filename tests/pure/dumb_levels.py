@@ -149,20 +149,34 @@ InForce = set[tuple[str, str, str, str]]
 
 
 def changed_in_force(before: Cluster, after: Cluster) -> InForce:
-    """What changes in force on the machines of both, by resolving each of them twice."""
+    """What changes in force on the machines of both, by resolving each of them twice.
+
+    A machine has the name that it has after; whatever it was called, it is the same one.
+    """
     old, new = Dumb.of(before), Dumb.of(after)
     return {
         (name, setting, repr(was), repr(value))
-        for name in old.group_of.keys() & new.group_of.keys()
-        for setting, was in old.effective(name).items()
+        for name, called in _names_before(before, after).items()
+        for setting, was in old.effective(called).items()
         if was != (value := new.effective(name)[setting])
     }
 
 
 def shown_in_force(changes: Iterable[MachineChange], before: Cluster, after: Cluster) -> InForce:
     """The same, as a plan or a difference has it."""
+    both = _names_before(before, after)
     return {
         (each.machine, each.setting, repr(each.before), repr(each.after))
         for each in changes
-        if each.machine in before.machines and each.machine in after.machines
+        if each.machine in both
+    }
+
+
+def _names_before(before: Cluster, after: Cluster) -> dict[str, str]:
+    """The machines of both: what each is called after, and what it was called before."""
+    names = {(each.slot or each.name, each.born): each.name for each in before.machines.values()}
+    return {
+        each.name: names[which]
+        for each in after.machines.values()
+        if (which := (each.slot or each.name, each.born)) in names
     }

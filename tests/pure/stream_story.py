@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tdc.shared.settings.known import hash_of
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import agent_half, manager_half
 from tdc.shared.sync import stream_state as stream
-from tdc.shared.sync.acceptance import hash_of
 from tdc.shared.sync.values import (
     BEHIND,
     NOTHING_RUNS,

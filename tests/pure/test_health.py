@@ -22,7 +22,7 @@ from tdc.shared.sync.words import lapse_words
 
 REFERENCE = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
 NOW = 1_795_425_302.0
-STATES = ("in sync", "out of sync", "offline", "stale", "rejected")
+STATES = ("in sync", "out of sync", "offline", "stale", "rejected", "unknown")
 FINE = MachineReport(
     running=Running(7, "ab", "store"),
     copying=True,
@@ -173,7 +173,7 @@ def test_a_machine_whose_clock_is_wrong_is_judged_as_any_other(
     ]
 
 
-@pytest.mark.parametrize("state", ["offline", "stale"])
+@pytest.mark.parametrize("state", ["offline", "stale", "unknown"])
 def test_a_machine_that_is_away_is_a_warning_and_then_critical(state: str) -> None:
     known = replace(WELL, state=state, reason="the agent disconnected", since=NOW)
     assert kinds(known, NOW + 299) == {Kind(state): Severity.WARNING}
@@ -337,7 +337,7 @@ def test_the_reference_has_every_kind() -> None:
 @pytest.mark.parametrize(
     ("kind", "words", "seconds"),
     [
-        ("`offline`, `stale`", "after 5 min", health.OFFLINE_CRITICAL),
+        ("`offline`, `stale`, `unknown`", "after 5 min", health.OFFLINE_CRITICAL),
         ("`rejected`", "after 5 min", health.REFUSED_CRITICAL),
         ("`out-of-sync`", "after 60 s", health.OUT_OF_SYNC_WARNING),
         ("`no-report`", "none for 60 s", health.REPORT_LATE),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tdc.shared.settings.known import hash_of
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
-from tdc.shared.sync.acceptance import another_history, foreign, hash_of, objection, older
+from tdc.shared.sync.acceptance import another_history, foreign, objection, older
 from tdc.shared.sync.agent_half import agent_opened, agent_step
 from tdc.shared.sync.identity import (
     MachinePeer,

@@ -52,7 +52,17 @@ ONE_OF_EACH = {
     "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
     "cluster name": keys.cluster_name_key("arctic"),
+    "people": keys.PEOPLE_HEAD,
+    "user": keys.user_key("ann"),
+    "session": keys.session_key("s" * 64),
+    "API token": keys.api_token_key("t" * 64),
+    "operator": keys.operator_key("a" * 64),
+    "audit entry": keys.audit_key(2),
+    "audit head": keys.AUDIT_HEAD,
+    "audit anchor": keys.AUDIT_ANCHOR,
     "maintenance": keys.MAINTENANCE,
+    "manager": keys.manager_key("m1"),
+    "owner": keys.owner_key("maintenance"),
     "place": keys.PLACE,
 }
 """A key of each family in `store.keys`."""

@@ -23,7 +23,16 @@ from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
-from tdc.v1 import agents_pb2, agents_pb2_grpc, fleet_pb2, operators_pb2, operators_pb2_grpc
+from tdc.v1 import (
+    agents_pb2,
+    agents_pb2_grpc,
+    audit_pb2_grpc,
+    fleet_pb2,
+    operators_pb2,
+    operators_pb2_grpc,
+    people_pb2,
+    people_pb2_grpc,
+)
 
 Certificate = tuple[bytes, bytes]
 """PEM of a certificate and of its key."""
@@ -33,7 +42,7 @@ _numbers = itertools.count(1)
 
 def options_for(folder: Path, **given: object) -> Options:
     """Options of a manager on ports chosen by the system."""
-    return Options(folder, **{"listen_port": 0, "enrol_port": 0, **given})  # type: ignore[arg-type]
+    return Options(folder, **{"listen_port": 0, "enrol_port": 0, "operator_port": 0, **given})  # type: ignore[arg-type]
 
 
 def level(kind: str, name: str, cluster: str = "") -> fleet_pb2.LevelRef:
@@ -77,6 +86,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.fleet: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(self.channel)
+        self.audit: audit_pb2_grpc.AuditAsyncStub = audit_pb2_grpc.AuditStub(self.channel)
         self.settings: operators_pb2_grpc.SettingsReaderAsyncStub = (
             operators_pb2_grpc.SettingsReaderStub(self.channel)
         )
@@ -148,6 +158,19 @@ async def connected(
         yield Api(channel, ports, authority)
     finally:
         await channel.close()
+
+
+def of_people(channel: grpc.aio.Channel) -> people_pb2_grpc.PeopleAsyncStub:
+    """The calls about people."""
+    return people_pb2_grpc.PeopleStub(channel)
+
+
+async def logged_in(api: Api, name: str, password: str) -> str:
+    """Log in at the operator port; the session's secret."""
+    address = f"127.0.0.1:{api.ports.operators}"
+    async with client_channel(address, api.authority.ca_pem) as channel:
+        stub: people_pb2_grpc.LoginAsyncStub = people_pb2_grpc.LoginStub(channel)
+        return (await stub.LogIn(people_pb2.LogInRequest(name=name, password=password))).secret
 
 
 @contextlib.asynccontextmanager

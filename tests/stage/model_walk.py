@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
 import sys
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
-import grpc
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -32,10 +29,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tdc.manager.levels.changes import (
-    AddMachine,
     Edit,
     RemoveMachine,
-    RenameMachine,
     SetValues,
     UnsetValues,
 )
@@ -49,12 +44,9 @@ from tests.examples import examples
 from tests.pure.dumb_levels import ABSENT, Dumb
 from tests.pure.topology_edits import edits_for
 from tests.stage.edits_on_the_wire import sent
-from tests.stage.manager import Api, add_group, add_machine, manager, put, restore
+from tests.stage.manager import add_group, add_machine, manager, put, restore
 from tests.stage.manager import level as level_ref
-
-T = TypeVar("T")
-CODE = grpc.StatusCode
-REFUSALS = {CODE.NOT_FOUND, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.ABORTED}
+from tests.stage.model_asking import NUMBERS, Asking, Refused, followed
 
 Wishes = dict[tuple[str, str, str], tuple[Any, Any, int]]
 """(level, name, setting) -> what it was when it was drafted, what it is to be, and the number of
@@ -62,25 +54,13 @@ the machine that it is for, 0 for other levels."""
 
 WORKS = ("copying", "delivery")
 
-_numbers = itertools.count(1)
 
-
-class Refused(Exception):
-    """The manager refused the step; its text is the status."""
-
-
-class Walk(RuleBasedStateMachine):
+class Walk(Asking, RuleBasedStateMachine):
     """Each walk has a cluster of its own on one manager, which `at` names."""
-
-    at: ClassVar[tuple[asyncio.AbstractEventLoop, Api]]
-    steps: ClassVar[int] = 0
-    """Steps of all walks."""
-    outcomes: ClassVar[Counter[str]] = Counter()
-    """What they met: commits, refusals, conflicts."""
 
     @initialize()
     def begin(self) -> None:
-        self.cluster = f"walk{next(_numbers)}"
+        self.cluster = f"walk{next(NUMBERS)}"
         self._run(self._api.create_cluster(self.cluster))
         self.past: list[Dumb] = []
         self._begin_again()
@@ -113,7 +93,7 @@ class Walk(RuleBasedStateMachine):
             made = self._make(planned, mine)
         except Refused:
             return
-        self._moved_to(self.model.after(mine), _followed(self.numbers, mine), made.committed)
+        self._moved_to(self.model.after(mine), followed(self.numbers, mine), made.committed)
 
     @rule(wrong=st.sampled_from(["machine", "group", "again", "level", "fingerprint"]))
     def ask_for_what_can_not_be(self, wrong: str) -> None:
@@ -373,75 +353,6 @@ class Walk(RuleBasedStateMachine):
     def _number(self, level: str, name: str) -> int:
         return self.numbers[name] if level == "machine" else 0
 
-    # -- asking ------------------------------------------------------------------------------------
-
-    @property
-    def _api(self) -> Api:
-        return self.at[1]
-
-    def _run(self, call: Awaitable[T]) -> T:
-        try:
-            return self.at[0].run_until_complete(_awaited(call))
-        except grpc.aio.AioRpcError as error:
-            if error.code() in REFUSALS:
-                self.outcomes["refusals"] += 1
-                raise Refused(error.details()) from None
-            raise
-
-    def _plan(self, edits: list[Edit]) -> fleet_pb2.Plan:
-        wire = [sent(each, self.cluster) for each in edits]
-        return self._run(self._api.plan(*wire, cluster=self.cluster))
-
-    def _make(self, plan: fleet_pb2.Plan, edits: list[Edit]) -> operators_pb2.CommitResponse:
-        wire = [sent(each, self.cluster) for each in edits]
-        return self._run(self._api.commit_as_planned(plan, *wire, cluster=self.cluster))
-
-    def _commit(self, edits: list[Edit]) -> None:
-        plan = self._plan(edits)
-        try:
-            made = self._make(plan, edits)
-        except Refused:
-            assert plan.problems
-            return
-        assert not plan.problems
-        self._moved_to(self.model.after(edits), _followed(self.numbers, edits), made.committed)
-
-    def _step_back(self, edit: fleet_pb2.Edit) -> Dumb | None:
-        """Commit a step back and take the manager's word for the outcome; None if it made none."""
-        try:
-            plan = self._run(self._api.plan(edit, cluster=self.cluster))
-            if plan.problems:
-                return None
-            made = self._run(self._api.commit_as_planned(plan, edit, cluster=self.cluster))
-        except Refused:
-            return None
-        found = self._found()
-        self._moved_to(found, _followed_as_planned(self.numbers, plan), made.committed)
-        return found
-
-    def _moved_to(self, model: Dumb, numbers: dict[str, int], committed: bool) -> None:
-        if committed:
-            self.outcomes["commits"] += 1
-            were = {number: name for name, number in self.numbers.items()}
-            self.outcomes["renames"] += sum(
-                were.get(number, name) != name for name, number in numbers.items()
-            )
-            self.model, self.numbers = model, numbers
-            self.past.append(copy.deepcopy(model))
-        else:
-            assert (model.levels, model.group_of) == (self.model.levels, self.model.group_of)
-
-    def _found(self) -> Dumb:
-        request = operators_pb2.GetClusterRequest(cluster=self.cluster)
-        whole = self._run(self._api.changes.GetCluster(request))
-        found = Dumb("c1", {("cluster", "c1"): dict(settings_from_wire(whole.settings))})
-        for group in whole.groups:
-            found.levels["group", group.name] = dict(settings_from_wire(group.settings))
-            for machine in group.machines:
-                found.levels["machine", machine.name] = dict(settings_from_wire(machine.settings))
-                found.group_of[machine.name] = group.name
-        return found
-
     def _change(self, **what: Any) -> None:
         request = operators_pb2.ChangeDraftRequest(cluster=self.cluster, **what)
         self._run(self._api.drafts.ChangeDraft(request))
@@ -452,10 +363,6 @@ class Walk(RuleBasedStateMachine):
     def _level(self, row: operators_pb2.DraftRow) -> tuple[str, str]:
         level = str(LEVEL_FROM_WIRE[row.level])
         return level, "c1" if level == "cluster" else row.name
-
-
-async def _awaited(call: Awaitable[T]) -> T:
-    return await call
 
 
 def _ref(level: str, name: str, cluster: str) -> fleet_pb2.LevelRef:
@@ -477,31 +384,6 @@ def _one_by_one(model: Dumb, edits: list[Edit]) -> Dumb:
 
 def _without(there: dict[str, str], works: set[str]) -> dict[str, str]:
     return {work: reason for work, reason in there.items() if work not in works}
-
-
-def _followed(numbers: dict[str, int], edits: list[Edit]) -> dict[str, int]:
-    """The numbers of machines after edits."""
-    numbers = dict(numbers)
-    for edit in edits:
-        match edit:
-            case AddMachine(name):
-                numbers[name] = next(_numbers)
-            case RenameMachine(name, to):
-                numbers[to] = numbers.pop(name)
-            case RemoveMachine(name):
-                del numbers[name]
-    return numbers
-
-
-def _followed_as_planned(numbers: dict[str, int], plan: fleet_pb2.Plan) -> dict[str, int]:
-    """The numbers of machines after a step back, which says itself what it does."""
-    machines = [each for each in plan.topology if each.level == fleet_pb2.LEVEL_MACHINE]
-    left = [each.name if each.removed else each.before_name for each in machines]
-    after = {name: number for name, number in numbers.items() if name not in left}
-    for each in machines:
-        if not each.removed:
-            after[each.name] = numbers[each.before_name] if each.before_name else next(_numbers)
-    return after
 
 
 def walk(folder: Path, *, walks: int, length: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -29,21 +29,23 @@ from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.enrol import enrol
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.orders import Perform
-from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
+from tdc.node_agent.sync.stream import Machine, SettingsStream
 from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import Chance, chance, monotonic, wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked
+from tdc.shared.settings.known import KNOWN_HERE, fitted, hash_of, lacking
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Value
-from tdc.shared.sync.acceptance import hash_of
+from tdc.shared.sync.audit import NO_ENTRY, AuditHead
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.shared.sync.values import Intervals
-from tdc.shared.wire.settings import settings_to_wire
+from tdc.shared.wire.settings import settings_from_wire, settings_to_wire
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 QUICK = Intervals(status=0.2, ping=0.15, deadline=0.6)
@@ -56,11 +58,13 @@ def whole(**changed: Value) -> dict[str, Value | None]:
     return {**default_values(), **{name.replace("__", "."): it for name, it in changed.items()}}
 
 
-def wanted(values: dict[str, Value | None], revision: int) -> agents_pb2.Wanted:
+def wanted(
+    values: dict[str, Value | None], revision: int, known: frozenset[str] = KNOWN_HERE
+) -> agents_pb2.Wanted:
     present = {name: value for name, value in values.items() if value is not None}
     return agents_pb2.Wanted(
         revision=revision,
-        hash=hash_of(checked(present)),
+        hash=hash_of(checked(present), known),
         settings=settings_to_wire(values),
         store_id="store-1",
     )
@@ -77,18 +81,38 @@ class FakeView:
     listeners: list[Callable[[frozenset[tuple[str, str]]], None]] = field(default_factory=list)
     store_id: str = "store-1"
 
-    def content_hash(self, cluster: str, machine: str) -> str | None:
-        found = self.machines.get((cluster, machine))
+    def content_hash(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> str | None:
+        found = self.wanted(cluster, machine, known)
         return found.hash if found else None
 
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
-        return self.machines.get((cluster, machine))
+    def wanted(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> agents_pb2.Wanted | None:
+        found = self.machines.get((cluster, machine))
+        if known is KNOWN_HERE or found is None:
+            return found
+        if self.lacking(cluster, machine, known):
+            return None
+        values = fitted(default_values() | dict(settings_from_wire(found.settings)), known)
+        return wanted(values, found.revision, known)
+
+    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
+        found = self.machines.get((cluster, machine))
+        if known is KNOWN_HERE or found is None:
+            return ()
+        return lacking(settings_from_wire(found.settings), known)
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         return self.gone.get((cluster, machine))
+
+    @property
+    def audit_head(self) -> AuditHead:
+        return NO_ENTRY
 
     def suspension(self, cluster: str, machine: str) -> Suspension:
         return self.suspensions.get((cluster, machine), NOT_SUSPENDED)
@@ -141,7 +165,9 @@ class FakeJoins:
         self.tokens[token.hash] = JoinToken("c1", "Main_Group", machine, wall() + lifetime)
         return token
 
-    async def redeem(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
+    async def redeem(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str
+    ) -> JoinToken:
         await asyncio.sleep(0)
         token = self.tokens.get(token_hash)
         if token is None:
@@ -233,6 +259,13 @@ class AgentSide:
     statuses: int = 0
 
 
+class _Fixed(Managers):
+    """The managers of an agent of before, which learned of no others."""
+
+    async def learn(self, named: Sequence[str]) -> None:
+        """Leave it."""
+
+
 async def no_copies(order: QueueOrder) -> QueueAnswer:
     """The answer of a machine whose spool is empty."""
     return QueueAnswer(order.id)
@@ -246,7 +279,9 @@ async def agent(
     perform: Perform = no_copies,
     backlogs: Mapping[str, IntakeBacklog] = MappingProxyType({}),
     chance: Chance = chance,
+    learns: bool = True,
 ) -> AsyncIterator[AgentSide]:
+    """`learns`: it remembers the managers that a manager names."""
     log = TdcLog()
     in_force = await InForce.open(folder, log)
 
@@ -258,8 +293,9 @@ async def agent(
         return status_to_wire(facts)
 
     suspension = await KeptSuspension.open(folder, log, monotonic)
+    fixed = _Fixed(addresses, retry_maximum)
     stream = SettingsStream(
-        Managers(addresses, retry_maximum),
+        Managers(addresses, retry_maximum, folder=folder, log=log) if learns else fixed,
         lambda: identities.load(folder / "identity"),
         in_force,
         Machine(status, perform, suspension),

@@ -20,8 +20,8 @@ from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import last_good
 from tdc.node_agent.sync import renewal as renewals
 from tdc.node_agent.sync.enrol import EnrolFailed, enrol
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.renewal import Renewal
-from tdc.node_agent.sync.stream import Managers
 from tdc.shared.edge import grpc_tls
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running

@@ -318,10 +318,18 @@ def certificate_of(*names: str, usage: Sequence[x509.ObjectIdentifier] = (CLIENT
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def operator_of(pem: bytes) -> Operator:
+    """Anna, by this certificate."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+    return Operator("anna", fingerprint, certificate.not_valid_after_utc.timestamp())
+
+
 def test_only_a_certificate_with_one_name_for_a_client_alone_is_an_identity(
     authority: Authority,
 ) -> None:
-    assert identity_of(certificate_of("anna")) == Operator("anna")
+    anna = certificate_of("anna")
+    assert identity_of(anna) == operator_of(anna)
     for pem in (
         certificate_of("anna", "root"),
         certificate_of("anna", usage=[SERVER]),
@@ -356,7 +364,7 @@ def test_who_calls_is_told_by_the_certificate_of_the_connection_alone() -> None:
     def peer(*certificates: bytes, kind: bytes = b"ssl") -> Peer:
         return peer_of(cast("Any", _Call(*certificates, kind=kind)))
 
-    assert peer(anna) == Operator("anna")
+    assert peer(anna) == operator_of(anna)
     for certificates, kind in (((), b"ssl"), ((anna, anna), b"ssl"), ((anna,), b"insecure")):
         with pytest.raises(NotIdentified):
             peer(*certificates, kind=kind)

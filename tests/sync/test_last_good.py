@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from tdc.node_agent.sync import last_good
 from tdc.shared.edge import durable_file
+from tdc.shared.settings.known import hash_of
 from tdc.shared.settings.schema import default_values
+from tdc.shared.settings.values import Settings
+from tdc.shared.sync.audit import AuditHead, Witness
 from tdc.shared.sync.values import Running
 
 
@@ -64,6 +67,19 @@ def test_what_a_newer_agent_left_is_named_and_the_settings_before_it_run(
     assert "running revision 1 until a manager sends settings" in found.warnings[0]
 
 
+def test_what_a_newer_agent_left_at_its_default_is_no_loss(tmp_path: Path) -> None:
+    """After a downgrade copying goes on: a setting that is not known acts as by its default."""
+    settings = Settings.of({"max_message_size": 2, "log.level": "info"})
+    last_good.save(tmp_path, Running(2, "of all of them", "s"), settings)
+    path = tmp_path / last_good.NEWEST
+    known = json.loads(durable_file.read_checked(path))["defaults"]
+    assert known == ["log.level"]
+    _rewritten(path, settings={"quarantine": False}, defaults=[*known, "quarantine"])
+    found = last_good.load(tmp_path)
+    assert (found.settings, found.warnings) == (settings, ())
+    assert found.running == Running(2, hash_of(settings), "s"), "so a manager finds it in sync"
+
+
 @pytest.mark.proves("B99")
 def test_what_an_older_agent_left_runs(tmp_path: Path) -> None:
     """It has fewer settings, and says nothing of histories; what it lacks has its default."""
@@ -88,3 +104,11 @@ def test_a_file_of_a_later_agent_is_not_guessed_at(tmp_path: Path) -> None:
     assert found.running.revision == 0
     assert not found.settings
     assert "has format 2; this agent reads 1" in found.warnings[0]
+
+
+def test_what_was_seen_of_the_audit_log_is_kept_with_the_settings(tmp_path: Path) -> None:
+    seen = Witness("s", AuditHead(7, "a" * 64), 12.5, (AuditHead(9, "b" * 64),))
+    last_good.save(tmp_path, Running(1, "a", "s"), {"max_message_size": 1}, seen)
+    assert last_good.load(tmp_path).witness == seen
+    last_good.forget_history(tmp_path)
+    assert last_good.load(tmp_path).witness == seen

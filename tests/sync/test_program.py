@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from tdc.node_agent.sync import last_good
+from tdc.shared.settings.known import hash_of
 from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.values import Settings
-from tdc.shared.sync.acceptance import hash_of
 from tdc.shared.sync.values import Running
 
 from tests.fakes.smtp_sink import SmtpSink

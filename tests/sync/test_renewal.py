@@ -9,8 +9,8 @@ import pytest
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import renewal as renewals
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.renewal import Renewal
-from tdc.node_agent.sync.stream import Managers
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
 

@@ -253,7 +253,7 @@ async def test_a_removed_machine_has_none(manager: ManagerSide, machine: Path) -
 async def test_an_agent_that_does_not_know_suspensions_is_sent_none(
     manager: ManagerSide, machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tdc.node_agent.sync.stream.PROTOCOL", stream.SUSPENSIONS - 1)
+    monkeypatch.setattr("tdc.node_agent.sync.saying.PROTOCOL", stream.SUSPENSIONS - 1)
     manager.view.put(wanted(whole(), 1))
     manager.view.suspensions[MX1] = Suspension(5, delivery=ADA)
     async with agent(machine, manager.address) as mx1:

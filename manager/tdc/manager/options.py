@@ -27,6 +27,7 @@ ENVIRONMENT_PREFIX = "TDC_MANAGER_"
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
 _HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9._-]+")  # numbers alone are an address, or wrong
 _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
+_SYSLOG = re.compile(r"unix:/.+|(udp|tcp):.+:[0-9]{1,5}")
 
 
 class OptionsError(Exception):
@@ -51,12 +52,22 @@ class Options(msgspec.Struct, frozen=True):
     enrol_port: Annotated[
         int, _help("port for enrolment, server TLS only; 0: the system chooses")
     ] = 7444
+    operator_port: Annotated[
+        int | None,
+        _help(
+            "port for operators without a certificate (`tdc login`, API tokens), server TLS only; "
+            "0: the system chooses; none: there is no such port"
+        ),
+    ] = None
     names: Annotated[
         tuple[str, ...],
         _help("names or addresses that clients use for this manager, separated by commas"),
     ] = ()
     advertise: Annotated[
         str, _help("host for machines and operators to connect to; else the first of the names")
+    ] = ""
+    name: Annotated[
+        str, _help("name of this manager among several, in lists; else the advertised host")
     ] = ""
     etcd_endpoints: Annotated[
         tuple[str, ...],
@@ -68,6 +79,10 @@ class Options(msgspec.Struct, frozen=True):
     etcd_user: Annotated[str, _help("user at etcd")] = ""
     etcd_password_file: Annotated[Path | None, _help("file with that user's password")] = None
     ports_file: Annotated[Path | None, _help("file to write the ports in use to, as JSON")] = None
+    audit_syslog: Annotated[
+        str,
+        _help("where copies of audit entries go: unix:/dev/log, udp:HOST:PORT or tcp:HOST:PORT"),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _help("debug, info, warning or error")
     ] = "info"
@@ -76,13 +91,16 @@ class Options(msgspec.Struct, frozen=True):
     deadline: Annotated[float, _help("seconds of silence after which a stream is dead")] = 15.0
 
     def __post_init__(self) -> None:
-        for name in ("listen_port", "enrol_port"):
-            if not 0 <= getattr(self, name) <= 65_535:
-                raise ValueError(f"{name}: {getattr(self, name)} is not between 0 and 65535")
-        if self.listen_port == self.enrol_port != 0:
-            raise ValueError(
-                f"enrol_port: {self.enrol_port} is listen_port too; give each a port of its own"
-            )
+        taken: dict[int, str] = {}
+        for name in ("listen_port", "enrol_port", "operator_port"):
+            port: int | None = getattr(self, name)
+            if port is not None and not 0 <= port <= 65_535:
+                raise ValueError(f"{name}: {port} is not between 0 and 65535")
+            if port and port in taken:
+                raise ValueError(
+                    f"{name}: {port} is {taken[port]} too; give each a port of its own"
+                )
+            taken[port or 0] = name
         for name in ("status_interval", "ping_interval", "deadline"):
             if not 0.05 <= getattr(self, name) <= 3_600:
                 raise ValueError(f"{name}: {getattr(self, name)} is not between 0.05 and 3600")
@@ -92,6 +110,11 @@ class Options(msgspec.Struct, frozen=True):
             raise ValueError("etcd_certificate and etcd_key go together: give both or neither")
         if self.etcd_certificate and not self.etcd_ca:
             raise ValueError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
+        if self.audit_syslog and not _SYSLOG.fullmatch(self.audit_syslog):
+            raise ValueError(
+                f"audit_syslog: {self.audit_syslog!r} is not unix:/PATH, udp:HOST:PORT or "
+                "tcp:HOST:PORT"
+            )
         self._check_etcd_is_named()
         self._check_hosts()
 
@@ -147,10 +170,14 @@ class Options(msgspec.Struct, frozen=True):
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Options)}
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add one flag for each option to `parser`; none has a default there."""
+def add_flags(parser: argparse.ArgumentParser, *, anywhere: bool = False) -> None:
+    """Add one flag for each option to `parser`; none has a default there.
+
+    `anywhere`: the folder is not required yet, but by `read_options`.
+    """
     for name, field in _FIELDS.items():
-        parser.add_argument(_flag(name), dest=name, required=field.required, help=_described(field))
+        required = field.required and not anywhere
+        parser.add_argument(_flag(name), dest=name, required=required, help=_described(field))
 
 
 def _flag(name: str) -> str:
@@ -233,6 +260,25 @@ def lasting(options: Options, flags: Mapping[str, object]) -> dict[str, object]:
     }
 
 
+def lasting_of(options: Options) -> dict[str, object]:
+    """What of the options is not their default, as manager.toml can hold it."""
+    values = {
+        name: getattr(options, name)
+        for name, field in _FIELDS.items()
+        if name != "folder" and getattr(options, name) != field.default
+    }
+    return {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in values.items()
+        if _is_utf8(str(value))
+    }
+
+
+def is_option(name: str) -> bool:
+    """Whether manager.toml may have this key."""
+    return name in _FIELDS and name != "folder"
+
+
 def _is_utf8(text: str) -> bool:
     try:
         text.encode()
@@ -290,8 +336,8 @@ def _value(given: _Given) -> object:
     kind, _ = get_args(_FIELDS[given.name].type)
     raw = given.raw
     try:
-        if kind in (int, float) and isinstance(raw, str):  # a flag, a variable, or quoted in TOML
-            raw = kind(raw)
+        if kind in _NUMBERS and isinstance(raw, str):  # a flag, a variable, or quoted in TOML
+            raw = _NUMBERS[kind](raw)
         if kind == tuple[str, ...]:
             items = raw.split(",") if isinstance(raw, str) else msgspec.convert(raw, kind)
             return tuple(item.strip() for item in items if item.strip())
@@ -301,8 +347,15 @@ def _value(given: _Given) -> object:
         raise OptionsError(f"{given.place}: {given.raw!r} is not {wanted}") from None
 
 
+_NUMBERS: Mapping[object, Callable[[str], int | float]] = {
+    int: int,
+    int | None: int,
+    float: float,
+}
+
 _WORDS: Mapping[object, str] = {
     int: "a number",
+    int | None: "a number",
     float: "a number",
     str: "text",
     tuple[str, ...]: "a list",

@@ -1,48 +1,57 @@
-"""`tdc-manager`: its verbs (init, run, operator, adopt, repair), flags, output, exit codes.
+"""`tdc-manager`: its verbs, flags, output, exit codes.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 4 done, but what it saw was not all sound.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
 
+from tdc.manager.backup import verbs
+from tdc.manager.backup.form import NotABackup
+from tdc.manager.backup.passphrase import PassphraseRefused
+from tdc.manager.doctor.verb import doctor
 from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
+from tdc.manager.flags import read_flags
 from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
 from tdc.manager.intent.permissions import PermissionTableError
-from tdc.manager.options import Options, OptionsError, add_flags, lasting, read_options
+from tdc.manager.joining import PackageUnusable, join, make_package
+from tdc.manager.options import Options, OptionsError, lasting, read_options
+from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
-from tdc.manager.upkeep import adopt, repaired
+from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
 from tdc.shared.edge import collector, descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
+from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
-from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
 from tdc.shared.sync.values import BadIntervals
 
 log = logging.getLogger(__name__)
 
-DISTRIBUTION = "threat-defense-connector"
+_UNSOUND = 4
+"""The exit code of what was done, where not all that was seen is as it should be."""
 
 _REFUSALS = (
     AlreadySetUp,
     AuthorityMissing,
     AuthorityUnusable,
     BadIntervals,
+    NotABackup,
     NotReady,
     OptionsError,
+    PassphraseRefused,
+    PackageUnusable,
     PermissionTableError,
     PortTaken,
     EtcdError,
@@ -55,65 +64,35 @@ _REFUSALS = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `tdc-manager`; ends by SystemExit."""
-    parser = argparse.ArgumentParser(
-        prog="tdc-manager", description="The manager of Threat Defense Connectors."
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    init = verbs.add_parser("init", help="make the data folder, the CA and the first operator")
-    init.add_argument(
-        "--operator", default="admin", type=_operator_name, help="name of the first operator"
-    )
-    run = verbs.add_parser(
-        "run", help="run until SIGTERM or SIGINT; SIGHUP reads the options again"
-    )
-    operator = verbs.add_parser("operator", help="make the folder that another operator needs")
-    operator.add_argument(
-        "--operator", required=True, type=_operator_name, help="name of the operator"
-    )
-    operator.add_argument("--out", required=True, type=Path, help="folder to make")
-    adopting = verbs.add_parser(
-        "adopt", help="say that this store is the only one: after a move, a copy, a restored backup"
-    )
-    repairing = verbs.add_parser(
-        "repair", help="put right, from history, what somebody wrote or deleted in etcd by hand"
-    )
-    repairing.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    for verb in (init, run, operator, adopting, repairing):
-        add_flags(verb)
-    flags = vars(parser.parse_args(arguments))
+    flags = read_flags(arguments)
     if flags["verb"] != "run":
         signals.unblock(*signals.LATER)
     commands = {
         "init": init_command,
+        "package": package_command,
         "run": run_command,
         "operator": operator_command,
         "adopt": adopt_command,
         "repair": repair_command,
+        "backup": backup_command,
+        "restore": restore_command,
+        "doctor": doctor_command,
+        "user-recover": recover_command,
     }
     try:
-        code = commands[flags["verb"]](flags)
+        code = commands[str(flags["verb"])](flags)
     except OptionsError as error:
         print(f"tdc-manager: {error}", file=sys.stderr)  # noqa: T201
         code = 2
     raise SystemExit(code)
 
 
-def _operator_name(text: str) -> str:
-    """Refuse a name that a certificate can't hold or a line can't show, by ArgumentTypeError."""
-    try:
-        identity_uri(Operator(text))
-    except (NotAnIdentity, UnicodeEncodeError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not text.isprintable():
-        raise argparse.ArgumentTypeError("a name has no control characters")
-    return text
-
-
 def init_command(flags: Mapping[str, object]) -> int:
     """Set up a data folder; returns the exit code. Flags: `options.add_flags`, and ``operator``."""
     options = read_options(flags)
     given = lasting(options, flags)
+    if flags.get("join") is not None:
+        return _join(options, given, Path(str(flags["join"])), flags.get("passphrase_file"))
     try:
         operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
     except _REFUSALS as error:
@@ -123,6 +102,44 @@ def init_command(flags: Mapping[str, object]) -> int:
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
         "(copy the operator's folder to where it is used, and keep its key private)\n"
         "Begin with: tdc cluster create NAME, then tdc machine create NAME --group Main_Group"
+    )
+    return 0
+
+
+def _join(
+    options: Options, given: Mapping[str, object], package: Path, passphrase_file: object
+) -> int:
+    """Set up one more manager of a store; returns the exit code."""
+    if passphrase_file is None:
+        raise OptionsError("--join needs --passphrase-file FILE, or - for standard input")
+    try:
+        if str(passphrase_file) == "-":
+            passphrase = sys.stdin.readline()
+        else:
+            passphrase = durable_file.read(Path(str(passphrase_file))).decode("utf-8", "replace")
+        written = join(options, given, package, passphrase)
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"Written: {', '.join(map(str, written))}. Remove {package}: it holds the CA's key. Run "
+        f"the manager: tdc-manager run --folder {quote(str(options.folder))}; `tdc manager list`, "
+        "asked of any manager, shows it. Operators' folders of the first manager are good here too"
+    )
+    return 0
+
+
+def package_command(flags: Mapping[str, object]) -> int:
+    """Make the file from which another manager is set up; returns the exit code."""
+    options, out = read_options(flags), Path(str(flags["out"]))
+    try:
+        made = make_package(options, out)
+    except _REFUSALS as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"{out} holds {', '.join(made.holds)}. It is closed by this passphrase, which is not shown "
+        f"again:\n{made.passphrase}\nCopy the file to the other machine, tell the passphrase by "
+        f"another way, and run there within a day: tdc-manager init --join {quote(out.name)} "
+        "--passphrase-file - --folder FOLDER --names NAME"
     )
     return 0
 
@@ -149,6 +166,14 @@ def adopt_command(flags: Mapping[str, object]) -> int:
     """Make the store the only one; returns the exit code."""
     options = read_options(flags)
     try:
+        if flags.get("keep_id"):
+            asyncio.run(placed(options))
+            print(  # noqa: T201
+                "The store belongs here and keeps its id: machines that run a higher revision "
+                "keep what they run. Start the manager, run `tdc recover` for each cluster, then "
+                "`tdc-manager adopt`."
+            )
+            return 0
         made = asyncio.run(adopt(options))
     except _REFUSALS as error:
         return _refused(error)
@@ -172,6 +197,79 @@ def repair_command(flags: Mapping[str, object]) -> int:
     if not found:
         print("Every document is as its commits left it.")  # noqa: T201
     return 0 if all(finding.right for finding in found) else 1
+
+
+def recover_command(flags: Mapping[str, object]) -> int:
+    """Make ``user`` an administrator with the password in ``password_file``; the exit code."""
+    options = read_options(flags)
+    try:
+        text = durable_file.read(Path(str(flags["password_file"]))).decode()
+        password = next(iter(text.splitlines()), "")
+        said = asyncio.run(recovered_user(options, str(flags["user"]), password, wall()))
+    except UnicodeDecodeError:
+        return _refused(OptionsError(f"{flags['password_file']} is not UTF-8"))
+    except (*_REFUSALS, PeopleError) as error:
+        return _refused(error)
+    print(  # noqa: T201
+        f"{said}. His sessions have ended and his one-time codes are gone. Log in: tdc login "
+        f"{quote(str(flags['user']))}"
+    )
+    return 0
+
+
+def backup_command(flags: Mapping[str, object]) -> int:
+    """Write a backup; returns the exit code."""
+    options = read_options(flags)
+    out, secret = Path(str(flags["out"])), _path(flags, "passphrase_file")
+    with_ca = bool(flags.get("with_ca"))
+    try:
+        told = asyncio.run(verbs.backup(options, out, with_ca=with_ca, secret=secret))
+    except _REFUSALS as error:
+        return _refused(error)
+    return _told(told)
+
+
+def restore_command(flags: Mapping[str, object]) -> int:
+    """Restore a backup, or say what is in it; returns the exit code."""
+    file, secret = Path(str(flags["file"])), _path(flags, "passphrase_file")
+    try:
+        if flags.get("dry_run"):
+            return _told(verbs.described(file, secret))
+        options = read_options(flags)
+        how = verbs.How(
+            new_id=bool(flags.get("adopt")),
+            keep_ca=bool(flags.get("keep_ca")),
+            with_faults=bool(flags.get("with_faults")),
+            secret=secret,
+            given=lasting(options, flags),
+        )
+        return _told(asyncio.run(verbs.restored(options, file, how)))
+    except OptionsError:
+        raise
+    except _REFUSALS as error:
+        return _refused(error)
+
+
+def doctor_command(flags: Mapping[str, object]) -> int:
+    """Say what is wrong; returns the exit code."""
+    options = read_options(flags)
+    try:
+        text, code = asyncio.run(doctor(options, as_json=flags.get("output") == "json"))
+    except _REFUSALS as error:
+        return _refused(error)
+    print(text)  # noqa: T201
+    return code
+
+
+def _path(flags: Mapping[str, object], name: str) -> Path | None:
+    found = flags.get(name)
+    return Path(str(found)) if found is not None else None
+
+
+def _told(told: verbs.Told) -> int:
+    for line in told.lines:
+        print(line)  # noqa: T201
+    return 0 if told.sound else _UNSOUND
 
 
 def run_command(flags: Mapping[str, object]) -> int:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator
 
+from tdc.manager.etcd import versions
 from tdc.manager.etcd.channel import EtcdOptions, host_of
 from tdc.manager.options import Options
 from tdc.manager.store.keys import ROOT
-
-SAFE_SINCE = {(3, 5): 33, (3, 6): 14}
-"""By release, the version from which etcd's known faults in access control are fixed."""
 
 
 def external_etcd(options: Options) -> EtcdOptions:
@@ -50,21 +47,12 @@ def cautions(options: Options, version: str) -> Iterator[str]:
             f"nothing shows etcd at {shown} that this is a manager, so anybody who reaches it can "
             "change settings. Use client certificates or a user"
         )
-    if version and not _is_safe(version):
+    found = versions.parsed(version)
+    if version and (found is None or versions.ACCESS.is_in(found)):
         yield (
             f"etcd at {shown} is {version}, whose access control has known faults (fixed in 3.5.33 "
             "and 3.6.14). Upgrade it, or let nobody but managers reach it"
         )
-
-
-def _is_safe(version: str) -> bool:
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
-    if found is None:
-        return False
-    major, minor, patch = map(int, found.groups())
-    if (major, minor) > max(SAFE_SINCE):
-        return True
-    return (major, minor) in SAFE_SINCE and patch >= SAFE_SINCE[major, minor]
 
 
 def _is_loopback(host: str) -> bool:

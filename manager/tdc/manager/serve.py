@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,38 +31,33 @@ from tdc.manager.first_setup import (
 )
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
-from tdc.manager.intent.changes import ChangeOperations
-from tdc.manager.intent.drafts import DraftOperations
-from tdc.manager.intent.fleet import FleetOperations
-from tdc.manager.intent.history import HistoryOperations
-from tdc.manager.intent.monitoring import MonitoringOperations
-from tdc.manager.intent.operations import Operations
-from tdc.manager.intent.queue import QueueOperations
-from tdc.manager.intent.queue_machines import QueueMachines
-from tdc.manager.intent.queue_names import NamesOnMachines
-from tdc.manager.intent.settings import SettingsOperations
-from tdc.manager.intent.suspensions import SuspensionOperations
+from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
+from tdc.manager.membership import Membership, announced, membership
 from tdc.manager.options import Options
+from tdc.manager.peers.streams import AllStreams
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
-from tdc.manager.rpc.agents import AgentsService
-from tdc.manager.rpc.changes import ChangesService
-from tdc.manager.rpc.drafts import DraftsService
-from tdc.manager.rpc.enrolment import EnrolmentService
-from tdc.manager.rpc.fleet import FleetService
-from tdc.manager.rpc.monitoring import MonitoringService
-from tdc.manager.rpc.queue import QueueService
-from tdc.manager.rpc.server import Ports, Registration, ServerIdentity, Servers
-from tdc.manager.rpc.settings import SettingsService
-from tdc.manager.store.commit import CommitStore
-from tdc.manager.store.drafts import DraftStore
+from tdc.manager.rpc.entry import on_behalf_of
+from tdc.manager.rpc.server import Ports, ServerIdentity, Servers
+from tdc.manager.services import (
+    Made,
+    about_managers,
+    for_agents,
+    for_joining,
+    for_login,
+    for_managers,
+    for_operators,
+    operations_of,
+    people_of,
+)
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
 from tdc.manager.store.keys import PLACE, ROOT
 from tdc.manager.store.maintenance import Maintenance
-from tdc.manager.store.suspensions import SuspensionStore
+from tdc.manager.syslog import Syslog
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
@@ -70,7 +66,6 @@ from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
-from tdc.v1 import agents_pb2_grpc, operators_pb2_grpc
 
 log = logging.getLogger(__name__)
 
@@ -94,45 +89,84 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
         etcd_options, notes = await _reach_etcd(stack, options)
-        etcd = await stack.enter_async_context(EtcdClient(etcd_options))
+        etcd = await stack.enter_async_context(EtcdClient(etcd_options, on_behalf_of))
         store = await _store_id(etcd)
         notes = (*notes, *await _cautions(options, etcd))
         identity = _server_identity(options, authority)
         expiry = ExpiryWatch(partial(_endings, options, authority, identity))
-        view = FleetView(etcd, store, lambda: (*notes, *expiry.problems()))
+        awake = AwakeClock()
+        await stack.enter_async_context(running(awake.run(), name="clock"))
+        member = membership(etcd, options, authority, awake)
+        view = FleetView(etcd, store, lambda: (*notes, *expiry.problems(), *member.problems()))
         await stack.enter_async_context(running(expiry.run(), name="expiry"))
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
         if not view.clusters:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
-        awake = AwakeClock()
-        await stack.enter_async_context(running(awake.run(), name="clock"))
-        presence = Presence(view, steady=awake, shared=not options.embedded)
-        view.on_enrolment(presence.enrolled)
-        chains = KnownChains(view, History(etcd, view.place))
-        sessions = AgentSessions(view, presence, awake, _intervals(options), chains.at)
+        presence = await _presence(stack, view, member, awake)
+        chains = KnownChains(view, History(etcd, view))
+        sessions = AgentSessions(
+            view, presence, awake, _intervals(options), chains.at, lambda: member.known.addresses
+        )
         view.on_replaced(sessions.welcome_again)
         servers = Servers(identity)
-        wanted = Ports(main=options.listen_port, enrol=options.enrol_port)
+        wanted = Ports(options.listen_port, options.enrol_port, options.operator_port)
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
-        tokens = TokenOperations(
-            view, JoinStore(etcd, view.place), authority.fingerprint, address(options, ports.enrol)
+        audit = _audit_log(etcd, options)
+        refusals = Refusals(audit)
+        await stack.enter_async_context(running(refusals.run(), name="refusals"))
+        joins = JoinStore(etcd, audit, view)
+        tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
+        people = people_of(etcd, audit, view, authority, refusals)
+        member.own = replace(
+            member.own,
+            address=address(options, ports.main),
+            certificate_ends=end_of_pem(identity.certificate),
         )
-        operations = _operations(etcd, view, presence, sessions, tokens)
+        managers = about_managers(etcd, view, sessions, member, options)
+        made = Made(tokens, people, managers)
+        streams = AllStreams(sessions, member.peers)
+        operators = for_operators(
+            operations_of(etcd, audit, view, presence, sessions, streams, made)
+        )
         await servers.start(
-            main=[*_for_operators(operations), _for_agents(sessions, authority)],
-            enrol=[_for_joining(etcd, authority, view)],
+            main=[
+                *operators,
+                for_agents(sessions, authority),
+                for_managers(member, presence, sessions),
+            ],
+            enrol=[for_joining(joins, authority, view, refusals)],
+            operators=[*operators, for_login(people.login)],
             admit=sessions.admit,
+            people=people.access,
+            refused=refusals.refused,
         )
         view.on_change(servers.check_again)
+        view.on_people(servers.check_operators)
+        await stack.enter_async_context(running(people.access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
-        maintenance = Maintenance(etcd, own_member=options.embedded)
+        await stack.enter_async_context(announced(member, etcd))
+        maintenance = Maintenance(
+            etcd, audit, own_member=options.embedded, ownership=member.maintenance
+        )
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
         stack.enter_context(_announced(options, ports))
         yield ports
+
+
+async def _presence(
+    stack: contextlib.AsyncExitStack, view: FleetView, member: Membership, clock: AwakeClock
+) -> Presence:
+    """What is known of machines here and elsewhere; the others are known once this returns."""
+    await stack.enter_async_context(running(member.known.run(), name="managers"))
+    await member.known.read(START_TIMEOUT)
+    await stack.enter_async_context(member.peers.running())
+    presence = Presence(view, steady=clock, elsewhere=member.peers, name=member.own.name)
+    view.on_enrolment(presence.enrolled)
+    return presence
 
 
 async def _reach_etcd(
@@ -206,72 +240,29 @@ def _endings(options: Options, authority: Authority, server: ServerIdentity) -> 
         yield Ending(f"the client certificate for etcd ({path})", end, "replace the file before")
 
 
-def _operations(
-    etcd: EtcdClient,
-    view: FleetView,
-    presence: Presence,
-    sessions: AgentSessions,
-    tokens: TokenOperations,
-) -> Operations:
-    """Make every operation; raises PermissionTableError."""
-    commits, history = CommitStore(etcd), History(etcd, view.place)
-    return Operations(
-        changes=ChangeOperations(view, presence, commits, history),
-        history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd, view.place, view.called)),
-        settings=SettingsOperations(view, presence, history),
-        fleet=FleetOperations(view),
-        monitoring=MonitoringOperations(view, presence),
-        queue=QueueOperations(
-            view,
-            QueueMachines(view, presence, sessions),
-            NamesOnMachines(view, presence),
-            commits,
-            history,
-        ),
-        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, view.place)),
-        tokens=tokens,
-    )
-
-
-def _for_operators(operations: Operations) -> list[Registration]:
-    """Carry the operations over gRPC."""
-    fleet = FleetService(
-        operations.fleet, operations.changes, operations.suspensions, operations.tokens
-    )
-    settings = SettingsService(operations.settings)
-    changes = ChangesService(operations.changes, operations.history)
-    drafts = DraftsService(operations.drafts)
-    monitoring = MonitoringService(operations.monitoring)
-    queue = QueueService(operations.queue)
-    return [
-        partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
-        partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
-        partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
-        partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
-        partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
-        partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
-    ]
-
-
-def _for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
-    service = AgentsService(sessions, authority)
-    return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
-
-
-def _for_joining(etcd: EtcdClient, authority: Authority, view: FleetView) -> Registration:
-    service = EnrolmentService(JoinStore(etcd), authority, view)
-    return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
+def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
+    """The log that all stores share, with copies to syslog where options ask for them."""
+    if not options.audit_syslog:
+        return AuditLog(etcd)
+    syslog = Syslog(options.audit_syslog)
+    syslog.start()
+    return AuditLog(etcd, written=syslog.take)
 
 
 def last_ports(options: Options) -> Ports | None:
     """The ports of the last start: machines that know them should find us there again."""
     try:
         content = json.loads(durable_file.read(options.folder / LAST_PORTS))
-        return Ports(main=int(content["main"]), enrol=int(content["enrol"]))
+        operators = content.get("operators")
+        return Ports(
+            main=int(content["main"]),
+            enrol=int(content["enrol"]),
+            operators=None if operators is None else int(operators),
+        )
     except (
         durable_file.NotReadable,
         ValueError,
+        AttributeError,
         LookupError,
         TypeError,
         OverflowError,
@@ -301,7 +292,11 @@ def _announced(options: Options, ports: Ports) -> Iterator[None]:
     if options.listen_port == 0 and _is_ours(operator_file):
         # The system chose the port at this start: the local operator's file must follow it.
         write_operator_file(operator_file.parent, address(options, ports.main))
-    content = json.dumps({"main": ports.main, "enrol": ports.enrol, "pid": os.getpid()})
+    numbers = {"main": ports.main, "enrol": ports.enrol}
+    if ports.operators is not None:
+        log.info("operators log in at %s", address(options, ports.operators))
+        numbers["operators"] = ports.operators
+    content = json.dumps({**numbers, "pid": os.getpid()})
     durable_file.write(options.folder / LAST_PORTS, content.encode() + b"\n")
     if options.ports_file is None:
         yield

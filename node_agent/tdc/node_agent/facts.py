@@ -17,6 +17,7 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.sync.apply import InForce
 from tdc.shared.edge.clock import monotonic, wall
+from tdc.shared.sync.audit import Witness
 from tdc.shared.sync.report import ReportedBacklog
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.shared.sync.values import Attempt, Running
@@ -43,7 +44,8 @@ class AgentFacts:
     spool, then managers and certificate; `backlogs` are the copies in the spool by intake;
     `next_hop` says since when no next hop takes mail, None while one works;
     `refuses_manager` is why no settings are taken from the manager, empty if they are;
-    `suspension` is what an operator suspends.
+    `suspension` is what an operator suspends; `witness` what was seen of the manager's audit log;
+    `certificate_ends` when the machine's certificate ends, None while that is not known.
     """
 
     time: float
@@ -62,6 +64,8 @@ class AgentFacts:
     refuses_manager: str
     next_hop: HopTrouble | None
     suspension: Suspension
+    witness: Witness
+    certificate_ends: float | None = None
 
 
 def gather(  # noqa: PLR0913  # each room's part
@@ -75,6 +79,7 @@ def gather(  # noqa: PLR0913  # each room's part
     full: str | None = None,
     next_hop: HopTrouble | None = None,
     suspension: Suspension = NOT_SUSPENDED,
+    certificate_ends: float | None = None,
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together.
 
@@ -108,6 +113,8 @@ def gather(  # noqa: PLR0913  # each room's part
         refuses_manager=in_force.refuses_manager,
         next_hop=None if next_hop is None else replace(next_hop, since=next_hop.since + lead),
         suspension=suspension,
+        witness=in_force.witness,
+        certificate_ends=certificate_ends,
     )
 
 

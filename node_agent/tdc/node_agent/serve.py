@@ -35,9 +35,10 @@ from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.status import status_to_wire
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.node_agent.sync.report_changes import report_changes
-from tdc.node_agent.sync.stream import Machine, Managers, SettingsStream
+from tdc.node_agent.sync.stream import Machine, SettingsStream
 from tdc.node_agent.sync.suspension import KeptSuspension
 from tdc.node_agent.version import VERSION
 from tdc.shared.connector.intake import intakes_in_force
@@ -92,7 +93,12 @@ async def serving(
         await stack.enter_async_context(
             book.keeping(lambda: gathered(counters, hop_state, delivery.holds()))
         )
-        managers = Managers(options.manager.addresses, options.manager.retry_maximum)
+        managers = Managers(
+            options.manager.addresses,
+            options.manager.retry_maximum,
+            folder=options.state_folder,
+            log=log,
+        )
         renewal = Renewal(
             managers, options.identity_folder, log, connected=lambda: stream.connected
         )
@@ -109,6 +115,7 @@ async def serving(
                 gather(
                     in_force, facts, rows, counters, warnings, backlogs,
                     full=full, next_hop=hop_state.trouble, suspension=suspension.current(),
+                    certificate_ends=renewal.ends,
                 )
             )  # fmt: skip
 

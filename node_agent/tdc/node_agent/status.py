@@ -9,6 +9,7 @@ from tdc.node_agent.counters import Counters
 from tdc.node_agent.deliver.facts import DestinationFacts
 from tdc.node_agent.facts import AgentFacts, MissedFacts
 from tdc.shared.sync.report import ReportedBacklog
+from tdc.shared.wire.audit import witness_to_wire
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.report import backlog_to_wire
 from tdc.shared.wire.stream import (
@@ -44,6 +45,8 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         next_hop_trouble=facts.next_hop.reason[:MAX_TEXT] if facts.next_hop else "",
         next_hop_since=_moment(facts.next_hop.since if facts.next_hop else None),
         suspension=suspension_to_wire(facts.suspension),
+        audit=witness_to_wire(facts.witness),
+        certificate_ends=_moment(facts.certificate_ends),
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))

@@ -45,32 +45,36 @@ class RenewResponse(_message.Message):
     def __init__(self, certificate_pem: _Optional[str] = ..., ca_pem: _Optional[str] = ...) -> None: ...
 
 class AgentMessage(_message.Message):
-    __slots__ = ("hello", "outcome", "status", "pong", "queue_answer")
+    __slots__ = ("hello", "outcome", "status", "pong", "queue_answer", "running_settings")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
     QUEUE_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     outcome: Outcome
     status: MachineStatus
     pong: Pong
     queue_answer: QueueAnswer
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., status: _Optional[_Union[MachineStatus, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., queue_answer: _Optional[_Union[QueueAnswer, _Mapping]] = ...) -> None: ...
+    running_settings: RunningSettings
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., status: _Optional[_Union[MachineStatus, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., queue_answer: _Optional[_Union[QueueAnswer, _Mapping]] = ..., running_settings: _Optional[_Union[RunningSettings, _Mapping]] = ...) -> None: ...
 
 class ManagerMessage(_message.Message):
-    __slots__ = ("welcome", "wanted", "ping", "queue_order", "suspension")
+    __slots__ = ("welcome", "wanted", "ping", "queue_order", "suspension", "ask_settings")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     QUEUE_ORDER_FIELD_NUMBER: _ClassVar[int]
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    ASK_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     wanted: Wanted
     ping: Ping
     queue_order: QueueOrder
     suspension: WantedSuspension
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., queue_order: _Optional[_Union[QueueOrder, _Mapping]] = ..., suspension: _Optional[_Union[WantedSuspension, _Mapping]] = ...) -> None: ...
+    ask_settings: AskSettings
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., queue_order: _Optional[_Union[QueueOrder, _Mapping]] = ..., suspension: _Optional[_Union[WantedSuspension, _Mapping]] = ..., ask_settings: _Optional[_Union[AskSettings, _Mapping]] = ...) -> None: ...
 
 class Running(_message.Message):
     __slots__ = ("revision", "hash", "store_id", "history")
@@ -85,16 +89,18 @@ class Running(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("agent_version", "protocol", "running", "last_attempt")
+    __slots__ = ("agent_version", "protocol", "running", "last_attempt", "settings")
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
     agent_version: str
     protocol: int
     running: Running
     last_attempt: Outcome
-    def __init__(self, agent_version: _Optional[str] = ..., protocol: _Optional[int] = ..., running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ...) -> None: ...
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, agent_version: _Optional[str] = ..., protocol: _Optional[int] = ..., running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., settings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("revision", "hash", "applied", "reason", "time")
@@ -111,7 +117,7 @@ class Outcome(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., applied: _Optional[bool] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash", "history")
+    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash", "history", "settings", "managers")
     STATUS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     PING_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +125,8 @@ class Welcome(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     WANTED_HASH_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    MANAGERS_FIELD_NUMBER: _ClassVar[int]
     status_interval: float
     ping_interval: float
     deadline: float
@@ -126,21 +134,69 @@ class Welcome(_message.Message):
     cluster: str
     wanted_hash: str
     history: str
-    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
+    settings: _containers.RepeatedScalarFieldContainer[str]
+    managers: ManagerAddresses
+    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ..., history: _Optional[str] = ..., settings: _Optional[_Iterable[str]] = ..., managers: _Optional[_Union[ManagerAddresses, _Mapping]] = ...) -> None: ...
+
+class ManagerAddresses(_message.Message):
+    __slots__ = ("addresses",)
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("revision", "hash", "settings", "store_id", "history")
+    __slots__ = ("revision", "hash", "settings", "store_id", "history", "audit")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     hash: str
     settings: _settings_pb2.Settings
     store_id: str
     history: str
-    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
+    audit: AuditHead
+    def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., store_id: _Optional[str] = ..., history: _Optional[str] = ..., audit: _Optional[_Union[AuditHead, _Mapping]] = ...) -> None: ...
+
+class AuditHead(_message.Message):
+    __slots__ = ("number", "chain")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    chain: str
+    def __init__(self, number: _Optional[int] = ..., chain: _Optional[str] = ...) -> None: ...
+
+class AuditSeen(_message.Message):
+    __slots__ = ("store_id", "newest", "time", "earlier")
+    STORE_ID_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_FIELD_NUMBER: _ClassVar[int]
+    store_id: str
+    newest: AuditHead
+    time: _timestamp_pb2.Timestamp
+    earlier: _containers.RepeatedCompositeFieldContainer[AuditHead]
+    def __init__(self, store_id: _Optional[str] = ..., newest: _Optional[_Union[AuditHead, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., earlier: _Optional[_Iterable[_Union[AuditHead, _Mapping]]] = ...) -> None: ...
+
+class AskSettings(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class RunningSettings(_message.Message):
+    __slots__ = ("id", "running", "settings", "refused")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    running: Running
+    settings: _settings_pb2.Settings
+    refused: str
+    def __init__(self, id: _Optional[str] = ..., running: _Optional[_Union[Running, _Mapping]] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class Suspension(_message.Message):
     __slots__ = ("number", "copying", "delivery")
@@ -175,10 +231,12 @@ class WantedSuspension(_message.Message):
     def __init__(self, suspension: _Optional[_Union[Suspension, _Mapping]] = ..., store_id: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
-    __slots__ = ("number",)
+    __slots__ = ("number", "managers")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    MANAGERS_FIELD_NUMBER: _ClassVar[int]
     number: int
-    def __init__(self, number: _Optional[int] = ...) -> None: ...
+    managers: ManagerAddresses
+    def __init__(self, number: _Optional[int] = ..., managers: _Optional[_Union[ManagerAddresses, _Mapping]] = ...) -> None: ...
 
 class Pong(_message.Message):
     __slots__ = ("number",)
@@ -187,7 +245,7 @@ class Pong(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class MachineStatus(_message.Message):
-    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension")
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension", "audit", "certificate_ends")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +266,8 @@ class MachineStatus(_message.Message):
     NEXT_HOP_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     NEXT_HOP_SINCE_FIELD_NUMBER: _ClassVar[int]
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_ENDS_FIELD_NUMBER: _ClassVar[int]
     running: Running
     last_attempt: Outcome
     copying: bool
@@ -228,7 +288,9 @@ class MachineStatus(_message.Message):
     next_hop_trouble: str
     next_hop_since: _timestamp_pb2.Timestamp
     suspension: Suspension
-    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ...) -> None: ...
+    audit: AuditSeen
+    certificate_ends: _timestamp_pb2.Timestamp
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ..., audit: _Optional[_Union[AuditSeen, _Mapping]] = ..., certificate_ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Missed(_message.Message):
     __slots__ = ("reason", "count", "since", "last")

@@ -230,7 +230,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., setting: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread", "since", "reason", "last_attempt", "suspension")
+    __slots__ = ("machine", "cluster", "revision", "settings", "running", "state", "unread", "since", "reason", "last_attempt", "suspension", "agent_version")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -242,6 +242,7 @@ class ExplainResponse(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
     revision: int
@@ -253,15 +254,18 @@ class ExplainResponse(_message.Message):
     reason: str
     last_attempt: _agents_pb2.Outcome
     suspension: SuspensionState
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., last_attempt: _Optional[_Union[_agents_pb2.Outcome, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ...) -> None: ...
+    agent_version: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., settings: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., state: _Optional[str] = ..., unread: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., last_attempt: _Optional[_Union[_agents_pb2.Outcome, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ..., agent_version: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("setting", "steps")
+    __slots__ = ("setting", "steps", "unknown_there")
     SETTING_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_THERE_FIELD_NUMBER: _ClassVar[int]
     setting: str
     steps: _containers.RepeatedCompositeFieldContainer[ExplanationStep]
-    def __init__(self, setting: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ExplanationStep, _Mapping]]] = ...) -> None: ...
+    unknown_there: bool
+    def __init__(self, setting: _Optional[str] = ..., steps: _Optional[_Iterable[_Union[ExplanationStep, _Mapping]]] = ..., unknown_there: _Optional[bool] = ...) -> None: ...
 
 class ExplanationStep(_message.Message):
     __slots__ = ("level", "name", "value", "wins", "revision", "author", "time", "comment")
@@ -421,7 +425,7 @@ class StatusResponse(_message.Message):
     def __init__(self, machines: _Optional[_Iterable[_Union[MachineRowStatus, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., next: _Optional[str] = ..., by_state: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class MachineRowStatus(_message.Message):
-    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies", "suspension")
+    __slots__ = ("name", "group", "cluster", "state", "wanted_revision", "applied_revision", "since", "copying", "queued", "reason", "warnings", "agent_version", "health", "problems", "copies", "suspension", "manager", "unknown_settings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
@@ -438,6 +442,8 @@ class MachineRowStatus(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     COPIES_FIELD_NUMBER: _ClassVar[int]
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
+    MANAGER_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_SETTINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     group: str
     cluster: str
@@ -454,7 +460,9 @@ class MachineRowStatus(_message.Message):
     problems: _containers.RepeatedCompositeFieldContainer[HealthProblem]
     copies: CopyFacts
     suspension: SuspensionState
-    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ...) -> None: ...
+    manager: str
+    unknown_settings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., state: _Optional[str] = ..., wanted_revision: _Optional[int] = ..., applied_revision: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., reason: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., agent_version: _Optional[str] = ..., health: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[HealthProblem, _Mapping]]] = ..., copies: _Optional[_Union[CopyFacts, _Mapping]] = ..., suspension: _Optional[_Union[SuspensionState, _Mapping]] = ..., manager: _Optional[str] = ..., unknown_settings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SuspensionState(_message.Message):
     __slots__ = ("copying", "delivery", "wanted_copying", "wanted_delivery", "in_force", "pending", "resumed_by", "resumed_at")
@@ -511,10 +519,12 @@ class DeliveryRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., machine: _Optional[str] = ...) -> None: ...
 
 class DeliveryResponse(_message.Message):
-    __slots__ = ("rows",)
+    __slots__ = ("rows", "warnings")
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[DeliveryRow]
-    def __init__(self, rows: _Optional[_Iterable[_Union[DeliveryRow, _Mapping]]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rows: _Optional[_Iterable[_Union[DeliveryRow, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DeliveryRow(_message.Message):
     __slots__ = ("machine", "cluster", "time", "destination", "counters", "suspended")

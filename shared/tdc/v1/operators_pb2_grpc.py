@@ -1184,8 +1184,8 @@ class Monitoring:
 
 
 class QueueStub:
-    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
-    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """Work on the queues of machines. Machines that are connected to a manager that answers are asked at
+    once, each for at most 10 s; each other one has a row that says why nothing was done there.
     """
 
     def __init__(self, channel):
@@ -1212,8 +1212,8 @@ class QueueStub:
 
 
 class QueueServicer:
-    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
-    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """Work on the queues of machines. Machines that are connected to a manager that answers are asked at
+    once, each for at most 10 s; each other one has a row that says why nothing was done there.
     """
 
     def ListDead(self, request, context):
@@ -1264,8 +1264,8 @@ def add_QueueServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Queue:
-    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
-    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """Work on the queues of machines. Machines that are connected to a manager that answers are asked at
+    once, each for at most 10 s; each other one has a row that says why nothing was done there.
     """
 
     @staticmethod

@@ -426,8 +426,8 @@ class MonitoringServicer(metaclass=_abc_1.ABCMeta):
 def add_MonitoringServicer_to_server(servicer: MonitoringServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class QueueStub:
-    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
-    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """Work on the queues of machines. Machines that are connected to a manager that answers are asked at
+    once, each for at most 10 s; each other one has a row that says why nothing was done there.
     """
 
     @_typing.overload
@@ -443,8 +443,8 @@ class QueueStub:
 
 @_typing.type_check_only
 class QueueAsyncStub(QueueStub):
-    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
-    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """Work on the queues of machines. Machines that are connected to a manager that answers are asked at
+    once, each for at most 10 s; each other one has a row that says why nothing was done there.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -456,8 +456,8 @@ class QueueAsyncStub(QueueStub):
     """Counts again, records the work in the cluster's history, then orders it from the machines."""
 
 class QueueServicer(metaclass=_abc_1.ABCMeta):
-    """Work on the queues of machines. Machines that are connected to this manager are asked at once, each
-    for at most 10 s; each other machine has a row that says why nothing was done there.
+    """Work on the queues of machines. Machines that are connected to a manager that answers are asked at
+    once, each for at most 10 s; each other one has a row that says why nothing was done there.
     """
 
     @_abc_1.abstractmethod

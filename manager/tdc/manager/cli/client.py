@@ -12,7 +12,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -23,7 +23,10 @@ from tdc.manager.cli.render import is_terminal
 from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
 from tdc.shared.edge.grpc_words import never_sent
-from tdc.v1 import operators_pb2, operators_pb2_grpc
+from tdc.v1 import audit_pb2_grpc, operators_pb2, operators_pb2_grpc, recovery_pb2_grpc
+
+if TYPE_CHECKING:
+    from tdc.v1 import managers_pb2_grpc, people_pb2_grpc
 
 _Request = TypeVar("_Request", bound=Message)
 _Reply = TypeVar("_Reply", bound=Message)
@@ -70,6 +73,7 @@ class Manager:
         self._address = config.manager
         self._deadline = deadline
         self._attempt = attempt
+        self._shown = (("authorization", f"Bearer {config.secret}"),) if config.secret else ()
         self.fleet: operators_pb2_grpc.FleetAsyncStub = operators_pb2_grpc.FleetStub(channel)
         self.settings: operators_pb2_grpc.SettingsReaderAsyncStub = (
             operators_pb2_grpc.SettingsReaderStub(channel)
@@ -79,7 +83,30 @@ class Manager:
         self.monitoring: operators_pb2_grpc.MonitoringAsyncStub = operators_pb2_grpc.MonitoringStub(
             channel
         )
+        self.recovery: recovery_pb2_grpc.RecoveryAsyncStub = recovery_pb2_grpc.RecoveryStub(channel)
+        self.audit: audit_pb2_grpc.AuditAsyncStub = audit_pb2_grpc.AuditStub(channel)
         self.queue: operators_pb2_grpc.QueueAsyncStub = operators_pb2_grpc.QueueStub(channel)
+
+    @property
+    def login(self) -> people_pb2_grpc.LoginAsyncStub:
+        """Where sessions begin."""
+        from tdc.v1 import people_pb2_grpc  # noqa: PLC0415  # for commands about people only
+
+        return people_pb2_grpc.LoginStub(self._channel)
+
+    @property
+    def people(self) -> people_pb2_grpc.PeopleAsyncStub:
+        """Users, sessions, API tokens, certificates."""
+        from tdc.v1 import people_pb2_grpc  # noqa: PLC0415  # for commands about people only
+
+        return people_pb2_grpc.PeopleStub(self._channel)
+
+    @property
+    def managers(self) -> managers_pb2_grpc.ManagersAsyncStub:
+        """What is asked about managers; its messages are loaded by these commands only."""
+        from tdc.v1 import managers_pb2_grpc  # noqa: PLC0415
+
+        return managers_pb2_grpc.ManagersStub(self._channel)
 
     async def ask(
         self, call: aio.UnaryUnaryMultiCallable[_Request, _Reply], request: _Request
@@ -87,7 +114,7 @@ class Manager:
         """The manager's answer; raises Refused or NoConnection."""
         try:
             async with _waiting_shown(self._address):
-                return await call(request, timeout=self._deadline)
+                return await call(request, timeout=self._deadline, metadata=self._shown)
         except aio.AioRpcError as error:
             raise self._in_words(error) from None
 
@@ -151,7 +178,7 @@ class Manager:
     ) -> _Reply:
         try:
             async with _waiting_shown(self._address):
-                return await call(request, timeout=self._deadline)
+                return await call(request, timeout=self._deadline, metadata=self._shown)
         except aio.AioRpcError as error:
             if error.code() in _UNKNOWN_OUTCOME:
                 unmade = never_sent(error.details() or "") or any(
@@ -173,7 +200,7 @@ class Manager:
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Refused(
                 f"The manager at {self._address} does not support this request: it is older than "
-                f"this tdc, or the address is that of its enrolment port."
+                f"this tdc, or the address is that of another of its ports: {_PORTS}."
             )
         return Refused(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
 
@@ -181,6 +208,11 @@ class Manager:
         """Whether UNAVAILABLE is the manager's own answer: its store is away, say."""
         return self._channel.get_state() is grpc.ChannelConnectivity.READY
 
+
+_PORTS = (
+    "listen_port for a certificate, operator_port for `tdc login` and API tokens, and enrol_port "
+    "for machines"
+)
 
 _UNKNOWN_OUTCOME = {
     grpc.StatusCode.UNAVAILABLE,

@@ -156,9 +156,9 @@ class Run:
     failed: Callable[[Run, CliError], int] | None = None
 
     @contextlib.asynccontextmanager
-    async def manager(self) -> AsyncIterator[Manager]:
-        """Connect for the body; raises NoConnection."""
-        config = read_config(find_config(self.common.config))
+    async def manager(self, *, secret: bool = True) -> AsyncIterator[Manager]:
+        """Connect for the body, without a session if not `secret`; raises NoConnection."""
+        config = read_config(find_config(self.common.config), secret=secret)
         if config.warnings:
             self.out.tell([Line(f"tdc: {warning}", "yellow") for warning in config.warnings])
         deadline = self.common.timeout or self.timeout

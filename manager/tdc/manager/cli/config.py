@@ -13,27 +13,33 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdc.manager.cli.errors import NoConnection
-from tdc.shared.edge import toml_file
+from tdc.manager.cli.errors import NoConnection, Refused
+from tdc.shared.edge import durable_file, toml_file
 from tdc.shared.edge.os_words import os_reason
 
 DEFAULT_PLACE = "~/.config/tdc/operator.toml"
-_FIELDS = ("manager", "ca", "certificate", "key")
+_FIELDS = ("manager", "ca", "certificate", "key", "token_file")
+_PAIR = ("certificate", "key")
+_LONGEST_SECRET = 200
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorConfig:
-    """Where the manager is (host:port), and the PEM bytes to trust it and be trusted by it.
+    """Where the manager is (host:port), the PEM bytes to trust it, and what to be trusted by.
 
-    `warnings` are sentences for the operator about files that are used nevertheless.
+    That is a certificate with its key, or the `secret` of an API token or, if `from_session`, of
+    the session that `tdc login` began. `warnings` are sentences for the operator about files that
+    are used nevertheless.
     """
 
     path: Path
     manager: str
     ca: bytes
-    certificate: bytes
-    key: bytes
+    certificate: bytes | None
+    key: bytes | None
+    secret: str = ""
+    from_session: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -42,15 +48,45 @@ def find_config(chosen: Path | None) -> Path:
     return (chosen or Path(os.environ.get("TDC_CONFIG") or DEFAULT_PLACE)).expanduser()
 
 
-def read_config(path: Path) -> OperatorConfig:
-    """Read operator.toml and the files it names, relative to it; raises NoConnection."""
+def session_file(path: Path) -> Path:
+    """Where the session of an operator.toml is kept: beside it."""
+    return path.with_name(f"{path.stem}.session")
+
+
+def write_session(path: Path, secret: str) -> None:
+    """Keep the secret of a session, for its owner alone; raises Refused."""
+    try:
+        durable_file.write(session_file(path), secret.encode() + b"\n")
+    except durable_file.NotWritten as error:
+        raise Refused(f"The session began, but can't be kept: {error}.") from None
+
+
+def drop_session(path: Path) -> None:
+    """Forget the session of an operator.toml."""
+    session_file(path).unlink(missing_ok=True)
+
+
+def read_config(path: Path, *, secret: bool = True) -> OperatorConfig:
+    """Read operator.toml and the files it names, relative to it; raises NoConnection.
+
+    Without a certificate there must be a secret, but if not `secret`.
+    """
     table = _read_toml(path)
     fields = {name: table.get(name) for name in _FIELDS}
-    wrong = [name for name, value in fields.items() if not isinstance(value, str) or not value]
+    by_certificate = any(name in table for name in _PAIR)
+    needed = ("manager", "ca", *(_PAIR if by_certificate else ()))
+    given = [name for name in _FIELDS if name in needed or name in table]
+    wrong = [name for name in given if not isinstance(fields[name], str) or not fields[name]]
     if wrong:
         raise NoConnection(
-            f"{path} lacks {', '.join(wrong)}. It needs four strings: manager "
-            f'("host:port"), ca, certificate and key (PEM files, relative to {path.name}).'
+            f"{path} lacks {', '.join(wrong)}. It needs the strings manager "
+            f'("host:port") and ca, and to log in by: certificate and key (PEM files, relative to '
+            f"{path.name}), or token_file, or a session of `tdc login`."
+        )
+    if by_certificate and "token_file" in table:
+        raise NoConnection(
+            f"{path} has a certificate and a token_file: they are for different ports of the "
+            "manager. Leave one of them out."
         )
     unknown = sorted(table.keys() - set(_FIELDS))
     if unknown:
@@ -64,9 +100,38 @@ def read_config(path: Path) -> OperatorConfig:
             f"{path}: manager = {manager!r} is not of the form host:port, such as "
             "manager.corp.example:7443."
         )
-    ca, certificate, key = (_read_pem(path, name, str(fields[name])) for name in _FIELDS[1:])
-    warnings = _exposed(path.parent / Path(str(fields["key"])).expanduser())
-    return OperatorConfig(path, manager, ca, certificate, key, warnings)
+    ca = _read_pem(path, "ca", str(fields["ca"]))
+    if by_certificate:
+        certificate, key = (_read_pem(path, name, str(fields[name])) for name in _PAIR)
+        warnings = _exposed(path.parent / Path(str(fields["key"])).expanduser())
+        return OperatorConfig(path, manager, ca, certificate, key, warnings=warnings)
+    if not secret:
+        return OperatorConfig(path, manager, ca, None, None)
+    named = fields["token_file"]
+    file = path.parent / Path(str(named)).expanduser() if named else session_file(path)
+    found = _read_secret(path, file, from_session=not named)
+    return OperatorConfig(
+        path, manager, ca, None, None, found, from_session=not named, warnings=_exposed(file)
+    )
+
+
+def _read_secret(config: Path, file: Path, *, from_session: bool) -> str:
+    try:
+        secret = file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        if from_session:
+            raise NoConnection(
+                f"{config} has neither a certificate nor a token_file, and there is no session. "
+                "Log in: tdc login USER."
+            ) from None
+        raise NoConnection(f"{file}, which {config} names as token_file, does not exist.") from None
+    except OSError as error:
+        raise NoConnection(f"Can't read {file}: {os_reason(error)}.") from None
+    except ValueError:
+        secret = ""
+    if not secret or len(secret) > _LONGEST_SECRET or not secret.isprintable():
+        raise NoConnection(f"{file} has no secret of a session or an API token.")
+    return secret
 
 
 def _exposed(key: Path) -> tuple[str, ...]:

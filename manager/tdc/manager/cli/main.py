@@ -27,7 +27,17 @@ _PLACES = {
     "settings": ("settings", "app"),
     "draft": ("draft", "app"),
     "commit": ("commits", "app"),
+    "recover": ("recover", "add_recover"),
+    "audit": ("audit", "app"),
     "delivery": ("queue", "delivery_app"),
+    "login": ("people", "add_login"),
+    "logout": ("people", "add_logout"),
+    "whoami": ("people", "add_whoami"),
+    "user": ("people", "user_app"),
+    "session": ("people", "session_app"),
+    "token": ("people", "token_app"),
+    "operator": ("people", "operator_app"),
+    "manager": ("managers", "app"),
 }
 """The module of each command, and what of it adds the command, or is the group of commands; in the
 order in which help shows them."""

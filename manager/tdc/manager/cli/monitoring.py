@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -80,6 +81,10 @@ async def status(
         run.code = found.verdict
         return
     run.out.emit(rows, status_tables.status_pieces(rows))
+    _tell(run, warnings)
+
+
+def _tell(run: Run, warnings: Sequence[str]) -> None:
     if warnings:
         run.out.tell([Line(f"warning: {warning}", "yellow") for warning in warnings])
 
@@ -99,3 +104,4 @@ async def delivery_status(run: Run, cluster: OfCluster = "", machine: OfMachine 
         reply = await manager.ask(manager.monitoring.GetDelivery, request)
     rows = [queue_answers.delivery(row) for row in reply.rows]
     run.out.emit(rows, status_tables.delivery_pieces(rows))
+    _tell(run, reply.warnings)

@@ -16,6 +16,7 @@ _STATE_STYLES = {
     "stale": "yellow",
     "offline": "red",
     "rejected": "red",
+    "unknown": "yellow",
 }
 _HEALTH_STYLES = {"ok": "green", "warning": "yellow", "critical": "red"}
 _HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red", "suspended": "yellow"}
@@ -64,7 +65,7 @@ def _copying(row: StatusDocument) -> Cell:
     """Whether it takes copies; while it is not connected, what it last reported."""
     if row.suspension is not None and row.suspension.copying:
         return Cell("suspended", "yellow")
-    if row.state in ("offline", "stale"):
+    if row.state in ("offline", "stale", "unknown"):
         last = f"was {yes_or_no(row.copying)}" if row.applied_revision else ABSENT
         return Cell(last, "yellow")
     return Cell(yes_or_no(row.copying), "" if row.copying else "yellow")

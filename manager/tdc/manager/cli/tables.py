@@ -155,6 +155,10 @@ def effective_pieces(effective: EffectiveDocument, *, group: str, cluster: str) 
     ]
 
 
+NOT_THERE = " (not known to this agent, version {})"
+"""Of a value in force, where the machine's agent does not know the setting."""
+
+
 def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece]:
     """The chain behind each value; without `whole`, levels with nothing set are left out."""
     running = explained.running
@@ -173,13 +177,15 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
         Column("VALUE", folds=True),
         Column("SET BY", folds=True),
     ]
+    unknown, version = explained.unknown_settings, explained.agent_version or "unknown"
     rows: list[list[Cell | str]] = [
         [
             Cell("*" if step.wins else "", "green"),
             name,
             f"{step.level} {step.name}".strip(),
             shown(name, step.value),
-            _set_by(step, whole=whole, read=not explained.unread),
+            f"{_set_by(step, whole=whole, read=not explained.unread)}"
+            f"{NOT_THERE.format(version) if step.wins and name in unknown else ''}",
         ]
         for name, steps in explained.settings.items()
         for step in steps
@@ -188,10 +194,15 @@ def explain_pieces(explained: ExplanationDocument, *, whole: bool) -> list[Piece
     legend = "* marks the value in force."
     if not whole:
         legend += f" For details: `tdc settings explain {explained.machine} SETTING`."
+    lacks = (
+        f"warning: not known to this agent (version {version}), which acts as by the default: "
+        f"{', '.join(unknown)}. Upgrade it."
+    )
     return [
         *pieces,
         Grid(columns, rows),
         Line(legend),
+        *([Line(lacks, "yellow")] if unknown else []),
         *([Line(f"warning: {explained.unread}.", "yellow")] if explained.unread else []),
     ]
 

@@ -51,6 +51,11 @@ def _own_fault(config: OperatorConfig) -> str:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
+    if config.certificate is None or config.key is None:
+        return (
+            f"Without a certificate {config.path} needs the address of the manager's operator "
+            "port: the main port lets in certificates alone."
+        )
     try:
         certificate = x509.load_pem_x509_certificate(config.certificate)
         authority = x509.load_pem_x509_certificate(config.ca)

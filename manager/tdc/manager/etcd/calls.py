@@ -8,8 +8,8 @@ out what became of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -21,8 +21,8 @@ from tdc.shared.edge.grpc_words import reason
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
-Method = Callable[[grpc.aio.Channel], "grpc.aio.UnaryUnaryMultiCallable[Request, Answer]"]
-"""Which method of etcd on a channel, as the generated stubs have it."""
+Method = Callable[[grpc.aio.Channel], Callable[..., Awaitable[Answer]]]
+"""Which method of etcd on a channel, as the generated stubs have it: called with a request."""
 
 Metadata = tuple[tuple[str, str], ...]
 # Go's WithRequireLeader: a member cut off from its leader ends the stream instead of going quiet.
@@ -53,7 +53,7 @@ class Calls:
 
     async def read(
         self,
-        method: Method[Request, Answer],
+        method: Method[Answer],
         request: Request,
         *,
         timeout: float | None = None,
@@ -146,7 +146,7 @@ class Calls:
     async def _call(
         self,
         channel: grpc.aio.Channel,
-        method: Method[Request, Answer],
+        method: Method[Answer],
         request: Request,
         timeout: float | None,
     ) -> Answer:
@@ -207,6 +207,25 @@ class Calls:
                 "check the user and its password",
             ) from error
         return (("token", answer.token),)
+
+
+def one_answer(
+    call: grpc.aio.StreamStreamMultiCallable[Request, Answer],
+) -> Callable[..., Awaitable[Answer]]:
+    """Of a method that takes and gives a stream, one request and its answer."""
+
+    async def ask(request: Request, **given: Any) -> Answer:
+        stream = call(**given)
+        try:
+            await stream.write(request)
+            answer = await stream.read()
+            if answer is grpc.aio.EOF:
+                raise EtcdUnavailable("etcd ended a call without an answer")
+            return answer  # type: ignore[return-value]  # it is not EOF
+        finally:
+            stream.cancel()
+
+    return ask
 
 
 def _txn(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Self
 
-from tdc.manager.etcd.calls import Calls
+from tdc.manager.etcd.calls import Calls, one_answer
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.errors import Compacted
 from tdc.manager.etcd.messages import read, to_bytes, transaction, txn_result, watch_message
@@ -21,6 +21,11 @@ from tdc.manager.etcd.stubs.rpc_pb2 import (
     AlarmType,
     CompactionRequest,
     DefragmentRequest,
+    HashKVRequest,
+    LeaseGrantRequest,
+    LeaseKeepAliveRequest,
+    LeaseRevokeRequest,
+    MemberListRequest,
     RangeRequest,
     RangeResponse,
     StatusRequest,
@@ -28,8 +33,15 @@ from tdc.manager.etcd.stubs.rpc_pb2 import (
     WatchProgressRequest,
     WatchRequest,
 )
-from tdc.manager.etcd.stubs.rpc_pb2_grpc import KVStub, MaintenanceStub
+from tdc.manager.etcd.stubs.rpc_pb2_grpc import (
+    ClusterStub,
+    KVStub,
+    LeaseStub,
+    MaintenanceStub,
+)
 from tdc.manager.etcd.values import (
+    EtcdHash,
+    EtcdMember,
     EtcdStatus,
     Get,
     KeyValue,
@@ -40,6 +52,8 @@ from tdc.manager.etcd.values import (
     WatchMessage,
     prefix_end,
 )
+from tdc.manager.etcd.writes import Writes
+from tdc.shared.edge.clock import monotonic
 
 PAGE = 64
 """Keys in one page of a range read: bounds the memory and time of one answer."""
@@ -48,9 +62,13 @@ PAGE = 64
 class EtcdClient:
     """One client of one etcd. Use as ``async with EtcdClient(options) as etcd``."""
 
-    def __init__(self, options: EtcdOptions) -> None:
-        """Take the options; raises EtcdOptionsError. Nothing is connected yet."""
+    def __init__(self, options: EtcdOptions, asked_by: Callable[[], str] = str) -> None:
+        """Take the options; raises EtcdOptionsError. Nothing is connected yet.
+
+        `asked_by` names who asks for what runs now: writes are counted by it.
+        """
         self.options = options
+        self.writes = Writes(asked_by, monotonic)
         self._calls = Calls(options)
 
     async def __aenter__(self) -> Self:
@@ -125,13 +143,34 @@ class EtcdClient:
             version=answer.version,
             size=answer.dbSize,
             size_in_use=answer.dbSizeInUse,
-            quota=self.options.quota,
+            quota=answer.dbSizeQuota or self.options.quota,
             revision=answer.header.revision,
             cluster_id=answer.header.cluster_id,
             member_id=answer.header.member_id,
             leader=answer.leader,
             alarms=tuple(sorted(alarms)),
+            term=answer.raftTerm,
+            is_learner=answer.isLearner,
         )
+
+    async def members(self) -> tuple[EtcdMember, ...]:
+        """List the members that this etcd has, running or not."""
+        answer = await self._calls.read(
+            lambda channel: ClusterStub(channel).MemberList, MemberListRequest()
+        )
+        return tuple(
+            EtcdMember(each.ID, each.name, tuple(each.clientURLs), each.isLearner)
+            for each in answer.members
+        )
+
+    async def hash(self, revision: int) -> EtcdHash:
+        """Hash the data of the member in use, up to a revision; raises Compacted too."""
+        answer = await self._calls.read(
+            lambda channel: MaintenanceStub(channel).HashKV,
+            HashKVRequest(revision=revision),
+            timeout=30.0,
+        )
+        return EtcdHash(answer.hash, answer.compact_revision, revision)
 
     async def txn(
         self,
@@ -143,8 +182,34 @@ class EtcdClient:
 
         Raises EtcdUnavailable (certainly not executed), EtcdAnswerLost (not known), EtcdRefused.
         """
+        if not all(isinstance(each, Get) for each in (*then, *otherwise)):
+            self.writes.note()
         answer = await self._calls.transaction(transaction(compares, then, otherwise))
         return txn_result(answer)
+
+    async def grant(self, seconds: int) -> int:
+        """Make a lease that ends `seconds` after it was last kept alive; returns its id.
+
+        A full store grants none (EtcdRefused, NO_SPACE).
+        """
+        self.writes.note()
+        request = LeaseGrantRequest(TTL=seconds)
+        answer = await self._calls.read(lambda channel: LeaseStub(channel).LeaseGrant, request)
+        return answer.ID
+
+    async def keep_alive(self, lease: int, *, timeout: float) -> bool:
+        """Let a lease begin again; False if it is over. This writes nothing."""
+        request = LeaseKeepAliveRequest(ID=lease)
+        answer = await self._calls.read(
+            lambda channel: one_answer(LeaseStub(channel).LeaseKeepAlive), request, timeout=timeout
+        )
+        return answer.TTL > 0
+
+    async def revoke(self, lease: int) -> None:
+        """End a lease, and every key that was put with it."""
+        self.writes.note()
+        request = LeaseRevokeRequest(ID=lease)
+        await self._calls.read(lambda channel: LeaseStub(channel).LeaseRevoke, request)
 
     async def compact(self, revision: int, *, wait: bool = False) -> None:
         """Forget etcd's history before `revision`; if that was done before, it is no error.

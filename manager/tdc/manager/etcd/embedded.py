@@ -45,6 +45,7 @@ _SOCKET = "localhost:1"  # unix://HOST:PORT makes etcd create a socket of the na
 _PEER_SOCKET = "localhost:2"
 _MAX_SOCKET_PATH = 107  # sun_path is 108 bytes with its NUL (unix(7))
 _LOG_CHECK = 60.0
+_LOCK = "lock"
 
 
 class EmbeddedEtcd:
@@ -173,7 +174,7 @@ class EmbeddedEtcd:
 
     async def _take_lock(self, stack: contextlib.AsyncExitStack) -> int:
         """Lock the folder; etcd inherits the lock, so it lasts as long as either process."""
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         stack.callback(os.close, lock)
         give_up = monotonic() + LOCK_TIMEOUT
         while True:
@@ -291,6 +292,30 @@ class EmbeddedEtcd:
         except OSError as error:
             return f"unknown ({os_reason(error)})"
         return " | ".join(words.splitlines()[-3:])
+
+
+@contextlib.contextmanager
+def attached(folder: Path) -> Iterator[str | None]:
+    """Yield the endpoint of the member that another process runs here; None where none does."""
+    if not _is_locked(folder.absolute() / _LOCK):
+        yield None
+        return
+    with _reachable(folder.absolute()) as endpoint:
+        yield endpoint
+
+
+def _is_locked(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False  # there is none, or it is another's: starting it will say so
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _who_holds(lock: int, folder: Path) -> str:

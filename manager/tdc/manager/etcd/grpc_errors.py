@@ -89,7 +89,9 @@ def refusal(code: grpc.StatusCode, text: str, prefix: str = "") -> EtcdRefused |
     if code is grpc.StatusCode.PERMISSION_DENIED or "permission denied" in text:
         keys = f"the prefix {prefix}" if prefix else "its keys"
         return EtcdRefused(
-            Reason.PERMISSION, f"etcd denied permission; grant the user readwrite on {keys}"
+            Reason.PERMISSION,
+            "etcd denied permission; grant the user (without a login: the common name of the "
+            f"client certificate) readwrite on {keys}",
         )
     if code is grpc.StatusCode.UNAUTHENTICATED or "user name is empty" in text:
         return EtcdRefused(

@@ -41,7 +41,7 @@ def read(answer: rpc_pb2.RangeResponse, revision: int = 0) -> Read:
 
 
 def _key_value(pair: kv_pb2.KeyValue) -> KeyValue:
-    return KeyValue(_text(pair.key), pair.value, pair.mod_revision)
+    return KeyValue(_text(pair.key), pair.value, pair.mod_revision, pair.lease)
 
 
 def transaction(
@@ -64,8 +64,9 @@ def _compare(each: Unchanged) -> rpc_pb2.Compare:
 def _operation(operation: Operation) -> rpc_pb2.RequestOp:
     key = to_bytes(operation.key)
     match operation:
-        case Put(value=value):
-            return rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=key, value=value))
+        case Put(value=value, lease=lease):
+            put = rpc_pb2.PutRequest(key=key, value=value, lease=lease)
+            return rpc_pb2.RequestOp(request_put=put)
         case Delete(end=end):
             deleted = rpc_pb2.DeleteRangeRequest(key=key, range_end=to_bytes(end or ""))
             return rpc_pb2.RequestOp(request_delete_range=deleted)

@@ -75,7 +75,8 @@ def _check_note(folder: Path, note: bytes, *, alone: bool = False) -> None:
             "to another disk or machine, or restored from a backup. If another manager runs on the "
             "original, the two would make revisions of their own under one id, so nothing was "
             "started. Make sure that no other manager uses this data; then say that it is the only "
-            f"one: tdc-manager adopt --folder {folder.parent}"
+            f"one: tdc-manager adopt --folder {folder.parent} (with --keep-id if it is of an older "
+            "backup: machines then keep what they run until `tdc recover` has asked for it)"
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tdc.manager.etcd.errors import EmbeddedError
+from tdc.manager.etcd.versions import LOSES_WRITES
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.os_words import os_reason
 
@@ -70,9 +71,7 @@ def is_safe(version: tuple[int, int, int]) -> bool:
 
     etcd issue 14370: fixed in 3.4.21 and in 3.5.5.
     """
-    if version[:2] == (3, 4):
-        return version >= (3, 4, 21)
-    return version >= (3, 5, 5)
+    return not LOSES_WRITES.is_in(version)
 
 
 async def find_program(binary: Path | None, folder: Path | None = None) -> EtcdProgram:

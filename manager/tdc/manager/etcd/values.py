@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """A stored value. `mod_revision` is etcd's revision of its last write."""
+    """A stored value. `mod_revision` is etcd's revision of its last write.
+
+    `lease` is not 0 if the key is deleted when its writer stops.
+    """
 
     key: str
     value: bytes
     mod_revision: int
+    lease: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,11 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Operation: write one key."""
+    """Operation: write one key; it ends with the lease, if there is one."""
 
     key: str
     value: bytes
+    lease: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,10 @@ class WatchMessage:
 
 @dataclass(frozen=True, slots=True)
 class EtcdStatus:
-    """State of one member. Sizes are bytes; `quota` is None where it is not known."""
+    """State of one member. Sizes are bytes; `quota` is None where it is not known.
+
+    `leader` is 0 while it knows of none. `term` grows with each election.
+    """
 
     version: str
     size: int
@@ -105,6 +113,27 @@ class EtcdStatus:
     member_id: int
     leader: int
     alarms: tuple[str, ...]
+    term: int = 0
+    is_learner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """A member of an etcd, as etcd lists it. `name` is empty if it has never been started."""
+
+    id: int
+    name: str
+    endpoints: tuple[str, ...]
+    is_learner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdHash:
+    """A member's hash over its data up to a revision; comparable where `compacted` is equal."""
+
+    hash: int
+    compacted: int
+    revision: int
 
 
 def prefix_end(prefix: str) -> str:

@@ -17,11 +17,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.edge.grpc_tls import SERVER_NAME
-from tdc.shared.sync.identity import MachinePeer, Operator, Peer, identity_uri
+from tdc.shared.sync.identity import MachinePeer, ManagerPeer, Operator, Peer, identity_uri
 
 DAY = 86_400.0
 CA_LIFETIME = 3_653 * DAY
@@ -96,6 +97,20 @@ class Authority:
         return authority
 
     @classmethod
+    def bring(cls, folder: Path, certificate_pem: bytes, key_pem: bytes) -> Authority:
+        """Put the CA of another manager in `folder`; raises AuthorityExists, AuthorityUnusable."""
+        there = _parts(folder)
+        if there:
+            raise AuthorityExists(f"{folder} already has a CA; nothing changed")
+        try:
+            durable_file.make_folder(folder)
+            durable_file.write(folder / _KEY, key_pem)
+            durable_file.write(folder / _CERTIFICATE, certificate_pem, mode=durable_file.READABLE)
+        except durable_file.NotWritten as error:
+            raise AuthorityUnusable(str(error)) from error
+        return cls.load(folder)
+
+    @classmethod
     def load(cls, folder: Path, *, clock: Clock = wall) -> Authority:
         """Read the CA of `folder`; raises AuthorityMissing or AuthorityUnusable."""
         _parts(folder)
@@ -120,6 +135,11 @@ class Authority:
     def ends(self) -> float:
         """When the CA's certificate ends, Unix seconds; no certificate of its lasts longer."""
         return self._certificate.not_valid_after_utc.timestamp()
+
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes that follow from the CA's key and no other, for this purpose alone."""
+        secret = self._key.private_numbers().private_value.to_bytes(66)
+        return HKDF(hashes.SHA256(), 32, salt=None, info=f"tdc {purpose}".encode()).derive(secret)
 
     @property
     def fingerprint(self) -> str:
@@ -152,6 +172,13 @@ class Authority:
         """Make a key and issue a certificate for the operator `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate_pem = self._issue_client(key.public_key(), Operator(name), lifetime)
+        return Issued(certificate_pem, _key_pem(key))
+
+    def issue_manager(self, manager: str) -> Issued:
+        """Make a key and issue the certificate by which a manager calls the others."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        peer = ManagerPeer(manager)
+        certificate_pem = self._issue_client(key.public_key(), peer, SERVER_LIFETIME)
         return Issued(certificate_pem, _key_pem(key))
 
     def issue_server(self, names: tuple[str, ...] = ()) -> Issued:

@@ -6,12 +6,14 @@ Promise: no header, address or field of a request has any influence.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import grpc.aio
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tdc.shared.sync.identity import NotAnIdentity, Peer, parse_identity
+from tdc.shared.sync.identity import NotAnIdentity, Operator, Peer, parse_identity
 from tdc.shared.sync.values import Removed
 
 
@@ -20,7 +22,7 @@ class NotIdentified(Exception):
 
 
 class Denied(Exception):
-    """The certificate is valid, but the machine may not use it, or no longer.
+    """The certificate is valid, but its owner may not use it, or no longer.
 
     `removed` is what the agent of a removed machine is told; None where it was not removed.
     """
@@ -48,7 +50,8 @@ def identity_of(certificate_pem: bytes) -> Peer:
     (RFC 5280 4.2.1.6 and 4.2.1.12).
     """
     try:
-        extensions = x509.load_pem_x509_certificate(certificate_pem).extensions
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        extensions = certificate.extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (ValueError, x509.ExtensionNotFound):
@@ -58,8 +61,13 @@ def identity_of(certificate_pem: bytes) -> Peer:
     match list(names):
         case [x509.UniformResourceIdentifier(value=uri)]:
             try:
-                return parse_identity(uri)
+                peer = parse_identity(uri)
             except NotAnIdentity as error:
                 raise NotIdentified(str(error)) from None
+            if isinstance(peer, Operator):
+                fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+                ends = certificate.not_valid_after_utc.timestamp()
+                return replace(peer, fingerprint=fingerprint, ends=ends)
+            return peer
         case _:
             raise NotIdentified("the certificate does not name exactly one identity")

@@ -1,54 +1,38 @@
 """PURE. Who asks for an operation: a value that each operation is called with.
 
-An adapter makes it of what the connection has proven (a certificate; later a session or an API
-token), never of what a request says. Nothing in `intent` looks anywhere else for it.
+An adapter has it made (`access`) of what the connection or the call has proven: a certificate, a
+session or an API token; never of what a request says. Nothing in `intent` looks anywhere else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import StrEnum
+
+from tdc.manager.people.reach import Reach, Role
 
 
-class Role(IntEnum):
-    """What an operator is trusted with; each role includes those below it."""
+class Means(StrEnum):
+    """By what somebody has proven who he is."""
 
-    HELP_DESK = 1
-    """Status and delivery: how machines do, and nothing of how they are set."""
-    READ_ONLY = 2
-    """Every read, and plans, which change nothing."""
-    OPERATOR = 3
-    """Commits."""
-    ADMINISTRATOR = 4
-    """Clusters, and the identities of machines."""
-
-    def __str__(self) -> str:
-        return self.name.lower().replace("_", " ")
-
-
-class Scope(IntEnum):
-    """How far a role reaches. An actor with a narrower scope than an operation needs is refused."""
-
-    CLUSTERS = 1
-    """Some clusters or groups only. No operation is content with it until it narrows its work."""
-    INSTALLATION = 2
-    """Everything this manager serves."""
-
-    def __str__(self) -> str:
-        return {Scope.CLUSTERS: "some clusters", Scope.INSTALLATION: "the whole installation"}[self]
+    CERTIFICATE = "certificate"
+    SESSION = "session"
+    TOKEN = "API token"  # noqa: S105  # a word for people
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """An operator who asks; `origin` is where the call comes from, for logs.
 
-    Today every operator's certificate is an administrator of the whole installation.
+    `proof` names the session, token or certificate itself, never its secret: a hash.
     """
 
     name: str
     role: Role
-    scope: Scope
+    reach: Reach
     origin: str
+    means: Means = Means.CERTIFICATE
+    proof: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.role}) from {self.origin}"

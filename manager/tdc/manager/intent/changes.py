@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.errors import (
     BadRequest,
     EtcdAway,
@@ -35,13 +37,21 @@ from tdc.manager.intent.targets import (
     target_of,
     target_to_create,
 )
+from tdc.manager.intent.within import (
+    require_cluster,
+    require_everywhere,
+    require_plan,
+    within,
+)
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused
 from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.impact import Problem
 from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
 from tdc.manager.levels.undo import undone
+from tdc.manager.levels.unsupported import unsupported
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import History
@@ -50,6 +60,7 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import FIRST_KNOWN, KNOWN_HERE
 from tdc.shared.sync.report import ReportedBacklog
 from tenacity import (
     AsyncRetrying,
@@ -108,9 +119,17 @@ class ChangeOperations:
 
         With `to_create` on a cluster that would be created first; raises ClusterExists.
         """
-        find = target_to_create if to_create else target_of
-        cluster, edits = find(self._view, asked)
+        if renames_cluster(asked):  # names of clusters are those of the whole installation
+            require_everywhere(actor, "renaming a cluster")
+        if to_create:
+            require_everywhere(actor, "creating a cluster")
+            cluster, edits = target_to_create(self._view, asked)
+        else:
+            named, edits = target_of(within(self._view, actor), asked)
+            cluster = self._view.find_cluster(named.name)
         plan = await self._plan_on(cluster, edits)
+        require_plan(actor, plan)
+        await self._presence.ask_others()
 
         def reported(machine: str) -> Sequence[ReportedBacklog]:
             status = self._presence.facts(cluster.name, machine).status
@@ -118,7 +137,10 @@ class ChangeOperations:
 
         backlogs = backlogs_of(plan.before, plan.after, plan.machines, reported, plan.topology)
         suspended = self._view.suspended(cluster.name, self._clock())
-        warnings = (*plan.warnings, *ineffective(plan.machines, suspended, plan.topology))
+        ahead = [
+            Problem("", "", str(each)) for each in self._presence.ahead.in_cluster(cluster.name)
+        ]
+        warnings = (*ahead, *plan.warnings, *ineffective(plan.machines, suspended, plan.topology))
         return replace(plan, backlogs=backlogs, warnings=warnings)
 
     @operation("changes.commit")
@@ -145,6 +167,7 @@ class ChangeOperations:
     ) -> Made:
         """Commit a plan that deletes a cluster; raises as `commit` does, and UnreadableFleet."""
         for name in clusters_named(asked):
+            require_cluster(actor, name, "deleting a cluster")
             if self._view.is_unreadable(name):
                 raise UnreadableFleet(
                     f"a stored value of cluster {name!r} can't be read, and may hold machines "
@@ -168,9 +191,9 @@ class ChangeOperations:
             raise BadRequest("a commit needs the fingerprint of its plan: make a plan first")
         require_etcd(self._view)
         try:
-            return await self._commit(asked, fingerprint, signature)
+            return await self._commit(actor, asked, fingerprint, signature)
         except _REFUSALS:
-            made = await self._made_before(asked, fingerprint, request_id)
+            made = await self._made_before(actor, asked, fingerprint, request_id)
             if made is None:
                 raise
             return made
@@ -191,8 +214,10 @@ class ChangeOperations:
         await self._view.at_least(name, committed.revision, CATCH_UP)
         return Made(name, committed.revision, committed=True)
 
-    async def _commit(self, asked: ChangeAsked, fingerprint: str, signature: Signature) -> Made:
-        cluster, edits = target_of(self._view, asked)
+    async def _commit(
+        self, actor: Actor, asked: ChangeAsked, fingerprint: str, signature: Signature
+    ) -> Made:
+        cluster, edits = target_of(within(self._view, actor), asked)
         made = await self._history.find_request(cluster.name, signature.request_id)
         if made is not None:
             return Made(cluster.name, made.revision_of(fingerprint), committed=True)
@@ -203,11 +228,11 @@ class ChangeOperations:
             reraise=True,
         ):
             with attempt:
-                return await self._commit_once(cluster.name, edits, fingerprint, signature)
+                return await self._commit_once(actor, cluster.name, edits, fingerprint, signature)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _made_before(
-        self, asked: ChangeAsked, fingerprint: str, request_id: str
+        self, actor: Actor, asked: ChangeAsked, fingerprint: str, request_id: str
     ) -> Made | None:
         """What this request made when it was sent before; None if it made nothing.
 
@@ -215,6 +240,8 @@ class ChangeOperations:
         """
         for name in sorted(clusters_named(asked) or self._view.clusters):
             now = self._view.called_now(name)
+            if not actor.reach.touches(now):
+                continue
             made = await self._history.find_request(now, request_id)
             if made is not None and made.fingerprint == fingerprint:
                 return Made(now, made.revision, committed=True)
@@ -222,12 +249,14 @@ class ChangeOperations:
 
     async def _commit_once(
         self,
+        actor: Actor,
         name: str,
         edits: Sequence[Edit | FromHistory],
         fingerprint: str,
         signature: Signature,
     ) -> Made:
         plan = await self._plan_on(self._view.find_cluster(name), edits)
+        require_plan(actor, plan)
         if plan.fingerprint != fingerprint:
             raise StalePlan(await self._what_changed(plan))
         if plan.changes_nothing:
@@ -251,7 +280,21 @@ class ChangeOperations:
         plan = make_plan(cluster, plain)
         if plan.after.name != cluster.name:
             self._view.may_be_called(cluster, plan.after.name)
-        return plan
+        if any(each.setting not in FIRST_KNOWN for each in plan.machines):
+            await self._presence.ask_others()  # which of their agents know such a setting
+        return self._judged(plan)
+
+    def _judged(self, plan: Plan) -> Plan:
+        """Add what agents that this manager knows could not act by."""
+        if self._presence.all_know_all and KNOWN_HERE <= FIRST_KNOWN:
+            return plan  # nearly always, and then it costs nothing
+        knows = partial(self._presence.knows, plan.cluster_name)
+        problems, warnings = unsupported(plan.machines, knows)
+        return replace(
+            plan,
+            problems=(*plan.problems, *problems),
+            warnings=(*plan.warnings, *warnings),
+        )
 
     async def _plain(self, cluster: Cluster, edit: Edit | FromHistory) -> tuple[Edit, ...]:
         match edit:
@@ -296,4 +339,4 @@ def sign(actor: Actor, comment: str, request_id: str) -> Signature:
         )
     if len(comment) > COMMENT_LIMIT:
         raise BadRequest(f"the comment has {len(comment)} characters; the limit is {COMMENT_LIMIT}")
-    return Signature(author=actor.name, comment=comment, request_id=request_id)
+    return Signature(actor.name, comment, request_id, asked_by(actor))

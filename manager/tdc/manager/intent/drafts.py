@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import require_etcd
 from tdc.manager.intent.errors import BadRequest, UnknownDraft
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, level_key, level_of, target_of
+from tdc.manager.intent.within import Fleet, within
 from tdc.manager.levels import draft as drafts
 from tdc.manager.levels.changes import SetValues, UnsetValues
 from tdc.manager.levels.draft import Draft, Standing
@@ -90,27 +93,37 @@ class DraftRead:
 class DraftOperations:
     """Reads the view; reads and writes drafts."""
 
-    def __init__(self, view: FleetView, store: DraftStore, clock: Clock = wall) -> None:
+    def __init__(
+        self,
+        view: FleetView,
+        store: DraftStore,
+        acts: OwnActs | None = None,
+        clock: Clock = wall,
+    ) -> None:
+        """`acts` counts what each person does; without it, what he drafts alone."""
         self._view = view
         self._store = store
+        self._acts = acts or OwnActs()
         self._clock = clock
 
     @operation("drafts.read")
     async def read(self, actor: Actor, cluster: str, owner: str) -> DraftRead:
         """Read a draft, the actor's own without `owner`; raises UnknownDraft, UnknownName, …"""
-        found = self._view.find_cluster(cluster)
+        found = within(self._view, actor).find_cluster(cluster)
         draft = await self._store.read(found.name, owner or actor.name)
-        _require_shared(actor, draft)
+        _require_shared(actor, draft, found)
         return self._against(found, draft)
 
     @operation("drafts.list")
     async def list_drafts(self, actor: Actor, cluster: str) -> list[DraftRead]:
         """List the actor's own drafts and those that are shared, by cluster, then by owner."""
-        name = self._view.find_cluster(cluster).name if cluster else ""
+        fleet = within(self._view, actor)
+        name = fleet.find_cluster(cluster).name if cluster else ""
         found = [
-            self._against(self._view.clusters[draft.cluster], draft)
+            self._against(home, draft)
             for draft in await self._store.all(name)
-            if draft.cluster in self._view.clusters and (draft.owner == actor.name or draft.shared)
+            if (home := fleet.clusters.get(draft.cluster)) is not None
+            and _may_read(actor, draft, home)
         ]
         return sorted(
             (each for each in found if not each.draft.is_empty),
@@ -123,7 +136,8 @@ class DraftOperations:
     ) -> DraftRead:
         """Change the actor's own draft, or tidy one that is shared.
 
-        Raises EditRefused, UnknownLevel, UnknownName, UnknownDraft, BadRequest, LostRace, …
+        Raises EditRefused, UnknownLevel, UnknownName, UnknownDraft, BadRequest, TooManyActs,
+        LostRace, …
         """
         if change is None:
             raise BadRequest("the request has no change of the draft that this version knows")
@@ -131,25 +145,20 @@ class DraftOperations:
         if owner not in ("", actor.name) and not isinstance(change, Tidy):
             raise BadRequest(f"the draft is {owner}'s: only its owner can change it")
         wanted: list[drafts.Wish] = []
+        fleet = within(self._view, actor)
         if isinstance(change, Add):
-            found, edits = target_of(self._view, change.asked)
+            found, edits = target_of(fleet, change.asked)
             wanted = drafts.wishes(_of_settings(edits))
         else:
-            found = self._cluster_of(change, cluster)
+            found = _cluster_of(fleet, change, cluster)
+        self._acts.take(actor.name)
         draft = await self._store.change(
             found.name,
             owner or actor.name,
             lambda before: self._changed(actor, found, before, change, wanted),
+            asked_by(actor),
         )
         return self._against(found, draft)
-
-    def _cluster_of(self, change: DraftChange, cluster: str) -> Cluster:
-        """The cluster named, or else that of the level: of one that is gone it must be named."""
-        if isinstance(change, Remove | Keep) and not (cluster or change.level.cluster):
-            return level_of(self._view, level_key(change.level), "")[0]
-        if isinstance(change, Remove | Keep):
-            cluster = cluster or change.level.cluster
-        return self._view.find_cluster(cluster)
 
     def _changed(
         self,
@@ -161,7 +170,7 @@ class DraftOperations:
     ) -> Draft:
         now = self._clock()
         draft = drafts.aged(before, now)
-        _require_shared(actor, draft)
+        _require_shared(actor, draft, cluster)
         match change:
             case Add():
                 return drafts.drafted(draft, cluster, wanted, now)
@@ -183,8 +192,32 @@ class DraftOperations:
         return DraftRead(draft, cluster.revision, drafts.standings(draft, cluster))
 
 
-def _require_shared(actor: Actor, draft: Draft) -> None:
-    if draft.owner != actor.name and not draft.shared:
+def _cluster_of(fleet: Fleet, change: DraftChange, cluster: str) -> Cluster:
+    """The cluster named, or else that of the level: of one that is gone it must be named."""
+    if isinstance(change, Remove | Keep) and not (cluster or change.level.cluster):
+        return level_of(fleet, level_key(change.level), "")[0]
+    if isinstance(change, Remove | Keep):
+        cluster = cluster or change.level.cluster
+    return fleet.find_cluster(cluster)
+
+
+def _may_read(actor: Actor, draft: Draft, cluster: Cluster) -> bool:
+    """Whether it is the actor's own, or shared and of nothing but what he reaches."""
+    if draft.owner == actor.name:
+        return True
+    there = actor.reach.has_cluster(draft.cluster) or all(
+        _is_there(cluster, row.key) for row in draft.rows
+    )
+    return draft.shared and there
+
+
+def _is_there(cluster: Cluster, key: LevelKey) -> bool:
+    known = {Level.MACHINE: cluster.machines, Level.GROUP: cluster.groups}.get(key.level)
+    return known is None or key.name in known
+
+
+def _require_shared(actor: Actor, draft: Draft, cluster: Cluster) -> None:
+    if not _may_read(actor, draft, cluster):
         raise UnknownDraft(
             f"{draft.owner} has no draft of cluster {draft.cluster} that is shared: `tdc draft "
             "share` of its owner lets others read and commit it"

@@ -14,7 +14,33 @@ class IntentError(Exception):
 
 
 class NotPermitted(IntentError):
-    """The actor's role or scope does not reach as far as the operation."""
+    """The actor's role or reach is not enough for what he asks for; nothing was changed."""
+
+    noted = False
+
+
+class NotKnown(IntentError):
+    """Nobody is known by what the caller has shown: a name and password, a session, a token."""
+
+
+class TooManyTries(IntentError):
+    """Too many tries failed; the text says how long to wait."""
+
+
+class TooManyActs(IntentError):
+    """Somebody did too much of what anybody may do for himself; the text says what then."""
+
+
+class UnknownPerson(IntentError):
+    """There is no such user, session, API token or certificate."""
+
+
+class PersonExists(IntentError):
+    """There is a user of that name already."""
+
+
+class LastAdministrator(IntentError):
+    """Nobody would be left who administers the whole installation."""
 
 
 class BadRequest(IntentError):
@@ -31,6 +57,10 @@ class InvalidPlan(IntentError):
 
 class UnknownRevision(IntentError):
     """The cluster has no commit of that revision, or history no longer has it."""
+
+
+class UnknownEntry(IntentError):
+    """The audit log has no entry of that number, or no longer."""
 
 
 class UnknownDraft(IntentError):

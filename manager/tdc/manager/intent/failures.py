@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tdc.manager.etcd import errors as etcd
+from tdc.manager.identity.passwords import TooManyAtOnce
 from tdc.manager.intent import errors as intent
 from tdc.manager.levels.changes import EditRefused
 from tdc.manager.levels.fleet import FleetError
+from tdc.manager.people.user import PeopleError
 from tdc.manager.store import errors as store
 from tdc.manager.view.names import AmbiguousName, UnknownName
 from tdc.shared.settings.schema import SettingError
@@ -30,6 +32,8 @@ class FailureKind(Enum):
     CONFLICT = "make a new plan"
     FULL = "make room in the store"
     UNAVAILABLE = "try again later"
+    NOBODY = "log in"
+    TOO_OFTEN = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,19 @@ class Failure:
 
 _KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (intent.NotPermitted, FailureKind.DENIED),
+    (intent.NotKnown, FailureKind.NOBODY),
+    (intent.TooManyTries, FailureKind.TOO_OFTEN),
+    (intent.TooManyActs, FailureKind.TOO_OFTEN),
+    (TooManyAtOnce, FailureKind.TOO_OFTEN),
+    (intent.UnknownPerson, FailureKind.UNKNOWN),
+    (intent.PersonExists, FailureKind.EXISTS),
+    (intent.LastAdministrator, FailureKind.FORBIDDEN),
+    (PeopleError, FailureKind.WRONG_REQUEST),
     (intent.BadRequest, FailureKind.WRONG_REQUEST),
     (intent.StalePlan, FailureKind.CONFLICT),
     (intent.InvalidPlan, FailureKind.FORBIDDEN),
     (intent.UnknownRevision, FailureKind.UNKNOWN),
+    (intent.UnknownEntry, FailureKind.UNKNOWN),
     (intent.UnknownDraft, FailureKind.UNKNOWN),
     (intent.UnreadableFleet, FailureKind.FORBIDDEN),
     (UnknownName, FailureKind.UNKNOWN),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import clusters_in, machines_in
+from tdc.manager.intent.within import within
 from tdc.manager.view.fleet import FleetView
 
 
@@ -55,17 +56,18 @@ class FleetOperations:
         """List clusters by name; raises UnknownName."""
         return [
             ClusterRow(each.name, each.revision, len(each.groups), len(each.machines))
-            for each in clusters_in(self._view, name)
+            for each in clusters_in(within(self._view, actor), name)
         ]
 
     @operation("fleet.list_groups")
     async def list_groups(self, actor: Actor, cluster: str, name: str) -> Sequence[GroupRow]:
         """List groups by name, then cluster; raises UnknownName, AmbiguousName."""
+        fleet = within(self._view, actor)
         if name:
-            self._view.find_group(name, cluster)
+            fleet.find_group(name, cluster)
         rows = [
             GroupRow(group, each.name, tuple(known.name for known in each.machines_of(group)))
-            for each in clusters_in(self._view, cluster)
+            for each in clusters_in(fleet, cluster)
             for group in each.groups
             if name in ("", group)
         ]
@@ -84,5 +86,5 @@ class FleetOperations:
                 enrolled=self._view.enrolment(found.name, machine.name) is not None,
                 overrides=tuple(machine.stored.settings),
             )
-            for found, machine in machines_in(self._view, cluster, group, name)
+            for found, machine in machines_in(within(self._view, actor), cluster, group, name)
         ]

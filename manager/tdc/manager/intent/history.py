@@ -9,6 +9,7 @@ from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest, UnknownRevision, UnreadableFleet
 from tdc.manager.intent.past import Past, check_revision, require_history
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.within import require_cluster, within
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.difference import Difference, difference, renamed
 from tdc.manager.levels.fleet import Cluster
@@ -66,7 +67,7 @@ class HistoryOperations:
         """
         if limit < 0 or before < 0:
             raise BadRequest("limit and before must be 0 or more")
-        name = self._view.find_history(cluster).name
+        name = self._whole(actor, cluster).name
         require_history(self._view)
         most = min(limit or DEFAULT_COMMITS, MOST_COMMITS)
         records = await self._history.commits(name, before=before or None, limit=most)
@@ -80,7 +81,7 @@ class HistoryOperations:
         revision: int,
     ) -> HistoryRow:
         """Read one commit, whole; raises UnknownRevision, UnreadableFleet."""
-        found = self._view.find_history(cluster)
+        found = self._whole(actor, cluster)
         require_history(self._view)
         record = await self._history.commit_record(found.name, revision)
         if record is None:
@@ -98,7 +99,9 @@ class HistoryOperations:
 
         Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
         """
-        found = self._view.find_history(cluster) if revision else self._view.find_cluster(cluster)
+        found = self._whole(actor, cluster)
+        if found.deleted and not revision:
+            found = self._view.find_cluster(found.name)  # which says what became of it
         if revision in (0, found.revision):
             return found
         return cluster_at(found, revision, await self._past.changes_read(found, revision))
@@ -111,7 +114,7 @@ class HistoryOperations:
 
         Raises UnknownName, AmbiguousName, UnknownRevision, UnreadableFleet.
         """
-        now = self._view.find_history(cluster)
+        now = self._whole(actor, cluster)
         sides = (first or now.revision, second or now.revision)
         older, newer = min(sides), max(sides)
         check_revision(now, newer)
@@ -123,6 +126,12 @@ class HistoryOperations:
         if sides == (older, newer):
             return difference(before, after, names)
         return difference(after, before, names.back)
+
+    def _whole(self, actor: Actor, name: str) -> Cluster:
+        """Find a cluster that is in reach as a whole, for its history is of all of it."""
+        found = within(self._view, actor).find_history(name)
+        require_cluster(actor, found.name, "a cluster's history")
+        return found
 
 
 def _row(cluster: str, record: CommitRecord | Unreadable) -> HistoryRow:

@@ -1,22 +1,26 @@
-"""How machines do, as this manager knows it: sync state, delivery, warnings.
+"""How machines do, whichever manager they are connected to: sync state, delivery, warnings.
 
 All of it comes from the view and from presence, so it is answered while etcd is unreachable too.
+A manager that does not answer is named; what is not known of its machines is not made up.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import machines_in
+from tdc.manager.intent.within import within
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.names import LONGEST_SHOWN
-from tdc.manager.view.presence import MachineFacts, Presence, Standing, SyncState
+from tdc.manager.view.names import LONGEST_SHOWN, MachineKey
+from tdc.manager.view.presence import MachineFacts, Presence
+from tdc.manager.view.problems import unreachable
+from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
@@ -31,7 +35,9 @@ class MachineStatusRow:
 
     `copying`, `queued` and `report` are from its last status; `reason` is empty if it is in sync.
     `health` is the worst of the `problems`; `warnings` are their sentences but for the reason.
-    `suspension` is what is suspended there, and what should be.
+    `suspension` is what is suspended there, and what should be. `unknown_settings` are those in
+    force there, other than by default, that its agent doesn't know. `manager` is the name of the
+    one that has its stream, empty while none is known to.
     """
 
     name: str
@@ -50,6 +56,8 @@ class MachineStatusRow:
     problems: tuple[Problem, ...]
     report: MachineReport | None
     suspension: SuspensionFacts
+    unknown_settings: tuple[str, ...]
+    manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,31 @@ class MachineDelivery:
     suspended: Suspended | None = None
 
 
+_STRANGERS_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDelivery:
+    """Machines by name, then cluster; `warnings` name the managers that do not answer."""
+
+    machines: Sequence[MachineDelivery]
+    warnings: tuple[str, ...]
+
+
 class MonitoringOperations:
     """Status and delivery. An empty argument fits all; a name that is given must exist."""
 
-    def __init__(self, view: FleetView, presence: Presence, clock: Clock = wall) -> None:
-        """`clock` gives Unix seconds: the end of a suspension is a moment that people named."""
+    def __init__(
+        self,
+        view: FleetView,
+        presence: Presence,
+        clock: Clock = wall,
+        strangers: Callable[[], Sequence[MachineKey]] = tuple,
+    ) -> None:
+        """`clock` gives Unix seconds: the end of a suspension is a moment that people named.
+        `strangers` are machines that came with certificates which the store doesn't know.
+        """
+        self._strangers = strangers
         self._view = view
         self._presence = presence
         self._clock = clock
@@ -112,7 +140,9 @@ class MonitoringOperations:
         of those in the answer only.
         """
         _check(asked)
-        all_of_them = machines_in(self._view, asked.cluster, asked.group, asked.machine)
+        await self._presence.ask_others()
+        fleet = within(self._view, actor)
+        all_of_them = machines_in(fleet, asked.cluster, asked.group, asked.machine)
         chosen = list(self._chosen(all_of_them, asked))
         more = 0 < asked.limit < len(chosen)
         chosen = chosen[: asked.limit or None]
@@ -126,12 +156,24 @@ class MonitoringOperations:
         going_on = _place(*chosen[-1]) if more else ""
         if asked.after:
             return FleetStatus(rows, (), going_on)
-        standing = [
-            (cluster.name, self._presence.standing(cluster.name, machine.name))
-            for cluster, machine in all_of_them
+        keys = [(cluster.name, machine.name) for cluster, machine in all_of_them]
+        by_state = Counter(str(self._presence.standing(*key).state) for key in keys)
+        # What is wrong with the store names keys, of other clusters too.
+        problems = (
+            self._view.problems if actor.reach.everywhere else unreachable(self._view.etcd_away)
+        )
+        strangers = [
+            key
+            for key in self._strangers()
+            if asked.cluster in ("", key[0]) and actor.reach.has_cluster(key[0])
         ]
-        by_state = Counter(str(each.state) for _, each in standing)
-        return FleetStatus(rows, (*self._view.problems, *_ahead(standing)), going_on, by_state)
+        warnings = (
+            *problems,
+            *self._presence.problems,
+            *map(str, self._presence.ahead.of(frozenset(keys))),
+            *_unknown(strangers),
+        )
+        return FleetStatus(rows, warnings, going_on, by_state)
 
     def _chosen(
         self, machines: Iterable[tuple[Cluster, Machine]], asked: StatusAsked
@@ -151,12 +193,11 @@ class MonitoringOperations:
                 return
 
     @operation("monitoring.read_delivery")
-    async def read_delivery(
-        self, actor: Actor, cluster: str, machine: str
-    ) -> Sequence[MachineDelivery]:
+    async def read_delivery(self, actor: Actor, cluster: str, machine: str) -> FleetDelivery:
         """Read delivery by machine, of each that has reported; raises UnknownName, …"""
+        await self._presence.ask_others()
         deliveries: list[MachineDelivery] = []
-        for found, known in machines_in(self._view, cluster, name=machine):
+        for found, known in machines_in(within(self._view, actor), cluster, name=machine):
             facts = self._presence.facts(found.name, known.name)
             if facts.status is not None:
                 time, status = facts.status_time or 0.0, facts.status
@@ -171,7 +212,7 @@ class MonitoringOperations:
                         there.delivery,
                     )
                 )
-        return deliveries
+        return FleetDelivery(deliveries, self._presence.problems)
 
 
 def _status_row(
@@ -201,6 +242,8 @@ def _status_row(
         problems=problems,
         report=status,
         suspension=suspension,
+        unknown_settings=facts.lacks,
+        manager=facts.manager,
     )
 
 
@@ -216,6 +259,7 @@ def _known(facts: MachineFacts, suspension: SuspensionFacts, *, outdated: bool) 
         lasts=facts.lasts,
         report_age=facts.status_age,
         refused_for=facts.refused_for,
+        lacks=bool(facts.lacks),
         suspension=suspension,
     )
 
@@ -237,23 +281,16 @@ def _place(cluster: Cluster, machine: Machine) -> str:
     return f"{machine.name}/{cluster.name}"
 
 
-def _ahead(standing: Iterable[tuple[str, Standing]]) -> list[str]:
-    """Name the clusters whose machines run revisions that the store has not made yet."""
-    ahead: dict[str, list[Standing]] = {}
-    for cluster, each in standing:
-        if each.applied_revision > each.wanted_revision > 0:
-            ahead.setdefault(cluster, []).append(each)
-    return [_ahead_in(cluster, machines) for cluster, machines in ahead.items()]
-
-
-def _ahead_in(cluster: str, machines: Sequence[Standing]) -> str:
-    store = machines[0].wanted_revision
-    newest = max(each.applied_revision for each in machines)
-    subject, they = f"{len(machines)} machines in cluster {cluster} run", "They keep"
-    if len(machines) == 1:
-        subject, they = f"1 machine in cluster {cluster} runs", "It keeps"
-    return (
-        f"{subject} revision {newest}, but the store is at {store}. An older backup was probably "
-        f"restored. {they} what runs. If this store is the right one, say so with `tdc-manager "
-        "adopt`: machines then follow it."
+def _unknown(strangers: Sequence[MachineKey]) -> Iterator[str]:
+    """Name who came with a certificate of ours that the store doesn't know."""
+    if not strangers:
+        return
+    shown = ", ".join(f"{cluster}/{machine}" for cluster, machine in strangers[:_STRANGERS_NAMED])
+    more = len(strangers) - _STRANGERS_NAMED
+    came = "1 machine comes" if len(strangers) == 1 else f"{len(strangers)} machines come"
+    yield (
+        f"{came} with a certificate that the store does not know: {shown}"
+        f"{f' and {more} more' if more > 0 else ''}. Enrolled after the backup that was restored, "
+        "or removed. Mail and copies go on there with what runs. Create what is gone with `tdc "
+        "machine create`, then enrol it again with `tdc machine token`"
     )

@@ -6,8 +6,9 @@ operation, and a public method without a name, which would run unchecked. The ch
 operation itself, not around an RPC or a route: gRPC, REST and console call the same method, and
 there is no other way in.
 
-Each row names the least role. All operators are administrators today, so no row refuses anybody
-yet; users and roles will go by these rows.
+Each row names the least role, and what the operation reaches: the installation as a whole, whole
+clusters, or groups. An operation that reaches less than the installation narrows its work to what
+its actor reaches (`within`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from tdc.manager.intent.actor import Actor, Role, Scope
+from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import NotPermitted
+from tdc.manager.people.reach import Reach, Role
 
 log = logging.getLogger(__name__)
 
@@ -33,46 +36,90 @@ Method = Callable[Concatenate[Room, Actor, P], Coroutine[Any, Any, R]]
 _NAME = "__operation__"
 
 
+class Extent(Enum):
+    """What an operation is about, and so how far its actor must reach."""
+
+    INSTALLATION = "the whole installation"
+    CLUSTERS = "a whole cluster"
+    """It narrows its work to clusters, and refuses one of which only groups are in reach."""
+    GROUPS = "any of it"
+    """It narrows its work to groups; what changes a cluster it refuses to who has only groups."""
+    OWN = "nothing but one's own"
+    """It is about the actor himself."""
+
+    def suits(self, reach: Reach) -> bool:
+        """Whether somebody with this reach may ask for it at all."""
+        match self:
+            case Extent.INSTALLATION:
+                return reach.everywhere
+            case Extent.CLUSTERS:
+                return reach.everywhere or bool(reach.clusters)
+            case _:
+                return True
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """The least that an actor needs for an operation."""
 
     role: Role
-    scope: Scope = Scope.INSTALLATION
+    extent: Extent = Extent.INSTALLATION
 
     def allows(self, actor: Actor) -> bool:
         """Whether `actor` has at least this role, reaching at least this far."""
-        return actor.role >= self.role and actor.scope >= self.scope
+        return actor.role >= self.role and self.extent.suits(actor.reach)
 
 
 PERMISSIONS: Mapping[str, Permission] = {
-    "changes.plan": Permission(Role.READ_ONLY),
-    "changes.commit": Permission(Role.OPERATOR),
+    "changes.plan": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "changes.commit": Permission(Role.OPERATOR, Extent.GROUPS),
     "changes.create_cluster": Permission(Role.ADMINISTRATOR),
-    "changes.delete_cluster": Permission(Role.ADMINISTRATOR),
+    "changes.delete_cluster": Permission(Role.ADMINISTRATOR, Extent.CLUSTERS),
     "changes.rename_cluster": Permission(Role.ADMINISTRATOR),
-    "changes.list_commits": Permission(Role.READ_ONLY),
-    "changes.read_commit": Permission(Role.READ_ONLY),
-    "changes.read_cluster": Permission(Role.READ_ONLY),
-    "changes.read_difference": Permission(Role.READ_ONLY),
-    "drafts.read": Permission(Role.READ_ONLY),
-    "drafts.list": Permission(Role.READ_ONLY),
-    "drafts.change": Permission(Role.READ_ONLY),
-    "settings.read_level": Permission(Role.READ_ONLY),
-    "settings.read_effective": Permission(Role.READ_ONLY),
-    "settings.explain": Permission(Role.READ_ONLY),
-    "settings.check": Permission(Role.READ_ONLY),
-    "fleet.list_clusters": Permission(Role.READ_ONLY),
-    "fleet.list_groups": Permission(Role.READ_ONLY),
-    "fleet.list_machines": Permission(Role.READ_ONLY),
-    "monitoring.read_status": Permission(Role.HELP_DESK),
-    "monitoring.read_delivery": Permission(Role.HELP_DESK),
-    "queue.list_dead": Permission(Role.HELP_DESK),
-    "queue.plan": Permission(Role.READ_ONLY),
-    "queue.do": Permission(Role.OPERATOR),
-    "suspensions.suspend": Permission(Role.OPERATOR),
-    "suspensions.resume": Permission(Role.OPERATOR),
-    "tokens.create": Permission(Role.ADMINISTRATOR),
+    "changes.list_commits": Permission(Role.READ_ONLY, Extent.CLUSTERS),
+    "changes.read_commit": Permission(Role.READ_ONLY, Extent.CLUSTERS),
+    "changes.read_cluster": Permission(Role.READ_ONLY, Extent.CLUSTERS),
+    "changes.read_difference": Permission(Role.READ_ONLY, Extent.CLUSTERS),
+    "drafts.read": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "drafts.list": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "drafts.change": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "settings.read_level": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "settings.read_effective": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "settings.explain": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "settings.check": Permission(Role.READ_ONLY, Extent.CLUSTERS),
+    "fleet.list_clusters": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "fleet.list_groups": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "fleet.list_machines": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "monitoring.read_status": Permission(Role.HELP_DESK, Extent.GROUPS),
+    "monitoring.read_delivery": Permission(Role.HELP_DESK, Extent.GROUPS),
+    "queue.list_dead": Permission(Role.HELP_DESK, Extent.GROUPS),
+    "queue.plan": Permission(Role.READ_ONLY, Extent.GROUPS),
+    "queue.do": Permission(Role.OPERATOR, Extent.GROUPS),
+    "recovery.find_edits": Permission(Role.READ_ONLY, Extent.CLUSTERS),
+    "suspensions.suspend": Permission(Role.OPERATOR, Extent.GROUPS),
+    "suspensions.resume": Permission(Role.OPERATOR, Extent.GROUPS),
+    "people.who_am_i": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.set_password": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.list_sessions": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.end_sessions": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.create_token": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.list_tokens": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.revoke_tokens": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.look_after_others": Permission(Role.ADMINISTRATOR),
+    "people.list_users": Permission(Role.ADMINISTRATOR),
+    "people.create_user": Permission(Role.ADMINISTRATOR),
+    "people.set_role": Permission(Role.ADMINISTRATOR),
+    "people.remove_second_factor": Permission(Role.ADMINISTRATOR),
+    "people.delete_user": Permission(Role.ADMINISTRATOR),
+    "people.list_operators": Permission(Role.ADMINISTRATOR),
+    "people.withdraw_operator": Permission(Role.ADMINISTRATOR),
+    "tokens.create": Permission(Role.ADMINISTRATOR, Extent.GROUPS),
+    "managers.list": Permission(Role.READ_ONLY),
+    "managers.status": Permission(Role.READ_ONLY),
+    "audit.list": Permission(Role.ADMINISTRATOR),
+    "audit.read": Permission(Role.ADMINISTRATOR),
+    "audit.verify": Permission(Role.ADMINISTRATOR),
 }
 
 
@@ -92,8 +139,12 @@ def operation(name: str) -> Callable[[Method[Room, P, R]], Method[Room, P, R]]:
     def around(method: Method[Room, P, R]) -> Method[Room, P, R]:
         @functools.wraps(method)
         async def checked(room: Room, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            _require(actor, name)
-            return await method(room, actor, *args, **kwargs)
+            try:
+                _require(actor, name)
+                return await method(room, actor, *args, **kwargs)
+            except NotPermitted as error:
+                _note_refused(actor, name, error)
+                raise
 
         setattr(checked, _NAME, name)
         return checked
@@ -130,8 +181,19 @@ def _require(actor: Actor, name: str) -> None:
     needed = PERMISSIONS.get(name)
     if needed is not None and needed.allows(actor):
         return
-    what = f"the role {needed.role} for {needed.scope}" if needed else "a row in the table"
-    log.warning("refused: %s by %s, which needs %s", name, actor, what)
+    what = "a row in the table"
+    if needed is not None:
+        far = "" if needed.extent.suits(actor.reach) else f" for {needed.extent.value}"
+        what = f"the role {needed.role}{far}"
     raise NotPermitted(
-        f"{name} needs {what}; {actor.name} has the role {actor.role} for {actor.scope}"
+        f"{name} needs {what}; {actor.name} has the role {actor.role} for {actor.reach}. Ask an "
+        "administrator"
     )
+
+
+def _note_refused(actor: Actor, name: str, why: NotPermitted) -> None:
+    """Log an attempt that was refused, once; `rpc/refused` has it written down."""
+    if why.noted:  # by an operation within this one
+        return
+    why.noted = True
+    log.warning("refused: %s by %s: %s", name, actor, why)

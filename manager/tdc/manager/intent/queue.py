@@ -6,8 +6,9 @@ Promise: what changes a queue is in the cluster's history, with its author and w
 before any machine is told; a request id does its work once, however often it is sent; every wait on
 a machine is bounded, and what is not known is said to be not known.
 
-Machines are asked over their settings streams, so only those connected to this manager can be
-asked. Nothing is kept for later: an order that comes true hours after it was given is a surprise.
+Machines are asked over their settings streams; an order for one that is connected to another
+manager goes by that one. Nothing is kept for later: an order that comes true hours after it was
+given is a surprise.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tdc.manager.intent.errors import BadRequest, UnreadableFleet
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.queue_machines import MachineQueue, QueueMachines, QueueScope
 from tdc.manager.intent.queue_names import NamesOnMachines, intake_named, with_intakes
+from tdc.manager.intent.within import within
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.history import History, MadeRequest
@@ -107,12 +109,12 @@ class QueueOperations:
             nonlocal listed
             listed += len(answer.dead)
 
-        return await self._machines.ask(self._machines.targets(scope), order, note)
+        return await self._machines.ask(self._machines.targets(actor, scope), order, note)
 
     @operation("queue.plan")
     async def plan(self, actor: Actor, scope: QueueScope, work: QueueChange | None) -> WorkOutcome:
         """Count what `do` would choose; raises UnknownName, AmbiguousName, BadRequest."""
-        cluster, keys = self._one_cluster(scope)
+        cluster, keys = self._one_cluster(actor, scope)
         work = _checked(work, keys)
         counted = await self._count(actor, keys, work)
         self._names.check(keys, work, counted)
@@ -136,7 +138,7 @@ class QueueOperations:
         if not scope.machines:
             raise BadRequest("work is done on machines that are named, so that none is a surprise")
         require_etcd(self._view)
-        cluster, keys = self._one_cluster(scope)
+        cluster, keys = self._one_cluster(actor, scope)
         work = _checked(work, keys)
         stands_for = _fingerprint(work, keys)
         made = await self._history.find_request(cluster, request_id)
@@ -151,16 +153,18 @@ class QueueOperations:
 
     # -- machines ------------------------------------------------------------------------------
 
-    def _one_cluster(self, scope: QueueScope) -> tuple[str, list[MachineKey]]:
+    def _one_cluster(self, actor: Actor, scope: QueueScope) -> tuple[str, list[MachineKey]]:
         """The machines meant and the one cluster that they are in; raises BadRequest, …"""
-        keys = self._machines.targets(scope)
+        keys = self._machines.targets(actor, scope)
         clusters = {cluster for cluster, _ in keys}
         if len(clusters) > 1:
             raise BadRequest(
                 f"the machines are in clusters {', '.join(sorted(clusters))}; work is ordered, and "
                 "recorded, in one cluster at a time: name the cluster"
             )
-        return next(iter(clusters), "") or self._view.find_cluster(scope.cluster).name, keys
+        if clusters:
+            return clusters.pop(), keys
+        return within(self._view, actor).find_cluster(scope.cluster).name, keys
 
     async def _count(
         self, actor: Actor, keys: Sequence[MachineKey], work: QueueChange

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.targets import machines_in
+from tdc.manager.intent.within import within
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
@@ -34,7 +36,7 @@ class Agents(Protocol):
     """The streams of agents, as work on queues needs them."""
 
     def is_connected(self, key: MachineKey, /) -> bool:
-        """Whether a stream of this machine is open at this manager."""
+        """Whether a stream of this machine is open at a manager that answers."""
 
     async def ask(
         self, key: MachineKey, order: QueueOrder, timeout: float, /
@@ -75,17 +77,18 @@ class QueueMachines:
         self._presence = presence
         self._agents = agents
 
-    def targets(self, scope: QueueScope) -> list[MachineKey]:
+    def targets(self, actor: Actor, scope: QueueScope) -> list[MachineKey]:
         """The machines meant; raises UnknownName, AmbiguousName, BadRequest."""
         if len(scope.machines) > MOST_MACHINES:
             raise BadRequest(f"{len(scope.machines)} machines are named; {MOST_MACHINES} can be")
+        fleet = within(self._view, actor)
         if not scope.machines:
-            chosen = machines_in(self._view, scope.cluster, scope.group)
+            chosen = machines_in(fleet, scope.cluster, scope.group)
             keys = [(cluster.name, machine.name) for cluster, machine in chosen]
             return [key for key in keys if self._view.enrolment(*key) is not None]
         found: dict[MachineKey, None] = {}
         for name in scope.machines:
-            chosen = machines_in(self._view, scope.cluster, scope.group, name)
+            chosen = machines_in(fleet, scope.cluster, scope.group, name)
             if not chosen:
                 raise BadRequest(f"machine {name!r} is not in group {scope.group!r}")
             found |= {(cluster.name, machine.name): None for cluster, machine in chosen}
@@ -98,6 +101,7 @@ class QueueMachines:
         note: Callable[[QueueAnswer], None] = lambda _: None,
     ) -> tuple[MachineQueue, ...]:
         """Ask each machine; `order` is called when its turn comes, `note` with each answer."""
+        await self._presence.ask_others()
         turn = asyncio.Semaphore(AT_ONCE)
         give_up = monotonic() + ALL_WAIT
 

@@ -7,22 +7,32 @@ it and why is shown where history can be read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.targets import LevelAsked, level_key, level_of
-from tdc.manager.levels.consistency import Finding, Kind, findings_of, other_versions
+from tdc.manager.intent.within import require_cluster, within
+from tdc.manager.levels.consistency import (
+    Finding,
+    Kind,
+    ending_certificates,
+    findings_of,
+    not_known,
+    other_versions,
+)
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.presence import Presence, SyncState
+from tdc.manager.view.presence import Presence
+from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.schema import SCHEMA, setting
 from tdc.shared.settings.values import Effective, Level
 from tdc.shared.sync.suspension_state import NO_SUSPENSION, SuspensionFacts
@@ -67,7 +77,8 @@ class Explanation:
 
     `state` is the machine's sync state, `since` when it began and `reason` why it is not in sync,
     as in the status; `running` is what it last reported to run, None if nothing, and `attempt` its
-    last attempt to apply settings.
+    last attempt to apply settings. `unknown_there` are the settings that its agent doesn't know, of
+    `agent_version`.
     `suspension` is what is suspended there, whatever the settings say.
     `unread` says why it is not shown who set the values, and when; empty if history was read.
     """
@@ -82,6 +93,8 @@ class Explanation:
     since: float | None = None
     reason: str = ""
     attempt: Attempt | None = None
+    agent_version: str = ""
+    unknown_there: frozenset[str] = frozenset()
     suspension: SuspensionFacts = NO_SUSPENSION
 
 
@@ -100,23 +113,24 @@ class SettingsOperations:
     @operation("settings.read_level")
     async def read_level(self, actor: Actor, asked: LevelAsked) -> StoredLevel:
         """Read what one level stores; raises UnknownName, AmbiguousName, BadRequest."""
-        cluster, key = level_of(self._view, level_key(asked), asked.cluster)
+        cluster, key = level_of(within(self._view, actor), level_key(asked), asked.cluster)
         return StoredLevel(cluster.name, cluster.revision, key, cluster.stored_at(key))
 
     @operation("settings.read_effective")
     async def read_effective(self, actor: Actor, machine: str, cluster: str) -> Effective:
         """Read what is in force on a machine, with origins; raises UnknownName, AmbiguousName."""
-        found, known = self._view.find_machine(machine, cluster)
+        found, known = within(self._view, actor).find_machine(machine, cluster)
         return resolve(found, known.name)
 
     @operation("settings.explain")
     async def explain(self, actor: Actor, machine: str, cluster: str, name: str) -> Explanation:
         """Explain one setting of a machine, or all; raises UnknownName, SettingError."""
-        found, known = self._view.find_machine(machine, cluster)
+        found, known = within(self._view, actor).find_machine(machine, cluster)
         wanted = [setting(name).name] if name else list(SCHEMA)
         chains = {each: explain(found, known.name, each) for each in wanted}
         revisions = {step.revision for chain in chains.values() for step in chain if step.revision}
         commits, unread = await self._records(found.name, revisions)
+        await self._presence.ask_others()
         facts = self._presence.facts(found.name, known.name)
         return Explanation(
             cluster=found.name,
@@ -132,13 +146,17 @@ class SettingsOperations:
             since=facts.since,
             reason=facts.reason,
             attempt=facts.last_attempt,
+            agent_version=facts.agent_version,
+            unknown_there=frozenset() if facts.known is None else KNOWN_HERE - facts.known,
             suspension=suspended_on(self._view, found.name, known.name, facts, self._clock()),
         )
 
     @operation("settings.check")
     async def check(self, actor: Actor, cluster: str) -> tuple[Cluster, tuple[Finding, ...]]:
         """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
-        found = self._view.find_cluster(cluster)
+        found = within(self._view, actor).find_cluster(cluster)
+        require_cluster(actor, found.name, "a check of settings")
+        await self._presence.ask_others()
         facts = {name: self._presence.facts(found.name, name) for name in sorted(found.machines)}
         late = (
             Finding(
@@ -153,7 +171,24 @@ class SettingsOperations:
             if each.state is not SyncState.IN_SYNC and each.since is not None
         )
         versions = other_versions((name, each.agent_version) for name, each in facts.items())
-        return found, (*late, *versions, *findings_of(found))
+        less = not_known(
+            (name, each.agent_version, each.known, each.lacks)
+            for name, each in facts.items()
+            if each.known is not None
+        )
+        ends = (
+            (name, each.status.certificate_ends)
+            for name, each in facts.items()
+            if each.status is not None
+        )
+        ending = ending_certificates(found.name, ends, self._clock())
+        of_agents = (*late, *ending, *versions, *less)
+        return found, (*self._ahead(found), *of_agents, *findings_of(found))
+
+    def _ahead(self, cluster: Cluster) -> Iterator[Finding]:
+        for each in self._presence.ahead.in_cluster(cluster.name):
+            remedy = f"tdc recover {cluster.name}" if each.differ else "tdc-manager adopt"
+            yield Finding(Kind.AHEAD, LevelKey(Level.CLUSTER, cluster.name), "", str(each), remedy)
 
     async def _records(
         self, cluster: str, revisions: Iterable[int]

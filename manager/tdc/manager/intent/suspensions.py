@@ -19,9 +19,11 @@ from dataclasses import dataclass
 
 from tdc.manager.etcd.errors import EtcdAnswerLost
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, REQUEST_ID_LIMIT, require_etcd
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.within import within
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.suspensions import SuspensionOrder, Suspensions, ordered
 from tdc.manager.store.errors import RequestIdReused
@@ -132,11 +134,12 @@ class SuspensionOperations:
                 f"it needs a request id of 1 to {REQUEST_ID_LIMIT} characters, which keeps it from "
                 f"being done twice if it is sent twice; this one has {len(asked.request_id)}"
             )
-        cluster, names = self._machines(asked)
+        cluster, names = self._machines(actor, asked)
         order = SuspensionOrder(names, asked.works, part, actor.name, now, asked.request_id)
         kind = "resume" if part is None else "suspend"
         fingerprint = _fingerprint([kind, *names, *asked.works, *stands_for])
         known = self._view.suspensions(cluster.name)
+        await self._presence.ask_others()
         if asked.check_only:
             after, changed = ordered(known, order, cluster.machines, fingerprint)
             return self._outcome(cluster, names, after, changed, now)
@@ -156,7 +159,9 @@ class SuspensionOperations:
             return after
 
         try:
-            after = await self._store.change(cluster.name, known, change)
+            after = await self._store.change(
+                cluster.name, known, change, asked_by(actor), asked.request_id
+            )
         except EtcdAnswerLost as error:
             log.warning("%s: %s of machines in cluster %s", error, kind, cluster.name)
             raise
@@ -169,14 +174,15 @@ class SuspensionOperations:
         await self._view.has_suspensions(cluster.name, after.number, CATCH_UP)
         return self._outcome(cluster, names, after, changed, now)
 
-    def _machines(self, asked: Asked) -> tuple[Cluster, tuple[str, ...]]:
+    def _machines(self, actor: Actor, asked: Asked) -> tuple[Cluster, tuple[str, ...]]:
         """The machines and their cluster; raises UnknownName, AmbiguousName, BadRequest."""
         names = tuple(sorted(set(asked.machines)))
         if not names:
             raise BadRequest("name the machines; none never means all")
         if len(names) > MOST_MACHINES:
             raise BadRequest(f"at most {MOST_MACHINES} machines at a time, not {len(names)}")
-        found = {name: self._view.find_machine(name, asked.cluster)[0] for name in names}
+        fleet = within(self._view, actor)
+        found = {name: fleet.find_machine(name, asked.cluster)[0] for name in names}
         clusters = sorted({each.name for each in found.values()})
         if len(clusters) > 1:
             raise BadRequest(
@@ -201,7 +207,7 @@ class SuspensionOperations:
             pending = suspension_facts(
                 stored, facts.state, facts.status, facts.agent_version, now
             ).pending
-            at_once = facts.state not in ("offline", "stale") and (
+            at_once = facts.state not in ("offline", "stale", "unknown") and (
                 facts.status is None
                 or (facts.status.suspension is not None and not facts.status.refuses_manager)
             )

@@ -1,7 +1,7 @@
 """What a request is about: names as operators give them -> clusters, levels and machines.
 
 A name that means nothing, or too much, is refused here; so are edits that contradict each other.
-No I/O: everything is looked up in the view.
+No I/O: everything is looked up in the fleet.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.intent.errors import BadRequest
+from tdc.manager.intent.within import Fleet
 from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
@@ -172,9 +173,7 @@ def clusters_named(asked: ChangeAsked) -> frozenset[str]:
     return frozenset({asked.cluster, *(level.cluster_named for level in levels), *whole} - {""})
 
 
-def target_of(
-    view: FleetView, asked: ChangeAsked
-) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
+def target_of(fleet: Fleet, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
     """Find the one cluster that a change is about, and its edits there.
 
     Raises BadRequest, UnknownName for a level that does not exist and is not created by an earlier
@@ -182,13 +181,13 @@ def target_of(
     """
     edits, named = _edits(asked), _cluster_named(asked)
     if named:
-        view.find_cluster(named)
-    homes = {cluster.name: cluster for cluster in _homes(view, edits, named)}
+        fleet.find_cluster(named)
+    homes = {cluster.name: cluster for cluster in _homes(fleet, edits, named)}
     if len(homes) > 1:
         raise BadRequest(
             f"the edits belong to clusters {', '.join(sorted(homes))}; a commit changes only one"
         )
-    cluster = next(iter(homes.values())) if homes else view.find_cluster(named)
+    cluster = next(iter(homes.values())) if homes else fleet.find_cluster(named)
     return cluster, edits
 
 
@@ -207,15 +206,15 @@ def target_to_create(
     return cluster, edits
 
 
-def level_of(view: FleetView, key: LevelKey, cluster: str) -> tuple[Cluster, LevelKey]:
+def level_of(fleet: Fleet, key: LevelKey, cluster: str) -> tuple[Cluster, LevelKey]:
     """Find a level's cluster, and name a nameless cluster; raises UnknownName, AmbiguousName."""
     match key.level:
         case Level.MACHINE:
-            return view.find_machine(key.name, cluster)[0], key
+            return fleet.find_machine(key.name, cluster)[0], key
         case Level.GROUP:
-            return view.find_group(key.name, cluster)[0], key
+            return fleet.find_group(key.name, cluster)[0], key
         case _:
-            found = view.find_cluster(key.name or cluster)
+            found = fleet.find_cluster(key.name or cluster)
             if cluster and found.name != cluster:
                 raise AmbiguousName(
                     f"the request names two clusters, {found.name!r} and {cluster!r}"
@@ -223,28 +222,28 @@ def level_of(view: FleetView, key: LevelKey, cluster: str) -> tuple[Cluster, Lev
             return found, LevelKey(Level.CLUSTER, found.name)
 
 
-def clusters_in(view: FleetView, name: str) -> Sequence[Cluster]:
+def clusters_in(fleet: Fleet, name: str) -> Sequence[Cluster]:
     """Find the named cluster, or all in name order; raises UnknownName."""
     if name:
-        return [view.find_cluster(name)]
-    return [view.clusters[each] for each in sorted(view.clusters)]
+        return [fleet.find_cluster(name)]
+    return [fleet.clusters[each] for each in sorted(fleet.clusters)]
 
 
 def machines_in(
-    view: FleetView, cluster: str, group: str = "", name: str = ""
+    fleet: Fleet, cluster: str, group: str = "", name: str = ""
 ) -> list[tuple[Cluster, Machine]]:
     """Find the machines that fit, by name, then cluster; raises UnknownName, AmbiguousName.
 
     An empty argument fits all; a name that is given must exist.
     """
     if group:
-        cluster = view.find_group(group, cluster)[0].name
+        cluster = fleet.find_group(group, cluster)[0].name
     if name:
-        found, machine = view.find_machine(name, cluster)
+        found, machine = fleet.find_machine(name, cluster)
         return [(found, machine)] if group in ("", machine.group) else []
     chosen = [
         (each, machine)
-        for each in clusters_in(view, cluster)
+        for each in clusters_in(fleet, cluster)
         for machine in each.machines.values()
         if group in ("", machine.group)
     ]
@@ -308,13 +307,13 @@ def _named_level(asked: LevelAsked) -> LevelKey:
     return key
 
 
-def _homes(view: FleetView, edits: Iterable[Edit | FromHistory], named: str) -> list[Cluster]:
+def _homes(fleet: Fleet, edits: Iterable[Edit | FromHistory], named: str) -> list[Cluster]:
     """Find the cluster of each edit that names an existing level."""
     homes: list[Cluster] = []
     created: set[LevelKey] = set()
     for edit in edits:
         uses, creates = _named_in(edit)
-        homes += [level_of(view, key, named)[0] for key in uses if key not in created]
+        homes += [level_of(fleet, key, named)[0] for key in uses if key not in created]
         created |= creates
     return homes
 

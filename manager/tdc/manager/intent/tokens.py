@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from tdc.manager.etcd.errors import EtcdAnswerLost
 from tdc.manager.identity.join import DEFAULT_LIFETIME, MAX_LIFETIME, new_token
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.errors import BadRequest, EtcdAway
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.within import within
 from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
@@ -55,7 +57,7 @@ class TokenOperations:
                 f"a join token lives 1s to {render_duration(MAX_LIFETIME)}, "
                 f"not {render_duration(lifetime)}"
             )
-        found, known = self._view.find_machine(machine, cluster)
+        found, known = within(self._view, actor).find_machine(machine, cluster)
         if self._view.etcd_away:
             raise EtcdAway(
                 "etcd is unreachable, so no join token can be made now. Try again when it is back "
@@ -65,7 +67,7 @@ class TokenOperations:
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)
         allowed = JoinToken(found.name, known.group, known.name, expires, known.born, known.slot)
         try:
-            await self._joins.add(token.hash, allowed)
+            await self._joins.add(token.hash, allowed, asked_by(actor))
         except EtcdAnswerLost as error:
             # Stored or not, nobody has been shown it, so nobody can use it.
             log.warning("a join token for machine %s: %s", machine, error)

@@ -6,15 +6,17 @@ levels are for. Each finding is a line for who looks after the cluster, with wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import winning_level
 from tdc.shared.mail.address import domain_of, matching_form
+from tdc.shared.settings.known import KNOWN_HERE, unknown_there
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.settings.values import Level, Origin, Policy, same_value
+from tdc.shared.sync.words import moment_words
 
 
 class Kind(StrEnum):
@@ -25,6 +27,15 @@ class Kind(StrEnum):
     UNREACHED_POLICY = "unreached-policy"
     NOT_IN_SYNC = "not-in-sync"
     OTHER_VERSION = "other-version"
+    LACKS_SETTING = "lacks-setting"
+    KNOWS_LESS = "knows-less"
+    AHEAD = "ahead"
+    CERTIFICATE = "certificate"
+
+
+CERTIFICATE_NEAR = 5 * 86_400.0
+"""Seconds before its end from which a machine's certificate is named: it lasts 14 days and is
+renewed after 7, so a renewal has failed for days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,51 @@ def other_versions(versions: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
         )
         for name, version in known
         if version != most
+    )
+
+
+def not_known(
+    agents: Iterable[tuple[str, str, frozenset[str], Sequence[str]]],
+) -> tuple[Finding, ...]:
+    """Of (machine, agent version, settings that it knows, those in use that it lacks)."""
+    return tuple(finding for agent in agents for finding in _not_known(*agent))
+
+
+def _not_known(
+    name: str, version: str, known: frozenset[str], lacks: Sequence[str]
+) -> Iterator[Finding]:
+    key = LevelKey(Level.MACHINE, name)
+    for setting in lacks:
+        text = (
+            f"{unknown_there([setting], version)}, and its value there is not the default: nothing "
+            "is sent to the machine"
+        )
+        yield Finding(Kind.LACKS_SETTING, key, setting, text, "upgrade the agent there")
+    unused = sorted(KNOWN_HERE - known - set(lacks))
+    if unused:
+        text = f"{unknown_there(unused, version)}; nothing is lost while these have their defaults"
+        yield Finding(Kind.KNOWS_LESS, key, "", text, "upgrade the agent there")
+
+
+def ending_certificates(
+    cluster: str, ends: Iterable[tuple[str, float | None]], now: float
+) -> tuple[Finding, ...]:
+    """Of (machine, end of its certificate as it reports that), those that end soon, or have ended.
+
+    Times are Unix seconds; `now` is by this manager's clock.
+    """
+    return tuple(
+        Finding(
+            Kind.CERTIFICATE,
+            LevelKey(Level.MACHINE, name),
+            "",
+            f"its certificate {'ends' if at > now else 'ended'} {moment_words(at)} and was not "
+            "renewed; its agent's log and its warnings say why",
+            f"tdc machine token {name} --cluster {cluster}, then tdc-agent enrol on the machine",
+            None,
+        )
+        for name, at in ends
+        if at is not None and at - now < CERTIFICATE_NEAR
     )
 
 

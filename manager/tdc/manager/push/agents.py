@@ -13,22 +13,26 @@ from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
 from tdc.manager.levels.fleet import RemovedMachine
+from tdc.manager.push.running import KnownRunning
 from tdc.manager.push.session import (
     ChainAt,
     End,
     Ending,
+    Known,
     Read,
     Session,
     SessionFleet,
     Write,
     unknown_chain,
 )
+from tdc.manager.push.strangers import Strangers
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals, Removed
+from tdc.shared.wire.running_settings import RunsThere
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +64,14 @@ class AgentSessions:
         clock: Clock = monotonic,
         intervals: Intervals = DEFAULT_INTERVALS,
         chain_at: ChainAt = unknown_chain,
+        managers: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
-        """`clock` never goes back. Raises BadIntervals."""
-        self._chain_at = chain_at
+        """`clock` never goes back; `managers` says where the managers of this store are now.
+
+        Raises BadIntervals.
+        """
+        self._known = Known(chain_at, managers)
+        self._strangers = Strangers(clock)
         self._view = view
         self._presence = presence
         self._clock = clock
@@ -85,6 +94,8 @@ class AgentSessions:
         removed = self._removal((peer.cluster, peer.machine))
         if valid is None and removed is not None:
             raise removed
+        if valid != peer.enrolment:
+            self._strangers.came(peer)
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
@@ -112,7 +123,7 @@ class AgentSessions:
             self._clock,
             self._intervals,
             address,
-            self._chain_at,
+            self._known,
         )
         older = self._sessions.get(key)
         if older is not None:
@@ -140,6 +151,10 @@ class AgentSessions:
         """Whether a stream of this machine is open here."""
         return key in self._sessions
 
+    def strangers(self) -> tuple[MachineKey, ...]:
+        """Machines that came lately with certificates of ours that the store does not know."""
+        return self._strangers.now(self.is_connected)
+
     async def ask(
         self, key: MachineKey, order: QueueOrder, timeout: float
     ) -> QueueAnswer | Unanswered:
@@ -148,6 +163,18 @@ class AgentSessions:
         if session is None:
             return Unanswered("it is not connected to this manager")
         return await session.orders.ask(order, timeout)
+
+    @property
+    def running(self) -> KnownRunning:
+        """What agents run that was asked of them."""
+        return self._known.running
+
+    async def ask_settings(self, key: MachineKey, timeout: float) -> RunsThere | Unanswered:
+        """Ask a machine what it runs, and wait for its answer for `timeout` seconds."""
+        session = self._sessions.get(key)
+        if session is None:
+            return Unanswered("it is not connected to this manager")
+        return await session.running.ask(timeout)
 
     def stop(self) -> None:
         """End every stream, so that agents look for another manager; admit no new one."""

@@ -11,29 +11,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from tdc.manager.identity.rates import Rate, full, taken
 from tdc.manager.push.orders import Orders
+from tdc.manager.push.running import AskedSettings, KnownRunning
 from tdc.manager.push.suspensions import SuspendedFleet, Suspensions
 from tdc.manager.view.names import MachineKey
-from tdc.manager.view.presence import Presence, WantedFleet
+from tdc.manager.view.presence import Presence
+from tdc.manager.view.wanted import WantedFleet
 from tdc.shared.edge.clock import Clock
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
+from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.values import Intervals, Removed, Running, Target
+from tdc.shared.wire.addresses import addresses_to_wire
+from tdc.shared.wire.audit import head_to_wire
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
-from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size
+from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size, known_to
 from tdc.v1 import agents_pb2
 
 
 class SessionFleet(WantedFleet, SuspendedFleet, Protocol):
     """The fleet, as one stream needs it."""
+
+    @property
+    def audit_head(self) -> AuditHead:
+        """The audit log's newest entry."""
 
 
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
@@ -48,6 +58,21 @@ ChainAt = Callable[[str, Running], Awaitable[str]]
 async def unknown_chain(cluster: str, running: Running) -> str:
     """Say that history is not known."""
     return ""
+
+
+_KNOWN_HERE = sorted(KNOWN_HERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a manager knows beside the fleet: history, and where managers of its store are now.
+
+    `running` has what agents run that was asked of them.
+    """
+
+    chain_at: ChainAt = unknown_chain
+    managers: Callable[[], tuple[str, ...]] = tuple
+    running: KnownRunning = field(default_factory=KnownRunning)
 
 
 LAST_MESSAGE = 1.0
@@ -102,23 +127,28 @@ class Session:
         clock: Clock,
         intervals: Intervals,
         address: str,
-        chain_at: ChainAt = unknown_chain,
+        known: Known | None = None,
     ) -> None:
         """`address` is where the stream comes from, for people to read."""
+        known = known or Known()
         self.key: MachineKey = (peer.cluster, peer.machine)
         self.address = address
         self.enrolment = peer.enrolment
         self._fleet = fleet
-        self._chain_at = chain_at
+        self._chain_at = known.chain_at
         self._history = ""
+        self._managers = known.managers
+        self._told: tuple[str, ...] = ()
         self._presence = presence
         self._clock = clock
+        self._known = KNOWN_HERE
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
         self._rates = stream_rates(intervals)
         self._buckets = [full(rate, clock()) for rate in self._rates]
         self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
         self.orders = Orders(self._outbox.put_nowait)
         self.suspensions = Suspensions(self.key, fleet, self._outbox.put_nowait)
+        self.running = AskedSettings(self._outbox.put_nowait, known.running)
         self._under_way = False  # a message is being written
         self._changed = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -140,14 +170,18 @@ class Session:
                 writing = group.create_task(self._writing(write), name="write")
                 timing = group.create_task(self._keeping_time(), name="time")
                 ending = await self._ended
-                self.orders.end(ending.reason)
+                self._end_questions(ending)
                 if self._under_way:  # cut off in a message, gRPC could not send the reason
                     await asyncio.wait([writing], timeout=LAST_MESSAGE)
                 for task in (reading, writing, timing):
                     task.cancel()
         finally:
-            self.orders.end(ending.reason)
+            self._end_questions(ending)
         return ending
+
+    def _end_questions(self, ending: Ending) -> None:
+        self.orders.end(ending.reason)
+        self.running.end(ending.reason)
 
     def set_target(self) -> None:
         """Compare with what the view wants now, and offer it if it is due."""
@@ -175,6 +209,10 @@ class Session:
                 if message.HasField("queue_answer"):  # no part of the settings: see `orders`
                     check_size(message)
                     self.orders.answered(message.queue_answer)
+                    continue
+                if message.HasField("running_settings"):  # nor is this: see `running`
+                    check_size(message)
+                    self.running.answered(message.running_settings)
                     continue
                 event = agent_event(message)
             except BadMessage as error:
@@ -224,9 +262,13 @@ class Session:
 
     def _note_hello(self, message: agents_pb2.AgentMessage) -> None:
         if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
-            self._presence.connected(self.key, cut(message.hello.agent_version, MOST_WORD))
+            self._known = known_to(message.hello.settings)
+            version = cut(message.hello.agent_version, MOST_WORD)
+            self._presence.connected(self.key, version, self._known)
+            self.set_target()  # what was wanted before is now fitted to what the agent knows
             self.orders.greeted(message.hello)
             self.suspensions.greeted(message.hello)
+            self.running.greeted(message.hello, self._known)
 
     def _note(self, message: agents_pb2.AgentMessage) -> None:
         half = self._half
@@ -236,6 +278,8 @@ class Session:
         self._presence.heard(self.key, half.running, half.last_attempt, report)
         if report is not None:
             self.suspensions.reported(message.status)
+        if report is not None and report.refuses_manager:  # it may leave in a moment
+            self.running.wish(half.running.hash)
 
     def _step(self, event: stream.Event) -> None:
         self._half, effects = manager_half.manager_step(self._half, event, self._clock())
@@ -251,6 +295,8 @@ class Session:
                 self._offer(target)
             case stream.SayPing(number):
                 ping = agents_pb2.Ping(number=number)
+                if self._managers() not in ((), self._told):
+                    ping.managers.CopyFrom(self._addresses())
                 self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
             case stream.EndStream(reason, dead):
                 self.end(End.DEAD if dead else End.FAULT, reason)
@@ -265,17 +311,27 @@ class Session:
             cluster=cluster,
             wanted_hash=wanted_hash,
             history=self._history,
+            settings=_KNOWN_HERE,
+            managers=self._addresses(),
         )
         return agents_pb2.ManagerMessage(welcome=welcome)
 
+    def _addresses(self) -> agents_pb2.ManagerAddresses:
+        """Where managers are, which the agent then knows."""
+        self._told = self._managers()
+        return addresses_to_wire(self._told)
+
     def _offer(self, target: Target) -> None:
-        wanted = self._fleet.wanted(*self.key)
+        wanted = self._fleet.wanted(*self.key, self._known)
         # Else the view has changed since the step began, and its listeners are about to be called.
         if wanted is not None and wanted.hash == target.hash:
-            self._outbox.put_nowait(agents_pb2.ManagerMessage(wanted=wanted))
+            message = agents_pb2.ManagerMessage(wanted=wanted)  # a copy: `wanted` is shared
+            if head := self._fleet.audit_head:
+                message.wanted.audit.CopyFrom(head_to_wire(head))
+            self._outbox.put_nowait(message)
 
     def _target(self) -> Target | None:
-        wanted = self._fleet.wanted(*self.key)
+        wanted = self._fleet.wanted(*self.key, self._known)
         if wanted is None:
             return None
         return Target(wanted.revision, wanted.hash, wanted.store_id, wanted.history)

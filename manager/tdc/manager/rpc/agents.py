@@ -16,7 +16,7 @@ from tdc.manager.identity.peer import Denied
 from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
-from tdc.manager.rpc.guard import caller
+from tdc.manager.rpc.entry import caller
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
 from tdc.shared.edge.grpc_words import address

@@ -1,6 +1,6 @@
 """Who may call which RPC: one row for each RPC, and no RPC without its row.
 
-A row says what kind of caller the certificate must show. What an operator may *do* is not decided
+A row says what kind of caller there must be. What an operator may *do* is not decided
 here: an operator's RPC names the operation of `intent` that it carries, and the operation checks
 the permission itself.
 Promise: deny by default. An RPC without a row stops the start; so does a row without an RPC, and an
@@ -17,11 +17,16 @@ from tdc.manager.intent.permissions import PERMISSIONS, PermissionTableError
 
 
 class Who(Enum):
-    """Who may call an RPC; the certificate of the connection settles it."""
+    """Who may call an RPC; the certificate of the connection settles it.
+
+    At the operator port, which asks for none, the secret of a session or API token does.
+    """
 
     OPERATOR = "an operator's certificate"
     MACHINE = "a machine's certificate"
+    MANAGER = "a manager's certificate"
     ANYONE_WITH_TOKEN = "anyone; the call itself carries a one-use join token"  # noqa: S105
+    ANYONE_WITH_PASSWORD = "anyone; the call itself carries a name and a password"  # noqa: S105
     ANYONE = "anyone whom the port lets in"
 
 
@@ -66,6 +71,31 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Queue.ListDead": Rpc(Who.OPERATOR, "queue.list_dead"),
     "tdc.v1.Queue.CountCopies": Rpc(Who.OPERATOR, "queue.plan"),
     "tdc.v1.Queue.DoWork": Rpc(Who.OPERATOR, "queue.do"),
+    "tdc.v1.Recovery.FindEdits": Rpc(Who.OPERATOR, "recovery.find_edits"),
+    "tdc.v1.Login.LogIn": Rpc(Who.ANYONE_WITH_PASSWORD),
+    "tdc.v1.People.WhoAmI": Rpc(Who.OPERATOR, "people.who_am_i"),
+    "tdc.v1.People.ListUsers": Rpc(Who.OPERATOR, "people.list_users"),
+    "tdc.v1.People.CreateUser": Rpc(Who.OPERATOR, "people.create_user"),
+    "tdc.v1.People.SetRole": Rpc(Who.OPERATOR, "people.set_role"),
+    "tdc.v1.People.SetPassword": Rpc(Who.OPERATOR, "people.set_password"),
+    "tdc.v1.People.SetSecondFactor": Rpc(Who.OPERATOR, "people.set_second_factor"),
+    "tdc.v1.People.RemoveSecondFactor": Rpc(Who.OPERATOR, "people.remove_second_factor"),
+    "tdc.v1.People.DeleteUser": Rpc(Who.OPERATOR, "people.delete_user"),
+    "tdc.v1.People.ListSessions": Rpc(Who.OPERATOR, "people.list_sessions"),
+    "tdc.v1.People.EndSessions": Rpc(Who.OPERATOR, "people.end_sessions"),
+    "tdc.v1.People.CreateApiToken": Rpc(Who.OPERATOR, "people.create_token"),
+    "tdc.v1.People.ListApiTokens": Rpc(Who.OPERATOR, "people.list_tokens"),
+    "tdc.v1.People.RevokeApiTokens": Rpc(Who.OPERATOR, "people.revoke_tokens"),
+    "tdc.v1.People.ListOperators": Rpc(Who.OPERATOR, "people.list_operators"),
+    "tdc.v1.People.WithdrawOperator": Rpc(Who.OPERATOR, "people.withdraw_operator"),
+    "tdc.v1.Audit.ListEntries": Rpc(Who.OPERATOR, "audit.list"),
+    "tdc.v1.Audit.GetEntry": Rpc(Who.OPERATOR, "audit.read"),
+    "tdc.v1.Audit.VerifyLog": Rpc(Who.OPERATOR, "audit.verify"),
+    "tdc.v1.Managers.ListManagers": Rpc(Who.OPERATOR, "managers.list"),
+    "tdc.v1.Managers.GetManagerStatus": Rpc(Who.OPERATOR, "managers.status"),
+    "tdc.v1.Peers.GetPresence": Rpc(Who.MANAGER),
+    "tdc.v1.Peers.GetPeer": Rpc(Who.MANAGER),
+    "tdc.v1.Peers.ForwardOrder": Rpc(Who.MANAGER),
     "tdc.v1.Agents.Session": Rpc(Who.MACHINE, paced=True),
     "tdc.v1.Agents.Renew": Rpc(Who.MACHINE),
     "tdc.v1.Enrolment.Enrol": Rpc(Who.ANYONE_WITH_TOKEN),

@@ -17,17 +17,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from tdc.manager.identity.peer import Denied
 from tdc.manager.identity.rates import Endpoint, counted_as
 from tdc.manager.rpc.caller_log import CallerLog
-from tdc.manager.rpc.guard import Admit, Connections
+from tdc.manager.rpc.entry import Admit, Connections
 from tdc.manager.rpc.known import Known, Machine
 from tdc.manager.rpc.sockets import Connection, connections, descriptors, shut_down
 from tdc.shared.edge.clock import Clock, monotonic
-from tdc.shared.sync.identity import Peer
+from tdc.shared.sync.identity import Operator, Peer
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ MOST_STRANGERS = 4_000
 """Strangers with whom a port is crowded, whatever room it has: each costs some 20 kB of memory."""
 
 MOST_AT_ENROL = 1_000
-"""Connections at the enrolment port; each is there for a second."""
+"""Connections at the enrolment port, and at the operator port: both are open to anyone."""
 
 CROWDED = 0.5
 """Share of a port's connections above which it is crowded."""
@@ -62,13 +62,14 @@ class Bounds:
 
     main: int
     enrol: int
+    operators: int
 
 
 def bounds_for(open_files: int) -> Bounds:
-    """PURE. How a limit of open files is divided: a quarter, at most, for enrolment."""
+    """PURE. How a limit of open files is divided: a quarter, at most, to each port of strangers."""
     room = max(open_files - SPARE, 8)
-    enrol = min(room // 4, MOST_AT_ENROL)
-    return Bounds(min(room - enrol, MOST_AT_MAIN), enrol)
+    enrol = operators = min(room // 4, MOST_AT_ENROL)
+    return Bounds(min(room - enrol - operators, MOST_AT_MAIN), enrol, operators)
 
 
 def surplus(
@@ -122,6 +123,14 @@ class Crowding(Connections):
                     admit(peer)
                 except Denied:
                     self._known.deny([endpoint])
+
+    def check_operators(self, check: Callable[[Operator], None]) -> None:
+        """Note which connections of operators have a certificate that is not good any more."""
+        for endpoint, operator in self._known.operators():
+            try:
+                check(operator)
+            except Denied:
+                self._known.deny([endpoint])
 
     async def run(self) -> None:
         """Look for ever: soon again while somebody is cut."""

@@ -14,16 +14,13 @@ from tdc.manager.intent.drafts import (
     Share,
     Tidy,
 )
-from tdc.manager.levels.changes import SetValues
 from tdc.manager.levels.draft import RowState, Standing
-from tdc.manager.levels.fleet import LevelKey
 from tdc.manager.rpc import edits
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
-from tdc.shared.settings.values import Level
 from tdc.shared.wire.moments import timestamp
-from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire, value_to_wire
-from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
+from tdc.shared.wire.settings import LEVEL_TO_WIRE, value_to_wire
+from tdc.v1 import operators_pb2, operators_pb2_grpc
 
 
 class DraftsService(operators_pb2_grpc.DraftsServicer):
@@ -80,18 +77,7 @@ def _change(request: operators_pb2.ChangeDraftRequest) -> DraftChange | None:
 def _whole(found: DraftRead) -> operators_pb2.Draft:
     draft = _summary(found)
     draft.rows.extend(map(_row, found.rows))
-    draft.edits.extend(
-        fleet_pb2.Edit(
-            set=fleet_pb2.SetSettings(
-                level=_level_ref(edit.key, found), settings=settings_to_wire(edit.settings)
-            )
-        )
-        if isinstance(edit, SetValues)
-        else fleet_pb2.Edit(
-            unset=fleet_pb2.UnsetSettings(level=_level_ref(edit.key, found), names=edit.names)
-        )
-        for edit in found.edits
-    )
+    draft.edits.extend(edits.edit_to_wire(edit, found.draft.cluster) for edit in found.edits)
     return fitting(draft, f"the draft of {draft.owner}", "commit what it has in parts")
 
 
@@ -123,8 +109,3 @@ def _row(found: Standing) -> operators_pb2.DraftRow:
         time=timestamp(row.at),
         reason=found.reason,
     )
-
-
-def _level_ref(key: LevelKey, found: DraftRead) -> fleet_pb2.LevelRef:
-    cluster = "" if key.level is Level.CLUSTER else found.draft.cluster
-    return fleet_pb2.LevelRef(level=LEVEL_TO_WIRE[key.level], name=key.name, cluster=cluster)

@@ -1,4 +1,4 @@
-"""Edits of a commit <- tdc.v1 messages, one function for each kind; refuses what is none.
+"""Edits of a commit <-> tdc.v1 messages, one function for each kind; refuses what is none.
 
 No lookup and no decision: `intent` decides what an edit means.
 """
@@ -30,9 +30,17 @@ from tdc.manager.levels.changes import (
     RenameCluster,
     RenameGroup,
     RenameMachine,
+    SetValues,
+    UnsetValues,
 )
+from tdc.shared.settings.values import Level
 from tdc.shared.wire.errors import BadMessage
-from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
+from tdc.shared.wire.settings import (
+    LEVEL_FROM_WIRE,
+    LEVEL_TO_WIRE,
+    settings_from_wire,
+    settings_to_wire,
+)
 from tdc.v1 import fleet_pb2
 
 
@@ -44,6 +52,17 @@ def change_asked(cluster: str, edits: Iterable[fleet_pb2.Edit]) -> ChangeAsked:
 def level_asked(ref: fleet_pb2.LevelRef) -> LevelAsked:
     """Read the level that a reference names."""
     return LevelAsked(LEVEL_FROM_WIRE.get(ref.level), ref.name, ref.cluster)
+
+
+def edit_to_wire(edit: SetValues | UnsetValues, cluster: str) -> fleet_pb2.Edit:
+    """An edit of a level of a cluster as a message, as `change_asked` reads it."""
+    key = edit.key
+    of_cluster = "" if key.level is Level.CLUSTER else cluster
+    level = fleet_pb2.LevelRef(level=LEVEL_TO_WIRE[key.level], name=key.name, cluster=of_cluster)
+    if isinstance(edit, SetValues):
+        settings = settings_to_wire(edit.settings)
+        return fleet_pb2.Edit(set=fleet_pb2.SetSettings(level=level, settings=settings))
+    return fleet_pb2.Edit(unset=fleet_pb2.UnsetSettings(level=level, names=edit.names))
 
 
 def _edit(message: fleet_pb2.Edit) -> EditAsked:

@@ -19,6 +19,7 @@ from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestR
 from tdc.manager.identity.join import token_hash
 from tdc.manager.identity.rates import Budget, Rate, address_of
 from tdc.manager.rpc.caller_log import CallerLog
+from tdc.manager.rpc.refused import Refused, of_token, unheard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
 from tdc.shared.edge import grpc_words
@@ -44,7 +45,9 @@ TRIES_IN_ALL = Rate(burst=400, per_second=10.0)
 class Redeemer(Protocol):
     """The part of the join store that enrolment needs."""
 
-    async def redeem(self, token_hash: str, now: float, enrolment_id: str, /) -> JoinToken:
+    async def redeem(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str, /
+    ) -> JoinToken:
         """Use a token; raises TokenUnknown, TokenUsed, TokenExpired, EtcdError."""
 
 
@@ -69,8 +72,11 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
         clock: Clock = wall,
         steady: Clock = monotonic,
         lifetime: float = MACHINE_LIFETIME,
+        refused: Refused = unheard,
     ) -> None:
+        """`refused` hears of tokens that were not good."""
         self._joins = joins
+        self._refused = refused
         self._authority = authority
         self._view = view
         self._clock = clock
@@ -96,11 +102,15 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         enrolment, began = uuid.uuid4().hex, self._steady()
         try:
-            token = await self._joins.redeem(token_hash(request.token), self._clock(), enrolment)
+            origin = grpc_words.address(context.peer())
+            token = await self._joins.redeem(
+                token_hash(request.token), self._clock(), enrolment, origin
+            )
         except (TokenUnknown, TokenUsed, TokenExpired) as error:
             peer = context.peer()
             where = grpc_words.address(peer)
             self._lines.warning(peer, "refused: enrolment from %s: %s", where, error)
+            self._refused(of_token(where, str(error)))
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except Exception:  # the store is away, say: no fault of the caller
             self._tries.give_back(address)

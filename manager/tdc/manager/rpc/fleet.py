@@ -7,7 +7,7 @@ from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.suspensions import Asked, Outcome, SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.rpc import wire
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.suspension import suspension_to_wire
 from tdc.v1 import operators_pb2, operators_pb2_grpc

@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tdc.manager.identity.rates import Endpoint, endpoint_of
 from tdc.shared.edge.clock import Clock, monotonic
-from tdc.shared.sync.identity import MachinePeer, Peer
+from tdc.shared.sync.identity import MachinePeer, Operator, Peer
 
 MACHINE_SHARE = 4
 """Connections of a machine, whatever its certificates: an agent needs two for a moment."""
 
 OPERATOR_SHARE = 64
-"""Connections of an operator, who may have several terminals and programs."""
+"""Connections of an operator, who may have several terminals and programs; or of a manager."""
 
 GRACE = 1.0
 """Seconds in which who is denied may read why."""
@@ -27,12 +27,14 @@ Machine = tuple[str, str]
 """By cluster and name."""
 
 Identity = Machine | str
-"""Whose connections are counted together: a machine's, or an operator's by name."""
+"""Whose connections are counted together: a machine's, an operator's by name, a manager's."""
 
 
 def identity_of(peer: Peer) -> Identity:
     """PURE. As whom `peer` is counted."""
-    return (peer.cluster, peer.machine) if isinstance(peer, MachinePeer) else peer.name
+    if isinstance(peer, MachinePeer):
+        return peer.cluster, peer.machine
+    return peer.name if isinstance(peer, Operator) else str(peer)
 
 
 def share_of(identity: Identity) -> int:
@@ -84,6 +86,11 @@ class Known:
         """The connections of a machine."""
         mine = ((each, self._peers[each]) for each in self._of.get(machine, ()))
         return [(each, peer) for each, peer in mine if isinstance(peer, MachinePeer)]
+
+    def operators(self) -> list[tuple[Endpoint, Operator]]:
+        """The connections of operators who showed a certificate."""
+        found = self._peers.items()
+        return [(each, p) for each, p in found if isinstance(p, Operator) and p.fingerprint]
 
     def deny(self, endpoints: Iterable[Endpoint]) -> None:
         """As `denied`, for those that no call reported."""

@@ -9,7 +9,7 @@ from tdc.manager.intent.monitoring import (
     MonitoringOperations,
     StatusAsked,
 )
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.shared.sync.health import Problem
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.wire.moments import timestamp
@@ -48,11 +48,12 @@ class MonitoringService(operators_pb2_grpc.MonitoringServicer):
         self, request: operators_pb2.DeliveryRequest, context: Context
     ) -> operators_pb2.DeliveryResponse:
         """Read delivery by machine and destination, from each machine's last status."""
-        deliveries = await self._monitoring.read_delivery(
+        delivery = await self._monitoring.read_delivery(
             actor_of(context), request.cluster, request.machine
         )
         return operators_pb2.DeliveryResponse(
-            rows=[row for delivery in deliveries for row in _delivery_rows(delivery)]
+            rows=[row for each in delivery.machines for row in _delivery_rows(each)],
+            warnings=delivery.warnings,
         )
 
 
@@ -74,6 +75,8 @@ def _status_row(row: MachineStatusRow) -> operators_pb2.MachineRowStatus:
         problems=[_problem(each) for each in row.problems],
         copies=None if row.report is None else _copies(row.report),
         suspension=state_to_wire(row.suspension),
+        unknown_settings=row.unknown_settings,
+        manager=row.manager,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tdc.manager.intent.queue import QueueOperations, WorkOutcome
 from tdc.manager.intent.queue_machines import MachineQueue, QueueScope
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.shared.sync.queue_work import QueueChange
 from tdc.shared.wire.queue_work import dead_to_wire, drop_of, move_of, retry_of
 from tdc.v1 import operators_pb2, operators_pb2_grpc

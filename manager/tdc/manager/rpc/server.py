@@ -1,4 +1,7 @@
-"""Two gRPC servers: the main port asks for a client certificate, the enrolment port can't.
+"""The gRPC servers: the main port asks for a client certificate, those of strangers can't.
+
+At the enrolment port machines come with a join token; at the operator port, which is off unless it
+is asked for, operators with a password, a session or an API token.
 
 In: the server's certificate, then services. Out: ports, known before services are made, that serve
 until `stop`. Promise: every service goes through the permission table; a request above its limit, a
@@ -13,7 +16,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -21,8 +24,11 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tdc.manager.rpc.crowding import Crowding, bounds_for
-from tdc.manager.rpc.guard import Admit, Guard
+from tdc.manager.rpc.entry import Admit
+from tdc.manager.rpc.guard import Guard
 from tdc.manager.rpc.health import HealthService
+from tdc.manager.rpc.operators import Nobody, People
+from tdc.manager.rpc.refused import Refused, unheard
 from tdc.shared.edge import descriptors, grpc_tls
 from tdc.shared.edge.os_words import os_reason
 
@@ -46,6 +52,9 @@ ENROL_WINDOW = 16 * 1024
 
 IDLE = 300.0
 """Seconds without a call after which a connection to the main port is ended."""
+
+OPERATOR_IDLE = 60.0
+"""The same at the operator port, where anyone may open one too."""
 
 ENROL_IDLE = 20.0
 """The same at the enrolment port, where anyone may open one."""
@@ -79,6 +88,8 @@ class Ports:
 
     main: int
     enrol: int
+    operators: int | None = None
+    """None where there is no operator port."""
 
 
 class Servers:
@@ -89,11 +100,15 @@ class Servers:
         self._health = HealthService()
         self._guard: Guard | None = None
         self._admit: Admit | None = None
+        self._people: People = Nobody()
         self._crowding = Crowding()
         self._most = most = bounds_for(descriptors.limit())
         self._main = grpc.aio.server(
             options=_options(REQUEST_LIMIT, STREAMS, WINDOW, most.main, IDLE)
         )
+        operators = (REQUEST_LIMIT, STREAMS, ENROL_WINDOW, most.operators, OPERATOR_IDLE)
+        self._operators = grpc.aio.server(options=_options(*operators))
+        self._has_operators = False
         enrol = (ENROL_REQUEST_LIMIT, ENROL_STREAMS, ENROL_WINDOW, most.enrol, ENROL_IDLE)
         self._enrol = grpc.aio.server(
             options=[
@@ -116,27 +131,54 @@ class Servers:
             main=_listen(self._main, host, (wanted.main, last.main), mutual),
             enrol=_listen(self._enrol, host, (wanted.enrol, last.enrol), one_way),
         )
-        self._crowding.bound({ports.main: self._most.main, ports.enrol: self._most.enrol})
+        bounds = {ports.main: self._most.main, ports.enrol: self._most.enrol}
+        if wanted.operators is not None:
+            both = (wanted.operators, last.operators or 0)
+            operators = _listen(self._operators, host, both, one_way)
+            ports = replace(ports, operators=operators)
+            bounds[operators] = self._most.operators
+            self._has_operators = True
+        self._crowding.bound(bounds)
         return ports
 
     async def start(
-        self, main: Sequence[Registration], enrol: Sequence[Registration], admit: Admit
+        self,
+        main: Sequence[Registration],
+        enrol: Sequence[Registration],
+        admit: Admit,
+        operators: Sequence[Registration] = (),
+        people: People | None = None,
+        refused: Refused = unheard,
     ) -> None:
-        """Serve these services on the ports; raises PermissionTableError."""
+        """Serve these services on the ports; `refused` hears of refused attempts.
+
+        Raises PermissionTableError.
+        """
         self._admit = admit
-        guard = self._guard = Guard(admit, connections=self._crowding)
+        self._people = people or Nobody()
+        guard = self._guard = Guard(
+            admit, connections=self._crowding, people=self._people, refused=refused
+        )
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
         for add in (*enrol, self._add_health):
             add(guard.on(self._enrol))
+        for add in (*operators, self._add_health, self._add_reflection):
+            add(guard.on(self._operators, by_secret=True))
         guard.check()
         await self._main.start()
         await self._enrol.start()
+        if self._has_operators:
+            await self._operators.start()
 
     def check_again(self, machines: frozenset[tuple[str, str]]) -> None:
         """End the connections of those of these machines, by cluster and name, that are denied."""
         if self._admit is not None:
             self._crowding.check_again(machines, self._admit)
+
+    def check_operators(self) -> None:
+        """End the connections of operators whose certificate is not good any more."""
+        self._crowding.check_operators(self._people.check)
 
     async def keep_room(self) -> None:
         """Keep room at the ports for everybody, until cancelled."""
@@ -145,7 +187,8 @@ class Servers:
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, take no new calls, and cut the open ones after `grace` seconds."""
         await self._health.enter_graceful_shutdown()
-        await asyncio.gather(self._enrol.stop(grace), self._main.stop(grace))
+        servers = (self._enrol, self._operators, self._main)
+        await asyncio.gather(*(each.stop(grace) for each in servers))
         if self._guard is not None:
             self._guard.stop()
 
@@ -164,6 +207,11 @@ _SERVICES = (
     "tdc.v1.Drafts",
     "tdc.v1.Monitoring",
     "tdc.v1.Queue",
+    "tdc.v1.Recovery",
+    "tdc.v1.Login",
+    "tdc.v1.People",
+    "tdc.v1.Audit",
+    "tdc.v1.Managers",
     "tdc.v1.Agents",
     "grpc.health.v1.Health",
     reflection.SERVICE_NAME,
@@ -199,7 +247,7 @@ def _listen(
     except RuntimeError:  # its text names no cause, only how to make gRPC log one
         raise PortTaken(
             f"can't listen on {address}: {_why_not(host, wanted)}; free it, or change "
-            "listen_host, listen_port or enrol_port"
+            "listen_host, listen_port, enrol_port or operator_port"
         ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tdc.manager.intent.settings import SettingsOperations
 from tdc.manager.rpc import edits, wire
-from tdc.manager.rpc.guard import Context, actor_of
+from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
@@ -57,7 +57,9 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             revision=explained.revision,
             settings=[
                 operators_pb2.Explanation(
-                    setting=name, steps=[wire.step_to_wire(name, step) for step in chain]
+                    setting=name,
+                    steps=[wire.step_to_wire(name, step) for step in chain],
+                    unknown_there=name in explained.unknown_there,
                 )
                 for name, chain in explained.chains.items()
             ],
@@ -68,6 +70,7 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
             reason=explained.reason,
             last_attempt=None if attempt is None else attempt_to_wire(attempt),
             suspension=state_to_wire(explained.suspension),
+            agent_version=explained.agent_version,
         )
 
     async def CheckConsistency(  # noqa: N802

@@ -26,6 +26,8 @@ _CODES: Mapping[FailureKind, grpc.StatusCode] = {
     FailureKind.CONFLICT: grpc.StatusCode.ABORTED,
     FailureKind.FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     FailureKind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    FailureKind.NOBODY: grpc.StatusCode.UNAUTHENTICATED,
+    FailureKind.TOO_OFTEN: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

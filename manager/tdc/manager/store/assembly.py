@@ -53,15 +53,21 @@ def assemble(name: str, documents: Iterable[Document]) -> Assembled:
                 reason = f"its group {machine.group!r} can't be read or is missing"
                 unreadable.append(Unreadable(str(found.key), machine.name, reason))
     cluster = Cluster(name, head.revision, stored, groups, machines, _removed(documents))
-    cluster = _headed(cluster, head)
+    cluster = headed(cluster, head)
     return Assembled(cluster, tuple(unreadable))
 
 
-def _headed(cluster: Cluster, head: Head) -> Cluster:
+def headed(cluster: Cluster, head: Head) -> Cluster:
     """The cluster with what its head says of it."""
     name, place = (head.called, cluster.home) if head.called else (cluster.home, "")
-    named = replace(cluster, name=name, place=place, former=head.former)
-    return replace(named, revision=head.revision, deleted=head.deleted)
+    return replace(
+        cluster,
+        name=name,
+        place=place,
+        former=head.former,
+        revision=head.revision,
+        deleted=head.deleted,
+    )
 
 
 def _missing(name: str, documents: tuple[Document, ...]) -> Iterator[Unreadable]:
@@ -113,7 +119,7 @@ def _with_documents(cluster: Cluster, pairs: Iterable[_Pair]) -> Cluster | None:
         if new is None:
             continue
         if new.head is not None:
-            cluster = _headed(cluster, new.head)
+            cluster = headed(cluster, new.head)
         if new.stored is not None:
             cluster = replace(cluster, stored=new.stored)
         groups |= new.groups

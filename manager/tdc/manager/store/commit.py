@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.client import EtcdClient
@@ -25,6 +26,8 @@ from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged,
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.plan import Plan
 from tdc.manager.store import by_hand
+from tdc.manager.store.audit import Audited, AuditLog
+from tdc.manager.store.audit_events import commit_event
 from tdc.manager.store.beside import Beside, beside, disagreement, head_in, keys_beside
 from tdc.manager.store.claims import claim, claim_keys
 from tdc.manager.store.documents import (
@@ -53,6 +56,7 @@ from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.manager.store.seal import Edited
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.settings.values import Level
+from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.queue_work import OrderedWork
 
 _UPGRADE = "Upgrade this manager, or let `tdc-manager repair` put it right from history"
@@ -107,6 +111,11 @@ class _Found:
     beside: Beside
     claims: dict[str, KeyValue] = field(default_factory=dict)
 
+    def guard(self, change: _Change) -> tuple[Unchanged, ...]:
+        """The compare that every commit of the cluster makes: of its head."""
+        key = head_key(change.after.home)
+        return (Unchanged(key, self.items[key].mod_revision if key in self.items else 0),)
+
     @property
     def base_made(self) -> bool:
         """Whether history has the commit of the base."""
@@ -121,9 +130,12 @@ class _Found:
 class CommitStore:
     """Writes commits. Any number of managers may do so at the same time."""
 
-    def __init__(self, etcd: EtcdClient, *, settle_within: float = 15.0) -> None:
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog | None = None, *, settle_within: float = 15.0
+    ) -> None:
         """`settle_within`: seconds to find out what became of a transaction without an answer."""
         self._etcd = etcd
+        self._audit = audit or AuditLog(etcd)
         self._settle_within = settle_within
 
     async def commit(self, plan: Plan, signature: Signature, time: float) -> Committed:
@@ -190,8 +202,7 @@ class CommitStore:
                 found = await self._find(change)
                 if found.made is not None:
                     return Committed(found.made, already=not sent)
-                writing = _written(change, found)
-                if (await self._etcd.txn(*writing)).succeeded:
+                if await self._audit.append(partial(_written, change, found), found.guard(change)):
                     return Committed(change.after.revision, already=False)
                 races += 1  # written in between: the next read says what
                 if races >= _RACES:
@@ -246,9 +257,9 @@ def _made(request: KeyValue, fingerprint: str) -> int:
     return made.revision_of(fingerprint)
 
 
-def _written(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
+def _written(change: _Change, found: _Found, audit: AuditHead) -> Audited:
     try:
-        return _transaction(change, found)
+        return _transaction(change, found, audit)
     except TooLong as error:
         raise CommitTooLarge(
             f"{error}; nothing was changed; split the commit into several, or let settings be "
@@ -256,8 +267,11 @@ def _written(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Oper
         ) from None
 
 
-def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[Operation]]:
-    """Compares and writes of the change on what was found; raises what refuses it."""
+def _transaction(change: _Change, found: _Found, audit: AuditHead) -> Audited:
+    """Compares and writes of the change on what was found, where the audit log's head is `audit`.
+
+    Raises what refuses it.
+    """
     name, revision = change.after.home, change.after.revision
     documents = {key: _document(item) for key, item in found.items.items()}
     head = _base_head(change, found, documents.pop(head_key(name), None))
@@ -270,7 +284,7 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
         ) from None
     request_id = change.record.signature.request_id
     sealed = head.sealed or revision
-    record = chained(replace(change.record, sealed=sealed), head.chain)
+    record = chained(replace(change.record, sealed=sealed, audit=audit), head.chain)
     written = {**head.written, **dict.fromkeys(values, revision)}
     values[head_key(name)] = pack_head(
         name,
@@ -299,9 +313,9 @@ def _transaction(change: _Change, found: _Found) -> tuple[list[Unchanged], list[
         drafts = drafts_prefix(name)
         writes.append(Delete(drafts, prefix_end(drafts)))
     if change.names:
-        more = claim(change.after, found.claims)
-        return [*compares, *more[0]], [*writes, *more[1]]
-    return compares, writes
+        claimed = claim(change.after, found.claims)
+        compares, writes = [*compares, *claimed[0]], [*writes, *claimed[1]]
+    return Audited(compares, writes, commit_event(record, change.after, creates=change.creates))
 
 
 def _document(item: KeyValue) -> Document:

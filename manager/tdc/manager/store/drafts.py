@@ -15,6 +15,8 @@ from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.draft import Discarded, Draft, Row
 from tdc.manager.levels.fleet import LevelKey
 from tdc.manager.levels.identities import Identity
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_events import draft_event
 from tdc.manager.store.encoding import (
     MAX_TRANSACTION,
     Damaged,
@@ -26,10 +28,12 @@ from tdc.manager.store.encoding import (
 )
 from tdc.manager.store.errors import CommitTooLarge, LostRace, UnreadableTouched
 from tdc.manager.store.keys import DRAFTS, draft_key, drafts_prefix, place_of_draft
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.record import as_object, key_from, value_from
 from tdc.manager.store.seal import pack_sealed, unpack_sealed
 from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.values import Level
+from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -48,35 +52,31 @@ class DraftStore:
     """The drafts of all operators. Any number of managers may change them at the same time."""
 
     def __init__(
-        self,
-        etcd: EtcdClient,
-        place: Callable[[str], str] = str,
-        called: Callable[[str], str] = str,
+        self, etcd: EtcdClient, audit: AuditLog | None = None, places: Places = AS_NAMED
     ) -> None:
-        """`place` gives the name that the keys of a cluster have, by what that is called; `called`
-        gives that, by the name in its keys.
-        """
         self._etcd = etcd
-        self._place = place
-        self._called = called
+        self._audit = audit or AuditLog(etcd)
+        self._places = places
 
     async def read(self, cluster: str, owner: str) -> Draft:
         """An operator's draft, perhaps empty; raises UnreadableTouched, an EtcdError."""
-        item = await self._etcd.get(draft_key(self._place(cluster), owner))
+        item = await self._etcd.get(draft_key(self._places.place(cluster), owner))
         return _read(item, cluster) if item is not None else Draft(cluster, owner)
 
     async def all(self, cluster: str = "") -> list[Draft]:
         """All drafts that can be read, or those for one cluster, by key; raises an EtcdError."""
-        found = await self._etcd.range(drafts_prefix(self._place(cluster)) if cluster else DRAFTS)
+        found = await self._etcd.range(
+            drafts_prefix(self._places.place(cluster)) if cluster else DRAFTS
+        )
         drafts = []
         for item in found.items:
             try:
-                drafts.append(_read(item, self._called(place_of_draft(item.key))))
+                drafts.append(_read(item, self._places.called(place_of_draft(item.key))))
             except UnreadableTouched as error:  # its owner hears of it, the others go on
                 log.warning("%s", error)
         return drafts
 
-    async def change(self, cluster: str, owner: str, change: Change) -> Draft:
+    async def change(self, cluster: str, owner: str, change: Change, by: By = UNKNOWN) -> Draft:
         """Change a draft as `change` says, which may raise; it is called again after a race.
 
         Raises LostRace, CommitTooLarge, and as `read` does. An etcd answer that is lost is an
@@ -89,13 +89,14 @@ class DraftStore:
             reraise=True,
         ):
             with attempt:
-                return await self._change_once(cluster, owner, change)
+                return await self._change_once(cluster, owner, change, by)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _change_once(self, cluster: str, owner: str, change: Change) -> Draft:
-        key = draft_key(self._place(cluster), owner)
+    async def _change_once(self, cluster: str, owner: str, change: Change, by: By) -> Draft:
+        key = draft_key(self._places.place(cluster), owner)
         item = await self._etcd.get(key)
-        after = change(_read(item, cluster) if item is not None else Draft(cluster, owner))
+        before = _read(item, cluster) if item is not None else Draft(cluster, owner)
+        after = change(before)
         write: Operation = Delete(key)
         if not after.is_empty:
             value = pack_draft(key, after)
@@ -108,7 +109,7 @@ class DraftStore:
         elif item is None:
             return after
         compare = Unchanged(key, item.mod_revision if item is not None else 0)
-        if not (await self._etcd.txn([compare], [write])).succeeded:
+        if not await self._audit.txn([compare], [write], draft_event(before, after, by)):
             raise LostRace("the draft keeps changing; nothing was changed; try again")
         return after
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
+from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.documents import Document, read_document
 from tdc.manager.store.encoding import (
     Damaged,
@@ -25,10 +26,12 @@ from tdc.manager.store.encoding import (
 from tdc.manager.store.errors import DoubtedStore, UnreadableStore
 from tdc.manager.store.keys import CLUSTERS, STORE
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
+from tdc.shared.sync.audit_entry import AuditEvent, AuditRow, By
 
 MOST_FORMER = 64
 """Former ids that are kept."""
 _PAGE = 50  # values read at a time
+_RESTORING = "restoring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,9 @@ async def _any_sealed(etcd: EtcdClient) -> bool:
     return False
 
 
+ADOPT = By("tdc-manager adopt", kind="manager")
+
+
 async def adopt(etcd: EtcdClient) -> StoreIdentity:
     """Give the store a new id, so that machines take it for the one that is meant.
 
@@ -117,21 +123,58 @@ async def adopt(etcd: EtcdClient) -> StoreIdentity:
     """
     item = await etcd.get(STORE)
     before = _read_anyway(item) if item is not None else None
-    former = (*before.former, before.id)[-MOST_FORMER:] if before is not None else ()
-    after = StoreIdentity(uuid.uuid4().hex, former)
+    after = adopted(before) if before is not None else StoreIdentity(uuid.uuid4().hex)
     expected = item.mod_revision if item is not None else 0
-    result = await etcd.txn([Unchanged(STORE, expected)], [_put(after)])
-    if not result.succeeded:
+    known = before.id if before is not None else ""
+    event = AuditEvent(
+        "store.adopt",
+        ADOPT,
+        "the store got a new id: machines take what it has, whatever they ran",
+        rows=(AuditRow("store", "id", known, after.id),),
+    )
+    if not await AuditLog(etcd).txn([Unchanged(STORE, expected)], [_put(after)], event):
         raise UnreadableStore(f"{STORE} was written by somebody else meanwhile; try again")
     return after
 
 
-def _put(identity: StoreIdentity) -> Put:
+def adopted(before: StoreIdentity) -> StoreIdentity:
+    """The identity of a store that is to be taken for the one that is meant, with a new id."""
+    return StoreIdentity(uuid.uuid4().hex, (*before.former, before.id)[-MOST_FORMER:])
+
+
+def packed(identity: StoreIdentity) -> bytes:
+    """The bytes of an identity."""
+    return pack_sealed(STORE, _plain(identity))
+
+
+def restoring(identity: StoreIdentity) -> bytes:
+    """The bytes of an identity whose store is being restored: no manager starts on it."""
+    return pack_sealed(STORE, {**_plain(identity), _RESTORING: True})
+
+
+def is_restoring(raw: bytes) -> bool:
+    """Whether a stored identity is that of a store that a restore has not finished."""
+    try:
+        return _RESTORING in unpack_any(raw)
+    except Damaged:
+        return False
+
+
+def _plain(identity: StoreIdentity) -> dict[str, object]:
     former = {"former": list(identity.former)} if identity.former else {}
-    return Put(STORE, pack_sealed(STORE, {"id": identity.id, **former}))
+    return {"id": identity.id, **former}
+
+
+def _put(identity: StoreIdentity) -> Put:
+    return Put(STORE, packed(identity))
 
 
 def _read(item: KeyValue) -> StoreIdentity:
+    if is_restoring(item.value):
+        raise UnreadableStore(
+            "a restore of this store was cut off, or is still going on, so only a part of it is "
+            "there. Restore the same backup again: `tdc-manager restore FILE`"
+        )
     try:
         if not is_sealed(unpack_any(item.value)):  # a newer version seals it as well
             raise Edited("it has lost its seal")
@@ -151,6 +194,22 @@ def _read(item: KeyValue) -> StoreIdentity:
         ) from None
 
 
+def checked_identity(item: KeyValue) -> StoreIdentity | None:
+    """The identity, as a manager that starts would believe it; None if it would not."""
+    try:
+        return _read(item)
+    except UnreadableStore:
+        return None
+
+
+def identity_in(raw: bytes) -> StoreIdentity | None:
+    """What there is to read of a stored identity; None if there is nothing."""
+    try:
+        return _identity(unpack_any(raw))
+    except Damaged:
+        return None
+
+
 def _read_anyway(item: KeyValue) -> StoreIdentity | None:
     """What there is to read of an id that is to be replaced; None if there is nothing.
 
@@ -159,11 +218,7 @@ def _read_anyway(item: KeyValue) -> StoreIdentity | None:
     try:
         return _read(item)
     except DoubtedStore:
-        pass
-    try:
-        return _identity(unpack_any(item.value))
-    except Damaged:
-        return None
+        return identity_in(item.value)
 
 
 def _identity(document: Mapping[str, object]) -> StoreIdentity:

@@ -13,10 +13,14 @@ from typing import TypeVar
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_events import enrolment_event, token_event
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, text_of
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.keys import enrolment_count_key, enrolment_key, join_token_key
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
+from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -93,22 +97,30 @@ class StoredToken:
 class JoinStore:
     """The join tokens and enrolments in etcd."""
 
-    def __init__(self, etcd: EtcdClient, place: Callable[[str], str] = str) -> None:
-        """`place` gives the name that the keys of a cluster have, by what that is called."""
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog | None = None, places: Places = AS_NAMED
+    ) -> None:
         self._etcd = etcd
-        self._place = place
+        self._audit = audit or AuditLog(etcd)
+        self._places = places
 
-    async def add(self, token_hash: str, token: JoinToken) -> None:
+    async def add(self, token_hash: str, token: JoinToken, by: By = UNKNOWN) -> None:
         """Store a new token by its hash; raises an EtcdError, then the token may not be valid.
 
         Writing the same token again is harmless: a used token stays used.
         """
         key = join_token_key(token_hash)
-        token = replace(token, cluster=self._place(token.cluster))
-        await self._etcd.txn([Unchanged(key, 0)], [Put(key, pack_token(key, StoredToken(token)))])
+        event = token_event(token_hash, token.cluster, token.machine, token.expires, by)
+        token = replace(token, cluster=self._places.place(token.cluster))
+        written = [Put(key, pack_token(key, StoredToken(token)))]
+        await self._audit.txn([Unchanged(key, 0)], written, event)
 
-    async def redeem(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
+    async def redeem(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str = ""
+    ) -> JoinToken:
         """Use a token for the enrolment `enrolment_id`, which the caller made for this call.
+
+        `origin` is where the call came from, for the audit log.
 
         Raises TokenUnknown, TokenUsed, TokenExpired, or an EtcdError; after EtcdAnswerLost the
         same call with the same enrolment id is safe and gives the same token.
@@ -120,10 +132,12 @@ class JoinStore:
             reraise=True,
         ):
             with attempt:
-                return await self._redeem_once(token_hash, now, enrolment_id)
+                return await self._redeem_once(token_hash, now, enrolment_id, origin)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _redeem_once(self, token_hash: str, now: float, enrolment_id: str) -> JoinToken:
+    async def _redeem_once(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str
+    ) -> JoinToken:
         key = join_token_key(token_hash)
         item = await self._etcd.get(key)
         stored = _usable(item, now, enrolment_id)
@@ -138,7 +152,16 @@ class JoinStore:
         enrolled = ValidEnrolment(
             enrolment_id, now, number, token_hash, born=token.born, counted=True
         )
-        result = await self._etcd.txn(
+        known = _readable(before.get(place), read_enrolment)
+        event = enrolment_event(
+            token_hash,
+            self._places.called(token.cluster),
+            token.machine,
+            known.id if known is not None else "",
+            enrolment_id,
+            origin,
+        )
+        enrols = await self._audit.txn(
             [
                 Unchanged(key, item.mod_revision),
                 *(
@@ -151,8 +174,9 @@ class JoinStore:
                 Put(place, pack_enrolment(place, enrolled)),
                 Put(count, pack_count(count, EnrolmentCount(number, token_hash))),
             ],
+            event,
         )
-        if not result.succeeded:
+        if not enrols:
             raise _Raced("the join token changed meanwhile")
         return token
 

@@ -31,7 +31,26 @@ SUSPENSIONS = f"{ROOT}suspensions/"
 """What is suspended on machines, a document for each cluster; views follow it."""
 CLUSTER_NAMES = f"{ROOT}cluster-names/"
 """Names of clusters that are not those in their keys; no view follows them."""
+PEOPLE = f"{ROOT}people/"
+"""Users, and by what they prove who they are; views follow it."""
+PEOPLE_HEAD = f"{PEOPLE}head"
+"""Its last write orders the changes of users."""
+USERS = f"{PEOPLE}users/"
+SESSIONS = f"{PEOPLE}sessions/"
+API_TOKENS = f"{PEOPLE}api-tokens/"
+OPERATORS = f"{PEOPLE}operators/"
+"""Certificates of operators that were seen or withdrawn."""
+AUDIT = f"{ROOT}audit/"
+"""Entries of the audit log, one for the whole installation; no view follows them."""
+AUDIT_HEAD = f"{ROOT}audit-head"
+"""Number and chain value of the newest entry; views follow it."""
+AUDIT_ANCHOR = f"{ROOT}audit-anchor"
+"""Number and chain value of the last entry that was trimmed."""
 MAINTENANCE = f"{ROOT}maintenance"
+MANAGERS = f"{ROOT}managers/"
+"""Who manages this store now: a key of each manager, which ends with its lease."""
+OWNERS = f"{ROOT}owners/"
+"""Which manager does what one alone must do; such a key ends with its owner's lease."""
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
 
@@ -169,6 +188,14 @@ def parse_snapshot_key(cluster: str, key: str) -> tuple[int, str] | None:
     return int(digits), document
 
 
+def snapshotted(key: str) -> tuple[str, int, str] | None:
+    """The cluster, the revision and the document's own key, of a key under `SNAPSHOTS`, or None."""
+    cluster = unquote(key.removeprefix(SNAPSHOTS).partition("/")[0])
+    parsed = parse_snapshot_key(cluster, key) if key.startswith(SNAPSHOTS) else None
+    found = parsed is not None and snapshot_key(cluster, *parsed) == key
+    return (cluster, *parsed) if parsed is not None and found else None
+
+
 def requests_prefix(cluster: str) -> str:
     """The prefix of a cluster's index of request ids."""
     return f"{REQUESTS}{_quoted(cluster)}/"
@@ -238,6 +265,63 @@ def parse_suspensions_key(key: str) -> str | None:
     """The cluster of such a key; None for another key."""
     name = unquote(key.removeprefix(SUSPENSIONS))
     return name if suspensions_key(name) == key else None
+
+
+def user_key(name: str) -> str:
+    """The key of a user."""
+    return f"{USERS}{_quoted(name)}"
+
+
+def session_key(session_id: str) -> str:
+    """The key of a session, by the hash of its secret."""
+    return f"{SESSIONS}{_quoted(session_id)}"
+
+
+def api_token_key(token_id: str) -> str:
+    """The key of an API token, by the hash of its secret."""
+    return f"{API_TOKENS}{_quoted(token_id)}"
+
+
+def operator_key(fingerprint: str) -> str:
+    """The key of what is known of an operator's certificate."""
+    return f"{OPERATORS}{_quoted(fingerprint)}"
+
+
+def parse_people_key(key: str) -> tuple[str, str] | None:
+    """The prefix of a key under PEOPLE, and what it names; None for one of no known form."""
+    for prefix in (USERS, SESSIONS, API_TOKENS, OPERATORS):
+        name = unquote(key.removeprefix(prefix))
+        if key.startswith(prefix) and name and f"{prefix}{_quoted(name)}" == key:
+            return prefix, name
+    return (key, "") if key == PEOPLE_HEAD else None
+
+
+def audit_key(number: int) -> str:
+    """The key of one entry of the audit log; keys sort as numbers do."""
+    return f"{AUDIT}{number:012d}"
+
+
+def parse_audit_key(key: str) -> int | None:
+    """The number of an entry's key; None for another key beside them."""
+    digits = key.removeprefix(AUDIT)
+    good = len(digits) == 12 and digits.isascii() and digits.isdecimal()
+    return int(digits) if good and key.startswith(AUDIT) else None
+
+
+def manager_key(manager: str) -> str:
+    """The key by which a manager, by its id, says that it is there."""
+    return f"{MANAGERS}{_quoted(manager)}"
+
+
+def parse_manager_key(key: str) -> str | None:
+    """The manager's id of such a key; None for another key."""
+    manager = unquote(key.removeprefix(MANAGERS))
+    return manager if manager and manager_key(manager) == key else None
+
+
+def owner_key(work: str) -> str:
+    """The key that says which manager does this work."""
+    return f"{OWNERS}{_quoted(work)}"
 
 
 def _quoted(name: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from tdc.manager.levels.changes import LevelChange, Place, TopologyChange
 from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.store.audit_entry import head_of, plain_head
 from tdc.manager.store.documents import chain_of
 from tdc.manager.store.encoding import (
     Damaged,
@@ -27,16 +28,22 @@ from tdc.shared.settings.canonical import plain
 from tdc.shared.settings.check import check_value
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Level, Value
+from tdc.shared.sync.audit import NO_ENTRY, AuditHead
+from tdc.shared.sync.audit_entry import By
 from tdc.shared.sync.queue_work import OrderedWork
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who makes a commit, why, and the request id under which it is made once."""
+    """Who makes a commit, why, and the request id under which it is made once.
+
+    `by` says more of who it is, for the audit log; the record does not keep it.
+    """
 
     author: str
     comment: str
     request_id: str
+    by: By | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,11 @@ class CommitRecord:
     work: OrderedWork | None = None
     chain: str = ""
     """Hash over this commit and all before it; empty for one of before chains were kept."""
+    audit: AuditHead = NO_ENTRY
+    """The audit log's newest entry before this commit's own; none for one of before there was one.
+
+    The entry of the commit has the commit's chain value, so each vouches for the other's past.
+    """
     sealed: int = 0
     """The first of the commits, this one the last, that sealed what they wrote; 0 if it did not."""
 
@@ -62,6 +74,11 @@ class CommitRecord:
     def deletes_cluster(self) -> bool:
         """Whether it removed its cluster."""
         return any(each.level is Level.CLUSTER and each.removed for each in self.topology)
+
+    @property
+    def renames_cluster(self) -> bool:
+        """Whether it gave its cluster another name."""
+        return any(each.level is Level.CLUSTER and each.before for each in self.topology)
 
     @property
     def creates_cluster(self) -> bool:
@@ -107,6 +124,8 @@ def _plain_record(record: CommitRecord) -> dict[str, object]:
     }
     if record.work is not None:
         fields["work"] = plain_work(record.work)
+    if record.audit:
+        fields["audit"] = plain_head(record.audit)
     if record.sealed:
         fields["sealed"] = record.sealed
     return fields
@@ -131,6 +150,7 @@ def read_record(key: str, raw: bytes) -> CommitRecord:
         machines_changed=count_of(document, "machines_changed"),
         work=work_from(object_of(document, "work")) if "work" in document else None,
         chain=chain_of(document),
+        audit=head_of(document),
         sealed=sealed,
     )
 

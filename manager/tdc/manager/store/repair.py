@@ -2,7 +2,7 @@
 
 In: a store. Out: what was found and what became of it, in sentences.
 Promise: nothing is written but what the commits in history left there, and only while it is still
-as it was read; what history can't say is named and left alone.
+as it was read; what history can't say is named and left alone, but for a draft that nobody can use.
 """
 
 from __future__ import annotations
@@ -31,18 +31,20 @@ from tdc.manager.store.judging import Row, demanding_seals, revision_of, sealed_
 from tdc.manager.store.keys import (
     CLUSTERS,
     COMMITS,
+    DRAFTS,
     ENROLMENTS,
     SNAPSHOTS,
+    SUSPENSIONS,
     cluster_prefix,
     head_key,
     parse_enrolment_key,
     snapshot_key,
 )
+from tdc.manager.store.others import others, put_right
 from tdc.manager.store.record import CommitRecord
-from tdc.manager.store.replay import HistoryBroken, replayed
+from tdc.manager.store.replay import HistoryBroken, called_by, replayed
 from tdc.manager.store.seal import same_content
 from tdc.manager.store.snapshots import Snapshot, keep, read_snapshots
-from tdc.shared.settings.values import Level
 
 _UNLIKE = "it holds what no commit wrote"
 _CONTRADICTION = (
@@ -71,6 +73,8 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
         found.append(Finding(str(error), right=False))
     for name in await _clusters(etcd):
         found.extend(await _repair_cluster(etcd, name, write=write))
+    async for other in others(etcd, SUSPENSIONS, DRAFTS):
+        found.append(Finding(*await put_right(etcd, other, write=write)))
     return tuple(found)
 
 
@@ -282,20 +286,11 @@ def _made_head(found: _Stored, evidence: Evidence) -> Head | None:
     for key, revision in evidence.documents.items():
         written[key] = max(revision, written.get(key, 0))
     request_id = newest.signature.request_id
-    called = _called(found)
+    called, former = called_by(found.name, reversed(found.records), found.base)
     return Head(
         newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster,
-        called if called != found.name else "",
+        called, former,
     )  # fmt: skip
-
-
-def _called(found: _Stored) -> str:
-    """What the cluster is called, by the newest word that history has of it."""
-    read = (each for each in found.records if isinstance(each, CommitRecord))
-    changes = (each for record in read for each in record.topology)
-    names = (each.name for each in changes if each.level is Level.CLUSTER)
-    base = found.base.head.called if found.base is not None else ""
-    return next(names, base or found.name)
 
 
 async def _head_again(

@@ -9,11 +9,11 @@ Promise: a snapshot that is not whole is never used; none is made of what was ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.values import Delete, KeyValue, Put
+from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
 from tdc.manager.store import by_hand
 from tdc.manager.store.beside import disagreements
 from tdc.manager.store.documents import Document, Head, read_document
@@ -41,11 +41,18 @@ class Snapshot:
     values: Mapping[str, bytes]
 
 
-async def keep_if_due(etcd: EtcdClient, cluster: str, newest: int, oldest: float) -> bool:
+async def keep_if_due(
+    etcd: EtcdClient,
+    cluster: str,
+    newest: int,
+    oldest: float,
+    fence: Sequence[Unchanged] = (),
+) -> bool:
     """Make a snapshot if replay would soon miss what is trimmed; True if one was made.
 
     `newest` is the revision of the cluster's newest record. Records older than `oldest` (Unix
-    seconds) will be trimmed before they are looked at again. Raises an EtcdError.
+    seconds) will be trimmed before they are looked at again. Each write compares `fence`. Raises an
+    EtcdError.
     """
     found = await newest_snapshot(etcd, cluster)
     base = found.head.revision if found is not None else 0
@@ -54,7 +61,7 @@ async def keep_if_due(etcd: EtcdClient, cluster: str, newest: int, oldest: float
     first = await History(etcd).commit_record(cluster, base + 1)
     if isinstance(first, CommitRecord) and first.time >= oldest and newest - base < EVERY_COMMITS:
         return False
-    return await keep(etcd, cluster)
+    return await keep(etcd, cluster, fence)
 
 
 async def newest_snapshot(etcd: EtcdClient, cluster: str) -> Snapshot | None:
@@ -92,8 +99,11 @@ def _whole(cluster: str, revision: int, values: dict[str, bytes]) -> Snapshot | 
     return Snapshot(head, values)
 
 
-async def keep(etcd: EtcdClient, cluster: str) -> bool:
-    """Make a snapshot; False if the documents, or the head, are not as commits left them."""
+async def keep(etcd: EtcdClient, cluster: str, fence: Sequence[Unchanged] = ()) -> bool:
+    """Make a snapshot; False if the documents, or the head, are not as commits left them.
+
+    Also if what it compares, `fence`, is no longer so.
+    """
     stored = {item.key: item.value for item in await _stored(etcd, cluster)}
     head = _head_of(cluster, _documents(stored))
     if head is None or _whole(cluster, head.revision, dict(stored)) is None:
@@ -103,10 +113,12 @@ async def keep(etcd: EtcdClient, cluster: str) -> bool:
         return False  # nothing but itself says that such a commit was made
     last = head_key(cluster)
     for key in (*sorted(stored.keys() - {last}), last):  # one by one: together they may be too long
-        await etcd.txn([], [Put(snapshot_key(cluster, head.revision, key), stored[key])])
+        put = Put(snapshot_key(cluster, head.revision, key), stored[key])
+        if not (await etcd.txn(fence, [put])).succeeded:
+            return False
     below = snapshots_prefix(cluster)
-    await etcd.txn([], [Delete(below, snapshot_key(cluster, head.revision, ""))])
-    return True
+    older = Delete(below, snapshot_key(cluster, head.revision, ""))
+    return (await etcd.txn(fence, [older])).succeeded
 
 
 async def _stored(etcd: EtcdClient, cluster: str) -> tuple[KeyValue, ...]:

@@ -13,10 +13,14 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost
 from tdc.manager.etcd.values import Put, Unchanged
 from tdc.manager.levels.suspensions import NO_SUSPENSIONS, MachineSuspension, Suspensions
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_events import suspension_event
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, object_of, text_of
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.keys import suspensions_key
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
+from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tdc.shared.sync.suspension import Suspended, Suspension
 from tenacity import (
     AsyncRetrying,
@@ -31,12 +35,21 @@ Change = Callable[[Suspensions], Suspensions]
 class SuspensionStore:
     """The suspensions in etcd."""
 
-    def __init__(self, etcd: EtcdClient, place: Callable[[str], str] = str) -> None:
-        """`place` gives the name that the keys of a cluster have, by what that is called."""
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog | None = None, places: Places = AS_NAMED
+    ) -> None:
         self._etcd = etcd
-        self._place = place
+        self._audit = audit or AuditLog(etcd)
+        self._places = places
 
-    async def change(self, cluster: str, known: Suspensions, change: Change) -> Suspensions:
+    async def change(
+        self,
+        cluster: str,
+        known: Suspensions,
+        change: Change,
+        by: By = UNKNOWN,
+        request_id: str = "",
+    ) -> Suspensions:
         """Store what `change` makes of what is stored; returns what is stored then.
 
         It is called again where others change the same, so it must not have effects. `known` stands
@@ -50,11 +63,13 @@ class SuspensionStore:
             reraise=True,
         ):
             with attempt:
-                return await self._change_once(cluster, known, change)
+                return await self._change_once(cluster, known, change, by, request_id)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _change_once(self, cluster: str, known: Suspensions, change: Change) -> Suspensions:
-        key = suspensions_key(self._place(cluster))
+    async def _change_once(
+        self, cluster: str, known: Suspensions, change: Change, by: By, request_id: str
+    ) -> Suspensions:
+        key = suspensions_key(self._places.place(cluster))
         item = await self._etcd.get(key)
         stored = NO_SUSPENSIONS
         with contextlib.suppress(Damaged):
@@ -64,8 +79,9 @@ class SuspensionStore:
         if after is before:
             return before
         unchanged = Unchanged(key, item.mod_revision if item is not None else 0)
-        result = await self._etcd.txn([unchanged], [Put(key, pack_suspensions(key, after))])
-        if not result.succeeded:
+        event = suspension_event(cluster, before, after, by, request_id)
+        written = [Put(key, pack_suspensions(key, after))]
+        if not await self._audit.txn([unchanged], written, event):
             raise LostRace("suspensions of the cluster were changed by others meanwhile")
         return after
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.resolve import resolve_values
 from tdc.shared.settings.canonical import content_hash
+from tdc.shared.settings.known import KNOWN_HERE, fitted, lacking
 from tdc.shared.settings.values import Settings, Value
 from tdc.shared.wire.settings import settings_to_wire
 from tdc.v1 import agents_pb2
@@ -22,13 +23,33 @@ Inputs = tuple[Settings, Settings, Settings]
 """What the machine, its group and its cluster store: nearest first."""
 
 
+_MOST_FITTED = 64
+"""Sets of known settings for which a result is kept: about the versions of agents in use."""
+
+
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Resolved:
     """Values in force on one or more machines, with their hash and their messages."""
 
     content_hash: str
     values: Mapping[str, Value | None]
+    lacks: tuple[str, ...] = ()
+    """Settings that were left out and have a value other than the default: so it is not offered."""
     _wanted: dict[str, agents_pb2.Wanted] = field(default_factory=dict)
+    _fitted: dict[frozenset[str], Resolved] = field(default_factory=dict)
+
+    def fitted(self, known: frozenset[str]) -> Resolved:
+        """The same for agents that know no other settings than these."""
+        if known is KNOWN_HERE:  # of most agents
+            return self
+        found = self._fitted.get(known)
+        if found is None:
+            if len(self._fitted) >= _MOST_FITTED:
+                self._fitted.clear()
+            values = fitted(self.values, known)
+            lacks = lacking(self.values, known)
+            found = self._fitted[known] = Resolved(content_hash(values), values, lacks)
+        return found
 
     def wanted(self, cluster: str, revision: int, store_id: str, history: str) -> agents_pb2.Wanted:
         """The message that offers these values; it is shared: never change it.

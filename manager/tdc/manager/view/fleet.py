@@ -20,32 +20,42 @@ from tdc.manager.levels.identities import renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.keys import CLUSTERS, ENROLMENTS, SUSPENSIONS, Part, parse_document_key
+from tdc.manager.store.keys import (
+    AUDIT_HEAD,
+    CLUSTERS,
+    ENROLMENTS,
+    PEOPLE,
+    SUSPENSIONS,
+    Part,
+    parse_document_key,
+)
 from tdc.manager.view import names
+from tdc.manager.view.audit import KnownAudit
 from tdc.manager.view.effective import Resolved, SharedResolves
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
+from tdc.manager.view.listeners import Listened
 from tdc.manager.view.named import NamedFleet
 from tdc.manager.view.names import MachineKey, UnknownName
+from tdc.manager.view.people import KnownPeople
 from tdc.manager.view.problems import problems
 from tdc.manager.view.suspensions import KnownSuspensions
 from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import KNOWN_HERE
+from tdc.shared.settings.values import Value
+from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
 
 log = logging.getLogger(__name__)
-
-Listener = Callable[[frozenset[MachineKey]], None]
-"""Called with the machines whose content hash, enrolment or existence changed, or what operators
-want suspended on them. Must not block."""
 
 
 class NotReady(Exception):
     """The fleet could not be read from etcd in time."""
 
 
-class FleetView(NamedFleet):
+class FleetView(NamedFleet, Listened):
     """One manager's view. `run` keeps it; reads are plain calls that never wait."""
 
     def __init__(
@@ -59,17 +69,17 @@ class FleetView(NamedFleet):
         """`store_id` is the id that the store has now; `notes` are problems of the store itself,
         in sentences; `clock` gives Unix seconds, for people to read.
         """
+        Listened.__init__(self)
+        NamedFleet.__init__(self, KnownClusters(), KnownEnrolments())
         self._etcd = etcd
         self._notes = notes
         self._following = Following(etcd, store_id, options, clock)
-        super().__init__(KnownClusters(), KnownEnrolments())
         self._suspensions = KnownSuspensions()
+        self.people = KnownPeople()
+        """Users, and by what they prove who they are."""
+        self._audit = KnownAudit()
         self._resolves = SharedResolves()
         self._in_force: dict[MachineKey, Resolved] = {}
-        self._listeners: list[Listener] = []
-        self._enrolment_listeners: list[Listener] = []
-        self._replaced_listeners: list[Callable[[], object]] = []
-        self._rename_listeners: list[Callable[[Mapping[MachineKey, MachineKey]], object]] = []
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -113,31 +123,58 @@ class FleetView(NamedFleet):
                     raise UnknownName(names.is_called(name, same, home)) from None
             raise
 
-    def content_hash(self, cluster: str, machine: str) -> str | None:
-        """Hash of what is in force on a machine; None where that is not known."""
-        known = self._in_force.get((cluster, machine))
-        return known.content_hash if known is not None else None
+    def content_hash(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> str | None:
+        """Hash of what is in force on a machine; None where that is not known.
+
+        It is over the settings that both ends know: `known` are those of the machine's agent. None
+        too if that lacks one that has a value other than the default.
+        """
+        found = self._fitting(cluster, machine, known)
+        return found.content_hash if found is not None and not found.lacks else None
+
+    def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
+        """Name what is in force on a machine, by no default, and is not known to its agent."""
+        found = self._fitting(cluster, machine, known)
+        return found.lacks if found is not None else ()
 
     def revision(self, cluster: str) -> int:
         """The cluster's revision in this view; 0 if there is no such cluster."""
         found = self._clusters.clusters.get(cluster)
         return found.revision if found is not None else 0
 
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
-        """What a machine should run; None for a machine whose settings are not known.
+    def wanted(
+        self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
+    ) -> agents_pb2.Wanted | None:
+        """What a machine should run; None where `content_hash` is None.
 
         The message is shared by all machines with equal settings: never change it.
         """
-        known = self._in_force.get((cluster, machine))
-        if known is None:
+        found = self._fitting(cluster, machine, known)
+        if found is None or found.lacks:
             return None
-        return known.wanted(
+        return found.wanted(
             cluster, self.revision(cluster), self.store_id, self._clusters.chain(cluster)
         )
+
+    def in_force(self, cluster: str, machine: str) -> Mapping[str, Value | None] | None:
+        """Every setting in force on a machine; None where that is not known."""
+        found = self._in_force.get((cluster, machine))
+        return found.values if found is not None else None
+
+    def _fitting(self, cluster: str, machine: str, known: frozenset[str]) -> Resolved | None:
+        found = self._in_force.get((cluster, machine))
+        return found.fitted(known) if found is not None else None
 
     def chain(self, cluster: str) -> str:
         """The history's chain value at the cluster's revision; empty where there is none."""
         return self._clusters.chain(cluster)
+
+    @property
+    def audit_head(self) -> AuditHead:
+        """The audit log's newest entry, as last known."""
+        return self._audit.head
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none, or is gone.
@@ -218,29 +255,8 @@ class FleetView(NamedFleet):
         )  # fmt: skip
         trouble = self._following.id_trouble
         notes = (*self._notes(), trouble) if trouble else self._notes()
-        beside = (*enrolments, *self._suspensions.damaged)
+        beside = (*enrolments, *self._suspensions.damaged, *self.people.damaged)
         return problems(notes, self.etcd_away, unreadable, beside)
-
-    # -- keeping -------------------------------------------------------------------------------
-
-    def on_change(self, listener: Listener) -> None:
-        """Call `listener` after each change, at once and in the order of registration."""
-        self._listeners.append(listener)
-
-    def on_enrolment(self, listener: Listener) -> None:
-        """Call `listener` with the machines whose valid enrolment is another now, or is gone."""
-        self._enrolment_listeners.append(listener)
-
-    def on_renamed(self, listener: Callable[[Mapping[MachineKey, MachineKey]], object]) -> None:
-        """Call `listener` with machines that have another name now: each as it was, and as it is.
-
-        Before the listeners of other changes.
-        """
-        self._rename_listeners.append(listener)
-
-    def on_replaced(self, listener: Callable[[], object]) -> None:
-        """Call `listener` when the store has become another, or an older one of itself."""
-        self._replaced_listeners.append(listener)
 
     async def run(self) -> None:
         """Follow the store until cancelled."""
@@ -249,13 +265,15 @@ class FleetView(NamedFleet):
                 CLUSTERS: self._take_clusters,
                 ENROLMENTS: self._take_enrolments,
                 SUSPENSIONS: self._take_suspensions,
+                PEOPLE: self._take_people,
+                AUDIT_HEAD: self._audit.take,
             },
             {CLUSTERS: self._look_beside},
         )
 
     async def ready(self, timeout: float) -> None:
         """Return once everything has been read; raises NotReady after `timeout` seconds."""
-        prefixes = frozenset({CLUSTERS, ENROLMENTS, SUSPENSIONS})
+        prefixes = frozenset({CLUSTERS, ENROLMENTS, SUSPENSIONS, PEOPLE})
         if not await self._following.all_read(prefixes, timeout):
             why = self.etcd_away or "it did not answer"
             raise NotReady(f"the fleet could not be read from etcd within {timeout:g} s: {why}")
@@ -274,6 +292,10 @@ class FleetView(NamedFleet):
         return await self._following.until(
             lambda: self.suspensions(cluster).number >= number, timeout
         )
+
+    async def knows(self, holds: Callable[[KnownPeople], bool], timeout: float) -> bool:
+        """Wait until the view has a change of people; False if not within `timeout` seconds."""
+        return await self._following.until(lambda: holds(self.people), timeout)
 
     async def _look_beside(self, values: Mapping[str, bytes]) -> None:
         """Read whether the heads agree with their histories, which are not followed."""
@@ -327,10 +349,14 @@ class FleetView(NamedFleet):
             for listener in self._listeners:
                 listener(now)
 
-    def _notify(self, changed: frozenset[MachineKey]) -> None:
-        if changed:
-            for listener in (*self._enrolment_listeners, *self._listeners):
-                listener(changed)
+    def _take_people(self, values: Values, how: How) -> None:
+        before = set(self.people.damaged)
+        self.people.take(values, all_of_it=how is not How.SOME, replaced=how is How.REPLACED)
+        for sentence in self.people.damaged:
+            if sentence not in before:
+                log.error("%s", sentence)
+        for listener in self._people_listeners:
+            listener()
 
     def _resolve(self, change: ClusterChange) -> list[MachineKey]:
         """Resolve what may have changed; return the machines on which something did."""

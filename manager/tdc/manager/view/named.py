@@ -11,6 +11,7 @@ from dataclasses import replace
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.identities import free_place, removed_from
 from tdc.manager.store.errors import ClusterExists
+from tdc.manager.view import names
 from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.last_known import KnownClusters
 from tdc.manager.view.names import MachineKey
@@ -26,8 +27,7 @@ class NamedFleet:
 
     def once_called(self, name: str) -> Cluster | None:
         """The cluster that had a name which no other has now; the one that had it last."""
-        had = [each for each in self._clusters.clusters.values() if name in each.former]
-        return max(had, key=lambda each: each.revision, default=None)
+        return names.once_called(self._clusters.clusters, name)
 
     def new_cluster(self, name: str) -> Cluster:
         """Make a cluster as it would be created; raises FleetError for a name it can't have.

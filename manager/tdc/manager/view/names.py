@@ -73,6 +73,12 @@ def was_deleted(cluster: Cluster) -> str:
     )
 
 
+def once_called(clusters: Mapping[str, Cluster], name: str) -> Cluster | None:
+    """The one of these clusters that had a name, the one that had it last."""
+    had = [each for each in clusters.values() if name in each.former]
+    return max(had, key=lambda each: each.revision, default=None)
+
+
 def cluster_is_called(name: str, cluster: Cluster) -> str:
     """Say that the cluster which had a name has another one now."""
     return (

@@ -1,9 +1,10 @@
 """Who is connected, what runs there, and since when: in memory, with no write to the store.
 
-In: what the streams of agents bring. Out: facts for operators.
-These are one manager's own facts: a machine connected to another manager is offline here, and the
-reason says so where there can be other managers. No manager asks others, and none writes presence
-to etcd.
+In: what the streams of agents bring here, and what the other managers say of theirs. Out: facts
+for operators, of the whole fleet; and for the other managers, of the streams here.
+No manager writes presence to etcd: they ask each other (`elsewhere`). Of what several managers saw
+of one machine, the stream that is open counts, else what was heard last. While a manager does not
+answer, a machine without a stream anywhere else is "unknown", never "offline".
 Promise: a machine is "in sync" only while it is connected, takes settings from this manager, and
 the hash it *runs* is the wanted one now; it is never concluded from an old acknowledgement.
 Ages are by a clock that nobody can set; the clock that people set only says when, to be shown.
@@ -11,58 +12,29 @@ Ages are by a clock that nobody can set; the clock that people set only says whe
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from tdc.manager.levels.unsupported import AgentKnows
+from tdc.manager.view.ahead import AheadOfStore
+from tdc.manager.view.elsewhere import Elsewhere, NobodyElse
 from tdc.manager.view.names import MachineKey
+from tdc.manager.view.seen import (
+    NEVER,
+    TAKEOVER_WINDOW,
+    TAKEOVERS,
+    Moment,
+    Seen,
+    SyncState,
+    rename,
+)
+from tdc.manager.view.wanted import WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic, wall
+from tdc.shared.settings.known import KNOWN_HERE, unknown_there
 from tdc.shared.sync.report import MachineReport
-from tdc.shared.sync.values import NOTHING_RUNS, Attempt, Running
+from tdc.shared.sync.values import Attempt, Running
 from tdc.shared.sync.words import lapse_words
-from tdc.v1 import agents_pb2
-
-Entry = TypeVar("Entry")
-
-TAKEOVERS = 3
-TAKEOVER_WINDOW = 600.0
-"""So many live streams of one machine, replaced within so many seconds, mean two machines with one
-certificate. A single replacement is an agent that was restarted."""
-
-ELSEWHERE = "; it may be connected to another manager of this store: check there too"
-
-
-class WantedFleet(Protocol):
-    """The fleet, as presence and push need it. Plain calls from the event loop; none waits."""
-
-    def content_hash(self, cluster: str, machine: str) -> str | None:
-        """Hash of what is in force on a machine; None where that is not known."""
-
-    def wanted(self, cluster: str, machine: str) -> agents_pb2.Wanted | None:
-        """What a machine should run; None where that is not known.
-
-        The message is shared by machines with equal settings: never change it.
-        """
-
-    def enrolment(self, cluster: str, machine: str) -> str | None:
-        """Id of the machine's valid enrolment; None if it has none, or is gone."""
-
-    def on_change(self, listener: Callable[[frozenset[MachineKey]], None], /) -> None:
-        """Call back with the machines whose content hash, enrolment or existence changed, or what
-        is to be suspended on them.
-        """
-
-
-class SyncState(StrEnum):
-    """The words that operators see (docs/glossary.md)."""
-
-    IN_SYNC = "in sync"
-    OUT_OF_SYNC = "out of sync"
-    OFFLINE = "offline"
-    STALE = "stale"
-    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +66,14 @@ class MachineFacts:
     refused_for: float | None = None
     last_attempt: Attempt | None = None
     """To apply settings, as last reported; its time is by the machine's clock."""
+    known: frozenset[str] | None = None
+    """Settings of ours that its agent knows, as it last said; None if it never connected."""
+    lacks: tuple[str, ...] = ()
+    """Of the settings in force there, other than by default, those that its agent does not know."""
+    manager: str = ""
+    """Name of the manager that has its stream; empty while none is known to."""
+    here: bool = False
+    """Whether that is this manager."""
 
 
 class Standing(NamedTuple):
@@ -104,43 +84,7 @@ class Standing(NamedTuple):
     applied_revision: int
 
 
-class _Moment(NamedTuple):
-    """A moment by both clocks: `at` makes ages, `wall` is shown."""
-
-    at: float
-    wall: float
-
-
-_NEVER = _Moment(0.0, 0.0)
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What streams brought of one machine; `gone` says how the last one ended.
-
-    `refused_since` is when it first refused this manager; it is forgotten once it is in sync, not
-    when it merely comes back to look.
-    """
-
-    connected: bool = False
-    heard: _Moment = _NEVER
-    running: Running = NOTHING_RUNS
-    last_attempt: Attempt | None = None
-    status: MachineReport | None = None
-    status_time: _Moment | None = None
-    agent_version: str = ""
-    dead: bool = False
-    gone: str = ""
-    state: SyncState = SyncState.OFFLINE
-    since: _Moment = _NEVER
-    refused_since: _Moment | None = None
-    takeovers: deque[float] = field(default_factory=lambda: deque(maxlen=TAKEOVERS))
-    rivals: tuple[str, str] = ("", "")
-
-    @property
-    def refuses(self) -> str:
-        """Why it takes no settings from this manager; empty if it does."""
-        return self.status.refuses_manager if self.status is not None else ""
+_NOT_SEEN = AgentKnows()
 
 
 class Presence:
@@ -152,17 +96,31 @@ class Presence:
         clock: Clock = wall,
         steady: Clock = monotonic,
         *,
-        shared: bool = False,
+        elsewhere: Elsewhere | None = None,
+        name: str = "",
     ) -> None:
-        """`clock` is Unix time, `steady` never goes back. `shared`: other managers may serve
-        machines of the same store."""
+        """`clock` is Unix time, `steady` never goes back. `name` is this manager's."""
         self._fleet = fleet
-        self._elsewhere = ELSEWHERE if shared else ""
+        self._elsewhere = elsewhere or NobodyElse()
+        self._name = name
+        self._number = 0
         self._clock = clock
         self._steady = steady
         self._started = self._now()
-        self._seen: dict[MachineKey, _Seen] = {}
-        self._enrolled: dict[MachineKey, _Moment] = {}  # since our start, and not connected since
+        self._seen: dict[MachineKey, Seen] = {}
+        self._know_less: set[MachineKey] = set()
+        self.ahead = AheadOfStore(fleet)
+        self._enrolled: dict[MachineKey, Moment] = {}  # since our start, and not connected since
+        self._elsewhere.on_said(self._said_elsewhere)
+
+    async def ask_others(self) -> None:
+        """Let the other managers say what their streams say, before facts are read. Bounded."""
+        await self._elsewhere.ask()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What can't be known of machines now, in sentences: managers that do not answer."""
+        return self._elsewhere.problems
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
         """What is known of a machine; one that never connected is offline since our start.
@@ -170,43 +128,81 @@ class Presence:
         Or since it enrolled, if that was later.
         """
         key = (cluster, machine)
-        seen = self._seen_of(key)
-        state, reason = self._judge(key, seen)
-        self._mark(seen, state)
+        seen, state, reason, since = self._look(key)
         wanted_revision, applied_revision = self._revisions(key, seen)
-        never = key not in self._seen and self._fleet.enrolment(*key) is None
+        never = since is seen.since and seen.heard is NEVER and self._fleet.enrolment(*key) is None
         refused = seen.refused_since if seen.refuses else None
         return MachineFacts(
             state=state,
-            since=None if never else seen.since.wall,
+            since=None if never else since.wall,
             wanted_revision=wanted_revision,
             applied_revision=applied_revision,
             status=seen.status,
             status_time=None if seen.status_time is None else seen.status_time.wall,
             reason=reason,
             agent_version=seen.agent_version,
-            warning=self._clones(seen),
-            lasts=0.0 if never else self._age(seen.since),
+            warning=seen.clones or self._clones(seen),
+            lasts=0.0 if never else self._age(since),
             status_age=0.0 if seen.status_time is None else self._age(seen.status_time),
             refused_for=None if refused is None else self._age(refused),
             last_attempt=seen.last_attempt,
+            known=seen.known,
+            lacks=() if seen.known is None else self._fleet.lacking(*key, seen.known),
+            manager=(seen.manager or self._name) if seen.connected else "",
+            here=seen.connected and not seen.manager,
         )
 
     def standing(self, cluster: str, machine: str) -> Standing:
         """What `facts` says of a machine's state and revisions, at less cost."""
         key = (cluster, machine)
-        seen = self._seen_of(key)
-        state, _ = self._judge(key, seen)
-        self._mark(seen, state)
+        seen, state, _, _ = self._look(key)
         return Standing(state, *self._revisions(key, seen))
 
-    def connected(self, key: MachineKey, agent_version: str) -> None:
-        """Note that a machine's stream is open and has said Hello."""
-        seen = self._seen.setdefault(key, _Seen(since=self._now()))
+    def knows(self, cluster: str, machine: str) -> AgentKnows:
+        """Which settings a machine's agent knows, as it last said to a manager."""
+        seen = self._found((cluster, machine))
+        if seen is None:
+            return _NOT_SEEN
+        return AgentKnows(seen.known, seen.agent_version, seen.connected)
+
+    def runs(self, cluster: str, machine: str) -> Running | None:
+        """What a machine last said to run; None if it never connected."""
+        seen = self._found((cluster, machine))
+        return None if seen is None or seen.known is None else seen.running
+
+    @property
+    def all_know_all(self) -> bool:
+        """Whether every agent that connected to a manager that was asked knows every setting."""
+        return not self._know_less
+
+    def changed_since(self, number: int) -> tuple[int, list[tuple[MachineKey, Seen, str, str]]]:
+        """For another manager: what changed here after `number`, and the number to go on from.
+
+        With each machine goes its enrolment, which says which machine it is whatever its name, and
+        what operators should know of its takeovers.
+        """
+        found = [
+            (key, seen, self._fleet.enrolment(*key) or "", self._clones(seen))
+            for key, seen in self._seen.items()
+            if seen.number > number
+        ]
+        return self._number, found
+
+    def steady(self) -> float:
+        """Now, by the clock that makes ages."""
+        return self._steady()
+
+    def connected(
+        self, key: MachineKey, agent_version: str, known: frozenset[str] = KNOWN_HERE
+    ) -> None:
+        """Note that a machine's stream is open and has said Hello, and what its agent knows."""
+        seen = self._seen.setdefault(key, Seen(since=self._now()))
         self._enrolled.pop(key, None)
         seen.connected, seen.dead, seen.gone = True, False, ""
-        seen.agent_version = agent_version
+        seen.agent_version, seen.known = agent_version, known
+        self._note_known(key, known)
         seen.heard = self._now()
+        self._touch(seen)
 
     def heard(
         self,
@@ -219,6 +215,7 @@ class Presence:
         seen = self._seen[key]
         seen.heard = self._now()
         seen.running, seen.last_attempt = running, last_attempt
+        self.ahead.heard(key, running, KNOWN_HERE if seen.known is None else seen.known)
         if status is not None:
             seen.status, seen.status_time = status, seen.heard
         state = self._judge(key, seen)[0]
@@ -227,6 +224,7 @@ class Presence:
         elif state is SyncState.IN_SYNC:
             seen.refused_since = None
         self._mark(seen, state)
+        self._touch(seen)
 
     def enrolled(self, keys: Iterable[MachineKey]) -> None:
         """Note that these machines have another enrolment now, or none any more."""
@@ -237,12 +235,18 @@ class Presence:
 
     def renamed(self, names: Mapping[MachineKey, MachineKey]) -> None:
         """Note that machines have another name now, each by that of before."""
-        _rename(self._seen, names)
-        _rename(self._enrolled, names)
+        rename(self._seen, names)
+        rename(self._enrolled, names)
+        self._elsewhere.renamed(names)
+        for key in names.values():
+            if key in self._seen:
+                self._touch(self._seen[key])
 
     def changed(self, keys: Iterable[MachineKey]) -> None:
         """Note that other settings are wanted of these machines, which may begin another state."""
         for key in keys:
+            if self._fleet.content_hash(*key) is None:
+                self._elsewhere.forget(key)
             seen = self._seen.get(key)
             if seen is None:
                 continue
@@ -258,6 +262,7 @@ class Presence:
         self._mark(seen, self._judge(key, seen)[0])
         if dead:
             seen.since = seen.heard
+        self._touch(seen)
         self._forget_removed(key, seen)
 
     def taken_over(self, key: MachineKey, before: str, now: str) -> None:
@@ -266,8 +271,9 @@ class Presence:
         if seen is not None:
             seen.takeovers.append(self._steady())
             seen.rivals = (before, now)
+            self._touch(seen)
 
-    def _clones(self, seen: _Seen) -> str:
+    def _clones(self, seen: Seen) -> str:
         taken = seen.takeovers
         if len(taken) < TAKEOVERS or self._steady() - taken[0] > TAKEOVER_WINDOW:
             return ""
@@ -278,39 +284,77 @@ class Presence:
             "copied. Enrol the right one again with a new join token; that shuts the other out"
         )
 
-    def _forget_removed(self, key: MachineKey, seen: _Seen) -> None:
+    def _forget_removed(self, key: MachineKey, seen: Seen) -> None:
         """Forget a machine that was removed: another of the same name would be a new machine."""
         if not seen.connected and self._fleet.content_hash(*key) is None:
             del self._seen[key]
+            self._know_less.discard(key)
 
-    def _seen_of(self, key: MachineKey) -> _Seen:
-        return self._seen.get(key) or _Seen(since=self._enrolled.get(key, self._started))
+    def _look(self, key: MachineKey) -> tuple[Seen, SyncState, str, Moment]:
+        """What counts of a machine, its state, why, and since when."""
+        seen = self._seen_of(key)
+        if not seen.connected and self._fleet.enrolment(*key) is not None:
+            silent = self._elsewhere.silent(key)
+            if silent is not None:
+                return seen, SyncState.UNKNOWN, silent.reason, silent.since
+        state, reason = self._judge(key, seen)
+        self._mark(seen, state)
+        return seen, state, reason, seen.since
 
-    def _revisions(self, key: MachineKey, seen: _Seen) -> tuple[int, int]:
+    def _said_elsewhere(self, keys: Iterable[MachineKey]) -> None:
+        """Note what another manager said of machines, where that is what counts of them."""
+        for key in keys:
+            seen = self._found(key)
+            if seen is not None and seen.known is not None:
+                self._note_known(key, seen.known)
+                self.ahead.heard(key, seen.running, seen.known)
+
+    def _note_known(self, key: MachineKey, known: frozenset[str]) -> None:
+        (self._know_less.discard if known is KNOWN_HERE else self._know_less.add)(key)
+
+    def _seen_of(self, key: MachineKey) -> Seen:
+        return self._found(key) or Seen(since=self._enrolled.get(key, self._started))
+
+    def _found(self, key: MachineKey) -> Seen | None:
+        """What counts of a machine, of what was seen here and elsewhere."""
+        here, there = self._seen.get(key), self._elsewhere.seen(key)
+        if there is not None and there.enrolment != (self._fleet.enrolment(*key) or ""):
+            there = None  # of another machine that had, or has, this name
+        if here is None or there is None:
+            return here or there
+        return max(here, there, key=lambda each: each.rank)
+
+    def _touch(self, seen: Seen) -> None:
+        """Note that other managers have not been told of this yet."""
+        self._number += 1
+        seen.number = self._number
+
+    def _revisions(self, key: MachineKey, seen: Seen) -> tuple[int, int]:
         """The wanted revision, and the applied one."""
         wanted = self._fleet.wanted(*key)
         wanted_revision = wanted.revision if wanted is not None else 0
-        runs_wanted = wanted is not None and wanted.hash == seen.running.hash
+        runs_wanted = wanted is not None and self._hash(key, seen) == seen.running.hash
         return wanted_revision, wanted_revision if runs_wanted else seen.running.revision
 
-    def _mark(self, seen: _Seen, state: SyncState) -> None:
+    def _mark(self, seen: Seen, state: SyncState) -> None:
         if state is not seen.state:
             seen.state, seen.since = state, self._now()
+            self._touch(seen)
 
-    def _now(self) -> _Moment:
-        return _Moment(self._steady(), self._clock())
+    def _now(self) -> Moment:
+        return Moment(self._steady(), self._clock())
 
-    def _age(self, moment: _Moment) -> float:
+    def _age(self, moment: Moment) -> float:
         return max(0.0, self._steady() - moment.at)
 
-    def _judge(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
+    def _judge(self, key: MachineKey, seen: Seen) -> tuple[SyncState, str]:
         if not seen.connected:
             return self._absent(key, seen)
         if seen.refuses:
             return SyncState.REJECTED, seen.refuses
-        wanted_hash = self._fleet.content_hash(*key)
+        wanted_hash = self._hash(key, seen)
         if wanted_hash is None:
-            return SyncState.OUT_OF_SYNC, "its settings can't be read from the store"
+            return SyncState.OUT_OF_SYNC, self._not_offered(key, seen)
         if seen.running.hash == wanted_hash:
             return SyncState.IN_SYNC, ""
         attempt = seen.last_attempt
@@ -320,25 +364,29 @@ class Presence:
         what = f"revision {runs}" if runs else "the built-in defaults"
         return SyncState.OUT_OF_SYNC, f"running {what}; update in progress"
 
-    def _absent(self, key: MachineKey, seen: _Seen) -> tuple[SyncState, str]:
+    def _hash(self, key: MachineKey, seen: Seen) -> str | None:
+        known = KNOWN_HERE if seen.known is None else seen.known
+        return self._fleet.content_hash(*key, known)
+
+    def _not_offered(self, key: MachineKey, seen: Seen) -> str:
+        lacks = () if seen.known is None else self._fleet.lacking(*key, seen.known)
+        if not lacks:
+            return "its settings can't be read from the store"
+        return (
+            f"{unknown_there(lacks, seen.agent_version)}, which its settings need, so nothing is "
+            "sent to it and it keeps what it runs. Upgrade the agent, or unset this for the machine"
+        )
+
+    def _absent(self, key: MachineKey, seen: Seen) -> tuple[SyncState, str]:
         if seen.dead:
-            lapse = lapse_words(self._age(seen.heard))
-            return SyncState.STALE, f"nothing heard for {lapse}{self._elsewhere}"
+            return SyncState.STALE, f"nothing heard for {lapse_words(self._age(seen.heard))}"
         if seen.gone:
             left = f"it refused this manager: {seen.refuses}" if seen.refuses else seen.gone
-            return SyncState.OFFLINE, left + self._elsewhere
+            return SyncState.OFFLINE, left
         if self._fleet.enrolment(*key) is None:
             return SyncState.OFFLINE, "not enrolled yet"
         if key in self._enrolled:
             lapse = lapse_words(self._age(self._enrolled[key]))
-            waits = f"has not connected since it was enrolled {lapse} ago"
-            return SyncState.OFFLINE, waits + self._elsewhere
+            return SyncState.OFFLINE, f"has not connected since it was enrolled {lapse} ago"
         lapse = lapse_words(self._age(self._started))
-        never = f"has not connected to this manager, which started {lapse} ago"
-        return SyncState.OFFLINE, never + self._elsewhere
-
-
-def _rename(known: dict[MachineKey, Entry], names: Mapping[MachineKey, MachineKey]) -> None:
-    """Give entries other keys, all at once: one may take the name that another has left."""
-    moved = {now: known.pop(was) for was, now in names.items() if was in known}
-    known |= moved
+        return SyncState.OFFLINE, f"has not connected to this manager, which started {lapse} ago"

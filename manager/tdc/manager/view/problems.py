@@ -15,9 +15,15 @@ def problems(
 
     `notes` are of the store itself; `enrolments` name those that can't be read.
     """
-    unreachable = [f"etcd has been unreachable since {away}. Showing the last known state."]
     settings = [f"{trouble}; {_then(trouble)}" for trouble in unreadable]
-    return tuple(dict.fromkeys([*notes, *(unreachable if away else ()), *settings, *enrolments]))
+    return tuple(dict.fromkeys([*notes, *unreachable(away), *settings, *enrolments]))
+
+
+def unreachable(away: str) -> tuple[str, ...]:
+    """The sentence for etcd that is unreachable since `away`; none while that is empty."""
+    if not away:
+        return ()
+    return (f"etcd has been unreachable since {away}. Showing the last known state.",)
 
 
 def _then(trouble: Unreadable) -> str:

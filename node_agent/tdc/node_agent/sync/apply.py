@@ -22,9 +22,10 @@ from tdc.shared.connector.settings import ConnectorSettings
 from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.edge.tasks import finished
-from tdc.shared.settings.schema import SCHEMA, default_values
+from tdc.shared.settings.schema import default_values
 from tdc.shared.settings.validate import Fault, faults_of
 from tdc.shared.settings.values import Settings
+from tdc.shared.sync.audit import Witness
 from tdc.shared.sync.stream_state import Settled
 from tdc.shared.sync.values import Attempt, Removed, Running, Wanted
 from tdc.shared.wire.stream import attempt_to_wire
@@ -48,6 +49,7 @@ class InForce:
         self.removal = removal.NOT_REMOVED
         self._current = _in_use(start.settings)
         self.running: Running = start.running
+        self.witness: Witness = start.witness
         self.last_attempt: Attempt | None = None
         self.passing = False
         """True if the last attempt failed for a temporary reason: it should be offered again."""
@@ -71,6 +73,11 @@ class InForce:
     def close(self) -> None:
         """Wait for writes under way."""
         self._disk.shutdown()
+
+    @property
+    def settings(self) -> Settings:
+        """What was applied last, as it came, whatever a removal makes of it."""
+        return self._settings
 
     def current(self) -> ConnectorSettings:
         """The settings in force now; a message uses one such value from end to end."""
@@ -139,17 +146,18 @@ class InForce:
         return await finished(self._apply(wanted), name="apply settings")
 
     async def _apply(self, wanted: Wanted) -> Settled:
-        values = {name: wanted.settings.get(name) for name in SCHEMA}
+        values = default_values() | dict(wanted.settings)
         faults = faults_of(values)
         if faults:
             return await self.refuse(wanted, "; ".join(map(_sentence, faults)))
         running = wanted.after(self.running)
+        witness = self.witness.after(wanted.store_id, wanted.audit, self._clock())
         try:
-            await self._on_disk(last_good.save, self._folder, running, wanted.settings)
+            await self._on_disk(last_good.save, self._folder, running, wanted.settings, witness)
         except durable_file.NotWritten as error:
             reason = f"can't save the settings: {error}; trying again"
             return await self.refuse(wanted, reason, passing=True, again=True)
-        self.running, self._start_warnings = running, ()
+        self.running, self.witness, self._start_warnings = running, witness, ()
         self._put_in_use(wanted.settings)
         if self.removal.why and self.removal.is_over(wanted):
             await self._not_removed()
@@ -199,7 +207,8 @@ class InForce:
 
 
 def _in_use(settings: Settings) -> ConnectorSettings:
-    # Only a file written before a setting existed lacks it: `objection` refuses any other gap.
+    # A setting is missing in a file of before it existed, and where the manager did not know it:
+    # `objection` refuses any other gap.
     return ConnectorSettings.from_values(default_values() | dict(settings))
 
 

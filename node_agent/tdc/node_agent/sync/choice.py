@@ -55,6 +55,14 @@ class Choice:
     tried: frozenset[str] = frozenset()
     avoided: Mapping[str, Refused] = field(default_factory=lambda: MappingProxyType({}))
 
+    def among(self, addresses: tuple[str, ...]) -> Choice:
+        """The same with these managers: some may be known since, or known no more."""
+        if addresses == self.addresses:
+            return self
+        avoided = {each: how for each, how in self.avoided.items() if each in addresses}
+        tried = self.tried & {*addresses}
+        return replace(self, addresses=addresses, tried=tried, avoided=MappingProxyType(avoided))
+
     def next(self, now: float) -> tuple[str, Choice]:
         """The address to try now."""
         untried = [each for each in self._in_turn() if each not in self.tried]

@@ -19,7 +19,7 @@ import grpc.aio
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
-from tdc.node_agent.sync.stream import Managers
+from tdc.node_agent.sync.managers import Managers
 from tdc.shared.edge import durable_file, grpc_tls
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic, wall
 from tdc.shared.edge.grpc_words import reason

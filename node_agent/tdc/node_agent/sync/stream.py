@@ -12,7 +12,7 @@ synchronous step of `agent_half`. Every grpc error ends in this file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -22,10 +22,11 @@ from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.choice import Choice
 from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
+from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.orders import Orders, Perform
+from tdc.node_agent.sync.saying import Said, SayRunning, message_of
 from tdc.node_agent.sync.suspending import Suspending
 from tdc.node_agent.sync.suspension import KeptSuspension
-from tdc.node_agent.version import VERSION
 from tdc.shared.edge import grpc_tls, grpc_words
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
@@ -33,10 +34,10 @@ from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.acceptance import doubtful
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.sync.values import Removed
+from tdc.shared.wire.addresses import addresses_in
 from tdc.shared.wire.errors import BadMessage
-from tdc.shared.wire.queue_work import answer_to_wire
 from tdc.shared.wire.removed import removed_from_metadata
-from tdc.shared.wire.stream import PROTOCOL, attempt_to_wire, manager_event, running_to_wire
+from tdc.shared.wire.stream import manager_event
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 STEADY = 10.0
@@ -63,14 +64,6 @@ class Machine:
     perform: Perform
     suspension: KeptSuspension
     called: Callable[[str, str], object] = lambda cluster, machine: None
-
-
-@dataclass(frozen=True, slots=True)
-class Managers:
-    """Where managers are (host:port) and the longest wait between two tries, seconds."""
-
-    addresses: tuple[str, ...]
-    retry_maximum: float = 3.0
 
 
 class SettingsStream:
@@ -120,6 +113,7 @@ class SettingsStream:
         failures = 0
         while True:
             began = self._clock()
+            self._choice = self._choice.among(self._managers.addresses)
             address, self._choice = self._choice.next(began)
             try:
                 await self._once(address)
@@ -173,6 +167,7 @@ class SettingsStream:
             session = self._session = _Session(
                 call, address, self._in_force, self._machine, self._log, self._clock, leave_at
             )
+            session.learn = self._managers.learn
             try:
                 await session.run()
             except StreamEnded as ended:
@@ -214,10 +209,11 @@ class _Session:
         self.address = address
         self._in_force = in_force
         self._machine = machine
+        self.learn: Callable[[Sequence[str]], Awaitable[None]] | None = None
         self._log = log
         self._clock = clock
         self._half = agent_half.agent_opened(in_force.running, clock(), leave_at)
-        self._outbox: asyncio.Queue[stream.Effect | QueueAnswer] = asyncio.Queue()
+        self._outbox: asyncio.Queue[Said] = asyncio.Queue()
         self._orders = Orders(machine.perform, self._answered, log)
         self._suspending = Suspending(
             machine.suspension, in_force, lambda: self.step(stream.StatusDue())
@@ -274,6 +270,10 @@ class _Session:
                 if message.HasField("suspension"):  # nor is this: see `suspending`
                     self._suspending.take(message.suspension)
                     continue
+                if message.HasField("ask_settings"):  # a look at what runs changes nothing
+                    asked = SayRunning(message.ask_settings.id, self._half.known)
+                    self._outbox.put_nowait(asked)
+                    continue
                 event = manager_event(message)
                 self.step(event)
                 if isinstance(event, stream.WelcomeSaid) and not self.welcomed:
@@ -282,6 +282,8 @@ class _Session:
                     await self._suspending.welcome()
                     self._machine.called(message.welcome.cluster, message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
+                if self.learn is not None:
+                    await self.learn(addresses_in(message))
             self._end(StreamEnded(f"{self.address} ended the stream"))
         except BadMessage as error:
             self._end(StreamEnded(f"{self.address}: {error}"))
@@ -299,7 +301,7 @@ class _Session:
                 if isinstance(effect, stream.Leave):
                     await self._leave()
                     return
-                message = self._message(effect)
+                message = message_of(effect, self._in_force, self._machine.status)
                 async with asyncio.timeout(self._half.intervals.deadline):
                     await self._call.write(message)
         except TimeoutError:
@@ -333,31 +335,6 @@ class _Session:
             except TimeoutError:
                 self.step(stream.Tick())
             self._changed.clear()
-
-    def _message(self, effect: stream.Effect | QueueAnswer) -> agents_pb2.AgentMessage:
-        """The message of an effect; facts are read as late as possible, when it is sent."""
-        match effect:
-            case QueueAnswer():
-                return agents_pb2.AgentMessage(queue_answer=answer_to_wire(effect))
-            case stream.SayHello():
-                return agents_pb2.AgentMessage(hello=self._hello())
-            case stream.SayOutcome(attempt):
-                return agents_pb2.AgentMessage(outcome=attempt_to_wire(attempt))
-            case stream.SayPong(number):
-                return agents_pb2.AgentMessage(pong=agents_pb2.Pong(number=number))
-            case stream.SayStatus():
-                return agents_pb2.AgentMessage(status=self._machine.status())
-        raise AssertionError(f"{effect} is not a message of an agent")
-
-    def _hello(self) -> agents_pb2.Hello:
-        hello = agents_pb2.Hello(
-            agent_version=VERSION,
-            protocol=PROTOCOL,
-            running=running_to_wire(self._in_force.running),
-        )
-        if (attempt := self._in_force.greets()) is not None:
-            hello.last_attempt.CopyFrom(attempt_to_wire(attempt))
-        return hello
 
     async def _broke(self) -> None:
         """End with the manager's status, which a write that crossed it may hide for a moment.

@@ -14,7 +14,9 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tdc.shared.edge.os_words import os_reason
 
@@ -58,6 +60,52 @@ def write(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise NotWritten(f"{path} can't be written: {os_reason(error)}") from error
+
+
+class NewFile:
+    """A file that is written a part at a time, and is there whole or not at all; see `writing`."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path = path
+        self._file = file
+
+    def write(self, part: bytes) -> None:
+        """Write the next part; raises NotWritten."""
+        try:
+            self._file.write(part)
+        except OSError as error:
+            raise NotWritten(f"{self._path} can't be written: {os_reason(error)}") from error
+
+    def start_again(self) -> None:
+        """Forget what was written; raises NotWritten."""
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+        except OSError as error:
+            raise NotWritten(f"{self._path} can't be written: {os_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, mode: int = PRIVATE) -> Iterator[NewFile]:
+    """Yield what becomes the file at `path` once the body ends well; raises NotWritten.
+
+    As with `write`: durable then, of no wider mode at any moment, and nothing where the body fails.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(temporary, flags, mode), "wb") as file:  # noqa: PTH123
+            os.fchmod(file.fileno(), mode)
+            yield NewFile(path, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(temporary.parent)
+    except OSError as error:
+        raise NotWritten(f"{path} can't be written: {os_reason(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def read(path: Path) -> bytes:

@@ -3,6 +3,9 @@
 A setting exists if and only if it has a row here. A new setting is this row, a field of
 tdc.v1.Settings and a field of ConnectorSettings, and the behaviour it is for: parsing, wire, JSON,
 help, completion and docs/settings.md all follow from the row.
+
+The default of a new setting must be what programs did before they had it: an agent that does not
+know a setting acts as by its default (`known`). A setting's default never changes afterwards.
 """
 
 from __future__ import annotations

@@ -6,14 +6,17 @@ is not looked into, and nothing older than what runs is considered at all.
 
 from __future__ import annotations
 
-from tdc.shared.settings.canonical import content_hash
+from tdc.shared.settings.known import KNOWN_HERE, hash_of
 from tdc.shared.settings.schema import SCHEMA
-from tdc.shared.settings.values import Settings
 from tdc.shared.sync.values import BEHIND, Removed, Running, Wanted
 
 
-def objection(wanted: Wanted) -> str:
-    """Say in one sentence what is wrong with `wanted` itself; empty if nothing is."""
+def objection(wanted: Wanted, known: frozenset[str] = KNOWN_HERE) -> str:
+    """Say in one sentence what is wrong with `wanted` itself; empty if nothing is.
+
+    `known` are the settings of ours that the manager knows. One that it doesn't may be missing: its
+    default counts.
+    """
     if wanted.fault:
         return wanted.fault
     if wanted.revision < 1:
@@ -21,15 +24,15 @@ def objection(wanted: Wanted) -> str:
     missing = [
         name
         for name, row in SCHEMA.items()
-        if row.default is not None and name not in wanted.settings
+        if row.default is not None and name in known and name not in wanted.settings
     ]
     if missing:
         # An empty or torn message must never turn into "use the defaults".
         return (
-            f"the settings are incomplete: no value for {', '.join(missing)}; "
-            "is the manager older than this agent? Update the manager first"
+            f"the settings are incomplete: no value for {', '.join(missing)}, though the manager "
+            "knows it. That is a fault of the manager: upgrade it"
         )
-    found = hash_of(wanted.settings)
+    found = hash_of(wanted.settings, known)
     if found != wanted.hash:
         return f"the settings do not match their hash: expected {wanted.hash}, computed {found}"
     return ""
@@ -63,7 +66,7 @@ def older(wanted: Wanted, running: Running) -> str:
     if wanted.store_id == running.store_id and wanted.revision < running.revision:
         return (
             f"revision {wanted.revision} is older than revision {running.revision}, which runs "
-            f"here. Was the store restored from a backup? {_ADOPT}"
+            f"here. Was the store restored from a backup? {_RECOVER}"
         )
     return ""
 
@@ -100,12 +103,12 @@ def another_history(running: Running, theirs: str) -> str:
     )
 
 
+_RECOVER = (
+    "If the refused manager's store is the right one, `tdc recover` gives it back what machines "
+    "run; `tdc-manager adopt` for it then has machines follow it"
+)
+
 _ADOPT = (
     "If the refused manager's store is the right one, run `tdc-manager adopt` for it; machines "
     "then follow it"
 )
-
-
-def hash_of(settings: Settings) -> str:
-    """Hash effective settings as the manager does; a setting without a value counts as None."""
-    return content_hash({name: settings.get(name) for name in SCHEMA})

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.acceptance import another_history, foreign, objection, older
 from tdc.shared.sync.stream_state import (
     Apply,
@@ -49,13 +50,15 @@ class AgentHalf:
 
     Invariant: `applying` is set in phase BUSY and only there, `next` only there too; `again` (what
     is to be retried at `again_at`) only in phase IDLE. `other_history` says that the manager's
-    history is not the one that runs here; `behind`, that it had not come to what runs here.
+    history is not the one that runs here; `behind`, that it had not come to what runs here. `known`
+    are the settings that the manager knows.
     `refuses` is why no settings are taken from this manager, empty if they are; the stream is left
     for that at `leave_at`.
     """
 
     running: Running
     leave_at: float = math.inf
+    known: frozenset[str] = KNOWN_HERE
     refuses: str = ""
     other_history: str = ""
     behind: bool = False
@@ -127,6 +130,7 @@ def _agent_welcome(state: AgentHalf, event: WelcomeSaid, now: float) -> AgentSte
         intervals=intervals,
         status_at=now + intervals.status,
         other_history=other,
+        known=event.known,
         refuses=other,
         behind=event.history == BEHIND and bool(state.running.history),
     )
@@ -140,7 +144,7 @@ def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
     if _passed_unseen(state, wanted):
         return _agent_close(state, "its store has passed the revision that runs here; asking again")
     refuses = (
-        objection(wanted)
+        objection(wanted, state.known)
         or foreign(wanted, state.running, state.other_history)
         or older(wanted, state.running)
     )

@@ -63,8 +63,10 @@ class Kind(StrEnum):
     NOT_ENROLLED = "not-enrolled"
     OFFLINE = "offline"
     STALE = "stale"
+    UNKNOWN = "unknown"
     REJECTED = "rejected"
     OUT_OF_SYNC = "out-of-sync"
+    LACKS_SETTING = "lacks-setting"
     NO_REPORT = "no-report"
     CLONED = "cloned"
     UNREADABLE = "unreadable"
@@ -82,9 +84,20 @@ class Kind(StrEnum):
 
 
 SYNC_KINDS = frozenset(
-    {Kind.NOT_ENROLLED, Kind.OFFLINE, Kind.STALE, Kind.REJECTED, Kind.OUT_OF_SYNC}
+    {
+        Kind.NOT_ENROLLED,
+        Kind.OFFLINE,
+        Kind.STALE,
+        Kind.UNKNOWN,
+        Kind.REJECTED,
+        Kind.OUT_OF_SYNC,
+        Kind.LACKS_SETTING,
+    }
 )
 """Problems whose text is the reason why the machine is not in sync."""
+
+_AWAY = (Kind.OFFLINE, Kind.STALE, Kind.UNKNOWN)
+"""States in which nothing new is heard of a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +119,10 @@ class Known:
     `state` is the word of its sync state, which began at `since` (None: never enrolled) and has
     lasted for `lasts`; `reason` is why it is not in sync; `report` is its last report, of
     `reported_at`, `report_age` ago. `refused_for`: so long it has taken no settings from this
-    manager, whatever they are; None if it takes them. `clones` says that several machines use its
-    name; `outdated` that its settings in the store can't be read. `suspension` is what is suspended
-    there, and what should be.
+    manager, whatever they are; None if it takes them. `lacks`: its agent doesn't know a setting
+    that has a value there. `clones` says that several machines use its name; `outdated` that its
+    settings in the store can't be read. `suspension` is what is suspended there, and what should
+    be.
     """
 
     state: str
@@ -121,6 +135,7 @@ class Known:
     lasts: float = 0.0
     report_age: float = 0.0
     refused_for: float | None = None
+    lacks: bool = False
     suspension: SuspensionFacts = NO_SUSPENSION
 
 
@@ -137,7 +152,7 @@ def problems_of(known: Known) -> tuple[Problem, ...]:
     """All that is wrong, critical ones first."""
     found = [*_sync(known), *_manager_view(known), *_suspension(known.suspension)]
     if known.report is not None and known.reported_at is not None:
-        away = known.state in (Kind.OFFLINE, Kind.STALE)
+        away = known.state in _AWAY
         # Nothing is known of what came after the last report, so it does not get older either.
         passed = 0.0 if away else known.report_age
         own_clock = known.reported_at if known.report.time is None else known.report.time
@@ -158,15 +173,17 @@ def _sync(known: Known) -> Iterator[Problem]:
     match known.state:
         case "offline" if known.since is None:
             yield Problem(Kind.NOT_ENROLLED, Severity.WARNING, known.reason)
-        case "offline" | "stale":
+        case "offline" | "stale" | "unknown":
             severity = Severity.CRITICAL if lasts >= OFFLINE_CRITICAL else Severity.WARNING
             yield Problem(Kind(known.state), severity, known.reason, known.since)
         case "rejected":
             severity = Severity.CRITICAL if refused_for >= REFUSED_CRITICAL else Severity.WARNING
             yield Problem(Kind.REJECTED, severity, known.reason, known.since)
+        case "out of sync" if known.lacks:
+            yield Problem(Kind.LACKS_SETTING, Severity.WARNING, known.reason, known.since)
         case "out of sync" if lasts >= OUT_OF_SYNC_WARNING:
             yield Problem(Kind.OUT_OF_SYNC, Severity.WARNING, known.reason, known.since)
-    if known.state not in ("offline", "stale"):
+    if known.state not in _AWAY:
         yield from _report(known)
 
 

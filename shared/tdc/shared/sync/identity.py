@@ -1,8 +1,8 @@
 """PURE. The identity in a certificate, as one URI: how it is written and how strictly it is read.
 
-``tdc://machine/CLUSTER/MACHINE/ENROLMENT`` or ``tdc://operator/NAME``. Each part is
-percent-encoded, so no name can contain a separator. A URI that is not spelled exactly as the
-writer spells it is refused, so that one identity never has two spellings.
+``tdc://machine/CLUSTER/MACHINE/ENROLMENT``, ``tdc://operator/NAME`` or ``tdc://manager/ID``. Each
+part is percent-encoded, so no name can contain a separator. A URI that is not spelled exactly as
+the writer spells it is refused, so that one identity never has two spellings.
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ _MAX_LENGTH = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator, by the name in the certificate."""
+    """An operator, by the name in the certificate.
+
+    `fingerprint` is the certificate's SHA-256 (hexadecimal), and `ends` when it expires (Unix
+    seconds); empty and 0 where no certificate stands behind it.
+    """
 
     name: str
+    fingerprint: str = ""
+    ends: float = 0.0
 
     def __str__(self) -> str:
         return f"operator {self.name}"
@@ -36,19 +42,32 @@ class MachinePeer:
         return f"machine {self.machine} of cluster {self.cluster}"
 
 
-Peer = Operator | MachinePeer
+@dataclass(frozen=True, slots=True)
+class ManagerPeer:
+    """A manager of the same CA, by its id: it has the CA's key, so it is trusted as we are."""
+
+    id: str
+
+    def __str__(self) -> str:
+        return f"manager {self.id}"
+
+
+Peer = Operator | MachinePeer | ManagerPeer
 
 
 class NotAnIdentity(ValueError):
-    """The URI names neither a machine nor an operator."""
+    """The URI names no machine, operator or manager."""
 
 
 def identity_uri(peer: Peer) -> str:
     """Write the URI of a peer; raises NotAnIdentity if a name is empty or too long."""
-    if isinstance(peer, Operator):
-        parts = ["operator", peer.name]
-    else:
-        parts = ["machine", peer.cluster, peer.machine, peer.enrolment]
+    match peer:
+        case Operator(name):
+            parts = ["operator", name]
+        case ManagerPeer(manager):
+            parts = ["manager", manager]
+        case MachinePeer(cluster, machine, enrolment):
+            parts = ["machine", cluster, machine, enrolment]
     if not all(parts):
         raise NotAnIdentity("a name in an identity can't be empty")
     uri = _SCHEME + "/".join(quote(part, safe="") for part in parts)
@@ -66,8 +85,10 @@ def parse_identity(uri: str) -> Peer:
             peer: Peer = Operator(name)
         case ["machine", cluster, machine, enrolment]:
             peer = MachinePeer(cluster, machine, enrolment)
+        case ["manager", manager]:
+            peer = ManagerPeer(manager)
         case _:
-            raise NotAnIdentity("the certificate's URI names neither a machine nor an operator")
+            raise NotAnIdentity("the certificate's URI names no machine, operator or manager")
     if identity_uri(peer) != uri:
         raise NotAnIdentity("the certificate's URI is not spelled as the manager spells it")
     return peer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tdc.shared.sync.audit import Witness
 from tdc.shared.sync.suspension import Suspension
 from tdc.shared.sync.values import Running
 
@@ -82,7 +83,8 @@ class MachineReport:
     an older agent. `spool_full` is empty while the spool has room. `refuses_manager` is why the
     agent takes no settings from this manager, empty if it does; `next_hop_trouble` why no next hop
     takes mail, and `next_hop_since` since when. `suspension` is what is suspended there; None of an
-    agent that doesn't know suspensions.
+    agent that doesn't know suspensions. `audit` is what it saw of the audit log, None if nothing.
+    `certificate_ends` is when the machine's certificate ends; None of an older agent.
     """
 
     running: Running
@@ -104,3 +106,5 @@ class MachineReport:
     next_hop_trouble: str = ""
     next_hop_since: float | None = None
     suspension: Suspension | None = None
+    audit: Witness | None = None
+    certificate_ends: float | None = None

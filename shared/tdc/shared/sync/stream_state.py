@@ -43,6 +43,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.values import Attempt, Intervals, Running, Target, Wanted
 
 # --- what happens: events -----------------------------------------------------------------
@@ -100,11 +101,12 @@ class WelcomeSaid:
     """Agent: the manager answered Hello and set the intervals.
 
     `history` is what the manager's own history has at the revision that runs here; empty if it
-    can't say.
+    can't say. `known` are the settings of ours that the manager knows.
     """
 
     intervals: Intervals
     history: str = ""
+    known: frozenset[str] = KNOWN_HERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.suspension import NOT_SUSPENDED, WORKS, Suspension, is_as_wanted
 
-_AWAY = ("offline", "stale")
+_AWAY = ("offline", "stale", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ def suspension_facts(
 
 
 def _why(wanted: Suspension, state: str, report: MachineReport | None, agent_version: str) -> str:
+    if state == "unknown":
+        return "the manager that it is connected to does not answer, so it can't be known"
     if state in _AWAY:
         return f"it is {state}, and does it once it connects"
     if report is None:

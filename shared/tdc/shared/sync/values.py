@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 
 from tdc.shared.settings.values import Settings
+from tdc.shared.sync.audit import NO_ENTRY, AuditHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Wanted:
     """Settings that the manager wants in force.
 
     `fault` says why the message could not be read. Only while it is empty do `settings` mean
-    anything.
+    anything. `audit` is the audit log's head, as the manager knew it.
     """
 
     revision: int
@@ -67,6 +68,7 @@ class Wanted:
     settings: Settings = field(default_factory=Settings)
     fault: str = ""
     history: str = ""
+    audit: AuditHead = NO_ENTRY
 
     def after(self, before: Running) -> Running:
         """What runs once it is applied where `before` ran."""

@@ -267,6 +267,8 @@ def status(row: operators_pb2.MachineRowStatus) -> documents.StatusDocument:
         oldest_queued=rfc3339_in(row.copies, "oldest_queued"),
         spool_full=row.copies.spool_full,
         suspension=suspension_in(row),
+        unknown_settings=tuple(row.unknown_settings),
+        manager=row.manager,
     )
 
 

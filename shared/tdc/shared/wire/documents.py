@@ -244,8 +244,9 @@ class StatusDocument(_Document, frozen=True):
 
     `health` is the worst severity of `problems`, "ok" without any; it is "unknown" from a manager
     of a version that does not judge it. `applied_revision` is 0 while the machine has reported
-    nothing, `since` None until it enrols. `suspension` is None if nothing is suspended, and nothing
-    ever was resumed.
+    nothing, `since` None until it enrols. `unknown_settings` are in force there, other than by
+    default, and not known to its agent. `suspension` is None if nothing is suspended, and nothing
+    ever was resumed. `manager` is the name of the one that has its stream, "" while none is known.
     """
 
     name: str
@@ -268,6 +269,8 @@ class StatusDocument(_Document, frozen=True):
     oldest_queued: str | None
     spool_full: str
     suspension: SuspensionDocument | None = None
+    unknown_settings: tuple[str, ...] = ()
+    manager: str = ""
 
 
 class MachineDetailDocument(MachineDocument, frozen=True):

@@ -7,6 +7,7 @@ printable, on one line and cut, and a list that is too long says how many were l
 from __future__ import annotations
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.shared.sync.report import (
     MachineReport,
     ReportedBacklog,
@@ -14,10 +15,11 @@ from tdc.shared.sync.report import (
     ReportedDestination,
     ReportedMissed,
 )
+from tdc.shared.wire.audit import witness_of, witness_to_wire
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
-from tdc.shared.wire.stream import running_of
-from tdc.shared.wire.suspension import suspension_of
+from tdc.shared.wire.stream import running_of, running_to_wire
+from tdc.shared.wire.suspension import suspension_of, suspension_to_wire
 from tdc.v1 import agents_pb2
 
 MOST_WARNINGS = 20
@@ -48,7 +50,41 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         next_hop_trouble=cut(message.next_hop_trouble),
         next_hop_since=_moment(message, "next_hop_since"),
         suspension=suspension_of(message.suspension) if message.HasField("suspension") else None,
+        audit=witness_of(message.audit) if message.HasField("audit") else None,
+        certificate_ends=_moment(message, "certificate_ends"),
     )
+
+
+def report_to_wire(report: MachineReport) -> agents_pb2.MachineStatus:
+    """A report as the status that it was read from, for another manager."""
+    suspension = report.suspension
+    return agents_pb2.MachineStatus(
+        running=running_to_wire(report.running),
+        copying=report.copying,
+        queued=report.queued,
+        spool_unhealthy=report.spool_unhealthy,
+        warnings=report.warnings,
+        counters=counters_to_wire(report.counters),
+        destinations=map(destination_to_wire, report.destinations),
+        dead=report.dead,
+        missed=map(missed_to_wire, report.missed),
+        delivered_at=_timestamp(report.delivered_at),
+        time=_timestamp(report.time),
+        spool_full=report.spool_full,
+        refuses_originals=report.refuses_originals,
+        oldest_queued=_timestamp(report.oldest_queued),
+        backlogs=map(backlog_to_wire, report.backlogs),
+        refuses_manager=report.refuses_manager,
+        next_hop_trouble=report.next_hop_trouble,
+        next_hop_since=_timestamp(report.next_hop_since),
+        suspension=None if suspension is None else suspension_to_wire(suspension),
+        audit=None if report.audit is None else witness_to_wire(report.audit),
+        certificate_ends=_timestamp(report.certificate_ends),
+    )
+
+
+def _timestamp(seconds: float | None) -> Timestamp | None:
+    return None if seconds is None else timestamp(seconds)
 
 
 def _warnings(message: agents_pb2.MachineStatus) -> tuple[str, ...]:

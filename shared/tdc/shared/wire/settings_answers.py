@@ -67,6 +67,8 @@ def explanation(reply: operators_pb2.ExplainResponse) -> documents.ExplanationDo
         reason=reply.reason,
         last_attempt=_attempt(reply.last_attempt) if reply.HasField("last_attempt") else None,
         suspension=suspension_in(reply),
+        agent_version=reply.agent_version,
+        unknown_settings=tuple(each.setting for each in reply.settings if each.unknown_there),
     )
 
 

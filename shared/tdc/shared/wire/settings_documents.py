@@ -88,7 +88,10 @@ class AttemptDocument(msgspec.Struct, frozen=True):
 
 
 class ExplanationDocument(msgspec.Struct, frozen=True):
-    """The chain behind each value, nearest level first."""
+    """The chain behind each value, nearest level first.
+
+    `unknown_settings` are those of them that the machine's agent, of `agent_version`, doesn't know.
+    """
 
     machine: str
     cluster: str
@@ -101,6 +104,8 @@ class ExplanationDocument(msgspec.Struct, frozen=True):
     reason: str = ""
     last_attempt: AttemptDocument | None = None
     suspension: SuspensionDocument | None = None
+    agent_version: str = ""
+    unknown_settings: tuple[str, ...] = ()
 
 
 class FindingDocument(msgspec.Struct, frozen=True):

@@ -7,10 +7,14 @@ BadMessage, which ends the stream. Nothing unreadable becomes a default.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from tdc.shared.settings.known import MOST_KNOWN, known_of
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.values import Settings
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.values import Attempt, BadIntervals, Intervals, Running, Wanted
+from tdc.shared.wire.audit import head_of, witness_of
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
@@ -18,7 +22,7 @@ from tdc.shared.wire.settings import settings_from_wire
 from tdc.shared.wire.suspension import suspension_of
 from tdc.v1 import agents_pb2
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Newest version of the stream's protocol that this software speaks."""
 
 QUEUE_ORDERS = 2
@@ -26,6 +30,9 @@ QUEUE_ORDERS = 2
 
 SUSPENSIONS = 3
 """The first version of the protocol whose agents take suspensions."""
+
+KNOWN_SETTINGS = 4
+"""The first version of the protocol whose agents say which settings they know and run."""
 
 MAX_AGENT_MESSAGE = 256 * 1024
 """Bytes: the manager keeps the last message of each machine in memory."""
@@ -45,6 +52,7 @@ def agent_event(message: agents_pb2.AgentMessage) -> stream.Event:
             hello = message.hello
             if hello.protocol < 1:
                 raise BadMessage(f"unsupported protocol version {hello.protocol}")
+            known_to(hello.settings)
             attempt = attempt_of(hello.last_attempt) if hello.HasField("last_attempt") else None
             return stream.HelloSaid(running_of(hello.running), attempt)
         case "outcome":
@@ -73,7 +81,8 @@ def check_size(message: agents_pb2.AgentMessage) -> None:
 
 def _check_times(status: agents_pb2.MachineStatus) -> None:
     """Raise BadMessage for a time that is none: operators are shown all of them."""
-    for moment in (status.delivered_at, status.time, status.oldest_queued):
+    ends = status.certificate_ends
+    for moment in (status.delivered_at, status.time, status.oldest_queued, ends):
         unix_seconds(moment)
     for missed in status.missed:
         unix_seconds(missed.since)
@@ -85,6 +94,7 @@ def _check_times(status: agents_pb2.MachineStatus) -> None:
     for backlog in status.backlogs:
         unix_seconds(backlog.oldest)
     suspension_of(status.suspension)
+    witness_of(status.audit)
 
 
 def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
@@ -94,7 +104,8 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
             welcome = message.welcome
             intervals = Intervals(welcome.status_interval, welcome.ping_interval, welcome.deadline)
             try:
-                return stream.WelcomeSaid(intervals.checked(), welcome.history)
+                intervals.checked()
+                return stream.WelcomeSaid(intervals, welcome.history, known_to(welcome.settings))
             except BadIntervals as error:
                 raise BadMessage(str(error)) from None
         case "wanted":
@@ -102,6 +113,13 @@ def manager_event(message: agents_pb2.ManagerMessage) -> stream.Event:
         case "ping":
             return stream.PingSaid(message.ping.number)
     raise BadMessage("the manager sent a message of an unknown kind")
+
+
+def known_to(names: Collection[str]) -> frozenset[str]:
+    """The settings of ours that a peer knows; raises BadMessage for too many names."""
+    if len(names) > MOST_KNOWN:
+        raise BadMessage(f"the peer knows {len(names)} settings; there are at most {MOST_KNOWN}")
+    return known_of(names)
 
 
 def running_of(message: agents_pb2.Running) -> Running:
@@ -146,5 +164,11 @@ def wanted_of(message: agents_pb2.Wanted) -> Wanted:
     except SettingError as error:
         fault = str(error)
     return Wanted(
-        message.revision, message.hash, message.store_id, settings, fault, message.history
+        message.revision,
+        message.hash,
+        message.store_id,
+        settings,
+        fault,
+        message.history,
+        head_of(message.audit),
     )

@@ -279,6 +279,11 @@ class MaintenanceStub:
                 request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentRequest.SerializeToString,
                 response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentResponse.FromString,
                 _registered_method=True)
+        self.HashKV = channel.unary_unary(
+                '/etcdserverpb.Maintenance/HashKV',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVResponse.FromString,
+                _registered_method=True)
 
 
 class MaintenanceServicer:
@@ -302,6 +307,12 @@ class MaintenanceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HashKV(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MaintenanceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -319,6 +330,11 @@ def add_MaintenanceServicer_to_server(servicer, server):
                     servicer.Defragment,
                     request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentRequest.FromString,
                     response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.DefragmentResponse.SerializeToString,
+            ),
+            'HashKV': grpc.unary_unary_rpc_method_handler(
+                    servicer.HashKV,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -412,6 +428,263 @@ class Maintenance:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def HashKV(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Maintenance/HashKV',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.HashKVResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ClusterStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.MemberList = channel.unary_unary(
+                '/etcdserverpb.Cluster/MemberList',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListResponse.FromString,
+                _registered_method=True)
+
+
+class ClusterServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def MemberList(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ClusterServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'MemberList': grpc.unary_unary_rpc_method_handler(
+                    servicer.MemberList,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'etcdserverpb.Cluster', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('etcdserverpb.Cluster', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Cluster:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def MemberList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Cluster/MemberList',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.MemberListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class LeaseStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.LeaseGrant = channel.unary_unary(
+                '/etcdserverpb.Lease/LeaseGrant',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseGrantRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseGrantResponse.FromString,
+                _registered_method=True)
+        self.LeaseRevoke = channel.unary_unary(
+                '/etcdserverpb.Lease/LeaseRevoke',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseRevokeRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseRevokeResponse.FromString,
+                _registered_method=True)
+        self.LeaseKeepAlive = channel.stream_stream(
+                '/etcdserverpb.Lease/LeaseKeepAlive',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseKeepAliveRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseKeepAliveResponse.FromString,
+                _registered_method=True)
+
+
+class LeaseServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def LeaseGrant(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaseRevoke(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaseKeepAlive(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_LeaseServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'LeaseGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaseGrant,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseGrantRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseGrantResponse.SerializeToString,
+            ),
+            'LeaseRevoke': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaseRevoke,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseRevokeRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseRevokeResponse.SerializeToString,
+            ),
+            'LeaseKeepAlive': grpc.stream_stream_rpc_method_handler(
+                    servicer.LeaseKeepAlive,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseKeepAliveRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseKeepAliveResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'etcdserverpb.Lease', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('etcdserverpb.Lease', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Lease:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def LeaseGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Lease/LeaseGrant',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseGrantRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaseRevoke(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Lease/LeaseRevoke',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseRevokeRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseRevokeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaseKeepAlive(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/etcdserverpb.Lease/LeaseKeepAlive',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseKeepAliveRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.LeaseKeepAliveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class AuthStub:
     """Missing associated documentation comment in .proto file."""
@@ -441,6 +714,16 @@ class AuthStub:
                 '/etcdserverpb.Auth/UserGrantRole',
                 request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleRequest.SerializeToString,
                 response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleResponse.FromString,
+                _registered_method=True)
+        self.UserChangePassword = channel.unary_unary(
+                '/etcdserverpb.Auth/UserChangePassword',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.RoleRevokePermission = channel.unary_unary(
+                '/etcdserverpb.Auth/RoleRevokePermission',
+                request_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionRequest.SerializeToString,
+                response_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionResponse.FromString,
                 _registered_method=True)
         self.RoleAdd = channel.unary_unary(
                 '/etcdserverpb.Auth/RoleAdd',
@@ -482,6 +765,18 @@ class AuthServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UserChangePassword(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RoleRevokePermission(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RoleAdd(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -516,6 +811,16 @@ def add_AuthServicer_to_server(servicer, server):
                     servicer.UserGrantRole,
                     request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleRequest.FromString,
                     response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleResponse.SerializeToString,
+            ),
+            'UserChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.UserChangePassword,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordResponse.SerializeToString,
+            ),
+            'RoleRevokePermission': grpc.unary_unary_rpc_method_handler(
+                    servicer.RoleRevokePermission,
+                    request_deserializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionRequest.FromString,
+                    response_serializer=tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionResponse.SerializeToString,
             ),
             'RoleAdd': grpc.unary_unary_rpc_method_handler(
                     servicer.RoleAdd,
@@ -636,6 +941,60 @@ class Auth:
             '/etcdserverpb.Auth/UserGrantRole',
             tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleRequest.SerializeToString,
             tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserGrantRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UserChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Auth/UserChangePassword',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthUserChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RoleRevokePermission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/etcdserverpb.Auth/RoleRevokePermission',
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionRequest.SerializeToString,
+            tdc_dot_manager_dot_etcd_dot_stubs_dot_rpc__pb2.AuthRoleRevokePermissionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,383 @@
+"""`tdc login`, `logout`, `whoami`; `tdc user`, `session`, `token`, `operator`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from tdc.manager.cli import passwords, people_tables
+from tdc.manager.cli.asking import confirm
+from tdc.manager.cli.command import Commands, Run, command
+from tdc.manager.cli.config import (
+    drop_session,
+    find_config,
+    read_config,
+    session_file,
+    write_session,
+)
+from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.fleet import parse_lifetime
+from tdc.manager.cli.layout import Line
+from tdc.manager.cli.passwords import PasswordFile
+from tdc.shared.wire import people_answers
+from tdc.shared.wire.people_documents import CodesDocument, CountDocument
+from tdc.v1 import people_pb2
+
+user_app = typer.Typer(cls=Commands, help="Manage users and their roles.", no_args_is_help=True)
+session_app = typer.Typer(cls=Commands, help="List and end sessions.", no_args_is_help=True)
+token_app = typer.Typer(cls=Commands, help="Manage API tokens.", no_args_is_help=True)
+operator_app = typer.Typer(
+    cls=Commands, help="List and withdraw operators' certificates.", no_args_is_help=True
+)
+
+ROLES = "administrator, operator, read-only or help-desk"
+
+UserName = Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")]
+RoleOption = Annotated[str, typer.Option("--role", metavar="ROLE", help=f"{ROLES}.")]
+Clusters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cluster",
+        metavar="CLUSTER",
+        help="A cluster to reach, repeated for several (default: everything).",
+        show_default=False,
+    ),
+]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="CLUSTER/GROUP",
+        help="A group to reach, repeated for several.",
+        show_default=False,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+OfUser = Annotated[
+    str,
+    typer.Option(
+        "--user", metavar="USER", help="Of this user (default: your own).", show_default=False
+    ),
+]
+OfAll = Annotated[bool, typer.Option("--all", help="Of all users.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, as listed.", show_default=False)
+]
+
+
+# -- login ---------------------------------------------------------------------------------------
+
+
+def add_login(app: typer.Typer) -> None:
+    """Add `tdc login`."""
+    command(app, "login")(login)
+
+
+def add_logout(app: typer.Typer) -> None:
+    """Add `tdc logout`."""
+    command(app, "logout")(logout)
+
+
+def add_whoami(app: typer.Typer) -> None:
+    """Add `tdc whoami`."""
+    command(app, "whoami")(whoami)
+
+
+async def login(
+    run: Run,
+    name: UserName,
+    password_file: PasswordFile = None,
+    code: Annotated[
+        str,
+        typer.Option("--code", metavar="CODE", help="One-time code, if you use codes."),
+    ] = "",
+) -> None:
+    """Begin a session with your password; it is kept beside operator.toml."""
+    config = read_config(find_config(run.common.config), secret=False)
+    if config.certificate is not None:
+        raise Refused(
+            f"{config.path} has a certificate, so no login is needed. To log in, use a file with "
+            "the address of the manager's operator port, and with ca alone."
+        )
+    password = await passwords.asked(f"Password of {name}", password_file)
+    async with run.manager(secret=False) as manager:
+        request = people_pb2.LogInRequest(name=name, password=password, code=code)
+        reply = await manager.ask(manager.login.LogIn, request)
+    write_session(config.path, reply.secret)
+    document = people_answers.login(reply, str(session_file(config.path)))
+    run.out.emit(document, people_tables.login_pieces(document))
+
+
+async def logout(run: Run) -> None:
+    """End your session, at the manager too."""
+    config = read_config(find_config(run.common.config))
+    if config.certificate is not None or not config.from_session:
+        raise Refused(f"{config.path} is used without a session; there is nothing to end.")
+    try:
+        async with run.manager() as manager:
+            request = people_pb2.EndSessionsRequest()
+            ended = (await manager.ask(manager.people.EndSessions, request)).ended
+    except Refused:
+        ended = 0  # it has ended already
+    drop_session(config.path)
+    run.out.emit(CountDocument(ended), [Line("Logged out.")])
+
+
+async def whoami(run: Run) -> None:
+    """Show who the manager takes you for."""
+    async with run.manager() as manager:
+        reply = await manager.ask(manager.people.WhoAmI, people_pb2.WhoAmIRequest())
+    document = people_answers.who(reply)
+    run.out.emit(document, people_tables.who_pieces(document))
+
+
+# -- users ---------------------------------------------------------------------------------------
+
+
+@command(user_app, "create")
+async def create_user(
+    run: Run,
+    name: UserName,
+    role: RoleOption,
+    cluster: Clusters = None,
+    group: Groups = None,
+    password_file: PasswordFile = None,
+    without_password: Annotated[
+        bool,
+        typer.Option("--without-password", help="The user comes with certificates only."),
+    ] = False,
+) -> None:
+    """Make a user; asks for a password."""
+    reach = _reach(cluster, group)
+    password = ""
+    if not without_password:
+        password = await passwords.asked(f"Password for {name}", password_file, twice=True)
+    request = people_pb2.CreateUserRequest(
+        name=name, role=_role(role), reach=reach, password=password
+    )
+    async with run.manager() as manager:
+        _emit_user(run, await manager.ask(manager.people.CreateUser, request))
+
+
+@command(user_app, "list")
+async def list_users(run: Run) -> None:
+    """List users."""
+    async with run.manager() as manager:
+        reply = await manager.ask(manager.people.ListUsers, people_pb2.ListUsersRequest())
+    rows = [people_answers.user(each) for each in reply.users]
+    run.out.emit(rows, people_tables.user_pieces(rows))
+
+
+@command(user_app, "show")
+async def show_user(run: Run, name: UserName) -> None:
+    """Show one user."""
+    async with run.manager() as manager:
+        request = people_pb2.ListUsersRequest(name=name)
+        reply = await manager.ask(manager.people.ListUsers, request)
+    for each in reply.users:
+        _emit_user(run, each)
+
+
+@command(user_app, "set-role")
+async def set_role(
+    run: Run, name: UserName, role: RoleOption, cluster: Clusters = None, group: Groups = None
+) -> None:
+    """Set a user's role and reach, which ends his sessions."""
+    request = people_pb2.SetRoleRequest(name=name, role=_role(role), reach=_reach(cluster, group))
+    async with run.manager() as manager:
+        _emit_user(run, await manager.ask(manager.people.SetRole, request))
+
+
+@command(user_app, "set-password")
+async def set_password(
+    run: Run,
+    name: Annotated[
+        str, typer.Argument(metavar="USER", help="Name (default: your own).", show_default=False)
+    ] = "",
+    password_file: PasswordFile = None,
+) -> None:
+    """Set a password, your own or a user's, which ends his sessions."""
+    async with run.manager() as manager:
+        me = await manager.ask(manager.people.WhoAmI, people_pb2.WhoAmIRequest())
+        old = ""
+        if name in ("", me.name) and me.means != "certificate":
+            old = await passwords.asked("Your present password", None)
+        new = await passwords.asked(
+            f"New password for {name or me.name}", password_file, twice=True
+        )
+        request = people_pb2.SetPasswordRequest(name=name, password=new, old_password=old)
+        _emit_user(run, await manager.ask(manager.people.SetPassword, request))
+
+
+@command(user_app, "set-codes")
+async def set_codes(run: Run, password_file: PasswordFile = None) -> None:
+    """Log in with one-time codes too, from an authenticator app, from now on."""
+    async with run.manager() as manager:
+        call = manager.people.SetSecondFactor
+        made = await manager.ask(call, people_pb2.SetSecondFactorRequest())
+        run.out.tell(
+            [
+                Line("Add this to your authenticator app, by its secret or its address:"),
+                Line(made.secret, verbatim=True),
+                Line(made.uri, verbatim=True),
+            ]
+        )
+        code = await passwords.asked("Code that the app shows", None)
+        password = await passwords.asked("Your password", password_file)
+        request = people_pb2.SetSecondFactorRequest(
+            secret=made.secret, code=code, password=password
+        )
+        reply = await manager.ask(call, request)
+    words = "One-time codes are in force: log in again, with --code."
+    run.out.emit(CodesDocument(reply.in_force), [Line(words)])
+
+
+@command(user_app, "remove-codes")
+async def remove_codes(run: Run, name: UserName) -> None:
+    """Let a user who lost his app log in without codes, which ends his sessions."""
+    async with run.manager() as manager:
+        request = people_pb2.RemoveSecondFactorRequest(name=name)
+        _emit_user(run, await manager.ask(manager.people.RemoveSecondFactor, request))
+
+
+@command(user_app, "delete")
+async def delete_user(run: Run, name: UserName, yes: Yes = False) -> None:
+    """Delete a user: ends his sessions, API tokens and certificates."""
+    async with run.manager() as manager:
+        if not yes:
+            question = f"Delete {name}, with sessions, API tokens and certificates?"
+            await confirm(question, "Nothing was changed.")
+        request = people_pb2.DeleteUserRequest(name=name)
+        document = people_answers.user(await manager.ask(manager.people.DeleteUser, request))
+    run.out.emit(document, [Line(f"Deleted the user {name}.")])
+
+
+# -- sessions, API tokens, certificates ----------------------------------------------------------
+
+
+@command(session_app, "list")
+async def list_sessions(run: Run, user: OfUser = "", of_all: OfAll = False) -> None:
+    """List sessions, newest first."""
+    request = people_pb2.ListSessionsRequest(user=user, all_users=of_all)
+    async with run.manager() as manager:
+        reply = await manager.ask(manager.people.ListSessions, request)
+    rows = [people_answers.session(each) for each in reply.sessions]
+    run.out.emit(rows, people_tables.session_pieces(rows))
+
+
+@command(session_app, "end")
+async def end_sessions(run: Run, ids: Ids = None, user: OfUser = "") -> None:
+    """End sessions by their ids, or all of a user."""
+    if not ids and not user:
+        raise WrongUsage("Name sessions by their ids, or --user USER. `tdc logout` ends your own.")
+    async with run.manager() as manager:
+        request = people_pb2.EndSessionsRequest(ids=ids or [], user=user)
+        reply = await manager.ask(manager.people.EndSessions, request)
+    run.out.emit(CountDocument(reply.ended), [Line(f"Ended {reply.ended} sessions.")])
+
+
+@command(token_app, "create")
+async def create_token(
+    run: Run,
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="What it is for.")],
+    role: Annotated[
+        str,
+        typer.Option(
+            "--role", metavar="ROLE", help=f"{ROLES} (default: your own).", show_default=False
+        ),
+    ] = "",
+    cluster: Clusters = None,
+    group: Groups = None,
+    lifetime: Annotated[
+        str, typer.Option("--lifetime", metavar="TIME", help="How long it is good: 90d, 12h.")
+    ] = "90d",
+) -> None:
+    """Make an API token of your own, shown once: for programs, without a password."""
+    request = people_pb2.CreateApiTokenRequest(
+        label=label,
+        role=_role(role),
+        reach=_reach(cluster, group),
+        lifetime=parse_lifetime(lifetime),
+    )
+    async with run.manager() as manager:
+        reply = await manager.ask(manager.people.CreateApiToken, request)
+    document = people_answers.new_api_token(reply)
+    run.out.emit(document, people_tables.new_token_pieces(document))
+
+
+@command(token_app, "list")
+async def list_tokens(run: Run, user: OfUser = "", of_all: OfAll = False) -> None:
+    """List API tokens, newest first."""
+    request = people_pb2.ListApiTokensRequest(user=user, all_users=of_all)
+    async with run.manager() as manager:
+        reply = await manager.ask(manager.people.ListApiTokens, request)
+    rows = [people_answers.api_token(each) for each in reply.tokens]
+    run.out.emit(rows, people_tables.token_pieces(rows))
+
+
+@command(token_app, "revoke")
+async def revoke_tokens(
+    run: Run, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, as listed.")]
+) -> None:
+    """Revoke API tokens: they are not good any more, at once."""
+    async with run.manager() as manager:
+        request = people_pb2.RevokeApiTokensRequest(ids=ids)
+        reply = await manager.ask(manager.people.RevokeApiTokens, request)
+    run.out.emit(CountDocument(reply.revoked), [Line(f"Revoked {reply.revoked} API tokens.")])
+
+
+@command(operator_app, "list")
+async def list_operators(run: Run) -> None:
+    """List operators' certificates that were seen or withdrawn."""
+    async with run.manager() as manager:
+        request = people_pb2.ListOperatorsRequest()
+        reply = await manager.ask(manager.people.ListOperators, request)
+    rows = [people_answers.certificate(each) for each in reply.certificates]
+    run.out.emit(rows, people_tables.certificate_pieces(rows))
+
+
+@command(operator_app, "withdraw")
+async def withdraw_operator(
+    run: Run,
+    fingerprint: Annotated[
+        str,
+        typer.Argument(
+            metavar="FINGERPRINT", help="As listed; whole (SHA-256) if it was never seen."
+        ),
+    ],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for who is denied.")
+    ] = "",
+    yes: Yes = False,
+) -> None:
+    """Withdraw a certificate for good: every manager denies it, and its connections end."""
+    async with run.manager() as manager:
+        if not yes:
+            question = f"Withdraw the certificate {fingerprint}? It can't be undone."
+            await confirm(question, "Nothing was changed.")
+        request = people_pb2.WithdrawOperatorRequest(fingerprint=fingerprint, reason=reason)
+        reply = await manager.ask(manager.people.WithdrawOperator, request)
+    document = people_answers.certificate(reply)
+    run.out.emit(document, people_tables.certificate_pieces([document]))
+
+
+def _role(name: str) -> str:
+    plain = name.replace("-", " ")
+    if plain not in ("", "administrator", "operator", "read only", "help desk"):
+        raise WrongUsage(f"{name!r} is not a role: use {ROLES}.")
+    return plain
+
+
+def _reach(clusters: list[str] | None, groups: list[str] | None) -> people_pb2.Reach:
+    reach = people_pb2.Reach(clusters=clusters or [])
+    for each in groups or []:
+        cluster, slash, group = each.partition("/")
+        if not slash or not cluster or not group or "/" in group:
+            raise WrongUsage(f"--group {each!r} is not of the form CLUSTER/GROUP.")
+        reach.groups.add(cluster=cluster, group=group)
+    return reach
+
+
+def _emit_user(run: Run, reply: people_pb2.User) -> None:
+    document = people_answers.user(reply)
+    run.out.emit(document, people_tables.user_pieces([document]))

@@ -1,0 +1,230 @@
+"""All other managers of this store: asked together, seldom, and named where they do not answer.
+
+In: who is announced. Out: what machines do elsewhere (`view.elsewhere`), orders passed on.
+Promise: many who ask at the same time cause one question to each manager; a manager has 3 s, and
+one that did not answer the last time delays nobody for longer than PATIENCE. One that is no longer
+announced counts for as long as it answers: etcd, not the manager, may be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import grpc.aio
+from tdc.manager.peers.peer import DEADLINE, Peer
+from tdc.manager.store.announced import Announced
+from tdc.manager.view.elsewhere import SaidListener, Silent
+from tdc.manager.view.managers import KnownManagers, PeerFacts
+from tdc.manager.view.names import MachineKey
+from tdc.manager.view.seen import Moment, Seen, SyncState, rename
+from tdc.shared.edge.clock import Clock
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
+
+log = logging.getLogger(__name__)
+
+FRESH = 1.0
+"""Seconds for which an answer counts: so many consoles cause no more questions than one."""
+PATIENCE = 0.3
+"""Seconds to wait for a manager that did not answer the last time."""
+
+Dial = Callable[[str], grpc.aio.Channel]
+"""Makes a channel to a manager's address, with this manager's certificate."""
+
+
+class Peers:
+    """The other managers; asked while `running`."""
+
+    def __init__(
+        self, own_id: str, known: KnownManagers, dial: Dial, wall: Clock, steady: Clock
+    ) -> None:
+        """`wall` is Unix time, `steady` never goes back."""
+        self._own_id = own_id
+        self._known = known
+        self._dial = dial
+        self._wall = wall
+        self._steady = steady
+        self._peers: dict[str, Peer] = {}
+        self._left: dict[MachineKey, Seen] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._listeners: list[SaidListener] = []
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Answer while the body runs; before and after, there are no others."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                yield
+            finally:
+                self._group = None
+                for peer in self._peers.values():
+                    if peer.task is not None:
+                        peer.task.cancel()
+                    await peer.close()
+
+    # -- presence ------------------------------------------------------------------------------
+
+    async def ask(self) -> None:
+        """Ask each what its streams say, unless it said so less than FRESH seconds ago."""
+        await self._follow_announced()
+        if self._group is None or not self._peers:
+            return
+        now = self._steady()
+        for peer in self._peers.values():
+            stale = peer.asked_at is None or now - peer.asked_at > FRESH
+            if stale and (peer.task is None or peer.task.done()):
+                peer.task = self._group.create_task(
+                    peer.pull(self._said), name=f"ask {peer.words()}"
+                )
+        under_way = {
+            peer.task: peer.failed
+            for peer in self._peers.values()
+            if peer.task is not None and not peer.task.done()
+        }
+        if good := [task for task, failed in under_way.items() if not failed]:
+            await asyncio.wait(good, timeout=DEADLINE + PATIENCE)
+        if again := [task for task in under_way if not task.done()]:
+            await asyncio.wait(again, timeout=PATIENCE)
+        await self._let_go()
+
+    def seen(self, key: MachineKey) -> Seen | None:
+        """What they last said of a machine; None if none has seen it.
+
+        What a manager that does not answer said is not true any more of a stream.
+        """
+        found = [self._left[key]] if key in self._left else []
+        for peer in self._peers.values():
+            if key in peer.seen:
+                seen = peer.seen[key]
+                found.append(replace(seen, connected=False) if peer.silent else seen)
+        return max(found, key=lambda each: each.rank, default=None)
+
+    def silent(self, key: MachineKey) -> Silent | None:
+        """Which manager, that does not answer, has the machine's stream, or may have it.
+
+        Asked of a machine that no manager which answers is connected to.
+        """
+        silent = [peer for peer in self._peers.values() if peer.silent]
+        for peer in silent:
+            if key in peer.seen and peer.seen[key].connected:
+                why = f"connected to {peer.words()}, which does not answer: {peer.silent}"
+                return Silent(why, peer.since)
+        if not silent:
+            return None
+        peer = min(silent, key=lambda each: each.since)
+        return Silent(
+            f"it may be connected to {peer.words()}, which does not answer: {peer.silent}",
+            peer.since,
+        )
+
+    def forget(self, key: MachineKey) -> None:
+        """Forget a machine that was removed."""
+        self._left.pop(key, None)
+        for peer in self._peers.values():
+            peer.seen.pop(key, None)
+
+    def renamed(self, names: Mapping[MachineKey, MachineKey]) -> None:
+        """Note that machines have another name now; of what is known by both, the newer counts."""
+        for seen in (self._left, *(peer.seen for peer in self._peers.values())):
+            by_new = {now: seen[now] for now in names.values() if now in seen and now not in names}
+            rename(seen, names)
+            for key, known in by_new.items():
+                seen[key] = max(seen[key], known, key=lambda each: each.rank)
+
+    def on_said(self, listener: SaidListener) -> None:
+        """Call `listener` when one of them has answered, with the machines it spoke of."""
+        self._listeners.append(listener)
+
+    def _said(self, keys: Iterable[MachineKey]) -> None:
+        for listener in self._listeners:
+            listener(keys)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Which of them do not answer, in sentences."""
+        return tuple(
+            f"{peer.words()} does not answer: {peer.silent}. Machines connected there are shown as "
+            "unknown; look at that manager, and at the network in between"
+            for peer in self._ranked()
+            if peer.silent
+        )
+
+    # -- orders --------------------------------------------------------------------------------
+
+    def has(self, key: MachineKey) -> bool:
+        """Whether a manager that answers has the machine's stream."""
+        return self._home(key) is not None
+
+    async def order(
+        self, key: MachineKey, order: QueueOrder, timeout: float
+    ) -> QueueAnswer | Unanswered:
+        """Pass an order on to the manager that has the machine's stream; once."""
+        home = self._home(key)
+        if home is None:
+            return Unanswered("it is not connected to a manager that answers")
+        return await home.order(key, order, timeout)
+
+    # -- for operators -------------------------------------------------------------------------
+
+    async def facts(self) -> Sequence[tuple[Announced, PeerFacts | str]]:
+        """How each of them does, or why it does not answer."""
+        await self._follow_announced()
+        peers = self._ranked()
+        answers = await asyncio.gather(*(peer.facts(self._wall) for peer in peers))
+        found = list(zip(peers, answers, strict=True))
+        for peer, answer in found:
+            peer.failed = isinstance(answer, str)
+        await self._let_go()
+        return [(each.announced, answer) for each, answer in found if self._has(each)]
+
+    def _has(self, peer: Peer) -> bool:
+        return self._peers.get(peer.announced.id) is peer
+
+    def _ranked(self) -> list[Peer]:
+        return sorted(
+            self._peers.values(), key=lambda each: (each.announced.name, each.announced.id)
+        )
+
+    def _home(self, key: MachineKey) -> Peer | None:
+        for peer in self._peers.values():
+            if not peer.silent and key in peer.seen and peer.seen[key].connected:
+                return peer
+        return None
+
+    async def _follow_announced(self) -> None:
+        """Know who is announced now, where, and as which run."""
+        for manager, announced in self._known.all.items():
+            if manager == self._own_id:
+                continue
+            known = self._peers.get(manager)
+            if known is not None and known.announced.address == announced.address:
+                known.announced = announced
+                continue
+            if known is not None:
+                await self._drop(known)
+            self._peers[manager] = Peer(announced, self._dial(announced.address), self._now)
+
+    async def _let_go(self) -> None:
+        """Let those go that are neither announced nor answer."""
+        announced: Mapping[str, Announced] = self._known.all
+        for manager, peer in list(self._peers.items()):
+            if manager not in announced and peer.failed:
+                log.warning("%s has stopped, was killed, or is cut off", peer.words())
+                await self._drop(peer)
+
+    async def _drop(self, peer: Peer) -> None:
+        """Its machines are not connected there any more; what they reported is kept."""
+        for key, seen in peer.seen.items():
+            if seen.connected:
+                seen.connected, seen.state, seen.since = False, SyncState.OFFLINE, self._now()
+                seen.gone = f"{peer.words()}, to which it was connected, has stopped or is cut off"
+            self._left[key] = seen
+        self._peers.pop(peer.announced.id, None)
+        await peer.close()
+
+    def _now(self) -> Moment:
+        return Moment(self._steady(), self._wall())

@@ -1,0 +1,44 @@
+"""Orders for machines wherever their streams are: here, or at another manager.
+
+An order has an id of its own, and an agent does it once, whichever way it comes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tdc.manager.peers.peers import Peers
+from tdc.manager.view.names import MachineKey
+from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
+
+
+class OwnStreams(Protocol):
+    """The streams at this manager."""
+
+    def is_connected(self, key: MachineKey, /) -> bool:
+        """Whether a stream of this machine is open here."""
+
+    async def ask(
+        self, key: MachineKey, order: QueueOrder, timeout: float, /
+    ) -> QueueAnswer | Unanswered:
+        """Send an order and wait for its answer, for `timeout` seconds at most."""
+
+
+class AllStreams:
+    """The streams of all managers that answer."""
+
+    def __init__(self, own: OwnStreams, peers: Peers) -> None:
+        self._own = own
+        self._peers = peers
+
+    def is_connected(self, key: MachineKey) -> bool:
+        """Whether a manager that answers has a stream of this machine."""
+        return self._own.is_connected(key) or self._peers.has(key)
+
+    async def ask(
+        self, key: MachineKey, order: QueueOrder, timeout: float
+    ) -> QueueAnswer | Unanswered:
+        """Send an order and wait for its answer, for `timeout` seconds and the way there."""
+        if self._own.is_connected(key) or not self._peers.has(key):
+            return await self._own.ask(key, order, timeout)
+        return await self._peers.order(key, order, timeout)

@@ -1,0 +1,86 @@
+"""What a manager saw of machines: `view.seen` <-> tdc.v1 messages between managers.
+
+Moments travel as ages: managers' clocks differ, and each shows times by its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from tdc.manager.view.names import MachineKey
+from tdc.manager.view.seen import Moment, Seen, SyncState
+from tdc.shared.settings.known import KNOWN_HERE, known_of
+from tdc.shared.wire.report import report_of, report_to_wire
+from tdc.shared.wire.stream import attempt_of, attempt_to_wire, running_of, running_to_wire
+from tdc.v1 import managers_pb2
+
+
+def seen_to_wire(
+    key: MachineKey, seen: Seen, enrolment: str, clones: str, now: float
+) -> managers_pb2.MachinePresence:
+    """What was seen of a machine, at `now` by the clock that makes ages."""
+    lacks = () if seen.known is None else sorted(KNOWN_HERE - seen.known)
+    message = managers_pb2.MachinePresence(
+        cluster=key[0],
+        machine=key[1],
+        connected=seen.connected,
+        heard_age=_age(seen.heard, now),
+        running=running_to_wire(seen.running),
+        agent_version=seen.agent_version,
+        dead=seen.dead,
+        gone=seen.gone,
+        state=seen.state,
+        state_age=_age(seen.since, now),
+        clones=clones,
+        enrolment=enrolment,
+        lacks=lacks,
+    )
+    if seen.last_attempt is not None:
+        with contextlib.suppress(ValueError):  # a time that no message can carry
+            message.last_attempt.CopyFrom(attempt_to_wire(seen.last_attempt))
+    if seen.status is not None and seen.status_time is not None:
+        message.status.CopyFrom(report_to_wire(seen.status))
+        message.status_age = _age(seen.status_time, now)
+    if seen.refused_since is not None:
+        message.refused_age = _age(seen.refused_since, now)
+    return message
+
+
+def seen_of(
+    message: managers_pb2.MachinePresence, now: Moment, manager: str, settings: frozenset[str]
+) -> tuple[MachineKey, Seen]:
+    """Which machine it is, and what the manager with this name saw; raises BadMessage.
+
+    `settings` are those of ours that the manager knows.
+    """
+    status = report_of(message.status) if message.HasField("status") else None
+    attempt = attempt_of(message.last_attempt) if message.HasField("last_attempt") else None
+    refused = message.refused_age if message.HasField("refused_age") else None
+    known = message.state in list(SyncState)
+    seen = Seen(
+        connected=message.connected,
+        heard=_ago(now, message.heard_age),
+        running=running_of(message.running),
+        last_attempt=attempt,
+        status=status,
+        status_time=None if status is None else _ago(now, message.status_age),
+        agent_version=message.agent_version,
+        known=known_of(settings - set(message.lacks)) if message.lacks else settings,
+        dead=message.dead,
+        gone=message.gone,
+        state=SyncState(message.state) if known else SyncState.OFFLINE,
+        since=_ago(now, message.state_age),
+        refused_since=None if refused is None else _ago(now, refused),
+        clones=message.clones,
+        manager=manager,
+        enrolment=message.enrolment,
+    )
+    return (message.cluster, message.machine), seen
+
+
+def _age(moment: Moment, now: float) -> float:
+    return max(0.0, now - moment.at)
+
+
+def _ago(now: Moment, age: float) -> Moment:
+    return Moment(now.at - age, now.wall - age)

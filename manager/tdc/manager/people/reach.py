@@ -1,0 +1,96 @@
+"""PURE. Roles, and how far they reach: the whole installation, or named clusters and groups.
+
+The policy
+----------
+A reach goes by names. Who reaches a cluster reaches all of it. Who reaches a group reaches that
+group and its machines; of the cluster above he sees what is in force on them, and changes nothing.
+So a group that is renamed is out of reach, and a machine that is moved goes with its new group.
+
+Reaches only ever narrow: an API token reaches what its own reach *and* its user's have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+GroupKey = tuple[str, str]
+"""A group of the installation: the name of its cluster, and its own."""
+
+
+class Role(IntEnum):
+    """What an operator is trusted with; each role includes those below it."""
+
+    HELP_DESK = 1
+    """Status and delivery: how machines do, and nothing of how they are set."""
+    READ_ONLY = 2
+    """Every read, and plans and drafts, which change nothing."""
+    OPERATOR = 3
+    """Commits, suspensions, work on queues."""
+    ADMINISTRATOR = 4
+    """Clusters, people, and the identities of machines."""
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a role reaches: everywhere, or as far as these clusters and groups."""
+
+    everywhere: bool = False
+    clusters: frozenset[str] = frozenset()
+    groups: frozenset[GroupKey] = frozenset()
+
+    def has_cluster(self, cluster: str) -> bool:
+        """Whether all of a cluster is in reach, its own settings too."""
+        return self.everywhere or cluster in self.clusters
+
+    def has_group(self, cluster: str, group: str) -> bool:
+        """Whether a group is in reach, with its machines."""
+        return self.has_cluster(cluster) or (cluster, group) in self.groups
+
+    def touches(self, cluster: str) -> bool:
+        """Whether anything of a cluster is in reach."""
+        return self.has_cluster(cluster) or any(home == cluster for home, _ in self.groups)
+
+    def groups_in(self, cluster: str) -> frozenset[str]:
+        """The groups of a cluster that are named here; of one that is in reach they say nothing."""
+        return frozenset(group for home, group in self.groups if home == cluster)
+
+    def __and__(self, other: Reach) -> Reach:
+        """What both reach."""
+        if self.everywhere or other.everywhere:
+            return other if self.everywhere else self
+        return Reach(
+            clusters=self.clusters & other.clusters,
+            groups=frozenset(
+                key
+                for key in self.groups | other.groups
+                if self.has_group(*key) and other.has_group(*key)
+            ),
+        )
+
+    def __le__(self, other: Reach) -> bool:
+        """Whether all that this reaches is in the other's reach too."""
+        if self.everywhere or other.everywhere:
+            return other.everywhere
+        return self.clusters <= other.clusters and all(other.has_group(*key) for key in self.groups)
+
+    def __str__(self) -> str:
+        if self.everywhere:
+            return "the whole installation"
+        named = [*(f"cluster {name}" for name in sorted(self.clusters))]
+        named += [f"group {group} of cluster {home}" for home, group in sorted(self.groups)]
+        return ", ".join(named) or "nothing"
+
+
+EVERYWHERE = Reach(everywhere=True)
+"""The whole installation."""
+
+
+def reach_of(clusters: Iterable[str], groups: Iterable[GroupKey]) -> Reach:
+    """The reach of what is named; the whole installation if nothing is."""
+    named = Reach(clusters=frozenset(clusters), groups=frozenset(groups))
+    return named if named.clusters or named.groups else EVERYWHERE

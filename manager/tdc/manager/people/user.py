@@ -1,0 +1,148 @@
+"""PURE. Users, and by what they prove who they are: sessions, API tokens, operator certificates.
+
+The policy
+----------
+A user is never forgotten: one that was deleted stays as such, so that a certificate of his name
+does not count as one of nobody's. He is `born` when he is created, and API tokens are of that user,
+not of the next one of his name. Sessions are of his `epoch`, which grows whenever what he may do,
+or how he proves who he is, was changed: they all end then, and begin again with a new login.
+
+A session ends IDLE seconds after it was last used, and ABSOLUTE seconds after it began. A token
+ends when it says so. Each may do what its user may at the moment of the call, and a token no more
+than was given to it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tdc.manager.people.reach import EVERYWHERE, Reach, Role
+
+IDLE = 1_800.0
+"""Seconds without a call after which a session ends."""
+ABSOLUTE = 43_200.0
+"""Seconds that a session lasts at most."""
+USE_WRITTEN_EVERY = 300.0
+"""Seconds between two notes of a last use in the store, at least."""
+TOKEN_LIFETIME = 90 * 86_400
+"""Seconds that an API token is good for, by default."""
+LONGEST_TOKEN_LIFETIME = 366 * 86_400
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9])?")
+
+
+class PeopleError(ValueError):
+    """A name or record of people that is not valid. One sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user. `number` grows with each change of the record, `epoch` with those that end sessions.
+
+    `password` is the hash (PHC form), empty for a user who can't log in by one. `second_factor` is
+    the sealed secret of his one-time codes, empty without; `last_step` the step of the last code
+    that was used. Times are Unix seconds; `born` is made unique among users of a name.
+    """
+
+    name: str
+    role: Role
+    reach: Reach = EVERYWHERE
+    password: str = ""
+    born: float = 0.0
+    made_by: str = ""
+    number: int = 1
+    epoch: int = 1
+    last_login: float | None = None
+    deleted: bool = False
+    second_factor: str = ""
+    last_step: int = 0
+
+    @property
+    def administers_all(self) -> bool:
+        """Whether he is an administrator of the whole installation."""
+        return not self.deleted and self.role is Role.ADMINISTRATOR and self.reach.everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session; `id` is the hash of its secret. `used` is its last use as far as it is stored."""
+
+    id: str
+    user: str
+    epoch: int
+    born: float
+    used: float
+    origin: str = ""
+
+    @property
+    def ends(self) -> float:
+        """When it ends at the latest."""
+        return self.born + ABSOLUTE
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """An API token; `id` is the hash of its secret. `used` is None until it was used."""
+
+    id: str
+    user: str
+    user_born: float
+    label: str
+    role: Role
+    reach: Reach
+    made: float
+    ends: float
+    used: float | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCertificate:
+    """An operator's certificate that was seen or withdrawn, by its SHA-256 (hexadecimal).
+
+    `number` grows with each change. `ends` is None where it was never seen.
+    """
+
+    fingerprint: str
+    name: str = ""
+    number: int = 1
+    ends: float | None = None
+    first: float | None = None
+    used: float | None = None
+    withdrawn: float | None = None
+    withdrawn_by: str = ""
+    reason: str = ""
+
+
+def check_user_name(text: str) -> str:
+    """Return `text` if a user may have this name; raises PeopleError."""
+    if not _NAME.fullmatch(text):
+        raise PeopleError(
+            f"{text[:64]!r} is not a valid user name: use 1 to 64 letters, digits, '.', '_', '@', "
+            "'+' or '-', with a letter or digit at both ends"
+        )
+    return text
+
+
+def session_ended(session: Session, user: User | None, used: float, now: float) -> str:
+    """Why a session is not good any more, in words; empty while it is.
+
+    `used` is its last use as far as it is known here.
+    """
+    if user is None or user.deleted:
+        return "its user was deleted"
+    if user.epoch != session.epoch:
+        return "its user's role, reach or password was changed"
+    if now >= session.ends:
+        return f"it lasts {ABSOLUTE / 3600:g} hours"
+    if now - max(session.used, used) > IDLE:
+        return f"it was not used for {IDLE / 60:g} minutes"
+    return ""
+
+
+def token_ended(token: ApiToken, user: User | None, now: float) -> str:
+    """Why an API token is not good any more, in words; empty while it is."""
+    if user is None or user.deleted or user.born != token.user_born:
+        return "its user was deleted"
+    return "it has expired" if now >= token.ends else ""

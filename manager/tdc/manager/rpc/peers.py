@@ -1,0 +1,87 @@
+"""tdc.v1.Peers: what another manager of the same store asks this one.
+
+Only this manager's own streams are spoken of: a manager that passed on what others told it would
+make answers that nobody can date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from tdc.manager.peers.wire import seen_to_wire
+from tdc.manager.push.agents import AgentSessions
+from tdc.manager.rpc.entry import Context
+from tdc.manager.view.presence import Presence
+from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.settings.known import KNOWN_HERE
+from tdc.shared.sync.queue_work import QueueAnswer
+from tdc.shared.wire.errors import BadMessage
+from tdc.shared.wire.moments import timestamp
+from tdc.shared.wire.queue_work import answer_to_wire, order_of
+from tdc.v1 import managers_pb2, managers_pb2_grpc
+
+PART = 500
+"""Machines in one message of presence: a manager answers nobody else while it makes one."""
+
+_KNOWN_HERE = sorted(KNOWN_HERE)
+
+LONGEST_ORDER = 30.0
+"""Seconds that another manager may have a machine waited for."""
+
+
+class PeersService(managers_pb2_grpc.PeersServicer):
+    """The service; what it raises becomes a status in `guard`."""
+
+    def __init__(
+        self,
+        manager: str,
+        instance: str,
+        presence: Presence,
+        sessions: AgentSessions,
+        clock: Clock = wall,
+    ) -> None:
+        self._manager = manager
+        self._instance = instance
+        self._presence = presence
+        self._sessions = sessions
+        self._clock = clock
+
+    async def GetPresence(  # noqa: N802
+        self, request: managers_pb2.PresenceRequest, context: Context
+    ) -> AsyncIterator[managers_pb2.PresenceResponse]:
+        """Say what changed at the streams here."""
+        known = request.number if request.instance == self._instance else 0
+        number, found = self._presence.changed_since(known)
+        for start in range(0, max(len(found), 1), PART):
+            now = self._presence.steady()
+            part = found[start : start + PART]
+            machines = [seen_to_wire(*each, now) for each in part]
+            yield managers_pb2.PresenceResponse(
+                instance=self._instance,
+                number=number,
+                machines=machines,
+                settings=_KNOWN_HERE,
+            )
+
+    async def GetPeer(  # noqa: N802
+        self, request: managers_pb2.PeerRequest, context: Context
+    ) -> managers_pb2.PeerResponse:
+        """Say how this manager does."""
+        return managers_pb2.PeerResponse(
+            id=self._manager,
+            instance=self._instance,
+            time=timestamp(self._clock()),
+            machines=len(self._sessions),
+        )
+
+    async def ForwardOrder(  # noqa: N802
+        self, request: managers_pb2.ForwardedOrder, context: Context
+    ) -> managers_pb2.ForwardedAnswer:
+        """Send an order to a machine here; raises BadMessage."""
+        if not 0 < request.timeout <= LONGEST_ORDER:
+            raise BadMessage(f"an order waits for up to {LONGEST_ORDER:g} s")
+        key = (request.cluster, request.machine)
+        answer = await self._sessions.ask(key, order_of(request.order), request.timeout)
+        if isinstance(answer, QueueAnswer):
+            return managers_pb2.ForwardedAnswer(answer=answer_to_wire(answer))
+        return managers_pb2.ForwardedAnswer(unanswered=answer.reason, sent=answer.sent)

@@ -1,0 +1,203 @@
+"""What one manager offers: its operations, and the services that carry them, port by port.
+
+In: the parts that `serve` has made. Out: registrations for the server. Nothing runs here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.passwords import Passwords
+from tdc.manager.identity.sealing import Sealing
+from tdc.manager.intent.access import Access
+from tdc.manager.intent.audit import AuditOperations
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.drafts import DraftOperations
+from tdc.manager.intent.fleet import FleetOperations
+from tdc.manager.intent.history import HistoryOperations
+from tdc.manager.intent.last_uses import LastUses
+from tdc.manager.intent.login import Login
+from tdc.manager.intent.managers import ManagerOperations, Own
+from tdc.manager.intent.monitoring import MonitoringOperations
+from tdc.manager.intent.operations import Operations
+from tdc.manager.intent.own_acts import OwnActs
+from tdc.manager.intent.proofs import ProofOperations
+from tdc.manager.intent.queue import QueueOperations
+from tdc.manager.intent.queue_machines import QueueMachines
+from tdc.manager.intent.queue_names import NamesOnMachines
+from tdc.manager.intent.recovery import RecoveryOperations
+from tdc.manager.intent.refusals import Refusals
+from tdc.manager.intent.settings import SettingsOperations
+from tdc.manager.intent.suspensions import SuspensionOperations
+from tdc.manager.intent.tokens import TokenOperations
+from tdc.manager.intent.users import UserOperations
+from tdc.manager.membership import Membership
+from tdc.manager.options import Options
+from tdc.manager.peers.streams import AllStreams
+from tdc.manager.push.agents import AgentSessions
+from tdc.manager.rpc.agents import AgentsService
+from tdc.manager.rpc.audit import AuditService
+from tdc.manager.rpc.changes import ChangesService
+from tdc.manager.rpc.drafts import DraftsService
+from tdc.manager.rpc.enrolment import EnrolmentService
+from tdc.manager.rpc.fleet import FleetService
+from tdc.manager.rpc.managers import ManagersService
+from tdc.manager.rpc.monitoring import MonitoringService
+from tdc.manager.rpc.peers import PeersService
+from tdc.manager.rpc.people import LoginService, PeopleService
+from tdc.manager.rpc.queue import QueueService
+from tdc.manager.rpc.recovery import RecoveryService
+from tdc.manager.rpc.server import Registration
+from tdc.manager.rpc.settings import SettingsService
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_reading import AuditReader
+from tdc.manager.store.commit import CommitStore
+from tdc.manager.store.drafts import DraftStore
+from tdc.manager.store.history import History
+from tdc.manager.store.joins import JoinStore
+from tdc.manager.store.people import PeopleStore
+from tdc.manager.store.suspensions import SuspensionStore
+from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
+from tdc.v1 import (
+    agents_pb2_grpc,
+    audit_pb2_grpc,
+    managers_pb2_grpc,
+    operators_pb2_grpc,
+    people_pb2_grpc,
+    recovery_pb2_grpc,
+)
+
+
+class People(NamedTuple):
+    """The rooms about people, and what counts their own acts in all rooms."""
+
+    access: Access
+    acts: OwnActs
+    users: UserOperations
+    proofs: ProofOperations
+    login: Login
+
+
+def people_of(
+    etcd: EtcdClient, audit: AuditLog, view: FleetView, authority: Authority, refusals: Refusals
+) -> People:
+    """Make the rooms about people; failed logins go to `refusals`."""
+    store = PeopleStore(etcd, audit)
+    access, acts = Access(view, LastUses(view, store)), OwnActs()
+    passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
+    users = UserOperations(view, store, passwords, sealing, acts)
+    return People(
+        access,
+        acts,
+        users,
+        ProofOperations(view, store, access, users, acts),
+        Login(view, store, passwords, sealing, refusals.refused, acts),
+    )
+
+
+class Made(NamedTuple):
+    """Operations that need more than the store and what is known of machines."""
+
+    tokens: TokenOperations
+    people: People
+    managers: ManagerOperations
+
+
+def operations_of(
+    etcd: EtcdClient,
+    audit: AuditLog,
+    view: FleetView,
+    presence: Presence,
+    sessions: AgentSessions,
+    streams: AllStreams,
+    made: Made,
+) -> Operations:
+    """Make every operation; raises PermissionTableError."""
+    commits, history = CommitStore(etcd, audit), History(etcd, view)
+    return Operations(
+        changes=ChangeOperations(view, presence, commits, history),
+        history=HistoryOperations(view, history),
+        drafts=DraftOperations(view, DraftStore(etcd, audit, view), made.people.acts),
+        settings=SettingsOperations(view, presence, history),
+        fleet=FleetOperations(view),
+        monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
+        recovery=RecoveryOperations(view, presence, sessions),
+        queue=QueueOperations(
+            view,
+            QueueMachines(view, presence, streams),
+            NamesOnMachines(view, presence),
+            commits,
+            history,
+        ),
+        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit, view)),
+        tokens=made.tokens,
+        users=made.people.users,
+        proofs=made.people.proofs,
+        audit=AuditOperations(view, presence, AuditReader(etcd)),
+        managers=made.managers,
+    )
+
+
+def about_managers(
+    etcd: EtcdClient, view: FleetView, sessions: AgentSessions, member: Membership, options: Options
+) -> ManagerOperations:
+    """Make the operations about managers."""
+    own = Own(member.own, sessions.__len__, member.owners)
+    return ManagerOperations(own, member.peers, etcd, view, options.etcd_endpoints)
+
+
+def for_operators(operations: Operations) -> list[Registration]:
+    """Carry the operations over gRPC."""
+    fleet = FleetService(
+        operations.fleet, operations.changes, operations.suspensions, operations.tokens
+    )
+    settings = SettingsService(operations.settings)
+    changes = ChangesService(operations.changes, operations.history)
+    drafts = DraftsService(operations.drafts)
+    monitoring = MonitoringService(operations.monitoring)
+    queue = QueueService(operations.queue)
+    recovery = RecoveryService(operations.recovery)
+    people = PeopleService(operations.users, operations.proofs)
+    return [
+        partial(operators_pb2_grpc.add_FleetServicer_to_server, fleet),
+        partial(operators_pb2_grpc.add_SettingsReaderServicer_to_server, settings),
+        partial(operators_pb2_grpc.add_ChangesServicer_to_server, changes),
+        partial(operators_pb2_grpc.add_DraftsServicer_to_server, drafts),
+        partial(operators_pb2_grpc.add_MonitoringServicer_to_server, monitoring),
+        partial(operators_pb2_grpc.add_QueueServicer_to_server, queue),
+        partial(recovery_pb2_grpc.add_RecoveryServicer_to_server, recovery),
+        partial(people_pb2_grpc.add_PeopleServicer_to_server, people),
+        partial(audit_pb2_grpc.add_AuditServicer_to_server, AuditService(operations.audit)),
+        partial(
+            managers_pb2_grpc.add_ManagersServicer_to_server, ManagersService(operations.managers)
+        ),
+    ]
+
+
+def for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
+    """Carry the streams of machines."""
+    service = AgentsService(sessions, authority)
+    return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
+
+
+def for_managers(member: Membership, presence: Presence, sessions: AgentSessions) -> Registration:
+    """Carry what other managers ask."""
+    service = PeersService(member.own.id, member.own.instance, presence, sessions)
+    return partial(managers_pb2_grpc.add_PeersServicer_to_server, service)
+
+
+def for_login(login: Login) -> Registration:
+    """Carry logins, where sessions begin."""
+    return partial(people_pb2_grpc.add_LoginServicer_to_server, LoginService(login))
+
+
+def for_joining(
+    joins: JoinStore, authority: Authority, view: FleetView, refusals: Refusals
+) -> Registration:
+    """Carry enrolment, for machines that have no certificate yet."""
+    service = EnrolmentService(joins, authority, view, refused=refusals.refused)
+    return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)

@@ -1,0 +1,236 @@
+"""People in etcd: users, sessions, API tokens, operators' certificates.
+
+Promise: every change is in the audit log, in its own transaction; that somebody was here is not.
+Changes of users are made one after the other, whatever managers make them, each on all
+users as they are by then: so two that would each leave one administrator can't both be made. A
+login is one transaction on its user, so a one-time code is used once. No secret is stored, only
+hashes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
+from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
+from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit_events import user_rows
+from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.errors import LostRace, UnreadableTouched
+from tdc.manager.store.keys import (
+    PEOPLE,
+    PEOPLE_HEAD,
+    USERS,
+    api_token_key,
+    operator_key,
+    parse_people_key,
+    session_key,
+    user_key,
+)
+from tdc.manager.store.people_documents import (
+    pack_api_token,
+    pack_operator,
+    pack_people_head,
+    pack_session,
+    pack_user,
+    read_operator,
+    read_people_head,
+    read_user,
+)
+from tdc.shared.sync.audit_entry import AuditEvent
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+T = TypeVar("T")
+
+Users = Mapping[str, User]
+"""All users by name, those that were deleted too."""
+
+
+class PeopleStore:
+    """The records of people in etcd."""
+
+    def __init__(self, etcd: EtcdClient, audit: AuditLog) -> None:
+        self._etcd = etcd
+        self._audit = audit
+
+    async def change_user(
+        self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
+    ) -> User:
+        """Store the user `name` as `change` makes him of all users; returns what is stored.
+
+        `event` is written down with it, and what of him is another then. `change` may raise; it is
+        called again after a race. `known` stands for users whose records can't be read.
+        """
+        return await _tried(lambda: self._change_user_once(name, change, known, event))
+
+    async def _change_user_once(
+        self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
+    ) -> User:
+        head = await self._etcd.get(PEOPLE_HEAD)  # before the users, so that it covers them
+        items = (await self._etcd.range(USERS)).items
+        key = user_key(name)
+        users = {**known, **_readable(items)}
+        after = change(users)
+        if after == users.get(name):
+            return after
+        item = next((each for each in items if each.key == key), None)
+        changes = _head_number(head) + 1
+        done = await self._audit.txn(
+            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],
+            [
+                Put(PEOPLE_HEAD, pack_people_head(PEOPLE_HEAD, changes)),
+                Put(key, pack_user(key, after)),
+            ],
+            replace(event, rows=user_rows(users.get(name), after)),
+        )
+        if not done:
+            raise LostRace("users were changed by others meanwhile; nothing was changed")
+        return after
+
+    async def log_in(
+        self, name: str, change: Callable[[User], User], session: Session, event: AuditEvent
+    ) -> Session:
+        """Begin a session, and store its user as `change` makes him; returns it with his epoch.
+
+        `change` may raise; it is called again after a race. Raises UnreadableTouched for a user
+        who is not to be read, LostRace, an EtcdError.
+        """
+        return await _tried(lambda: self._log_in_once(name, change, session, event))
+
+    async def _log_in_once(
+        self, name: str, change: Callable[[User], User], session: Session, event: AuditEvent
+    ) -> Session:
+        key = user_key(name)
+        item = await self._etcd.get(key)
+        if item is None:
+            raise UnreadableTouched(f"the record of user {name} is not there any more")
+        try:
+            before = read_user(key, item.value)
+        except Damaged as error:
+            raise UnreadableTouched(f"the record of user {name} can't be read: {error}") from None
+        after = change(before)
+        begun, place = replace(session, epoch=after.epoch), session_key(session.id)
+        done = await self._audit.txn(
+            [_unchanged(key, item), _unchanged(place, None)],
+            [Put(key, pack_user(key, after)), Put(place, pack_session(place, begun))],
+            event,
+        )
+        if not done:
+            raise LostRace("the user was changed meanwhile; nothing was changed")
+        return begun
+
+    async def add_token(self, token: ApiToken, event: AuditEvent) -> None:
+        """Store a new API token; raises an EtcdError, then it may not be good."""
+        key = api_token_key(token.id)
+        await self._audit.txn([Unchanged(key, 0)], [Put(key, pack_api_token(key, token))], event)
+
+    async def end_sessions(self, ids: list[str], event: AuditEvent) -> None:
+        """Delete sessions; one that is not there is no fault. Raises an EtcdError."""
+        await self._delete([session_key(each) for each in ids], event)
+
+    async def revoke_tokens(self, ids: list[str], event: AuditEvent) -> None:
+        """Delete API tokens; one that is not there is no fault. Raises an EtcdError."""
+        await self._delete([api_token_key(each) for each in ids], event)
+
+    async def _delete(self, keys: list[str], event: AuditEvent) -> None:
+        for begin in range(0, len(keys), _AT_ONCE):
+            some = [Delete(key) for key in keys[begin : begin + _AT_ONCE]]
+            await self._audit.txn([], some, event)
+
+    async def note_session_used(self, session: Session) -> None:
+        """Store when a session was used, unless it has ended; raises an EtcdError."""
+        key = session_key(session.id)
+        await self._write_over(key, pack_session(key, session))
+
+    async def note_token_used(self, token: ApiToken) -> None:
+        """Store when an API token was used, unless it was revoked; raises an EtcdError."""
+        key = api_token_key(token.id)
+        await self._write_over(key, pack_api_token(key, token))
+
+    async def _write_over(self, key: str, value: bytes) -> None:
+        item = await self._etcd.get(key)
+        if item is not None:
+            await self._etcd.txn([_unchanged(key, item)], [Put(key, value)])
+
+    async def change_operator(
+        self,
+        fingerprint: str,
+        change: Callable[[OperatorCertificate], OperatorCertificate],
+        known: OperatorCertificate | None,
+        event: AuditEvent | None = None,
+    ) -> OperatorCertificate:
+        """Store what is known of a certificate as `change` makes it; as `change_user`.
+
+        Without an event it is only a note, of its use.
+        """
+
+        async def once() -> OperatorCertificate:
+            key = operator_key(fingerprint)
+            item = await self._etcd.get(key)
+            stored = known or OperatorCertificate(fingerprint, number=0)
+            with contextlib.suppress(Damaged):
+                read = read_operator(key, fingerprint, item.value) if item is not None else stored
+                stored = read if read.number >= stored.number else stored
+            after = change(stored)
+            if after == stored and item is not None:
+                return after
+            after = replace(after, number=stored.number + 1)
+            compares, writes = [_unchanged(key, item)], [Put(key, pack_operator(key, after))]
+            if event is not None:
+                done = await self._audit.txn(compares, writes, event)
+            else:
+                done = (await self._etcd.txn(compares, writes)).succeeded
+            if not done:
+                raise LostRace("the certificate's record was changed meanwhile")
+            return after
+
+        return await _tried(once)
+
+    async def everything(self) -> Mapping[str, bytes]:
+        """All keys and values of people; raises an EtcdError."""
+        return {item.key: item.value for item in (await self._etcd.range(PEOPLE)).items}
+
+
+_AT_ONCE = 100  # etcd takes 128 operations, of which an entry takes two
+
+
+async def _tried(once: Callable[[], Awaitable[T]]) -> T:
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(LostRace),
+        stop=stop_after_attempt(8),
+        wait=wait_random_exponential(multiplier=0.02, max=0.5),
+        reraise=True,
+    ):
+        with attempt:
+            return await once()
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _unchanged(key: str, item: KeyValue | None) -> Unchanged:
+    return Unchanged(key, item.mod_revision if item is not None else 0)
+
+
+def _readable(items: tuple[KeyValue, ...]) -> dict[str, User]:
+    users: dict[str, User] = {}
+    for item in items:
+        place = parse_people_key(item.key)
+        if place is not None:
+            with contextlib.suppress(Damaged):
+                users[place[1]] = read_user(item.key, item.value)
+    return users
+
+
+def _head_number(head: KeyValue | None) -> int:
+    try:
+        return read_people_head(PEOPLE_HEAD, head.value) if head is not None else 0
+    except Damaged:  # it orders by its last write, whatever it holds
+        return 0

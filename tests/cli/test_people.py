@@ -1,0 +1,64 @@
+"""`tdc login` and what it is for, with a real manager that has an operator port."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tdc
+from tests.cli.real_manager import done
+from tests.stage.manager import manager
+
+pytestmark = pytest.mark.system
+
+PASSWORD = "correct horse battery"
+
+
+async def test_a_user_logs_in_and_makes_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tdc = Tdc(monkeypatch, capsys)
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    async with manager(tmp_path / "manager") as api:
+        monkeypatch.setenv("TDC_CONFIG", str(tmp_path / "manager/operator/operator.toml"))
+
+        def as_administrator() -> None:
+            made = done(
+                tdc, "user", "create", "bob", "--role", "read-only", "--group", "c1/g1",
+                "--password-file", str(secret),
+            )  # fmt: skip
+            assert made["reach"] == {"clusters": [], "groups": [{"cluster": "c1", "group": "g1"}]}
+            assert done(tdc, "whoami")["means"] == "certificate"
+
+        def as_bob() -> None:
+            config = tmp_path / "bob" / "operator.toml"
+            config.parent.mkdir()
+            (config.parent / "ca.pem").write_bytes(api.authority.ca_pem)
+            address = f"127.0.0.1:{api.ports.operators}"
+            config.write_text(f'manager = "{address}"\nca = "ca.pem"\n')
+            monkeypatch.setenv("TDC_CONFIG", str(config))
+            before = tdc("whoami")
+            assert (before.code, "tdc login USER" in before.err) == (3, True)
+            made = done(tdc, "login", "bob", "--password-file", str(secret))
+            assert stat.S_IMODE(Path(made["file"]).stat().st_mode) == 0o600
+            assert (made["name"], made["role"]) == ("bob", "read only")
+            assert [each["own"] for each in done(tdc, "session", "list")] == [True]
+            denied = tdc("user", "list")
+            assert (denied.code, "people.list_users" in denied.err) == (1, True)
+            token = done(tdc, "token", "create", "ci", "--lifetime", "1d")
+            (config.parent / "token").write_text(token["secret"])
+            (config.parent / "token").chmod(0o600)
+            assert done(tdc, "logout") == {"ended": 1}
+            assert not Path(made["file"]).exists()
+            config.write_text(f'manager = "{address}"\nca = "ca.pem"\ntoken_file = "token"\n')
+            assert done(tdc, "whoami")["means"] == "API token"
+            assert done(tdc, "token", "revoke", token["token"]["id"]) == {"ended": 1}
+            after = tdc("whoami")
+            assert (after.code, "revoked" in after.err) == (1, True)
+
+        await asyncio.to_thread(as_administrator)
+        await asyncio.to_thread(as_bob)

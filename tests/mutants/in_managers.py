@@ -1,0 +1,110 @@
+"""Faults among several managers: who is there, who is asked, who does what one alone must do."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+STORE = "manager/tdc/manager/store"
+PEERS = "manager/tdc/manager/peers"
+OWNERSHIP = "tests/contract/test_ownership.py"
+MANAGERS = "tests/manager/test_managers.py"
+ELSEWHERE = "tests/manager/test_elsewhere.py"
+
+MUTANTS = (
+    *planted_in(
+        f"{STORE}/ownership.py",
+        (OWNERSHIP,),
+        (
+            "who has a lease that may be over still owns",
+            "self._written and self._with and self._with == self._lease.id",
+            "self._written and self._with",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/maintenance.py",
+        (OWNERSHIP,),
+        (
+            "each manager does every round",
+            "if fence is None and self._ownership is not None and not self._ownership.unowned:",
+            "if False:",
+        ),
+        (
+            "a full store is not maintained",
+            "if error.reason is not Reason.NO_SPACE:\n                raise\n            if 0 <=",
+            "if error.reason is Reason.NO_SPACE:\n                raise\n            if 0 <=",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/lease.py",
+        (f"{OWNERSHIP}::test_one_owns_and_another_at_once_when_it_stops",),
+        (
+            "a manager that stops keeps what it owns until its lease is over",
+            "                await self._revoke(lease)",
+            "                pass",
+        ),
+    ),
+    *planted_in(
+        f"{PEERS}/peers.py",
+        (f"{MANAGERS}::test_a_manager_that_is_killed_is_named_and_gone_within_seconds",),
+        (
+            "what a manager said that does not answer any more is believed",
+            "replace(seen, connected=False) if peer.silent else seen",
+            "seen",
+        ),
+        (
+            "a manager that is gone is named for ever",
+            "if manager not in announced and peer.failed:",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/presence.py",
+        (ELSEWHERE,),
+        (
+            "what is said of another machine of the name counts",
+            'if there is not None and there.enrolment != (self._fleet.enrolment(*key) or ""):',
+            "if False:",
+        ),
+        (
+            "what machines elsewhere run is not compared with the store",
+            "                self.ahead.heard(key, seen.running, seen.known)",
+            "                pass",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/recovery.py",
+        (ELSEWHERE,),
+        (
+            "nobody here speaks for machines elsewhere",
+            "        self._as_others_run(asked)",
+            "        pass",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/audit_trim.py",
+        ("tests/contract/test_audit.py",),
+        (
+            "who lost the work goes on trimming the audit log",
+            "[*fence, Unchanged(AUDIT_ANCHOR",
+            "[Unchanged(AUDIT_ANCHOR",
+        ),
+    ),
+    *planted_in(
+        f"{STORE}/maintenance.py",
+        ("tests/contract/test_audit.py",),
+        (
+            "the audit log keeps a full store from being maintained",
+            "_fence)\n        except EtcdRefused as error:\n            if error.reason is not",
+            "_fence)\n        except EtcdRefused as error:\n            if error.reason is",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/backup/restore.py",
+        ("tests/contract/test_backup.py",),
+        (
+            "what speaks of a manager that is not there is restored",
+            "if each.key not in gone and not each.key.startswith(OF_MANAGERS)",
+            "if each.key not in gone",
+        ),
+    ),
+)

@@ -1,0 +1,103 @@
+"""Faults in people: users, reach, sessions, one-time codes; and in their drafts."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+MANAGER = "manager/tdc/manager"
+
+MUTANTS = (
+    *planted_in(
+        f"{MANAGER}/intent/drafts.py",
+        ("tests/manager/test_drafts.py", "tests/manager/test_reach.py"),
+        (
+            "a draft that is not shared is read by all",
+            "    return draft.shared and there\n",
+            "    return there\n",
+        ),
+        (
+            "another one's draft can be changed",
+            'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
+            "if False:",
+        ),
+        (
+            "a shared draft is shown whole to who reaches a part of it",
+            "    return draft.shared and there\n",
+            "    return draft.shared\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/users.py",
+        ("tests/manager/test_users.py",),
+        (
+            "the last administrator can be deleted",
+            "if had and not any(each.administers_all for each in then.values()):",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/people.py",
+        ("tests/manager/test_users.py",),
+        (
+            "two managers each take the other administrator",
+            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n",
+            "            [_unchanged(key, item)],\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/access.py",
+        ("tests/manager/test_users.py",),
+        (
+            "a token may do what was given to it, whatever its user may now",
+            "role, reach = min(token.role, user.role), token.reach & user.reach",
+            "role, reach = token.role, token.reach",
+        ),
+        (
+            "a withdrawn certificate is let in",
+            "if known is not None and known.withdrawn is not None:",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/people/totp.py",
+        ("tests/pure/test_people.py",),
+        (
+            "a code is good twice",
+            "if same and step > last_step and found is None:",
+            "if same and found is None:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/within.py",
+        ("tests/manager/test_reach.py",),
+        (
+            "all machines of a cluster are shown to who has one group",
+            "if each.group in groups},",
+            "},",
+        ),
+        (
+            "who has a group may change its cluster",
+            "                there = False\n",
+            "                there = True\n",
+        ),
+        (
+            "who has a group may create and remove machines",
+            "    if plan.topology:\n",
+            "    if plan.topology and plan.levels:\n",
+        ),
+        (
+            "what is out of reach is there",
+            "if self._reach.touches(name)}",
+            "}",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/drafts.py",
+        ("tests/manager/test_drafts.py",),
+        (
+            "two terminals overwrite each other's rows",
+            "compare = Unchanged(key, item.mod_revision if item is not None else 0)",
+            'compare = Unchanged(key + "x", 0)',
+        ),
+    ),
+)
