@@ -91,7 +91,7 @@ async def test_it_is_planned_committed_and_found_by_both_names(api: Api) -> None
     assert await _names(api) == ["emea"]
     assert await _history(api, "emea") == await _history(api, "c1") == [3, 2, 1]
     assert await _log_level(api, "emea") == "debug"
-    async with refused(STATUS.NOT_FOUND, "no cluster is called 'c1' any more", "'emea' now"):
+    async with refused(STATUS.NOT_FOUND, "no cluster is called 'c1' any more: it is called emea"):
         await api.commit(put("cluster", "c1", log__level="info"))
     await api.commit(put("cluster", "emea", log__level="error"))
     asked = operators_pb2.GetDifferenceRequest(cluster="emea", from_revision=start)
@@ -236,6 +236,10 @@ async def test_names_are_given_away_and_taken_back(api: Api) -> None:
     ]  # fmt: skip
     async with refused(STATUS.ALREADY_EXISTS, "'c1'"):
         await api.plan(_rename("c4", "c1"))
+    await api.commit(_rename("c1", "c5"))
+    async with refused(STATUS.INVALID_ARGUMENT, "clusters c2, c4, c5 were called 'c1'"):
+        await _history(api, "c1")
+    await api.commit(_rename("c5", "c1"))
     await api.commit(fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c1")))
     async with refused(STATUS.ALREADY_EXISTS, "was deleted, and its history"):
         await api.plan(_rename("c4", "c1"))
@@ -243,7 +247,7 @@ async def test_names_are_given_away_and_taken_back(api: Api) -> None:
     await api.create_cluster("c2")
     assert await _history(api, "c2") == [5, 4, 3, 2, 1]
     await api.create_cluster("c1")
-    assert await _history(api, "c1") == [3, 2, 1]
+    assert await _history(api, "c1") == [5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(

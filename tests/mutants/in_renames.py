@@ -27,13 +27,22 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/view/fleet.py",
+        f"{MANAGER}/view/names.py",
         ("tests/manager/test_cluster_renamed.py",),
         (
             "the history of a renamed cluster is found by its new name alone",
-            "            gone = self.once_called(name)\n",
-            "            pass\n",
+            "    return had[0] if had else find_cluster(clusters, name)",
+            "    return find_cluster(clusters, name)",
         ),
+        (
+            "of two that had a name the history of any is shown",
+            "    if len(had) > 1:",
+            "    if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/fleet.py",
+        ("tests/manager/test_cluster_renamed.py",),
         (
             "machines of a renamed cluster stay in force by its old name",
             "            before = self._in_force.pop(left, None)\n",

@@ -128,7 +128,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         )
         managers = about_managers(etcd, view, sessions, member, options)
         made = Made(tokens, people, managers)
-        streams = AllStreams(sessions, member.peers)
+        streams = AllStreams(sessions, member.peers, view.enrolment)
         operators = for_operators(
             operations_of(etcd, audit, view, presence, sessions, streams, made)
         )

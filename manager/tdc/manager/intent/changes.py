@@ -238,13 +238,13 @@ class ChangeOperations:
 
         Sent again, it does not fit the fleet that it left: the machine that it removed is unknown.
         """
-        for name in sorted(clusters_named(asked) or self._view.clusters):
-            now = self._view.called_now(name)
-            if not actor.reach.touches(now):
+        named = clusters_named(asked) or self._view.clusters
+        for name in sorted({now for each in named for now in self._view.ever_called(each)}):
+            if not actor.reach.touches(name):
                 continue
-            made = await self._history.find_request(now, request_id)
+            made = await self._history.find_request(name, request_id)
             if made is not None and made.fingerprint == fingerprint:
-                return Made(now, made.revision, committed=True)
+                return Made(name, made.revision, committed=True)
         return None
 
     async def _commit_once(

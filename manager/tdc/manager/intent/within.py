@@ -98,17 +98,10 @@ class _Part:
     def find_cluster(self, name: str) -> Cluster:
         if name in self.deleted:
             return self._view.find_cluster(name)  # which says what became of it
-        if name not in self.clusters and (same := self._once_called(name)) is not None:
-            raise names.UnknownName(names.cluster_is_called(name, same))
         return names.find_cluster(self.clusters, name)
 
     def find_history(self, name: str) -> Cluster:
-        there = name in self.clusters
-        gone = self.deleted.get(name) or (None if there else self._once_called(name))
-        return gone or self.find_cluster(name)
-
-    def _once_called(self, name: str) -> Cluster | None:
-        return names.once_called(self.clusters, name)
+        return self.deleted.get(name) or names.find_history(self.clusters, name)
 
     def find_group(self, name: str, cluster: str = "") -> tuple[Cluster, Group]:
         return names.find_group(self.clusters, name, cluster)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.draft import Draft
 from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.suspensions import Suspensions
+from tdc.manager.people.reach import Reach
 from tdc.manager.people.user import User
 from tdc.manager.store.keys import commit_key
 from tdc.manager.store.record import CommitRecord
@@ -190,9 +191,14 @@ def _digest(draft: Draft) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def user_rows(before: User | None, after: User) -> tuple[AuditRow, ...]:
-    """What of a user is another now; of a secret only whether there is one."""
-    was, now = _user_facts(before), _user_facts(after)
+def user_rows(
+    before: User | None, after: User, of_now: Callable[[Reach], Reach]
+) -> tuple[AuditRow, ...]:
+    """What of a user is another now; of a secret only whether there is one.
+
+    `of_now` gives a reach by the names of now.
+    """
+    was, now = _user_facts(before, of_now), _user_facts(after, of_now)
     return tuple(
         AuditRow(f"user {after.name}", part, was.get(part, ""), now.get(part, ""))
         for part in ("role", "reach", "password", "one-time codes")
@@ -200,12 +206,12 @@ def user_rows(before: User | None, after: User) -> tuple[AuditRow, ...]:
     )
 
 
-def _user_facts(user: User | None) -> dict[str, str]:
+def _user_facts(user: User | None, of_now: Callable[[Reach], Reach]) -> dict[str, str]:
     if user is None or user.deleted:
         return {}
     return {
         "role": str(user.role),
-        "reach": str(user.reach),
+        "reach": str(of_now(user.reach)),
         "password": "set" if user.password else "",
         "one-time codes": "set" if user.second_factor else "",
     }

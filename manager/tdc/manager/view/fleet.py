@@ -97,16 +97,12 @@ class FleetView(NamedFleet, Listened):
         """Find a cluster, without a name the only one; raises UnknownName, AmbiguousName."""
         if (gone := self._clusters.deleted.get(name)) is not None:
             raise UnknownName(names.was_deleted(gone))
-        if name not in self._clusters.clusters and (same := self.once_called(name)) is not None:
-            raise UnknownName(names.cluster_is_called(name, same))
         return names.find_cluster(self._clusters.clusters, name)
 
     def find_history(self, name: str) -> Cluster:
         """Find a cluster, also one that was deleted or had that name; raises UnknownName, …"""
         gone = self._clusters.deleted.get(name)
-        if gone is None and name not in self._clusters.clusters:
-            gone = self.once_called(name)
-        return gone if gone is not None else self.find_cluster(name)
+        return gone or names.find_history(self._clusters.clusters, name)
 
     def find_group(self, name: str, cluster: str = "") -> tuple[Cluster, Group]:
         """Find a group and its cluster; raises UnknownName, AmbiguousName."""

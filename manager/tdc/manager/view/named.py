@@ -25,10 +25,6 @@ class NamedFleet:
         self._clusters = clusters
         self._enrolments = enrolments
 
-    def once_called(self, name: str) -> Cluster | None:
-        """The cluster that had a name which no other has now; the one that had it last."""
-        return names.once_called(self._clusters.clusters, name)
-
     def new_cluster(self, name: str) -> Cluster:
         """Make a cluster as it would be created; raises FleetError for a name it can't have.
 
@@ -71,14 +67,18 @@ class NamedFleet:
 
     def called(self, place: str) -> str:
         """What the cluster is called that has `place` in its keys."""
-        home = self._clusters.at(place)
-        return home.name if home is not None else place
+        return self.found_at(place) or place
 
-    def called_now(self, name: str) -> str:
-        """What the cluster is called now that is, or was, called so."""
+    def found_at(self, place: str) -> str:
+        """The same; empty where there is none that is or was called something."""
+        home = self._clusters.at(place)
+        return home.name if home is not None else ""
+
+    def ever_called(self, name: str) -> list[str]:
+        """What the clusters are called now that are, or were, called so."""
         there = name in self._clusters.clusters or name in self._clusters.deleted
-        same = None if there else self.once_called(name)
-        return same.name if same is not None else name
+        had = names.once_called(self._clusters.clusters, name)
+        return [*([name] if there else []), *(each.name for each in had)]
 
     def may_be_called(self, cluster: Cluster, name: str) -> None:
         """Raise FleetError, ClusterExists if a cluster can't get this name."""
