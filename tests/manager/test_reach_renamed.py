@@ -142,9 +142,9 @@ async def test_a_reach_names_what_there_is(desk: Desk) -> None:
     for reach, words in (
         (_reach(["c2"]), "unknown cluster 'c2'"),
         (_reach(["c1"]), "that were are called apac, emea now"),
-        (_reach([""]), "a reach names its clusters"),
+        (_reach([""]), "a reach names its clusters and groups"),
         (_reach(groups=["emea/g9"]), "unknown group 'g9'"),
-        (_reach(groups=["/g2"]), "a reach names its clusters"),
+        (_reach(groups=["/g2"]), "a reach names its clusters and groups"),
     ):
         async with refused(STATUS.NOT_FOUND, words):
             await desk.people.CreateUser(_user("cat", reach))
@@ -195,3 +195,49 @@ async def test_who_reaches_a_cluster_or_less_renames_none(desk: Desk) -> None:
             async with refused(STATUS.PERMISSION_DENIED, "changes.rename_cluster"):
                 await bob.commit_as_planned(plan, *request.edits)
     assert await desk.api.commit(put("cluster", "c1", log__level="debug")) == 3
+
+
+@pytest.mark.proves("S12")
+async def test_a_renamed_group_stays_in_reach_and_the_next_of_its_name_does_not_come(
+    desk: Desk, etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    await desk.people.SetRole(_role(_reach(groups=["c1/g1"])))
+    async with desk.caller() as bob, desk.caller() as robot:
+        await bob.log_in("bob")
+        robot.secret = await _token(bob)
+        await desk.api.commit(_rename_group("g1", "edge"))
+        await desk.api.commit(add_group("g1"), add_machine("mx9", "g1"))
+        await _another_c1(desk.api)
+        for each in (bob, robot):
+            assert (await each.machines(), _named((await each.who()).reach)) == (
+                ["mx1"], ["emea/edge"],
+            )  # fmt: skip
+        await desk.people.SetRole(_role(_reach(groups=["emea/g1", "emea/g2"])))
+        await bob.log_in("bob")
+        assert await bob.machines() == ["mx2", "mx9"]
+        assert await robot.machines() == [], "its user does not reach that group any more"
+        swap = (("g1", "old"), ("edge", "g1"), ("old", "edge"))
+        for name, to in swap:
+            await desk.api.commit(_rename_group(name, to), cluster="emea")
+        assert await bob.machines() == ["mx2", "mx9"]
+        assert _named((await bob.who()).reach) == ["emea/edge", "emea/g2"]
+        async with manager(tmp_path / "later", etcd_endpoints=etcd.options.endpoints) as later:
+            listed = await of_people(later.channel).ListUsers(people_pb2.ListUsersRequest())
+        assert [_named(each.reach) for each in listed.users] == [["emea/edge", "emea/g2"]]
+
+
+async def test_a_group_that_was_removed_is_named_as_not_there(desk: Desk) -> None:
+    await desk.people.SetRole(_role(_reach(groups=["c1/g1"])))
+    await desk.api.commit(
+        fleet_pb2.Edit(remove_group=fleet_pb2.RemoveGroup(name="g1", move_to="g2"))
+    )
+    async with desk.caller() as bob:
+        await bob.log_in("bob")
+        assert await bob.machines() == []
+        assert _named((await bob.who()).reach) == ["c1/g1 (not there)"]
+        await desk.api.commit(add_group("g1"), add_machine("mx9", "g1"))
+        assert await bob.machines() == ["mx9"]
+
+
+def _rename_group(name: str, to: str) -> fleet_pb2.Edit:
+    return fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))

@@ -206,7 +206,8 @@ class TopologyChange:
 
     `name` and, of a machine, `group` are as the commit leaves them; of what it removes, as they
     were. `before` is where it was; None if the commit creates or removes it. `stops_copying`: a
-    machine that is removed takes no more copies.
+    machine that is removed takes no more copies. `slot` is that of a group that it creates or
+    renames.
     """
 
     level: Level
@@ -215,6 +216,7 @@ class TopologyChange:
     before: Place | None = None
     removed: bool = False
     stops_copying: bool = False
+    slot: str = ""
 
     @property
     def created(self) -> bool:

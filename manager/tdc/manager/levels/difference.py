@@ -109,9 +109,10 @@ def difference(before: Cluster, after: Cluster, renames: Renames) -> Difference:
 def _topology(before: Cluster, after: Cluster, was: _Was) -> Iterator[TopologyChange]:
     for name in sorted(after.groups):
         if name not in was.groups:
-            yield TopologyChange(Level.GROUP, name)
+            yield TopologyChange(Level.GROUP, name, slot=after.groups[name].slot)
         elif was.groups[name] != name:
-            yield TopologyChange(Level.GROUP, name, before=Place(was.groups[name]))
+            place, slot = Place(was.groups[name]), after.groups[name].slot
+            yield TopologyChange(Level.GROUP, name, before=place, slot=slot)
     for name, machine in sorted(after.machines.items()):
         called = was.machines.get(name)
         if called is None:

@@ -71,10 +71,14 @@ NOTHING_STORED = StoredSettings()
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group, without its machines: each machine names its group."""
+    """A group, without its machines: each machine names its group.
+
+    `slot` is the name by which reaches know it; empty if that is its own (`identities`).
+    """
 
     name: str
     stored: StoredSettings = NOTHING_STORED
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ Who reaches a cluster reaches all of it. Who reaches a group reaches that group 
 the cluster above he sees what is in force on them, and changes nothing. So a machine that is moved
 goes with its new group.
 
-A reach is asked for, held against and shown by names. It is *kept* by what a cluster never loses,
-its place (`levels/identities.py`), so a cluster that is renamed stays in reach, and another that
-gets its old name does not come into it. Users and API tokens have it as it is kept; actors have it
-by the names of the moment.
+A reach is asked for, held against and shown by names. It is *kept* by what they never lose, the
+place of a cluster and the slot of a group (`levels/identities.py`). So what is renamed stays in
+reach, and another that gets its old name does not come into it. Users and API tokens have it as it
+is kept; actors have it by the names of the moment.
 
 Reaches only ever narrow: an API token reaches what its own reach *and* its user's have in common.
 """
@@ -64,14 +64,12 @@ class Reach:
         """The groups of a cluster that are named here; of one that is in reach they say nothing."""
         return frozenset(group for home, group in self.groups if home == cluster)
 
-    def by(self, cluster_names: Callable[[str], str]) -> Reach:
-        """The same with other names for its clusters: places for names, or names for places."""
+    def by(self, cluster: Callable[[str], str], group: Callable[[str, str], GroupKey]) -> Reach:
+        """The same with other words for its clusters and groups."""
         if self.everywhere:
             return self
-        return Reach(
-            clusters=frozenset(map(cluster_names, self.clusters)),
-            groups=frozenset((cluster_names(home), group) for home, group in self.groups),
-        )
+        clusters = frozenset(map(cluster, self.clusters))
+        return Reach(clusters=clusters, groups=frozenset(group(*key) for key in self.groups))
 
     def __and__(self, other: Reach) -> Reach:
         """What both reach."""

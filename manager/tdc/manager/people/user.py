@@ -40,7 +40,7 @@ class PeopleError(ValueError):
 class User:
     """A user. `number` grows with each change of the record, `epoch` with those that end sessions.
 
-    `reach` is as it is kept: by places of clusters.
+    `reach` is as it is kept: by places and slots.
 
     `password` is the hash (PHC form), empty for a user who can't log in by one. `second_factor` is
     the sealed secret of his one-time codes, empty without; `last_step` the step of the last code
@@ -87,7 +87,7 @@ class Session:
 class ApiToken:
     """An API token; `id` is the hash of its secret. `used` is None until it was used.
 
-    `reach` is as it is kept: by places of clusters.
+    `reach` is as it is kept: by places and slots.
     """
 
     id: str

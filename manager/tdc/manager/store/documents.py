@@ -176,14 +176,10 @@ def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
         {f"{cluster_prefix(key.cluster)}{name}": count_of(written, name) for name in written},
         sealed,
         document.get("deleted") is True,
-        _name_in(document, "called"),
+        _checked_name(document["called"]) if "called" in document else "",
         tuple(map(_checked_name, list_of(document, "former") if "former" in document else ())),
     )
     return Document(key, revision, head=head)
-
-
-def _name_in(document: Mapping[str, object], field_name: str) -> str:
-    return _checked_name(document[field_name]) if field_name in document else ""
 
 
 def _checked_name(name: object) -> str:
@@ -280,7 +276,7 @@ def _may_be_called(level: Level, name: str) -> bool:
 
 
 def _group_from(name: str, entry: Mapping[str, object]) -> Group:
-    return Group(name=name, stored=stored_from(entry))
+    return Group(name, stored_from(entry), _slot_in(entry))
 
 
 def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
@@ -344,7 +340,7 @@ def pack_groups(
     groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0, *, seal_for: str = ""
 ) -> bytes:
     """The bytes of a shard of groups, with its unreadable entries kept as they were."""
-    entries: dict[str, object] = {group.name: plain_stored(group.stored) for group in groups}
+    entries = {each.name: _plain_slot(each.slot) | plain_stored(each.stored) for each in groups}
     return _packed(revision, {"groups": _sorted({**kept, **entries})}, seal_for)
 
 
@@ -369,7 +365,7 @@ def pack_machines(
         machine.name: {
             "group": machine.group,
             **({"born": machine.born} if machine.born else {}),
-            **({"slot": machine.slot} if machine.slot else {}),
+            **_plain_slot(machine.slot),
             **plain_stored(machine.stored),
         }
         for machine in machines
@@ -385,8 +381,11 @@ def pack_machines(
 
 def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
     stops = {"stops_copying": True} if removed.stops_copying else {}
-    slot = {"slot": removed.slot} if removed.slot else {}
-    return {"revision": removed.revision, **stops, **slot}
+    return {"revision": removed.revision, **stops, **_plain_slot(removed.slot)}
+
+
+def _plain_slot(slot: str) -> dict[str, object]:
+    return {"slot": slot} if slot else {}
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:

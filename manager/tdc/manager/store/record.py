@@ -207,6 +207,8 @@ def _plain_topology(change: TopologyChange) -> dict[str, object]:
         fields["removed"] = True
     if change.stops_copying:
         fields["stops_copying"] = True
+    if change.slot:
+        fields["slot"] = change.slot
     return fields
 
 
@@ -220,6 +222,7 @@ def _topology_from(item: Mapping[str, object]) -> TopologyChange:
         None if before is None else Place(text_of(before, "name"), text_of(before, "group")),
         item.get("removed") is True,
         item.get("stops_copying") is True,
+        text_of(item, "slot") if "slot" in item else "",
     )
 
 

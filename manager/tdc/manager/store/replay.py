@@ -149,7 +149,7 @@ def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:
     groups, machines, was = Draft(cluster.groups), Draft(cluster.machines), change.before
     group = groups.pop(was.name if was is not None else change.name, Group(change.name))
     if not change.removed:
-        groups[change.name] = replace(group, name=change.name)
+        groups[change.name] = replace(group, name=change.name, slot=change.slot)
     if was is not None:
         machines.update(
             (each.name, replace(each, group=change.name))

@@ -67,12 +67,12 @@ class NamedFleet:
 
     def called(self, place: str) -> str:
         """What the cluster is called that has `place` in its keys."""
-        return self.found_at(place) or place
-
-    def found_at(self, place: str) -> str:
-        """The same; empty where there is none that is or was called something."""
         home = self._clusters.at(place)
-        return home.name if home is not None else ""
+        return home.name if home is not None else place
+
+    def cluster_at(self, place: str) -> Cluster | None:
+        """The cluster that has `place` in its keys, also one that was deleted."""
+        return self._clusters.at(place)
 
     def ever_called(self, name: str) -> list[str]:
         """What the clusters are called now that are, or were, called so."""
