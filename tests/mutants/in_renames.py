@@ -22,8 +22,8 @@ MUTANTS = (
         ),
         (
             "a renamed machine leaves its enrolment to the next of its name",
-            '    return replace(machine, name=name, slot="" if slot == name else slot)\n',
-            '    return replace(machine, name=name, slot="")\n',
+            '    return replace(entry, name=name, slot="" if slot == name else slot)\n',
+            '    return replace(entry, name=name, slot="")\n',
         ),
     ),
     *planted_in(
