@@ -10,19 +10,28 @@ from tdc.manager.backup import verbs
 from tdc.manager.backup.save import save
 from tdc.manager.doctor import look
 from tdc.manager.etcd.values import Delete, Operation, Put
+from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.changes import ChangeOperations
+from tdc.manager.intent.targets import ChangeAsked, LevelAsked, SetAt
 from tdc.manager.levels.changes import AddGroup, RenameCluster
 from tdc.manager.levels.fleet import Cluster, new_cluster
 from tdc.manager.levels.plan import Plan, make_plan
+from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.store import identity
 from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore, Committed
-from tdc.manager.store.errors import ClusterExists, UnreadableTouched
+from tdc.manager.store.errors import ClusterExists, LostRace, UnreadableTouched
 from tdc.manager.store.history import History
 from tdc.manager.store.keys import cluster_name_key, head_key
+from tdc.manager.store.record import Signature
 from tdc.manager.store.repair import repair
 from tdc.manager.store.seal import pack_sealed
 from tdc.manager.store.snapshots import keep
 from tdc.manager.view.chains import KnownChains
+from tdc.manager.view.names import UnknownName
+from tdc.manager.view.presence import Presence
+from tdc.shared.settings.check import checked
+from tdc.shared.settings.values import Level
 from tdc.shared.sync.values import Running
 
 from tests.contract.test_backup import ORIGIN
@@ -182,3 +191,42 @@ async def test_an_agent_s_history_is_compared_with_that_of_its_own_cluster(house
     other = await chains.at("west", running)
     assert await chains.at("arctic", running) == before != other
     assert "" not in (before, other)
+
+
+async def test_a_commit_that_lost_a_race_is_not_made_in_another_cluster_of_the_name(
+    house: House,
+) -> None:
+    """Who reaches the one need not reach the other."""
+    asked = ChangeAsked("west", (SetAt(LevelAsked(Level.CLUSTER, "west"), _SETTINGS),))
+    commits = _Overtaken(house)
+    does = ChangeOperations(
+        house.view, Presence(house.view), commits, History(house.etcd, house.view)
+    )
+    await _rename(house, "west", "arctic")
+    await _create(house, house.view.new_cluster("west"), "first")
+    await house.until(lambda: "west" in house.view.clusters)
+    plan = await does.plan(_ANA, asked)
+    with pytest.raises(UnknownName, match="another one is called so"):
+        await does.commit(_ANA, asked, fingerprint=plan.fingerprint, comment="", request_id="r")
+    assert (commits.tries, house.view.revision("west")) == (1, 1)
+
+
+_ANA = Actor("ana", Role.ADMINISTRATOR, EVERYWHERE, "here")
+_SETTINGS = checked({"max_message_size": 7})
+
+
+class _Overtaken(CommitStore):
+    """Another commit comes first: its cluster is renamed, and the next one gets its name."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.etcd)
+        self._house = house
+        self.tries = 0
+
+    async def commit(self, plan: Plan, signature: Signature, now: float) -> Committed:
+        self.tries += 1
+        house = self._house
+        await _rename(house, "west", "polar")
+        await _create(house, house.view.new_cluster("west"), "second")
+        await house.until(lambda: "west" in house.view.clusters)
+        raise LostRace("it was overtaken")

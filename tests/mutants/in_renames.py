@@ -165,6 +165,15 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/intent/changes.py",
+        ("tests/contract/test_cluster_names.py",),
+        (
+            "a commit is made in another cluster of the name",
+            "        if cluster.home != meant.home:",
+            "        if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/changes.py",
         ("tests/manager/test_reach_renamed.py",),
         (
             "who reaches one cluster learns the names of others by a rename",
