@@ -302,3 +302,22 @@ def test_a_machine_is_renamed_moved_and_put_back(tdc: Tdc, fleet: Fleet) -> None
     assert f"machine {fleet.one} to {new}" in shown
     done(tdc, "commit", "revert", str(made["revision"]), "--cluster", fleet.cluster, "--yes")
     assert done(tdc, "machine", "show", fleet.one)["overrides"] == ["log.level"]
+
+
+def test_a_cluster_is_renamed_and_found_by_both_names(tdc: Tdc, fleet: Fleet) -> None:
+    done(tdc, "cluster", "create", "before")
+    shown = " ".join(tdc("cluster", "rename", "before", "since", "--dry-run").out.split())
+    assert "cluster before to since" in shown
+    assert "go on copying" in shown
+    made = done(tdc, "cluster", "rename", "before", "since", "--yes")
+    assert (made["cluster"], made["revision"], made["committed"]) == ("since", 2, True)
+    assert {"since"} <= {row["name"] for row in done(tdc, "cluster", "list")}
+    histories = [done(tdc, "commit", "history", "--cluster", name) for name in ("before", "since")]
+    assert histories[0] == histories[1]
+    assert len(histories[0]) == 2
+    refused = tdc("group", "create", "g9", "--cluster", "before")
+    assert (refused.code, "is called since now" in " ".join(refused.err.split())) == (1, True)
+    assert done(tdc, "cluster", "create", "before")["revision"] == 1
+    assert len(done(tdc, "commit", "history", "--cluster", "before")) == 1
+    for name in ("before", "since"):
+        done(tdc, "cluster", "delete", name, "--yes")

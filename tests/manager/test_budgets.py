@@ -128,8 +128,8 @@ async def test_a_store_that_is_away_uses_up_nobodys_tries(api: Api) -> None:
         def enrolment(self, cluster: str, machine: str) -> str | None:
             return None
 
-        def name_of(self, cluster: str, slot: str, born: int) -> str:
-            return ""
+        def present(self, place: str, slot: str, born: int) -> tuple[str, str] | None:
+            return None
 
     _, request = key_and_request()
     service = EnrolmentService(Away(), api.authority, Away())
@@ -156,8 +156,8 @@ async def test_a_caller_who_gives_up_is_charged_unless_the_store_hangs(
         def enrolment(self, cluster: str, machine: str) -> str | None:
             return None
 
-        def name_of(self, cluster: str, slot: str, born: int) -> str:
-            return ""
+        def present(self, place: str, slot: str, born: int) -> tuple[str, str] | None:
+            return None
 
     def steady() -> float:
         nonlocal now

@@ -46,7 +46,7 @@ from tdc.manager.intent.suspensions import Asked, SuspensionOperations
 from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.intent.users import UserOperations
-from tdc.manager.levels.changes import AddMachine, RemoveCluster
+from tdc.manager.levels.changes import AddMachine, RemoveCluster, RenameCluster
 from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.announced import Announced
@@ -79,6 +79,7 @@ ANA = Actor("ana", Role.ADMINISTRATOR, EVERYWHERE, "here")
 SET = SetAt(LevelAsked(Level.MACHINE, "mx1"), checked({"max_message_size": 7}))
 CHANGE = ChangeAsked("", (SET,))
 DELETION = ChangeAsked("", (RemoveCluster("c1"),))
+RENAMING = ChangeAsked("", (RenameCluster("c1", "c2"),))
 WHY = {"comment": "", "request_id": "r1"}
 
 Call = Callable[[Operations, Actor], Awaitable[object]]
@@ -88,11 +89,18 @@ OUT = Asked(("mx1",), copying=True, delivery=True, request_id="out")
 BACK = dataclasses.replace(OUT, request_id="back")
 DROP = DropCopies(Selection("typo@intake.example", waiting=True))
 
+WRITES = {
+    f"changes.{each}" for each in ("commit", "create_cluster", "delete_cluster", "rename_cluster")
+}
+
 CALLS: Mapping[str, Call] = {
     "changes.plan": lambda does, who: does.changes.plan(who, CHANGE),
     "changes.commit": lambda does, who: does.changes.commit(who, CHANGE, fingerprint="x", **WHY),
     "changes.delete_cluster": lambda does, who: does.changes.delete_cluster(
         who, DELETION, fingerprint="", **WHY
+    ),
+    "changes.rename_cluster": lambda does, who: does.changes.rename_cluster(
+        who, RENAMING, fingerprint="", **WHY
     ),
     "changes.create_cluster": lambda does, who: does.changes.create_cluster(who, "c9", **WHY),
     "changes.list_commits": lambda does, who: does.history.list_commits(
@@ -428,7 +436,7 @@ async def test_results_are_frozen_and_free_of_messages(house: House) -> None:
     rows = await house.does.monitoring.read_status(ANA, StatusAsked())
     assert [(each.name, each.queued) for each in rows.machines] == [("mx1", 7)]
     for name, call in CALLS.items():
-        if name in ("changes.commit", "changes.create_cluster", "changes.delete_cluster"):
+        if name in WRITES:
             continue
         if name.startswith("people."):  # tests/manager/test_users.py has results of these
             continue

@@ -167,9 +167,9 @@ MUTANTS = (
         (
             "a create needs no request id",
             "        signature = sign(actor, comment, request_id)\n"
-            "        cluster = new_cluster(name, self._view.clusters)\n",
+            "        cluster = self._view.new_cluster(name)\n",
             "        signature = Signature(actor.name, comment, request_id)\n"
-            "        cluster = new_cluster(name, self._view.clusters)\n",
+            "        cluster = self._view.new_cluster(name)\n",
         ),
         (
             "a commit needs no request id",

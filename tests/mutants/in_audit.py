@@ -124,9 +124,11 @@ MUTANTS = (
         ),
         (
             "a change of a user and its entry are two transactions",
-            "            replace(event, rows=user_rows(users.get(name), after)),\n        )\n"
+            "            replace(event, rows=user_rows(users.get(name), after, self._of_now)),\n"
+            "        )\n"
             "        if not done:",
-            "            replace(event, rows=user_rows(users.get(name), after)),\n        )\n"
+            "            replace(event, rows=user_rows(users.get(name), after, self._of_now)),\n"
+            "        )\n"
             "        await self._etcd.txn([], [Put(key, pack_user(key, after))])\n"
             "        if not done:",
         ),

@@ -345,12 +345,12 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        "manager/tdc/manager/intent/targets.py",
+        "manager/tdc/manager/view/named.py",
         (f"{TESTS}/test_apply.py",),
         (
             "only case tells a planned cluster from another",
-            "new_cluster(_cluster_named(asked), fleet.clusters)",
-            "new_cluster(_cluster_named(asked))",
+            "new_cluster(name, self._clusters.clusters)",
+            "new_cluster(name)",
         ),
     ),
     *planted_in(

@@ -356,8 +356,8 @@ MUTANTS = (
         ("tests/pure/test_topology_stored.py",),
         (
             "history leaves a deleted cluster its settings",
-            "deleted=change.removed, stored=StoredSettings())",
-            "deleted=change.removed)",
+            "deleted=True, stored=StoredSettings())",
+            "deleted=True)",
         ),
     ),
     *planted_in(
@@ -370,12 +370,12 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        "manager/tdc/manager/intent/changes.py",
+        "manager/tdc/manager/view/named.py",
         ("tests/manager/test_cluster_deleted.py",),
         (
             "a cluster that follows a deleted one begins at revision 1",
-            "            cluster = replace(cluster, revision=gone.revision + 1)\n",
-            "            pass\n",
+            "revision=gone.revision + 1, ",
+            "",
         ),
     ),
     *planted_in(

@@ -239,13 +239,13 @@ MUTANTS = (
         ("tests/sync/test_renewal.py",),
         (
             "a new name waits for half life",
-            '        if self._called not in ("", held.machine):\n            return 0.0\n',
-            "",
+            "self._called != (held.cluster, held.machine):\n            return 0.0\n",
+            "self._called != (held.cluster, held.machine):\n            pass\n",
         ),
         (
             "a manager that knows only the old name is asked without end",
-            '        self._called = ""\n        if renewed',
-            "        if renewed",
+            '        self._called = ("", "")\n        if renewed.cluster',
+            "        if renewed.cluster",
         ),
     ),
 )

@@ -27,7 +27,7 @@ from tdc.manager.levels.changes import (
 )
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings, new_cluster
-from tdc.manager.levels.identities import identity_of
+from tdc.manager.levels.identities import group_at, identity_of, slot_of
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.undo import cluster_at, undone
 from tdc.manager.store.record import topology_of
@@ -67,11 +67,21 @@ def test_a_moved_machine_shows_what_changes_in_force_and_nothing_else() -> None:
 def test_a_renamed_group_keeps_its_settings_their_revisions_and_its_machines() -> None:
     cluster = _fleet()
     plan = make_plan(cluster, [RenameGroup("g1", "edge")])
-    assert plan.topology == (TopologyChange(Level.GROUP, "edge", before=Place("g1")),)
+    renamed = TopologyChange(Level.GROUP, "edge", before=Place("g1"), slot="g1")
+    assert plan.topology == (renamed,)
     assert (plan.levels, plan.machines) == ((), ())
     assert plan.after.groups["edge"].stored == cluster.groups["g1"].stored
     assert [each.name for each in plan.after.machines_of("edge")] == ["mx1", "mx2"]
     assert "g1" not in plan.after.groups
+    again = after(plan.after, AddGroup("g1"))
+    assert [slot_of(again.groups[name]) for name in ("edge", "g1")] == [
+        "g1",
+        f"g1~{again.revision}",
+    ]
+    back = after(after(again, RenameGroup("g1", "g9")), RenameGroup("edge", "g1"))
+    assert (back.groups["g1"].slot, group_at(back, "g1")) == ("", back.groups["g1"])
+    assert group_at(back, f"g1~{again.revision}") == back.groups["g9"]
+    assert group_at(back, "g9") is None
 
 
 def test_a_renamed_machine_keeps_its_settings_their_revisions_and_what_it_is() -> None:

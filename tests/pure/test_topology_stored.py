@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.levels.changes import (
+    AddGroup,
     AddMachine,
     Edit,
     MoveMachine,
@@ -175,6 +176,22 @@ def test_a_moved_machine_and_one_of_a_renamed_group_stay_the_same_machine() -> N
     assert plan.changes_nothing
     assert store.cluster.machines["mx1"].born == 2
     assert store.cluster.machines["mx1"].group == "edge"
+
+
+def test_a_group_that_was_renamed_before_slots_were_kept_is_as_it_was_stored() -> None:
+    """History of before says nothing of slots, so it makes the documents again as they were."""
+    store = Store()
+    store.commit(AddGroup("g1"))
+    store.commit(RenameGroup("g1", "g2"))
+    renamed = store.records[-1]
+    assert (renamed.topology[0].slot, store.cluster.groups["g2"].slot) == ("g1", "g1")
+    old = replace(renamed, topology=(replace(renamed.topology[0], slot=""),), chain="")
+    history = [*store.records[:-1], chained(old, store.records[-2].chain)]
+    _, values = replayed("c1", history)
+    groups = [each for document in _documents(values).values() for each in document.groups.values()]
+    assert {each.name: each.slot for each in groups} == {"Main_Group": "", "g2": ""}
+    read = read_record("k", pack_record("c1", replace(renamed, sealed=0)))
+    assert read.topology == renamed.topology
 
 
 def test_a_shard_remembers_only_so_many_removed_machines() -> None:

@@ -51,6 +51,7 @@ ONE_OF_EACH = {
     "enrolment": keys.enrolment_key("west", "mx1"),
     "draft": keys.draft_key("west", "ana"),
     "suspensions": keys.suspensions_key("west"),
+    "cluster name": keys.cluster_name_key("arctic"),
     "people": keys.PEOPLE_HEAD,
     "user": keys.user_key("ann"),
     "session": keys.session_key("s" * 64),

@@ -19,14 +19,16 @@ LEAST: Mapping[Role, str] = {
     "settings.check fleet.list_clusters fleet.list_groups fleet.list_machines queue.plan "
     "managers.list managers.status",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
-    Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster tokens.create "
+    Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster "
+    "changes.rename_cluster tokens.create "
     "people.look_after_others people.list_users people.create_user people.set_role "
     "people.remove_second_factor people.delete_user people.list_operators "
     "people.withdraw_operator audit.list audit.read audit.verify",
 }
 
 EXTENT: Mapping[str, str] = {
-    "the whole installation": "changes.create_cluster people.look_after_others people.list_users "
+    "the whole installation": "changes.create_cluster changes.rename_cluster "
+    "people.look_after_others people.list_users "
     "people.create_user people.set_role people.remove_second_factor people.delete_user "
     "people.list_operators people.withdraw_operator audit.list audit.read audit.verify "
     "managers.list managers.status",

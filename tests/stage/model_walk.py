@@ -63,6 +63,10 @@ class Walk(Asking, RuleBasedStateMachine):
         self.cluster = f"walk{next(NUMBERS)}"
         self._run(self._api.create_cluster(self.cluster))
         self.past: list[Dumb] = []
+        self.left: list[str] = []
+        """Names that it had and no other cluster has."""
+        self.others: list[str] = []
+        """Clusters that got a name which it had."""
         self._begin_again()
 
     def _begin_again(self) -> None:
@@ -172,7 +176,27 @@ class Walk(Asking, RuleBasedStateMachine):
         assert self.cluster not in [each.name for each in names]
         assert self._revisions() == list(range(len(self.past), 0, -1))
         self._run(self._api.create_cluster(self.cluster))
+        self.left.clear()  # its history goes on by the name that it was deleted by
         self._begin_again()
+
+    @rule(back=st.booleans(), give_away=st.booleans())
+    def rename_the_cluster(self, back: bool, give_away: bool) -> None:
+        """All that is in it stays; another that gets its old name has nothing of it."""
+        was = self.cluster
+        self.cluster = self.left.pop() if back and self.left else f"walk{next(NUMBERS)}"
+        edit = fleet_pb2.Edit(rename_cluster=fleet_pb2.RenameCluster(name=was, to=self.cluster))
+        plan = self._run(self._api.plan(edit))
+        made = self._run(self._api.commit_as_planned(plan, edit))
+        assert (made.cluster, made.revision) == (self.cluster, len(self.past) + 1)
+        self.past.append(copy.deepcopy(self.model))
+        self.outcomes["renamed clusters"] += 1
+        if not give_away:
+            self.left.append(was)
+            return
+        self._run(self._api.create_cluster(was))
+        self.others.append(was)
+        for machine in list(self.model.group_of)[:1]:
+            self._run(self._api.commit(add_machine(machine, "Main_Group"), cluster=was))
 
     @precondition(lambda self: self.model.group_of)
     @rule(data=st.data(), reason=st.sampled_from(["disk", "loop"]))
@@ -293,12 +317,15 @@ class Walk(Asking, RuleBasedStateMachine):
         assert found.group_of == self.model.group_of
         for machine in self.model.group_of:
             self._in_force(machine)
-        assert self._revisions() == list(range(len(self.past), 0, -1))
+        for name in (self.cluster, *self.left):
+            assert self._revisions(name) == list(range(len(self.past), 0, -1))
+        for name in self.others:
+            assert len(self._revisions(name)) <= 2
         self._suspended()
         self._drafted()
 
-    def _revisions(self) -> list[int]:
-        request = operators_pb2.ListCommitsRequest(cluster=self.cluster, limit=1_000)
+    def _revisions(self, name: str = "") -> list[int]:
+        request = operators_pb2.ListCommitsRequest(cluster=name or self.cluster, limit=1_000)
         commits = self._run(self._api.changes.ListCommits(request)).commits
         assert len({each.request_id for each in commits}) == len(commits)
         return [each.revision for each in commits]

@@ -124,8 +124,8 @@ class FakeView:
     def recognised(self, peer: MachinePeer) -> MachinePeer:
         return peer
 
-    def name_of(self, cluster: str, slot: str, born: int) -> str:
-        return slot
+    def present(self, place: str, slot: str, born: int) -> tuple[str, str] | None:
+        return place, slot
 
     def on_renamed(self, listener: object) -> None:
         """No machine is renamed here."""

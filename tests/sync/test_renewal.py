@@ -101,8 +101,8 @@ async def test_a_new_name_is_taken_at_once_and_asked_for_once(
     async with running(renewal.run(), name="renewal"):
         await asyncio.sleep(0.1)
         assert identities.load(folder) == held
-        renewal.called("mx1")
-        renewal.called("mx1.new")
+        renewal.called("c1", "mx1")
+        renewal.called("c1", "mx1.new")
         await until(lambda: identities.load(folder) != held)
         await asyncio.sleep(1.0)
         made = identities.load(folder)

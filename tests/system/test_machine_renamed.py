@@ -117,3 +117,32 @@ async def test_one_that_is_suspended_stays_so_without_a_moment_in_between(
     assert "which holds here" not in log, "no manager ever said otherwise"
     await copying.tdc("machine", "resume", "edge1", "--yes")
     await copying.intake.wait_for(1, timeout=20)
+
+
+async def test_its_cluster_is_renamed_and_another_gets_the_name(copying: RunningFleet) -> None:
+    gateway = await copying.add_gateway("mx1", group="Main_Group")
+    away = await copying.add_gateway("mx2", group="Main_Group")
+    await copying.in_sync()
+    await away.agent.stop()
+    was = identity.load(gateway.folder / "state/identity")
+    await copying.tdc("cluster", "rename", was.cluster, "renamed", "--yes")
+    async with asyncio.timeout(20):
+        while identity.load(gateway.folder / "state/identity").cluster != "renamed":
+            await asyncio.sleep(0.05)
+    await copying.tdc("cluster", "create", was.cluster)
+    await away.agent.start()
+    async with asyncio.timeout(20):
+        while identity.load(away.folder / "state/identity").cluster != "renamed":
+            await asyncio.sleep(0.05)
+    await copying.in_sync()
+    for number, each in enumerate((gateway, away), 1):
+        await send_all("127.0.0.1", each.port, [HELLO])
+        await copying.intake.wait_for(number, timeout=20)
+    assert {row["cluster"] for row in (await copying.status()).values()} == {"renamed"}
+    after = identity.load(gateway.folder / "state/identity")
+    assert (after.enrolment, after.key_pem) == (was.enrolment, was.key_pem)
+    await copying.manager.kill()
+    await copying.manager.start()
+    await copying.in_sync()
+    set_it = ("settings", "set", "machine", "mx1", "log.level=debug")
+    await copying.tdc(*set_it, "--yes", "--wait")

@@ -105,7 +105,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
         presence = await _presence(stack, view, member, awake)
-        chains = KnownChains(view, History(etcd))
+        chains = KnownChains(view, History(etcd, view))
         sessions = AgentSessions(
             view, presence, awake, _intervals(options), chains.at, lambda: member.known.addresses
         )
@@ -118,7 +118,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         audit = _audit_log(etcd, options)
         refusals = Refusals(audit)
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
-        joins = JoinStore(etcd, audit)
+        joins = JoinStore(etcd, audit, view)
         tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
         people = people_of(etcd, audit, view, authority, refusals)
         member.own = replace(
@@ -128,7 +128,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         )
         managers = about_managers(etcd, view, sessions, member, options)
         made = Made(tokens, people, managers)
-        streams = AllStreams(sessions, member.peers)
+        streams = AllStreams(sessions, member.peers, view.enrolment)
         operators = for_operators(
             operations_of(etcd, audit, view, presence, sessions, streams, made)
         )

@@ -28,6 +28,7 @@ from tdc.manager.intent.proofs import ProofOperations
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
+from tdc.manager.intent.reaches import of_now
 from tdc.manager.intent.recovery import RecoveryOperations
 from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.settings import SettingsOperations
@@ -86,7 +87,7 @@ def people_of(
     etcd: EtcdClient, audit: AuditLog, view: FleetView, authority: Authority, refusals: Refusals
 ) -> People:
     """Make the rooms about people; failed logins go to `refusals`."""
-    store = PeopleStore(etcd, audit)
+    store = PeopleStore(etcd, audit, partial(of_now, view))
     access, acts = Access(view, LastUses(view, store)), OwnActs()
     passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
     users = UserOperations(view, store, passwords, sealing, acts)
@@ -117,11 +118,11 @@ def operations_of(
     made: Made,
 ) -> Operations:
     """Make every operation; raises PermissionTableError."""
-    commits, history = CommitStore(etcd, audit), History(etcd)
+    commits, history = CommitStore(etcd, audit), History(etcd, view)
     return Operations(
         changes=ChangeOperations(view, presence, commits, history),
         history=HistoryOperations(view, history),
-        drafts=DraftOperations(view, DraftStore(etcd, audit), made.people.acts),
+        drafts=DraftOperations(view, DraftStore(etcd, audit, view), made.people.acts),
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
@@ -133,7 +134,7 @@ def operations_of(
             commits,
             history,
         ),
-        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit)),
+        suspensions=SuspensionOperations(view, presence, SuspensionStore(etcd, audit, view)),
         tokens=made.tokens,
         users=made.people.users,
         proofs=made.people.proofs,

@@ -70,7 +70,7 @@ class EffectiveSettings(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., group: _Optional[str] = ..., cluster: _Optional[str] = ..., revision: _Optional[int] = ..., hash: _Optional[str] = ..., settings: _Optional[_Union[_settings_pb2.Settings, _Mapping]] = ..., origins: _Optional[_Mapping[str, Origin]] = ...) -> None: ...
 
 class Edit(_message.Message):
-    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete", "revert", "replace", "remove_cluster", "rename_machine")
+    __slots__ = ("set", "unset", "add_group", "add_machine", "restore", "copy", "rename_group", "remove_group", "move_machine", "remove_machine", "delete", "revert", "replace", "remove_cluster", "rename_machine", "rename_cluster")
     SET_FIELD_NUMBER: _ClassVar[int]
     UNSET_FIELD_NUMBER: _ClassVar[int]
     ADD_GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class Edit(_message.Message):
     REPLACE_FIELD_NUMBER: _ClassVar[int]
     REMOVE_CLUSTER_FIELD_NUMBER: _ClassVar[int]
     RENAME_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    RENAME_CLUSTER_FIELD_NUMBER: _ClassVar[int]
     set: SetSettings
     unset: UnsetSettings
     add_group: AddGroup
@@ -101,7 +102,8 @@ class Edit(_message.Message):
     replace: ReplaceSettings
     remove_cluster: RemoveCluster
     rename_machine: RenameMachine
-    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ..., revert: _Optional[_Union[RevertRevision, _Mapping]] = ..., replace: _Optional[_Union[ReplaceSettings, _Mapping]] = ..., remove_cluster: _Optional[_Union[RemoveCluster, _Mapping]] = ..., rename_machine: _Optional[_Union[RenameMachine, _Mapping]] = ...) -> None: ...
+    rename_cluster: RenameCluster
+    def __init__(self, set: _Optional[_Union[SetSettings, _Mapping]] = ..., unset: _Optional[_Union[UnsetSettings, _Mapping]] = ..., add_group: _Optional[_Union[AddGroup, _Mapping]] = ..., add_machine: _Optional[_Union[AddMachine, _Mapping]] = ..., restore: _Optional[_Union[RestoreRevision, _Mapping]] = ..., copy: _Optional[_Union[CopySettings, _Mapping]] = ..., rename_group: _Optional[_Union[RenameGroup, _Mapping]] = ..., remove_group: _Optional[_Union[RemoveGroup, _Mapping]] = ..., move_machine: _Optional[_Union[MoveMachine, _Mapping]] = ..., remove_machine: _Optional[_Union[RemoveMachine, _Mapping]] = ..., delete: _Optional[_Union[DeleteSettings, _Mapping]] = ..., revert: _Optional[_Union[RevertRevision, _Mapping]] = ..., replace: _Optional[_Union[ReplaceSettings, _Mapping]] = ..., remove_cluster: _Optional[_Union[RemoveCluster, _Mapping]] = ..., rename_machine: _Optional[_Union[RenameMachine, _Mapping]] = ..., rename_cluster: _Optional[_Union[RenameCluster, _Mapping]] = ...) -> None: ...
 
 class RemoveCluster(_message.Message):
     __slots__ = ("name",)
@@ -190,6 +192,14 @@ class MoveMachine(_message.Message):
     def __init__(self, name: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
 
 class RenameMachine(_message.Message):
+    __slots__ = ("name", "to")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    to: str
+    def __init__(self, name: _Optional[str] = ..., to: _Optional[str] = ...) -> None: ...
+
+class RenameCluster(_message.Message):
     __slots__ = ("name", "to")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]

@@ -50,8 +50,12 @@ without one, put by hand, is never restored: nothing would end it."""
 
 @dataclass(slots=True)
 class ClusterContents:
-    """How much there is of a cluster; `newest` is the time of its newest commit, Unix seconds."""
+    """How much there is of a cluster; `newest` is the time of its newest commit, Unix seconds.
 
+    `called` is its name where that is not the one in its keys.
+    """
+
+    called: str = ""
     revision: int = 0
     deleted: bool = False
     groups: int = 0
@@ -150,6 +154,7 @@ class Examination:
         counted.machines += len(read.machines)
         if read.head is not None:
             counted.revision, counted.deleted = read.head.revision, read.head.deleted
+            counted.called = read.head.called
         self._of(name).documents[key] = replace(
             read, groups={}, machines={}, kept={}, removed={}, unreadable=()
         )

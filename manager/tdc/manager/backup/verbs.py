@@ -244,7 +244,8 @@ def _make_folder(
 
 def _summary(contents: Contents) -> list[str]:
     lines = []
-    for name, each in sorted(contents.clusters.items()):
+    named = ((each.called or place, each) for place, each in contents.clusters.items())
+    for name, each in sorted(named, key=lambda pair: pair[0]):
         newest = datetime.fromtimestamp(each.newest, UTC)
         state = "deleted" if each.deleted else f"groups: {each.groups}, machines: {each.machines}"
         lines.append(

@@ -125,6 +125,14 @@ def _topology(changes: Sequence[TopologyChangeDocument], *, told: bool = True) -
                 "the new name by itself."
             )
         )
+    if told and any(each.change == "renamed" and each.level is Level.CLUSTER for each in changes):
+        pieces.append(
+            Line(
+                "Its machines go on copying, and their agents renew their certificates by "
+                "themselves. Its history is found by both names, until another cluster has the old "
+                "one. Change what names it elsewhere: documents, scripts, monitoring."
+            )
+        )
     if told and any(each.change == "removed" and each.level is Level.CLUSTER for each in changes):
         pieces.append(
             Line(

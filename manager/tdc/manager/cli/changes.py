@@ -154,7 +154,10 @@ async def commit_planned(
         request_id,
     )
     return ChangeDocument(
-        cluster=plan.cluster, revision=reply.revision, committed=reply.committed, plan=plan
+        cluster=reply.cluster or plan.cluster,  # it may have another name by now
+        revision=reply.revision,
+        committed=reply.committed,
+        plan=plan,
     )
 
 

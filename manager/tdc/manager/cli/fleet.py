@@ -106,6 +106,16 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+@command(cluster_app, "rename")
+async def rename_cluster(run: Run, name: Name, to: NewName, consent: ChangeConsent) -> None:
+    """Give a cluster another name; shows the plan and asks.
+
+    Its machines go on copying, and all that is in it stays, its history too.
+    """
+    edit = fleet_pb2.Edit(rename_cluster=fleet_pb2.RenameCluster(name=name, to=to))
+    await change(run, edit, name, consent)
+
+
 @command(group_app, "create")
 async def create_group(run: Run, name: Name, consent: ChangeConsent, cluster: Cluster = "") -> None:
     """Create an empty group in a cluster."""

@@ -30,6 +30,7 @@ from tdc.manager.identity.authority import Authority, AuthorityMissing, Authorit
 from tdc.manager.identity.expiry import end_of
 from tdc.manager.options import Options, OptionsError
 from tdc.manager.reach import cautions
+from tdc.manager.store.beside import head_in
 from tdc.manager.store.errors import StoreError
 from tdc.manager.store.history import History
 from tdc.manager.store.keys import (
@@ -39,6 +40,7 @@ from tdc.manager.store.keys import (
     PLACE,
     REQUESTS,
     ROOT,
+    head_key,
     parse_document_key,
 )
 from tdc.manager.store.maintenance import last_round
@@ -106,10 +108,12 @@ async def _newest(etcd: EtcdClient) -> dict[str, float]:
     items = (await etcd.range(CLUSTERS, keys_only=True)).items
     parsed = (parse_document_key(item.key) for item in items)
     found = {}
-    for name in sorted({each.cluster for each in parsed if each is not None}):
-        rows = await History(etcd).commits(name, limit=1)
+    for place in sorted({each.cluster for each in parsed if each is not None}):
+        rows = await History(etcd).commits(place, limit=1)
         if rows and isinstance(rows[0], CommitRecord):
-            found[name] = rows[0].time
+            item = await etcd.get(head_key(place))
+            head = head_in(item.key, item.value) if item is not None else None
+            found[(head.called if head is not None else "") or place] = rows[0].time
     return found
 
 

@@ -16,6 +16,7 @@ from tdc.manager.identity.peer import Denied
 from tdc.manager.intent.actor import Actor, Means
 from tdc.manager.intent.errors import NotKnown
 from tdc.manager.intent.last_uses import LastUses
+from tdc.manager.intent.reaches import of_now
 from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.people.secret import Kind, kind_of, secret_id
 from tdc.manager.people.user import ApiToken, Session, User, session_ended, token_ended
@@ -44,6 +45,7 @@ class Access:
         user = self._view.people.users.get(operator.name)
         self.uses.certificate(operator, self._clock())
         role, reach = (user.role, user.reach) if user else (Role.ADMINISTRATOR, EVERYWHERE)
+        reach = of_now(self._view, reach)
         return Actor(operator.name, role, reach, origin, Means.CERTIFICATE, operator.fingerprint)
 
     def check(self, operator: Operator) -> None:
@@ -85,7 +87,8 @@ class Access:
         if user is None or ended:
             raise NotKnown(f"the session has ended: {ended}; {_LOG_IN}")
         self.uses.session(session, self._clock())
-        return Actor(user.name, user.role, user.reach, origin, Means.SESSION, session.id)
+        reach = of_now(self._view, user.reach)
+        return Actor(user.name, user.role, reach, origin, Means.SESSION, session.id)
 
     def _by_token(self, token_id: str, origin: str) -> Actor:
         found = self.token(token_id)
@@ -95,7 +98,7 @@ class Access:
         if user is None or ended:
             raise NotKnown(f"the API token {token.label!r} is not good any more: {ended}")
         self.uses.token(replace(token, origin=origin), self._clock())
-        role, reach = min(token.role, user.role), token.reach & user.reach
+        role, reach = min(token.role, user.role), of_now(self._view, token.reach & user.reach)
         return Actor(user.name, role, reach, origin, Means.TOKEN, token.id)
 
     # -- what is known of them -----------------------------------------------------------------

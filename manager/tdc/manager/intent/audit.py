@@ -114,8 +114,8 @@ class AuditOperations:
         require_history(self._view)
         if against_agents:
             await self._presence.ask_others()
-        clusters = {*self._view.clusters, *self._view.deleted}
-        words = await self._reader.commits_words(sorted(clusters))
+        known = (*self._view.clusters.values(), *self._view.deleted.values())
+        words = await self._reader.commits_words(sorted(known, key=lambda each: each.name))
         machines: dict[tuple[str, str], list[Word]] = {}
         uncompared: list[Uncompared] = []
         for cluster, machine, found in self._agents() if against_agents else ():

@@ -33,6 +33,7 @@ from tdc.manager.intent.targets import (
     RevertTo,
     clusters_named,
     deletes_cluster,
+    renames_cluster,
     target_of,
     target_to_create,
 )
@@ -44,7 +45,7 @@ from tdc.manager.intent.within import (
 )
 from tdc.manager.levels.backlogs import backlogs_of
 from tdc.manager.levels.changes import Edit, EditRefused
-from tdc.manager.levels.fleet import Cluster, new_cluster
+from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.impact import Problem
 from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
@@ -118,6 +119,8 @@ class ChangeOperations:
 
         With `to_create` on a cluster that would be created first; raises ClusterExists.
         """
+        if renames_cluster(asked):  # names of clusters are those of the whole installation
+            require_everywhere(actor, "renaming a cluster")
         if to_create:
             require_everywhere(actor, "creating a cluster")
             cluster, edits = target_to_create(self._view, asked)
@@ -146,10 +149,14 @@ class ChangeOperations:
     ) -> Made:
         """Commit what was planned; raises StalePlan, InvalidPlan, LostRace, EtcdUnavailable, …
 
-        What deletes a cluster is for `delete_cluster`.
+        What deletes a cluster is for `delete_cluster`, what renames one for `rename_cluster`.
         """
         if deletes_cluster(asked):
             return await self.delete_cluster(
+                actor, asked, fingerprint=fingerprint, comment=comment, request_id=request_id
+            )
+        if renames_cluster(asked):
+            return await self.rename_cluster(
                 actor, asked, fingerprint=fingerprint, comment=comment, request_id=request_id
             )
         return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
@@ -167,6 +174,13 @@ class ChangeOperations:
                     "(tdc: tdc status names it). Nothing was changed: repair it first "
                     "(`tdc-manager repair`)"
                 )
+        return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
+
+    @operation("changes.rename_cluster")
+    async def rename_cluster(
+        self, actor: Actor, asked: ChangeAsked, *, fingerprint: str, comment: str, request_id: str
+    ) -> Made:
+        """Commit a plan that renames a cluster; raises as `commit` does, and ClusterExists."""
         return await self._commit_asked(actor, asked, fingerprint, comment, request_id)
 
     async def _commit_asked(
@@ -193,10 +207,7 @@ class ChangeOperations:
         Raises ClusterExists, and FleetError for a name that is not valid.
         """
         signature = sign(actor, comment, request_id)
-        cluster = new_cluster(name, self._view.clusters)
-        gone = self._view.deleted.get(name)
-        if gone is not None:  # its history goes on, so nothing of then is good for what comes now
-            cluster = replace(cluster, revision=gone.revision + 1)
+        cluster = self._view.new_cluster(name)
         require_etcd(self._view)
         committed = await self._commits.create_cluster(cluster, signature, self._clock())
         log.info("%s created cluster %s: %r", actor.name, name, comment)
@@ -217,7 +228,7 @@ class ChangeOperations:
             reraise=True,
         ):
             with attempt:
-                return await self._commit_once(actor, cluster.name, edits, fingerprint, signature)
+                return await self._commit_once(actor, cluster, edits, fingerprint, signature)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _made_before(
@@ -227,7 +238,8 @@ class ChangeOperations:
 
         Sent again, it does not fit the fleet that it left: the machine that it removed is unknown.
         """
-        for name in sorted(clusters_named(asked) or self._view.clusters):
+        named = clusters_named(asked) or self._view.clusters
+        for name in sorted({now for each in named for now in self._view.ever_called(each)}):
             if not actor.reach.touches(name):
                 continue
             made = await self._history.find_request(name, request_id)
@@ -238,12 +250,19 @@ class ChangeOperations:
     async def _commit_once(
         self,
         actor: Actor,
-        name: str,
+        meant: Cluster,
         edits: Sequence[Edit | FromHistory],
         fingerprint: str,
         signature: Signature,
     ) -> Made:
-        plan = await self._plan_on(self._view.find_cluster(name), edits)
+        name = meant.name
+        cluster = self._view.find_cluster(name)
+        if cluster.home != meant.home:  # since the actor's reach was looked up
+            raise UnknownName(
+                f"cluster {name!r} was renamed meanwhile, and another one is called so. Nothing "
+                "was changed: make a new plan"
+            )
+        plan = await self._plan_on(cluster, edits)
         require_plan(actor, plan)
         if plan.fingerprint != fingerprint:
             raise StalePlan(await self._what_changed(plan))
@@ -260,12 +279,14 @@ class ChangeOperations:
             "%s committed revision %d of cluster %s: %r",
             signature.author, committed.revision, name, signature.comment,
         )  # fmt: skip
-        await self._view.at_least(name, committed.revision, CATCH_UP)
-        return Made(name, committed.revision, committed=True)
+        await self._view.at_least(plan.after.name, committed.revision, CATCH_UP)
+        return Made(plan.after.name, committed.revision, committed=True)
 
     async def _plan_on(self, cluster: Cluster, edits: Sequence[Edit | FromHistory]) -> Plan:
         plain = [each for asked in edits for each in await self._plain(cluster, asked)]
         plan = make_plan(cluster, plain)
+        if plan.after.name != cluster.name:
+            self._view.may_be_called(cluster, plan.after.name)
         if any(each.setting not in FIRST_KNOWN for each in plan.machines):
             await self._presence.ask_others()  # which of their agents know such a setting
         return self._judged(plan)

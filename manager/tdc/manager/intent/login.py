@@ -18,6 +18,7 @@ from tdc.manager.identity.sealing import NotOpened, Sealing
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotKnown, TooManyTries
 from tdc.manager.intent.own_acts import OwnActs
+from tdc.manager.intent.reaches import of_now
 from tdc.manager.people.password import LONGEST
 from tdc.manager.people.reach import Reach, Role
 from tdc.manager.people.secret import Kind
@@ -135,7 +136,8 @@ class Login:
         self._throttle.succeeded(name, address)
         log.info("%s logged in from %s", name, origin)
         await self._view.knows(lambda known: made.id in known.sessions, CATCH_UP)
-        return SessionMade(secret.text, name, user.role, user.reach, made.ends)
+        reach = of_now(self._view, user.reach)
+        return SessionMade(secret.text, name, user.role, reach, made.ends)
 
 
 def _password_of(user: User | None) -> str:

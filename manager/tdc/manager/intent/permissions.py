@@ -75,6 +75,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "changes.commit": Permission(Role.OPERATOR, Extent.GROUPS),
     "changes.create_cluster": Permission(Role.ADMINISTRATOR),
     "changes.delete_cluster": Permission(Role.ADMINISTRATOR, Extent.CLUSTERS),
+    "changes.rename_cluster": Permission(Role.ADMINISTRATOR),
     "changes.list_commits": Permission(Role.READ_ONLY, Extent.CLUSTERS),
     "changes.read_commit": Permission(Role.READ_ONLY, Extent.CLUSTERS),
     "changes.read_cluster": Permission(Role.READ_ONLY, Extent.CLUSTERS),

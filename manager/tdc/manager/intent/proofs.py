@@ -19,6 +19,7 @@ from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotPermitted, UnknownPerson
 from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.reaches import kept, of_now
 from tdc.manager.intent.users import UserOperations
 from tdc.manager.people.reach import Reach, Role
 from tdc.manager.people.secret import Kind
@@ -158,7 +159,8 @@ class ProofOperations:
                 f"an API token lives 1s to {render_duration(LONGEST_TOKEN_LIFETIME)}, "
                 f"not {render_duration(lifetime)}"
             )
-        role, reach = role or actor.role, reach or actor.reach
+        role, asked = role or actor.role, reach
+        reach = asked or actor.reach
         if role > actor.role or not reach <= actor.reach:
             raise NotPermitted(
                 f"a token that is {role} for {reach} would do more than {actor.name}, who is "
@@ -166,25 +168,30 @@ class ProofOperations:
             )
         if sum(each.user == actor.name for each in self._access.tokens()) >= MOST_TOKENS:
             raise BadRequest(f"{actor.name} has {MOST_TOKENS} API tokens: revoke some first")
+        stored = kept(self._view, asked) if asked is not None else user.reach
         self._acts.take(actor.name)
         require_etcd(self._view)
         secret, now = new_secret(Kind.TOKEN), self._clock()
         ends = now + (lifetime or TOKEN_LIFETIME)
         token = ApiToken(
-            secret.id, user.name, user.born, label.strip(), role, reach, made=now, ends=ends
+            secret.id, user.name, user.born, label.strip(), role, stored, made=now, ends=ends
         )
         said = f"made the API token {token.id[:SHORT]} ({token.label}), {role} for {reach}"
         event = AuditEvent("people.create_token", asked_by(actor), said)
         await self._store.add_token(token, event)
         log.info("%s made the API token %s (%r)", actor, token.id[:SHORT], token.label)
         await self._view.knows(lambda people: token.id in people.tokens, CATCH_UP)
-        return ApiTokenMade(secret.text, token)
+        return ApiTokenMade(secret.text, replace(token, reach=reach))
 
     @operation("people.list_tokens")
     async def list_tokens(self, actor: Actor, user: str, *, all_users: bool) -> list[ApiToken]:
         """List API tokens, the actor's own unless others are named; newest first."""
         name = await self._whose(actor, user, all_users=all_users)
-        found = [each for each in self._access.tokens() if name in ("", each.user)]
+        found = [
+            replace(each, reach=of_now(self._view, each.reach))
+            for each in self._access.tokens()
+            if name in ("", each.user)
+        ]
         return sorted(found, key=lambda each: each.made, reverse=True)
 
     @operation("people.revoke_tokens")

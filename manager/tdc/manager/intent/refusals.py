@@ -34,6 +34,7 @@ AUDITED = frozenset(
         "changes.commit",
         "changes.create_cluster",
         "changes.delete_cluster",
+        "changes.rename_cluster",
         "drafts.change",
         "people.create_user",
         "people.set_role",

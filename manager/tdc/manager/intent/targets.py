@@ -7,7 +7,7 @@ No I/O: everything is looked up in the fleet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tdc.manager.intent.errors import BadRequest
 from tdc.manager.intent.within import Fleet
@@ -21,14 +21,16 @@ from tdc.manager.levels.changes import (
     RemoveCluster,
     RemoveGroup,
     RemoveMachine,
+    RenameCluster,
     RenameGroup,
     RenameMachine,
     ReplaceValues,
     SetValues,
     UnsetValues,
 )
-from tdc.manager.levels.fleet import Cluster, LevelKey, Machine, new_cluster
+from tdc.manager.levels.fleet import Cluster, LevelKey, Machine
 from tdc.manager.store.errors import ClusterExists
+from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import AmbiguousName
 from tdc.shared.settings.values import Level, Settings
 
@@ -128,6 +130,7 @@ EditAsked = (
     | RenameMachine
     | RemoveMachine
     | RemoveCluster
+    | RenameCluster
     | FromHistory
 )
 
@@ -158,11 +161,16 @@ def deletes_cluster(asked: ChangeAsked) -> bool:
     return any(isinstance(each, RemoveCluster) for each in asked.edits)
 
 
+def renames_cluster(asked: ChangeAsked) -> bool:
+    """Whether a change gives a cluster another name."""
+    return any(isinstance(each, RenameCluster) for each in asked.edits)
+
+
 def clusters_named(asked: ChangeAsked) -> frozenset[str]:
     """The clusters that a change names itself; none if its levels have to be looked up."""
     levels = [level for each in asked.edits for level in _levels(each)]
-    deleted = {each.name for each in asked.edits if isinstance(each, RemoveCluster)}
-    return frozenset({asked.cluster, *(level.cluster_named for level in levels), *deleted} - {""})
+    whole = {each.name for each in asked.edits if isinstance(each, RemoveCluster | RenameCluster)}
+    return frozenset({asked.cluster, *(level.cluster_named for level in levels), *whole} - {""})
 
 
 def target_of(fleet: Fleet, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
@@ -184,18 +192,15 @@ def target_of(fleet: Fleet, asked: ChangeAsked) -> tuple[Cluster, tuple[Edit | F
 
 
 def target_to_create(
-    fleet: Fleet, asked: ChangeAsked
+    view: FleetView, asked: ChangeAsked
 ) -> tuple[Cluster, tuple[Edit | FromHistory, ...]]:
     """Make the cluster that does not exist yet, as it would be created, and its edits there.
 
     There may be none. Raises BadRequest, ClusterExists, FleetError for a name that it can't have.
     """
     edits = _edits(asked) if asked.edits else ()
-    cluster = new_cluster(_cluster_named(asked), fleet.clusters)
-    gone = fleet.deleted.get(cluster.name)
-    if gone is not None:
-        cluster = replace(cluster, revision=gone.revision + 1)
-    there = fleet.clusters.get(cluster.name)
+    cluster = view.new_cluster(_cluster_named(asked))
+    there = view.clusters.get(cluster.name)
     if there is not None:
         raise ClusterExists(f"cluster {there.name!r} already exists, at revision {there.revision}")
     return cluster, edits
@@ -263,6 +268,8 @@ def _edits(asked: ChangeAsked) -> tuple[Edit | FromHistory, ...]:
         raise BadRequest("restoring or undoing a revision must be the only edit of its commit")
     if len(asked.edits) > 1 and deletes_cluster(asked):
         raise BadRequest("removing a cluster must be the only edit of its commit")
+    if len(asked.edits) > 1 and renames_cluster(asked):
+        raise BadRequest("renaming a cluster must be the only edit of its commit")
     return tuple(_edit(each) for each in asked.edits)
 
 
@@ -332,7 +339,7 @@ def _named_in(edit: Edit | FromHistory) -> tuple[list[LevelKey], set[LevelKey]]:
             return [LevelKey(Level.MACHINE, name)], {LevelKey(Level.MACHINE, to)}
         case RemoveMachine(name):
             return [LevelKey(Level.MACHINE, name)], set()
-        case RemoveCluster(name):
+        case RemoveCluster(name) | RenameCluster(name):
             return [LevelKey(Level.CLUSTER, name)], set()
         case _:
             return [], set()

@@ -26,6 +26,7 @@ from tdc.manager.intent.errors import (
 )
 from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
+from tdc.manager.intent.reaches import kept, of_now
 from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
 from tdc.manager.people.reach import Reach, Role
@@ -88,7 +89,7 @@ class UserOperations:
         """List users by name, or one; raises UnknownPerson."""
         users = self._view.people.users
         found = [users[each] for each in sorted(users) if name in ("", each)]
-        rows = [_row(each) for each in found if not each.deleted]
+        rows = [self._row(each) for each in found if not each.deleted]
         if name and not rows:
             raise _unknown(name)
         return rows
@@ -99,10 +100,10 @@ class UserOperations:
     ) -> UserRow:
         """Make a user, without a password if that is empty.
 
-        Raises PeopleError, PersonExists, EtcdAway, LostRace, an EtcdError.
+        Raises PeopleError, UnknownName, PersonExists, EtcdAway, LostRace, an EtcdError.
         """
         check_user_name(name)
-        role = _given(role)
+        role, stored = _given(role), kept(self._view, reach)
         hashed = await self._hashed(password, name) if password else ""
         now = self._clock()
 
@@ -114,7 +115,7 @@ class UserOperations:
             return User(
                 name,
                 role,
-                reach,
+                stored,
                 hashed,
                 born=max(now, earlier.born + 0.001),
                 made_by=actor.name,
@@ -129,11 +130,11 @@ class UserOperations:
     @operation("people.set_role")
     async def set_role(self, actor: Actor, name: str, role: Role | None, reach: Reach) -> UserRow:
         """Set what a user may do; raises UnknownPerson, LastAdministrator, as `create_user`."""
-        role = _given(role)
+        role, stored = _given(role), kept(self._view, reach)
 
         def changed(users: Users) -> User:
             before = _known(users, name)
-            after = replace(before, role=role, reach=reach)
+            after = replace(before, role=role, reach=stored)
             return before if after == before else _renewed(after)
 
         said = f"made {name} {role} for {reach}"
@@ -244,7 +245,19 @@ class UserOperations:
         after = await self._store.change_user(name, change, self._view.people.users, event)
         log.info("%s %s", actor, said)
         await self._view.knows(lambda known: _is_known(known.users, after), CATCH_UP)
-        return _row(after)
+        return self._row(after)
+
+    def _row(self, user: User) -> UserRow:
+        return UserRow(
+            name=user.name,
+            role=user.role,
+            reach=of_now(self._view, user.reach),
+            has_password=bool(user.password),
+            has_second_factor=bool(user.second_factor),
+            created=user.born,
+            created_by=user.made_by,
+            last_login=user.last_login,
+        )
 
 
 def recovered(users: Users, name: str, password: str, now: float) -> User:
@@ -305,16 +318,3 @@ def _unknown(name: str) -> UnknownPerson:
 def _is_known(users: Users, wanted: User) -> bool:
     found = users.get(wanted.name)
     return found is not None and found.number >= wanted.number
-
-
-def _row(user: User) -> UserRow:
-    return UserRow(
-        name=user.name,
-        role=user.role,
-        reach=user.reach,
-        has_password=bool(user.password),
-        has_second_factor=bool(user.second_factor),
-        created=user.born,
-        created_by=user.made_by,
-        last_login=user.last_login,
-    )

@@ -101,7 +101,7 @@ class _Part:
         return names.find_cluster(self.clusters, name)
 
     def find_history(self, name: str) -> Cluster:
-        return self.deleted.get(name) or self.find_cluster(name)
+        return self.deleted.get(name) or names.find_history(self.clusters, name)
 
     def find_group(self, name: str, cluster: str = "") -> tuple[Cluster, Group]:
         return names.find_group(self.clusters, name, cluster)

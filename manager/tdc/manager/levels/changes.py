@@ -132,6 +132,14 @@ class RemoveCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class RenameCluster:
+    """Give a cluster another name; the only edit of its commit."""
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreLevels:
     """Set what was recorded at `revision`, and set off no rule.
 
@@ -156,6 +164,7 @@ TopologyEdit = (
     | RenameMachine
     | RemoveMachine
     | RemoveCluster
+    | RenameCluster
 )
 
 Edit = (
@@ -197,7 +206,8 @@ class TopologyChange:
 
     `name` and, of a machine, `group` are as the commit leaves them; of what it removes, as they
     were. `before` is where it was; None if the commit creates or removes it. `stops_copying`: a
-    machine that is removed takes no more copies.
+    machine that is removed takes no more copies. `slot` is that of a group that it creates or
+    renames.
     """
 
     level: Level
@@ -206,6 +216,7 @@ class TopologyChange:
     before: Place | None = None
     removed: bool = False
     stops_copying: bool = False
+    slot: str = ""
 
     @property
     def created(self) -> bool:

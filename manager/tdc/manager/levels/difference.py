@@ -109,9 +109,10 @@ def difference(before: Cluster, after: Cluster, renames: Renames) -> Difference:
 def _topology(before: Cluster, after: Cluster, was: _Was) -> Iterator[TopologyChange]:
     for name in sorted(after.groups):
         if name not in was.groups:
-            yield TopologyChange(Level.GROUP, name)
+            yield TopologyChange(Level.GROUP, name, slot=after.groups[name].slot)
         elif was.groups[name] != name:
-            yield TopologyChange(Level.GROUP, name, before=Place(was.groups[name]))
+            place, slot = Place(was.groups[name]), after.groups[name].slot
+            yield TopologyChange(Level.GROUP, name, before=place, slot=slot)
     for name, machine in sorted(after.machines.items()):
         called = was.machines.get(name)
         if called is None:
@@ -123,6 +124,8 @@ def _topology(before: Cluster, after: Cluster, was: _Was) -> Iterator[TopologyCh
         yield TopologyChange(Level.MACHINE, name, before.machines[name].group, removed=True)
     for name in sorted(before.groups.keys() - set(was.groups.values())):
         yield TopologyChange(Level.GROUP, name, removed=True)
+    if before.name != after.name:
+        yield TopologyChange(Level.CLUSTER, after.name, before=Place(before.name))
 
 
 def _levels(before: Cluster, after: Cluster, was: _Was) -> Iterator[LevelChange]:
@@ -164,5 +167,7 @@ def _settings(cluster: Cluster, level: Level, name: str) -> Settings:
         Level.MACHINE: cluster.machines,
         Level.GROUP: cluster.groups,
     }
-    there = level is Level.CLUSTER or name in known[level]
+    if level is Level.CLUSTER:
+        return cluster.stored.settings
+    there = name in known[level]
     return cluster.stored_at(LevelKey(level, name)).settings if there else Settings()

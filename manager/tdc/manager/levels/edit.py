@@ -22,6 +22,7 @@ from tdc.manager.levels.changes import (
     RemoveCluster,
     RemoveGroup,
     RemoveMachine,
+    RenameCluster,
     RenameGroup,
     RenameMachine,
     ReplaceValues,
@@ -90,6 +91,8 @@ def _apply_topology(work: WorkingCluster, edit: TopologyEdit) -> None:
             work.remove_machine(name, stops_copying=stop_copying)
         case RemoveCluster(name):
             _remove_cluster(work, name)
+        case RenameCluster(_, to):
+            work.rename_cluster(check_name(Level.CLUSTER, to))
 
 
 # -- settings ------------------------------------------------------------------------------------

@@ -71,10 +71,14 @@ NOTHING_STORED = StoredSettings()
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group, without its machines: each machine names its group."""
+    """A group, without its machines: each machine names its group.
+
+    `slot` is the name by which reaches know it; empty if that is its own (`identities`).
+    """
 
     name: str
     stored: StoredSettings = NOTHING_STORED
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class Cluster:
     drafts costs what it changes, however many machines there are.
     `removed` are the machines that were removed last, as far as they were not created again.
     `deleted`: its newest commit removed it; it has no groups, no machines and no settings.
+    `place` is the name that its keys have, empty if that is its own; `former` are the names that it
+    had, the latest last (`identities`).
     """
 
     name: str
@@ -122,11 +128,18 @@ class Cluster:
     machines: Mapping[str, Machine]
     removed: Mapping[str, RemovedMachine] = field(default_factory=dict)
     deleted: bool = False
+    place: str = ""
+    former: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", ByName.of(self.groups))
         object.__setattr__(self, "machines", ByName.of(self.machines))
         object.__setattr__(self, "removed", _frozen(self.removed))
+
+    @property
+    def home(self) -> str:
+        """The name that its keys have: its first one, whatever it is called."""
+        return self.place or self.name
 
     def stored_at(self, key: LevelKey) -> StoredSettings:
         """Look up what a level stores; raises UnknownLevel."""

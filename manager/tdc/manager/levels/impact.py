@@ -178,7 +178,7 @@ class _Compared:
         for change in topology:
             if change.level is Level.MACHINE and not change.removed:
                 called[change.name] = change.before.name if change.before is not None else ""
-            if change.before is None:
+            if change.before is None or change.level is Level.CLUSTER:
                 continue
             if change.level is Level.GROUP:
                 renamed[change.name] = change.before.name

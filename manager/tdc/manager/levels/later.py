@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tdc.manager.levels.changes import Step, TopologyChange
 from tdc.manager.levels.fleet import LevelKey
+from tdc.shared.settings.values import Level
 
 
 @dataclass(slots=True)
@@ -36,8 +37,11 @@ class Later:
         return later
 
     def is_same(self, key: LevelKey) -> bool:
-        """Whether what is called so now, if anything is, is what was called so then."""
-        return self._as_then(key) == key
+        """Whether what is called so now, if anything is, is what was called so then.
+
+        Its cluster is always the same one.
+        """
+        return key.level is Level.CLUSTER or self._as_then(key) == key
 
     def _as_then(self, key: LevelKey) -> LevelKey | None:
         return self._then.get(key, key)

@@ -47,6 +47,13 @@ def reverted(
     `since` are all commits after it, newest first.
     """
     levels, topology, later = tuple(levels), tuple(topology), Later.of(since)
+    old = next((each for each in topology if each.level is Level.CLUSTER and each.before), None)
+    if old is not None and old.before is not None:
+        raise EditRefused(
+            f"revision {revision} renamed the cluster from {old.before.name} to {old.name}: rename "
+            f"it, if it is to have that name again (tdc: tdc cluster rename {cluster.name} "
+            f"{old.before.name})"
+        )
     conflicts = [
         *_topology_conflicts(cluster, topology, later),
         *_level_conflicts(cluster, levels, topology, later),
@@ -93,6 +100,8 @@ def _restoring(
         if change.key in created:
             continue
         key, now = change.key, dict[str, Value]()
+        if key.level is Level.CLUSTER:
+            key = LevelKey(Level.CLUSTER, cluster.name)
         if _is_there(cluster, key):
             now = dict(cluster.stored_at(key).settings)
         key = LevelKey(key.level, renames.get(key, key.name))
@@ -213,4 +222,4 @@ def _is_there(cluster: Cluster, key: LevelKey) -> bool:
         case Level.GROUP:
             return key.name in cluster.groups
         case _:
-            return key.name == cluster.name
+            return True  # there is one, whatever it was called then

@@ -61,6 +61,7 @@ class _Past:
 
     now: Cluster
     exact: bool = False
+    name: str = ""  # of the cluster
     groups: dict[str, str | None] = field(default_factory=dict)  # name -> name now; None: gone now
     machines: dict[str, str] = field(default_factory=dict)  # name -> group
     called: dict[str, str | None] = field(default_factory=dict)  # of machines, as `groups`
@@ -68,6 +69,7 @@ class _Past:
     places: set[str] = field(default_factory=set)  # machines that were moved or removed since
 
     def __post_init__(self) -> None:
+        self.name = self.now.name
         self.groups = {name: name for name in self.now.groups}
         self.machines = {name: each.group for name, each in self.now.machines.items()}
         self.called = {name: name for name in self.now.machines}
@@ -79,6 +81,9 @@ class _Past:
         for each in levels:
             if self._is_there(each.key):
                 self._set_back(each)
+        for change in topology:
+            if change.level is Level.CLUSTER and change.before is not None:
+                self._call_cluster(change.before.name)
         # Groups last: a record names the groups of machines as they were before it.
         for level in (Level.MACHINE, Level.GROUP):
             for change in topology:
@@ -100,6 +105,7 @@ class _Past:
                     raise _taken(level, now, then)
                 if now not in (None, then):
                     renames[LevelKey(level, now)] = then
+        self._call_cluster(self.now.name)  # it keeps the name by which it was asked for
         return RestoreLevels(
             revision,
             {key: Settings.of(values) for key, values in self.present.items()},
@@ -118,9 +124,9 @@ class _Past:
             return StoredSettings(Settings.of(settings), dict.fromkeys(settings, 0))
 
         return Cluster(
-            self.now.name,
+            self.name,
             revision,
-            stored_at(LevelKey(Level.CLUSTER, self.now.name)),
+            stored_at(LevelKey(Level.CLUSTER, self.name)),
             {name: Group(name, stored_at(LevelKey(Level.GROUP, name))) for name in self.groups},
             {
                 name: Machine(name, group, stored_at(LevelKey(Level.MACHINE, name)))
@@ -235,9 +241,17 @@ class _Past:
             case Level.GROUP:
                 return key.name in self.groups
             case _:
-                return key.name == self.now.name
+                return key.name == self.name
+
+    def _call_cluster(self, name: str) -> None:
+        values = self.present.pop(LevelKey(Level.CLUSTER, self.name), None)
+        self.name = name
+        if values is not None:
+            self.present[LevelKey(Level.CLUSTER, name)] = values
 
     def _now(self, key: LevelKey) -> LevelKey:
+        if key.level is Level.CLUSTER:
+            return LevelKey(Level.CLUSTER, self.now.name)
         names = {Level.GROUP: self.groups, Level.MACHINE: self.called}.get(key.level, {})
         name = names.get(key.name)
         return LevelKey(key.level, name) if name is not None else key

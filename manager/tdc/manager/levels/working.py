@@ -23,6 +23,7 @@ from tdc.manager.levels.fleet import (
     RemovedMachine,
     StoredSettings,
     UnknownLevel,
+    same_name,
 )
 from tdc.shared.settings.values import Level, Settings, same_value
 
@@ -48,6 +49,7 @@ class WorkingCluster:
     _stops: set[str] = field(default_factory=set)  # machines that stop copying, by origin
     _names: dict[tuple[Level, str], str] = field(default_factory=dict)  # case-blind -> as it is
     _deleted: bool = False
+    _called: str = ""  # the cluster's new name
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -170,35 +172,49 @@ class WorkingCluster:
         self._settings.pop(LevelKey(Level.CLUSTER, self.before.name), None)
         self._deleted = True
 
+    def rename_cluster(self, to: str) -> None:
+        """Give the cluster another name, which was checked, but for its groups."""
+        for group in self.groups():
+            if same_name(group, to):
+                raise EditRefused(
+                    f"cluster {self.before.name} has a group {group}, and a group must not have "
+                    "the name of its cluster: rename the group first"
+                )
+        self._called = to if to != self.before.name else ""
+
     # -- the result ----------------------------------------------------------------------------
 
     def edited(self) -> Edited:
         """The cluster at its next revision with the net changes; as it was if there are none."""
-        topology, changes = tuple(self._topology()), tuple(self._changes())
+        revision = self.before.revision + 1
+        groups = self._shaped_groups(revision)
+        topology, changes = tuple(self._topology(groups)), tuple(self._changes())
         if not topology and not changes:
             return Edited(self.before, (), ())
-        revision = self.before.revision + 1
         shaped = replace(
             self.before,
             revision=revision,
-            groups=self._shaped_groups(),
+            groups=groups,
             machines=self._shaped_machines(revision),
             removed=self._shaped_removed(revision),
             deleted=self._deleted,
             stored=StoredSettings() if self._deleted else self.before.stored,
         )
+        if self._called:
+            shaped = identities.cluster_called(shaped, self._called)
         changed = dict.fromkeys(each.key for each in changes if self.exists(each.key))
         stored = {key: self._stored(shaped, key, revision) for key in changed}
         return Edited(shaped.with_stored(stored), changes, topology)
 
-    def _topology(self) -> Iterator[TopologyChange]:
+    def _topology(self, groups: Mapping[str, Group]) -> Iterator[TopologyChange]:
         renamed = dict[str, str]()  # by the name before
         for name, entry in self._groups.items():
             if entry is not None and entry.origin is None:
-                yield TopologyChange(Level.GROUP, name)
+                yield TopologyChange(Level.GROUP, name, slot=groups[name].slot)
             elif entry is not None and entry.origin is not None and entry.origin != name:
                 renamed[entry.origin] = name
-                yield TopologyChange(Level.GROUP, name, before=Place(entry.origin))
+                place, slot = Place(entry.origin), groups[name].slot
+                yield TopologyChange(Level.GROUP, name, before=place, slot=slot)
         for name, entry in self._machines.items():
             if entry is not None and entry.origin is None:
                 yield TopologyChange(Level.MACHINE, name, entry.group)
@@ -214,6 +230,8 @@ class WorkingCluster:
             yield TopologyChange(Level.GROUP, name, removed=True)
         if self._deleted:
             yield TopologyChange(Level.CLUSTER, self.before.name, removed=True)
+        if self._called:
+            yield TopologyChange(Level.CLUSTER, self._called, before=Place(self.before.name))
 
     def _changes(self) -> Iterator[LevelChange]:
         gone = [
@@ -235,14 +253,15 @@ class WorkingCluster:
                 if not same_value(old, new):
                     yield LevelChange(key, name, old, new, (key, name) in self._by_rule)
 
-    def _shaped_groups(self) -> Mapping[str, Group]:
+    def _shaped_groups(self, revision: int) -> Mapping[str, Group]:
         shaped = Draft(self.before.groups)
         for name in self._groups:
             shaped.pop(name, None)
         for name, entry in self._groups.items():
-            if entry is not None:
-                old = self.before.groups[entry.origin] if entry.origin is not None else Group(name)
-                shaped[name] = replace(old, name=name)
+            if entry is not None and entry.origin is not None:
+                shaped[name] = identities.renamed(self.before.groups[entry.origin], name)
+            elif entry is not None:
+                shaped[name] = identities.created_group(name, revision, self.before)
         return shaped
 
     def _shaped_machines(self, revision: int) -> Mapping[str, Machine]:

@@ -155,9 +155,13 @@ class Peers:
 
     # -- orders --------------------------------------------------------------------------------
 
-    def has(self, key: MachineKey) -> bool:
-        """Whether a manager that answers has the machine's stream."""
-        return self._home(key) is not None
+    def has(self, key: MachineKey, enrolment: str) -> bool:
+        """Whether a manager that answers has the stream of the machine with this enrolment.
+
+        One that has not yet heard of a rename may know another by that name.
+        """
+        home = self._home(key)
+        return home is not None and home.seen[key].enrolment == enrolment
 
     async def order(
         self, key: MachineKey, order: QueueOrder, timeout: float

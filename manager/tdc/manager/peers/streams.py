@@ -5,6 +5,7 @@ An order has an id of its own, and an agent does it once, whichever way it comes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tdc.manager.peers.peers import Peers
@@ -27,18 +28,25 @@ class OwnStreams(Protocol):
 class AllStreams:
     """The streams of all managers that answer."""
 
-    def __init__(self, own: OwnStreams, peers: Peers) -> None:
+    def __init__(
+        self, own: OwnStreams, peers: Peers, enrolment: Callable[[str, str], str | None]
+    ) -> None:
+        """`enrolment` says which machine has a name now: another manager may know it by another."""
         self._own = own
         self._peers = peers
+        self._enrolment = enrolment
 
     def is_connected(self, key: MachineKey) -> bool:
         """Whether a manager that answers has a stream of this machine."""
-        return self._own.is_connected(key) or self._peers.has(key)
+        return self._own.is_connected(key) or self._is_elsewhere(key)
 
     async def ask(
         self, key: MachineKey, order: QueueOrder, timeout: float
     ) -> QueueAnswer | Unanswered:
         """Send an order and wait for its answer, for `timeout` seconds and the way there."""
-        if self._own.is_connected(key) or not self._peers.has(key):
+        if self._own.is_connected(key) or not self._is_elsewhere(key):
             return await self._own.ask(key, order, timeout)
         return await self._peers.order(key, order, timeout)
+
+    def _is_elsewhere(self, key: MachineKey) -> bool:
+        return self._peers.has(key, self._enrolment(*key) or "")

@@ -2,16 +2,21 @@
 
 The policy
 ----------
-A reach goes by names. Who reaches a cluster reaches all of it. Who reaches a group reaches that
-group and its machines; of the cluster above he sees what is in force on them, and changes nothing.
-So a group that is renamed is out of reach, and a machine that is moved goes with its new group.
+Who reaches a cluster reaches all of it. Who reaches a group reaches that group and its machines; of
+the cluster above he sees what is in force on them, and changes nothing. So a machine that is moved
+goes with its new group.
+
+A reach is asked for, held against and shown by names. It is *kept* by what they never lose, the
+place of a cluster and the slot of a group (`levels/identities.py`). So what is renamed stays in
+reach, and another that gets its old name does not come into it. Users and API tokens have it as it
+is kept; actors have it by the names of the moment.
 
 Reaches only ever narrow: an API token reaches what its own reach *and* its user's have in common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -58,6 +63,13 @@ class Reach:
     def groups_in(self, cluster: str) -> frozenset[str]:
         """The groups of a cluster that are named here; of one that is in reach they say nothing."""
         return frozenset(group for home, group in self.groups if home == cluster)
+
+    def by(self, cluster: Callable[[str], str], group: Callable[[str, str], GroupKey]) -> Reach:
+        """The same with other words for its clusters and groups."""
+        if self.everywhere:
+            return self
+        clusters = frozenset(map(cluster, self.clusters))
+        return Reach(clusters=clusters, groups=frozenset(group(*key) for key in self.groups))
 
     def __and__(self, other: Reach) -> Reach:
         """What both reach."""

@@ -40,6 +40,8 @@ class PeopleError(ValueError):
 class User:
     """A user. `number` grows with each change of the record, `epoch` with those that end sessions.
 
+    `reach` is as it is kept: by places and slots.
+
     `password` is the hash (PHC form), empty for a user who can't log in by one. `second_factor` is
     the sealed secret of his one-time codes, empty without; `last_step` the step of the last code
     that was used. Times are Unix seconds; `born` is made unique among users of a name.
@@ -83,7 +85,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """An API token; `id` is the hash of its secret. `used` is None until it was used."""
+    """An API token; `id` is the hash of its secret. `used` is None until it was used.
+
+    `reach` is as it is kept: by places and slots.
+    """
 
     id: str
     user: str

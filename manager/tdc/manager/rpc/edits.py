@@ -27,6 +27,7 @@ from tdc.manager.levels.changes import (
     RemoveCluster,
     RemoveGroup,
     RemoveMachine,
+    RenameCluster,
     RenameGroup,
     RenameMachine,
     SetValues,
@@ -115,6 +116,10 @@ def _rename_machine(edit: fleet_pb2.RenameMachine) -> RenameMachine:
     return RenameMachine(edit.name, edit.to)
 
 
+def _rename_cluster(edit: fleet_pb2.RenameCluster) -> RenameCluster:
+    return RenameCluster(edit.name, edit.to)
+
+
 def _remove_machine(edit: fleet_pb2.RemoveMachine) -> RemoveMachine:
     return RemoveMachine(edit.name, edit.stop_copying)
 
@@ -145,6 +150,7 @@ _READ: Mapping[str | None, Callable[[Any], EditAsked]] = {
     "rename_machine": _rename_machine,
     "remove_machine": _remove_machine,
     "remove_cluster": _remove_cluster,
+    "rename_cluster": _rename_cluster,
     "restore": _restore,
     "revert": _revert,
 }

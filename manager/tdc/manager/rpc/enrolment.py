@@ -57,8 +57,8 @@ class Enrolments(Protocol):
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none."""
 
-    def name_of(self, cluster: str, slot: str, born: int) -> str:
-        """What the machine of a token is called now; empty if it is not there."""
+    def present(self, place: str, slot: str, born: int) -> tuple[str, str] | None:
+        """What the cluster and the machine of a token are called now; None if it is not there."""
 
 
 class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
@@ -122,8 +122,9 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
                 self._tries.give_back(address)
             raise
         self._tries.give_back(address)
-        name = self._view.name_of(token.cluster, token.kept_as, token.born) or token.machine
-        token = replace(token, machine=name, slot=token.kept_as)
+        known = self._view.present(token.cluster, token.kept_as, token.born)
+        cluster, name = known or (token.cluster, token.machine)
+        token = replace(token, cluster=cluster, machine=name, slot=token.kept_as)
         certificate = self._authority.issue_machine(
             request.csr_pem, token.cluster, token.machine, enrolment, lifetime=self._lifetime
         )

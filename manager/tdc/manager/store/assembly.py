@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tdc.manager.levels.by_name import ByName
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
-from tdc.manager.store.documents import Document, Unreadable
+from tdc.manager.store.documents import Document, Head, Unreadable
 from tdc.manager.store.keys import DocumentKey, Part
 
 Entry = TypeVar("Entry", Group, Machine)
@@ -35,7 +35,7 @@ NOTHING_ASSEMBLED = Assembled(None, ())
 
 
 def assemble(name: str, documents: Iterable[Document]) -> Assembled:
-    """Put a cluster together from its documents, all as of one etcd revision."""
+    """Put the cluster at a place together from its documents, all as of one etcd revision."""
     documents = tuple(documents)
     unreadable = [trouble for document in documents for trouble in document.unreadable]
     head = next((found.head for found in documents if found.head is not None), None)
@@ -52,16 +52,22 @@ def assemble(name: str, documents: Iterable[Document]) -> Assembled:
             else:
                 reason = f"its group {machine.group!r} can't be read or is missing"
                 unreadable.append(Unreadable(str(found.key), machine.name, reason))
-    cluster = Cluster(
+    cluster = Cluster(name, head.revision, stored, groups, machines, _removed(documents))
+    cluster = headed(cluster, head)
+    return Assembled(cluster, tuple(unreadable))
+
+
+def headed(cluster: Cluster, head: Head) -> Cluster:
+    """The cluster with what its head says of it."""
+    name, place = (head.called, cluster.home) if head.called else (cluster.home, "")
+    return replace(
+        cluster,
         name=name,
+        place=place,
+        former=head.former,
         revision=head.revision,
-        stored=stored,
-        groups=groups,
-        machines=machines,
-        removed=_removed(documents),
         deleted=head.deleted,
     )
-    return Assembled(cluster, tuple(unreadable))
 
 
 def _missing(name: str, documents: tuple[Document, ...]) -> Iterator[Unreadable]:
@@ -113,7 +119,7 @@ def _with_documents(cluster: Cluster, pairs: Iterable[_Pair]) -> Cluster | None:
         if new is None:
             continue
         if new.head is not None:
-            cluster = replace(cluster, revision=new.head.revision, deleted=new.head.deleted)
+            cluster = headed(cluster, new.head)
         if new.stored is not None:
             cluster = replace(cluster, stored=new.stored)
         groups |= new.groups

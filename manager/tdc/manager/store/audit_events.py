@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.draft import Draft
+from tdc.manager.levels.fleet import Cluster
 from tdc.manager.levels.suspensions import Suspensions
+from tdc.manager.people.reach import Reach
 from tdc.manager.people.user import User
 from tdc.manager.store.keys import commit_key
 from tdc.manager.store.record import CommitRecord
@@ -21,22 +23,25 @@ _NAMED = 10
 """Machines named in a sentence; the others are counted."""
 
 
-def commit_event(record: CommitRecord, cluster: str, *, creates: bool) -> AuditEvent:
-    """What is written down of a commit: its first changes, and the record that has them all."""
+def commit_event(record: CommitRecord, after: Cluster, *, creates: bool) -> AuditEvent:
+    """What is written down of a commit: its first changes, and the record that has them all.
+
+    The cluster is named as it is called after it; the record is where its keys are.
+    """
     signature = record.signature
     by = signature.by or By(signature.author)
     rows, left_out = bounded(_rows(record))
     return AuditEvent(
         operation=_operation(record, creates=creates),
         by=by,
-        what=_what(record, cluster),
-        cluster=cluster,
+        what=_what(record, after.name),
+        cluster=after.name,
         rows=rows,
         rows_left_out=left_out,
         comment=signature.comment,
         revision=record.revision,
         request_id=signature.request_id,
-        commit=commit_key(cluster, record.revision),
+        commit=commit_key(after.home, record.revision),
         digest=record.chain,
     )
 
@@ -104,6 +109,8 @@ def _operation(record: CommitRecord, *, creates: bool) -> str:
         return "changes.create_cluster"
     if record.work is not None:
         return "queue.do"
+    if record.renames_cluster:
+        return "changes.rename_cluster"
     return "changes.delete_cluster" if record.deletes_cluster else "changes.commit"
 
 
@@ -184,9 +191,14 @@ def _digest(draft: Draft) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def user_rows(before: User | None, after: User) -> tuple[AuditRow, ...]:
-    """What of a user is another now; of a secret only whether there is one."""
-    was, now = _user_facts(before), _user_facts(after)
+def user_rows(
+    before: User | None, after: User, of_now: Callable[[Reach], Reach]
+) -> tuple[AuditRow, ...]:
+    """What of a user is another now; of a secret only whether there is one.
+
+    `of_now` gives a reach by the names of now.
+    """
+    was, now = _user_facts(before, of_now), _user_facts(after, of_now)
     return tuple(
         AuditRow(f"user {after.name}", part, was.get(part, ""), now.get(part, ""))
         for part in ("role", "reach", "password", "one-time codes")
@@ -194,12 +206,12 @@ def user_rows(before: User | None, after: User) -> tuple[AuditRow, ...]:
     )
 
 
-def _user_facts(user: User | None) -> dict[str, str]:
+def _user_facts(user: User | None, of_now: Callable[[Reach], Reach]) -> dict[str, str]:
     if user is None or user.deleted:
         return {}
     return {
         "role": str(user.role),
-        "reach": str(user.reach),
+        "reach": str(of_now(user.reach)),
         "password": "set" if user.password else "",
         "one-time codes": "set" if user.second_factor else "",
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import KeyValue, prefix_end
+from tdc.manager.levels.fleet import Cluster
 from tdc.manager.store.audit_check import AuditCheck, AuditVerdict, Word
 from tdc.manager.store.audit_entry import read_entry
 from tdc.manager.store.encoding import Damaged
@@ -93,17 +94,17 @@ class AuditReader:
                         check.take(item.key, item.value)
         return check.verdict()
 
-    async def commits_words(self, clusters: Iterable[str]) -> list[Word]:
+    async def commits_words(self, clusters: Iterable[Cluster]) -> list[Word]:
         """What the newest commit records of these clusters say of the log; raises an EtcdError."""
         words = []
         for cluster in clusters:
-            end = prefix_end(commits_prefix(cluster))
-            found = await self._etcd.newest(commits_prefix(cluster), end, RECORDS)
+            prefix = commits_prefix(cluster.home)
+            found = await self._etcd.newest(prefix, prefix_end(prefix), RECORDS)
             for item in found.items:
                 with contextlib.suppress(Damaged):
                     record = read_record(item.key, item.value)
                     if parse_commit_key(item.key) == record.revision and record.audit:
-                        who = f"revision {record.revision} of cluster {cluster} came after"
+                        who = f"revision {record.revision} of cluster {cluster.name} came after"
                         words.append(Word(who, record.audit, "commits"))
         return words
 

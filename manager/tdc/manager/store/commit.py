@@ -16,7 +16,7 @@ one twice by itself, so an attempt ends in one of four ways:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tdc.manager.etcd.backoff import Backoff
@@ -29,6 +29,7 @@ from tdc.manager.store import by_hand
 from tdc.manager.store.audit import Audited, AuditLog
 from tdc.manager.store.audit_events import commit_event
 from tdc.manager.store.beside import Beside, beside, disagreement, head_in, keys_beside
+from tdc.manager.store.claims import claim, claim_keys
 from tdc.manager.store.documents import (
     REPAIR,
     Document,
@@ -54,6 +55,7 @@ from tdc.manager.store.record import CommitRecord, Signature, chained, pack_reco
 from tdc.manager.store.rewrite import Touched, Untouchable, rewritten, touched
 from tdc.manager.store.seal import Edited
 from tdc.shared.edge.clock import monotonic
+from tdc.shared.settings.values import Level
 from tdc.shared.sync.audit import AuditHead
 from tdc.shared.sync.queue_work import OrderedWork
 
@@ -85,6 +87,13 @@ class _Change:
     creates: bool = False
 
     @property
+    def names(self) -> bool:
+        """Whether it gives the cluster its name."""
+        return any(
+            each.level is Level.CLUSTER and not each.removed for each in self.record.topology
+        )
+
+    @property
     def touched(self) -> Touched:
         return touched(self.record.levels, self.record.topology, self.after)
 
@@ -94,16 +103,17 @@ class _Found:
     """What is stored: `made` is the revision that our request id made, None if it made none.
 
     `items` are the head and the documents; `beside` is what history has of the base, and of the
-    revision that is to be made.
+    revision that is to be made; `claims` are what has the cluster's new name.
     """
 
     made: int | None
     items: dict[str, KeyValue]
     beside: Beside
+    claims: dict[str, KeyValue] = field(default_factory=dict)
 
     def guard(self, change: _Change) -> tuple[Unchanged, ...]:
         """The compare that every commit of the cluster makes: of its head."""
-        key = head_key(change.after.name)
+        key = head_key(change.after.home)
         return (Unchanged(key, self.items[key].mod_revision if key in self.items else 0),)
 
     @property
@@ -211,21 +221,24 @@ class CommitStore:
 
     async def _find(self, change: _Change) -> _Found:
         """Read what the change compares and writes, at one etcd revision."""
-        name = change.after.name
+        name = change.after.home
         around = keys_beside(name, change.base)
         asked, key = request_key(name, change.record.signature.request_id), head_key(name)
-        keys = (asked, *around, key, *change.touched.keys(name))
+        claimed = claim_keys(change.after) if change.names else ()
+        keys = (asked, *around, key, *change.touched.keys(name), *claimed)
         items = await self._etcd.get_many(keys)
+        claims = {each: items.pop(each) for each in claimed if each in items}
         head = head_in(key, items[key].value) if key in items else None
         found = beside(name, change.base, head, items)
         request = items.pop(asked, None)
         made = _made(request, change.fingerprint) if request else _last_made(change, items)
-        return _Found(made, {k: item for k, item in items.items() if k not in around}, found)
+        beside_it = {k: item for k, item in items.items() if k not in around}
+        return _Found(made, beside_it, found, claims)
 
 
 def _last_made(change: _Change, items: Mapping[str, KeyValue]) -> int | None:
     """The revision that the request id made, by the head: its own key may have been deleted."""
-    key = head_key(change.after.name)
+    key = head_key(change.after.home)
     head = _document(items[key]).head if key in items else None
     same = head is not None and head.request_id == change.record.signature.request_id
     return head.revision if head is not None and same else None
@@ -259,7 +272,7 @@ def _transaction(change: _Change, found: _Found, audit: AuditHead) -> Audited:
 
     Raises what refuses it.
     """
-    name, revision = change.after.name, change.after.revision
+    name, revision = change.after.home, change.after.revision
     documents = {key: _document(item) for key, item in found.items.items()}
     head = _base_head(change, found, documents.pop(head_key(name), None))
     _check_by_hand(change, head, documents)
@@ -275,8 +288,11 @@ def _transaction(change: _Change, found: _Found, audit: AuditHead) -> Audited:
     written = {**head.written, **dict.fromkeys(values, revision)}
     values[head_key(name)] = pack_head(
         name,
-        Head(revision, request_id, record.chain, written, sealed, change.after.deleted),
-    )
+        Head(
+            revision, request_id, record.chain, written, sealed, change.after.deleted,
+            change.after.name if change.after.place else "", change.after.former,
+        ),
+    )  # fmt: skip
     values[commit_key(name, revision)] = pack_record(name, record)
     made = MadeRequest(revision, change.record.time, change.fingerprint)
     asked = request_key(name, request_id)
@@ -296,7 +312,10 @@ def _transaction(change: _Change, found: _Found, audit: AuditHead) -> Audited:
     if change.after.deleted:  # another cluster of the name has nothing to do with them
         drafts = drafts_prefix(name)
         writes.append(Delete(drafts, prefix_end(drafts)))
-    return Audited(compares, writes, commit_event(record, name, creates=change.creates))
+    if change.names:
+        claimed = claim(change.after, found.claims)
+        compares, writes = [*compares, *claimed[0]], [*writes, *claimed[1]]
+    return Audited(compares, writes, commit_event(record, change.after, creates=change.creates))
 
 
 def _document(item: KeyValue) -> Document:
@@ -308,7 +327,7 @@ def _document(item: KeyValue) -> Document:
 
 def _check_by_hand(change: _Change, head: Head, documents: Mapping[str, Document]) -> None:
     """Raise UnreadableTouched if a document that is touched is not as its commits left it."""
-    name = change.after.name
+    name = change.after.home
     faults = by_hand.faults_of(name, head, documents, change.touched.keys(name))
     read = [trouble for each in documents.values() for trouble in each.unreadable]
     for fault in (*faults, *(trouble for trouble in read if trouble.edited)):
@@ -317,7 +336,7 @@ def _check_by_hand(change: _Change, head: Head, documents: Mapping[str, Document
 
 def _base_head(change: _Change, found: _Found, document: Document | None) -> Head:
     """The head that the change is made on; raises what refuses a base that is not stored."""
-    name = change.after.name
+    name = change.after.home
     if document is not None and document.head is None:
         trouble = document.unreadable[0]
         then = "" if trouble.edited else f". {_UPGRADE}"

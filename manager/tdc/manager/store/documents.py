@@ -22,7 +22,8 @@ from tdc.manager.levels.fleet import (
     StoredSettings,
     check_name,
 )
-from tdc.manager.store.encoding import Damaged, count_of, object_of, pack, text_of
+from tdc.manager.levels.identities import is_place
+from tdc.manager.store.encoding import Damaged, count_of, list_of, object_of, pack, text_of
 from tdc.manager.store.keys import (
     CLUSTERS,
     GROUP_SHARDS,
@@ -79,7 +80,8 @@ class Head:
     set back, one that is missing was deleted, and neither by a commit. Documents that were written
     before this was kept are not in it. `sealed` is the revision from which on every commit sealed
     what it wrote; 0 if the commit that made this head did not. `deleted`: that commit removed the
-    cluster.
+    cluster. `called` is the cluster's name where it is another than in its keys, `former` are the
+    names that it had.
     """
 
     revision: int
@@ -88,6 +90,8 @@ class Head:
     written: Mapping[str, int] = field(default_factory=dict)
     sealed: int = 0
     deleted: bool = False
+    called: str = ""
+    former: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -141,7 +145,7 @@ _held: WeakValueDictionary[tuple[str, bytes], Document] = WeakValueDictionary()
 
 def _read(key: str, raw: bytes) -> Document | Unreadable:
     document_key = parse_document_key(key)
-    if document_key is None or not _may_be_called(Level.CLUSTER, document_key.cluster):
+    if document_key is None or not is_place(document_key.cluster):
         return Unreadable(key, None, "this layout has no such key")
     try:
         document = unpack_sealed(key, raw)
@@ -172,8 +176,16 @@ def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
         {f"{cluster_prefix(key.cluster)}{name}": count_of(written, name) for name in written},
         sealed,
         document.get("deleted") is True,
+        _checked_name(document["called"]) if "called" in document else "",
+        tuple(map(_checked_name, list_of(document, "former") if "former" in document else ())),
     )
     return Document(key, revision, head=head)
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not _may_be_called(Level.CLUSTER, name):
+        raise Damaged("that is not a valid name of a cluster")
+    return name
 
 
 def chain_of(document: Mapping[str, object]) -> str:
@@ -264,7 +276,7 @@ def _may_be_called(level: Level, name: str) -> bool:
 
 
 def _group_from(name: str, entry: Mapping[str, object]) -> Group:
-    return Group(name=name, stored=stored_from(entry))
+    return Group(name, stored_from(entry), _slot_in(entry))
 
 
 def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
@@ -302,6 +314,10 @@ def pack_head(cluster: str, head: Head) -> bytes:
         fields["written"] = {_short(key): head.written[key] for key in sorted(head.written)}
     if head.deleted:
         fields["deleted"] = True
+    if head.called:
+        fields["called"] = head.called
+    if head.former:
+        fields["former"] = list(head.former)
     if not head.sealed:
         return pack(fields)
     return pack_sealed(head_key(cluster), {**fields, "sealed": head.sealed})
@@ -324,7 +340,7 @@ def pack_groups(
     groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0, *, seal_for: str = ""
 ) -> bytes:
     """The bytes of a shard of groups, with its unreadable entries kept as they were."""
-    entries: dict[str, object] = {group.name: plain_stored(group.stored) for group in groups}
+    entries = {each.name: _plain_slot(each.slot) | plain_stored(each.stored) for each in groups}
     return _packed(revision, {"groups": _sorted({**kept, **entries})}, seal_for)
 
 
@@ -349,7 +365,7 @@ def pack_machines(
         machine.name: {
             "group": machine.group,
             **({"born": machine.born} if machine.born else {}),
-            **({"slot": machine.slot} if machine.slot else {}),
+            **_plain_slot(machine.slot),
             **plain_stored(machine.stored),
         }
         for machine in machines
@@ -365,8 +381,11 @@ def pack_machines(
 
 def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
     stops = {"stops_copying": True} if removed.stops_copying else {}
-    slot = {"slot": removed.slot} if removed.slot else {}
-    return {"revision": removed.revision, **stops, **slot}
+    return {"revision": removed.revision, **stops, **_plain_slot(removed.slot)}
+
+
+def _plain_slot(slot: str) -> dict[str, object]:
+    return {"slot": slot} if slot else {}
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:

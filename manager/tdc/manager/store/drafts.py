@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Operation, Put, Unchanged
 from tdc.manager.levels.draft import Discarded, Draft, Row
+from tdc.manager.levels.fleet import LevelKey
 from tdc.manager.levels.identities import Identity
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_events import draft_event
@@ -25,10 +27,12 @@ from tdc.manager.store.encoding import (
     text_of,
 )
 from tdc.manager.store.errors import CommitTooLarge, LostRace, UnreadableTouched
-from tdc.manager.store.keys import DRAFTS, draft_key, drafts_prefix
+from tdc.manager.store.keys import DRAFTS, draft_key, drafts_prefix, place_of_draft
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.record import as_object, key_from, value_from
 from tdc.manager.store.seal import pack_sealed, unpack_sealed
 from tdc.shared.settings.canonical import plain
+from tdc.shared.settings.values import Level
 from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tenacity import (
     AsyncRetrying,
@@ -47,22 +51,27 @@ Change = Callable[[Draft], Draft]
 class DraftStore:
     """The drafts of all operators. Any number of managers may change them at the same time."""
 
-    def __init__(self, etcd: EtcdClient, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog | None = None, places: Places = AS_NAMED
+    ) -> None:
         self._etcd = etcd
         self._audit = audit or AuditLog(etcd)
+        self._places = places
 
     async def read(self, cluster: str, owner: str) -> Draft:
         """An operator's draft, perhaps empty; raises UnreadableTouched, an EtcdError."""
-        item = await self._etcd.get(draft_key(cluster, owner))
-        return _read(item) if item is not None else Draft(cluster, owner)
+        item = await self._etcd.get(draft_key(self._places.place(cluster), owner))
+        return _read(item, cluster) if item is not None else Draft(cluster, owner)
 
     async def all(self, cluster: str = "") -> list[Draft]:
         """All drafts that can be read, or those for one cluster, by key; raises an EtcdError."""
-        found = await self._etcd.range(drafts_prefix(cluster) if cluster else DRAFTS)
+        found = await self._etcd.range(
+            drafts_prefix(self._places.place(cluster)) if cluster else DRAFTS
+        )
         drafts = []
         for item in found.items:
             try:
-                drafts.append(_read(item))
+                drafts.append(_read(item, self._places.called(place_of_draft(item.key))))
             except UnreadableTouched as error:  # its owner hears of it, the others go on
                 log.warning("%s", error)
         return drafts
@@ -84,9 +93,9 @@ class DraftStore:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _change_once(self, cluster: str, owner: str, change: Change, by: By) -> Draft:
-        key = draft_key(cluster, owner)
+        key = draft_key(self._places.place(cluster), owner)
         item = await self._etcd.get(key)
-        before = _read(item) if item is not None else Draft(cluster, owner)
+        before = _read(item, cluster) if item is not None else Draft(cluster, owner)
         after = change(before)
         write: Operation = Delete(key)
         if not after.is_empty:
@@ -141,14 +150,27 @@ def read_draft(key: str, raw: bytes) -> Draft:
     )
 
 
-def _read(item: KeyValue) -> Draft:
+def _read(item: KeyValue, cluster: str) -> Draft:
+    """A draft for a cluster by its name now."""
     try:
-        return read_draft(item.key, item.value)
+        draft = read_draft(item.key, item.value)
+        aside = draft.discarded
+        return replace(
+            draft,
+            cluster=cluster,
+            rows=_rows_of(draft.rows, cluster),
+            discarded=replace(aside, rows=_rows_of(aside.rows, cluster)) if aside else None,
+        )
     except Damaged as error:
         raise UnreadableTouched(
             f"the draft at {item.key} can't be read: {error}. Nothing was changed; delete that key "
             "in etcd, and draft again what it had"
         ) from None
+
+
+def _rows_of(rows: tuple[Row, ...], cluster: str) -> tuple[Row, ...]:
+    own = LevelKey(Level.CLUSTER, cluster)
+    return tuple(replace(row, key=own) if row.key.level is Level.CLUSTER else row for row in rows)
 
 
 def _plain_row(row: Row) -> dict[str, object]:

@@ -25,6 +25,7 @@ from tdc.manager.store.keys import (
     parse_commit_key,
     request_key,
 )
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.seal import pack_sealed, unpack_sealed
 
 MAX_COMMITS = 10_000
@@ -58,13 +59,15 @@ class MadeRequest:
 class History:
     """Reads commit records, and what request ids made."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
+    def __init__(self, etcd: EtcdClient, places: Places = AS_NAMED) -> None:
         self._etcd = etcd
+        self._places = places
 
     async def commits(
         self, cluster: str, *, before: int | None = None, limit: int = 50
     ) -> tuple[Row, ...]:
         """Read up to `limit` records, newest first, of revisions below `before` if given."""
+        cluster = self._places.place(cluster)
         head = await self._head(cluster)  # first: so no record that it says there is can be missing
         start = commits_prefix(cluster)
         # One more on each side: by them the first and the last are judged.
@@ -83,6 +86,7 @@ class History:
 
     async def commit_record(self, cluster: str, revision: int) -> Row | None:
         """Read one record; None if it was never made or history no longer has it."""
+        cluster = self._places.place(cluster)
         around = [each for each in (revision + 1, revision, revision - 1) if each > 0]
         keys = [commit_key(cluster, each) for each in around]
         found = await self._etcd.get_many([head_key(cluster), *keys])
@@ -96,6 +100,7 @@ class History:
         Fewer than high - low means that history no longer has the rest.
         """
         below = await self.commits(cluster, before=high + 1, limit=max(0, high - low))
+        cluster = self._places.place(cluster)
         first = commit_key(cluster, low)
         return tuple(
             record
@@ -113,7 +118,7 @@ class History:
 
     async def find_request(self, cluster: str, request_id: str) -> MadeRequest | None:
         """What a request id made, None if it made nothing within history."""
-        item = await self._etcd.get(request_key(cluster, request_id))
+        item = await self._etcd.get(request_key(self._places.place(cluster), request_id))
         try:
             return read_request(item.key, item.value) if item else None
         except Damaged:

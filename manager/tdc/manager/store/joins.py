@@ -18,6 +18,7 @@ from tdc.manager.store.audit_events import enrolment_event, token_event
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, text_of
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.keys import enrolment_count_key, enrolment_key, join_token_key
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tenacity import (
@@ -33,6 +34,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class JoinToken:
     """What a token allows: this machine of this group, until `expires` (Unix seconds).
+
+    As it is stored, `cluster` is the name in its keys, whatever it is called.
 
     `born` is the revision that created the machine: another one of its name can't use the token.
     `slot` is the name under which its enrolment is kept; empty if that is the machine's.
@@ -94,9 +97,12 @@ class StoredToken:
 class JoinStore:
     """The join tokens and enrolments in etcd."""
 
-    def __init__(self, etcd: EtcdClient, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog | None = None, places: Places = AS_NAMED
+    ) -> None:
         self._etcd = etcd
         self._audit = audit or AuditLog(etcd)
+        self._places = places
 
     async def add(self, token_hash: str, token: JoinToken, by: By = UNKNOWN) -> None:
         """Store a new token by its hash; raises an EtcdError, then the token may not be valid.
@@ -105,6 +111,7 @@ class JoinStore:
         """
         key = join_token_key(token_hash)
         event = token_event(token_hash, token.cluster, token.machine, token.expires, by)
+        token = replace(token, cluster=self._places.place(token.cluster))
         written = [Put(key, pack_token(key, StoredToken(token)))]
         await self._audit.txn([Unchanged(key, 0)], written, event)
 
@@ -148,7 +155,7 @@ class JoinStore:
         known = _readable(before.get(place), read_enrolment)
         event = enrolment_event(
             token_hash,
-            token.cluster,
+            self._places.called(token.cluster),
             token.machine,
             known.id if known is not None else "",
             enrolment_id,

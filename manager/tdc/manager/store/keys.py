@@ -29,6 +29,8 @@ DRAFTS = f"{ROOT}drafts/"
 """What operators gather before they commit it; no view follows them."""
 SUSPENSIONS = f"{ROOT}suspensions/"
 """What is suspended on machines, a document for each cluster; views follow it."""
+CLUSTER_NAMES = f"{ROOT}cluster-names/"
+"""Names of clusters that are not those in their keys; no view follows them."""
 PEOPLE = f"{ROOT}people/"
 """Users, and by what they prove who they are; views follow it."""
 PEOPLE_HEAD = f"{PEOPLE}head"
@@ -214,6 +216,11 @@ def draft_key(cluster: str, owner: str) -> str:
     return f"{drafts_prefix(cluster)}{_quoted(owner)}"
 
 
+def place_of_draft(key: str) -> str:
+    """The cluster that the key of a draft names."""
+    return unquote(key.removeprefix(DRAFTS).partition("/")[0])
+
+
 def join_token_key(token_hash: str) -> str:
     """The key of a join token, by its hash."""
     return f"{JOIN_TOKENS}{_quoted(token_hash)}"
@@ -242,6 +249,11 @@ def parse_enrolment_count_key(key: str) -> tuple[str, str] | None:
     """Return (cluster, machine) of such a key; None for another key."""
     place, _, last = key.rpartition("/")
     return parse_enrolment_key(place) if last == _COUNT else None
+
+
+def cluster_name_key(name: str) -> str:
+    """The key that says which cluster has a name that is not the one in its keys."""
+    return f"{CLUSTER_NAMES}{_quoted(name)}"
 
 
 def suspensions_key(cluster: str) -> str:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
+from tdc.manager.people.reach import Reach
 from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_events import user_rows
@@ -58,9 +59,13 @@ Users = Mapping[str, User]
 class PeopleStore:
     """The records of people in etcd."""
 
-    def __init__(self, etcd: EtcdClient, audit: AuditLog) -> None:
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog, of_now: Callable[[Reach], Reach] | None = None
+    ) -> None:
+        """`of_now` gives a reach by the names of now, for the audit log."""
         self._etcd = etcd
         self._audit = audit
+        self._of_now = of_now or _as_kept
 
     async def change_user(
         self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
@@ -90,7 +95,7 @@ class PeopleStore:
                 Put(PEOPLE_HEAD, pack_people_head(PEOPLE_HEAD, changes)),
                 Put(key, pack_user(key, after)),
             ],
-            replace(event, rows=user_rows(users.get(name), after)),
+            replace(event, rows=user_rows(users.get(name), after, self._of_now)),
         )
         if not done:
             raise LostRace("users were changed by others meanwhile; nothing was changed")
@@ -213,6 +218,10 @@ async def _tried(once: Callable[[], Awaitable[T]]) -> T:
         with attempt:
             return await once()
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _as_kept(reach: Reach) -> Reach:
+    return reach
 
 
 def _unchanged(key: str, item: KeyValue | None) -> Unchanged:

@@ -76,6 +76,11 @@ class CommitRecord:
         return any(each.level is Level.CLUSTER and each.removed for each in self.topology)
 
     @property
+    def renames_cluster(self) -> bool:
+        """Whether it gave its cluster another name."""
+        return any(each.level is Level.CLUSTER and each.before for each in self.topology)
+
+    @property
     def creates_cluster(self) -> bool:
         """Whether it created its cluster: the first commit, and the next after a deletion."""
         return any(each.level is Level.CLUSTER and each.created for each in self.topology)
@@ -202,6 +207,8 @@ def _plain_topology(change: TopologyChange) -> dict[str, object]:
         fields["removed"] = True
     if change.stops_copying:
         fields["stops_copying"] = True
+    if change.slot:
+        fields["slot"] = change.slot
     return fields
 
 
@@ -215,6 +222,7 @@ def _topology_from(item: Mapping[str, object]) -> TopologyChange:
         None if before is None else Place(text_of(before, "name"), text_of(before, "group")),
         item.get("removed") is True,
         item.get("stops_copying") is True,
+        text_of(item, "slot") if "slot" in item else "",
     )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged, prefix_end
 from tdc.manager.store import by_hand
+from tdc.manager.store.claims import claims_put_right
 from tdc.manager.store.documents import (
     REPAIR,
     Document,
@@ -42,7 +43,7 @@ from tdc.manager.store.keys import (
 )
 from tdc.manager.store.others import others, put_right
 from tdc.manager.store.record import CommitRecord
-from tdc.manager.store.replay import HistoryBroken, replayed
+from tdc.manager.store.replay import HistoryBroken, called_by, replayed
 from tdc.manager.store.seal import same_content
 from tdc.manager.store.snapshots import Snapshot, keep, read_snapshots
 
@@ -71,8 +72,10 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
         await check_identity(etcd)
     except DoubtedStore as error:
         found.append(Finding(str(error), right=False))
-    for name in await _clusters(etcd):
+    clusters = await _clusters(etcd)
+    for name in clusters:
         found.extend(await _repair_cluster(etcd, name, write=write))
+    found += [Finding(*each) for each in await claims_put_right(etcd, clusters, write=write)]
     async for other in others(etcd, SUSPENSIONS, DRAFTS):
         found.append(Finding(*await put_right(etcd, other, write=write)))
     return tuple(found)
@@ -286,9 +289,11 @@ def _made_head(found: _Stored, evidence: Evidence) -> Head | None:
     for key, revision in evidence.documents.items():
         written[key] = max(revision, written.get(key, 0))
     request_id = newest.signature.request_id
+    called, former = called_by(found.name, reversed(found.records), found.base)
     return Head(
-        newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster
-    )
+        newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster,
+        called, former,
+    )  # fmt: skip
 
 
 async def _head_again(

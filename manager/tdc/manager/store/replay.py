@@ -20,7 +20,7 @@ from tdc.manager.levels.fleet import (
     Machine,
     StoredSettings,
 )
-from tdc.manager.store.assembly import assemble
+from tdc.manager.store.assembly import assemble, headed
 from tdc.manager.store.documents import Document, Head, Unreadable, read_document
 from tdc.manager.store.keys import DocumentKey, Part
 from tdc.manager.store.record import CommitRecord, fits_chain
@@ -61,8 +61,27 @@ def replayed(
             {**head.written, **dict.fromkeys(made, record.revision)},
             record.sealed,
             cluster.deleted,
+            cluster.name if cluster.place else "",
+            cluster.former,
         )
     return head, values
+
+
+def called_by(
+    place: str, records: Iterable[CommitRecord | Unreadable], base: Snapshot | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """What the cluster at a place is called, empty if that is its place, and its former names.
+
+    As far as the records after `base` can be read, oldest first.
+    """
+    cluster = Cluster(place, 0, StoredSettings(), {}, {})
+    if base is not None:
+        cluster = headed(cluster, base.head)
+    for record in records:
+        for change in record.topology if isinstance(record, CommitRecord) else ():
+            if change.level is Level.CLUSTER:
+                cluster = _named_by(cluster, change)
+    return cluster.name if cluster.place else "", cluster.former
 
 
 def _next(name: str, head: Head, record: CommitRecord | Unreadable) -> CommitRecord:
@@ -110,15 +129,27 @@ def _with_topology(
             return _with_group(cluster, change)
         case Level.MACHINE:
             return _with_machine(cluster, change, record, slots)
+        case _ if change.before is not None:
+            return _named_by(cluster, change)
+        case _ if change.removed:
+            return replace(cluster, deleted=True, stored=StoredSettings())
         case _:
-            return replace(cluster, deleted=change.removed, stored=StoredSettings())
+            return replace(_named_by(cluster, change), deleted=False, stored=StoredSettings())
+
+
+def _named_by(cluster: Cluster, change: TopologyChange) -> Cluster:
+    """The cluster as it is called after a change of the cluster itself."""
+    if change.removed:
+        return cluster
+    called = identities.cluster_called(cluster, change.name)
+    return replace(called, former=()) if change.created else called
 
 
 def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:
     groups, machines, was = Draft(cluster.groups), Draft(cluster.machines), change.before
     group = groups.pop(was.name if was is not None else change.name, Group(change.name))
     if not change.removed:
-        groups[change.name] = replace(group, name=change.name)
+        groups[change.name] = replace(group, name=change.name, slot=change.slot)
     if was is not None:
         machines.update(
             (each.name, replace(each, group=change.name))

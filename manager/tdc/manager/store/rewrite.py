@@ -39,7 +39,7 @@ class Touched:
     """Those of `machines` of which there was none by that name: it creates or renames them."""
 
     def keys(self, name: str) -> tuple[str, ...]:
-        """The keys of the documents of cluster `name` that hold these, in order."""
+        """The keys of the documents that hold these, of the cluster at place `name`, in order."""
         own = {cluster_key(name)} if self.cluster else set()
         groups = {group_key(name, group) for group in self.groups}
         machines = {machine_key(name, machine) for machine in self.machines}
@@ -85,14 +85,14 @@ def rewritten(
         _check(document, changed)
     values, revision = dict[str, bytes](), after.revision
     if changed.cluster:
-        key = cluster_key(after.name)
+        key = cluster_key(after.home)
         seal_for = key if sealed else ""
         values[key] = pack_cluster_level(after.stored, revision, seal_for=seal_for)
-    for key, names in _by_key(changed.groups, lambda name: group_key(after.name, name)).items():
+    for key, names in _by_key(changed.groups, lambda name: group_key(after.home, name)).items():
         groups, kept = (stored[key].groups, stored[key].kept) if key in stored else ({}, {})
         new_groups, seal_for = _updated(groups, after.groups, names), key if sealed else ""
         values[key] = pack_groups(new_groups, kept, revision, seal_for=seal_for)
-    for key, names in _by_key(changed.machines, lambda name: machine_key(after.name, name)).items():
+    for key, names in _by_key(changed.machines, lambda name: machine_key(after.home, name)).items():
         machines, kept = (stored[key].machines, stored[key].kept) if key in stored else ({}, {})
         new_machines, seal_for = _updated(machines, after.machines, names), key if sealed else ""
         removed = _removed(stored[key].removed if key in stored else {}, after, names)

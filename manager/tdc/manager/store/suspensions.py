@@ -18,6 +18,7 @@ from tdc.manager.store.audit_events import suspension_event
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, object_of, text_of
 from tdc.manager.store.errors import LostRace
 from tdc.manager.store.keys import suspensions_key
+from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tdc.shared.sync.audit_entry import UNKNOWN, By
 from tdc.shared.sync.suspension import Suspended, Suspension
@@ -34,9 +35,12 @@ Change = Callable[[Suspensions], Suspensions]
 class SuspensionStore:
     """The suspensions in etcd."""
 
-    def __init__(self, etcd: EtcdClient, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, etcd: EtcdClient, audit: AuditLog | None = None, places: Places = AS_NAMED
+    ) -> None:
         self._etcd = etcd
         self._audit = audit or AuditLog(etcd)
+        self._places = places
 
     async def change(
         self,
@@ -65,7 +69,7 @@ class SuspensionStore:
     async def _change_once(
         self, cluster: str, known: Suspensions, change: Change, by: By, request_id: str
     ) -> Suspensions:
-        key = suspensions_key(cluster)
+        key = suspensions_key(self._places.place(cluster))
         item = await self._etcd.get(key)
         stored = NO_SUSPENSIONS
         with contextlib.suppress(Damaged):

@@ -6,11 +6,12 @@ fleet there is none, so asking costs nothing whatever its size.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from tdc.manager.view.names import MachineKey
+from tdc.manager.view.seen import rename
 from tdc.shared.sync.values import Running
 from tdc.v1 import agents_pb2
 
@@ -76,6 +77,10 @@ class AheadOfStore:
             self._runs[key] = running, known
         else:
             self._runs.pop(key, None)
+
+    def renamed(self, names: Mapping[MachineKey, MachineKey]) -> None:
+        """Note that machines have another name now, each by that of before."""
+        rename(self._runs, names)
 
     def of(self, machines: Container[MachineKey]) -> tuple[Ahead, ...]:
         """Those of these machines, by cluster."""

@@ -42,7 +42,7 @@ class KnownChains:
         return await self._read(cluster, running.revision)
 
     async def _read(self, cluster: str, revision: int) -> str:
-        key = (cluster, revision)
+        key = (self._view.place(cluster), revision)  # another may get its name
         if key not in self._known and not self._view.etcd_away:
             try:
                 async with asyncio.timeout(LOOKUP_TIMEOUT):

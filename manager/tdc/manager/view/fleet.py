@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
-from tdc.manager.levels.identities import removed_from, renames, slot_of
+from tdc.manager.levels.identities import renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
@@ -37,6 +36,7 @@ from tdc.manager.view.enrolments import KnownEnrolments
 from tdc.manager.view.following import Following, How, Values
 from tdc.manager.view.last_known import ClusterChange, KnownClusters
 from tdc.manager.view.listeners import Listened
+from tdc.manager.view.named import NamedFleet
 from tdc.manager.view.names import MachineKey, UnknownName
 from tdc.manager.view.people import KnownPeople
 from tdc.manager.view.problems import problems
@@ -45,7 +45,6 @@ from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.values import Value
 from tdc.shared.sync.audit import AuditHead
-from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.suspension import NOT_SUSPENDED, Suspension
 from tdc.v1 import agents_pb2
 
@@ -56,7 +55,7 @@ class NotReady(Exception):
     """The fleet could not be read from etcd in time."""
 
 
-class FleetView(Listened):
+class FleetView(NamedFleet, Listened):
     """One manager's view. `run` keeps it; reads are plain calls that never wait."""
 
     def __init__(
@@ -70,12 +69,11 @@ class FleetView(Listened):
         """`store_id` is the id that the store has now; `notes` are problems of the store itself,
         in sentences; `clock` gives Unix seconds, for people to read.
         """
-        super().__init__()
+        Listened.__init__(self)
+        NamedFleet.__init__(self, KnownClusters(), KnownEnrolments())
         self._etcd = etcd
         self._notes = notes
         self._following = Following(etcd, store_id, options, clock)
-        self._clusters = KnownClusters()
-        self._enrolments = KnownEnrolments()
         self._suspensions = KnownSuspensions()
         self.people = KnownPeople()
         """Users, and by what they prove who they are."""
@@ -102,9 +100,9 @@ class FleetView(Listened):
         return names.find_cluster(self._clusters.clusters, name)
 
     def find_history(self, name: str) -> Cluster:
-        """Find a cluster, also one that was deleted; raises UnknownName, AmbiguousName."""
+        """Find a cluster, also one that was deleted or had that name; raises UnknownName, …"""
         gone = self._clusters.deleted.get(name)
-        return gone if gone is not None else self.find_cluster(name)
+        return gone or names.find_history(self._clusters.clusters, name)
 
     def find_group(self, name: str, cluster: str = "") -> tuple[Cluster, Group]:
         """Find a group and its cluster; raises UnknownName, AmbiguousName."""
@@ -187,44 +185,21 @@ class FleetView(Listened):
             return None
         known = self._clusters.machine(cluster, machine)
         return self._enrolments.find(
-            (cluster, slot_of(known) if known is not None else machine),
+            (self.place(cluster), slot_of(known) if known is not None else machine),
             sealed=self._clusters.all_sealed(cluster),
             born=known.born if known is not None else None,
         )
 
-    def recognised(self, peer: MachinePeer) -> MachinePeer:
-        """The same machine by its present name: its certificate may have one of before.
-
-        Of one that was removed, the name that it had then. What is not known stays as it is.
-        """
-        cluster, slot, born = self._enrolments.machine_of(peer.enrolment) or ("", "", 0)
-        if cluster != peer.cluster:
-            return peer
-        name = self.name_of(cluster, slot, born)
-        home = self._clusters.clusters.get(cluster) or self._clusters.deleted.get(cluster)
-        if not name and home is not None:
-            name = removed_from(home, slot, born)
-        return replace(peer, machine=name or peer.machine)
-
-    def name_of(self, cluster: str, slot: str, born: int) -> str:
-        """What the machine is called now that was created at `born` and has this slot; or empty."""
-        machine = self._clusters.called(cluster, slot)
-        return machine.name if machine is not None and machine.born == born else ""
-
-    def _key_of(self, cluster: str, slot: str) -> MachineKey:
-        machine = self._clusters.called(cluster, slot)
-        return cluster, machine.name if machine is not None else slot
-
     def suspensions(self, cluster: str) -> Suspensions:
         """What operators want suspended in a cluster, as stored."""
-        return self._suspensions.of(cluster)
+        return self._suspensions.of(self.place(cluster))
 
     def suspension_record(self, cluster: str, machine: str) -> MachineSuspension | None:
         """What is stored of a machine's suspension; None if it never had one, or is gone.
 
         It is of this machine, not of one that had its name before.
         """
-        there = self._suspensions.of(cluster)
+        there = self.suspensions(cluster)
         if not there.machines:  # in nearly all clusters; that costs no more than this
             return None
         known = self._clusters.machine(cluster, machine)
@@ -272,7 +247,7 @@ class FleetView(Listened):
         """What is wrong with the store as this manager sees it; empty if nothing is."""
         unreadable = self._clusters.unreadable()
         enrolments = (
-            *self._enrolments.damaged, *self._enrolments.unsealed(self._clusters.all_sealed)
+            *self._enrolments.damaged, *self._enrolments.unsealed(self._clusters.sealed_at)
         )  # fmt: skip
         trouble = self._following.id_trouble
         notes = (*self._notes(), trouble) if trouble else self._notes()
@@ -311,7 +286,7 @@ class FleetView(Listened):
     async def has_suspensions(self, cluster: str, number: int, timeout: float) -> bool:
         """Wait until the view has a change of suspensions; False if not within `timeout`."""
         return await self._following.until(
-            lambda: self._suspensions.of(cluster).number >= number, timeout
+            lambda: self.suspensions(cluster).number >= number, timeout
         )
 
     async def knows(self, holds: Callable[[KnownPeople], bool], timeout: float) -> bool:
@@ -355,7 +330,7 @@ class FleetView(Listened):
         for sentence in self._enrolments.damaged:
             if sentence not in before:
                 log.error("%s", sentence)
-        self._notify(frozenset(self._key_of(*each) for each in changed))
+        self._notify(frozenset(self.key_of(*each) for each in changed))
 
     def _take_suspensions(self, values: Values, how: How) -> None:
         before = set(self._suspensions.damaged)
@@ -366,7 +341,7 @@ class FleetView(Listened):
             if sentence not in before:
                 log.error("%s", sentence)
         if changed:
-            now = frozenset(self._key_of(*each) for each in changed)
+            now = frozenset(self.key_of(*each) for each in changed)
             for listener in self._listeners:
                 listener(now)
 
@@ -382,19 +357,25 @@ class FleetView(Listened):
     def _resolve(self, change: ClusterChange) -> list[MachineKey]:
         """Resolve what may have changed; return the machines on which something did."""
         changed: list[MachineKey] = []
+        was, now = change.before, change.after
+        moves = was is not None and now is not None and was.name != now.name
         for name in change.machines:
-            key = (change.name, name)
-            before = self._in_force.pop(key, None)
+            left = (was.name if was is not None else change.place, name)
+            key = (now.name if now is not None else left[0], name)
+            before = self._in_force.pop(left, None)
             after = None
-            if change.after is not None and name in change.after.machines:
-                after = self._in_force[key] = self._resolves.in_force(change.after, name)
-            if (before and before.content_hash) != (after and after.content_hash):
-                changed.append(key)
+            if now is not None and name in now.machines:
+                after = self._in_force[key] = self._resolves.in_force(now, name)
+            if moves or (before and before.content_hash) != (after and after.content_hash):
+                changed += {left, key}
         return changed
 
 
 def _renamed(change: ClusterChange) -> Iterator[tuple[MachineKey, MachineKey]]:
     if change.before is None or change.after is None:
         return
-    for name, now in renames(change.before, change.after, change.machines):
-        yield (change.name, name), (change.name, now)
+    was, now = change.before.name, change.after.name
+    others = dict(renames(change.before, change.after, change.machines))
+    if was != now:
+        others = {name: others.get(name, name) for name in change.before.machines}
+    yield from (((was, name), (now, to)) for name, to in others.items())

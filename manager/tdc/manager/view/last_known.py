@@ -31,12 +31,13 @@ Entry = TypeVar("Entry", Group, Machine)
 
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
-    """What new documents made of a cluster. `machines` names those that may be affected.
+    """What new documents made of the cluster at `place`; `machines` are those that may be affected.
 
-    A superset: machines whose own entry, group, or cluster level was written again or is gone.
+    A superset: machines whose own entry, group, or cluster level was written again or is gone, and
+    all of a cluster that has another name.
     """
 
-    name: str
+    place: str
     before: Cluster | None
     after: Cluster | None
     machines: frozenset[str]
@@ -44,7 +45,10 @@ class ClusterChange:
 
 @dataclass(slots=True)
 class KnownClusters:
-    """The documents of all clusters, and the clusters they make."""
+    """The documents of all clusters, and the clusters they make.
+
+    Callers name a cluster as it is called; what is kept here is kept by its place.
+    """
 
     clusters: dict[str, Cluster] = field(default_factory=dict)
     deleted: dict[str, Cluster] = field(default_factory=dict)
@@ -53,6 +57,8 @@ class KnownClusters:
     _trusted: dict[str, dict[str, Document]] = field(default_factory=dict)
     _assembled: dict[str, Assembled] = field(default_factory=dict)  # of those that are trusted
     _slots: dict[str, dict[str, str]] = field(default_factory=dict)  # -> name, where it is another
+    _places: dict[str, str] = field(default_factory=dict)  # by name, also of what was deleted
+    _at: dict[str, Cluster] = field(default_factory=dict)  # by place, also what was deleted
     _strange: dict[str, Unreadable] = field(default_factory=dict)
     _troubles: dict[str, tuple[Unreadable, ...]] = field(default_factory=dict)
     _beside: Mapping[str, tuple[Head, Unreadable]] = field(default_factory=dict)
@@ -83,32 +89,59 @@ class KnownClusters:
             document_key = self._take_one(key, raw)
             if document_key is not None:
                 touched.setdefault(document_key.cluster, set()).add(document_key)
-        return [self._reassembled(name, keys) for name, keys in touched.items()]
+        # First all of them leave their names: one may have got the name that another left.
+        before = {place: self._leave(place) for place in touched}
+        return [self._reassembled(each, keys, before[each]) for each, keys in touched.items()]
+
+    def place(self, name: str) -> str:
+        """The name in the keys of the cluster that is called so; `name` where there is none."""
+        return self._places.get(name, name)
+
+    def places(self) -> frozenset[str]:
+        """All places, also of what can't be read."""
+        return frozenset(self._documents) | frozenset(self._lost)
+
+    def at(self, place: str) -> Cluster | None:
+        """The cluster at a place, also one that was deleted."""
+        return self._at.get(place)
+
+    def _leave(self, place: str) -> Cluster | None:
+        found = self._at.pop(place, None)
+        if found is not None:
+            self._places.pop(found.name, None)
+            self.deleted.pop(found.name, None)
+        return self.clusters.pop(found.name, None) if found is not None else None
 
     def _replace(self, values: Mapping[str, bytes | None]) -> list[ClusterChange]:
         """Forget all that is known, and take `values` for the store."""
-        before = self.clusters
+        before = {each.home: each for each in self.clusters.values()}
         self.clusters, self.deleted, self._documents, self._trusted = {}, {}, {}, {}
+        self._places, self._at = {}, {}
         self._assembled, self._slots, self._strange, self._troubles = {}, {}, {}, {}
-        changes = {change.name: change for change in self.take(values, all_of_it=True)}
-        for name, known in before.items():
-            after = self.clusters.get(name)
+        changes = {change.place: change for change in self.take(values, all_of_it=True)}
+        for place, known in before.items():
+            after = self.at(place)
+            after = None if after is None or after.deleted else after
             machines = _machines(known) | _machines(after)
-            changes[name] = ClusterChange(name, known, after, machines)
+            changes[place] = ClusterChange(place, known, after, machines)
         return list(changes.values())
 
     def chain(self, cluster: str) -> str:
         """The history's chain value at the cluster's revision; empty where there is none."""
-        head = self._head(cluster)
+        head = self._head(self.place(cluster))
         return head.chain if head is not None else ""
 
     def all_sealed(self, cluster: str) -> bool:
         """Whether every commit of the cluster sealed what it wrote, from the first on."""
-        head = self._head(cluster)
+        return self.sealed_at(self.place(cluster))
+
+    def sealed_at(self, place: str) -> bool:
+        """The same of the cluster at a place."""
+        head = self._head(place)
         return head is not None and head.sealed == 1
 
-    def _head(self, cluster: str) -> Head | None:
-        document = self._trusted.get(cluster, {}).get(head_key(cluster))
+    def _head(self, place: str) -> Head | None:
+        document = self._trusted.get(place, {}).get(head_key(place))
         return document.head if document is not None else None
 
     def unreadable(self) -> tuple[Unreadable, ...]:
@@ -119,7 +152,7 @@ class KnownClusters:
 
     def unreadable_in(self, cluster: str) -> tuple[Unreadable, ...]:
         """What can't be read of one cluster."""
-        return self._troubles.get(cluster, ())
+        return self._troubles.get(self.place(cluster), ())
 
     def outdated(self, cluster: str) -> frozenset[str]:
         """Machines whose settings are partly last known, not what is stored now."""
@@ -131,12 +164,13 @@ class KnownClusters:
             name
             for trouble in troubles
             for name, machine in known.machines.items()
-            if _concerns(trouble, cluster, machine)
+            if _concerns(trouble, known.home, machine)
         )
 
     def machine(self, cluster: str, name: str) -> Machine | None:
         """What is known of a machine itself, though its group or its cluster can't be read."""
-        document = self._trusted.get(cluster, {}).get(machine_key(cluster, name))
+        place = self.place(cluster)
+        document = self._trusted.get(place, {}).get(machine_key(place, name))
         return document.machines.get(name) if document is not None else None
 
     def called(self, cluster: str, slot: str) -> Machine | None:
@@ -144,7 +178,7 @@ class KnownClusters:
         known = self.clusters.get(cluster)
         if known is None:
             return None
-        name = self._slots.get(cluster, {}).get(slot, slot)
+        name = self._slots.get(known.home, {}).get(slot, slot)
         machine = known.machines.get(name)
         return machine if machine is not None and slot_of(machine) == slot else None
 
@@ -155,10 +189,11 @@ class KnownClusters:
         """
         if cluster in self.deleted:
             return False
-        key = machine_key(cluster, name)
-        document = self._trusted.get(cluster, {}).get(key)
+        place = self.place(cluster)
+        key = machine_key(place, name)
+        document = self._trusted.get(place, {}).get(key)
         if document is None:
-            head = self._head(cluster)
+            head = self._head(place)
             return head is None or head.sealed != 1 or key in head.written
         if name in document.machines:
             return True
@@ -194,8 +229,9 @@ class KnownClusters:
                 return known.key
         return None
 
-    def _reassembled(self, name: str, touched: set[DocumentKey]) -> ClusterChange:
-        before = self.clusters.pop(name, None)
+    def _reassembled(
+        self, name: str, touched: set[DocumentKey], before: Cluster | None
+    ) -> ClusterChange:
         documents = self._documents.get(name, {})
         before_it = self._trusted.get(name, {})
         faults = self._faults(name, documents, before_it)
@@ -207,13 +243,17 @@ class KnownClusters:
         known = self._assembled.get(name, NOTHING_ASSEMBLED)
         assembled = self._assembled[name] = reassembled(name, known, before_it, trusted)
         missing = [each for each in assembled.unreadable if each.key not in doubted or each.entry]
-        self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *missing)))
         after = assembled.cluster
-        self.deleted.pop(name, None)
+        if after is not None and after.name in self._places:
+            missing.append(Unreadable(head_key(name), None, _two_of_a_name(after, self._places)))
+            after = None
+        self._troubles[name] = tuple(dict.fromkeys((*faults, *damage, *missing)))
+        if after is not None:
+            self._places[after.name], self._at[name] = name, after
         if after is not None and after.deleted:
-            self.deleted[name], after = after, None
+            self.deleted[after.name], after = after, None
         elif after is not None:
-            self.clusters[name] = after
+            self.clusters[after.name] = after
         affected = _affected(before, after, touched)
         self._slots[name] = _slots(self._slots.get(name, {}), before, after, affected)
         return ClusterChange(name, before, after, affected)
@@ -279,7 +319,9 @@ def _affected(
     before: Cluster | None, after: Cluster | None, touched: set[DocumentKey]
 ) -> frozenset[str]:
     parts = {key.part for key in touched}
-    if before is None or after is None or before.stored.settings != after.stored.settings:
+    if before is None or after is None or before.name != after.name:
+        return _machines(before) | _machines(after)
+    if before.stored.settings != after.stored.settings:
         return _machines(before) | _machines(after)
     affected: set[str] = set()
     if Part.GROUPS in parts:
@@ -294,6 +336,13 @@ def _affected(
 
 def _changed(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> set[str]:
     return ByName.of(before).differing(ByName.of(after))
+
+
+def _two_of_a_name(cluster: Cluster, places: Mapping[str, str]) -> str:
+    return (
+        f"it is called {cluster.name!r}, and so is the cluster at {places[cluster.name]!r}: no "
+        "commit leaves that; what comes second is not served"
+    )
 
 
 def _slots(

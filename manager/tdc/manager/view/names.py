@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tdc.manager.levels.fleet import Cluster, Group, Machine
@@ -42,6 +42,8 @@ def find_cluster(clusters: Mapping[str, Cluster], name: str) -> Cluster:
     if name:
         if name in clusters:
             return clusters[name]
+        if had := once_called(clusters, name):
+            raise UnknownName(cluster_is_called(name, had))
         raise UnknownName(_unknown("cluster", name, clusters))
     if not clusters:
         raise UnknownName(NO_CLUSTER)
@@ -71,6 +73,33 @@ def was_deleted(cluster: Cluster) -> str:
         f"its history (tdc: tdc commit history --cluster {cluster.name}), and `tdc cluster create "
         f"{cluster.name}` makes a new one"
     )
+
+
+def once_called(clusters: Mapping[str, Cluster], name: str) -> list[Cluster]:
+    """Those of these clusters that had a name, by the names that they have."""
+    return sorted(
+        (each for each in clusters.values() if name in each.former), key=lambda each: each.name
+    )
+
+
+def cluster_is_called(name: str, had: Sequence[Cluster]) -> str:
+    """Say that clusters which had a name have others now."""
+    now, first = _listed(each.name for each in had), had[0].name
+    they = f"it is called {now}" if len(had) == 1 else f"those that were are called {now}"
+    return (
+        f"no cluster is called {name!r} any more: {they} now (`tdc commit history --cluster "
+        f"{first}` says since when)"
+    )
+
+
+def find_history(clusters: Mapping[str, Cluster], name: str) -> Cluster:
+    """Find a cluster, by a name that it had too; raises UnknownName, AmbiguousName."""
+    had = once_called(clusters, name) if name not in clusters else []
+    if len(had) > 1:
+        raise AmbiguousName(
+            f"clusters {_listed(each.name for each in had)} were called {name!r}: {SAY_WHICH}"
+        )
+    return had[0] if had else find_cluster(clusters, name)
 
 
 def is_called(name: str, machine: Machine, cluster: str) -> str:

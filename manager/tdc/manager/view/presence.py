@@ -238,6 +238,7 @@ class Presence:
         rename(self._seen, names)
         rename(self._enrolled, names)
         self._elsewhere.renamed(names)
+        self.ahead.renamed(names)
         for key in names.values():
             if key in self._seen:
                 self._touch(self._seen[key])

@@ -72,7 +72,7 @@ class Renewal:
         self._clock_trouble = ""
         self._ended = b""  # the certificate whose end was logged
         self._failed = b""  # the certificate that could not be renewed
-        self._called = ""  # by a manager, not yet by the certificate
+        self._called = ("", "")  # cluster and machine, by a manager, not yet by the certificate
         self._woken = asyncio.Event()
         self.ends: float | None = None
         self.trouble = ""
@@ -99,9 +99,9 @@ class Renewal:
             else:
                 await self._until_renewed()
 
-    def called(self, name: str) -> None:
-        """Note the name that a manager calls this machine by: its certificate is to have it too."""
-        self._called = name
+    def called(self, cluster: str, machine: str) -> None:
+        """Note what a manager calls this machine: its certificate is to have these names too."""
+        self._called = (cluster, machine)
         self._woken.set()
 
     async def _sleep(self, seconds: float) -> None:
@@ -115,7 +115,7 @@ class Renewal:
         if held.certificate_pem != self._seen[0]:
             self._seen = (held.certificate_pem, self._steady())
             self._clock_trouble = ""
-        if self._called not in ("", held.machine):
+        if all(self._called) and self._called != (held.cluster, held.machine):
             return 0.0
         age = self._steady() - self._seen[1]
         if self._clock_trouble and self._fits(held, age):
@@ -196,7 +196,9 @@ class Renewal:
         self.ends = renewed.ends
         self._note_clock(renewed)
         self._log.info(f"certificate renewed; it expires {identity.day(renewed.ends)}")
-        self._called = ""
+        self._called = ("", "")
+        if renewed.cluster != held.cluster:
+            self._log.info(f"this machine's cluster was renamed to {renewed.cluster}")
         if renewed.machine != held.machine:
             self._log.info(
                 f"this machine was renamed from {held.machine} to {renewed.machine}; in mail it "
@@ -238,6 +240,6 @@ async def _renew(address: str, held: Identity) -> Identity:
             raise RenewalFailed(f"{address}: {reason(error.details() or '')}") from None
     renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), held.ca_pem)
     # By another name it is the same machine, which was renamed; by another enrolment it is not.
-    if (renewed.cluster, renewed.enrolment) != (held.cluster, held.enrolment):
+    if renewed.enrolment != held.enrolment:
         raise RenewalFailed(f"{address} sent another machine's certificate")
     return renewed

@@ -63,7 +63,7 @@ class Machine:
     status: Callable[[], agents_pb2.MachineStatus]
     perform: Perform
     suspension: KeptSuspension
-    called: Callable[[str], object] = lambda name: None
+    called: Callable[[str, str], object] = lambda cluster, machine: None
 
 
 class SettingsStream:
@@ -280,7 +280,7 @@ class _Session:
                     self.welcomed = True
                     await self._in_force.welcome()
                     await self._suspending.welcome()
-                    self._machine.called(message.welcome.machine)
+                    self._machine.called(message.welcome.cluster, message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
                 if self.learn is not None:
                     await self.learn(addresses_in(message))
