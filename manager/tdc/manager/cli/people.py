@@ -1,4 +1,4 @@
-"""`tdc login`, `logout`, `whoami`; `tdc user`, `session`, `token`, `operator`."""
+"""`tdc user`, `session`, `token`, `operator`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ import typer
 from tdc.manager.cli import passwords, people_tables
 from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.command import Commands, Run, command
-from tdc.manager.cli.config import (
-    drop_session,
-    find_config,
-    read_config,
-    session_file,
-    write_session,
-)
-from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.fleet import parse_lifetime
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.passwords import PasswordFile
@@ -63,72 +56,6 @@ OfAll = Annotated[bool, typer.Option("--all", help="Of all users.")]
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, as listed.", show_default=False)
 ]
-
-
-# -- login ---------------------------------------------------------------------------------------
-
-
-def add_login(app: typer.Typer) -> None:
-    """Add `tdc login`."""
-    command(app, "login")(login)
-
-
-def add_logout(app: typer.Typer) -> None:
-    """Add `tdc logout`."""
-    command(app, "logout")(logout)
-
-
-def add_whoami(app: typer.Typer) -> None:
-    """Add `tdc whoami`."""
-    command(app, "whoami")(whoami)
-
-
-async def login(
-    run: Run,
-    name: UserName,
-    password_file: PasswordFile = None,
-    code: Annotated[
-        str,
-        typer.Option("--code", metavar="CODE", help="One-time code, if you use codes."),
-    ] = "",
-) -> None:
-    """Begin a session with your password; it is kept beside operator.toml."""
-    config = read_config(find_config(run.common.config), secret=False)
-    if config.certificate is not None:
-        raise Refused(
-            f"{config.path} has a certificate, so no login is needed. To log in, use a file with "
-            "the address of the manager's operator port, and with ca alone."
-        )
-    password = await passwords.asked(f"Password of {name}", password_file)
-    async with run.manager(secret=False) as manager:
-        request = people_pb2.LogInRequest(name=name, password=password, code=code)
-        reply = await manager.ask(manager.login.LogIn, request)
-    write_session(config.path, reply.secret)
-    document = people_answers.login(reply, str(session_file(config.path)))
-    run.out.emit(document, people_tables.login_pieces(document))
-
-
-async def logout(run: Run) -> None:
-    """End your session, at the manager too."""
-    config = read_config(find_config(run.common.config))
-    if config.certificate is not None or not config.from_session:
-        raise Refused(f"{config.path} is used without a session; there is nothing to end.")
-    try:
-        async with run.manager() as manager:
-            request = people_pb2.EndSessionsRequest()
-            ended = (await manager.ask(manager.people.EndSessions, request)).ended
-    except Refused:
-        ended = 0  # it has ended already
-    drop_session(config.path)
-    run.out.emit(CountDocument(ended), [Line("Logged out.")])
-
-
-async def whoami(run: Run) -> None:
-    """Show who the manager takes you for."""
-    async with run.manager() as manager:
-        reply = await manager.ask(manager.people.WhoAmI, people_pb2.WhoAmIRequest())
-    document = people_answers.who(reply)
-    run.out.emit(document, people_tables.who_pieces(document))
 
 
 # -- users ---------------------------------------------------------------------------------------

@@ -37,12 +37,24 @@ class PeopleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is at a provider, for good: the provider's own name, and his there."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """A user. `number` grows with each change of the record, `epoch` with those that end sessions.
 
     `password` is the hash (PHC form), empty for a user who can't log in by one. `second_factor` is
     the sealed secret of his one-time codes, empty without; `last_step` the step of the last code
     that was used. Times are Unix seconds; `born` is made unique among users of a name.
+
+    `identity` is who he is at the provider by which he logs in, `last_begun` when the last of these
+    logins began; `mapped`: his role and reach follow from his groups there. `barred` are identities
+    of users of this name who were deleted.
     """
 
     name: str
@@ -57,6 +69,10 @@ class User:
     deleted: bool = False
     second_factor: str = ""
     last_step: int = 0
+    identity: Identity | None = None
+    mapped: bool = False
+    last_begun: float = 0.0
+    barred: frozenset[Identity] = frozenset()
 
     @property
     def administers_all(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.identity.rates import address_of
-from tdc.manager.intent.login import Login
+from tdc.manager.intent.login import Login, SessionMade
 from tdc.manager.intent.proofs import SHORT, ProofOperations
 from tdc.manager.intent.users import UserOperations, UserRow
 from tdc.manager.people.reach import Reach, Role, reach_of
@@ -36,14 +36,7 @@ class LoginService(people_pb2_grpc.LoginServicer):
             origin=address(peer),
             address=address_of(peer),
         )
-        return people_pb2.LogInResponse(
-            secret=made.secret,
-            name=made.name,
-            role=str(made.role),
-            reach=_reach_to_wire(made.reach),
-            ends=timestamp(made.ends),
-            idle=int(IDLE),
-        )
+        return session_made(made)
 
 
 class PeopleService(people_pb2_grpc.PeopleServicer):
@@ -185,6 +178,18 @@ class PeopleService(people_pb2_grpc.PeopleServicer):
             actor_of(context), request.fingerprint, request.reason
         )
         return _certificate(made)
+
+
+def session_made(made: SessionMade) -> people_pb2.LogInResponse:
+    """A session that began, as who asked for it gets it."""
+    return people_pb2.LogInResponse(
+        secret=made.secret,
+        name=made.name,
+        role=str(made.role),
+        reach=_reach_to_wire(made.reach),
+        ends=timestamp(made.ends),
+        idle=int(IDLE),
+    )
 
 
 def _role(name: str) -> Role | None:
