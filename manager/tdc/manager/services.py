@@ -99,7 +99,7 @@ def people_of(
     store = PeopleStore(etcd, audit)
     access, acts = Access(view, LastUses(view, store)), OwnActs()
     passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
-    users = UserOperations(view, store, passwords, sealing, acts)
+    users = UserOperations(view, store, passwords, sealing, acts, options.oidc_issuer)
     login = Login(view, store, passwords, sealing, refusals.refused, acts)
     return People(
         access,

@@ -62,7 +62,7 @@ Ids = Annotated[
 
 
 @command(user_app, "create")
-async def create_user(
+async def create_user(  # noqa: PLR0913, PLR0917  # each is an argument of the command
     run: Run,
     name: UserName,
     role: RoleOption,
@@ -73,14 +73,23 @@ async def create_user(
         bool,
         typer.Option("--without-password", help="The user comes with certificates only."),
     ] = False,
+    subject: Annotated[
+        str,
+        typer.Option(
+            "--subject",
+            metavar="SUBJECT",
+            help="The user logs in at the provider, where this is his lasting name.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Make a user; asks for a password."""
     reach = _reach(cluster, group)
     password = ""
-    if not without_password:
+    if not without_password and not subject:
         password = await passwords.asked(f"Password for {name}", password_file, twice=True)
     request = people_pb2.CreateUserRequest(
-        name=name, role=_role(role), reach=reach, password=password
+        name=name, role=_role(role), reach=reach, password=password, subject=subject
     )
     async with run.manager() as manager:
         _emit_user(run, await manager.ask(manager.people.CreateUser, request))

@@ -99,14 +99,15 @@ def name_in(claims: Mapping[str, object], claim: str) -> str:
         ) from None
 
 
-def owner_of(users: Iterable[User], identity: Identity) -> tuple[User | None, bool]:
-    """Whose identity it is, and whether it is barred: of a user who was deleted."""
+def owner_of(users: Iterable[User], identity: Identity) -> User | None:
+    """Whose identity it is: the user's of today, else that of a user who was deleted."""
+    found = None
     for user in users:
-        if identity in user.barred or (user.identity == identity and user.deleted):
-            return user, True
-        if user.identity == identity:
-            return user, False
-    return None, False
+        if user.identity == identity and not user.deleted:
+            return user
+        if user.identity == identity or identity in user.barred:
+            found = user
+    return found
 
 
 def admitted(
@@ -118,11 +119,12 @@ def admitted(
     now: float,
 ) -> User:
     """The user as whom somebody comes in, as he is to be stored; raises NotAdmitted."""
-    user, barred = owner_of(users.values(), identity)
-    if user is not None and barred:
+    user = owner_of(users.values(), identity)
+    who = f"tdc: `tdc user create NAME --subject`, his subject being {identity.subject!r}"
+    if user is not None and (user.deleted or user.identity != identity):
         raise NotAdmitted(
-            f"the user {user.name} was deleted. An administrator can let this person in again "
-            "(tdc: `tdc user create NAME --subject SUBJECT`)"
+            f"the user {user.name} of this person was deleted. An administrator can let him in "
+            f"again ({who})"
         )
     if user is not None and not user.mapped:
         return user
@@ -138,9 +140,8 @@ def admitted(
     name = name_in(claims, name_claim)
     if name in users:
         raise NotAdmitted(
-            f"there is or was a user {name} here whom the provider does not speak for. An "
-            "administrator can make a user of another name for this person (tdc: `tdc user create "
-            "NAME --subject SUBJECT`)"
+            f"there is or was a user {name} here, for whom the provider does not speak. An "
+            f"administrator can make a user of another name for this person ({who})"
         )
     return User(
         name,

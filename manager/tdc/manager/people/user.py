@@ -29,6 +29,9 @@ TOKEN_LIFETIME = 90 * 86_400
 """Seconds that an API token is good for, by default."""
 LONGEST_TOKEN_LIFETIME = 366 * 86_400
 
+LONGEST_SUBJECT = 255
+"""Characters of what a provider calls a person for good (OpenID Connect Core 2)."""
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9])?")
 
 
@@ -76,8 +79,16 @@ class User:
 
     @property
     def administers_all(self) -> bool:
-        """Whether he is an administrator of the whole installation."""
-        return not self.deleted and self.role is Role.ADMINISTRATOR and self.reach.everywhere
+        """Whether he is an administrator of the whole installation, whatever a provider does."""
+        of_provider = self.mapped or (self.identity is not None and not self.password)
+        administers = self.role is Role.ADMINISTRATOR and self.reach.everywhere
+        return administers and not self.deleted and not of_provider
+
+    @property
+    def barred_next(self) -> frozenset[Identity]:
+        """The identities that stay out once another user of this name is made."""
+        own = self.identity if self.deleted else None
+        return self.barred if own is None else self.barred | {own}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class PeopleService(people_pb2_grpc.PeopleServicer):
         """Make a user."""
         role, reach = _role(request.role), _reach(request.reach)
         made = await self._users.create_user(
-            actor_of(context), request.name, role, reach, request.password
+            actor_of(context), request.name, role, reach, request.password, request.subject
         )
         return _user(made)
 
@@ -222,6 +222,9 @@ def _user(row: UserRow) -> people_pb2.User:
         created=timestamp(row.created),
         created_by=row.created_by,
         last_login=timestamp(row.last_login) if row.last_login is not None else None,
+        provider=row.issuer,
+        subject=row.subject,
+        by_groups=row.by_groups,
     )
 
 

@@ -189,9 +189,12 @@ def user_rows(before: User | None, after: User) -> tuple[AuditRow, ...]:
     was, now = _user_facts(before), _user_facts(after)
     return tuple(
         AuditRow(f"user {after.name}", part, was.get(part, ""), now.get(part, ""))
-        for part in ("role", "reach", "password", "one-time codes")
+        for part in _PARTS
         if was.get(part, "") != now.get(part, "")
     )
+
+
+_PARTS = ("role", "reach", "password", "one-time codes", "identity", "role by groups")
 
 
 def _user_facts(user: User | None) -> dict[str, str]:
@@ -202,4 +205,6 @@ def _user_facts(user: User | None) -> dict[str, str]:
         "reach": str(user.reach),
         "password": "set" if user.password else "",
         "one-time codes": "set" if user.second_factor else "",
+        "identity": f"{who.subject} of {who.issuer}" if (who := user.identity) is not None else "",
+        "role by groups": "yes" if user.mapped else "",
     }
