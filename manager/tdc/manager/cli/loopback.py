@@ -90,10 +90,12 @@ async def listening() -> AsyncIterator[Loopback]:
     """Listen while the body runs, at a port that the system chooses; raises OSError."""
     loopback = Loopback()
     server = await asyncio.start_server(loopback.connected, "127.0.0.1", 0, limit=LONGEST_HEAD)
-    async with server:
+    try:
         port = server.sockets[0].getsockname()[1]
         loopback.uri = f"http://127.0.0.1:{port}{PATH}"
         yield loopback
+    finally:
+        server.close()  # and no waiting for who holds a connection open
 
 
 def _plain(text: str) -> str:
