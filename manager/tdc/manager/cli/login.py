@@ -21,10 +21,13 @@ from tdc.shared.wire import people_answers
 from tdc.shared.wire.people_documents import CountDocument
 from tdc.v1 import people_pb2
 
+PROVIDER_TIMEOUT = 40.0
+"""Seconds for each call: the manager itself may wait 10 s for each of a provider's answers."""
+
 
 def add_login(app: typer.Typer) -> None:
     """Add `tdc login`."""
-    command(app, "login")(login)
+    command(app, "login", timeout=PROVIDER_TIMEOUT)(login)
 
 
 def add_logout(app: typer.Typer) -> None:
