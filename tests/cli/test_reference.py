@@ -12,6 +12,7 @@ import pytest
 import typer
 from tdc.manager.cli.audit import WHOLE_LOG
 from tdc.manager.cli.command import DEFAULT_TIMEOUT
+from tdc.manager.cli.login import PROVIDER_TIMEOUT
 from tdc.manager.cli.main import app
 from tdc.manager.cli.queue import TIMEOUT
 from tdc.manager.options import add_flags
@@ -73,6 +74,7 @@ def test_the_help_says_the_deadline_that_holds() -> None:
     for path, node in commands(typer.main.get_command(app), ("tdc",)):
         (option,) = (part for part in node.params if part.name == "timeout")
         default = TIMEOUT if path in on_queues else DEFAULT_TIMEOUT
+        default = PROVIDER_TIMEOUT if path == ("tdc", "login") else default
         default = WHOLE_LOG if path == ("tdc", "audit", "verify") else default
         assert option.help == f"Seconds to wait for the manager (default {default:g}).", path
 

@@ -73,7 +73,7 @@ NO_SECRETS = (
 AT_OPERATOR_PORT = frozenset({SESSION, TOKEN, *NO_SECRETS})
 PASSWORD = "correct horse battery"
 
-OF_WHO_LOG_IN = frozenset({"tdc.v1.Login"})
+OF_WHO_LOG_IN = frozenset({"tdc.v1.Login", "tdc.v1.ProviderLogin"})
 OF_MACHINES = frozenset({"tdc.v1.Agents"})
 OF_MANAGERS = frozenset({"tdc.v1.Peers"})
 OF_WHO_JOINS = frozenset({"tdc.v1.Enrolment"})

@@ -22,6 +22,7 @@ from tdc.v1 import (
     managers_pb2_grpc,
     operators_pb2_grpc,
     people_pb2_grpc,
+    provider_pb2_grpc,
     recovery_pb2_grpc,
 )
 
@@ -64,7 +65,11 @@ ENROL: list[Registration] = [
 ]
 
 OPERATORS: list[Registration] = [
-    partial(people_pb2_grpc.add_LoginServicer_to_server, _empty(people_pb2_grpc.LoginServicer))
+    partial(people_pb2_grpc.add_LoginServicer_to_server, _empty(people_pb2_grpc.LoginServicer)),
+    partial(
+        provider_pb2_grpc.add_ProviderLoginServicer_to_server,
+        _empty(provider_pb2_grpc.ProviderLoginServicer),
+    ),
 ]
 
 

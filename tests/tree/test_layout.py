@@ -34,8 +34,14 @@ def test_no_folder_called_tdc_has_an_init_file(tree: Path) -> None:
             "tdc.node_agent.program",
             {"tdc.manager", "typer", "rich", "yaml", "grpc_health", "grpc_reflection"},
         ),
-        ("tdc.manager.program", {"aiosmtpd", "dns", "uvloop", "typer", "rich", "yaml"}),
-        ("tdc.manager.cli.main", {"tdc.manager.etcd", "aiosmtpd", "dns", "uvloop", "sqlite3"}),
+        (
+            "tdc.manager.program",
+            {"aiosmtpd", "dns", "uvloop", "typer", "rich", "yaml", "httpx", "jwt"},
+        ),
+        (
+            "tdc.manager.cli.main",
+            {"tdc.manager.etcd", "aiosmtpd", "dns", "uvloop", "sqlite3", "httpx", "jwt"},
+        ),
     ],
 )
 def test_a_program_imports_without_the_libraries_of_the_others(

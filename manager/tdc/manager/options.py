@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+from tdc.manager.option_rules import check_provider, is_host
 from tdc.shared.edge import toml_file
 from tdc.shared.edge.os_words import os_reason
 
@@ -25,7 +25,6 @@ FILE_NAME = "manager.toml"
 ENVIRONMENT_PREFIX = "TDC_MANAGER_"
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
-_HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9._-]+")  # numbers alone are an address, or wrong
 _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
 _SYSLOG = re.compile(r"unix:/.+|(udp|tcp):.+:[0-9]{1,5}")
 
@@ -78,6 +77,27 @@ class Options(msgspec.Struct, frozen=True):
     etcd_key: Annotated[Path | None, _help("client key file for etcd")] = None
     etcd_user: Annotated[str, _help("user at etcd")] = ""
     etcd_password_file: Annotated[Path | None, _help("file with that user's password")] = None
+    oidc_issuer: Annotated[
+        str, _help("OpenID Connect provider at which people log in, by its own name: https://...")
+    ] = ""
+    oidc_client_id: Annotated[str, _help("what the managers are registered as there")] = ""
+    oidc_client_secret_file: Annotated[
+        Path | None, _help("file with the client's secret; none: a public client")
+    ] = None
+    oidc_scopes: Annotated[
+        tuple[str, ...], _help("what is asked for, separated by commas (default: openid,profile)")
+    ] = ("openid", "profile")
+    oidc_name_claim: Annotated[str, _help("claim with what a person is called")] = (
+        "preferred_username"
+    )
+    oidc_groups_claim: Annotated[str, _help("claim with a person's groups")] = "groups"
+    oidc_roles: Annotated[
+        tuple[str, ...],
+        _help(
+            "ROLE=GROUP or ROLE@CLUSTER+CLUSTER/GROUP=GROUP, separated by commas; the first wins"
+        ),
+    ] = ()
+    oidc_ca: Annotated[Path | None, _help("CA file for the provider; none: the system's")] = None
     ports_file: Annotated[Path | None, _help("file to write the ports in use to, as JSON")] = None
     audit_syslog: Annotated[
         str,
@@ -116,6 +136,7 @@ class Options(msgspec.Struct, frozen=True):
                 "tcp:HOST:PORT"
             )
         self._check_etcd_is_named()
+        self._check_provider()
         self._check_hosts()
 
     def _check_etcd_is_named(self) -> None:
@@ -129,11 +150,16 @@ class Options(msgspec.Struct, frozen=True):
             if not _ENDPOINT.fullmatch(endpoint):
                 raise ValueError(f"etcd_endpoints: {endpoint!r} is not of the form host:port")
 
+    def _check_provider(self) -> None:
+        needed = ("oidc_client_id", "oidc_client_secret_file", "oidc_roles", "oidc_ca")
+        given = {name: getattr(self, name) for name in needed}
+        check_provider(self.oidc_issuer, self.oidc_scopes, self.oidc_roles, given)
+
     def _check_hosts(self) -> None:
         named = [*(("names", name) for name in self.names), ("listen_host", self.listen_host)]
         named.append(("advertise" if self.advertise else "listen_host", self.advertised_host))
         for option, host in named:
-            if not _is_host(host):
+            if not is_host(host):
                 raise ValueError(
                     f"{option}: {host!r} is not a valid host name or address. Give it without "
                     "port or brackets, an international name as its A-label (xn--...)"
@@ -372,12 +398,3 @@ def _path_from(folder: Path) -> Callable[[type, object], Path]:
         return folder / value
 
     return read
-
-
-def _is_host(text: str) -> bool:
-    """Whether a certificate can hold it, and an address begin with it."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return _HOST_NAME.fullmatch(text) is not None
-    return True

@@ -48,6 +48,7 @@ from tdc.manager.services import (
     for_login,
     for_managers,
     for_operators,
+    for_provider_login,
     operations_of,
     people_of,
 )
@@ -120,7 +121,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit, view)
         tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
-        people = people_of(etcd, audit, view, authority, refusals)
+        people = people_of(etcd, audit, view, authority, refusals, options)
         member.own = replace(
             member.own,
             address=address(options, ports.main),
@@ -139,7 +140,11 @@ async def served(options: Options) -> AsyncIterator[Ports]:
                 for_managers(member, presence, sessions),
             ],
             enrol=[for_joining(joins, authority, view, refusals)],
-            operators=[*operators, for_login(people.login)],
+            operators=[
+                *operators,
+                for_login(people.login),
+                for_provider_login(people.provider),
+            ],
             admit=sessions.admit,
             people=people.access,
             refused=refusals.refused,

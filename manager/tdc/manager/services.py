@@ -25,6 +25,7 @@ from tdc.manager.intent.monitoring import MonitoringOperations
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.proofs import ProofOperations
+from tdc.manager.intent.provider_login import ProviderLogin
 from tdc.manager.intent.queue import QueueOperations
 from tdc.manager.intent.queue_machines import QueueMachines
 from tdc.manager.intent.queue_names import NamesOnMachines
@@ -38,6 +39,7 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.membership import Membership
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
+from tdc.manager.provider_options import provider_of
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.rpc.agents import AgentsService
 from tdc.manager.rpc.audit import AuditService
@@ -49,6 +51,7 @@ from tdc.manager.rpc.managers import ManagersService
 from tdc.manager.rpc.monitoring import MonitoringService
 from tdc.manager.rpc.peers import PeersService
 from tdc.manager.rpc.people import LoginService, PeopleService
+from tdc.manager.rpc.provider_login import ProviderLoginService
 from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.recovery import RecoveryService
 from tdc.manager.rpc.server import Registration
@@ -69,6 +72,7 @@ from tdc.v1 import (
     managers_pb2_grpc,
     operators_pb2_grpc,
     people_pb2_grpc,
+    provider_pb2_grpc,
     recovery_pb2_grpc,
 )
 
@@ -81,22 +85,38 @@ class People(NamedTuple):
     users: UserOperations
     proofs: ProofOperations
     login: Login
+    provider: ProviderLogin
 
 
 def people_of(
-    etcd: EtcdClient, audit: AuditLog, view: FleetView, authority: Authority, refusals: Refusals
+    etcd: EtcdClient,
+    audit: AuditLog,
+    view: FleetView,
+    authority: Authority,
+    refusals: Refusals,
+    options: Options,
 ) -> People:
     """Make the rooms about people; failed logins go to `refusals`."""
     store = PeopleStore(etcd, audit, partial(of_now, view))
     access, acts = Access(view, LastUses(view, store)), OwnActs()
     passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
-    users = UserOperations(view, store, passwords, sealing, acts)
+    users = UserOperations(view, store, passwords, sealing, acts, options.oidc_issuer)
+    login = Login(view, store, passwords, sealing, refusals.refused, acts)
     return People(
         access,
         acts,
         users,
         ProofOperations(view, store, access, users, acts),
-        Login(view, store, passwords, sealing, refusals.refused, acts),
+        login,
+        ProviderLogin(
+            provider_of(options),
+            view,
+            store,
+            Sealing(authority.key_for("login by a provider")),
+            refusals.refused,
+            acts,
+            login.throttle,
+        ),
     )
 
 
@@ -194,6 +214,12 @@ def for_managers(member: Membership, presence: Presence, sessions: AgentSessions
 def for_login(login: Login) -> Registration:
     """Carry logins, where sessions begin."""
     return partial(people_pb2_grpc.add_LoginServicer_to_server, LoginService(login))
+
+
+def for_provider_login(login: ProviderLogin) -> Registration:
+    """Carry logins by a provider."""
+    service = ProviderLoginService(login)
+    return partial(provider_pb2_grpc.add_ProviderLoginServicer_to_server, service)
 
 
 def for_joining(

@@ -26,7 +26,7 @@ class Reach(_message.Message):
     def __init__(self, clusters: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("name", "role", "reach", "has_password", "has_second_factor", "created", "created_by", "last_login")
+    __slots__ = ("name", "role", "reach", "has_password", "has_second_factor", "created", "created_by", "last_login", "provider", "subject", "by_groups")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     REACH_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,9 @@ class User(_message.Message):
     CREATED_FIELD_NUMBER: _ClassVar[int]
     CREATED_BY_FIELD_NUMBER: _ClassVar[int]
     LAST_LOGIN_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    BY_GROUPS_FIELD_NUMBER: _ClassVar[int]
     name: str
     role: str
     reach: Reach
@@ -43,7 +46,10 @@ class User(_message.Message):
     created: _timestamp_pb2.Timestamp
     created_by: str
     last_login: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., has_password: _Optional[bool] = ..., has_second_factor: _Optional[bool] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    provider: str
+    subject: str
+    by_groups: bool
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., has_password: _Optional[bool] = ..., has_second_factor: _Optional[bool] = ..., created: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., provider: _Optional[str] = ..., subject: _Optional[str] = ..., by_groups: _Optional[bool] = ...) -> None: ...
 
 class LogInRequest(_message.Message):
     __slots__ = ("name", "password", "code")
@@ -106,16 +112,18 @@ class ListUsersResponse(_message.Message):
     def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class CreateUserRequest(_message.Message):
-    __slots__ = ("name", "role", "reach", "password")
+    __slots__ = ("name", "role", "reach", "password", "subject")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     REACH_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
     name: str
     role: str
     reach: Reach
     password: str
-    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., password: _Optional[str] = ...) -> None: ...
+    subject: str
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., password: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
 
 class SetRoleRequest(_message.Message):
     __slots__ = ("name", "role", "reach")

@@ -26,7 +26,7 @@ from tdc.shared.edge.grpc_words import never_sent
 from tdc.v1 import audit_pb2_grpc, operators_pb2, operators_pb2_grpc, recovery_pb2_grpc
 
 if TYPE_CHECKING:
-    from tdc.v1 import managers_pb2_grpc, people_pb2_grpc
+    from tdc.v1 import managers_pb2_grpc, people_pb2_grpc, provider_pb2_grpc
 
 _Request = TypeVar("_Request", bound=Message)
 _Reply = TypeVar("_Reply", bound=Message)
@@ -93,6 +93,13 @@ class Manager:
         from tdc.v1 import people_pb2_grpc  # noqa: PLC0415  # for commands about people only
 
         return people_pb2_grpc.LoginStub(self._channel)
+
+    @property
+    def provider(self) -> provider_pb2_grpc.ProviderLoginAsyncStub:
+        """Where sessions of who logs in at a provider begin."""
+        from tdc.v1 import provider_pb2_grpc  # noqa: PLC0415  # for these logins only
+
+        return provider_pb2_grpc.ProviderLoginStub(self._channel)
 
     @property
     def people(self) -> people_pb2_grpc.PeopleAsyncStub:

@@ -122,7 +122,7 @@ def _read_secret(config: Path, file: Path, *, from_session: bool) -> str:
         if from_session:
             raise NoConnection(
                 f"{config} has neither a certificate nor a token_file, and there is no session. "
-                "Log in: tdc login USER."
+                "Log in: tdc login USER, or tdc login --provider."
             ) from None
         raise NoConnection(f"{file}, which {config} names as token_file, does not exist.") from None
     except OSError as error:

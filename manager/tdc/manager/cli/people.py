@@ -1,4 +1,4 @@
-"""`tdc login`, `logout`, `whoami`; `tdc user`, `session`, `token`, `operator`."""
+"""`tdc user`, `session`, `token`, `operator`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ import typer
 from tdc.manager.cli import passwords, people_tables
 from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.command import Commands, Run, command
-from tdc.manager.cli.config import (
-    drop_session,
-    find_config,
-    read_config,
-    session_file,
-    write_session,
-)
-from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.fleet import parse_lifetime
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.passwords import PasswordFile
@@ -65,77 +58,11 @@ Ids = Annotated[
 ]
 
 
-# -- login ---------------------------------------------------------------------------------------
-
-
-def add_login(app: typer.Typer) -> None:
-    """Add `tdc login`."""
-    command(app, "login")(login)
-
-
-def add_logout(app: typer.Typer) -> None:
-    """Add `tdc logout`."""
-    command(app, "logout")(logout)
-
-
-def add_whoami(app: typer.Typer) -> None:
-    """Add `tdc whoami`."""
-    command(app, "whoami")(whoami)
-
-
-async def login(
-    run: Run,
-    name: UserName,
-    password_file: PasswordFile = None,
-    code: Annotated[
-        str,
-        typer.Option("--code", metavar="CODE", help="One-time code, if you use codes."),
-    ] = "",
-) -> None:
-    """Begin a session with your password; it is kept beside operator.toml."""
-    config = read_config(find_config(run.common.config), secret=False)
-    if config.certificate is not None:
-        raise Refused(
-            f"{config.path} has a certificate, so no login is needed. To log in, use a file with "
-            "the address of the manager's operator port, and with ca alone."
-        )
-    password = await passwords.asked(f"Password of {name}", password_file)
-    async with run.manager(secret=False) as manager:
-        request = people_pb2.LogInRequest(name=name, password=password, code=code)
-        reply = await manager.ask(manager.login.LogIn, request)
-    write_session(config.path, reply.secret)
-    document = people_answers.login(reply, str(session_file(config.path)))
-    run.out.emit(document, people_tables.login_pieces(document))
-
-
-async def logout(run: Run) -> None:
-    """End your session, at the manager too."""
-    config = read_config(find_config(run.common.config))
-    if config.certificate is not None or not config.from_session:
-        raise Refused(f"{config.path} is used without a session; there is nothing to end.")
-    try:
-        async with run.manager() as manager:
-            request = people_pb2.EndSessionsRequest()
-            ended = (await manager.ask(manager.people.EndSessions, request)).ended
-    except Refused:
-        ended = 0  # it has ended already
-    drop_session(config.path)
-    run.out.emit(CountDocument(ended), [Line("Logged out.")])
-
-
-async def whoami(run: Run) -> None:
-    """Show who the manager takes you for."""
-    async with run.manager() as manager:
-        reply = await manager.ask(manager.people.WhoAmI, people_pb2.WhoAmIRequest())
-    document = people_answers.who(reply)
-    run.out.emit(document, people_tables.who_pieces(document))
-
-
 # -- users ---------------------------------------------------------------------------------------
 
 
 @command(user_app, "create")
-async def create_user(
+async def create_user(  # noqa: PLR0913, PLR0917  # each is an argument of the command
     run: Run,
     name: UserName,
     role: RoleOption,
@@ -146,14 +73,23 @@ async def create_user(
         bool,
         typer.Option("--without-password", help="The user comes with certificates only."),
     ] = False,
+    subject: Annotated[
+        str,
+        typer.Option(
+            "--subject",
+            metavar="SUBJECT",
+            help="The user logs in at the provider, where this is his lasting name.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Make a user; asks for a password."""
     reach = _reach(cluster, group)
     password = ""
-    if not without_password:
+    if not without_password and not subject:
         password = await passwords.asked(f"Password for {name}", password_file, twice=True)
     request = people_pb2.CreateUserRequest(
-        name=name, role=_role(role), reach=reach, password=password
+        name=name, role=_role(role), reach=reach, password=password, subject=subject
     )
     async with run.manager() as manager:
         _emit_user(run, await manager.ask(manager.people.CreateUser, request))

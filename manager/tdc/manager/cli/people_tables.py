@@ -38,6 +38,7 @@ def user_pieces(rows: Sequence[UserDocument]) -> list[Piece]:
         Column("REACH", folds=True),
         Column("PASSWORD"),
         Column("CODES"),
+        Column("PROVIDER"),
         Column("CREATED", folds=True),
         Column("LAST LOGIN", folds=True),
     ]
@@ -48,12 +49,19 @@ def user_pieces(rows: Sequence[UserDocument]) -> list[Piece]:
             reach_words(row.reach),
             yes_or_no(row.password),
             yes_or_no(row.codes),
+            _provider_words(row),
             f"{when(row.created)} by {row.created_by}",
             when(row.last_login),
         ]
         for row in rows
     ]
     return listed(columns, cells, "No users. Make one with `tdc user create NAME --role ROLE`.")
+
+
+def _provider_words(row: UserDocument) -> str:
+    if row.provider is None:
+        return ABSENT
+    return "yes, role by groups" if row.by_groups else "yes"
 
 
 def who_pieces(found: WhoAmIDocument) -> list[Piece]:

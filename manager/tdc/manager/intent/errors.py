@@ -31,6 +31,14 @@ class TooManyActs(IntentError):
     """Somebody did too much of what anybody may do for himself; the text says what then."""
 
 
+class NoProvider(IntentError):
+    """There is no provider to log in at, or not by what was asked for."""
+
+
+class ProviderUnreachable(IntentError):
+    """The provider does not answer; nothing was changed."""
+
+
 class UnknownPerson(IntentError):
     """There is no such user, session, API token or certificate."""
 

@@ -51,6 +51,8 @@ _KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (intent.TooManyTries, FailureKind.TOO_OFTEN),
     (intent.TooManyActs, FailureKind.TOO_OFTEN),
     (TooManyAtOnce, FailureKind.TOO_OFTEN),
+    (intent.NoProvider, FailureKind.FORBIDDEN),
+    (intent.ProviderUnreachable, FailureKind.UNAVAILABLE),
     (intent.UnknownPerson, FailureKind.UNKNOWN),
     (intent.PersonExists, FailureKind.EXISTS),
     (intent.LastAdministrator, FailureKind.FORBIDDEN),

@@ -71,7 +71,7 @@ class Login:
         self._refused = refused
         self._acts = acts
         self._steady = steady
-        self._throttle = Throttle()
+        self.throttle = Throttle()
 
     async def log_in(
         self, name: str, password: str, code: str, *, origin: str, address: str
@@ -85,12 +85,12 @@ class Login:
         require_etcd(self._view)
         now = self._steady()
         given = By(name, kind="unknown", means="password", origin=origin)  # he has proven nothing
-        wait = self._throttle.wait(name, address, now)
+        wait = self.throttle.wait(name, address, now)
         if wait:
             why = f"too many logins failed; the next one is looked at in {math.ceil(wait)} s"
             self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=why))
             raise TooManyTries(why)
-        self._throttle.tried(name, address, now)
+        self.throttle.tried(name, address, now)
         people = self._view.people
         user = None if people.is_doubted(name) else people.users.get(name)
         good = await self._passwords.fits(password, _password_of(user))
@@ -133,7 +133,7 @@ class Login:
         except StoreError as error:
             log.warning("login of %r from %s: %s", name, origin, error)
             raise
-        self._throttle.succeeded(name, address)
+        self.throttle.succeeded(name, address)
         log.info("%s logged in from %s", name, origin)
         await self._view.knows(lambda known: made.id in known.sessions, CATCH_UP)
         reach = of_now(self._view, user.reach)

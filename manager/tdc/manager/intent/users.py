@@ -29,8 +29,9 @@ from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.reaches import kept, of_now
 from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
+from tdc.manager.people.provider import owner_of
 from tdc.manager.people.reach import Reach, Role
-from tdc.manager.people.user import User, check_user_name
+from tdc.manager.people.user import LONGEST_SUBJECT, Identity, User, check_user_name
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
@@ -54,6 +55,9 @@ class UserRow:
     created: float
     created_by: str
     last_login: float | None
+    issuer: str = ""
+    subject: str = ""
+    by_groups: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,16 @@ class UserOperations:
         passwords: Passwords,
         sealing: Sealing,
         acts: OwnActs,
+        issuer: str = "",
         clock: Clock = wall,
     ) -> None:
+        """`issuer` is the provider at which people log in; empty without one."""
         self._view = view
         self._store = store
         self._passwords = passwords
         self._sealing = sealing
         self._acts = acts
+        self._issuer = issuer
         self._clock = clock
 
     @operation("people.list_users")
@@ -96,21 +103,32 @@ class UserOperations:
 
     @operation("people.create_user")
     async def create_user(
-        self, actor: Actor, name: str, role: Role | None, reach: Reach, password: str
+        self,
+        actor: Actor,
+        name: str,
+        role: Role | None,
+        reach: Reach,
+        password: str,
+        subject: str = "",
     ) -> UserRow:
-        """Make a user, without a password if that is empty.
+        """Make a user, without a password if that is empty; `subject` is who he is at the provider.
 
-        Raises PeopleError, UnknownName, PersonExists, EtcdAway, LostRace, an EtcdError.
+        Raises BadRequest, PeopleError, UnknownName, PersonExists, EtcdAway, LostRace, an
+        EtcdError.
         """
         check_user_name(name)
         role, stored = _given(role), kept(self._view, reach)
         hashed = await self._hashed(password, name) if password else ""
+        identity = self._identity(subject) if subject else None
         now = self._clock()
 
         def made(users: Users) -> User:
             before = users.get(name)
             if before is not None and not before.deleted:
                 raise PersonExists(f"there is a user {name} already; nothing was changed")
+            owner = owner_of(users.values(), identity) if identity is not None else None
+            if owner is not None and owner.identity == identity and not owner.deleted:
+                raise PersonExists(f"this person is the user {owner.name}; nothing was changed")
             earlier = before or User(name, role, number=0, epoch=0)
             return User(
                 name,
@@ -121,6 +139,8 @@ class UserOperations:
                 made_by=actor.name,
                 number=earlier.number + 1,
                 epoch=earlier.epoch + 1,
+                identity=identity,
+                barred=earlier.barred_next,
             )
 
         return await self._change(
@@ -129,12 +149,15 @@ class UserOperations:
 
     @operation("people.set_role")
     async def set_role(self, actor: Actor, name: str, role: Role | None, reach: Reach) -> UserRow:
-        """Set what a user may do; raises UnknownPerson, LastAdministrator, as `create_user`."""
+        """Set what a user may do, whatever his groups at a provider are from now on.
+
+        Raises UnknownPerson, LastAdministrator, as `create_user`.
+        """
         role, stored = _given(role), kept(self._view, reach)
 
         def changed(users: Users) -> User:
             before = _known(users, name)
-            after = replace(before, role=role, reach=stored)
+            after = replace(before, role=role, reach=stored, mapped=False)
             return before if after == before else _renewed(after)
 
         said = f"made {name} {role} for {reach}"
@@ -172,7 +195,14 @@ class UserOperations:
             self._acts.take(name)
 
         def changed(users: Users) -> User:
-            return _renewed(replace(_known(users, name), password=hashed))
+            before = _known(users, name)
+            if before.mapped or (own and before.identity is not None and not before.password):
+                raise BadRequest(
+                    f"{name} logs in at the provider {_issuer_of(before)}, which would not end a "
+                    "password of his. For one nevertheless an administrator sets his role, so that "
+                    "it is not that of his groups there, and then the password"
+                )
+            return _renewed(replace(before, password=hashed))
 
         return await self._change(
             actor, "people.set_password", name, changed, f"set the password of {name}"
@@ -230,6 +260,16 @@ class UserOperations:
             f"took the one-time codes from {name}",
         )
 
+    def _identity(self, subject: str) -> Identity:
+        """Who somebody of this subject is; raises BadRequest."""
+        if not self._issuer:
+            raise BadRequest(
+                "this manager knows no provider (oidc_issuer) whose subject it could be"
+            )
+        if len(subject) > LONGEST_SUBJECT or not subject.isprintable():
+            raise BadRequest(f"a subject has at most {LONGEST_SUBJECT} printable characters")
+        return Identity(self._issuer, subject)
+
     async def _hashed(self, password: str, name: str) -> str:
         return await self._passwords.hashed(check_password(password, name))
 
@@ -257,6 +297,9 @@ class UserOperations:
             created=user.born,
             created_by=user.made_by,
             last_login=user.last_login,
+            issuer=_issuer_of(user),
+            subject=user.identity.subject if user.identity is not None else "",
+            by_groups=user.mapped,
         )
 
 
@@ -268,7 +311,8 @@ def recovered(users: Users, name: str, password: str, now: float) -> User:
     before = users.get(name) or User(check_user_name(name), Role.ADMINISTRATOR, number=0, epoch=0)
     born = max(now, before.born + 0.001) if before.deleted or not before.born else before.born
     return replace(
-        User(name, Role.ADMINISTRATOR, password=password, born=born),
+        User(name, Role.ADMINISTRATOR, password=password, born=born, barred=before.barred_next),
+        identity=None if before.deleted else before.identity,
         last_login=before.last_login,
         made_by=before.made_by or "tdc-manager user-recover",
         number=before.number + 1,
@@ -318,3 +362,7 @@ def _unknown(name: str) -> UnknownPerson:
 def _is_known(users: Users, wanted: User) -> bool:
     found = users.get(wanted.name)
     return found is not None and found.number >= wanted.number
+
+
+def _issuer_of(user: User) -> str:
+    return user.identity.issuer if user.identity is not None else ""

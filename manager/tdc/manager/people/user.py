@@ -29,11 +29,22 @@ TOKEN_LIFETIME = 90 * 86_400
 """Seconds that an API token is good for, by default."""
 LONGEST_TOKEN_LIFETIME = 366 * 86_400
 
+LONGEST_SUBJECT = 255
+"""Characters of what a provider calls a person for good (OpenID Connect Core 2)."""
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9])?")
 
 
 class PeopleError(ValueError):
     """A name or record of people that is not valid. One sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is at a provider, for good: the provider's own name, and his there."""
+
+    issuer: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,10 @@ class User:
     `password` is the hash (PHC form), empty for a user who can't log in by one. `second_factor` is
     the sealed secret of his one-time codes, empty without; `last_step` the step of the last code
     that was used. Times are Unix seconds; `born` is made unique among users of a name.
+
+    `identity` is who he is at the provider by which he logs in, `last_begun` when the last of these
+    logins began; `mapped`: his role and reach follow from his groups there. `barred` are identities
+    of users of this name who were deleted.
     """
 
     name: str
@@ -59,11 +74,23 @@ class User:
     deleted: bool = False
     second_factor: str = ""
     last_step: int = 0
+    identity: Identity | None = None
+    mapped: bool = False
+    last_begun: float = 0.0
+    barred: frozenset[Identity] = frozenset()
 
     @property
     def administers_all(self) -> bool:
-        """Whether he is an administrator of the whole installation."""
-        return not self.deleted and self.role is Role.ADMINISTRATOR and self.reach.everywhere
+        """Whether he is an administrator of the whole installation, whatever a provider does."""
+        of_provider = self.mapped or (self.identity is not None and not self.password)
+        administers = self.role is Role.ADMINISTRATOR and self.reach.everywhere
+        return administers and not self.deleted and not of_provider
+
+    @property
+    def barred_next(self) -> frozenset[Identity]:
+        """The identities that stay out once another user of this name is made."""
+        own = self.identity if self.deleted else None
+        return self.barred if own is None else self.barred | {own}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Who(Enum):
     MANAGER = "a manager's certificate"
     ANYONE_WITH_TOKEN = "anyone; the call itself carries a one-use join token"  # noqa: S105
     ANYONE_WITH_PASSWORD = "anyone; the call itself carries a name and a password"  # noqa: S105
+    ANYONE_OF_PROVIDER = "anyone; the call itself is of a login at the provider"
     ANYONE = "anyone whom the port lets in"
 
 
@@ -73,6 +74,9 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Queue.DoWork": Rpc(Who.OPERATOR, "queue.do"),
     "tdc.v1.Recovery.FindEdits": Rpc(Who.OPERATOR, "recovery.find_edits"),
     "tdc.v1.Login.LogIn": Rpc(Who.ANYONE_WITH_PASSWORD),
+    "tdc.v1.ProviderLogin.BeginRedirect": Rpc(Who.ANYONE_OF_PROVIDER),
+    "tdc.v1.ProviderLogin.BeginDevice": Rpc(Who.ANYONE_OF_PROVIDER),
+    "tdc.v1.ProviderLogin.FinishLogin": Rpc(Who.ANYONE_OF_PROVIDER),
     "tdc.v1.People.WhoAmI": Rpc(Who.OPERATOR, "people.who_am_i"),
     "tdc.v1.People.ListUsers": Rpc(Who.OPERATOR, "people.list_users"),
     "tdc.v1.People.CreateUser": Rpc(Who.OPERATOR, "people.create_user"),

@@ -166,7 +166,7 @@ class Entry:
         identity: Hashable | None
         if self._who in _PROVEN:
             identity = caller()
-        elif self._who is Who.ANYONE_WITH_PASSWORD:
+        elif self._who in (Who.ANYONE_WITH_PASSWORD, Who.ANYONE_OF_PROVIDER):
             identity = self._method  # all who log in share their turns: a request may be long
         else:
             identity = _identity(context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.identity.rates import address_of
-from tdc.manager.intent.login import Login
+from tdc.manager.intent.login import Login, SessionMade
 from tdc.manager.intent.proofs import SHORT, ProofOperations
 from tdc.manager.intent.users import UserOperations, UserRow
 from tdc.manager.people.reach import Reach, Role, reach_of
@@ -36,14 +36,7 @@ class LoginService(people_pb2_grpc.LoginServicer):
             origin=address(peer),
             address=address_of(peer),
         )
-        return people_pb2.LogInResponse(
-            secret=made.secret,
-            name=made.name,
-            role=str(made.role),
-            reach=_reach_to_wire(made.reach),
-            ends=timestamp(made.ends),
-            idle=int(IDLE),
-        )
+        return session_made(made)
 
 
 class PeopleService(people_pb2_grpc.PeopleServicer):
@@ -82,7 +75,7 @@ class PeopleService(people_pb2_grpc.PeopleServicer):
         """Make a user."""
         role, reach = _role(request.role), _reach(request.reach)
         made = await self._users.create_user(
-            actor_of(context), request.name, role, reach, request.password
+            actor_of(context), request.name, role, reach, request.password, request.subject
         )
         return _user(made)
 
@@ -187,6 +180,18 @@ class PeopleService(people_pb2_grpc.PeopleServicer):
         return _certificate(made)
 
 
+def session_made(made: SessionMade) -> people_pb2.LogInResponse:
+    """A session that began, as who asked for it gets it."""
+    return people_pb2.LogInResponse(
+        secret=made.secret,
+        name=made.name,
+        role=str(made.role),
+        reach=_reach_to_wire(made.reach),
+        ends=timestamp(made.ends),
+        idle=int(IDLE),
+    )
+
+
 def _role(name: str) -> Role | None:
     """The role of a name, None without one; raises BadMessage."""
     plain = name.replace("-", " ").strip()
@@ -217,6 +222,9 @@ def _user(row: UserRow) -> people_pb2.User:
         created=timestamp(row.created),
         created_by=row.created_by,
         last_login=timestamp(row.last_login) if row.last_login is not None else None,
+        provider=row.issuer,
+        subject=row.subject,
+        by_groups=row.by_groups,
     )
 
 

@@ -209,6 +209,7 @@ _SERVICES = (
     "tdc.v1.Queue",
     "tdc.v1.Recovery",
     "tdc.v1.Login",
+    "tdc.v1.ProviderLogin",
     "tdc.v1.People",
     "tdc.v1.Audit",
     "tdc.v1.Managers",

@@ -201,9 +201,12 @@ def user_rows(
     was, now = _user_facts(before, of_now), _user_facts(after, of_now)
     return tuple(
         AuditRow(f"user {after.name}", part, was.get(part, ""), now.get(part, ""))
-        for part in ("role", "reach", "password", "one-time codes")
+        for part in _PARTS
         if was.get(part, "") != now.get(part, "")
     )
+
+
+_PARTS = ("role", "reach", "password", "one-time codes", "identity", "role by groups")
 
 
 def _user_facts(user: User | None, of_now: Callable[[Reach], Reach]) -> dict[str, str]:
@@ -214,4 +217,6 @@ def _user_facts(user: User | None, of_now: Callable[[Reach], Reach]) -> dict[str
         "reach": str(of_now(user.reach)),
         "password": "set" if user.password else "",
         "one-time codes": "set" if user.second_factor else "",
+        "identity": f"{who.subject} of {who.issuer}" if (who := user.identity) is not None else "",
+        "role by groups": "yes" if user.mapped else "",
     }

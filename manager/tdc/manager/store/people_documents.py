@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tdc.manager.people.reach import EVERYWHERE, Reach, Role
-from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
+from tdc.manager.people.user import ApiToken, Identity, OperatorCertificate, Session, User
 from tdc.manager.store.encoding import Damaged, count_of, list_of, moment_of, object_of, text_of
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 
@@ -27,6 +27,14 @@ def pack_user(key: str, user: User) -> bytes:
         document["password"] = user.password
     if user.second_factor:
         document |= {"second_factor": user.second_factor, "last_step": user.last_step}
+    if user.identity is not None:
+        document |= {
+            "identity": [user.identity.issuer, user.identity.subject],
+            "mapped": user.mapped,
+            "last_begun": user.last_begun,
+        }
+    if user.barred:
+        document["barred"] = sorted([each.issuer, each.subject] for each in user.barred)
     if user.last_login is not None:
         document["last_login"] = user.last_login
     if user.deleted:
@@ -50,6 +58,12 @@ def read_user(key: str, raw: bytes) -> User:
         deleted=document.get("deleted") is True,
         second_factor=_text_or_none(document, "second_factor"),
         last_step=count_of(document, "last_step") if "last_step" in document else 0,
+        identity=_identity(document["identity"]) if "identity" in document else None,
+        mapped=document.get("mapped") is True,
+        last_begun=moment_of(document, "last_begun") if "last_begun" in document else 0.0,
+        barred=frozenset(map(_identity, list_of(document, "barred")))
+        if "barred" in document
+        else frozenset(),
     )
 
 
@@ -153,6 +167,14 @@ def pack_people_head(key: str, number: int) -> bytes:
 def read_people_head(key: str, raw: bytes) -> int:
     """Read the head; raises Damaged, Edited."""
     return count_of(_sealed(key, raw), "number")
+
+
+def _identity(pair: object) -> Identity:
+    if isinstance(pair, list) and len(pair) == 2:
+        issuer, subject = pair
+        if isinstance(issuer, str) and isinstance(subject, str):
+            return Identity(issuer, subject)
+    raise Damaged("an identity is not a provider's name with a person's there")
 
 
 def _sealed(key: str, raw: bytes) -> dict[str, object]:

@@ -21,6 +21,9 @@ def user(reply: people_pb2.User) -> documents.UserDocument:
         created=rfc3339_in(reply, "created"),
         created_by=reply.created_by,
         last_login=rfc3339_in(reply, "last_login"),
+        provider=reply.provider or None,
+        subject=reply.subject or None,
+        by_groups=reply.by_groups,
     )
 
 

@@ -33,6 +33,9 @@ class UserDocument(msgspec.Struct, frozen=True):
     created: str | None
     created_by: str
     last_login: str | None
+    provider: str | None
+    subject: str | None
+    by_groups: bool
 
 
 class WhoAmIDocument(msgspec.Struct, frozen=True):

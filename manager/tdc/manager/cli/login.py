@@ -1,0 +1,112 @@
+"""`tdc login`, `logout`, `whoami`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from tdc.manager.cli import passwords, people_tables
+from tdc.manager.cli.command import Run, command
+from tdc.manager.cli.config import (
+    drop_session,
+    find_config,
+    read_config,
+    session_file,
+    write_session,
+)
+from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.layout import Line
+from tdc.manager.cli.passwords import PasswordFile
+from tdc.shared.wire import people_answers
+from tdc.shared.wire.people_documents import CountDocument
+from tdc.v1 import people_pb2
+
+PROVIDER_TIMEOUT = 40.0
+"""Seconds for each call: the manager itself may wait 10 s for each of a provider's answers."""
+
+
+def add_login(app: typer.Typer) -> None:
+    """Add `tdc login`."""
+    command(app, "login", timeout=PROVIDER_TIMEOUT)(login)
+
+
+def add_logout(app: typer.Typer) -> None:
+    """Add `tdc logout`."""
+    command(app, "logout")(logout)
+
+
+def add_whoami(app: typer.Typer) -> None:
+    """Add `tdc whoami`."""
+    command(app, "whoami")(whoami)
+
+
+async def login(
+    run: Run,
+    name: Annotated[
+        str, typer.Argument(metavar="USER", help="Name of the user.", show_default=False)
+    ] = "",
+    password_file: PasswordFile = None,
+    code: Annotated[
+        str,
+        typer.Option("--code", metavar="CODE", help="One-time code, if you use codes."),
+    ] = "",
+    provider: Annotated[
+        bool, typer.Option("--provider", help="Log in at your provider (OpenID Connect), no USER.")
+    ] = False,
+    device: Annotated[
+        bool,
+        typer.Option("--device", help="With --provider: in a browser on another machine."),
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="With --provider: open no browser.")
+    ] = False,
+) -> None:
+    """Begin a session, with your password or at your provider; it is kept beside operator.toml."""
+    if bool(name) == provider or (provider and (password_file or code)):
+        raise WrongUsage("Name yourself: `tdc login USER`. Or log in by `tdc login --provider`.")
+    if not provider and (device or no_browser):
+        raise WrongUsage("--device and --no-browser go with --provider.")
+    config = read_config(find_config(run.common.config), secret=False)
+    if config.certificate is not None:
+        raise Refused(
+            f"{config.path} has a certificate, so no login is needed. To log in, use a file with "
+            "the address of the manager's operator port, and with ca alone."
+        )
+    if provider:
+        from tdc.manager.cli import provider_login  # noqa: PLC0415  # for these logins only
+
+        if device:
+            reply = await provider_login.by_device(run)
+        else:
+            reply = await provider_login.by_redirect(run, browser=not no_browser)
+    else:
+        password = await passwords.asked(f"Password of {name}", password_file)
+        async with run.manager(secret=False) as manager:
+            request = people_pb2.LogInRequest(name=name, password=password, code=code)
+            reply = await manager.ask(manager.login.LogIn, request)
+    write_session(config.path, reply.secret)
+    document = people_answers.login(reply, str(session_file(config.path)))
+    run.out.emit(document, people_tables.login_pieces(document))
+
+
+async def logout(run: Run) -> None:
+    """End your session, at the manager too."""
+    config = read_config(find_config(run.common.config))
+    if config.certificate is not None or not config.from_session:
+        raise Refused(f"{config.path} is used without a session; there is nothing to end.")
+    try:
+        async with run.manager() as manager:
+            request = people_pb2.EndSessionsRequest()
+            ended = (await manager.ask(manager.people.EndSessions, request)).ended
+    except Refused:
+        ended = 0  # it has ended already
+    drop_session(config.path)
+    run.out.emit(CountDocument(ended), [Line("Logged out.")])
+
+
+async def whoami(run: Run) -> None:
+    """Show who the manager takes you for."""
+    async with run.manager() as manager:
+        reply = await manager.ask(manager.people.WhoAmI, people_pb2.WhoAmIRequest())
+    document = people_answers.who(reply)
+    run.out.emit(document, people_tables.who_pieces(document))
