@@ -181,7 +181,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
         store, passwords, sealing = (
             PeopleStore(client, AuditLog(client)),
             Passwords(),
-            Sealing(bytes(32)),
+            Sealing(lambda: (bytes(32),)),
         )
         acts = OwnActs()
         users = UserOperations(view, store, passwords, sealing, acts)
@@ -202,11 +202,13 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             ),
             RecoveryOperations(view, presence, sessions),
             SuspensionOperations(view, presence, SuspensionStore(client)),
-            TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
+            TokenOperations(view, JoinStore(client), lambda: "f" * 64, "manager:7444"),
             users,
             ProofOperations(view, store, access, users, acts),
             AuditOperations(view, presence, AuditReader(client)),
-            ManagerOperations(Own(ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)),
+            ManagerOperations(
+                Own(lambda: ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)
+            ),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)

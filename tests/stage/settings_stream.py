@@ -213,11 +213,13 @@ class ManagerSide:
         guard.check()
         mine = self.authority.issue_server()
         pem = (mine.certificate_pem, mine.key_pem)
+        mutual = grpc_tls.ServerMaterial(*pem, self.authority.ca_pem)
+        one_way = grpc_tls.ServerMaterial(*pem)
         self.port = self._server.add_secure_port(
-            f"127.0.0.1:{self.port}", grpc_tls.server_credentials(*pem, self.authority.ca_pem)
+            f"127.0.0.1:{self.port}", grpc_tls.server_credentials(lambda: mutual)
         )
         self.enrol_port = self._enrol.add_secure_port(
-            f"127.0.0.1:{self.enrol_port}", grpc_tls.server_credentials(*pem, None)
+            f"127.0.0.1:{self.enrol_port}", grpc_tls.server_credentials(lambda: one_way)
         )
         await self._server.start()
         await self._enrol.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tdc.manager.etcd.errors import EtcdAnswerLost
@@ -30,13 +31,13 @@ class TokenMade:
 
 
 class TokenOperations:
-    """Makes join tokens, each with the CA's `fingerprint`. `enrol_address` is host:port."""
+    """Makes join tokens, each with the signing CA's `fingerprint`. `enrol_address` is host:port."""
 
     def __init__(
         self,
         view: FleetView,
         joins: JoinStore,
-        fingerprint: str,
+        fingerprint: Callable[[], str],
         enrol_address: str,
         clock: Clock = wall,
     ) -> None:
@@ -63,7 +64,7 @@ class TokenOperations:
                 "etcd is unreachable, so no join token can be made now. Try again when it is back "
                 f"(unreachable since {self._view.etcd_away})"
             )
-        token = new_token(self._fingerprint)
+        token = new_token(self._fingerprint())
         expires = self._clock() + (lifetime or DEFAULT_LIFETIME)
         allowed = JoinToken(found.name, known.group, known.name, expires, known.born, known.slot)
         try:

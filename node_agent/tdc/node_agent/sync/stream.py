@@ -32,12 +32,14 @@ from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.acceptance import doubtful
+from tdc.shared.sync.identity import Trust
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.sync.values import Removed
 from tdc.shared.wire.addresses import addresses_in
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.removed import removed_from_metadata
 from tdc.shared.wire.stream import manager_event
+from tdc.shared.wire.trust import trust_in
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 STEADY = 10.0
@@ -58,12 +60,16 @@ Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMess
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the stream asks of the rest of the agent; `called` hears what managers call it."""
+    """What the stream asks of the rest of the agent.
+
+    `called` hears what managers call it, `told` which CAs it is to trust.
+    """
 
     status: Callable[[], agents_pb2.MachineStatus]
     perform: Perform
     suspension: KeptSuspension
     called: Callable[[str], object] = lambda name: None
+    told: Callable[[Trust], object] = lambda trust: None
 
 
 class SettingsStream:
@@ -282,6 +288,8 @@ class _Session:
                     await self._suspending.welcome()
                     self._machine.called(message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
+                if trust := trust_in(message):
+                    self._machine.told(trust)
                 if self.learn is not None:
                     await self.learn(addresses_in(message))
             self._end(StreamEnded(f"{self.address} ended the stream"))
