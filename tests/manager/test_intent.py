@@ -124,6 +124,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "suspensions.resume": lambda does, who: does.suspensions.resume(who, BACK),
     "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
+    "tokens.withdraw": lambda does, who: does.tokens.withdraw(who, "mx1", "", ""),
     "people.who_am_i": lambda does, who: does.proofs.who_am_i(who),
     "people.list_users": lambda does, who: does.users.list_users(who, ""),
     "people.create_user": lambda does, who: does.users.create_user(

@@ -19,7 +19,7 @@ from tdc.manager.rpc.callers import RPCS
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.guard import Guard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
-from tdc.manager.store.joins import JoinToken
+from tdc.manager.store.joins import JoinToken, Withdrawal
 from tdc.manager.view.presence import Presence
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.facts import gather
@@ -106,6 +106,9 @@ class FakeView:
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))
+
+    def withdrawn(self, cluster: str, machine: str) -> Withdrawal | None:
+        return None
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         return self.gone.get((cluster, machine))

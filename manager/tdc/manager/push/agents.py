@@ -26,6 +26,7 @@ from tdc.manager.push.session import (
     unknown_chain,
 )
 from tdc.manager.push.strangers import Strangers
+from tdc.manager.store.joins import withdrawn_words
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, monotonic
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 RENEWALS_A_SECOND = 10.0
 """By machines connected here that are told of another CA; half of what a manager signs."""
+
+_COMES_BACK = "enrol the machine with a new join token when it is to come back"
 
 OF_A_CA_OF_BEFORE = (
     "this machine's certificate is by a CA that was replaced, and is not accepted any more; enrol "
@@ -106,8 +109,11 @@ class AgentSessions:
         removed = self._removal((peer.cluster, peer.machine))
         if valid is None and removed is not None:
             raise removed
-        if valid != peer.enrolment:
+        withdrawn = self._view.withdrawn(peer.cluster, peer.machine)
+        if valid != peer.enrolment and withdrawn is None:
             self._strangers.came(peer)
+        if withdrawn is not None:
+            raise Denied(f"{peer}: {withdrawn_words(withdrawn)}; {_COMES_BACK}")
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
@@ -236,6 +242,8 @@ class AgentSessions:
             removed = self._removal(key)
             if self._view.enrolment(*key) is None and removed is not None:
                 session.end(End.DENIED, str(removed), removed.removed)
+            elif (withdrawn := self._view.withdrawn(*key)) is not None:
+                session.end(End.DENIED, f"{withdrawn_words(withdrawn)}; {_COMES_BACK}")
             elif self._view.enrolment(*key) is None:
                 session.end(End.DENIED, "the machine was removed")
             elif self._view.enrolment(*key) != session.enrolment:
