@@ -155,25 +155,183 @@ def _fingerprint(pem: str) -> str:
     return done.stdout.partition("=")[2].strip().replace(":", "").lower()
 
 
+@pytest.mark.proves("S6")
 async def test_a_ca_is_replaced_and_no_stream_and_no_mail_is_dropped(fleet: Fleet) -> None:
     old = Authority.load(fleet.managers["one"].folder / "ca").fingerprint
     await fleet.all_hold(old, old)
+    made_before = await fleet.token("mx2", "two")
 
     said = await fleet.ca("prepare")
     assert "Followed by: one, two." in said
     new = _fingerprints(fleet.managers["two"].folder)["other"]
     await fleet.all_hold(old, old, new)
     await fleet.mail()
+    assert f"{new[:16]} is trusted too" in await fleet.ca("status", at="two")
 
     assert "Followed by: one, two." in await fleet.ca("switch", at="two")
     for name in ("one", "two"):
         assert _fingerprints(fleet.managers[name].folder) == {"current": new, "other": old}
     await fleet.all_hold(new, old, new)
     await fleet.mail()
+    for name in ("one", "two"):  # each asks the other by certificates of the new CA
+        await holds(lambda name=name: _both_answer(fleet.managers, name))
+    for trusted in (old, new):
+        shown = await _s_client(fleet, trusted)
+        assert "Verification: OK" in shown
+    assert made_before.split(".")[1] == old
+    await fleet.enrol("mx2", "two", made_before)  # pinned to the old CA: it finds a way
 
-    assert "Followed by: one, two." in await fleet.ca("finish", "--force")
+    refused = await fleet.ca("finish", expect=1)
+    assert "operator ana has a certificate by the old CA" in refused
+    assert "Nothing was changed" in refused
+    await _new_folder(fleet, "ana")
+    await holds(lambda: _ready(fleet), timeout=30)
+    streams = fleet.streams_ended() - 1  # mx2's: it was enrolled again
+    assert "Followed by: one, two." in await fleet.ca("finish")
     await fleet.all_hold(new, new)
     await fleet.mail()
     for name in ("one", "two"):
         assert _fingerprints(fleet.managers[name].folder) == {"current": new}
+    assert fleet.streams_ended() - 1 == streams == 0
+    assert "Verification: OK" in await _s_client(fleet, new)
+    assert "Verification: OK" not in await _s_client(fleet, old)
+    log = (fleet.managers.folder / "two.log").read_text()
+    assert "Traceback" not in log
+
+
+async def _both_answer(managers: Several, name: str) -> bool:
+    rows = await managers[name].listed()
+    return len(rows) == 2 and all(each.answers for each in rows.values())
+
+
+async def _ready(fleet: Fleet) -> bool:
+    folder = fleet.managers["one"].folder
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [str(BIN / "tdc-manager"), "ca", "status", "--folder", str(folder)],
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+    return done.returncode == 0
+
+
+async def _new_folder(fleet: Fleet, operator: str) -> None:
+    """Make an operator's folder, and use it."""
+    one = fleet.managers["one"]
+    bundle = fleet.managers.folder / f"{operator}-new"
+    await tdc_manager(
+        *("operator", "--operator", operator, "--out", str(bundle)),
+        *("--folder", str(one.folder), "--listen-port", str(one.program.ports["main"])),
+        *("--names", "127.0.0.1"),
+    )
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [str(BIN / "tdc"), "--config", str(bundle / "operator.toml"), "machine", "list"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+async def _s_client(fleet: Fleet, trusted: str) -> str:
+    """What openssl says of the enrolment port where it trusts one CA alone."""
+    folder = fleet.managers["one"].folder
+    document = json.loads((folder / "ca/ca.json").read_text())
+    kept = fleet.managers.folder / f"{trusted}.pem"
+    for each in (document["current"], document.get("other")):
+        if each is not None and _fingerprint(each["certificate"]) == trusted:
+            kept.write_text(each["certificate"])
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            *("openssl", "s_client", "-connect", fleet.managers["one"].enrol_address),
+            *("-CAfile", str(kept), "-no-CApath", "-verify_return_error"),
+            *("-alpn", "h2", "-verify_hostname", "tdc-manager"),
+        ],
+        stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=20,
+    )  # fmt: skip
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+async def test_a_machine_that_is_away_finds_a_way_until_the_last_step(fleet: Fleet) -> None:
+    """By the bridge; after the last step it is told what happened, and a token brings it back."""
+    await fleet.all_hold(*2 * [Authority.load(fleet.managers["one"].folder / "ca").fingerprint])
+    away = fleet.machines["mx1"]
+    await away.agent.kill()
+    old = away.identity.issuer
+    kept = (away.folder / "state/identity/identity.pem").read_bytes()
+    await fleet.ca("prepare")
+    new = _fingerprints(fleet.managers["two"].folder)["other"]
+    await holds(lambda: _trusts(fleet.machines["mx2"], new))
+    await fleet.ca("switch")
+    await away.agent.start()
+    await fleet.all_hold(new, old, new)
+
+    await away.agent.kill()
+    (away.folder / "state/identity/identity.pem").write_bytes(kept)
+    pinned = await fleet.token("mx1")
+    await fleet.ca("switch", "--back")
+    assert _fingerprints(fleet.managers["two"].folder) == {"current": old, "other": new}
+    refused = await fleet.ca("abort", expect=1)  # there are certificates by the new CA
+    assert "machine mx2" in refused
+    await fleet.ca("switch", "--force")
+    await fleet.ca("finish", "--force")
+    assert "no rotation is under way" in await fleet.ca("abort", expect=1)
+    await away.agent.start()
+    await holds(lambda: _says(away, "the managers' CA was replaced while this machine was away"))
+    await away.mail()  # mail goes on
+    assert away.identity.issuer == old
+    await fleet.enrol("mx1", "one", pinned)  # of the CA that signed then: the new one
+    await holds(lambda: _in_sync(fleet.managers), timeout=30)
+    assert away.identity.trusted == (new,)
+
+
+async def _trusts(machine: Machine, fingerprint: str) -> bool:
+    return fingerprint in machine.identity.trusted
+
+
+async def _says(machine: Machine, words: str) -> bool:
+    return words in machine.agent.log.read_text()
+
+
+async def test_a_manager_that_is_away_follows_when_it_is_back_or_says_why_not(
+    fleet: Fleet,
+) -> None:
+    managers = fleet.managers
+    two = managers["two"]
+    await two.program.kill()
+    await fleet.ca("prepare")
+    await managers.again("two")
+    prepared = _fingerprints(two.folder)
+    assert prepared.keys() == {"current", "other"}
+    await two.program.kill()
+    await fleet.ca("switch", "--force")
+    await managers.again("two")
+    assert _fingerprints(two.folder)["current"] == prepared["other"]
+
+    before = (two.folder / "ca/ca.json").read_bytes()
+    await two.program.kill()
+    await fleet.ca("finish", "--force")
+    await managers.again("two")  # it has the new key
+    assert _fingerprints(two.folder) == {"current": prepared["other"]}
+    assert before != (two.folder / "ca/ca.json").read_bytes()
+
+    await two.program.kill()
+    for step in (["prepare"], ["switch", "--force"], ["finish", "--force"]):
+        await fleet.ca(*step)
+    refused = await tdc_manager(
+        *("run", "--folder", str(two.folder), "--listen-port", "0", "--enrol-port", "0"), expect=1
+    )
+    assert "the CA was replaced while this manager was away" in refused
+    assert "tdc-manager package" in refused
+
+
+async def test_what_was_prepared_is_dropped_again(fleet: Fleet) -> None:
+    old = Authority.load(fleet.managers["one"].folder / "ca").fingerprint
+    await fleet.ca("prepare")
+    new = _fingerprints(fleet.managers["one"].folder)["other"]
+    await fleet.all_hold(old, old, new)
+    assert "does not sign yet" in await fleet.ca("prepare", expect=1)
+    assert "is the next step" in await fleet.ca("finish", expect=1)
+    await fleet.ca("abort")
+    await fleet.all_hold(old, old)
     assert fleet.streams_ended() == 0

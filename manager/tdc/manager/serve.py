@@ -11,8 +11,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from tdc.manager.etcd.backoff import Backoff
@@ -36,6 +35,8 @@ from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.membership import Membership, announced, membership, own_id
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
+from tdc.manager.people.ending import ending_operators
+from tdc.manager.people.user import OperatorCertificate
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
 from tdc.manager.rotation.follow import Followed
@@ -64,7 +65,7 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file, memory
 from tdc.shared.edge.awake import AwakeClock
-from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
 
@@ -94,7 +95,9 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         store = await _store_id(etcd)
         notes = (*notes, *await _cautions(options, etcd))
         followed, own = await _certificates(stack, etcd, options, authorities)
-        expiry = ExpiryWatch(partial(_endings, options, authorities, own))
+        expiry = ExpiryWatch(
+            lambda: _endings(options, authorities, own, view.people.certificates.values())
+        )
         awake = AwakeClock()
         await stack.enter_async_context(running(awake.run(), name="clock"))
         member = membership(etcd, options, own, awake)
@@ -258,13 +261,21 @@ def _intervals(options: Options) -> Intervals:
     )
 
 
-def _endings(options: Options, authorities: Authorities, own: OwnCertificates) -> Iterator[Ending]:
-    """Yield the certificates of this manager that end; what others hold, they watch."""
+def _endings(
+    options: Options,
+    authorities: Authorities,
+    own: OwnCertificates,
+    operators: Iterable[OperatorCertificate],
+) -> Iterator[Ending]:
+    """Yield the certificates that end, this manager's and operators'; machines renew their own."""
+    for each in ending_operators(operators, wall()):
+        what = f"the certificate {each.fingerprint[:12]} of operator {each.operator}"
+        yield Ending(what, each.ends, f"{each.remedy}, on a manager's machine, makes another")
     yield Ending(
         "the CA of this manager",
         authorities.signing.ends,
         "then no machine and no operator can connect, and mail flows with the last settings. Make "
-        "a new CA before: tdc-manager ca prepare (operator guide, rotate the CA)",
+        "a new CA before: tdc-manager ca prepare (operator guide, Rotate the CA)",
     )
     yield Ending(
         "this manager's server certificate",

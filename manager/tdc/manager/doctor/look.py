@@ -171,7 +171,7 @@ def _ends(options: Options) -> Iterator[EndLook]:
             "the CA of this manager",
             folder / CA_FOLDER / "ca.pem",
             "no machine and no operator can connect then, mail flows with the last settings. "
-            "Make a new CA before (operator guide, section 5)",
+            "Make a new CA before: tdc-manager ca prepare (operator guide, Rotate the CA)",
         ),
         (
             "the operator's certificate in the folder",

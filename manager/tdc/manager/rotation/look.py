@@ -77,7 +77,7 @@ def _machine(view: FleetView, cluster: str, name: str, seen: Mapping[str, Seen])
         return MachineStands(cluster, name)
     report = found.status
     issuer, trusted = (report.ca_issuer, report.ca_trusted) if report is not None else ("", ())
-    return MachineStands(cluster, name, found.agent_version, issuer, trusted)
+    return MachineStands(cluster, name, found.agent_version, issuer, trusted, found.connected)
 
 
 async def _seen(

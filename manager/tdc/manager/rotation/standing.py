@@ -35,6 +35,7 @@ class MachineStands:
     version: str = ""
     issuer: str = ""
     trusted: tuple[str, ...] = ()
+    connected: bool = False
 
     def __str__(self) -> str:
         return f"machine {self.name} of cluster {self.cluster}"
@@ -77,15 +78,16 @@ def behind(managers: Iterable[ManagerStands], step: int) -> tuple[str, ...]:
 def not_trusting(standing: Standing, fingerprint: str) -> tuple[str, ...]:
     """Who would not trust, or not take, certificates by the CA with this fingerprint.
 
-    A machine that was not seen is not among them: it takes managers' word by the bridge when it is
-    back, or says so now and is waited for.
+    A machine that is away is not among them, unless its agent is too old: it finds a way by the
+    bridge when it is back.
     """
     return tuple(
         f"{each}: its agent ({each.version}) does not follow a rotation: upgrade it"
         if not each.trusted
         else f"{each} does not trust the new CA yet: it learns of it within minutes"
         for each in standing.machines
-        if each.version and fingerprint not in each.trusted
+        if each.version
+        and (not each.trusted or (each.connected and fingerprint not in each.trusted))
     ) + tuple(f"manager {each.name} can't be asked: {each.silent}" for each in _silent(standing))
 
 

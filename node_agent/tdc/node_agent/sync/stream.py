@@ -20,7 +20,12 @@ import grpc.aio
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.choice import Choice
-from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
+from tdc.node_agent.sync.ended import (
+    StreamEnded,
+    at_enrolment_port,
+    explained,
+    seconds_to_next_try,
+)
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.orders import Orders, Perform
@@ -373,7 +378,7 @@ async def _ended(address: str, call: Call) -> StreamEnded:
             spread = _seconds(value)
     removed = removed_from_metadata(metadata) if denied else None
     why = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
-    reason = f"{address}: {grpc_words.reason(why or '')}"
+    reason = explained(f"{address}: {grpc_words.reason(why or '')}")
     return StreamEnded(reason, denied=denied, spread=spread, removed=removed)
 
 

@@ -153,7 +153,8 @@ async def fetch_authority(address: str, fingerprint: str, *, timeout: float) -> 
             return ssl.DER_cert_to_PEM_cert(der).encode()
     raise WrongAuthority(
         f"the server at {address} does not present the CA that the join token names; nothing was "
-        "sent to it. Check the address, and that this manager issued the token"
+        "sent to it. Check the address, and that this manager issued the token; if its CA was "
+        "replaced since, make a new token (`tdc machine token`)"
     )
 
 
