@@ -121,9 +121,9 @@ def _machines_holding(
         if not each.issuer and expired:
             continue
         why = (
-            "has a certificate by the old CA; it renews within minutes while it is connected"
+            "has a certificate by the CA that is to go; while connected it renews within minutes"
             if each.issuer and each.issuer != kept
-            else "does not trust the new CA yet"
+            else "does not trust the CA that stays yet"
             if each.issuer
             else "was not seen since the managers started: is it off?"
             if not each.version
@@ -141,7 +141,7 @@ def _operators_holding(
         before = each.issuer == old or (not each.issuer and each.first < since)
         if before and each.ends > now and each.operator not in moved:
             yield (
-                f"operator {each.operator} has a certificate by the old CA (ends "
+                f"operator {each.operator} has a certificate by the CA that is to go (ends "
                 f"{moment_words(each.ends)}): make a new folder with `tdc-manager operator "
                 f"--operator {each.operator} --out FOLDER`, or withdraw it: `tdc operator withdraw "
                 f"{each.fingerprint[:12]}`"
