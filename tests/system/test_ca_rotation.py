@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,7 @@ async def test_a_ca_is_replaced_and_no_stream_and_no_mail_is_dropped(fleet: Flee
     await fleet.all_hold(new, old, new)
     await fleet.mail()
     for name in ("one", "two"):  # each asks the other by certificates of the new CA
-        await holds(lambda name=name: _both_answer(fleet.managers, name))
+        await holds(partial(_both_answer, fleet.managers, name))
     for trusted in (old, new):
         shown = await _s_client(fleet, trusted)
         assert "Verification: OK" in shown
