@@ -27,7 +27,14 @@ _PROVING = "authority record"
 
 
 class ForeignRecord(Exception):
-    """The value is of CAs of which this manager has none: they were replaced without it."""
+    """The value is of CAs of which this manager has none: they were replaced without it.
+
+    `number` is what the value says, which nobody can check.
+    """
+
+    def __init__(self, fingerprint: str, number: int) -> None:
+        super().__init__(fingerprint)
+        self.number = number
 
 
 def pack_record(state: CaState) -> bytes:
@@ -59,7 +66,7 @@ def open_record(raw: bytes, known: CaState) -> CaState:
         own = {fingerprint_of(each.certificate): _authority(each) for each in known.pairs}
         mine = [name for name in names if name in own]
         if not mine:
-            raise ForeignRecord(names[0])
+            raise ForeignRecord(names[0], found.number)
         content = _content(found)
         if not all(hmac.compare_digest(str(proofs[n]), _proof(own[n], content)) for n in mine):
             raise Damaged("no manager that has the CA's key wrote it")

@@ -72,6 +72,9 @@ class Followed:
         try:
             said = None if raw is None else open_record(raw, known)
         except ForeignRecord as error:
+            if error.number < known.number:  # a store of long before: its CAs are gone since
+                await self._write_back()
+                return
             self._refused = error
             self._trouble(_REPLACED.format(str(error)[:16]))
             return
