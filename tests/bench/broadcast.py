@@ -67,10 +67,9 @@ async def _main(ca_folder: Path) -> None:
         "Broadcast": grpc.unary_unary_rpc_method_handler(bare.broadcast),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    port = server.add_secure_port(
-        "127.0.0.1:0",
-        grpc_tls.server_credentials(mine.certificate_pem, mine.key_pem, authority.ca_pem),
-    )
+    shown = grpc_tls.ServerMaterial(mine.certificate_pem, mine.key_pem, authority.ca_pem)
+    credentials = grpc_tls.server_credentials(lambda: shown)
+    port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     print(port, flush=True)
     await server.wait_for_termination()

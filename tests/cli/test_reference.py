@@ -138,6 +138,8 @@ def test_what_a_page_tells_to_type_for_the_manager_can_be_typed() -> None:
         "-",
         "-o",
         "--keep-id",
+        "--back",
+        "--force",
         "--user",
         "--password-file",
     }

@@ -254,7 +254,7 @@ HURT = [
     (name, how)
     for name in ONE_OF_EACH
     for how in ("edited", "damaged")
-    if name not in ("maintenance", "place", "manager", "owner", *NOT_IN_THE_HOUSE)
+    if name not in ("maintenance", "place", "manager", "owner", "authority", *NOT_IN_THE_HOUSE)
 ]
 HURT += [("head", "set back"), ("cluster", "set back"), ("machines", "deleted")]
 HURT += [(name, "deleted") for name in ("store", "head", "commit", "newest commit")]

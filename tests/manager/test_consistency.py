@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from tdc.v1 import operators_pb2
 
-from tests.stage.manager import Api, add_group, add_machine, enrolled, put
+from tests.stage.manager import Api, add_group, add_machine, connected, enrolled, put
+from tests.stage.managers import holds
 
 
 async def test_levels_and_machines_are_looked_through(api: Api) -> None:
@@ -28,3 +31,40 @@ async def test_levels_and_machines_are_looked_through(api: Api) -> None:
     assert late.HasField("since")
     assert "offline" in late.text
     assert same.remedy == "tdc settings unset machine mx1 log.level --cluster c1"
+
+
+async def test_an_operators_certificate_near_its_end_is_named_until_he_has_another(
+    api: Api,
+) -> None:
+    await api.create_cluster("c1")
+
+    async def used(days: float) -> str:
+        issued = api.authority.issue_operator("eve", lifetime=days * 86_400)
+        own = (issued.certificate_pem, issued.key_pem)
+        async with connected(api.ports, api.authority, *own) as eve:
+            await eve.fleet.ListClusters(operators_pb2.ListClustersRequest())
+        return x509.load_pem_x509_certificate(issued.certificate_pem).fingerprint(SHA256()).hex()
+
+    async def findings() -> list[operators_pb2.Finding]:
+        found = await api.settings.CheckConsistency(operators_pb2.CheckConsistencyRequest())
+        return [each for each in found.findings if each.kind == "operator-certificate"]
+
+    async def warned() -> bool:
+        status = await api.monitoring.GetStatus(operators_pb2.StatusRequest())
+        return any("of operator eve expires" in each for each in status.warnings)
+
+    async def named() -> bool:
+        return bool(await findings())
+
+    async def unnamed() -> bool:
+        return not await findings()
+
+    fingerprint = await used(10)
+    await holds(named, timeout=20)
+    (finding,) = await findings()
+    assert fingerprint[:12] in finding.text
+    assert finding.remedy.startswith("tdc-manager operator --operator eve --out FOLDER")
+    assert await warned()
+    await used(100)
+    await holds(unnamed, timeout=20)
+    assert not await warned()

@@ -51,6 +51,9 @@ class Fleet:
     ) -> agents_pb2.Wanted | None:
         return agents_pb2.Wanted(revision=7, hash="ab", store_id="s")
 
+    def withdrawn(self, cluster: str, machine: str) -> None:
+        """Nobody did."""
+
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))
 

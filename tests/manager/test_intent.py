@@ -132,6 +132,7 @@ CALLS: Mapping[str, Call] = {
     ),
     "suspensions.resume": lambda does, who: does.suspensions.resume(who, BACK),
     "tokens.create": lambda does, who: does.tokens.create(who, "mx1", "", 0),
+    "tokens.withdraw": lambda does, who: does.tokens.withdraw(who, "mx1", "", ""),
     "people.who_am_i": lambda does, who: does.proofs.who_am_i(who),
     "people.list_users": lambda does, who: does.users.list_users(who, ""),
     "people.create_user": lambda does, who: does.users.create_user(
@@ -189,7 +190,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
         store, passwords, sealing = (
             PeopleStore(client, AuditLog(client)),
             Passwords(),
-            Sealing(bytes(32)),
+            Sealing(lambda: (bytes(32),)),
         )
         acts = OwnActs()
         users = UserOperations(view, store, passwords, sealing, acts)
@@ -210,11 +211,13 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
             ),
             RecoveryOperations(view, presence, sessions),
             SuspensionOperations(view, presence, SuspensionStore(client)),
-            TokenOperations(view, JoinStore(client), "f" * 64, "manager:7444"),
+            TokenOperations(view, JoinStore(client), lambda: "f" * 64, "manager:7444"),
             users,
             ProofOperations(view, store, access, users, acts),
             AuditOperations(view, presence, AuditReader(client)),
-            ManagerOperations(Own(ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)),
+            ManagerOperations(
+                Own(lambda: ALONE, lambda: 0, dict), Nobody(), client, view, ("etcd:2379",)
+            ),
         )
         async with running(view.run(), name="view"):
             await view.ready(10)

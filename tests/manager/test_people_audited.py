@@ -138,7 +138,7 @@ async def test_logins_that_fail_and_that_are_not_looked_at_are_heard_of(etcd: Ex
             view,
             store,
             Passwords(),
-            Sealing(bytes(32)),
+            Sealing(lambda: (bytes(32),)),
             heard.append,
             OwnActs(),
             steady=lambda: 1.0,

@@ -39,6 +39,9 @@ class OneMachine:
     ) -> agents_pb2.Wanted | None:
         return agents_pb2.Wanted(revision=7, hash="ab")
 
+    def withdrawn(self, cluster: str, machine: str) -> None:
+        """Nobody did."""
+
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolled
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from tdc.manager import serve
 from tdc.manager.cli.config import read_config
-from tdc.manager.identity.authority import Authority, AuthorityUnusable
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.ca_folder import AuthorityUnusable
 from tdc.manager.program import init_command, main, operator_command, run_command
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import operators_pb2, operators_pb2_grpc

@@ -11,9 +11,10 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.own import ServerIdentity
 from tdc.manager.identity.peer import Denied
 from tdc.manager.intent.permissions import PermissionTableError
-from tdc.manager.rpc.server import Ports, PortTaken, Registration, ServerIdentity, Servers
+from tdc.manager.rpc.server import Ports, PortTaken, Registration, Servers
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import (
@@ -80,7 +81,8 @@ def authority(tmp_path: Path) -> Authority:
 
 def servers(authority: Authority) -> Servers:
     issued = authority.issue_server()
-    return Servers(ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem))
+    own = ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem)
+    return Servers(lambda: own)
 
 
 def deny_all(peer: MachinePeer) -> MachinePeer:

@@ -248,16 +248,6 @@ MUTANTS = (
             ".add_extension(_only(ExtendedKeyUsageOID.SERVER_AUTH), critical=True)",
         ),
         (
-            "the CA's key is for all to read",
-            "durable_file.write(folder / _KEY, _key_pem(key))",
-            "durable_file.write(folder / _KEY, _key_pem(key), mode=durable_file.READABLE)",
-        ),
-        (
-            "a second CA cuts off every machine",
-            "        if _parts(folder):\n",
-            "        if not folder:\n",
-        ),
-        (
             "a certificate outlives its CA",
             "end = min(max(now, begins) + lifetime, "
             "self._certificate.not_valid_after_utc.timestamp())",

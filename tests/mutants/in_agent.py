@@ -30,7 +30,7 @@ MUTANTS = (
         ),
         (
             "a certificate of another CA is used",
-            "        certificate.verify_directly_issued_by(authority)\n",
+            "    certificate.verify_directly_issued_by(last)\n",
             "",
         ),
         (
@@ -124,8 +124,8 @@ MUTANTS = (
         ),
         (
             "a client needs no certificate",
-            "require_client_auth=client_ca_pem is not None,",
-            "require_client_auth=False,",
+            "        require_client_authentication=needed,\n",
+            "        require_client_authentication=False,\n",
         ),
         (
             "a machine passes for the manager",

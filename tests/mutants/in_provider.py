@@ -165,8 +165,8 @@ MUTANTS = (
         ),
         (
             "a role by hand is undone by groups",
-            "replace(before, role=role, reach=reach, mapped=False)",
-            "replace(before, role=role, reach=reach)",
+            "replace(before, role=role, reach=stored, mapped=False)",
+            "replace(before, role=role, reach=stored)",
         ),
     ),
     *planted_in(

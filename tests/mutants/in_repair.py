@@ -264,8 +264,8 @@ MUTANTS = (
         PURE,
         (
             "an enrolment that lost its seal lets in",
-            "if known is None or (sealed and not known.sealed):",
-            "if known is None:",
+            " or (sealed and not known.sealed):\n            return None\n",
+            ":\n            return None\n",
         ),
     ),
     *planted_in(

@@ -7,6 +7,7 @@ from tests.mutants import (
     in_agent,
     in_audit,
     in_backup,
+    in_ca,
     in_cli,
     in_delivery,
     in_doctor,
@@ -63,5 +64,6 @@ MUTANTS = (
     *in_audit.MUTANTS,
     *in_suspensions.MUTANTS,
     *in_backup.MUTANTS,
+    *in_ca.MUTANTS,
     *in_doctor.MUTANTS,
 )

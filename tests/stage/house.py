@@ -64,6 +64,7 @@ ONE_OF_EACH = {
     "manager": keys.manager_key("m1"),
     "owner": keys.owner_key("maintenance"),
     "place": keys.PLACE,
+    "authority": keys.AUTHORITY,
 }
 """A key of each family in `store.keys`."""
 

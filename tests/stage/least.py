@@ -20,7 +20,7 @@ LEAST: Mapping[Role, str] = {
     "managers.list managers.status",
     Role.OPERATOR: "changes.commit queue.do suspensions.suspend suspensions.resume",
     Role.ADMINISTRATOR: "changes.create_cluster changes.delete_cluster "
-    "changes.rename_cluster tokens.create "
+    "changes.rename_cluster tokens.create tokens.withdraw "
     "people.look_after_others people.list_users people.create_user people.set_role "
     "people.remove_second_factor people.delete_user people.list_operators "
     "people.withdraw_operator audit.list audit.read audit.verify",

@@ -19,7 +19,7 @@ from tdc.manager.rpc.callers import RPCS
 from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.guard import Guard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
-from tdc.manager.store.joins import JoinToken
+from tdc.manager.store.joins import JoinToken, Withdrawal
 from tdc.manager.view.presence import Presence
 from tdc.node_agent.counters import Counters
 from tdc.node_agent.facts import gather
@@ -106,6 +106,9 @@ class FakeView:
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))
+
+    def withdrawn(self, cluster: str, machine: str) -> Withdrawal | None:
+        return None
 
     def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
         return self.gone.get((cluster, machine))
@@ -213,11 +216,13 @@ class ManagerSide:
         guard.check()
         mine = self.authority.issue_server()
         pem = (mine.certificate_pem, mine.key_pem)
+        mutual = grpc_tls.ServerMaterial(*pem, self.authority.ca_pem)
+        one_way = grpc_tls.ServerMaterial(*pem)
         self.port = self._server.add_secure_port(
-            f"127.0.0.1:{self.port}", grpc_tls.server_credentials(*pem, self.authority.ca_pem)
+            f"127.0.0.1:{self.port}", grpc_tls.server_credentials(lambda: mutual)
         )
         self.enrol_port = self._enrol.add_secure_port(
-            f"127.0.0.1:{self.enrol_port}", grpc_tls.server_credentials(*pem, None)
+            f"127.0.0.1:{self.enrol_port}", grpc_tls.server_credentials(lambda: one_way)
         )
         await self._server.start()
         await self._enrol.start()

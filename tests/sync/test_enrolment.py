@@ -141,7 +141,7 @@ async def test_an_impostor_that_shows_our_ca_without_its_key_gets_no_token(
     await manager.stop()
     mine = impostor.issue_server()
     shown = mine.certificate_pem.replace(impostor.ca_pem, true_ca)
-    manager.authority.issue_server = lambda names=(): type(mine)(shown, mine.key_pem)  # type: ignore[method-assign]  # the impostor's chain
+    manager.authority.issue_server = lambda *_, **__: type(mine)(shown, mine.key_pem)  # type: ignore[method-assign]  # the impostor's chain
     await manager.start()
     token = manager.joins.make(manager.authority)
     with pytest.raises(EnrolFailed):

@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from tdc.manager.identity.authority import (
     Authority,
+    Issued,
+    RequestRefused,
+)
+from tdc.manager.identity.ca_folder import (
     AuthorityExists,
     AuthorityMissing,
     AuthorityUnusable,
-    Issued,
-    RequestRefused,
 )
 from tdc.manager.identity.peer import NotIdentified, identity_of, peer_of
 from tdc.shared.edge import grpc_tls
@@ -86,9 +88,9 @@ async def serving(
         (grpc.method_handlers_generic_handler("test.Who", {"Ami": handler}),)
     )
     mine = identity or authority.issue_server()
-    credentials = grpc_tls.server_credentials(
-        mine.certificate_pem, mine.key_pem, client_ca or authority.ca_pem
-    )
+    clients = client_ca or authority.ca_pem
+    shown = grpc_tls.ServerMaterial(mine.certificate_pem, mine.key_pem, clients)
+    credentials = grpc_tls.server_credentials(lambda: shown)
     port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     try:

@@ -6,13 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tdc.manager.identity.authority import Authority
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync import identity as identities
 from tdc.node_agent.sync import renewal as renewals
+from tdc.node_agent.sync.identity import IdentityUnusable
 from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.renewal import Renewal
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
+from tdc.shared.sync.identity import Trust
 
 from tests.stage.settings_stream import ManagerSide, agent, until
 
@@ -109,3 +112,53 @@ async def test_a_new_name_is_taken_at_once_and_asked_for_once(
         assert (made.machine, made.enrolment, made.key_pem) == (known, "e1", held.key_pem)
         assert issuing.asked == 1
         assert renewal.warnings() == ()
+
+
+async def test_a_machine_that_is_told_of_another_ca_trusts_it_after_a_renewal(
+    manager: ManagerSide, machine: Path
+) -> None:
+    """Once: not again while it trusts what it is to trust, nor for a manager that lags behind."""
+    folder = machine / "identity"
+    held = identities.load(folder)
+    old, new = manager.authority, Authority.new()
+    log = TdcLog()
+    renewal = Renewal(Managers((manager.address,)), folder, log, chance=lambda: 0.5)
+    async with running(renewal.run(), name="renewal"):
+        await until(lambda: renewal.held == held)
+        renewal.told(Trust((old.fingerprint,)))
+        await asyncio.sleep(0.2)
+        assert identities.load(folder) == held  # as it is
+        renewal.told(Trust((old.fingerprint, new.fingerprint), spread=1_000.0))
+        await asyncio.sleep(0.2)
+        assert identities.load(folder) == held  # its turn comes later
+        both = (old.fingerprint, new.fingerprint)
+        renewal.told(Trust(both))
+        await until(lambda: identities.load(folder) != held)  # by a manager that has not followed
+        lagging = identities.load(folder)
+        assert lagging.trusted == (old.fingerprint,)
+        await asyncio.sleep(0.3)
+        assert identities.load(folder) == lagging  # not again and again
+        manager.authority.ca_pem = old.ca_pem + new.ca_pem
+        renewal.told(Trust(both))
+        await until(lambda: identities.load(folder).trusted == both)
+        assert renewal.trust == (old.fingerprint, *both)
+        settled = identities.load(folder)
+        await asyncio.sleep(0.3)
+        assert identities.load(folder) == settled
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_an_identity_knows_by_which_of_two_cas_it_is(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    pair = Authority.new(), Authority.new()
+    bundle = b"".join(pair[each].ca_pem for each in order)
+    key = identities.new_key()
+    certificate = pair[0].issue_machine(identities.request_for(key), "c1", "mx1", "e1")
+    made = identities.make_identity(key, certificate, bundle)
+    identities.save(tmp_path, made)
+    assert identities.load(tmp_path) == made
+    assert made.issuer == pair[0].fingerprint
+    assert made.trusted == tuple(pair[each].fingerprint for each in order)
+    with pytest.raises(IdentityUnusable):
+        identities.make_identity(key, certificate, pair[1].ca_pem)

@@ -13,7 +13,7 @@ from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd, attached
 from tdc.manager.first_setup import CA_FOLDER, ETCD_FOLDER
-from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.authorities import Authorities
 from tdc.manager.options import Options
 from tdc.manager.reach import external_etcd
 from tdc.manager.store.keys import PLACE, ROOT
@@ -24,7 +24,7 @@ def require_manager(options: Options) -> None:
 
     Raises AuthorityMissing, AuthorityUnusable.
     """
-    Authority.load(options.folder / CA_FOLDER)
+    Authorities.load(options.folder / CA_FOLDER)
 
 
 @contextlib.asynccontextmanager

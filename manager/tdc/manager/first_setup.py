@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import tomli_w
-from tdc.manager.identity.authority import Authority, AuthorityExists
+from tdc.manager.identity.authorities import Authorities
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.ca_folder import AuthorityExists
 from tdc.manager.options import FILE_NAME, Options
 from tdc.shared.edge import durable_file
 
@@ -38,11 +40,12 @@ def set_up(options: Options, given: Mapping[str, object], operator: str) -> Path
             raise AlreadySetUp(f"{path} exists: {folder} is set up already; nothing changed")
     durable_file.make_folder(folder)
     try:
-        authority = Authority.create(folder / CA_FOLDER)
+        Authority.create(folder / CA_FOLDER)
     except AuthorityExists as error:
         raise AlreadySetUp(str(error)) from None
     durable_file.write(folder / FILE_NAME, tomli_w.dumps(given).encode())
-    return write_operator(bundle, authority, operator, address(options, options.listen_port))
+    authorities = Authorities.load(folder / CA_FOLDER)
+    return write_operator(bundle, authorities, operator, address(options, options.listen_port))
 
 
 def address(options: Options, port: int) -> str:
@@ -59,16 +62,16 @@ def add_operator(folder: Path, bundle: Path, operator: str, manager: str) -> Pat
     """
     if durable_file.exists(bundle):
         raise AlreadySetUp(f"{bundle} exists already; nothing changed; choose a new folder")
-    return write_operator(bundle, Authority.load(folder / CA_FOLDER), operator, manager)
+    return write_operator(bundle, Authorities.load(folder / CA_FOLDER), operator, manager)
 
 
-def write_operator(bundle: Path, authority: Authority, operator: str, manager: str) -> Path:
+def write_operator(bundle: Path, authorities: Authorities, operator: str, manager: str) -> Path:
     """Issue a certificate to `operator` and write the folder that `tdc` needs; see `set_up`."""
-    issued = authority.issue_operator(operator)
+    issued = authorities.issue_operator(operator)
     durable_file.make_folder(bundle)
     durable_file.write(bundle / "operator.key", issued.key_pem)
     durable_file.write(bundle / "operator.pem", issued.certificate_pem)
-    durable_file.write(bundle / "ca.pem", authority.ca_pem)
+    durable_file.write(bundle / "ca.pem", authorities.ca_pem)
     return write_operator_file(bundle, manager)
 
 

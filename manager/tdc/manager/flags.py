@@ -86,13 +86,37 @@ def read_flags(arguments: Sequence[str] | None) -> Mapping[str, object]:
     recovering.add_argument(
         "--password-file", required=True, type=Path, help="file with the new password"
     )
+    rotating = _ca_flags(parsers)
     for verb in (
+        *rotating,
         *(init, package, run, operator, adopting, repairing),
         *(backing_up, examining, recovering),
     ):
         add_flags(verb)
     add_flags(restoring, anywhere=True)  # --dry-run only reads the file
     return vars(parser.parse_args(arguments))
+
+
+def _ca_flags(parsers: argparse._SubParsersAction[_Parser]) -> list[_Parser]:
+    """`ca` and its steps; returns their parsers."""
+    ca = parsers.add_parser("ca", help="replace the CA while everything runs, step by step")
+    steps = ca.add_subparsers(dest="step", required=True)
+    made = {
+        name: steps.add_parser(name, help=text)
+        for name, text in (
+            ("status", "which CAs are trusted, and who is not ready for the next step"),
+            ("prepare", "make a new CA, which all learn to trust beside the present one"),
+            ("switch", "let the new CA sign; machines renew, and the old one is trusted still"),
+            ("finish", "trust the new CA alone; it can't be undone"),
+            ("abort", "drop a new CA that does not sign"),
+        )
+    }
+    made["switch"].add_argument("--back", action="store_true", help="let the old CA sign again")
+    for name in ("switch", "finish", "abort"):
+        made[name].add_argument(
+            "--force", action="store_true", help="also where not everybody is ready"
+        )
+    return list(made.values())
 
 
 def _backup_flags(backing_up: _Parser, restoring: _Parser) -> None:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import tomli_w
 from tdc.manager.first_setup import CA_FOLDER, AlreadySetUp
-from tdc.manager.identity.authority import Authority, AuthorityExists
+from tdc.manager.identity import ca_folder
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.ca_folder import AuthorityExists
+from tdc.manager.identity.ca_state import Pair
 from tdc.manager.identity.sealed import NotOpened, new_passphrase, opened, seal
 from tdc.manager.options import FILE_NAME, Options
 from tdc.shared.edge import durable_file
@@ -59,12 +62,13 @@ def make_package(options: Options, out: Path, clock: Clock = wall) -> Made:
         )
     if durable_file.exists(out):
         raise PackageUnusable(f"{out} exists already; nothing changed; choose a new file")
-    Authority.load(options.folder / CA_FOLDER)  # what is copied is a CA that can be used
+    signing = Authority.load(options.folder / CA_FOLDER).pair  # a CA that can be used
     files = {name: path for name in _FILES if (path := getattr(options, name)) is not None}
     document = {
         "expires": clock() + GOOD_FOR,
-        "ca": _text(options.folder / CA_FOLDER / "ca.pem"),
-        "ca_key": _text(options.folder / CA_FOLDER / "ca-key.pem"),
+        # While two are trusted, the other one comes by the store (`ca_record`).
+        "ca": signing.certificate,
+        "ca_key": signing.key,
         "etcd_endpoints": list(options.etcd_endpoints),
         "etcd_user": options.etcd_user,
         "files": {name: _text(path) for name, path in files.items()},
@@ -118,12 +122,18 @@ def join(
     own = {name: f"{TLS_FOLDER}/{_FILES[name]}" for name in files}
     common = {"etcd_endpoints": endpoints, **({"etcd_user": user} if user else {}), **own}
     try:
-        Authority.bring(folder / CA_FOLDER, ca.encode(), key.encode())
+        _bring(folder / CA_FOLDER, Pair(ca, key))
     except AuthorityExists as error:
         raise AlreadySetUp(str(error)) from None
     # Last: without it, this can be done again, in an empty folder.
     durable_file.write(folder / FILE_NAME, tomli_w.dumps({**common, **given}).encode())
     return (folder / CA_FOLDER, *written, folder / FILE_NAME)
+
+
+def _bring(folder: Path, pair: Pair) -> None:
+    """Put the CA of another manager in `folder`; raises AuthorityExists, AuthorityUnusable."""
+    ca_folder.make(folder, pair)
+    Authority.load(folder)
 
 
 def _text(path: Path) -> str:

@@ -11,8 +11,8 @@ import contextlib
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import grpc.aio
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.values import Put
-from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.own import OwnCertificates
 from tdc.manager.options import Options
 from tdc.manager.peers.peers import Peers
 from tdc.manager.store.announced import Announced, pack_announced
@@ -67,6 +67,13 @@ class Membership:
     peers: Peers
     lease: HeldLease
     maintenance: Ownership
+    changed: Callable[[], object] = lambda: None
+    """What is called when `own` is another: what is announced is to follow."""
+
+    def announce(self, **changes: object) -> None:
+        """Say something else of this manager from now on."""
+        self.own = replace(self.own, **changes)  # type: ignore[arg-type]  # names of its fields
+        self.changed()
 
     def owners(self) -> Mapping[str, str]:
         """Work -> id of the manager that does it."""
@@ -83,16 +90,19 @@ class Membership:
 
 
 def membership(
-    etcd: EtcdClient, options: Options, authority: Authority, steady: Clock
+    etcd: EtcdClient, options: Options, own: OwnCertificates, steady: Clock
 ) -> Membership:
-    """Make the parts; none does anything yet. `steady` never goes back. Raises NotWritten."""
-    manager = own_id(options.folder)
-    issued = authority.issue_manager(manager)
+    """Make the parts; none does anything yet. `steady` never goes back.
+
+    The others are called by certificates of `own`.
+    """
+    manager = own.manager
 
     def dial(address: str) -> grpc.aio.Channel:
-        return client_channel(address, authority.ca_pem, issued.certificate_pem, issued.key_pem)
+        issued = own.client
+        return client_channel(address, own.ca_pem, issued.certificate_pem, issued.key_pem)
 
-    own = Announced(
+    announced = Announced(
         id=manager,
         name=options.name or options.advertised_host,
         address="",
@@ -102,9 +112,9 @@ def membership(
         certificate_ends=0.0,
     )
     known, lease = KnownManagers(etcd), HeldLease(etcd)
-    holder = Holder(own.id, own.instance)
+    holder = Holder(announced.id, announced.instance)
     return Membership(
-        own=own,
+        own=announced,
         known=known,
         peers=Peers(manager, known, dial, wall, steady),
         lease=lease,
@@ -115,15 +125,15 @@ def membership(
 @contextlib.asynccontextmanager
 async def announced(member: Membership, etcd: EtcdClient) -> AsyncIterator[None]:
     """Be announced while the body runs, and do what one alone must do if it falls to us."""
-    own = member.own
     missing = asyncio.Event()
 
     async def put(lease: int) -> None:
+        own = member.own
         await etcd.txn([], [Put(manager_key(own.id), pack_announced(own), lease)])
 
     def look() -> None:
         """Somebody may have deleted it by hand, or a copy of this folder be another manager."""
-        if member.known.all.get(own.id) != own:
+        if member.known.all.get(member.own.id) != member.own:
             missing.set()
 
     async def put_again() -> None:
@@ -131,6 +141,7 @@ async def announced(member: Membership, etcd: EtcdClient) -> AsyncIterator[None]
             await missing.wait()
             await asyncio.sleep(_AGAIN)
             missing.clear()
+            own = member.own
             found = member.known.all.get(own.id)
             if found is not None and _is_copy(own, found):
                 log.error(
@@ -145,6 +156,7 @@ async def announced(member: Membership, etcd: EtcdClient) -> AsyncIterator[None]
                 except EtcdError as error:
                     log.warning("this manager could not announce itself again: %s", error)
 
+    member.changed = look
     member.lease.on_lease(put)
     member.known.on_change(look)
     async with (

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -20,12 +20,14 @@ from tdc.manager.doctor.verb import doctor
 from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import AlreadySetUp, add_operator, address, set_up
 from tdc.manager.flags import read_flags
-from tdc.manager.identity.authority import AuthorityMissing, AuthorityUnusable
+from tdc.manager.identity.ca_folder import AuthorityMissing, AuthorityUnusable
+from tdc.manager.identity.ca_state import StepRefused
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.joining import PackageUnusable, join, make_package
 from tdc.manager.options import Options, OptionsError, lasting, read_options
 from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
+from tdc.manager.rotation import verbs as rotation
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
@@ -56,6 +58,7 @@ _REFUSALS = (
     PortTaken,
     EtcdError,
     EtcdSetupError,
+    StepRefused,
     StoreError,
     durable_file.NotReadable,
     durable_file.NotWritten,
@@ -77,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "backup": backup_command,
         "restore": restore_command,
         "doctor": doctor_command,
+        "ca": ca_command,
         "user-recover": recover_command,
     }
     try:
@@ -259,6 +263,25 @@ def doctor_command(flags: Mapping[str, object]) -> int:
         return _refused(error)
     print(text)  # noqa: T201
     return code
+
+
+def ca_command(flags: Mapping[str, object]) -> int:
+    """Make a step of the CA's rotation, or say where it is; returns the exit code."""
+    options, force = read_options(flags), bool(flags.get("force"))
+    steps: dict[str, Callable[[], Coroutine[None, None, rotation.Stood]]] = {
+        "status": lambda: rotation.status(options),
+        "prepare": lambda: rotation.prepare(options),
+        "switch": lambda: rotation.switch(options, back=bool(flags.get("back")), force=force),
+        "finish": lambda: rotation.finish(options, force=force),
+        "abort": lambda: rotation.abort(options, force=force),
+    }
+    try:
+        stood = asyncio.run(steps[str(flags["step"])]())
+    except _REFUSALS as error:
+        return _refused(error)
+    for line in stood.lines:
+        print(line)  # noqa: T201
+    return 0 if stood.ready else _UNSOUND
 
 
 def _path(flags: Mapping[str, object], name: str) -> Path | None:

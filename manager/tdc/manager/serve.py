@@ -11,9 +11,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from tdc.manager.etcd.backoff import Backoff
@@ -29,17 +27,21 @@ from tdc.manager.first_setup import (
     address,
     write_operator_file,
 )
-from tdc.manager.identity.authority import Authority
-from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
+from tdc.manager.identity.authorities import Authorities
+from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of
+from tdc.manager.identity.own import OwnCertificates
 from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
-from tdc.manager.membership import Membership, announced, membership
+from tdc.manager.membership import Membership, announced, membership, own_id
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
+from tdc.manager.people.ending import ending_operators
+from tdc.manager.people.user import OperatorCertificate
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
+from tdc.manager.rotation.follow import Followed
 from tdc.manager.rpc.entry import on_behalf_of
-from tdc.manager.rpc.server import Ports, ServerIdentity, Servers
+from tdc.manager.rpc.server import Ports, Servers
 from tdc.manager.services import (
     Made,
     about_managers,
@@ -64,7 +66,7 @@ from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge import durable_file, memory
 from tdc.shared.edge.awake import AwakeClock
-from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.values import Intervals
 
@@ -87,18 +89,24 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
     BadIntervals, an EtcdError, EtcdSetupError or StoreError, also within an ExceptionGroup.
     """
-    authority = Authority.load(options.folder / CA_FOLDER)
+    authorities = Authorities.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
         etcd_options, notes = await _reach_etcd(stack, options)
         etcd = await stack.enter_async_context(EtcdClient(etcd_options, on_behalf_of))
         store = await _store_id(etcd)
         notes = (*notes, *await _cautions(options, etcd))
-        identity = _server_identity(options, authority)
-        expiry = ExpiryWatch(partial(_endings, options, authority, identity))
+        followed, own = await _certificates(stack, etcd, options, authorities)
+        expiry = ExpiryWatch(
+            lambda: _endings(options, authorities, own, view.people.certificates.values())
+        )
         awake = AwakeClock()
         await stack.enter_async_context(running(awake.run(), name="clock"))
-        member = membership(etcd, options, authority, awake)
-        view = FleetView(etcd, store, lambda: (*notes, *expiry.problems(), *member.problems()))
+        member = membership(etcd, options, own, awake)
+        view = FleetView(
+            etcd,
+            store,
+            lambda: (*notes, *expiry.problems(), *member.problems(), *followed.problems()),
+        )
         await stack.enter_async_context(running(expiry.run(), name="expiry"))
         await stack.enter_async_context(running(view.run(), name="view"))
         await view.ready(START_TIMEOUT)
@@ -108,10 +116,16 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         presence = await _presence(stack, view, member, awake)
         chains = KnownChains(view, History(etcd, view))
         sessions = AgentSessions(
-            view, presence, awake, _intervals(options), chains.at, lambda: member.known.addresses
+            view,
+            presence,
+            awake,
+            _intervals(options),
+            chains.at,
+            lambda: member.known.addresses,
+            lambda: authorities.trusted,
         )
         view.on_replaced(sessions.welcome_again)
-        servers = Servers(identity)
+        servers = Servers(lambda: own.server)
         wanted = Ports(options.listen_port, options.enrol_port, options.operator_port)
         ports = servers.bind(options.listen_host, wanted, last_ports(options))
         stack.push_async_callback(servers.stop, STOP_GRACE)
@@ -120,13 +134,12 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         refusals = Refusals(audit)
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit, view)
-        tokens = TokenOperations(view, joins, authority.fingerprint, address(options, ports.enrol))
-        people = people_of(etcd, audit, view, authority, refusals, options)
-        member.own = replace(
-            member.own,
-            address=address(options, ports.main),
-            certificate_ends=end_of_pem(identity.certificate),
+        tokens = TokenOperations(
+            view, joins, lambda: authorities.fingerprint, address(options, ports.enrol)
         )
+        people = people_of(etcd, audit, view, authorities, refusals, options)
+        member.announce(address=address(options, ports.main))
+        _keep_saying(own, authorities, member, sessions)
         managers = about_managers(etcd, view, sessions, member, options)
         made = Made(tokens, people, managers)
         streams = AllStreams(sessions, member.peers, view.enrolment)
@@ -136,10 +149,10 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await servers.start(
             main=[
                 *operators,
-                for_agents(sessions, authority),
+                for_agents(sessions, authorities),
                 for_managers(member, presence, sessions),
             ],
-            enrol=[for_joining(joins, authority, view, refusals)],
+            enrol=[for_joining(joins, authorities, view, refusals)],
             operators=[
                 *operators,
                 for_login(people.login),
@@ -148,6 +161,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             admit=sessions.admit,
             people=people.access,
             refused=refusals.refused,
+            trusts=lambda peer: peer.issuer in authorities.key_ids,
         )
         view.on_change(servers.check_again)
         view.on_people(servers.check_operators)
@@ -160,6 +174,36 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
         stack.enter_context(_announced(options, ports))
         yield ports
+
+
+async def _certificates(
+    stack: contextlib.AsyncExitStack, etcd: EtcdClient, options: Options, authorities: Authorities
+) -> tuple[Followed, OwnCertificates]:
+    """The CAs as the store has them, followed from now on, and this manager's own certificates.
+
+    Raises AuthorityUnusable where the CA was replaced without this manager.
+    """
+    followed = Followed(etcd, authorities)
+    await stack.enter_async_context(running(followed.run(), name="rotation of the CA"))
+    await followed.read(START_TIMEOUT)
+    names = (*options.names, options.advertised_host)
+    own = OwnCertificates(authorities, own_id(options.folder), names)
+    await stack.enter_async_context(running(own.run(), name="own certificates"))
+    return followed, own
+
+
+def _keep_saying(
+    own: OwnCertificates, authorities: Authorities, member: Membership, sessions: AgentSessions
+) -> None:
+    """Tell of each new certificate and CA those to whom it makes a difference."""
+
+    def changed() -> None:
+        member.peers.redial()
+        member.announce(certificate_ends=own.ends, ca=authorities.state.number)
+        sessions.end_untrusted(authorities.trusted)
+
+    own.on_change(changed)
+    member.announce(certificate_ends=own.ends, ca=authorities.state.number)
 
 
 async def _presence(
@@ -222,23 +266,27 @@ def _intervals(options: Options) -> Intervals:
     )
 
 
-def _server_identity(options: Options, authority: Authority) -> ServerIdentity:
-    issued = authority.issue_server((*options.names, options.advertised_host))
-    return ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem)
-
-
-def _endings(options: Options, authority: Authority, server: ServerIdentity) -> Iterator[Ending]:
-    """Yield the certificates of this manager that end; what others hold, they watch."""
+def _endings(
+    options: Options,
+    authorities: Authorities,
+    own: OwnCertificates,
+    operators: Iterable[OperatorCertificate],
+) -> Iterator[Ending]:
+    """Yield the certificates that end, this manager's and operators'; machines renew their own."""
+    for each in ending_operators(operators, wall()):
+        what = f"the certificate {each.fingerprint[:12]} of operator {each.operator}"
+        yield Ending(what, each.ends, f"{each.remedy}, on a manager's machine, makes another")
     yield Ending(
         "the CA of this manager",
-        authority.ends,
+        authorities.signing.ends,
         "then no machine and no operator can connect, and mail flows with the last settings. Make "
-        "a new CA before (operator guide, section 5)",
+        "a new CA before: tdc-manager ca prepare (operator guide, Rotate the CA)",
     )
     yield Ending(
         "this manager's server certificate",
-        end_of_pem(server.certificate),
-        "restart the manager, which makes a new one",
+        own.ends,
+        "the manager renews it by itself at half of its life, and did not: see its log, and "
+        "restart it",
     )
     path = options.etcd_certificate
     if path is not None and (end := end_of(path)) is not None:

@@ -9,9 +9,9 @@ from functools import partial
 from typing import NamedTuple
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.authorities import Authorities, Issuing
 from tdc.manager.identity.passwords import Passwords
-from tdc.manager.identity.sealing import Sealing
+from tdc.manager.identity.sealing import LOGIN_HANDLE, SECOND_FACTOR, Sealing
 from tdc.manager.intent.access import Access
 from tdc.manager.intent.audit import AuditOperations
 from tdc.manager.intent.changes import ChangeOperations
@@ -92,14 +92,14 @@ def people_of(
     etcd: EtcdClient,
     audit: AuditLog,
     view: FleetView,
-    authority: Authority,
+    authorities: Authorities,
     refusals: Refusals,
     options: Options,
 ) -> People:
     """Make the rooms about people; failed logins go to `refusals`."""
     store = PeopleStore(etcd, audit, partial(of_now, view))
     access, acts = Access(view, LastUses(view, store)), OwnActs()
-    passwords, sealing = Passwords(), Sealing(authority.key_for("second factor"))
+    passwords, sealing = Passwords(), Sealing(partial(authorities.keys_for, SECOND_FACTOR))
     users = UserOperations(view, store, passwords, sealing, acts, options.oidc_issuer)
     login = Login(view, store, passwords, sealing, refusals.refused, acts)
     return People(
@@ -112,7 +112,7 @@ def people_of(
             provider_of(options),
             view,
             store,
-            Sealing(authority.key_for("login by a provider")),
+            Sealing(partial(authorities.keys_for, LOGIN_HANDLE)),
             refusals.refused,
             acts,
             login.throttle,
@@ -167,7 +167,7 @@ def about_managers(
     etcd: EtcdClient, view: FleetView, sessions: AgentSessions, member: Membership, options: Options
 ) -> ManagerOperations:
     """Make the operations about managers."""
-    own = Own(member.own, sessions.__len__, member.owners)
+    own = Own(lambda: member.own, sessions.__len__, member.owners)
     return ManagerOperations(own, member.peers, etcd, view, options.etcd_endpoints)
 
 
@@ -199,7 +199,7 @@ def for_operators(operations: Operations) -> list[Registration]:
     ]
 
 
-def for_agents(sessions: AgentSessions, authority: Authority) -> Registration:
+def for_agents(sessions: AgentSessions, authority: Issuing) -> Registration:
     """Carry the streams of machines."""
     service = AgentsService(sessions, authority)
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
@@ -223,7 +223,7 @@ def for_provider_login(login: ProviderLogin) -> Registration:
 
 
 def for_joining(
-    joins: JoinStore, authority: Authority, view: FleetView, refusals: Refusals
+    joins: JoinStore, authority: Issuing, view: FleetView, refusals: Refusals
 ) -> Registration:
     """Carry enrolment, for machines that have no certificate yet."""
     service = EnrolmentService(joins, authority, view, refused=refusals.refused)

@@ -16,6 +16,7 @@ from tdc.node_agent.ingest.hop_state import HopTrouble
 from tdc.node_agent.spool.spool import Spool
 from tdc.node_agent.spool.values import IntakeBacklog, SpoolFacts
 from tdc.node_agent.sync.apply import InForce
+from tdc.node_agent.sync.identity import Identity
 from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.sync.audit import Witness
 from tdc.shared.sync.report import ReportedBacklog
@@ -45,7 +46,8 @@ class AgentFacts:
     `next_hop` says since when no next hop takes mail, None while one works;
     `refuses_manager` is why no settings are taken from the manager, empty if they are;
     `suspension` is what an operator suspends; `witness` what was seen of the manager's audit log;
-    `certificate_ends` when the machine's certificate ends, None while that is not known.
+    `certificate_ends` when the machine's certificate ends, None while that is not known; by which
+    CA it is, `ca_issuer`, and by which managers are trusted, `ca_trusted`, each by its SHA-256.
     """
 
     time: float
@@ -66,6 +68,8 @@ class AgentFacts:
     suspension: Suspension
     witness: Witness
     certificate_ends: float | None = None
+    ca_trusted: tuple[str, ...] = ()
+    ca_issuer: str = ""
 
 
 def gather(  # noqa: PLR0913  # each room's part
@@ -79,11 +83,12 @@ def gather(  # noqa: PLR0913  # each room's part
     full: str | None = None,
     next_hop: HopTrouble | None = None,
     suspension: Suspension = NOT_SUSPENDED,
-    certificate_ends: float | None = None,
+    held: Identity | None = None,
 ) -> AgentFacts:
     """The facts now; one event loop changes them all, so they belong together.
 
-    `full` is what `spool_full` says, `next_hop` the trouble of NextHopState.
+    `full` is what `spool_full` says, `next_hop` the trouble of NextHopState, `held` the machine's
+    identity.
     """
     settings, now = in_force.current(), wall()
     spool_warnings = [spool.warning] if spool.warning else []
@@ -114,7 +119,9 @@ def gather(  # noqa: PLR0913  # each room's part
         next_hop=None if next_hop is None else replace(next_hop, since=next_hop.since + lead),
         suspension=suspension,
         witness=in_force.witness,
-        certificate_ends=certificate_ends,
+        certificate_ends=None if held is None else held.ends,
+        ca_trusted=() if held is None else held.trusted,
+        ca_issuer="" if held is None else held.issuer,
     )
 
 

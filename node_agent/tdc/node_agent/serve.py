@@ -115,7 +115,7 @@ async def serving(
                 gather(
                     in_force, facts, rows, counters, warnings, backlogs,
                     full=full, next_hop=hop_state.trouble, suspension=suspension.current(),
-                    certificate_ends=renewal.ends,
+                    held=renewal.held,
                 )
             )  # fmt: skip
 
@@ -126,13 +126,13 @@ async def serving(
             holds = {row.intake_domain: bool(row.held_reason) for row in delivery.destinations()}
             full = spool_full(spool, counters) is not None
             troubles = spool.facts().unhealthy, full, hop_state.trouble is None
-            return *troubles, holds, files.warnings(), suspension.suspended()
+            return *troubles, holds, files.warnings(), suspension.suspended(), renewal.trust
 
         stream = SettingsStream(
             managers,
             lambda: identity.load(options.identity_folder),
             in_force,
-            Machine(status, do_work, suspension, renewal.called),
+            Machine(status, do_work, suspension, renewal.called, renewal.told),
             log,
         )
         health = report_changes(urgent, stream.status_due)

@@ -47,6 +47,8 @@ def status_to_wire(facts: AgentFacts) -> agents_pb2.MachineStatus:
         suspension=suspension_to_wire(facts.suspension),
         audit=witness_to_wire(facts.witness),
         certificate_ends=_moment(facts.certificate_ends),
+        ca_trusted=facts.ca_trusted,
+        ca_issuer=facts.ca_issuer,
     )
     if facts.last_attempt is not None:
         status.last_attempt.CopyFrom(attempt_to_wire(facts.last_attempt))

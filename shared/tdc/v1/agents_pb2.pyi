@@ -117,7 +117,7 @@ class Outcome(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., hash: _Optional[str] = ..., applied: _Optional[bool] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash", "history", "settings", "managers")
+    __slots__ = ("status_interval", "ping_interval", "deadline", "machine", "cluster", "wanted_hash", "history", "settings", "managers", "authorities")
     STATUS_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     PING_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,7 @@ class Welcome(_message.Message):
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     MANAGERS_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
     status_interval: float
     ping_interval: float
     deadline: float
@@ -136,7 +137,16 @@ class Welcome(_message.Message):
     history: str
     settings: _containers.RepeatedScalarFieldContainer[str]
     managers: ManagerAddresses
-    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ..., history: _Optional[str] = ..., settings: _Optional[_Iterable[str]] = ..., managers: _Optional[_Union[ManagerAddresses, _Mapping]] = ...) -> None: ...
+    authorities: TrustedAuthorities
+    def __init__(self, status_interval: _Optional[float] = ..., ping_interval: _Optional[float] = ..., deadline: _Optional[float] = ..., machine: _Optional[str] = ..., cluster: _Optional[str] = ..., wanted_hash: _Optional[str] = ..., history: _Optional[str] = ..., settings: _Optional[_Iterable[str]] = ..., managers: _Optional[_Union[ManagerAddresses, _Mapping]] = ..., authorities: _Optional[_Union[TrustedAuthorities, _Mapping]] = ...) -> None: ...
+
+class TrustedAuthorities(_message.Message):
+    __slots__ = ("trusted", "spread")
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    trusted: _containers.RepeatedScalarFieldContainer[str]
+    spread: float
+    def __init__(self, trusted: _Optional[_Iterable[str]] = ..., spread: _Optional[float] = ...) -> None: ...
 
 class ManagerAddresses(_message.Message):
     __slots__ = ("addresses",)
@@ -231,12 +241,14 @@ class WantedSuspension(_message.Message):
     def __init__(self, suspension: _Optional[_Union[Suspension, _Mapping]] = ..., store_id: _Optional[str] = ...) -> None: ...
 
 class Ping(_message.Message):
-    __slots__ = ("number", "managers")
+    __slots__ = ("number", "managers", "authorities")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MANAGERS_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
     number: int
     managers: ManagerAddresses
-    def __init__(self, number: _Optional[int] = ..., managers: _Optional[_Union[ManagerAddresses, _Mapping]] = ...) -> None: ...
+    authorities: TrustedAuthorities
+    def __init__(self, number: _Optional[int] = ..., managers: _Optional[_Union[ManagerAddresses, _Mapping]] = ..., authorities: _Optional[_Union[TrustedAuthorities, _Mapping]] = ...) -> None: ...
 
 class Pong(_message.Message):
     __slots__ = ("number",)
@@ -245,7 +257,7 @@ class Pong(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class MachineStatus(_message.Message):
-    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension", "audit", "certificate_ends")
+    __slots__ = ("running", "last_attempt", "copying", "queued", "spool_unhealthy", "counters", "destinations", "warnings", "backlogs", "dead", "missed", "delivered_at", "time", "spool_full", "refuses_originals", "oldest_queued", "refuses_manager", "next_hop_trouble", "next_hop_since", "suspension", "audit", "certificate_ends", "ca_trusted", "ca_issuer")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COPYING_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +280,8 @@ class MachineStatus(_message.Message):
     SUSPENSION_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATE_ENDS_FIELD_NUMBER: _ClassVar[int]
+    CA_TRUSTED_FIELD_NUMBER: _ClassVar[int]
+    CA_ISSUER_FIELD_NUMBER: _ClassVar[int]
     running: Running
     last_attempt: Outcome
     copying: bool
@@ -290,7 +304,9 @@ class MachineStatus(_message.Message):
     suspension: Suspension
     audit: AuditSeen
     certificate_ends: _timestamp_pb2.Timestamp
-    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ..., audit: _Optional[_Union[AuditSeen, _Mapping]] = ..., certificate_ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ca_trusted: _containers.RepeatedScalarFieldContainer[str]
+    ca_issuer: str
+    def __init__(self, running: _Optional[_Union[Running, _Mapping]] = ..., last_attempt: _Optional[_Union[Outcome, _Mapping]] = ..., copying: _Optional[bool] = ..., queued: _Optional[int] = ..., spool_unhealthy: _Optional[str] = ..., counters: _Optional[_Union[Counters, _Mapping]] = ..., destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., backlogs: _Optional[_Iterable[_Union[Backlog, _Mapping]]] = ..., dead: _Optional[int] = ..., missed: _Optional[_Iterable[_Union[Missed, _Mapping]]] = ..., delivered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., spool_full: _Optional[str] = ..., refuses_originals: _Optional[bool] = ..., oldest_queued: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refuses_manager: _Optional[str] = ..., next_hop_trouble: _Optional[str] = ..., next_hop_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspension: _Optional[_Union[Suspension, _Mapping]] = ..., audit: _Optional[_Union[AuditSeen, _Mapping]] = ..., certificate_ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ca_trusted: _Optional[_Iterable[str]] = ..., ca_issuer: _Optional[str] = ...) -> None: ...
 
 class Missed(_message.Message):
     __slots__ = ("reason", "count", "since", "last")

@@ -120,6 +120,24 @@ class CreateJoinTokenResponse(_message.Message):
     enrol_address: str
     def __init__(self, token: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., enrol_address: _Optional[str] = ...) -> None: ...
 
+class WithdrawCertificateRequest(_message.Message):
+    __slots__ = ("machine", "cluster", "reason")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    reason: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class WithdrawCertificateResponse(_message.Message):
+    __slots__ = ("machine", "cluster")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+
 class SuspendRequest(_message.Message):
     __slots__ = ("cluster", "machines", "copying", "delivery", "reason", "lifetime", "until", "request_id", "check_only")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]

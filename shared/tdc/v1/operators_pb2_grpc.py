@@ -69,6 +69,11 @@ class FleetStub:
                 request_serializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenRequest.SerializeToString,
                 response_deserializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenResponse.FromString,
                 _registered_method=True)
+        self.WithdrawCertificate = channel.unary_unary(
+                '/tdc.v1.Fleet/WithdrawCertificate',
+                request_serializer=tdc_dot_v1_dot_operators__pb2.WithdrawCertificateRequest.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_operators__pb2.WithdrawCertificateResponse.FromString,
+                _registered_method=True)
         self.SuspendMachines = channel.unary_unary(
                 '/tdc.v1.Fleet/SuspendMachines',
                 request_serializer=tdc_dot_v1_dot_operators__pb2.SuspendRequest.SerializeToString,
@@ -125,6 +130,14 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawCertificate(self, request, context):
+        """Withdraws a machine's certificate: its stream ends, and no manager accepts it any more. It goes
+        on with its last settings, and comes back by a new join token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuspendMachines(self, request, context):
         """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
         reaches these machines alone, and makes no revision.
@@ -167,6 +180,11 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.CreateJoinToken,
                     request_deserializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenRequest.FromString,
                     response_serializer=tdc_dot_v1_dot_operators__pb2.CreateJoinTokenResponse.SerializeToString,
+            ),
+            'WithdrawCertificate': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawCertificate,
+                    request_deserializer=tdc_dot_v1_dot_operators__pb2.WithdrawCertificateRequest.FromString,
+                    response_serializer=tdc_dot_v1_dot_operators__pb2.WithdrawCertificateResponse.SerializeToString,
             ),
             'SuspendMachines': grpc.unary_unary_rpc_method_handler(
                     servicer.SuspendMachines,
@@ -323,6 +341,33 @@ class Fleet:
             '/tdc.v1.Fleet/CreateJoinToken',
             tdc_dot_v1_dot_operators__pb2.CreateJoinTokenRequest.SerializeToString,
             tdc_dot_v1_dot_operators__pb2.CreateJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawCertificate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Fleet/WithdrawCertificate',
+            tdc_dot_v1_dot_operators__pb2.WithdrawCertificateRequest.SerializeToString,
+            tdc_dot_v1_dot_operators__pb2.WithdrawCertificateResponse.FromString,
             options,
             channel_credentials,
             insecure,

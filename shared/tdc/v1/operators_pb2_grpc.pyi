@@ -50,6 +50,10 @@ class FleetStub:
     ListMachines: _grpc.UnaryUnaryMultiCallable[_operators_pb2.ListMachinesRequest, _operators_pb2.ListMachinesResponse]
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_operators_pb2.CreateJoinTokenRequest, _operators_pb2.CreateJoinTokenResponse]
     """Makes a one-use join token for an existing machine."""
+    WithdrawCertificate: _grpc.UnaryUnaryMultiCallable[_operators_pb2.WithdrawCertificateRequest, _operators_pb2.WithdrawCertificateResponse]
+    """Withdraws a machine's certificate: its stream ends, and no manager accepts it any more. It goes
+    on with its last settings, and comes back by a new join token.
+    """
     SuspendMachines: _grpc.UnaryUnaryMultiCallable[_operators_pb2.SuspendRequest, _operators_pb2.SuspensionResponse]
     """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
     reaches these machines alone, and makes no revision.
@@ -78,6 +82,10 @@ class FleetAsyncStub(FleetStub):
     ListMachines: _aio.UnaryUnaryMultiCallable[_operators_pb2.ListMachinesRequest, _operators_pb2.ListMachinesResponse]  # type: ignore[assignment]
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_operators_pb2.CreateJoinTokenRequest, _operators_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
     """Makes a one-use join token for an existing machine."""
+    WithdrawCertificate: _aio.UnaryUnaryMultiCallable[_operators_pb2.WithdrawCertificateRequest, _operators_pb2.WithdrawCertificateResponse]  # type: ignore[assignment]
+    """Withdraws a machine's certificate: its stream ends, and no manager accepts it any more. It goes
+    on with its last settings, and comes back by a new join token.
+    """
     SuspendMachines: _aio.UnaryUnaryMultiCallable[_operators_pb2.SuspendRequest, _operators_pb2.SuspensionResponse]  # type: ignore[assignment]
     """Suspends copying, delivery or both on machines of one cluster: an operation, not a setting. It
     reaches these machines alone, and makes no revision.
@@ -133,6 +141,16 @@ class FleetServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operators_pb2.CreateJoinTokenResponse, _abc.Awaitable[_operators_pb2.CreateJoinTokenResponse]]:
         """Makes a one-use join token for an existing machine."""
+
+    @_abc_1.abstractmethod
+    def WithdrawCertificate(
+        self,
+        request: _operators_pb2.WithdrawCertificateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operators_pb2.WithdrawCertificateResponse, _abc.Awaitable[_operators_pb2.WithdrawCertificateResponse]]:
+        """Withdraws a machine's certificate: its stream ends, and no manager accepts it any more. It goes
+        on with its last settings, and comes back by a new join token.
+        """
 
     @_abc_1.abstractmethod
     def SuspendMachines(

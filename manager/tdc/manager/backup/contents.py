@@ -15,6 +15,7 @@ from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Head, Unreadable, read_document
 from tdc.manager.store.encoding import SCHEMA, Damaged, NewerSchema, unpack_any
 from tdc.manager.store.keys import (
+    AUTHORITY,
     CLUSTERS,
     COMMITS,
     DRAFTS,
@@ -40,8 +41,9 @@ from tdc.manager.store.seal import unpack_sealed
 MOST_FAULTS = 100
 """Faults that are named; the others are counted."""
 
-OF_THIS_ETCD = (PLACE, MAINTENANCE)
-"""What speaks of the etcd that it is in: saved with the rest, and never restored."""
+OF_THIS_ETCD = (PLACE, MAINTENANCE, AUTHORITY)
+"""What speaks of the etcd that it is in, or of the CAs that managers' folders had then: saved with
+the rest, and never restored."""
 
 OF_MANAGERS = (MANAGERS, OWNERS)
 """Prefixes of what speaks of managers that run. It has a lease and is not saved; what is there

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import status_tables, tables
+from tdc.manager.cli.asking import confirm
 from tdc.manager.cli.changes import change
 from tdc.manager.cli.command import ChangeConsent, Commands, Consent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage, sentence
@@ -17,7 +18,7 @@ from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_duration
 from tdc.shared.settings.values import Level
 from tdc.shared.wire import answers
-from tdc.shared.wire.documents import CommittedDocument, PlanDocument
+from tdc.shared.wire.documents import CommittedDocument, PlanDocument, WithdrawnDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 cluster_app = typer.Typer(cls=Commands, help="Manage clusters.", no_args_is_help=True)
@@ -293,6 +294,43 @@ async def create_token(
         )
     document = answers.token(name, reply, enrol_line(reply.enrol_address, reply.token))
     run.out.emit(document, tables.token_pieces(document))
+
+
+@command(machine_app, "withdraw")
+async def withdraw_certificate(
+    run: Run,
+    name: Name,
+    cluster: Cluster = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for who is denied.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+) -> None:
+    """Withdraw a machine's certificate: its stream ends, and every manager denies it.
+
+    Mail and copies go on with its last settings. A new join token brings it back.
+    """
+    async with run.manager() as manager:
+        if not yes:
+            question = f"Withdraw the certificate of machine {name}? It needs a join token then."
+            await confirm(question, "Nothing was changed.")
+        reply = await manager.ask(
+            manager.fleet.WithdrawCertificate,
+            operators_pb2.WithdrawCertificateRequest(machine=name, cluster=cluster, reason=reason),
+        )
+    run.out.emit(
+        WithdrawnDocument(machine=reply.machine, cluster=reply.cluster),
+        [
+            Line(
+                f"The certificate of machine {reply.machine} of cluster {reply.cluster} is "
+                "withdrawn, at every manager. Mail and copies go on there with its last settings."
+            ),
+            Line(
+                f"To bring it back: tdc machine token {reply.machine} --cluster {reply.cluster}, "
+                "then tdc-agent enrol on the machine."
+            ),
+        ],
+    )
 
 
 def enrol_line(address: str, token: str) -> str:

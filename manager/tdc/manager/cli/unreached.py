@@ -7,6 +7,7 @@ it just closes the connection (TLS 1.3), and gRPC knows nothing more.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 
 from tdc.manager.cli.config import OperatorConfig
@@ -27,7 +28,8 @@ def no_connection(config: OperatorConfig, details: str) -> str:
         )
     if "handshake" in low or "certificate" in low:
         advice = _own_fault(config) or (
-            f"Check that ca, certificate and key in {config.path} belong to this manager."
+            f"Check that ca, certificate and key in {config.path} belong to this manager. If its "
+            f"CA was replaced since: {_REPLACE}."
         )
         return (
             f"No trusted connection to the manager at {address}: {sentence(details)} Nothing was "
@@ -36,7 +38,8 @@ def no_connection(config: OperatorConfig, details: str) -> str:
     if "socket closed" in low or "reset" in low or "broken pipe" in low:
         advice = _own_fault(config) or (
             f"It does not know this operator's certificate, has just stopped, or is not a "
-            f"manager. Check that {config.path} belongs to this manager."
+            f"manager. Check that {config.path} belongs to this manager. If its CA was replaced "
+            f"since: {_REPLACE}."
         )
         return f"The manager at {address} closed the connection ({details}). {advice}"
     return (
@@ -58,7 +61,7 @@ def _own_fault(config: OperatorConfig) -> str:
         )
     try:
         certificate = x509.load_pem_x509_certificate(config.certificate)
-        authority = x509.load_pem_x509_certificate(config.ca)
+        authorities = x509.load_pem_x509_certificates(config.ca)
         key = serialization.load_pem_private_key(config.key, password=None)
     except (ValueError, TypeError) as error:  # TypeError: the key has a password
         return f"A file named in {config.path} can't be used: {sentence(str(error))}"
@@ -73,8 +76,8 @@ def _own_fault(config: OperatorConfig) -> str:
         )
     if certificate.public_key() != key.public_key():
         return f"The key in {config.path} does not match the certificate."
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError):
-        return f"The certificate in {config.path} was not issued by the CA in it."
-    return ""
+    for each in authorities:  # two, of a folder that was made while the CA was replaced
+        with contextlib.suppress(InvalidSignature, ValueError, TypeError):
+            certificate.verify_directly_issued_by(each)
+            return ""
+    return f"The certificate in {config.path} was not issued by the CA in it."

@@ -26,7 +26,8 @@ from tdc.manager.doctor.members import look_at_etcd
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import CA_FOLDER, ETCD_FOLDER, OPERATOR_FOLDER
-from tdc.manager.identity.authority import Authority, AuthorityMissing, AuthorityUnusable
+from tdc.manager.identity.authorities import Authorities
+from tdc.manager.identity.ca_folder import STATE, AuthorityMissing, AuthorityUnusable
 from tdc.manager.identity.expiry import end_of
 from tdc.manager.options import Options, OptionsError
 from tdc.manager.reach import cautions
@@ -123,7 +124,7 @@ async def _newest(etcd: EtcdClient) -> dict[str, float]:
 def _folder(options: Options) -> FolderLook:
     trouble = ""
     try:
-        Authority.load(options.folder / CA_FOLDER)
+        Authorities.load(options.folder / CA_FOLDER)
     except (AuthorityMissing, AuthorityUnusable) as error:
         trouble = str(error)
     free = whole = None
@@ -145,6 +146,7 @@ def _files(options: Options) -> Iterator[FileLook]:
     secret = [
         folder / CA_FOLDER,
         *sorted((folder / CA_FOLDER).glob("*key*.pem")),
+        folder / CA_FOLDER / STATE,
         *sorted((folder / OPERATOR_FOLDER).glob("*.key")),
         folder / ETCD_FOLDER,
         options.etcd_key,
@@ -173,7 +175,7 @@ def _ends(options: Options) -> Iterator[EndLook]:
             "the CA of this manager",
             folder / CA_FOLDER / "ca.pem",
             "no machine and no operator can connect then, mail flows with the last settings. "
-            "Make a new CA before (operator guide, section 5)",
+            "Make a new CA before: tdc-manager ca prepare (operator guide, Rotate the CA)",
         ),
         (
             "the operator's certificate in the folder",

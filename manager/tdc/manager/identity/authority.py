@@ -1,9 +1,9 @@
-"""The certificate authority: made once by `tdc-manager init`, then the source of every identity.
+"""A certificate authority: made by `tdc-manager init` or a rotation; the source of every identity.
 
 In: public keys (from certificate requests) and names that the manager chose. Out: certificates.
 Promise: only the public key of a request is used; every name in a certificate is ours. A
 certificate is good for a client or for a server, never for both. The key file is 0600.
-Failures: AuthorityMissing, AuthorityExists, AuthorityUnusable, RequestRefused.
+Failures: AuthorityUnusable, RequestRefused.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tdc.shared.edge import durable_file
+from tdc.manager.identity import ca_folder
+from tdc.manager.identity.ca_folder import AuthorityUnusable
+from tdc.manager.identity.ca_state import Pair
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.edge.grpc_tls import SERVER_NAME
 from tdc.shared.sync.identity import MachinePeer, ManagerPeer, Operator, Peer, identity_uri
@@ -34,25 +37,11 @@ OPERATOR_LIFETIME = 365 * DAY
 MACHINE_LIFETIME = 14 * DAY
 BACKDATE = 300.0  # seconds that a machine's clock may be slow
 
-_CERTIFICATE = "ca.pem"
-_KEY = "ca-key.pem"
 _MAX_REQUEST = 16_384
 _CURVES = (ec.SECP256R1, ec.SECP384R1)
 _RSA_LOW, _RSA_HIGH = 2_048, 4_096
 
 _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-
-
-class AuthorityMissing(Exception):
-    """The folder has no CA yet: `tdc-manager init` makes it."""
-
-
-class AuthorityExists(Exception):
-    """The folder already has a CA; a new one would cut off every machine."""
-
-
-class AuthorityUnusable(Exception):
-    """The CA's files can't be read or written, or do not belong together."""
 
 
 class RequestRefused(Exception):
@@ -81,55 +70,38 @@ class Authority:
     @classmethod
     def create(cls, folder: Path, *, clock: Clock = wall) -> Authority:
         """Make a CA in `folder` (made 0700 if new); raises AuthorityExists, AuthorityUnusable."""
-        if _parts(folder):
-            raise AuthorityExists(
-                f"{folder} already has a CA; a new one would cut off every machine"
-            )
-        key = ec.generate_private_key(ec.SECP256R1())
-        authority = cls(_self_signed(key, clock()), key, clock)
-        try:
-            durable_file.make_folder(folder)
-            # Key first: a certificate without its key would look like a CA that was damaged.
-            durable_file.write(folder / _KEY, _key_pem(key))
-            durable_file.write(folder / _CERTIFICATE, authority.ca_pem, mode=durable_file.READABLE)
-        except durable_file.NotWritten as error:
-            raise AuthorityUnusable(str(error)) from error
-        return authority
+        made = cls.new(clock=clock)
+        ca_folder.make(folder, made.pair)
+        return made
 
     @classmethod
-    def bring(cls, folder: Path, certificate_pem: bytes, key_pem: bytes) -> Authority:
-        """Put the CA of another manager in `folder`; raises AuthorityExists, AuthorityUnusable."""
-        there = _parts(folder)
-        if there:
-            raise AuthorityExists(f"{folder} already has a CA; nothing changed")
-        try:
-            durable_file.make_folder(folder)
-            durable_file.write(folder / _KEY, key_pem)
-            durable_file.write(folder / _CERTIFICATE, certificate_pem, mode=durable_file.READABLE)
-        except durable_file.NotWritten as error:
-            raise AuthorityUnusable(str(error)) from error
-        return cls.load(folder)
+    def new(cls, *, clock: Clock = wall) -> Authority:
+        """Make a CA in memory."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return cls(_self_signed(key, clock()), key, clock)
 
     @classmethod
     def load(cls, folder: Path, *, clock: Clock = wall) -> Authority:
-        """Read the CA of `folder`; raises AuthorityMissing or AuthorityUnusable."""
-        _parts(folder)
+        """The CA of `folder` that signs; raises AuthorityMissing or AuthorityUnusable."""
+        return cls.of(ca_folder.read(folder).current, str(folder), clock=clock)
+
+    @classmethod
+    def of(cls, pair: Pair, where: str, *, clock: Clock = wall) -> Authority:
+        """A CA that was read from `where`; raises AuthorityUnusable."""
         try:
-            key_pem = durable_file.read(folder / _KEY)
-            ca_pem = durable_file.read(folder / _CERTIFICATE)
-        except durable_file.Missing:
-            raise AuthorityMissing(f"{folder} has no CA: run `tdc-manager init` first") from None
-        except durable_file.NotReadable as error:
-            raise AuthorityUnusable(str(error)) from error
-        try:
-            key = serialization.load_pem_private_key(key_pem, password=None)
-            certificate = x509.load_pem_x509_certificate(ca_pem)
+            key = serialization.load_pem_private_key(pair.key.encode(), password=None)
+            certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
         except ValueError as error:
-            raise AuthorityUnusable(f"the CA in {folder} can't be read: {error}") from None
+            raise AuthorityUnusable(f"the CA in {where} can't be read: {error}") from None
         same = _public_bytes(certificate.public_key()) == _public_bytes(key.public_key())
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not same:
-            raise AuthorityUnusable(f"key and certificate of the CA in {folder} do not match")
+            raise AuthorityUnusable(f"key and certificate of the CA in {where} do not match")
         return cls(certificate, key, clock)
+
+    @property
+    def pair(self) -> Pair:
+        """Its certificate and key, PEM."""
+        return Pair(self.ca_pem.decode(), _key_pem(self._key).decode())
 
     @property
     def ends(self) -> float:
@@ -144,8 +116,29 @@ class Authority:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the CA's certificate, 64 hexadecimal digits: what join tokens carry."""
-        der = self._certificate.public_bytes(serialization.Encoding.DER)
-        return hashlib.sha256(der).hexdigest()
+        return fingerprint_of(self.ca_pem)
+
+    @property
+    def key_id(self) -> str:
+        """What each certificate of this CA names its issuer by (hexadecimal)."""
+        identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        return identifier.digest.hex()
+
+    def bridge_to(self, later: Authority) -> str:
+        """A certificate of a later CA by this one, PEM: who trusts this one trusts that one.
+
+        Subject and issuer have the same name, so it is self-issued (RFC 5280 3.2), and the bound
+        on the length of a path does not count it.
+        """
+        theirs = later._certificate
+        begins = max(theirs.not_valid_before_utc, self._certificate.not_valid_before_utc)
+        ends = min(theirs.not_valid_after_utc, self._certificate.not_valid_after_utc)
+        signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return self._sign(
+            _authority_builder(theirs.public_key(), begins.timestamp(), ends.timestamp())
+            .issuer_name(self._certificate.subject)
+            .add_extension(signed_by, critical=False)
+        ).decode()
 
     @staticmethod
     def check_request(csr_pem: bytes | str) -> None:
@@ -174,18 +167,25 @@ class Authority:
         certificate_pem = self._issue_client(key.public_key(), Operator(name), lifetime)
         return Issued(certificate_pem, _key_pem(key))
 
-    def issue_manager(self, manager: str) -> Issued:
+    def issue_manager(self, manager: str, *, lifetime: float = SERVER_LIFETIME) -> Issued:
         """Make a key and issue the certificate by which a manager calls the others."""
         key = ec.generate_private_key(ec.SECP256R1())
         peer = ManagerPeer(manager)
-        certificate_pem = self._issue_client(key.public_key(), peer, SERVER_LIFETIME)
+        certificate_pem = self._issue_client(key.public_key(), peer, lifetime)
         return Issued(certificate_pem, _key_pem(key))
 
-    def issue_server(self, names: tuple[str, ...] = ()) -> Issued:
-        """Make a key and issue a certificate chain (server, then CA) for a manager.
+    def issue_server(
+        self,
+        names: tuple[str, ...] = (),
+        *,
+        lifetime: float = SERVER_LIFETIME,
+        chain: bytes | None = None,
+    ) -> Issued:
+        """Make a key and issue a certificate chain (server, then `chain`) for a manager.
 
         `names` are host names and IP addresses; the name that our own clients ask for is always
-        among them. The CA goes with it so that a joining machine can compare its fingerprint.
+        among them. By default the chain is the CA, so that a joining machine can compare its
+        fingerprint.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         all_names = [_server_name(name) for name in dict.fromkeys((SERVER_NAME, *names))]
@@ -193,12 +193,12 @@ class Authority:
         # a gateway, must not make a server that nobody trusts.
         begins = self._certificate.not_valid_before_utc.timestamp()
         certificate = self._sign(
-            self._builder(key.public_key(), SERVER_LIFETIME, begins=begins)
+            self._builder(key.public_key(), lifetime, begins=begins)
             .subject_name(_common_name(SERVER_NAME))
             .add_extension(x509.SubjectAlternativeName(all_names), critical=False)
             .add_extension(_only(ExtendedKeyUsageOID.SERVER_AUTH), critical=True)
         )
-        return Issued(certificate + self.ca_pem, _key_pem(key))
+        return Issued(certificate + (self.ca_pem if chain is None else chain), _key_pem(key))
 
     def _issue_client(self, key: _PublicKey, peer: Peer, lifetime: float) -> bytes:
         uri = x509.UniformResourceIdentifier(identity_uri(peer))
@@ -256,34 +256,34 @@ def _requested_key(csr_pem: bytes | str) -> _PublicKey:
     )
 
 
-def _parts(folder: Path) -> bool:
-    """Whether the folder has a CA; raises AuthorityUnusable if it has a part, or can't be read."""
-    try:
-        there = {name for name in (_KEY, _CERTIFICATE) if durable_file.exists(folder / name)}
-    except durable_file.NotReadable as error:
-        raise AuthorityUnusable(str(error)) from error
-    if len(there) == 1:
-        raise AuthorityUnusable(
-            f"{folder} has only {there.pop()} of a CA: `tdc-manager init` was cut off, or a file "
-            "was lost. Restore it from a backup; or, if no machine has been enrolled, remove "
-            f"{folder} and run `tdc-manager init` again"
-        )
-    return bool(there)
+def fingerprint_of(ca_pem: bytes | str) -> str:
+    """SHA-256 of a certificate, 64 hexadecimal digits; raises ValueError."""
+    pem = ca_pem.encode() if isinstance(ca_pem, str) else ca_pem
+    der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+    return hashlib.sha256(der).hexdigest()
+
+
+_NAME = "TDC manager CA"
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificate:
-    name = _common_name("TDC manager CA")
-    public = key.public_key()
     return (
-        _with_dates(x509.CertificateBuilder(), now - BACKDATE, now + CA_LIFETIME)
-        .subject_name(name)
-        .issuer_name(name)
+        _authority_builder(key.public_key(), now - BACKDATE, now + CA_LIFETIME)
+        .issuer_name(_common_name(_NAME))
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _authority_builder(public: Any, begins: float, ends: float) -> x509.CertificateBuilder:
+    """A certificate of a CA, but for who issues it."""
+    return (
+        _with_dates(x509.CertificateBuilder(), begins, ends)
+        .subject_name(_common_name(_NAME))
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .sign(key, hashes.SHA256())
     )
 
 

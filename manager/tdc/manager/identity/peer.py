@@ -61,7 +61,7 @@ def identity_of(certificate_pem: bytes) -> Peer:
     match list(names):
         case [x509.UniformResourceIdentifier(value=uri)]:
             try:
-                peer = parse_identity(uri)
+                peer = replace(parse_identity(uri), issuer=_issuer_of(extensions))
             except NotAnIdentity as error:
                 raise NotIdentified(str(error)) from None
             if isinstance(peer, Operator):
@@ -71,3 +71,12 @@ def identity_of(certificate_pem: bytes) -> Peer:
             return peer
         case _:
             raise NotIdentified("the certificate does not name exactly one identity")
+
+
+def _issuer_of(extensions: x509.Extensions) -> str:
+    """How a certificate names the key of the CA that it is by; empty where it does not."""
+    try:
+        found = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return ""
+    return (found.key_identifier or b"").hex()

@@ -74,7 +74,8 @@ class LastUses:
 
         def used(before: OperatorCertificate, at: float) -> OperatorCertificate:
             first = before.first if before.first is not None else at
-            return replace(before, name=operator.name, ends=operator.ends, first=first, used=at)
+            whose = replace(before, name=operator.name, issuer=operator.issuer)
+            return replace(whose, ends=operator.ends, first=first, used=at)
 
         async def store(at: float) -> None:
             await self._store.change_operator(

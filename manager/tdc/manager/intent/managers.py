@@ -64,7 +64,7 @@ class ManagerStatus:
 class Own:
     """This manager: what it announces, its streams, and what it alone does now, as last seen."""
 
-    announced: Announced
+    announced: Callable[[], Announced]
     streams: Callable[[], int]
     owners: Callable[[], Mapping[str, str]]
     """Work -> id of the manager that does it; empty where nobody does."""
@@ -121,7 +121,7 @@ class ManagerOperations:
         )
 
     def _own_row(self) -> ManagerRow:
-        own = self._own.announced
+        own = self._own.announced()
         return ManagerRow(own, True, "", self._own.streams(), 0.0, self._owned_by(own.id))
 
     def _owned_by(self, manager: str) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "people.list_operators": Permission(Role.ADMINISTRATOR),
     "people.withdraw_operator": Permission(Role.ADMINISTRATOR),
     "tokens.create": Permission(Role.ADMINISTRATOR, Extent.GROUPS),
+    "tokens.withdraw": Permission(Role.ADMINISTRATOR, Extent.GROUPS),
     "managers.list": Permission(Role.READ_ONLY),
     "managers.status": Permission(Role.READ_ONLY),
     "audit.list": Permission(Role.ADMINISTRATOR),

@@ -50,6 +50,7 @@ AUDITED = frozenset(
         "suspensions.suspend",
         "suspensions.resume",
         "tokens.create",
+        "tokens.withdraw",
     }
 )
 """Operations that change something, and are entries; all others read."""

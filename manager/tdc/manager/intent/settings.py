@@ -21,10 +21,12 @@ from tdc.manager.levels.consistency import (
     ending_certificates,
     findings_of,
     not_known,
+    operator_certificate_ends,
     other_versions,
 )
 from tdc.manager.levels.fleet import Cluster, LevelKey, StoredSettings
 from tdc.manager.levels.resolve import ChainStep, explain, resolve
+from tdc.manager.people.ending import ending_operators
 from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
@@ -181,9 +183,19 @@ class SettingsOperations:
             for name, each in facts.items()
             if each.status is not None
         )
-        ending = ending_certificates(found.name, ends, self._clock())
-        of_agents = (*late, *ending, *versions, *less)
-        return found, (*self._ahead(found), *of_agents, *findings_of(found))
+        near = ending_certificates(found.name, ends, self._clock())
+        of_agents = (*late, *near, *versions, *less)
+        operators = self._ending_operators(found)
+        return found, (*self._ahead(found), *operators, *of_agents, *findings_of(found))
+
+    def _ending_operators(self, cluster: Cluster) -> Iterator[Finding]:
+        now = self._clock()
+        for each in ending_operators(self._view.people.certificates.values(), now):
+            text = operator_certificate_ends(each.operator, each.fingerprint, each.ends, now)
+            remedy = f"{each.remedy}, on a manager's machine"
+            yield Finding(
+                Kind.OPERATOR_CERTIFICATE, LevelKey(Level.CLUSTER, cluster.name), "", text, remedy
+            )
 
     def _ahead(self, cluster: Cluster) -> Iterator[Finding]:
         for each in self._presence.ahead.in_cluster(cluster.name):

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     KNOWS_LESS = "knows-less"
     AHEAD = "ahead"
     CERTIFICATE = "certificate"
+    OPERATOR_CERTIFICATE = "operator-certificate"
 
 
 CERTIFICATE_NEAR = 5 * 86_400.0
@@ -125,6 +126,14 @@ def ending_certificates(
         )
         for name, at in ends
         if at is not None and at - now < CERTIFICATE_NEAR
+    )
+
+
+def operator_certificate_ends(name: str, fingerprint: str, at: float, now: float) -> str:
+    """What is said of an operator's certificate that ends at `at`, or has; times as above."""
+    return (
+        f"the certificate of operator {name} ({fingerprint[:12]}) "
+        f"{'ends' if at > now else 'ended'} {moment_words(at)}"
     )
 
 

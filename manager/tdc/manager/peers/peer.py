@@ -33,6 +33,10 @@ _ON_THE_WAY = 2.0
 """Seconds more than a machine has, for an answer that comes by another manager."""
 
 
+_LONGEST = 60.0
+"""Seconds that what is under way gets on a channel that was replaced."""
+
+
 _LET_GO = "it has stopped, or is at another address now"
 
 
@@ -83,6 +87,12 @@ class Peer:
         """Close the channel; a question under way, or asked after that, gets no answer."""
         self._closed = True
         await self._channel.close()
+
+    async def redial(self, channel: grpc.aio.Channel) -> None:
+        """Go on by another channel; what is under way gets its answer by the one of before."""
+        before, self._channel = self._channel, channel
+        self._stub = managers_pb2_grpc.PeersStub(channel)
+        await before.close(_LONGEST)
 
     async def pull(self, said: SaidListener) -> None:
         """Ask it what changed at its streams since it was asked last; never raises.

@@ -51,6 +51,7 @@ class Peers:
         self._left: dict[MachineKey, Seen] = {}
         self._group: asyncio.TaskGroup | None = None
         self._listeners: list[SaidListener] = []
+        self._redialling: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -65,6 +66,19 @@ class Peers:
                     if peer.task is not None:
                         peer.task.cancel()
                     await peer.close()
+                for task in self._redialling:
+                    task.cancel()
+
+    def redial(self) -> None:
+        """Reach all of them by new channels: this manager's certificate is another now."""
+        if self._group is None:
+            return
+        for peer in self._peers.values():
+            task = self._group.create_task(
+                peer.redial(self._dial(peer.announced.address)), name=f"redial {peer.words()}"
+            )
+            self._redialling.add(task)
+            task.add_done_callback(self._redialling.discard)
 
     # -- presence ------------------------------------------------------------------------------
 

@@ -133,7 +133,8 @@ class ApiToken:
 class OperatorCertificate:
     """An operator's certificate that was seen or withdrawn, by its SHA-256 (hexadecimal).
 
-    `number` grows with each change. `ends` is None where it was never seen.
+    `number` grows with each change. `ends` is None where it was never seen. `issuer` is how it
+    names the CA that it is by; empty where it was last noted by an older manager.
     """
 
     fingerprint: str
@@ -145,6 +146,7 @@ class OperatorCertificate:
     withdrawn: float | None = None
     withdrawn_by: str = ""
     reason: str = ""
+    issuer: str = ""
 
 
 def check_user_name(text: str) -> str:

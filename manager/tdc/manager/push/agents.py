@@ -8,7 +8,7 @@ its stream at once. A change costs what the machines it touches cost, not what t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
@@ -26,15 +26,27 @@ from tdc.manager.push.session import (
     unknown_chain,
 )
 from tdc.manager.push.strangers import Strangers
+from tdc.manager.store.joins import withdrawn_words
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, monotonic
-from tdc.shared.sync.identity import MachinePeer
+from tdc.shared.sync.identity import MachinePeer, Trust
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.sync.values import DEFAULT_INTERVALS, Intervals, Removed
 from tdc.shared.wire.running_settings import RunsThere
 
 log = logging.getLogger(__name__)
+
+
+RENEWALS_A_SECOND = 10.0
+"""By machines connected here that are told of another CA; half of what a manager signs."""
+
+_COMES_BACK = "enrol the machine with a new join token when it is to come back"
+
+OF_A_CA_OF_BEFORE = (
+    "this machine's certificate is by a CA that was replaced, and is not accepted any more; enrol "
+    "it with a new join token"
+)
 
 
 class Stopping(Exception):
@@ -65,12 +77,15 @@ class AgentSessions:
         intervals: Intervals = DEFAULT_INTERVALS,
         chain_at: ChainAt = unknown_chain,
         managers: Callable[[], tuple[str, ...]] = tuple,
+        trusted: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         """`clock` never goes back; `managers` says where the managers of this store are now.
 
+        `trusted` has the SHA-256 of each CA that machines are to trust, the one that signs first.
+
         Raises BadIntervals.
         """
-        self._known = Known(chain_at, managers)
+        self._known = Known(chain_at, managers, trust=lambda: self._trust(trusted()))
         self._strangers = Strangers(clock)
         self._view = view
         self._presence = presence
@@ -94,8 +109,11 @@ class AgentSessions:
         removed = self._removal((peer.cluster, peer.machine))
         if valid is None and removed is not None:
             raise removed
-        if valid != peer.enrolment:
+        withdrawn = self._view.withdrawn(peer.cluster, peer.machine)
+        if valid != peer.enrolment and withdrawn is None:
             self._strangers.came(peer)
+        if withdrawn is not None:
+            raise Denied(f"{peer}: {withdrawn_words(withdrawn)}; {_COMES_BACK}")
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
@@ -146,6 +164,16 @@ class AgentSessions:
                 self._presence.disconnected(session.key, ending.reason, dead=ending.end is End.DEAD)
                 log.info("%s: stream ended: %s", peer, ending.reason)
         return ending
+
+    def _trust(self, trusted: tuple[str, ...]) -> Trust | None:
+        return Trust(trusted, len(self) / RENEWALS_A_SECOND) if trusted else None
+
+    def end_untrusted(self, trusted: Collection[str]) -> None:
+        """End the streams of machines whose certificates are by a CA that is trusted no more."""
+        for key, session in list(self._sessions.items()):
+            report = self._presence.facts(*key).status
+            if report is not None and report.ca_issuer and report.ca_issuer not in trusted:
+                session.end(End.DENIED, OF_A_CA_OF_BEFORE)
 
     def is_connected(self, key: MachineKey) -> bool:
         """Whether a stream of this machine is open here."""
@@ -214,6 +242,8 @@ class AgentSessions:
             removed = self._removal(key)
             if self._view.enrolment(*key) is None and removed is not None:
                 session.end(End.DENIED, str(removed), removed.removed)
+            elif (withdrawn := self._view.withdrawn(*key)) is not None:
+                session.end(End.DENIED, f"{withdrawn_words(withdrawn)}; {_COMES_BACK}")
             elif self._view.enrolment(*key) is None:
                 session.end(End.DENIED, "the machine was removed")
             elif self._view.enrolment(*key) != session.enrolment:

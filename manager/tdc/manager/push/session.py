@@ -27,7 +27,7 @@ from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync import manager_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.audit import AuditHead
-from tdc.shared.sync.identity import MachinePeer
+from tdc.shared.sync.identity import MachinePeer, Trust
 from tdc.shared.sync.values import Intervals, Removed, Running, Target
 from tdc.shared.wire.addresses import addresses_to_wire
 from tdc.shared.wire.audit import head_to_wire
@@ -35,6 +35,7 @@ from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of
 from tdc.shared.wire.stream import MAX_AGENT_MESSAGE, agent_event, check_size, known_to
+from tdc.shared.wire.trust import trust_to_wire
 from tdc.v1 import agents_pb2
 
 
@@ -67,12 +68,13 @@ _KNOWN_HERE = sorted(KNOWN_HERE)
 class Known:
     """What a manager knows beside the fleet: history, and where managers of its store are now.
 
-    `running` has what agents run that was asked of them.
+    `running` has what agents run that was asked of them, `trust` which CAs machines are to trust.
     """
 
     chain_at: ChainAt = unknown_chain
     managers: Callable[[], tuple[str, ...]] = tuple
     running: KnownRunning = field(default_factory=KnownRunning)
+    trust: Callable[[], Trust | None] = lambda: None
 
 
 LAST_MESSAGE = 1.0
@@ -139,6 +141,8 @@ class Session:
         self._history = ""
         self._managers = known.managers
         self._told: tuple[str, ...] = ()
+        self._trust = known.trust
+        self._told_trusted: tuple[str, ...] = ()
         self._presence = presence
         self._clock = clock
         self._known = KNOWN_HERE
@@ -300,6 +304,9 @@ class Session:
                 ping = agents_pb2.Ping(number=number)
                 if self._managers() not in ((), self._told):
                     ping.managers.CopyFrom(self._addresses())
+                trust = self._trust()
+                if trust is not None and trust.trusted != self._told_trusted:
+                    ping.authorities.CopyFrom(self._trust_said(trust))
                 self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
             case stream.EndStream(reason, dead):
                 self.end(End.DEAD if dead else End.FAULT, reason)
@@ -317,12 +324,19 @@ class Session:
             settings=_KNOWN_HERE,
             managers=self._addresses(),
         )
+        if trust := self._trust():
+            welcome.authorities.CopyFrom(self._trust_said(trust))
         return agents_pb2.ManagerMessage(welcome=welcome)
 
     def _addresses(self) -> agents_pb2.ManagerAddresses:
         """Where managers are, which the agent then knows."""
         self._told = self._managers()
         return addresses_to_wire(self._told)
+
+    def _trust_said(self, trust: Trust) -> agents_pb2.TrustedAuthorities:
+        """By which CAs managers are trusted, which the agent then knows."""
+        self._told_trusted = trust.trusted
+        return trust_to_wire(trust)
 
     def _offer(self, target: Target) -> None:
         wanted = self._fleet.wanted(*self.key, self._known)

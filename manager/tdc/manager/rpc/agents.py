@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
-from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
+from tdc.manager.identity.authorities import Issuing
+from tdc.manager.identity.authority import MACHINE_LIFETIME, RequestRefused
 from tdc.manager.identity.peer import Denied
 from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.push.agents import AgentSessions, Stopping
@@ -58,7 +59,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
     def __init__(
         self,
         sessions: AgentSessions,
-        authority: Authority,
+        authority: Issuing,
         lifetime: float = MACHINE_LIFETIME,
         clock: Clock = monotonic,
     ) -> None:

@@ -52,6 +52,7 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Fleet.ListGroups": Rpc(Who.OPERATOR, "fleet.list_groups"),
     "tdc.v1.Fleet.ListMachines": Rpc(Who.OPERATOR, "fleet.list_machines"),
     "tdc.v1.Fleet.CreateJoinToken": Rpc(Who.OPERATOR, "tokens.create"),
+    "tdc.v1.Fleet.WithdrawCertificate": Rpc(Who.OPERATOR, "tokens.withdraw"),
     "tdc.v1.Fleet.SuspendMachines": Rpc(Who.OPERATOR, "suspensions.suspend"),
     "tdc.v1.Fleet.ResumeMachines": Rpc(Who.OPERATOR, "suspensions.resume"),
     "tdc.v1.SettingsReader.GetLevel": Rpc(Who.OPERATOR, "settings.read_level"),

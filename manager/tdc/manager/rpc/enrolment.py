@@ -15,7 +15,8 @@ from typing import Protocol
 
 import grpc
 import grpc.aio
-from tdc.manager.identity.authority import MACHINE_LIFETIME, Authority, RequestRefused
+from tdc.manager.identity.authorities import Issuing
+from tdc.manager.identity.authority import MACHINE_LIFETIME, RequestRefused
 from tdc.manager.identity.join import token_hash
 from tdc.manager.identity.rates import Budget, Rate, address_of
 from tdc.manager.rpc.caller_log import CallerLog
@@ -67,7 +68,7 @@ class EnrolmentService(agents_pb2_grpc.EnrolmentServicer):
     def __init__(
         self,
         joins: Redeemer,
-        authority: Authority,
+        authority: Issuing,
         view: Enrolments,
         clock: Clock = wall,
         steady: Clock = monotonic,

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Parse = Callable[[bytes], Any]
+Trusts = Callable[[Peer], bool]
+"""Whether the CA that a peer's certificate is by is trusted still."""
 Admit = Callable[[MachinePeer], MachinePeer]
 """The machine by its present name; raises Denied unless its enrolment is the valid one."""
 
@@ -102,6 +104,12 @@ MOST_METADATA = 16 * 1024
 """Bytes of a call's metadata; our own clients send a few hundred."""
 
 
+_OF_BEFORE = (
+    "the certificate of {} is by a CA that was replaced, and is not accepted any more: a machine "
+    "enrols with a new join token, an operator gets a new folder (tdc-manager operator)"
+)
+
+
 class Door:
     """What all entries share: who is admitted, how often, and the lines about the others."""
 
@@ -111,8 +119,10 @@ class Door:
         connections: Connections | None = None,
         people: People | None = None,
         refused: Refused = unheard,
+        trusts: Trusts = lambda peer: True,
     ) -> None:
         self.admit = admit
+        self.trusts = trusts
         self.people = people or Nobody()
         self.refused = refused
         self.connections = connections or Connections()
@@ -194,6 +204,8 @@ class Entry:
             await self._refuse(context, str(error))
         if not isinstance(peer, wanted):
             await self._refuse(context, f"this is {peer}")
+        if not self._door.trusts(peer):  # it was when the connection was made
+            await self._deny(context, peer, Denied(_OF_BEFORE.format(peer)))
         if isinstance(peer, MachinePeer):
             peer = await self._admit(context, peer)
         elif isinstance(peer, Operator):

@@ -94,6 +94,15 @@ class FleetService(operators_pb2_grpc.FleetServicer):
             token=made.text, expires=timestamp(made.expires), enrol_address=made.enrol_address
         )
 
+    async def WithdrawCertificate(  # noqa: N802
+        self, request: operators_pb2.WithdrawCertificateRequest, context: Context
+    ) -> operators_pb2.WithdrawCertificateResponse:
+        """Withdraw a machine's certificate, at every manager."""
+        gone = await self._tokens.withdraw(
+            actor_of(context), request.machine, request.cluster, request.reason
+        )
+        return operators_pb2.WithdrawCertificateResponse(machine=gone.machine, cluster=gone.cluster)
+
     async def SuspendMachines(  # noqa: N802
         self, request: operators_pb2.SuspendRequest, context: Context
     ) -> operators_pb2.SuspensionResponse:

@@ -24,7 +24,17 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.rpc.callers import RPCS, Rpc, check_rpcs
-from tdc.manager.rpc.entry import Admit, Connections, Context, Door, Entry, Parse, Unreadable, asked
+from tdc.manager.rpc.entry import (
+    Admit,
+    Connections,
+    Context,
+    Door,
+    Entry,
+    Parse,
+    Trusts,
+    Unreadable,
+    asked,
+)
 from tdc.manager.rpc.operators import People
 from tdc.manager.rpc.refused import Refused, unheard
 from tdc.manager.rpc.requests import NotReceived
@@ -44,9 +54,10 @@ class Guard:
         connections: Connections | None = None,
         people: People | None = None,
         refused: Refused = unheard,
+        trusts: Trusts = lambda peer: True,
     ) -> None:
         self._rows = rows
-        self._door = Door(admit, connections, people, refused)
+        self._door = Door(admit, connections, people, refused, trusts)
         self._methods: set[str] = set()
 
     def on(self, server: grpc.aio.Server, *, by_secret: bool = False) -> grpc.aio.Server:

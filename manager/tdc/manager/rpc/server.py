@@ -23,8 +23,9 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from tdc.manager.identity.own import ServerIdentity
 from tdc.manager.rpc.crowding import Crowding, bounds_for
-from tdc.manager.rpc.entry import Admit
+from tdc.manager.rpc.entry import Admit, Trusts
 from tdc.manager.rpc.guard import Guard
 from tdc.manager.rpc.health import HealthService
 from tdc.manager.rpc.operators import Nobody, People
@@ -74,15 +75,6 @@ class PortTaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ServerIdentity:
-    """PEM of the manager's own certificate and key, and of the CA that clients' must be from."""
-
-    certificate: bytes
-    key: bytes
-    ca: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Ports:
     """The ports in use."""
 
@@ -95,7 +87,8 @@ class Ports:
 class Servers:
     """The manager's gRPC servers: `bind`, then `start`, once; `stop` is bounded by its grace."""
 
-    def __init__(self, identity: ServerIdentity) -> None:
+    def __init__(self, identity: Callable[[], ServerIdentity]) -> None:
+        """`identity` gives what new connections are to see; it is asked at each handshake."""
         self._identity = identity
         self._health = HealthService()
         self._guard: Guard | None = None
@@ -123,18 +116,15 @@ class Servers:
 
         Callers connect from now on and wait until `start`. Raises PortTaken.
         """
-        own = self._identity
-        mutual = grpc_tls.server_credentials(own.certificate, own.key, own.ca)
-        one_way = grpc_tls.server_credentials(own.certificate, own.key, None)
         last = last or Ports(0, 0)
         ports = Ports(
-            main=_listen(self._main, host, (wanted.main, last.main), mutual),
-            enrol=_listen(self._enrol, host, (wanted.enrol, last.enrol), one_way),
+            main=_listen(self._main, host, (wanted.main, last.main), self._mutual),
+            enrol=_listen(self._enrol, host, (wanted.enrol, last.enrol), self._joining),
         )
         bounds = {ports.main: self._most.main, ports.enrol: self._most.enrol}
         if wanted.operators is not None:
             both = (wanted.operators, last.operators or 0)
-            operators = _listen(self._operators, host, both, one_way)
+            operators = _listen(self._operators, host, both, self._one_way)
             ports = replace(ports, operators=operators)
             bounds[operators] = self._most.operators
             self._has_operators = True
@@ -149,15 +139,18 @@ class Servers:
         operators: Sequence[Registration] = (),
         people: People | None = None,
         refused: Refused = unheard,
+        trusts: Trusts = lambda peer: True,
     ) -> None:
         """Serve these services on the ports; `refused` hears of refused attempts.
+
+        `trusts` says whether the CA that a certificate is by is trusted still.
 
         Raises PermissionTableError.
         """
         self._admit = admit
         self._people = people or Nobody()
         guard = self._guard = Guard(
-            admit, connections=self._crowding, people=self._people, refused=refused
+            admit, connections=self._crowding, people=self._people, refused=refused, trusts=trusts
         )
         for add in (*main, self._add_health, self._add_reflection):
             add(guard.on(self._main))
@@ -170,6 +163,18 @@ class Servers:
         await self._enrol.start()
         if self._has_operators:
             await self._operators.start()
+
+    def _mutual(self) -> grpc_tls.ServerMaterial:
+        own = self._identity()
+        return grpc_tls.ServerMaterial(own.certificate, own.key, own.ca)
+
+    def _joining(self) -> grpc_tls.ServerMaterial:
+        own = self._identity()
+        return grpc_tls.ServerMaterial(own.certificate, own.key)
+
+    def _one_way(self) -> grpc_tls.ServerMaterial:
+        own = self._identity()
+        return grpc_tls.ServerMaterial(own.open_certificate or own.certificate, own.key)
 
     def check_again(self, machines: frozenset[tuple[str, str]]) -> None:
         """End the connections of those of these machines, by cluster and name, that are denied."""
@@ -235,16 +240,19 @@ def _options(
 
 
 def _listen(
-    server: grpc.aio.Server, host: str, ports: tuple[int, int], credentials: grpc.ServerCredentials
+    server: grpc.aio.Server,
+    host: str,
+    ports: tuple[int, int],
+    material: Callable[[], grpc_tls.ServerMaterial],
 ) -> int:
     """Listen on the first of `ports`; if that is 0, on the second if it is free, else on any."""
     wanted, last = ports
     if wanted == 0 and last:
         with contextlib.suppress(PortTaken):
-            return _listen(server, host, (last, 0), credentials)
+            return _listen(server, host, (last, 0), material)
     address = f"[{host}]:{wanted}" if ":" in host else f"{host}:{wanted}"
-    try:
-        return server.add_secure_port(address, credentials)
+    try:  # each with credentials of its own: gRPC takes what they begin with once only
+        return server.add_secure_port(address, grpc_tls.server_credentials(material))
     except RuntimeError:  # its text names no cause, only how to make gRPC log one
         raise PortTaken(
             f"can't listen on {address}: {_why_not(host, wanted)}; free it, or change "

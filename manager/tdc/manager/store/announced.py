@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdc.manager.store.encoding import Damaged, moment_of, text_of
@@ -14,7 +15,8 @@ class Announced:
     """One manager. Times are Unix seconds, by its clock.
 
     `id` stays the same when it is started again, `instance` does not. `address` (host:port) is its
-    port for operators, agents and other managers.
+    port for operators, agents and other managers. `ca` is the number of the last step of a rotation
+    of the CA that it has followed; of an older manager, which can't, it is -1.
     """
 
     id: str
@@ -24,6 +26,7 @@ class Announced:
     instance: str
     started: float
     certificate_ends: float
+    ca: int = 0
 
 
 def pack_announced(each: Announced) -> bytes:
@@ -37,6 +40,7 @@ def pack_announced(each: Announced) -> bytes:
             "instance": each.instance,
             "started": each.started,
             "certificate_ends": each.certificate_ends,
+            "ca": each.ca,
         },
     )
 
@@ -54,7 +58,13 @@ def read_announced(manager: str, raw: bytes) -> Announced:
         instance=text_of(document, "instance"),
         started=moment_of(document, "started"),
         certificate_ends=moment_of(document, "certificate_ends"),
+        ca=_number_of(document),
     )
+
+
+def _number_of(document: Mapping[str, object]) -> int:
+    number = document.get("ca", -1)
+    return number if isinstance(number, int) else -1
 
 
 __all__ = ["Announced", "Damaged", "pack_announced", "read_announced"]

@@ -96,6 +96,13 @@ def enrolment_event(
     return AuditEvent("enrolment.enrol", by, f"machine {machine} enrolled", cluster, rows=(row,))
 
 
+def withdrawal_event(cluster: str, machine: str, before: str, reason: str, by: By) -> AuditEvent:
+    """What is written down where a machine's certificate was withdrawn; `before`: its enrolment."""
+    row = AuditRow(f"machine {machine}", "enrolment", before, "withdrawn")
+    what = f"withdrew the certificate of machine {machine}"
+    return AuditEvent("tokens.withdraw", by, what, cluster, rows=(row,), comment=reason)
+
+
 def named(names: Iterable[str]) -> str:
     """Names for a sentence; those beyond the first few are counted."""
     every = list(names)

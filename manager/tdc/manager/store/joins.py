@@ -6,6 +6,7 @@ machine's enrolment is written, or neither. Of two racing calls exactly one wins
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,9 +15,9 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdAnswerLost, EtcdUnavailable
 from tdc.manager.etcd.values import KeyValue, Put, Unchanged
 from tdc.manager.store.audit import AuditLog
-from tdc.manager.store.audit_events import enrolment_event, token_event
+from tdc.manager.store.audit_events import enrolment_event, token_event, withdrawal_event
 from tdc.manager.store.encoding import Damaged, count_of, moment_of, text_of
-from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
+from tdc.manager.store.errors import LostRace, TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.keys import enrolment_count_key, enrolment_key, join_token_key
 from tdc.manager.store.places import AS_NAMED, Places
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
@@ -55,6 +56,20 @@ class JoinToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Who withdrew a machine's certificates, and why."""
+
+    by: str
+    reason: str = ""
+
+
+def withdrawn_words(withdrawal: Withdrawal) -> str:
+    """PURE. That a certificate was withdrawn, by whom, and why."""
+    why = f": {withdrawal.reason}" if withdrawal.reason else ""
+    return f"its certificate was withdrawn by {withdrawal.by}{why}"
+
+
+@dataclass(frozen=True, slots=True)
 class ValidEnrolment:
     """The one enrolment of a machine that is good: certificates of any other id are denied.
 
@@ -62,7 +77,7 @@ class ValidEnrolment:
     say; 0 for one of before that. `token` is the hash of the join token that it used. `sealed`: it
     is stored with a seal, as each is that is written now. `born` is the revision that created the
     machine: an enrolment is good for no other one of its name. `counted`: an EnrolmentCount was
-    written with it.
+    written with it. `withdrawn`: it is good for nobody; its id is one that no certificate has.
     """
 
     id: str
@@ -72,6 +87,7 @@ class ValidEnrolment:
     sealed: bool = True
     born: int = 0
     counted: bool = False
+    withdrawn: Withdrawal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,46 @@ class JoinStore:
             raise _Raced("the join token changed meanwhile")
         return token
 
+    async def withdraw(
+        self,
+        cluster: str,
+        machine: str,
+        born: int,
+        slot: str,
+        withdrawal: Withdrawal,
+        now: float,
+        by: By,
+    ) -> None:
+        """Let no certificate of a machine be good any more, whatever it is.
+
+        `born` and `slot` are those of the machine, as a JoinToken has them.
+
+        Raises LostRace, an EtcdError. Done again, it is done once more.
+        """
+        home = self._places.place(cluster)
+        place, count = enrolment_key(home, slot), enrolment_count_key(home, slot)
+        before = await self._etcd.get_many([place, count])
+        known = _readable(before.get(place), read_enrolment)
+        counted = _readable(before.get(count), read_count)
+        newest = max(each.number if each is not None else 0 for each in (known, counted))
+        number = max(newest + 1, int(now))
+        gone = ValidEnrolment(
+            uuid.uuid4().hex, now, number, born=born, counted=True, withdrawn=withdrawal
+        )
+        done = await self._audit.txn(
+            [
+                Unchanged(each, before[each].mod_revision if each in before else 0)
+                for each in (place, count)
+            ],
+            [
+                Put(place, pack_enrolment(place, gone)),
+                Put(count, pack_count(count, EnrolmentCount(number))),
+            ],
+            withdrawal_event(cluster, machine, known.id if known else "", withdrawal.reason, by),
+        )
+        if not done:
+            raise LostRace(f"machine {machine} enrolled meanwhile; nothing was changed: try again")
+
 
 class _Raced(EtcdUnavailable):
     """Another call used or trimmed the token between our read and our transaction."""
@@ -287,6 +343,7 @@ def read_enrolment(key: str, raw: bytes) -> ValidEnrolment:
         sealed=is_sealed(document),
         born=_born_in(document),
         counted=document.get("counted") is True,
+        withdrawn=_withdrawal_in(document),
     )
 
 
@@ -301,6 +358,7 @@ def pack_enrolment(key: str, enrolment: ValidEnrolment) -> bytes:
             "token": enrolment.token,
             **_born(enrolment.born),
             **({"counted": True} if enrolment.counted else {}),
+            **_withdrawn(enrolment.withdrawn),
         },
     )
 
@@ -316,6 +374,21 @@ def read_count(key: str, raw: bytes) -> EnrolmentCount:
 def pack_count(key: str, count: EnrolmentCount) -> bytes:
     """The bytes of the count at `key`."""
     return pack_sealed(key, {"number": count.number, "token": count.token})
+
+
+def _withdrawn(withdrawal: Withdrawal | None) -> dict[str, object]:
+    if withdrawal is None:
+        return {}
+    return {"withdrawn": {"by": withdrawal.by, "reason": withdrawal.reason}}
+
+
+def _withdrawal_in(document: Mapping[str, object]) -> Withdrawal | None:
+    found = document.get("withdrawn")
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise Damaged("it does not say who withdrew it")
+    return Withdrawal(text_of(found, "by"), text_of(found, "reason"))
 
 
 def _born(revision: int) -> dict[str, object]:

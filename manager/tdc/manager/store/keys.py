@@ -51,6 +51,8 @@ MANAGERS = f"{ROOT}managers/"
 """Who manages this store now: a key of each manager, which ends with its lease."""
 OWNERS = f"{ROOT}owners/"
 """Which manager does what one alone must do; such a key ends with its owner's lease."""
+AUTHORITY = f"{ROOT}authority"
+"""Which CAs are trusted, while one is replaced and after that; managers follow it."""
 PLACE = f"{ROOT}place"
 """Where an embedded store belongs; its etcd keeps that by itself (`etcd/place.py`)."""
 

@@ -101,6 +101,10 @@ class PeopleStore:
             raise LostRace("users were changed by others meanwhile; nothing was changed")
         return after
 
+    async def users(self) -> Users:
+        """All users whose records can be read; raises an EtcdError."""
+        return _readable((await self._etcd.range(USERS)).items)
+
     async def log_in(
         self, name: str, change: Callable[[User], User], session: Session, event: AuditEvent
     ) -> Session:

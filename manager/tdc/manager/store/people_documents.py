@@ -134,6 +134,8 @@ def pack_operator(key: str, certificate: OperatorCertificate) -> bytes:
         moment = getattr(certificate, name)
         if moment is not None:
             document[name] = moment
+    if certificate.issuer:
+        document["issuer"] = certificate.issuer
     if certificate.withdrawn is not None:
         document |= {
             "withdrawn": certificate.withdrawn,
@@ -156,6 +158,7 @@ def read_operator(key: str, fingerprint: str, raw: bytes) -> OperatorCertificate
         withdrawn=_moment_or_none(document, "withdrawn"),
         withdrawn_by=_text_or_none(document, "withdrawn_by"),
         reason=_text_or_none(document, "reason"),
+        issuer=_text_or_none(document, "issuer"),
     )
 
 

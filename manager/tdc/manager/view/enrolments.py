@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tdc.manager.store.encoding import Damaged
-from tdc.manager.store.joins import EnrolmentCount, ValidEnrolment, read_count, read_enrolment
+from tdc.manager.store.joins import (
+    EnrolmentCount,
+    ValidEnrolment,
+    Withdrawal,
+    read_count,
+    read_enrolment,
+)
 from tdc.manager.store.keys import (
     enrolment_count_key,
     enrolment_key,
@@ -53,9 +59,14 @@ class KnownEnrolments:
         of a machine that had its name before is not its own.
         """
         known = self._ids.get(machine)
-        if known is None or (sealed and not known.sealed):
+        if known is None or known.withdrawn is not None or (sealed and not known.sealed):
             return None
         return known.id if born in (None, known.born) else None
+
+    def withdrawn(self, machine: MachineKey, born: int | None = None) -> Withdrawal | None:
+        """Who withdrew the machine's certificates; None if nobody did since it enrolled last."""
+        known = self._ids.get(machine)
+        return known.withdrawn if known is not None and born in (None, known.born) else None
 
     def machine_of(self, enrolment: str) -> tuple[str, str, int] | None:
         """Whose valid enrolment it is: cluster, slot, and the revision that created the machine."""

@@ -18,17 +18,10 @@ from tdc.manager.etcd.follow import FollowOptions
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
 from tdc.manager.levels.identities import renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
+from tdc.manager.store import keys
 from tdc.manager.store.beside import disagreements, head_in, without_documents
 from tdc.manager.store.documents import Unreadable
-from tdc.manager.store.keys import (
-    AUDIT_HEAD,
-    CLUSTERS,
-    ENROLMENTS,
-    PEOPLE,
-    SUSPENSIONS,
-    Part,
-    parse_document_key,
-)
+from tdc.manager.store.joins import Withdrawal
 from tdc.manager.view import names
 from tdc.manager.view.audit import KnownAudit
 from tdc.manager.view.effective import Resolved, SharedResolves
@@ -190,6 +183,14 @@ class FleetView(NamedFleet, Listened):
             born=known.born if known is not None else None,
         )
 
+    def withdrawn(self, cluster: str, machine: str) -> Withdrawal | None:
+        """Who withdrew a machine's certificates; None where nobody did since it enrolled."""
+        known = self._clusters.machine(cluster, machine)
+        slot = slot_of(known) if known is not None else machine
+        return self._enrolments.withdrawn(
+            (self.place(cluster), slot), known.born if known else None
+        )
+
     def suspensions(self, cluster: str) -> Suspensions:
         """What operators want suspended in a cluster, as stored."""
         return self._suspensions.of(self.place(cluster))
@@ -258,18 +259,18 @@ class FleetView(NamedFleet, Listened):
         """Follow the store until cancelled."""
         await self._following.run(
             {
-                CLUSTERS: self._take_clusters,
-                ENROLMENTS: self._take_enrolments,
-                SUSPENSIONS: self._take_suspensions,
-                PEOPLE: self._take_people,
-                AUDIT_HEAD: self._audit.take,
+                keys.CLUSTERS: self._take_clusters,
+                keys.ENROLMENTS: self._take_enrolments,
+                keys.SUSPENSIONS: self._take_suspensions,
+                keys.PEOPLE: self._take_people,
+                keys.AUDIT_HEAD: self._audit.take,
             },
-            {CLUSTERS: self._look_beside},
+            {keys.CLUSTERS: self._look_beside},
         )
 
     async def ready(self, timeout: float) -> None:
         """Return once everything has been read; raises NotReady after `timeout` seconds."""
-        prefixes = frozenset({CLUSTERS, ENROLMENTS, SUSPENSIONS, PEOPLE})
+        prefixes = frozenset({keys.CLUSTERS, keys.ENROLMENTS, keys.SUSPENSIONS, keys.PEOPLE})
         if not await self._following.all_read(prefixes, timeout):
             why = self.etcd_away or "it did not answer"
             raise NotReady(f"the fleet could not be read from etcd within {timeout:g} s: {why}")
@@ -295,11 +296,11 @@ class FleetView(NamedFleet, Listened):
 
     async def _look_beside(self, values: Mapping[str, bytes]) -> None:
         """Read whether the heads agree with their histories, which are not followed."""
-        known = {key: name for name in values if (key := parse_document_key(name)) is not None}
+        known = {key: name for name in values if (key := keys.parse_document_key(name)) is not None}
         found = {
             key.cluster: head
             for key, name in known.items()
-            if key.part is Part.HEAD and (head := head_in(name, values[name])) is not None
+            if key.part is keys.Part.HEAD and (head := head_in(name, values[name])) is not None
         }
         lost = await without_documents(self._etcd, {key.cluster for key in known})
         self._clusters.judge(await disagreements(self._etcd, found), lost)

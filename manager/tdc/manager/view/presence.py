@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tdc.manager.levels.unsupported import AgentKnows
+from tdc.manager.store.joins import withdrawn_words
 from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.elsewhere import Elsewhere, NobodyElse
 from tdc.manager.view.names import MachineKey
@@ -385,7 +386,8 @@ class Presence:
             left = f"it refused this manager: {seen.refuses}" if seen.refuses else seen.gone
             return SyncState.OFFLINE, left
         if self._fleet.enrolment(*key) is None:
-            return SyncState.OFFLINE, "not enrolled yet"
+            gone = self._fleet.withdrawn(*key)
+            return SyncState.OFFLINE, "not enrolled yet" if gone is None else withdrawn_words(gone)
         if key in self._enrolled:
             lapse = lapse_words(self._age(self._enrolled[key]))
             return SyncState.OFFLINE, f"has not connected since it was enrolled {lapse} ago"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from tdc.manager.store.joins import Withdrawal
 from tdc.manager.view.names import MachineKey
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.v1 import agents_pb2
@@ -35,6 +36,9 @@ class WantedFleet(Protocol):
 
     def enrolment(self, cluster: str, machine: str) -> str | None:
         """Id of the machine's valid enrolment; None if it has none, or is gone."""
+
+    def withdrawn(self, cluster: str, machine: str) -> Withdrawal | None:
+        """Who withdrew a machine's certificates; None where nobody did since it enrolled."""
 
     def on_change(self, listener: Callable[[frozenset[MachineKey]], None], /) -> None:
         """Call back with the machines whose content hash, enrolment or existence changed, or what

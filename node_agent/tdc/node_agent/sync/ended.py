@@ -19,6 +19,17 @@ def at_enrolment_port(address: str) -> str:
     )
 
 
+def explained(reason: str) -> str:
+    """The same reason, with what to do where a manager was not trusted."""
+    if "its certificate can't be verified" not in reason:
+        return reason
+    return (
+        f"{reason}: it is by no CA that this machine trusts. Either the managers' CA was replaced "
+        "while this machine was away (`tdc-manager ca status` says so): enrol it again with a new "
+        "join token, `tdc machine token`; or something else answers at that address"
+    )
+
+
 class StreamEnded(Exception):
     """A stream ended, or could not be opened.
 

@@ -65,7 +65,9 @@ async def enrol(address: str, token: str, identity_folder: Path, state_folder: P
     except _NotSent as error:
         raise EnrolFailed(str(error)) from None
     try:
-        made = identity.make_identity(key_pem, answer.certificate_pem.encode(), ca_pem)
+        # It is from a manager that the token vouched for, and has the CA that is to come as well.
+        trusted = answer.ca_pem.encode() or ca_pem
+        made = identity.make_identity(key_pem, answer.certificate_pem.encode(), trusted)
         await asyncio.to_thread(_save, made, identity_folder, state_folder)
     except (IdentityUnusable, durable_file.NotWritten) as error:
         raise EnrolFailed(

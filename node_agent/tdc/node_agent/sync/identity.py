@@ -15,7 +15,7 @@ import fcntl
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from tdc.shared.edge.os_words import os_reason
 from tdc.shared.sync.identity import MachinePeer, NotAnIdentity, parse_identity
 
 FILE = "identity.pem"
-"""PEM in this order: the machine's key, its certificate, the CA."""
+"""PEM in this order: the machine's key, its certificate, the CA; while it is replaced, both."""
 BEFORE = ("machine.key", "machine.pem", "ca.pem")
 """The same in three files, as older agents kept it."""
 
@@ -51,6 +51,8 @@ class Identity:
     """Who this machine is, PEM throughout. `begins` and `ends` are Unix seconds.
 
     `enrolment` is the id of the enrolment that the certificate, and each renewed one, is of.
+    `ca_pem` has each CA by which managers are trusted, and `trusted` the SHA-256 of each
+    (hexadecimal); `issuer` is that of the one that the certificate is by.
     """
 
     key_pem: bytes
@@ -61,6 +63,8 @@ class Identity:
     enrolment: str
     begins: float
     ends: float
+    trusted: tuple[str, ...] = ()
+    issuer: str = ""
 
     def renew_at(self, jitter: float) -> float:
         """When to renew: at 45 to 55 % of the life, by `jitter` in [0, 1)."""
@@ -72,9 +76,9 @@ def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Iden
     """Check that the parts match; raises IdentityUnusable."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-        authority = x509.load_pem_x509_certificate(ca_pem)
+        authorities = x509.load_pem_x509_certificates(ca_pem)
         key = serialization.load_pem_private_key(key_pem, password=None)
-        certificate.verify_directly_issued_by(authority)
+        issuer = _issuer_of(certificate, authorities)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         (uri,) = names.value.get_values_for_type(x509.UniformResourceIdentifier)
         peer = parse_identity(uri)
@@ -94,7 +98,26 @@ def make_identity(key_pem: bytes, certificate_pem: bytes, ca_pem: bytes) -> Iden
         peer.enrolment,
         certificate.not_valid_before_utc.timestamp(),
         certificate.not_valid_after_utc.timestamp(),
+        tuple(map(_fingerprint, authorities)),
+        _fingerprint(issuer),
     )
+
+
+def _issuer_of(
+    certificate: x509.Certificate, authorities: Sequence[x509.Certificate]
+) -> x509.Certificate:
+    """Which of them a certificate is by; raises if none is it."""
+    *others, last = authorities
+    for each in others:
+        with contextlib.suppress(Exception):  # as many kinds as there are signatures
+            certificate.verify_directly_issued_by(each)
+            return each
+    certificate.verify_directly_issued_by(last)
+    return last
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def load(folder: Path) -> Identity:
@@ -123,8 +146,8 @@ def _parts(folder: Path) -> tuple[bytes, bytes, bytes]:
         key, certificate, authority = (durable_file.read(folder / name) for name in BEFORE)
         return key, certificate, authority
     blocks = [match[0] for match in _BLOCK.finditer(whole)]
-    key, certificate, authority, *_ = [*blocks, b"", b"", b""]
-    return key, certificate, authority
+    key, certificate, *authorities = [*blocks, b"", b""]
+    return key, certificate, b"".join(authorities)
 
 
 def name(folder: Path) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tdc.node_agent.sync.managers import Managers
 from tdc.shared.edge import durable_file, grpc_tls
 from tdc.shared.edge.clock import Chance, Clock, chance, monotonic, wall
 from tdc.shared.edge.grpc_words import reason
+from tdc.shared.sync.identity import Trust
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 TIMEOUT = 15.0
@@ -33,6 +35,8 @@ LOOK_AGAIN = 60.0
 LOOK_WHILE_DUE = 5.0
 """Seconds between two looks while a renewal has failed: at the identity, which may be another by
 now (`tdc-agent enrol`), and at whether a manager is there again."""
+TRUST_AGAIN = 600.0
+"""Seconds after a renewal until another one is tried that is to bring other CAs."""
 CLOCK_SLACK = 3_600.0
 """Seconds that a certificate may be old, by this machine's clock, when it has just been made."""
 
@@ -73,6 +77,9 @@ class Renewal:
         self._ended = b""  # the certificate whose end was logged
         self._failed = b""  # the certificate that could not be renewed
         self._called = ("", "")  # cluster and machine, by a manager, not yet by the certificate
+        self._trust: Trust | None = None
+        self._trust_due = 0.0  # steady seconds
+        self._last: Identity | None = None
         self._woken = asyncio.Event()
         self.ends: float | None = None
         self.trouble = ""
@@ -104,6 +111,30 @@ class Renewal:
         self._called = (cluster, machine)
         self._woken.set()
 
+    def told(self, trust: Trust) -> None:
+        """Note by which CAs managers are trusted now: this machine is to trust the same."""
+        self._trust = trust
+        self._trust_due = self._steady() + self._chance() * trust.spread
+        self._woken.set()
+
+    @property
+    def held(self) -> Identity | None:
+        """The identity as it was read last; None while there is none."""
+        return self._last
+
+    @property
+    def trust(self) -> tuple[str, ...]:
+        """By which CA the certificate is, and by which managers are trusted."""
+        return () if self._last is None else (self._last.issuer, *self._last.trusted)
+
+    def _trust_due_in(self, held: Identity) -> float:
+        """Seconds until the certificate is renewed for the sake of what it trusts, and is by."""
+        trust = self._trust
+        same = trust is None or (
+            held.issuer == trust.trusted[0] and set(held.trusted) == set(trust.trusted)
+        )
+        return math.inf if same else self._trust_due - self._steady()
+
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -117,6 +148,10 @@ class Renewal:
             self._clock_trouble = ""
         if all(self._called) and self._called != (held.cluster, held.machine):
             return 0.0
+        return min(self._trust_due_in(held), self._by_time(held))
+
+    def _by_time(self, held: Identity) -> float:
+        """Seconds until half of the life of `held` is over."""
         age = self._steady() - self._seen[1]
         if self._clock_trouble and self._fits(held, age):
             self._clock_trouble = ""  # it was set right
@@ -193,9 +228,17 @@ class Renewal:
         self.trouble = ""
         if not saved:
             return True  # enrolled again meanwhile: that identity counts, not what was renewed
-        self.ends = renewed.ends
+        self.ends, self._last = renewed.ends, renewed
         self._note_clock(renewed)
+        # A manager that has not followed yet may have answered: not at once again.
+        self._trust_due = self._steady() + TRUST_AGAIN
         self._log.info(f"certificate renewed; it expires {identity.day(renewed.ends)}")
+        if renewed.trusted != held.trusted or renewed.issuer != held.issuer:
+            self._log.info(
+                f"the managers' CA is being replaced: this machine trusts "
+                f"{' and '.join(each[:16] for each in renewed.trusted)} now, and its certificate "
+                f"is by {renewed.issuer[:16]}"
+            )
         self._called = ("", "")
         if renewed.cluster != held.cluster:
             self._log.info(f"this machine's cluster was renamed to {renewed.cluster}")
@@ -209,7 +252,7 @@ class Renewal:
 
     async def _held(self) -> Identity:
         held = await asyncio.to_thread(identity.load, self._folder)
-        self.ends = held.ends
+        self.ends, self._last = held.ends, held
         return held
 
     def _complain(self, held: Identity, failures: int) -> None:
@@ -238,7 +281,9 @@ async def _renew(address: str, held: Identity) -> Identity:
             answer = await agents_pb2_grpc.AgentsStub(channel).Renew(request, timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
             raise RenewalFailed(f"{address}: {reason(error.details() or '')}") from None
-    renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), held.ca_pem)
+    # What is trusted may be another CA by now, or two: the manager was trusted by those of before.
+    trusted = answer.ca_pem.encode() or held.ca_pem
+    renewed = identity.make_identity(held.key_pem, answer.certificate_pem.encode(), trusted)
     # By another name it is the same machine, which was renamed; by another enrolment it is not.
     if renewed.enrolment != held.enrolment:
         raise RenewalFailed(f"{address} sent another machine's certificate")

@@ -20,7 +20,12 @@ import grpc.aio
 from tdc.node_agent.log.lines import TdcLog
 from tdc.node_agent.sync.apply import InForce
 from tdc.node_agent.sync.choice import Choice
-from tdc.node_agent.sync.ended import StreamEnded, at_enrolment_port, seconds_to_next_try
+from tdc.node_agent.sync.ended import (
+    StreamEnded,
+    at_enrolment_port,
+    explained,
+    seconds_to_next_try,
+)
 from tdc.node_agent.sync.identity import Identity, IdentityUnusable, NotEnrolled
 from tdc.node_agent.sync.managers import Managers
 from tdc.node_agent.sync.orders import Orders, Perform
@@ -32,12 +37,14 @@ from tdc.shared.edge.clock import Chance, Clock, chance, monotonic
 from tdc.shared.sync import agent_half
 from tdc.shared.sync import stream_state as stream
 from tdc.shared.sync.acceptance import doubtful
+from tdc.shared.sync.identity import Trust
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.sync.values import Removed
 from tdc.shared.wire.addresses import addresses_in
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.removed import removed_from_metadata
 from tdc.shared.wire.stream import manager_event
+from tdc.shared.wire.trust import trust_in
 from tdc.v1 import agents_pb2, agents_pb2_grpc
 
 STEADY = 10.0
@@ -58,12 +65,16 @@ Call = grpc.aio.StreamStreamCall[agents_pb2.AgentMessage, agents_pb2.ManagerMess
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the stream asks of the rest of the agent; `called` hears what managers call it."""
+    """What the stream asks of the rest of the agent.
+
+    `called` hears what managers call it, `told` which CAs it is to trust.
+    """
 
     status: Callable[[], agents_pb2.MachineStatus]
     perform: Perform
     suspension: KeptSuspension
     called: Callable[[str, str], object] = lambda cluster, machine: None
+    told: Callable[[Trust], object] = lambda trust: None
 
 
 class SettingsStream:
@@ -282,6 +293,8 @@ class _Session:
                     await self._suspending.welcome()
                     self._machine.called(message.welcome.cluster, message.welcome.machine)
                     self._log.info(f"connected to manager {self.address}")
+                if trust := trust_in(message):
+                    self._machine.told(trust)
                 if self.learn is not None:
                     await self.learn(addresses_in(message))
             self._end(StreamEnded(f"{self.address} ended the stream"))
@@ -365,7 +378,7 @@ async def _ended(address: str, call: Call) -> StreamEnded:
             spread = _seconds(value)
     removed = removed_from_metadata(metadata) if denied else None
     why = "the stream broke" if code is grpc.StatusCode.INTERNAL else await call.details()
-    reason = f"{address}: {grpc_words.reason(why or '')}"
+    reason = explained(f"{address}: {grpc_words.reason(why or '')}")
     return StreamEnded(reason, denied=denied, spread=spread, removed=removed)
 
 

@@ -12,7 +12,8 @@ import asyncio
 import hashlib
 import hmac
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -69,14 +70,42 @@ def client_channel(
     return grpc.aio.secure_channel(address, credentials, options=_client_options())
 
 
-def server_credentials(
-    certificate_chain_pem: bytes, key_pem: bytes, client_ca_pem: bytes | None
-) -> grpc.ServerCredentials:
-    """Return a server's credentials; with `client_ca_pem` every client must have a certificate."""
-    return grpc.ssl_server_credentials(
-        [(key_pem, certificate_chain_pem)],
-        root_certificates=client_ca_pem,
-        require_client_auth=client_ca_pem is not None,
+@dataclass(frozen=True, slots=True)
+class ServerMaterial:
+    """What a server shows and asks for, PEM; with `client_ca` every client needs a certificate."""
+
+    certificate_chain: bytes
+    key: bytes = field(repr=False)
+    client_ca: bytes | None = None
+
+
+def server_credentials(current: Callable[[], ServerMaterial]) -> grpc.ServerCredentials:
+    """Return a server's credentials: `current` says at each handshake what is shown then.
+
+    Connections that are open are not touched by a change. Whether clients need a certificate is
+    what it says at first. It is called in a thread of gRPC's: it must not block, or raise.
+    """
+    shown = current()
+    needed = shown.client_ca is not None
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal shown
+        now = current()
+        if now == shown:
+            return None
+        shown = now
+        return _configuration(now)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(shown),
+        changed,  # type: ignore[arg-type]  # None says that nothing changed, as its docs do
+        require_client_authentication=needed,
+    )
+
+
+def _configuration(material: ServerMaterial) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(material.key, material.certificate_chain)], root_certificates=material.client_ca
     )
 
 
@@ -124,7 +153,8 @@ async def fetch_authority(address: str, fingerprint: str, *, timeout: float) -> 
             return ssl.DER_cert_to_PEM_cert(der).encode()
     raise WrongAuthority(
         f"the server at {address} does not present the CA that the join token names; nothing was "
-        "sent to it. Check the address, and that this manager issued the token"
+        "sent to it. Check the address, and that this manager issued the token; if its CA was "
+        "replaced since, make a new token (`tdc machine token`)"
     )
 
 

@@ -7,7 +7,7 @@ the writer spells it is refused, so that one identity never has two spellings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 _SCHEME = "tdc://"
@@ -19,12 +19,14 @@ class Operator:
     """An operator, by the name in the certificate.
 
     `fingerprint` is the certificate's SHA-256 (hexadecimal), and `ends` when it expires (Unix
-    seconds); empty and 0 where no certificate stands behind it.
+    seconds); empty and 0 where no certificate stands behind it. `issuer` is how the certificate
+    names the CA that it is by (hexadecimal), of each kind of peer.
     """
 
     name: str
     fingerprint: str = ""
     ends: float = 0.0
+    issuer: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"operator {self.name}"
@@ -37,6 +39,7 @@ class MachinePeer:
     cluster: str
     machine: str
     enrolment: str
+    issuer: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"machine {self.machine} of cluster {self.cluster}"
@@ -47,12 +50,28 @@ class ManagerPeer:
     """A manager of the same CA, by its id: it has the CA's key, so it is trusted as we are."""
 
     id: str
+    issuer: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"manager {self.id}"
 
 
 Peer = Operator | MachinePeer | ManagerPeer
+
+
+MOST_AUTHORITIES = 4
+"""CAs that a machine is told of: one, or two while one is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """By which CAs managers are trusted: SHA-256 of each (hexadecimal), the one that signs first.
+
+    Machines that are told so spread over `spread` seconds what they do about it.
+    """
+
+    trusted: tuple[str, ...]
+    spread: float = 0.0
 
 
 class NotAnIdentity(ValueError):

@@ -84,7 +84,9 @@ class MachineReport:
     agent takes no settings from this manager, empty if it does; `next_hop_trouble` why no next hop
     takes mail, and `next_hop_since` since when. `suspension` is what is suspended there; None of an
     agent that doesn't know suspensions. `audit` is what it saw of the audit log, None if nothing.
-    `certificate_ends` is when the machine's certificate ends; None of an older agent.
+    `certificate_ends` is when the machine's certificate ends; None of an older agent. `ca_issuer`
+    is the SHA-256 of the CA that it is by, `ca_trusted` of those by which the machine trusts
+    managers; both empty of an older agent.
     """
 
     running: Running
@@ -108,3 +110,5 @@ class MachineReport:
     suspension: Suspension | None = None
     audit: Witness | None = None
     certificate_ends: float | None = None
+    ca_trusted: tuple[str, ...] = ()
+    ca_issuer: str = ""

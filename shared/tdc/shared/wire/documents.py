@@ -279,6 +279,13 @@ class MachineDetailDocument(MachineDocument, frozen=True):
     status: StatusDocument | None
 
 
+class WithdrawnDocument(_Document, frozen=True):
+    """Whose certificate was withdrawn."""
+
+    machine: str
+    cluster: str
+
+
 class TokenDocument(_Document, frozen=True):
     """A join token, with the line to paste on the machine."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from tdc.shared.sync.identity import MOST_AUTHORITIES
 from tdc.shared.sync.report import (
     MachineReport,
     ReportedBacklog,
@@ -20,6 +21,7 @@ from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.stream import running_of, running_to_wire
 from tdc.shared.wire.suspension import suspension_of, suspension_to_wire
+from tdc.shared.wire.trust import is_fingerprint
 from tdc.v1 import agents_pb2
 
 MOST_WARNINGS = 20
@@ -52,6 +54,8 @@ def report_of(message: agents_pb2.MachineStatus) -> MachineReport:
         suspension=suspension_of(message.suspension) if message.HasField("suspension") else None,
         audit=witness_of(message.audit) if message.HasField("audit") else None,
         certificate_ends=_moment(message, "certificate_ends"),
+        ca_trusted=tuple(filter(is_fingerprint, message.ca_trusted[:MOST_AUTHORITIES])),
+        ca_issuer=message.ca_issuer if is_fingerprint(message.ca_issuer) else "",
     )
 
 
@@ -80,6 +84,8 @@ def report_to_wire(report: MachineReport) -> agents_pb2.MachineStatus:
         suspension=None if suspension is None else suspension_to_wire(suspension),
         audit=None if report.audit is None else witness_to_wire(report.audit),
         certificate_ends=_timestamp(report.certificate_ends),
+        ca_trusted=report.ca_trusted,
+        ca_issuer=report.ca_issuer,
     )
 
 

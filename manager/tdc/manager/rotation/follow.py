@@ -1,0 +1,133 @@
+"""Follow the CA: a step that was made at any manager counts at this one within a moment.
+
+In: the store's value (`identity.ca_record`). Out: `Authorities`, changed and on disk. Promise: an
+older state never replaces a later one; what this manager alone knows (a store that was set back, or
+lost the value) is written back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from tdc.manager.etcd.client import EtcdClient
+from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.etcd.follow import Away, FollowOptions, follow
+from tdc.manager.etcd.values import Put, Unchanged
+from tdc.manager.identity.authorities import Authorities
+from tdc.manager.identity.ca_folder import AuthorityUnusable
+from tdc.manager.identity.ca_record import ForeignRecord, open_record, pack_record
+from tdc.manager.identity.ca_state import CaState
+from tdc.manager.store.encoding import Damaged
+from tdc.manager.store.keys import AUTHORITY
+from tdc.shared.edge import durable_file
+
+log = logging.getLogger(__name__)
+
+AGAIN = 5.0
+"""Seconds until a state that could not be written to the folder is tried again."""
+
+
+class Followed:
+    """What the store says of the CAs, and this manager does with it; `run` until cancelled."""
+
+    def __init__(
+        self, etcd: EtcdClient, authorities: Authorities, options: FollowOptions | None = None
+    ) -> None:
+        self._etcd = etcd
+        self._authorities = authorities
+        self._options = options
+        self._read = asyncio.Event()
+        self._refused: ForeignRecord | None = None
+        self.trouble = ""
+        """Why this manager does not follow, in a sentence; empty while it does."""
+
+    def problems(self) -> tuple[str, ...]:
+        """What operators should know of it."""
+        return (self.trouble,) if self.trouble else ()
+
+    async def read(self, timeout: float) -> None:
+        """Wait, at most `timeout` seconds, until the store was read once.
+
+        Raises AuthorityUnusable where the CA was replaced without this manager.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._read.wait()
+        if self._refused is not None:
+            raise AuthorityUnusable(_REPLACED.format(str(self._refused)[:16]))
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        async with contextlib.aclosing(follow(self._etcd, AUTHORITY, self._options)) as all_news:
+            async for news in all_news:
+                if isinstance(news, Away):
+                    continue
+                await self._take(news.values.get(AUTHORITY))
+                self._read.set()
+
+    async def _take(self, raw: bytes | None) -> None:
+        known = self._authorities.state
+        try:
+            said = None if raw is None else open_record(raw, known)
+        except ForeignRecord as error:
+            if error.number < known.number:  # a store of long before: its CAs are gone since
+                await self._write_back()
+                return
+            self._refused = error
+            self._trouble(_REPLACED.format(str(error)[:16]))
+            return
+        except Damaged as error:
+            self._trouble(
+                f"what the store says of the CA is not used: {error}. Somebody wrote it by hand: "
+                "find out who can write to etcd"
+            )
+            said = None
+        else:
+            self.trouble = ""
+        if said is not None and said.number > known.number:
+            while not await self._adopted(said):  # noqa: ASYNC110  # a full disk, not an event
+                await asyncio.sleep(AGAIN)
+        elif known.number > (said.number if said is not None else 0):
+            await self._write_back()
+
+    async def _adopted(self, said: CaState) -> bool:
+        try:
+            await self._authorities.adopt(said)
+        except (durable_file.NotWritten, AuthorityUnusable) as error:
+            self._trouble(f"a step of the CA's rotation can't be followed: {error}")
+            return False
+        self.trouble = ""
+        log.warning(
+            "the CA's rotation: step %d, %s; %s signs, trusted: %s",
+            said.number,
+            said.phase,
+            self._authorities.fingerprint[:16],
+            ", ".join(each[:16] for each in self._authorities.trusted),
+        )
+        return True
+
+    async def _write_back(self) -> None:
+        """Give the store what it lost: it was set back, or is another one."""
+        try:
+            item = await self._etcd.get(AUTHORITY)
+            there = Unchanged(AUTHORITY, item.mod_revision if item is not None else 0)
+            value = pack_record(self._authorities.state)
+            await self._etcd.txn([there], [Put(AUTHORITY, value)])
+        except EtcdError as error:
+            self._trouble(f"the store has an older state of the CA than this manager: {error}")
+            return
+        log.warning("the store had an older state of the CA; it has this manager's now")
+
+    def _trouble(self, text: str) -> None:
+        if text != self.trouble:
+            log.error("%s", text)
+        self.trouble = text
+
+
+_REPLACED = (
+    "the CA was replaced while this manager was away: the store's is {}, and this folder has only "
+    "one of before. Make a package at a manager that runs (`tdc-manager package`) and set this one "
+    "up again from it, in a new folder (`tdc-manager init --join`)"
+)

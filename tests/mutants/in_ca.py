@@ -1,0 +1,169 @@
+"""Faults in the CA: its files, its rotation, a manager's own certificates, withdrawals."""
+
+from __future__ import annotations
+
+from tests.mutants.values import planted_in
+
+MANAGER = "manager/tdc/manager"
+RECORD = ("tests/manager/test_ca_record.py",)
+OWN = ("tests/manager/test_own_certificates.py",)
+STANDING = ("tests/pure/test_ca_standing.py",)
+IN_ETCD = ("tests/contract/test_ca_in_etcd.py",)
+RENEWAL = ("tests/sync/test_renewal.py",)
+WITHDRAWN = ("tests/manager/test_withdrawn.py",)
+
+MUTANTS = (
+    *planted_in(
+        f"{MANAGER}/identity/ca_folder.py",
+        ("tests/sync/test_identity.py",),
+        (
+            "the CA's key is for all to read",
+            "durable_file.write(folder / KEY, pair.key.encode())",
+            "durable_file.write(folder / KEY, pair.key.encode(), mode=durable_file.READABLE)",
+        ),
+        (
+            "a second CA cuts off every machine",
+            "    if exists(folder):\n        raise AuthorityExists",
+            "    if not folder:\n        raise AuthorityExists",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/ca_state.py",
+        ("tests/pure/test_ca_state.py",),
+        (
+            "the old CA goes before the new one signs",
+            "    _require(state, Phase.SWITCHED)\n    return replace(_step(state, Phase.SETTLED",
+            "    return replace(_step(state, Phase.SETTLED",
+        ),
+        (
+            "two states have one number",
+            "phase=phase, number=state.number + 1, since=now",
+            "phase=phase, number=state.number, since=now",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/ca_record.py",
+        RECORD,
+        (
+            "who writes etcd makes managers trust his CA",
+            "        if not all(hmac.compare_digest(",
+            "        if mine is None and not all(hmac.compare_digest(",
+        ),
+        (
+            "a key is in etcd as it is",
+            "for by, other in authorities.items()\n            if by != name",
+            "for by, other in authorities.items()\n            if by == name",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/authorities.py",
+        OWN,
+        (
+            "who trusts the old CA alone is lost at the switch",
+            "if self._state.phase is Phase.SWITCHED else ()",
+            "if self._state.phase is Phase.PREPARED else ()",
+        ),
+        (
+            "clients follow the CA, and not the bridge",
+            'return "".join(bridges).encode() + roots',
+            'return roots + "".join(bridges).encode()',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/own.py",
+        OWN,
+        (
+            "a certificate is renewed when it has ended",
+            "(self.ends - self._made_at) / 2 - now",
+            "(self.ends - self._made_at) * 2 - now",
+        ),
+        (
+            "a new CA waits for the next renewal",
+            "        authorities.on_change(self._make_again)\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/entry.py",
+        OWN,
+        (
+            "a connection outlives the CA that it came by",
+            "        if not self._door.trusts(peer):",
+            "        if self._door.trusts(peer) is None:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rotation/standing.py",
+        STANDING,
+        (
+            "a machine that nobody saw is taken for ready",
+            "        if not each.issuer and expired:\n",
+            "        if not each.issuer:\n",
+        ),
+        (
+            "an operator who has moved on is waited for",
+            " and each.operator not in moved",
+            "",
+        ),
+        (
+            "a manager that is silent is taken for ready",
+            "return (each for each in standing.managers if each.silent)",
+            "return (each for each in standing.managers if not each.name)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rotation/follow.py",
+        IN_ETCD,
+        (
+            "a store that was set back takes a manager back",
+            "said.number > known.number:",
+            "said.number != known.number:",
+        ),
+        (
+            "a manager without any of the CAs starts",
+            "            self._refused = error\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rotation/reseal.py",
+        IN_ETCD,
+        (
+            "codes stay sealed by the CA that goes",
+            "if not user.second_factor or _opens(signing, user)",
+            "if not user.second_factor or _opens(either, user)",
+        ),
+    ),
+    *planted_in(
+        "node_agent/tdc/node_agent/sync/renewal.py",
+        RENEWAL,
+        (
+            "a machine goes on with the CA that it had",
+            "trusted = answer.ca_pem.encode() or held.ca_pem",
+            "trusted = held.ca_pem",
+        ),
+        (
+            "a fleet renews at once",
+            "self._steady() + self._chance() * trust.spread",
+            "self._steady()",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/enrolments.py",
+        WITHDRAWN,
+        (
+            "a withdrawal is shown as an enrolment",
+            "if known is None or known.withdrawn is not None or",
+            "if known is None or",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/people/ending.py",
+        STANDING,
+        (
+            "who has moved on is warned",
+            "if known is None or (each.ends or 0.0) > (known.ends or 0.0):",
+            "if known is None or (each.ends or 0.0) < (known.ends or 0.0):",
+        ),
+    ),
+)
