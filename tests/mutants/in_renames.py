@@ -77,6 +77,11 @@ MUTANTS = (
             'gone = "" if',
         ),
         (
+            "how a machine was removed is forgotten once its name is used again",
+            "            return home.removed[key] if home is not None and key else None\n",
+            "            return None\n",
+        ),
+        (
             "a token's certificate has any name of its slot",
             "        return home.name, machine.name\n",
             "        return home.name, slot\n",

@@ -333,8 +333,8 @@ MUTANTS = (
         ),
         (
             "a removed machine is forgotten",
-            "for name in names if name in after.removed}",
-            "for name in ()}",
+            "    return kept | new\n",
+            "    return kept\n",
         ),
     ),
     *planted_in(

@@ -16,7 +16,7 @@ from tdc.manager.levels.changes import (
     RenameGroup,
 )
 from tdc.manager.levels.fleet import Cluster, RemovedMachine, StoredSettings, new_cluster
-from tdc.manager.levels.identities import slot_of
+from tdc.manager.levels.identities import name_removed, slot_of
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
@@ -60,7 +60,7 @@ class Store:
         self._write(first, record)
 
     def create_again(self) -> None:
-        after = replace(new_cluster("c1"), revision=self.cluster.revision + 1)
+        after = new_cluster("c1", revision=self.cluster.revision + 1)
         number = after.revision
         record = CommitRecord(number, _signed(number), 1.0, (), topology_of(after), 0, sealed=1)
         self._write(after, record)
@@ -142,13 +142,16 @@ def test_a_machine_of_the_same_name_is_another_one() -> None:
     store.commit(AddMachine("mx1", "Main_Group"))
     first = store.cluster.machines["mx1"].born
     store.commit(RemoveMachine("mx1", stop_copying=True))
-    assert store.cluster.removed["mx1"] == RemovedMachine(3, stops_copying=True)
+    gone = RemovedMachine(3, stops_copying=True, born=2)
+    assert store.cluster.removed == {"mx1~3": gone}
     store.commit(AddMachine("mx1", "Main_Group"))
-    assert store.cluster.machines["mx1"].born == 4 > first == 2
-    assert "mx1" not in store.cluster.removed
+    made = store.cluster.machines["mx1"]
+    assert (made.born, made.slot) == (4, "mx1~4")
+    assert first == 2
+    assert store.cluster.removed == {"mx1~3": gone}
     documents = _documents(store.values)
     found = documents[machine_key("c1", "mx1")]
-    assert (found.machines["mx1"].born, dict(found.removed)) == (4, {})
+    assert (found.machines["mx1"], dict(found.removed)) == (made, {"mx1~3": gone})
 
 
 def test_a_deleted_cluster_leaves_nothing_but_its_history_and_who_was_removed() -> None:
@@ -162,10 +165,12 @@ def test_a_deleted_cluster_leaves_nothing_but_its_history_and_who_was_removed() 
     store.create_again()
     assert store.found.deleted is store.cluster.deleted is False
     assert store.found.groups.keys() == {"Main_Group"}
-    assert store.found.removed == {"mx1": RemovedMachine(3, stops_copying=True)}
+    assert store.found.born == store.found.groups["Main_Group"].born == 5
+    gone = {"mx1~3": RemovedMachine(3, stops_copying=True, born=2)}
+    assert store.found.removed == gone
     store.commit(AddMachine("mx1", "Main_Group"))
     assert store.found.machines["mx1"].born == store.cluster.revision == 6
-    assert store.found.removed == {}
+    assert store.found.removed == gone
 
 
 def test_a_moved_machine_and_one_of_a_renamed_group_stay_the_same_machine() -> None:
@@ -203,7 +208,7 @@ def test_a_shard_remembers_only_so_many_removed_machines() -> None:
         store.commit(RemoveMachine(name))
     found = read_document(shard, store.values[shard])
     assert not isinstance(found, Unreadable)
-    assert list(found.removed) == sorted(names[-MOST_REMOVED:])
+    assert sorted(map(name_removed, found.removed)) == sorted(names[-MOST_REMOVED:])
     _, values = replayed("c1", store.records)
     assert values == store.values
 
@@ -218,6 +223,6 @@ def test_of_one_commit_it_forgets_none() -> None:
     store.commit(*(RemoveMachine(name, stop_copying=True) for name in many))
     found = read_document(shard, store.values[shard])
     assert not isinstance(found, Unreadable)
-    assert list(found.removed) == sorted(many)
+    assert sorted(map(name_removed, found.removed)) == sorted(many)
     _, values = replayed("c1", store.records)
     assert values == store.values

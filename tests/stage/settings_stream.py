@@ -107,8 +107,8 @@ class FakeView:
     def enrolment(self, cluster: str, machine: str) -> str | None:
         return self.enrolments.get((cluster, machine))
 
-    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
-        return self.gone.get((cluster, machine))
+    def removed(self, peer: MachinePeer) -> RemovedMachine | None:
+        return self.gone.get((peer.cluster, peer.machine))
 
     @property
     def audit_head(self) -> AuditHead:

@@ -81,7 +81,7 @@ class Head:
     before this was kept are not in it. `sealed` is the revision from which on every commit sealed
     what it wrote; 0 if the commit that made this head did not. `deleted`: that commit removed the
     cluster. `called` is the cluster's name where it is another than in its keys, `former` are the
-    names that it had.
+    names that it had. `born` is the revision that created the cluster; 0 if that was not kept.
     """
 
     revision: int
@@ -92,6 +92,7 @@ class Head:
     deleted: bool = False
     called: str = ""
     former: tuple[str, ...] = ()
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -178,6 +179,7 @@ def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
         document.get("deleted") is True,
         _checked_name(document["called"]) if "called" in document else "",
         tuple(map(_checked_name, list_of(document, "former") if "former" in document else ())),
+        _born_in(document),
     )
     return Document(key, revision, head=head)
 
@@ -227,7 +229,10 @@ def _removed_from(document: Mapping[str, object]) -> dict[str, RemovedMachine]:
     entries = object_of(document, "removed") if "removed" in document else {}
     return {
         name: RemovedMachine(
-            count_of(entry, "revision"), entry.get("stops_copying") is True, _slot_in(entry)
+            count_of(entry, "revision"),
+            entry.get("stops_copying") is True,
+            _slot_in(entry),
+            count_of(entry, "born") if "born" in entry else None,
         )
         for name, entry in entries.items()
         if isinstance(entry, dict)
@@ -276,12 +281,16 @@ def _may_be_called(level: Level, name: str) -> bool:
 
 
 def _group_from(name: str, entry: Mapping[str, object]) -> Group:
-    return Group(name, stored_from(entry), _slot_in(entry))
+    return Group(name, stored_from(entry), _slot_in(entry), _born_in(entry))
 
 
 def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
-    born = count_of(entry, "born") if "born" in entry else 0
-    return Machine(name, text_of(entry, "group"), stored_from(entry), born, _slot_in(entry))
+    group, born = text_of(entry, "group"), _born_in(entry)
+    return Machine(name, group, stored_from(entry), born, _slot_in(entry))
+
+
+def _born_in(entry: Mapping[str, object]) -> int:
+    return count_of(entry, "born") if "born" in entry else 0
 
 
 def _slot_in(entry: Mapping[str, object]) -> str:
@@ -318,6 +327,7 @@ def pack_head(cluster: str, head: Head) -> bytes:
         fields["called"] = head.called
     if head.former:
         fields["former"] = list(head.former)
+    fields |= _plain_born(head.born)
     if not head.sealed:
         return pack(fields)
     return pack_sealed(head_key(cluster), {**fields, "sealed": head.sealed})
@@ -340,7 +350,10 @@ def pack_groups(
     groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0, *, seal_for: str = ""
 ) -> bytes:
     """The bytes of a shard of groups, with its unreadable entries kept as they were."""
-    entries = {each.name: _plain_slot(each.slot) | plain_stored(each.stored) for each in groups}
+    entries = {
+        each.name: _plain_born(each.born) | _plain_slot(each.slot) | plain_stored(each.stored)
+        for each in groups
+    }
     return _packed(revision, {"groups": _sorted({**kept, **entries})}, seal_for)
 
 
@@ -364,7 +377,7 @@ def pack_machines(
     entries: dict[str, object] = {
         machine.name: {
             "group": machine.group,
-            **({"born": machine.born} if machine.born else {}),
+            **_plain_born(machine.born),
             **_plain_slot(machine.slot),
             **plain_stored(machine.stored),
         }
@@ -381,7 +394,12 @@ def pack_machines(
 
 def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
     stops = {"stops_copying": True} if removed.stops_copying else {}
-    return {"revision": removed.revision, **stops, **_plain_slot(removed.slot)}
+    born = {} if removed.born is None else {"born": removed.born}
+    return {"revision": removed.revision, **stops, **_plain_slot(removed.slot), **born}
+
+
+def _plain_born(born: int) -> dict[str, object]:
+    return {"born": born} if born else {}
 
 
 def _plain_slot(slot: str) -> dict[str, object]:

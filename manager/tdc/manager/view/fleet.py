@@ -219,11 +219,6 @@ class FleetView(NamedFleet, Listened):
         found = self.suspension_record(cluster, machine)
         return found.suspension if found is not None else NOT_SUSPENDED
 
-    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
-        """How a machine was removed; None if it was not, or if that was long ago."""
-        home = self._clusters.clusters.get(cluster) or self._clusters.deleted.get(cluster)
-        return home.removed.get(machine) if home is not None else None
-
     def is_unreadable(self, cluster: str) -> bool:
         """Whether a stored value of the cluster can't be read."""
         return bool(self._clusters.unreadable_in(cluster))
