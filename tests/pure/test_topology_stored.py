@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +17,10 @@ from tdc.manager.levels.changes import (
     RemoveCluster,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
 )
 from tdc.manager.levels.fleet import Cluster, RemovedMachine, StoredSettings, new_cluster
-from tdc.manager.levels.identities import name_removed, slot_of
+from tdc.manager.levels.identities import identity_of, name_removed, removed_from, slot_of
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
@@ -26,7 +30,7 @@ from tdc.manager.store.documents import (
     pack_head,
     read_document,
 )
-from tdc.manager.store.keys import DocumentKey, Part, commit_key, head_key, machine_key
+from tdc.manager.store.keys import COMMITS, DocumentKey, Part, commit_key, head_key, machine_key
 from tdc.manager.store.record import (
     CommitRecord,
     Signature,
@@ -56,6 +60,7 @@ class Store:
     def __init__(self) -> None:
         first = new_cluster("c1")
         self.cluster, self.values, self.records = first, Stored(), list[CommitRecord]()
+        self.head = b""  # as it was stored; empty if it was not
         record = CommitRecord(1, _signed(1), 1.0, (), topology_of(first), 0, sealed=1)
         self._write(first, record)
 
@@ -197,6 +202,44 @@ def test_a_group_that_was_renamed_before_slots_were_kept_is_as_it_was_stored() -
     assert {each.name: each.slot for each in groups} == {"Main_Group": "", "g2": ""}
     read = read_record("k", pack_record("c1", replace(renamed, sealed=0)))
     assert read.topology == renamed.topology
+
+
+def _before_born() -> Store:
+    """A store as the version wrote it that kept `born` of machines alone."""
+    text = Path(__file__).with_name("stored_before_born.json").read_text()
+    raw = {key: base64.b64decode(value) for key, value in json.loads(text).items()}
+    store = Store()
+    records = [read_record(key, each) for key, each in raw.items() if key.startswith(COMMITS)]
+    store.records = sorted(records, key=lambda each: each.revision)
+    store.values = {key: each for key, each in raw.items() if not key.startswith(COMMITS)}
+    store.head = store.values.pop(head_key("c1"))
+    store.cluster = store.found
+    return store
+
+
+def test_a_store_of_before_is_read_repaired_and_goes_on() -> None:
+    store = _before_born()
+    head, values = replayed("c1", store.records)
+    assert (values, pack_head("c1", head)) == (store.values, store.head)
+    found = store.cluster
+    assert (found.born, {each.born for each in found.groups.values()}) == (0, {0})
+    assert found.removed["mx4"] == RemovedMachine(16, stops_copying=True)
+    assert removed_from(found, "mx4", 15) == "mx4"
+    edge = RemovedMachine(12, stops_copying=True, slot="mx2")
+    assert found.removed["edge"] == edge
+    store.commit(AddMachine("mx4", "g1"), AddGroup("g2"), RenameMachine("mx2", "edge"))
+    machines = store.cluster.machines
+    assert identity_of(machines["mx4"]) == ("mx4~17", 17)
+    assert store.cluster.groups["g2"].born == 17
+    assert removed_from(store.cluster, "mx4", 15) == "mx4"
+    assert store.cluster.removed["edge"] == edge, "nothing is forgotten for a name that is used"
+    assert store.found == store.cluster
+    store.commit(RemoveMachine("mx4"), RemoveMachine("edge", stop_copying=True))
+    assert store.found == store.cluster
+    assert store.cluster.removed.keys() >= {"mx4", "mx4~18", "edge", "edge~18"}
+    store.commit(RemoveCluster("c1"))
+    store.create_again()
+    assert (store.found.born, store.found.groups["Main_Group"].born) == (20, 20)
 
 
 def test_a_shard_remembers_only_so_many_removed_machines() -> None:

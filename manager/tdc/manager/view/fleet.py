@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
-from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
+from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.levels.identities import renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store.beside import disagreements, head_in, without_documents
