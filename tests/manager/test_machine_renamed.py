@@ -187,7 +187,7 @@ async def test_a_removed_machine_is_told_though_its_certificate_has_a_name_of_be
 
 @pytest.mark.proves("S6")
 async def test_a_removed_machine_is_told_though_another_has_its_name(tmp_path: Path) -> None:
-    """Also by a manager that starts afterwards: else a gateway that was away would go on copying."""
+    """Also by a manager that starts later: else a gateway that was away would go on copying."""
     folder = tmp_path / "m"
     async with manager(folder) as api:
         await _fleet(api)
