@@ -49,8 +49,8 @@ MUTANTS = (
         ("tests/manager/test_users.py",),
         (
             "a token may do what was given to it, whatever its user may now",
-            "role, reach = min(token.role, user.role), token.reach & user.reach",
-            "role, reach = token.role, token.reach",
+            "min(token.role, user.role), of_now(self._view, token.reach & user.reach)",
+            "token.role, of_now(self._view, token.reach)",
         ),
         (
             "a withdrawn certificate is let in",

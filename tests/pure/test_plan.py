@@ -194,9 +194,9 @@ def test_the_fingerprint_tells_what_was_created_again_by_its_name() -> None:
     cluster = after(cluster, AddGroup("g1"), AddMachine("mx1", "Main_Group"))
     for edit, fingerprint in zip(edits, plans, strict=True):
         assert make_plan(cluster, [edit]).fingerprint != fingerprint
-    edit = put(CLUSTER, log__level="debug")
-    again = new_cluster("c1", revision=3)
-    assert make_plan(new_cluster("c1"), [edit]).fingerprint != make_plan(again, [edit]).fingerprint
+    first, again = new_cluster("c1"), new_cluster("c1", revision=3)
+    for edit in (put(CLUSTER, log__level="debug"), AddGroup("g1")):
+        assert make_plan(first, [edit]).fingerprint != make_plan(again, [edit]).fingerprint
 
 
 def test_the_fingerprint_tells_values_and_clusters_apart_where_no_machine_is_touched() -> None:

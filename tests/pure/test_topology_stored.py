@@ -242,6 +242,18 @@ def test_a_store_of_before_is_read_repaired_and_goes_on() -> None:
     assert (store.found.born, store.found.groups["Main_Group"].born) == (20, 20)
 
 
+def test_of_those_that_had_a_slot_each_is_known_by_what_created_it() -> None:
+    gone = {
+        "a": RemovedMachine(5, slot="mx1"),
+        "b": RemovedMachine(9, slot="mx1"),
+        "c~9": RemovedMachine(9, slot="mx1", born=7),
+        "mx1~12": RemovedMachine(12, born=10),
+    }
+    cluster = replace(new_cluster("c1"), removed=gone)
+    found = {born: removed_from(cluster, "mx1", born) for born in (2, 6, 7, 10, 12)}
+    assert found == {2: "a", 6: "b", 7: "c~9", 10: "mx1~12", 12: ""}
+
+
 def test_a_shard_remembers_only_so_many_removed_machines() -> None:
     store, shard = Store(), machine_key("c1", "mx0")
     names = [name for name in (f"mx{n}" for n in range(20_000)) if machine_key("c1", name) == shard]
