@@ -9,7 +9,7 @@ MANAGER = "manager/tdc/manager"
 MUTANTS = (
     *planted_in(
         f"{MANAGER}/levels/identities.py",
-        ("tests/manager/test_machine_renamed.py",),
+        ("tests/pure/test_topology_stored.py", "tests/manager/test_machine_renamed.py"),
         (
             "a machine of a renamed one's first name shares its enrolment",
             'slot=f"{name}~{born}" if name in slots else "")',
