@@ -160,8 +160,8 @@ MUTANTS = (
         ("tests/manager/test_reach_renamed.py", "tests/pure/test_topology.py"),
         (
             "a group of a renamed one's first name comes into its reach",
-            'Group(name, slot=f"{name}~{born}" if taken else "")',
-            "Group(name)",
+            'Group(name, slot=f"{name}~{born}" if taken else "", born=born)',
+            "Group(name, born=born)",
         ),
         (
             "a group is found by the slot of another",

@@ -195,8 +195,8 @@ def test_the_fingerprint_tells_what_was_created_again_by_its_name() -> None:
     for edit, fingerprint in zip(edits, plans, strict=True):
         assert make_plan(cluster, [edit]).fingerprint != fingerprint
     first, again = new_cluster("c1"), new_cluster("c1", revision=3)
-    for edit in (put(CLUSTER, log__level="debug"), AddGroup("g1")):
-        assert make_plan(first, [edit]).fingerprint != make_plan(again, [edit]).fingerprint
+    for own in (put(CLUSTER, log__level="debug"), AddGroup("g1")):
+        assert make_plan(first, [own]).fingerprint != make_plan(again, [own]).fingerprint
 
 
 def test_the_fingerprint_tells_values_and_clusters_apart_where_no_machine_is_touched() -> None:

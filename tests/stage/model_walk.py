@@ -117,9 +117,9 @@ class Walk(Asking, RuleBasedStateMachine):
             return
         swapped = {name for name, number in were.items() if self.numbers.get(name) != number}
         named = {each.machine for each in planned.machines}
-        for change in (*planned.topology, *planned.levels):
-            if change.level == fleet_pb2.LEVEL_MACHINE:
-                named.add(getattr(change, "before_name", "") or change.name)
+        level = fleet_pb2.LEVEL_MACHINE
+        named |= {each.before_name or each.name for each in planned.topology if each.level == level}
+        named |= {each.name for each in planned.levels if each.level == level}
         assert not named & swapped, "another machine has that name now"
         self._moved_to(self.model.after(mine), followed(self.numbers, mine), made.committed)
 
