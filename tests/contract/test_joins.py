@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tdc.manager.etcd.client import EtcdClient
@@ -49,6 +50,19 @@ async def test_a_token_is_used_once(etcd: EtcdClient) -> None:
     enrolment = await _enrolment(etcd)
     assert enrolment is not None
     assert enrolment.id == "id-1"
+
+
+async def test_a_token_of_a_removed_machine_ends_no_enrolment_of_another(etcd: EtcdClient) -> None:
+    """They have one slot where the removed one was forgotten before the other was created."""
+    joins = JoinStore(etcd)
+    await joins.add("old", replace(TOKEN, born=3))
+    await joins.add("new", replace(TOKEN, born=5))
+    await joins.redeem("new", NOW, "id-2")
+    with pytest.raises(TokenUnknown, match="was removed since the join token was made"):
+        await joins.redeem("old", NOW, "id-1")
+    enrolment = await _enrolment(etcd)
+    assert enrolment is not None
+    assert enrolment.id == "id-2"
 
 
 @pytest.mark.proves("P18", "S5")

@@ -26,6 +26,10 @@ async def _delete(house: House, *names: str) -> None:
     await house.etcd.txn([], [Delete(ONE_OF_EACH[name]) for name in names])
 
 
+def _without_born(head: bytes) -> dict[str, object]:
+    return {name: each for name, each in unpack(head).items() if name not in ("born", "seal")}
+
+
 def _of(found: tuple[Finding, ...], key: str) -> Finding:
     (one,) = [each for each in found if each.text.startswith((key, f"entry 'mx1' of {key}"))]
     return one
@@ -48,7 +52,7 @@ async def test_the_head_is_made_again_and_what_can_not_be_known_is_said(house: H
         item = await house.etcd.get(HEAD)
         assert (item is not None) == write
     assert item is not None
-    assert item.value == good
+    assert _without_born(item.value) == _without_born(good), "what created it is trimmed"
     (history,) = await repair(house.etcd, write=True)
     assert not history.right
     assert "A snapshot of the documents was made" in history.text

@@ -15,6 +15,7 @@ from tdc.v1 import fleet_pb2, operators_pb2
 from tests.fakes.etcd import ExternalEtcd
 from tests.stage.manager import (
     Api,
+    add_group,
     add_machine,
     connected,
     level,
@@ -145,6 +146,22 @@ async def test_another_ones_draft_is_seen_once_it_is_shared_and_never_changed(
     await ben.commit(*(await read(ben, "ana")).edits)
     assert rows(await change(ben, owner="ana", tidy=NOTHING)) == []
     assert not (await read(api)).shared, "the next one is his own again"
+
+
+async def test_a_row_of_a_group_is_for_no_other_that_got_its_name(api: Api) -> None:
+    """Also once it was discarded and comes back."""
+    await api.create_cluster("c1")
+    await api.commit(add_group("gx"), add_group("gy"))
+    await change(api, put("group", "gx", retry__initial=30))
+    for name, to in (("gx", "spare"), ("gy", "gx"), ("spare", "gy")):
+        edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
+        await api.commit(edit, cluster="c1")
+    (row,) = (await read(api)).rows
+    assert (row.state, row.reason) == ("gone", "group gx is called gy now")
+    assert not (await read(api)).edits
+    await change(api, discard=NOTHING)
+    (row,) = (await change(api, restore=NOTHING)).rows
+    assert row.state == "gone"
 
 
 async def test_a_discarded_draft_comes_back(api: Api, ben: Api) -> None:

@@ -185,6 +185,45 @@ async def test_a_removed_machine_is_told_though_its_certificate_has_a_name_of_be
         assert told == Removed(True, told.store_id, revision)
 
 
+@pytest.mark.proves("S6")
+async def test_a_removed_machine_is_told_though_another_has_its_name(tmp_path: Path) -> None:
+    """Also by a manager that starts later: else a gateway that was away would go on copying."""
+    folder = tmp_path / "m"
+    async with manager(folder) as api:
+        await _fleet(api)
+        old = await enrolled(api, "mx1")
+        revision = await api.commit(_remove("mx1", stop=True))
+        await api.commit(add_machine("mx1", "g1"))
+        await _told(api, old, revision)
+        second = await enrolled(api, "mx1")
+        await _told(api, old, revision)
+    async with manager(folder) as api:
+        await _told(api, old, revision)
+        assert await _name(api, second) == "mx1"
+        status = await api.monitoring.GetStatus(operators_pb2.StatusRequest())
+        assert not [each for each in status.warnings if "does not know" in each]
+        again = await api.commit(_remove("mx1"))
+        await api.commit(add_machine("mx1", "g1"))
+        third = await enrolled(api, "mx1")
+        await _told(api, old, revision)
+        await _told(api, second, again, stops=False)
+        assert await _name(api, third) == "mx1"
+        newest = await enrolled(api, "mx1")
+        await _denied(api, third, "was enrolled again")
+        assert await _name(api, newest) == "mx1"
+
+
+async def _told(api: Api, certificate: Certificate, revision: int, *, stops: bool = True) -> None:
+    async with connected(api.ports, api.authority, *certificate) as machine:
+        session = machine.agents.Session()
+        words = f"machine mx1 was removed by revision {revision} "
+        async with refused(STATUS.PERMISSION_DENIED, words):
+            await session.read()
+        told = removed_from_metadata(tuple(await session.trailing_metadata() or ()))
+        assert told is not None
+        assert told == Removed(stops, told.store_id, revision)
+
+
 async def test_a_token_is_for_its_machine_whatever_that_is_called(api: Api) -> None:
     await _fleet(api)
     request = operators_pb2.CreateJoinTokenRequest(machine="mx1")

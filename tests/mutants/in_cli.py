@@ -349,8 +349,8 @@ MUTANTS = (
         (f"{TESTS}/test_apply.py",),
         (
             "only case tells a planned cluster from another",
-            "new_cluster(name, self._clusters.clusters)",
-            "new_cluster(name)",
+            "new_cluster(name, self._clusters.clusters, revision=revision)",
+            "new_cluster(name, revision=revision)",
         ),
     ),
     *planted_in(

@@ -33,12 +33,12 @@ MUTANTS = (
         ),
         (
             "a row of a renamed machine is committed on the next of its name",
-            "    if row.machine not in (None, _machine_at(cluster, row.key)):\n",
+            "    if row.which not in (None, identity_at(cluster, row.key)):\n",
             "    if False:\n",
         ),
         (
             "a row kept for another machine is still for the one before",
-            "was=held.get(row.setting), machine=machine)",
+            "was=held.get(row.setting), which=which)",
             "was=held.get(row.setting))",
         ),
         (
@@ -225,14 +225,38 @@ MUTANTS = (
         ),
         (
             "the fingerprint leaves values out",
-            "change.setting, *_shown(change)]",
-            "change.setting]",
+            "             *_shown(change)]\n",
+            "            ]\n",
         ),
-        ("the fingerprint leaves the cluster out", "        [before.name],\n", "        [],\n"),
         (
-            "a machine is removed in the place of another",
-            "        was = [before.machines[change.name].born]\n",
-            "        was = []\n",
+            "the fingerprint leaves the cluster out",
+            "        [before.name, before.home, before.born],\n",
+            "        [],\n",
+        ),
+        (
+            "a kept plan is for another cluster of the name",
+            "        [before.name, before.home, before.born],\n",
+            "        [before.name],\n",
+        ),
+        (
+            "a kept plan removes or moves another of the name",
+            "        was += which.of(LevelKey(change.level, change.name))\n",
+            "        pass\n",
+        ),
+        (
+            "a kept plan moves a machine to another group of the name",
+            "        was += which.of(LevelKey(Level.GROUP, change.group))\n",
+            "        pass\n",
+        ),
+        (
+            "a kept plan changes a setting of another level of the name",
+            "[change.key.level, change.key.name, *which.of(change.key), change.setting,",
+            "[change.key.level, change.key.name, change.setting,",
+        ),
+        (
+            "a kept plan reaches another machine of the name",
+            "*which.of(LevelKey(Level.MACHINE, change.machine)), change.setting,",
+            "change.setting,",
         ),
         (
             "the fingerprint leaves out what a removed machine does",
@@ -280,15 +304,6 @@ MUTANTS = (
             "a machine that is told to stop counts as going on",
             "        if change.stops_copying:\n",
             "        if False:\n",
-        ),
-    ),
-    *planted_in(
-        f"{LEVELS}/plan.py",
-        ("tests/pure/test_topology.py",),
-        (
-            "a kept plan renames another machine of the name",
-            "            was.append(before.machines[change.before.name].born)\n",
-            "            pass\n",
         ),
     ),
     *planted_in(

@@ -9,7 +9,7 @@ MANAGER = "manager/tdc/manager"
 MUTANTS = (
     *planted_in(
         f"{MANAGER}/levels/identities.py",
-        ("tests/manager/test_machine_renamed.py",),
+        ("tests/pure/test_topology_stored.py", "tests/manager/test_machine_renamed.py"),
         (
             "a machine of a renamed one's first name shares its enrolment",
             'slot=f"{name}~{born}" if name in slots else "")',
@@ -17,8 +17,18 @@ MUTANTS = (
         ),
         (
             "a removed machine hears of the removal of another that had its slot",
-            "    return since[min(since)] if since else",
-            "    return since[max(since)] if since else",
+            "since[min(since)] if since else",
+            "since[max(since)] if since else",
+        ),
+        (
+            "a removed machine is not known by what created it",
+            "exact = [key for key, each in had.items() if each.born == born]",
+            "exact = [key for key, each in had.items()]",
+        ),
+        (
+            "the slot of a removed machine is given away",
+            "    return slots_in(cluster) | frozenset(gone)\n",
+            "    return slots_in(cluster)\n",
         ),
         (
             "a renamed machine leaves its enrolment to the next of its name",
@@ -75,6 +85,11 @@ MUTANTS = (
             "a removed machine with a name of before is not told",
             "gone = removed_from(home, *found[1:]) if",
             'gone = "" if',
+        ),
+        (
+            "how a machine was removed is forgotten once its name is used again",
+            "            return home.removed[key] if home is not None and key else None\n",
+            "            return None\n",
         ),
         (
             "a token's certificate has any name of its slot",
@@ -145,8 +160,8 @@ MUTANTS = (
         ("tests/manager/test_reach_renamed.py", "tests/pure/test_topology.py"),
         (
             "a group of a renamed one's first name comes into its reach",
-            'Group(name, slot=f"{name}~{born}" if taken else "")',
-            "Group(name)",
+            'Group(name, slot=f"{name}~{born}" if taken else "", born=born)',
+            "Group(name, born=born)",
         ),
         (
             "a group is found by the slot of another",

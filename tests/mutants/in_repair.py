@@ -194,7 +194,7 @@ MUTANTS = (
         ENROLMENTS,
         (
             "a damaged shard lets its removed machines in",
-            "        return hidden and name not in document.removed\n",
+            "        return hidden and name not in map(name_removed, document.removed)\n",
             "        return hidden\n",
         ),
         (

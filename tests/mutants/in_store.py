@@ -316,7 +316,7 @@ MUTANTS = (
     ),
     *planted_in(
         "manager/tdc/manager/store/joins.py",
-        ("tests/manager/test_topology.py",),
+        ("tests/contract/test_joins.py",),
         (
             "a token of a removed machine ends the enrolment of another",
             "    if known is not None and known.born > born:\n",
@@ -333,8 +333,8 @@ MUTANTS = (
         ),
         (
             "a removed machine is forgotten",
-            "for name in names if name in after.removed}",
-            "for name in ()}",
+            "    return kept | new\n",
+            "    return kept\n",
         ),
     ),
     *planted_in(
@@ -374,8 +374,8 @@ MUTANTS = (
         ("tests/manager/test_cluster_deleted.py",),
         (
             "a cluster that follows a deleted one begins at revision 1",
-            "revision=gone.revision + 1, ",
-            "",
+            "revision=revision)\n        if gone",
+            "revision=1)\n        if gone",
         ),
     ),
     *planted_in(
@@ -383,7 +383,7 @@ MUTANTS = (
         ("tests/manager/test_cluster_deleted.py",),
         (
             "a kept plan deletes a cluster that was created since",
-            "        was = [before.revision]  # one",
+            "        was = [which.before.revision]  # one",
             "        was = []  # one",
         ),
     ),

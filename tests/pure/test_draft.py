@@ -9,15 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tdc.manager.levels import draft as drafts
 from tdc.manager.levels.changes import (
+    AddGroup,
     AddMachine,
     EditRefused,
+    RemoveGroup,
     RemoveMachine,
+    RenameGroup,
     RenameMachine,
     SetValues,
     UnsetValues,
 )
 from tdc.manager.levels.draft import MAX_ROWS, UNDO, Draft, Row, RowState, Wish
-from tdc.manager.levels.fleet import LevelKey, UnknownLevel
+from tdc.manager.levels.fleet import LevelKey, UnknownLevel, new_cluster
 from tdc.manager.levels.identities import identity_of
 
 from tests.stage.clusters import CLUSTER, after, empty_fleet, group, machine, put
@@ -69,6 +72,36 @@ def test_a_row_of_a_machine_that_has_another_name_is_gone_and_says_so() -> None:
     assert (standing.state, standing.reason) == (RowState.OPEN, "")
 
 
+def test_a_row_of_a_group_whose_name_another_has_is_gone_and_says_so() -> None:
+    start = empty_fleet()
+    mine = drafted((group("g1"), "retry.initial", 30))
+    renamed = after(start, RenameGroup("g1", "edge"))
+    removed = after(start, RemoveGroup("g1", "g2"))
+    for cluster, reason in (
+        (renamed, "group g1 is called edge now"),
+        (after(renamed, AddGroup("g1")), "group g1 is called edge now"),
+        (after(renamed, RenameGroup("g2", "g1")), "group g1 is called edge now"),
+        (removed, "group g1 is no longer there"),
+        (
+            after(removed, AddGroup("g1")),
+            "group g1 was removed: the one that has its name now is another",
+        ),
+    ):
+        for draft in (mine, drafts.restored(drafts.discarded(mine, 2.0), 3.0)):
+            (standing,) = drafts.standings(draft, cluster)
+            assert (standing.state, standing.reason) == (RowState.GONE, reason)
+            assert drafts.edits_of([standing]) == ()
+    (standing,) = drafts.standings(mine, after(renamed, RenameGroup("edge", "g1")))
+    assert (standing.state, standing.reason) == (RowState.OPEN, "")
+
+
+def test_a_row_of_a_cluster_is_for_none_that_is_created_by_its_name() -> None:
+    mine = drafted((CLUSTER, "retry.initial", 30))
+    (standing,) = drafts.standings(mine, new_cluster("c1", revision=9))
+    reason = "cluster c1 was removed: the one that has its name now is another"
+    assert (standing.state, standing.reason) == (RowState.GONE, reason)
+
+
 def test_a_row_is_for_the_machine_that_has_the_name_once_it_is_drafted_again_or_kept() -> None:
     start = after(empty_fleet(), put(machine("mx1"), retry__initial=7))
     mine = drafts.drafted(EMPTY, start, [(machine("mx1"), "retry.initial", 30)], 1.0)
@@ -79,7 +112,7 @@ def test_a_row_is_for_the_machine_that_has_the_name_once_it_is_drafted_again_or_
         (standing,) = drafts.standings(draft, other)
         row = standing.row
         assert (standing.state, row.was, row.yours) == (RowState.OPEN, None, yours)
-        assert row.machine == identity_of(other.machines["mx1"])
+        assert row.which == identity_of(other.machines["mx1"])
 
 
 def test_a_setting_drafted_twice_keeps_what_it_was_first() -> None:

@@ -9,7 +9,11 @@ from tdc.manager.levels.changes import (
     AddGroup,
     AddMachine,
     Edit,
+    MoveMachine,
+    RemoveGroup,
     RemoveMachine,
+    RenameGroup,
+    RenameMachine,
     Step,
     UnsetValues,
 )
@@ -142,6 +146,57 @@ def test_the_fingerprint_tells_what_a_removed_machine_does() -> None:
         for stops in (False, True)
     }
     assert len(planned) == 2
+
+
+_SWAPS: dict[str, tuple[Edit, Edit, Edit]] = {
+    "machine": (
+        RenameMachine("mx1", "mx0"), RenameMachine("mx2", "mx1"), RenameMachine("mx0", "mx2")
+    ),
+    "group": (RenameGroup("g1", "g0"), RenameGroup("g2", "g1"), RenameGroup("g0", "g2")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit"),
+    [
+        ("machine", RemoveMachine("mx1")),
+        ("machine", put(machine("mx1"), log__level="debug")),
+        ("machine", MoveMachine("mx1", "Main_Group")),
+        ("machine", RenameMachine("mx1", "edge1")),
+        ("machine", put(CLUSTER, log__level="debug")),
+        ("group", RemoveGroup("g1")),
+        ("group", put(group("g1"), log__level="debug")),
+        ("group", RenameGroup("g1", "edge")),
+        ("group", AddMachine("mx9", "g1")),
+        ("group", MoveMachine("mx1", "g1")),
+    ],
+)
+def test_the_fingerprint_tells_which_has_a_name(kind: str, edit: Edit) -> None:
+    """They were created by one commit, and have nothing else by which to tell them apart."""
+    homes = ("g1", "g2") if kind == "machine" else ("Main_Group", "Main_Group")
+    made: list[Edit] = [AddGroup("g1"), AddGroup("g2")]
+    made += [AddMachine("mx1", homes[0]), AddMachine("mx2", homes[0])]
+    cluster = after(new_cluster("c1"), *made)
+    fingerprint = make_plan(cluster, [edit]).fingerprint
+    for each in _SWAPS[kind]:
+        cluster = after(cluster, each)
+    assert make_plan(cluster, [edit]).fingerprint != fingerprint
+    for each in _SWAPS[kind]:
+        cluster = after(cluster, each)
+    assert make_plan(cluster, [edit]).fingerprint == fingerprint
+
+
+def test_the_fingerprint_tells_what_was_created_again_by_its_name() -> None:
+    cluster = after(new_cluster("c1"), AddGroup("g1"), AddMachine("mx1", "Main_Group"))
+    edits = [put(machine("mx1"), log__level="debug"), put(group("g1"), log__level="debug")]
+    plans = [make_plan(cluster, [each]).fingerprint for each in edits]
+    cluster = after(cluster, RemoveMachine("mx1"), RemoveGroup("g1"))
+    cluster = after(cluster, AddGroup("g1"), AddMachine("mx1", "Main_Group"))
+    for edit, fingerprint in zip(edits, plans, strict=True):
+        assert make_plan(cluster, [edit]).fingerprint != fingerprint
+    first, again = new_cluster("c1"), new_cluster("c1", revision=3)
+    for own in (put(CLUSTER, log__level="debug"), AddGroup("g1")):
+        assert make_plan(first, [own]).fingerprint != make_plan(again, [own]).fingerprint
 
 
 def test_the_fingerprint_tells_values_and_clusters_apart_where_no_machine_is_touched() -> None:

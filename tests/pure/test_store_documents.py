@@ -79,7 +79,7 @@ def write(
     return {
         **stored,
         **values,
-        head_key(after.name): pack_head(after.name, Head(after.revision, "id")),
+        head_key(after.name): pack_head(after.name, Head(after.revision, "id", born=after.born)),
     }
 
 

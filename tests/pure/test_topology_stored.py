@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +17,10 @@ from tdc.manager.levels.changes import (
     RemoveCluster,
     RemoveMachine,
     RenameGroup,
+    RenameMachine,
 )
 from tdc.manager.levels.fleet import Cluster, RemovedMachine, StoredSettings, new_cluster
-from tdc.manager.levels.identities import slot_of
+from tdc.manager.levels.identities import identity_of, name_removed, removed_from, slot_of
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.store.assembly import assemble
 from tdc.manager.store.documents import (
@@ -26,7 +30,7 @@ from tdc.manager.store.documents import (
     pack_head,
     read_document,
 )
-from tdc.manager.store.keys import DocumentKey, Part, commit_key, head_key, machine_key
+from tdc.manager.store.keys import COMMITS, DocumentKey, Part, commit_key, head_key, machine_key
 from tdc.manager.store.record import (
     CommitRecord,
     Signature,
@@ -56,11 +60,12 @@ class Store:
     def __init__(self) -> None:
         first = new_cluster("c1")
         self.cluster, self.values, self.records = first, Stored(), list[CommitRecord]()
+        self.head = b""  # as it was stored; empty if it was not
         record = CommitRecord(1, _signed(1), 1.0, (), topology_of(first), 0, sealed=1)
         self._write(first, record)
 
     def create_again(self) -> None:
-        after = replace(new_cluster("c1"), revision=self.cluster.revision + 1)
+        after = new_cluster("c1", revision=self.cluster.revision + 1)
         number = after.revision
         record = CommitRecord(number, _signed(number), 1.0, (), topology_of(after), 0, sealed=1)
         self._write(after, record)
@@ -142,13 +147,16 @@ def test_a_machine_of_the_same_name_is_another_one() -> None:
     store.commit(AddMachine("mx1", "Main_Group"))
     first = store.cluster.machines["mx1"].born
     store.commit(RemoveMachine("mx1", stop_copying=True))
-    assert store.cluster.removed["mx1"] == RemovedMachine(3, stops_copying=True)
+    gone = RemovedMachine(3, stops_copying=True, born=2)
+    assert store.cluster.removed == {"mx1~3": gone}
     store.commit(AddMachine("mx1", "Main_Group"))
-    assert store.cluster.machines["mx1"].born == 4 > first == 2
-    assert "mx1" not in store.cluster.removed
+    made = store.cluster.machines["mx1"]
+    assert (made.born, made.slot) == (4, "mx1~4")
+    assert first == 2
+    assert store.cluster.removed == {"mx1~3": gone}
     documents = _documents(store.values)
     found = documents[machine_key("c1", "mx1")]
-    assert (found.machines["mx1"].born, dict(found.removed)) == (4, {})
+    assert (found.machines["mx1"], dict(found.removed)) == (made, {"mx1~3": gone})
 
 
 def test_a_deleted_cluster_leaves_nothing_but_its_history_and_who_was_removed() -> None:
@@ -162,10 +170,12 @@ def test_a_deleted_cluster_leaves_nothing_but_its_history_and_who_was_removed() 
     store.create_again()
     assert store.found.deleted is store.cluster.deleted is False
     assert store.found.groups.keys() == {"Main_Group"}
-    assert store.found.removed == {"mx1": RemovedMachine(3, stops_copying=True)}
+    assert store.found.born == store.found.groups["Main_Group"].born == 5
+    gone = {"mx1~3": RemovedMachine(3, stops_copying=True, born=2)}
+    assert store.found.removed == gone
     store.commit(AddMachine("mx1", "Main_Group"))
     assert store.found.machines["mx1"].born == store.cluster.revision == 6
-    assert store.found.removed == {}
+    assert store.found.removed == gone
 
 
 def test_a_moved_machine_and_one_of_a_renamed_group_stay_the_same_machine() -> None:
@@ -194,6 +204,56 @@ def test_a_group_that_was_renamed_before_slots_were_kept_is_as_it_was_stored() -
     assert read.topology == renamed.topology
 
 
+def _before_born() -> Store:
+    """A store as the version wrote it that kept `born` of machines alone."""
+    text = Path(__file__).with_name("stored_before_born.json").read_text()
+    raw = {key: base64.b64decode(value) for key, value in json.loads(text).items()}
+    store = Store()
+    records = [read_record(key, each) for key, each in raw.items() if key.startswith(COMMITS)]
+    store.records = sorted(records, key=lambda each: each.revision)
+    store.values = {key: each for key, each in raw.items() if not key.startswith(COMMITS)}
+    store.head = store.values.pop(head_key("c1"))
+    store.cluster = store.found
+    return store
+
+
+def test_a_store_of_before_is_read_repaired_and_goes_on() -> None:
+    store = _before_born()
+    head, values = replayed("c1", store.records)
+    assert (values, pack_head("c1", head)) == (store.values, store.head)
+    found = store.cluster
+    assert (found.born, {each.born for each in found.groups.values()}) == (0, {0})
+    assert found.removed["mx4"] == RemovedMachine(16, stops_copying=True)
+    assert removed_from(found, "mx4", 15) == "mx4"
+    edge = RemovedMachine(12, stops_copying=True, slot="mx2")
+    assert found.removed["edge"] == edge
+    store.commit(AddMachine("mx4", "g1"), AddGroup("g2"), RenameMachine("mx2", "edge"))
+    machines = store.cluster.machines
+    assert identity_of(machines["mx4"]) == ("mx4~17", 17)
+    assert store.cluster.groups["g2"].born == 17
+    assert removed_from(store.cluster, "mx4", 15) == "mx4"
+    assert store.cluster.removed["edge"] == edge, "nothing is forgotten for a name that is used"
+    assert store.found == store.cluster
+    store.commit(RemoveMachine("mx4"), RemoveMachine("edge", stop_copying=True))
+    assert store.found == store.cluster
+    assert store.cluster.removed.keys() >= {"mx4", "mx4~18", "edge", "edge~18"}
+    store.commit(RemoveCluster("c1"))
+    store.create_again()
+    assert (store.found.born, store.found.groups["Main_Group"].born) == (20, 20)
+
+
+def test_of_those_that_had_a_slot_each_is_known_by_what_created_it() -> None:
+    gone = {
+        "a": RemovedMachine(5, slot="mx1"),
+        "b": RemovedMachine(9, slot="mx1"),
+        "c~9": RemovedMachine(9, slot="mx1", born=7),
+        "mx1~12": RemovedMachine(12, born=10),
+    }
+    cluster = replace(new_cluster("c1"), removed=gone)
+    found = {born: removed_from(cluster, "mx1", born) for born in (2, 6, 7, 10, 12)}
+    assert found == {2: "a", 6: "b", 7: "c~9", 10: "mx1~12", 12: ""}
+
+
 def test_a_shard_remembers_only_so_many_removed_machines() -> None:
     store, shard = Store(), machine_key("c1", "mx0")
     names = [name for name in (f"mx{n}" for n in range(20_000)) if machine_key("c1", name) == shard]
@@ -203,7 +263,7 @@ def test_a_shard_remembers_only_so_many_removed_machines() -> None:
         store.commit(RemoveMachine(name))
     found = read_document(shard, store.values[shard])
     assert not isinstance(found, Unreadable)
-    assert list(found.removed) == sorted(names[-MOST_REMOVED:])
+    assert sorted(map(name_removed, found.removed)) == sorted(names[-MOST_REMOVED:])
     _, values = replayed("c1", store.records)
     assert values == store.values
 
@@ -218,6 +278,6 @@ def test_of_one_commit_it_forgets_none() -> None:
     store.commit(*(RemoveMachine(name, stop_copying=True) for name in many))
     found = read_document(shard, store.values[shard])
     assert not isinstance(found, Unreadable)
-    assert list(found.removed) == sorted(many)
+    assert sorted(map(name_removed, found.removed)) == sorted(many)
     _, values = replayed("c1", store.records)
     assert values == store.values

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 from tdc.manager.levels.changes import (
     Edit,
     RemoveMachine,
+    RenameMachine,
     SetValues,
     UnsetValues,
 )
@@ -97,6 +98,29 @@ class Walk(Asking, RuleBasedStateMachine):
             made = self._make(planned, mine)
         except Refused:
             return
+        self._moved_to(self.model.after(mine), followed(self.numbers, mine), made.committed)
+
+    @precondition(lambda self: len(self.numbers) > 1)
+    @rule(data=st.data())
+    def commit_what_was_planned_before_names_were_swapped(self, data: st.DataObject) -> None:
+        """It names none of those two, or is refused."""
+        mine = data.draw(edits_for(self.model, renaming=True))
+        planned, were = self._plan(mine), dict(self.numbers)
+        one, other = data.draw(st.permutations(sorted(self.numbers)))[:2]
+        for name, to in ((one, "spare"), (other, one), ("spare", other)):
+            self._commit([RenameMachine(name, to)])
+        if planned.problems:
+            return
+        try:
+            made = self._make(planned, mine)
+        except Refused:
+            return
+        swapped = {name for name, number in were.items() if self.numbers.get(name) != number}
+        named = {each.machine for each in planned.machines}
+        level = fleet_pb2.LEVEL_MACHINE
+        named |= {each.before_name or each.name for each in planned.topology if each.level == level}
+        named |= {each.name for each in planned.levels if each.level == level}
+        assert not named & swapped, "another machine has that name now"
         self._moved_to(self.model.after(mine), followed(self.numbers, mine), made.committed)
 
     @rule(wrong=st.sampled_from(["machine", "group", "again", "level", "fingerprint"]))

@@ -110,8 +110,8 @@ class FakeView:
     def withdrawn(self, cluster: str, machine: str) -> Withdrawal | None:
         return None
 
-    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
-        return self.gone.get((cluster, machine))
+    def removed(self, peer: MachinePeer) -> RemovedMachine | None:
+        return self.gone.get((peer.cluster, peer.machine))
 
     @property
     def audit_head(self) -> AuditHead:

@@ -19,8 +19,9 @@ from tdc.manager.intent.targets import ChangeAsked, LevelAsked, level_key, level
 from tdc.manager.intent.within import Fleet, within
 from tdc.manager.levels import draft as drafts
 from tdc.manager.levels.changes import SetValues, UnsetValues
-from tdc.manager.levels.draft import Draft, Standing
+from tdc.manager.levels.draft import Draft, Row, Standing
 from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.identities import identity_at, name_of
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
@@ -206,14 +207,17 @@ def _may_read(actor: Actor, draft: Draft, cluster: Cluster) -> bool:
     if draft.owner == actor.name:
         return True
     there = actor.reach.has_cluster(draft.cluster) or all(
-        _is_there(cluster, row.key) for row in draft.rows
+        _is_there(cluster, row) for row in draft.rows
     )
     return draft.shared and there
 
 
-def _is_there(cluster: Cluster, key: LevelKey) -> bool:
-    known = {Level.MACHINE: cluster.machines, Level.GROUP: cluster.groups}.get(key.level)
-    return known is None or key.name in known
+def _is_there(cluster: Cluster, row: Row) -> bool:
+    if row.key.level is Level.CLUSTER:
+        return True
+    if row.which is not None:
+        return bool(name_of(cluster, row.key.level, row.which))
+    return identity_at(cluster, row.key) is not None
 
 
 def _require_shared(actor: Actor, draft: Draft, cluster: Cluster) -> None:

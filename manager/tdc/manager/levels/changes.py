@@ -207,7 +207,8 @@ class TopologyChange:
     `name` and, of a machine, `group` are as the commit leaves them; of what it removes, as they
     were. `before` is where it was; None if the commit creates or removes it. `stops_copying`: a
     machine that is removed takes no more copies. `slot` is that of a group that it creates or
-    renames.
+    renames, and of a machine that it creates. `born` is the revision that created it; None where
+    that was not kept.
     """
 
     level: Level
@@ -217,6 +218,7 @@ class TopologyChange:
     removed: bool = False
     stops_copying: bool = False
     slot: str = ""
+    born: int | None = field(default=None, compare=False)
 
     @property
     def created(self) -> bool:

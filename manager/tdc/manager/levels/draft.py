@@ -14,9 +14,9 @@ from itertools import groupby
 
 from tdc.manager.levels.changes import EditRefused, SetValues, UnsetValues
 from tdc.manager.levels.fleet import Cluster, LevelKey, UnknownLevel
-from tdc.manager.levels.identities import Identity, identity_of
+from tdc.manager.levels.identities import Identity, identity_at, name_of
 from tdc.shared.settings.schema import setting
-from tdc.shared.settings.values import Level, Settings, Value
+from tdc.shared.settings.values import Settings, Value
 
 UNDO = 24 * 3600.0
 """Seconds in which a draft that was discarded can be restored."""
@@ -42,8 +42,8 @@ class RowState(StrEnum):
 class Row:
     """One setting at one level: what it was and what it is to be; None means absent.
 
-    It was drafted at `at`, Unix seconds. `machine` says which machine it is for, whatever that is
-    called; None for other levels, and for rows of before that was kept.
+    It was drafted at `at`, Unix seconds. `which` says for which level it is, whatever that is
+    called; None for rows of before that was kept.
     """
 
     key: LevelKey
@@ -51,7 +51,7 @@ class Row:
     was: Value | None
     yours: Value | None
     at: float
-    machine: Identity | None = None
+    which: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,10 @@ def drafted(draft: Draft, cluster: Cluster, wanted: Iterable[Wish], now: float) 
     rows = {(row.key, row.setting): row for row in draft.rows}
     for key, name, yours in wanted:
         held = cluster.stored_at(key).settings.get(name)
-        machine, before = _machine_at(cluster, key), rows.get((key, name))
-        same = before is not None and before.machine in (None, machine)
+        which, before = identity_at(cluster, key), rows.get((key, name))
+        same = before is not None and before.which in (None, which)
         was = before.was if before is not None and same else held
-        rows[key, name] = Row(key, name, was, yours, now, machine)
+        rows[key, name] = Row(key, name, was, yours, now, which)
     if len(rows) > MAX_ROWS:
         raise EditRefused(
             f"a draft holds at most {MAX_ROWS} settings, this one would have {len(rows)}: commit "
@@ -145,9 +145,9 @@ def kept(
     """
     chosen = _rows_of(draft, key, names)
     held = cluster.stored_at(key).settings
-    machine = _machine_at(cluster, key)
+    which = identity_at(cluster, key)
     rows = tuple(
-        replace(row, was=held.get(row.setting), machine=machine) if row in chosen else row
+        replace(row, was=held.get(row.setting), which=which) if row in chosen else row
         for row in draft.rows
     )
     return replace(draft, rows=rows, changed=now)
@@ -207,23 +207,17 @@ def _standing(row: Row, cluster: Cluster) -> Standing:
         theirs = cluster.stored_at(row.key).settings.get(row.setting)
     except UnknownLevel:
         return Standing(row, RowState.GONE, None, _why_gone(row, cluster))
-    if row.machine not in (None, _machine_at(cluster, row.key)):
+    if row.which not in (None, identity_at(cluster, row.key)):
         return Standing(row, RowState.GONE, None, _why_gone(row, cluster))
     if theirs == row.yours:
         return Standing(row, RowState.DONE, theirs)
     return Standing(row, RowState.OPEN if theirs == row.was else RowState.CONFLICT, theirs)
 
 
-def _machine_at(cluster: Cluster, key: LevelKey) -> Identity | None:
-    there = cluster.machines.get(key.name) if key.level is Level.MACHINE else None
-    return identity_of(there) if there is not None else None
-
-
 def _why_gone(row: Row, cluster: Cluster) -> str:
-    now = (each for each in cluster.machines.values() if identity_of(each) == row.machine)
-    if (same := next(now, None)) is not None:
-        return f"{row.key} is called {same.name} now"
-    if row.key.level is Level.MACHINE and row.key.name in cluster.machines:
+    if now := name_of(cluster, row.key.level, row.which):
+        return f"{row.key} is called {now} now"
+    if identity_at(cluster, row.key) is not None:
         return f"{row.key} was removed: the one that has its name now is another"
     return f"{row.key} is no longer there"
 

@@ -73,12 +73,14 @@ NOTHING_STORED = StoredSettings()
 class Group:
     """A group, without its machines: each machine names its group.
 
-    `slot` is the name by which reaches know it; empty if that is its own (`identities`).
+    `slot` is the name by which reaches know it; empty if that is its own (`identities`). `born` is
+    the revision that created it; 0 if that was not kept.
     """
 
     name: str
     stored: StoredSettings = NOTHING_STORED
     slot: str = ""
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,13 @@ class Machine:
 class RemovedMachine:
     """That revision `revision` removed a machine, and whether its agent is to stop copying.
 
-    `slot` is as it was of the machine.
+    `slot` and `born` are as they were of the machine; `born` is None where that was not kept.
     """
 
     revision: int
     stops_copying: bool = False
     slot: str = ""
+    born: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,11 @@ class Cluster:
 
     Groups and machines are in name order (`by_name`): a cluster made of another by `replace` and
     drafts costs what it changes, however many machines there are.
-    `removed` are the machines that were removed last, as far as they were not created again.
+    `removed` are the machines that were removed last, each by a key of its own (`identities`).
     `deleted`: its newest commit removed it; it has no groups, no machines and no settings.
     `place` is the name that its keys have, empty if that is its own; `former` are the names that it
-    had, the latest last (`identities`).
+    had, the latest last (`identities`). `born` is the revision that created it; 0 if that was not
+    kept.
     """
 
     name: str
@@ -130,6 +134,7 @@ class Cluster:
     deleted: bool = False
     place: str = ""
     former: tuple[str, ...] = ()
+    born: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", ByName.of(self.groups))
@@ -179,8 +184,8 @@ class Cluster:
         return replace(self, stored=own, groups=groups, machines=machines)
 
 
-def new_cluster(name: str, there: Iterable[str] = ()) -> Cluster:
-    """Make a cluster at revision 1 with the group `Main_Group`; raises FleetError.
+def new_cluster(name: str, there: Iterable[str] = (), *, revision: int = 1) -> Cluster:
+    """Make a cluster with the group `Main_Group`, by its first revision; raises FleetError.
 
     `there` are the names of the clusters that there are. One that has just this name is no fault
     of the name.
@@ -191,10 +196,11 @@ def new_cluster(name: str, there: Iterable[str] = ()) -> Cluster:
         raise FleetError(f"there is a cluster {alike.pop()}, and {name} differs only in case")
     return Cluster(
         name=name,
-        revision=1,
+        revision=revision,
         stored=StoredSettings(),
-        groups={FIRST_GROUP: Group(FIRST_GROUP)},
+        groups={FIRST_GROUP: Group(FIRST_GROUP, born=revision)},
         machines={},
+        born=revision,
     )
 
 

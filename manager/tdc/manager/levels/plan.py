@@ -14,8 +14,9 @@ under the fingerprint that the operator saw. So
 - one that changes who stops copying does, even if the edits still apply: with the disable rule a
   single edit can reach a whole cluster, and consent to one machine is not consent to fifty;
 - two different lists of edits with the same outcome are the same commit.
-A machine that is removed counts as the one that it is: consent to remove it is no consent to remove
-another one, with a certificate of its own, that was created by its name meanwhile.
+Each machine, group and cluster in it counts as the one that it is, whatever it is called
+(`identities`), beside its name: consent to change or remove one is no consent to do so to another
+that got its name meanwhile, by a rename or because it was created since.
 
 *Rollback* (`undo`) is a plan too, of what was recorded.
 """
@@ -31,7 +32,8 @@ from tdc.manager.levels.backlogs import PlannedBacklog
 from tdc.manager.levels.cautions import cautions_of
 from tdc.manager.levels.changes import Edit, Edited, LevelChange, TopologyChange
 from tdc.manager.levels.edit import apply_edits
-from tdc.manager.levels.fleet import Cluster
+from tdc.manager.levels.fleet import Cluster, LevelKey
+from tdc.manager.levels.identities import Identity, identity_at
 from tdc.manager.levels.impact import MachineChange, Problem, impact_of
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.values import Level, Value
@@ -95,34 +97,49 @@ def plan_of(before: Cluster, edited: Edited) -> Plan:
 def _fingerprint(before: Cluster, edited: Edited, machines: tuple[MachineChange, ...]) -> str:
     """Hash an outcome: values only, no revisions, origins or causes (why: see above)."""
     digest = hashlib.sha256()
-    shown = _Shown()
+    shown, which = _Shown(), _Which(before, edited)
     for part in (
-        [before.name],
+        [before.name, before.home, before.born],
         [
-            [change.key.level, change.key.name, change.setting, *_shown(change)]
+            [change.key.level, change.key.name, *which.of(change.key), change.setting,
+             *_shown(change)]
             for change in edited.level_changes
         ],
-        [_place(before, change) for change in edited.topology],
+        [_place(which, change) for change in edited.topology],
         [
-            [change.machine, change.setting, shown.of(change.before), shown.of(change.after)]
+            [change.machine, *which.of(LevelKey(Level.MACHINE, change.machine)), change.setting,
+             shown.of(change.before), shown.of(change.after)]
             for change in machines
         ],
-    ):
+    ):  # fmt: skip
         digest.update(json.dumps(part, separators=(",", ":"), ensure_ascii=False).encode())
     return digest.hexdigest()
 
 
-def _place(before: Cluster, change: TopologyChange) -> list[object]:
+def _place(which: _Which, change: TopologyChange) -> list[object]:
     was: list[object] = []
     if change.before is not None:
         was = [change.before.name, change.before.group]
-        if change.level is Level.MACHINE and change.before.name != change.name:
-            was.append(before.machines[change.before.name].born)
-    elif change.removed and change.level is Level.MACHINE:
-        was = [before.machines[change.name].born]
     elif change.removed and change.level is Level.CLUSTER:
-        was = [before.revision]  # one that has its name since, or grew, is not what was seen
+        was = [which.before.revision]  # one that grew is not what was seen
+    if change.level is not Level.CLUSTER:
+        was += which.of(LevelKey(change.level, change.name))
+    if change.level is Level.MACHINE:
+        was += which.of(LevelKey(Level.GROUP, change.group))
     return [change.level, change.name, change.group, was, change.removed, change.stops_copying]
+
+
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """Which level has a name after the edits, or had it and is gone; nothing for a new one."""
+
+    before: Cluster
+    edited: Edited
+
+    def of(self, key: LevelKey) -> Identity | tuple[()]:
+        after = self.edited.cluster
+        found = identity_at(after, key) or identity_at(self.before, key)
+        return found if found is not None and found[1] <= self.before.revision else ()
 
 
 def _shown(change: LevelChange) -> tuple[Plain, Plain]:

@@ -188,14 +188,15 @@ class WorkingCluster:
         """The cluster at its next revision with the net changes; as it was if there are none."""
         revision = self.before.revision + 1
         groups = self._shaped_groups(revision)
-        topology, changes = tuple(self._topology(groups)), tuple(self._changes())
+        machines = self._shaped_machines(revision)
+        topology, changes = tuple(self._topology(groups, machines)), tuple(self._changes())
         if not topology and not changes:
             return Edited(self.before, (), ())
         shaped = replace(
             self.before,
             revision=revision,
             groups=groups,
-            machines=self._shaped_machines(revision),
+            machines=machines,
             removed=self._shaped_removed(revision),
             deleted=self._deleted,
             stored=StoredSettings() if self._deleted else self.before.stored,
@@ -206,32 +207,41 @@ class WorkingCluster:
         stored = {key: self._stored(shaped, key, revision) for key in changed}
         return Edited(shaped.with_stored(stored), changes, topology)
 
-    def _topology(self, groups: Mapping[str, Group]) -> Iterator[TopologyChange]:
+    def _topology(
+        self, groups: Mapping[str, Group], machines: Mapping[str, Machine]
+    ) -> Iterator[TopologyChange]:
         renamed = dict[str, str]()  # by the name before
         for name, entry in self._groups.items():
             if entry is not None and entry.origin is None:
-                yield TopologyChange(Level.GROUP, name, slot=groups[name].slot)
+                new = groups[name]
+                yield TopologyChange(Level.GROUP, name, slot=new.slot, born=new.born)
             elif entry is not None and entry.origin is not None and entry.origin != name:
                 renamed[entry.origin] = name
-                place, slot = Place(entry.origin), groups[name].slot
-                yield TopologyChange(Level.GROUP, name, before=place, slot=slot)
+                place, slot, born = Place(entry.origin), groups[name].slot, groups[name].born
+                yield TopologyChange(Level.GROUP, name, before=place, slot=slot, born=born)
         for name, entry in self._machines.items():
             if entry is not None and entry.origin is None:
-                yield TopologyChange(Level.MACHINE, name, entry.group)
+                slot, born = machines[name].slot, machines[name].born
+                yield TopologyChange(Level.MACHINE, name, entry.group, slot=slot, born=born)
             elif entry is not None and entry.origin is not None:
                 was = self.before.machines[entry.origin].group
                 if entry.origin != name or renamed.get(was, was) != entry.group:
                     place = Place(entry.origin, was)
-                    yield TopologyChange(Level.MACHINE, name, entry.group, place)
+                    born = machines[name].born
+                    yield TopologyChange(Level.MACHINE, name, entry.group, place, born=born)
         for name in _removed(self._machines, self.before.machines):
-            group, stops = self.before.machines[name].group, name in self._stops
-            yield TopologyChange(Level.MACHINE, name, group, removed=True, stops_copying=stops)
+            gone, stops = self.before.machines[name], name in self._stops
+            yield TopologyChange(
+                Level.MACHINE, name, gone.group, removed=True, stops_copying=stops, born=gone.born
+            )
         for name in _removed(self._groups, self.before.groups):
-            yield TopologyChange(Level.GROUP, name, removed=True)
+            born = self.before.groups[name].born
+            yield TopologyChange(Level.GROUP, name, removed=True, born=born)
+        own, born = self.before.name, self.before.born
         if self._deleted:
-            yield TopologyChange(Level.CLUSTER, self.before.name, removed=True)
+            yield TopologyChange(Level.CLUSTER, own, removed=True, born=born)
         if self._called:
-            yield TopologyChange(Level.CLUSTER, self._called, before=Place(self.before.name))
+            yield TopologyChange(Level.CLUSTER, self._called, before=Place(own), born=born)
 
     def _changes(self) -> Iterator[LevelChange]:
         gone = [
@@ -275,21 +285,19 @@ class WorkingCluster:
                     old = replace(old, group=entry.group)
                 shaped[name] = old if old.name == name else identities.renamed(old, name)
         new = [(name, each) for name, each in self._machines.items() if each and not each.origin]
-        slots = identities.slots_in(self.before) if new else frozenset[str]()
+        slots = identities.slots_taken(self.before) if new else frozenset[str]()
         for name, entry in new:
             shaped[name] = identities.created(name, entry.group, revision, slots)
         return shaped
 
     def _shaped_removed(self, revision: int) -> Mapping[str, RemovedMachine]:
         gone = {
-            name: identities.removed(
+            identities.removed_key(name, revision): identities.removed(
                 self.before.machines[name], revision, stops_copying=name in self._stops
             )
             for name in _removed(self._machines, self.before.machines)
         }
-        there = {name for name, entry in self._machines.items() if entry is not None}
-        before = self.before.removed.items()
-        return {name: each for name, each in before if name not in there} | gone
+        return {**self.before.removed, **gone} if gone else self.before.removed
 
     def _stored(self, shaped: Cluster, key: LevelKey, revision: int) -> StoredSettings:
         old, settings = shaped.stored_at(key), self._settings[key]

@@ -56,8 +56,8 @@ class Stopping(Exception):
 class AgentFleet(SessionFleet, Protocol):
     """The fleet, as the streams of agents need it."""
 
-    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
-        """How a machine was removed; None if it was not."""
+    def removed(self, peer: MachinePeer) -> RemovedMachine | None:
+        """How the machine that has this enrolment was removed; None if it was not."""
 
     def recognised(self, peer: MachinePeer) -> MachinePeer:
         """The same machine by its present name."""
@@ -106,25 +106,24 @@ class AgentSessions:
         """
         peer = self._view.recognised(peer)
         valid = self._view.enrolment(peer.cluster, peer.machine)
-        removed = self._removal((peer.cluster, peer.machine))
-        if valid is None and removed is not None:
+        if valid == peer.enrolment:
+            return peer
+        removed = self._removal(peer)
+        if removed is not None:
             raise removed
         withdrawn = self._view.withdrawn(peer.cluster, peer.machine)
-        if valid != peer.enrolment and withdrawn is None:
-            self._strangers.came(peer)
         if withdrawn is not None:
             raise Denied(f"{peer}: {withdrawn_words(withdrawn)}; {_COMES_BACK}")
+        self._strangers.came(peer)
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
                 "enrol it with a new join token"
             )
-        if valid != peer.enrolment:
-            raise Denied(
-                f"{peer} was enrolled again after this certificate was issued; if you did not do "
-                "that, someone else used its join token"
-            )
-        return peer
+        raise Denied(
+            f"{peer} was enrolled again after this certificate was issued; if you did not do "
+            "that, someone else used its join token"
+        )
 
     async def serve(
         self, peer: MachinePeer, read: Read, write: Write, address: str = "an unknown address"
@@ -215,13 +214,13 @@ class AgentSessions:
         for session in list(self._sessions.values()):
             session.end(End.OTHER_STORE)
 
-    def _removal(self, key: MachineKey) -> Denied | None:
-        removed = self._view.removed(*key)
+    def _removal(self, peer: MachinePeer) -> Denied | None:
+        removed = self._view.removed(peer)
         if removed is None:
             return None
-        cluster, machine = key
         reason = (
-            f"machine {machine} was removed by revision {removed.revision} of cluster {cluster}"
+            f"machine {peer.machine} was removed by revision {removed.revision} of cluster "
+            f"{peer.cluster}"
         )
         told = Removed(removed.stops_copying, self._view.store_id, removed.revision)
         return Denied(reason, told)
@@ -239,16 +238,18 @@ class AgentSessions:
     def _changed(self, machines: frozenset[MachineKey]) -> None:
         for key in machines & self._sessions.keys():
             session = self._sessions[key]
-            removed = self._removal(key)
-            if self._view.enrolment(*key) is None and removed is not None:
+            valid = self._view.enrolment(*key)
+            if valid == session.enrolment:
+                session.set_target()
+                session.suspensions.changed()
+                continue
+            removed = self._removal(MachinePeer(*key, session.enrolment))
+            if removed is not None:
                 session.end(End.DENIED, str(removed), removed.removed)
             elif (withdrawn := self._view.withdrawn(*key)) is not None:
                 session.end(End.DENIED, f"{withdrawn_words(withdrawn)}; {_COMES_BACK}")
-            elif self._view.enrolment(*key) is None:
+            elif valid is None:
                 session.end(End.DENIED, "the machine was removed")
-            elif self._view.enrolment(*key) != session.enrolment:
-                session.end(End.DENIED, "the machine was enrolled again")
             else:
-                session.set_target()
-                session.suspensions.changed()
+                session.end(End.DENIED, "the machine was enrolled again")
         self._presence.changed(machines)

@@ -67,6 +67,7 @@ def headed(cluster: Cluster, head: Head) -> Cluster:
         former=head.former,
         revision=head.revision,
         deleted=head.deleted,
+        born=head.born,
     )
 
 

@@ -291,6 +291,7 @@ def _transaction(change: _Change, found: _Found, audit: AuditHead) -> Audited:
         Head(
             revision, request_id, record.chain, written, sealed, change.after.deleted,
             change.after.name if change.after.place else "", change.after.former,
+            change.after.born,
         ),
     )  # fmt: skip
     values[commit_key(name, revision)] = pack_record(name, record)

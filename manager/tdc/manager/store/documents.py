@@ -35,6 +35,14 @@ from tdc.manager.store.keys import (
     parse_document_key,
     shard_of,
 )
+from tdc.manager.store.known_by import (
+    born_in,
+    plain_born,
+    plain_removed,
+    plain_slot,
+    removed_in,
+    slot_in,
+)
 from tdc.manager.store.seal import Edited, is_sealed, pack_sealed, unpack_sealed
 from tdc.shared.settings.canonical import plain_settings
 from tdc.shared.settings.check import checked
@@ -81,7 +89,7 @@ class Head:
     before this was kept are not in it. `sealed` is the revision from which on every commit sealed
     what it wrote; 0 if the commit that made this head did not. `deleted`: that commit removed the
     cluster. `called` is the cluster's name where it is another than in its keys, `former` are the
-    names that it had.
+    names that it had. `born` is the revision that created the cluster; 0 if that was not kept.
     """
 
     revision: int
@@ -92,6 +100,7 @@ class Head:
     deleted: bool = False
     called: str = ""
     former: tuple[str, ...] = ()
+    born: int = 0
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -178,6 +187,7 @@ def _read_head(key: DocumentKey, document: Mapping[str, object]) -> Document:
         document.get("deleted") is True,
         _checked_name(document["called"]) if "called" in document else "",
         tuple(map(_checked_name, list_of(document, "former") if "former" in document else ())),
+        born_in(document),
     )
     return Document(key, revision, head=head)
 
@@ -219,19 +229,8 @@ def _read_machines(key: DocumentKey, document: Mapping[str, object]) -> Document
         machines=machines,
         kept=kept,
         unreadable=unreadable,
-        removed=_removed_from(document),
+        removed=removed_in(document),
     )
-
-
-def _removed_from(document: Mapping[str, object]) -> dict[str, RemovedMachine]:
-    entries = object_of(document, "removed") if "removed" in document else {}
-    return {
-        name: RemovedMachine(
-            count_of(entry, "revision"), entry.get("stops_copying") is True, _slot_in(entry)
-        )
-        for name, entry in entries.items()
-        if isinstance(entry, dict)
-    }
 
 
 _READ: Mapping[Part, Callable[[DocumentKey, Mapping[str, object]], Document]] = {
@@ -276,16 +275,12 @@ def _may_be_called(level: Level, name: str) -> bool:
 
 
 def _group_from(name: str, entry: Mapping[str, object]) -> Group:
-    return Group(name, stored_from(entry), _slot_in(entry))
+    return Group(name, stored_from(entry), slot_in(entry), born_in(entry))
 
 
 def _machine_from(name: str, entry: Mapping[str, object]) -> Machine:
-    born = count_of(entry, "born") if "born" in entry else 0
-    return Machine(name, text_of(entry, "group"), stored_from(entry), born, _slot_in(entry))
-
-
-def _slot_in(entry: Mapping[str, object]) -> str:
-    return text_of(entry, "slot") if "slot" in entry else ""
+    group, born = text_of(entry, "group"), born_in(entry)
+    return Machine(name, group, stored_from(entry), born, slot_in(entry))
 
 
 def stored_from(entry: Mapping[str, object]) -> StoredSettings:
@@ -318,6 +313,7 @@ def pack_head(cluster: str, head: Head) -> bytes:
         fields["called"] = head.called
     if head.former:
         fields["former"] = list(head.former)
+    fields |= plain_born(head.born)
     if not head.sealed:
         return pack(fields)
     return pack_sealed(head_key(cluster), {**fields, "sealed": head.sealed})
@@ -340,7 +336,10 @@ def pack_groups(
     groups: Iterable[Group], kept: Mapping[str, object], revision: int = 0, *, seal_for: str = ""
 ) -> bytes:
     """The bytes of a shard of groups, with its unreadable entries kept as they were."""
-    entries = {each.name: _plain_slot(each.slot) | plain_stored(each.stored) for each in groups}
+    entries = {
+        each.name: plain_born(each.born) | plain_slot(each.slot) | plain_stored(each.stored)
+        for each in groups
+    }
     return _packed(revision, {"groups": _sorted({**kept, **entries})}, seal_for)
 
 
@@ -364,8 +363,8 @@ def pack_machines(
     entries: dict[str, object] = {
         machine.name: {
             "group": machine.group,
-            **({"born": machine.born} if machine.born else {}),
-            **_plain_slot(machine.slot),
+            **plain_born(machine.born),
+            **plain_slot(machine.slot),
             **plain_stored(machine.stored),
         }
         for machine in machines
@@ -375,17 +374,8 @@ def pack_machines(
     of_one = sum(removed[name].revision == removed[last[-1]].revision for name in last)
     last = last[-max(of_one, MOST_REMOVED) :]
     if last:
-        fields["removed"] = {name: _plain_removed(removed[name]) for name in sorted(last)}
+        fields["removed"] = {name: plain_removed(removed[name]) for name in sorted(last)}
     return _packed(revision, fields, seal_for)
-
-
-def _plain_removed(removed: RemovedMachine) -> dict[str, object]:
-    stops = {"stops_copying": True} if removed.stops_copying else {}
-    return {"revision": removed.revision, **stops, **_plain_slot(removed.slot)}
-
-
-def _plain_slot(slot: str) -> dict[str, object]:
-    return {"slot": slot} if slot else {}
 
 
 def plain_stored(stored: StoredSettings) -> dict[str, object]:

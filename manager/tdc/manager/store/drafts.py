@@ -174,9 +174,9 @@ def _rows_of(rows: tuple[Row, ...], cluster: str) -> tuple[Row, ...]:
 
 
 def _plain_row(row: Row) -> dict[str, object]:
-    machine: dict[str, object] = {}
-    if row.machine is not None:
-        machine["machine"] = dict(zip(("slot", "born"), row.machine, strict=True))
+    which: dict[str, object] = {}
+    if row.which is not None:
+        which[str(row.key.level)] = dict(zip(("slot", "born"), row.which, strict=True))
     return {
         "level": str(row.key.level),
         "name": row.key.name,
@@ -184,7 +184,7 @@ def _plain_row(row: Row) -> dict[str, object]:
         "was": plain(row.was),
         "yours": plain(row.yours),
         "at": row.at,
-        **machine,
+        **which,
     }
 
 
@@ -197,12 +197,13 @@ def _row_from(item: object) -> Row:
         value_from(setting, fields.get("was")),
         value_from(setting, fields.get("yours")),
         moment_of(fields, "at"),
-        _machine_in(fields),
+        _which_in(fields),
     )
 
 
-def _machine_in(fields: Mapping[str, object]) -> Identity | None:
-    if "machine" not in fields:
+def _which_in(fields: Mapping[str, object]) -> Identity | None:
+    level = text_of(fields, "level")
+    if level not in fields:
         return None
-    machine = object_of(fields, "machine")
-    return text_of(machine, "slot"), count_of(machine, "born")
+    which = object_of(fields, level)
+    return text_of(which, "slot"), count_of(which, "born")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
+from tdc.manager.levels.identities import name_removed
 from tdc.manager.store import by_hand
 from tdc.manager.store.documents import Document, Head, Unreadable
 from tdc.manager.store.keys import cluster_key, group_key, machine_key
@@ -66,7 +67,7 @@ class Evidence:
         for document in stored.values():
             for machine in document.machines.values():
                 self._entry(Level.GROUP, machine.group, f"machine {machine.name!r} is in it")
-            self.removed |= document.removed.keys()
+            self.removed |= {name_removed(key) for key in document.removed}
             self.slots |= {each.slot for each in document.machines.values() if each.slot}
             self.slots |= {each.slot for each in document.removed.values() if each.slot}
 

@@ -209,6 +209,8 @@ def _plain_topology(change: TopologyChange) -> dict[str, object]:
         fields["stops_copying"] = True
     if change.slot:
         fields["slot"] = change.slot
+    if change.born is not None:
+        fields["born"] = change.born
     return fields
 
 
@@ -223,16 +225,20 @@ def _topology_from(item: Mapping[str, object]) -> TopologyChange:
         item.get("removed") is True,
         item.get("stops_copying") is True,
         text_of(item, "slot") if "slot" in item else "",
+        count_of(item, "born") if "born" in item else None,
     )
 
 
 def topology_of(cluster: Cluster) -> tuple[TopologyChange, ...]:
     """What the creation of a cluster creates: itself, its groups, its machines."""
     return (
-        TopologyChange(Level.CLUSTER, cluster.name),
-        *(TopologyChange(Level.GROUP, name) for name in cluster.groups),
+        TopologyChange(Level.CLUSTER, cluster.name, born=cluster.born),
         *(
-            TopologyChange(Level.MACHINE, name, machine.group)
+            TopologyChange(Level.GROUP, name, slot=group.slot, born=group.born)
+            for name, group in cluster.groups.items()
+        ),
+        *(
+            TopologyChange(Level.MACHINE, name, machine.group, slot=machine.slot, born=machine.born)
             for name, machine in cluster.machines.items()
         ),
     )

@@ -289,10 +289,10 @@ def _made_head(found: _Stored, evidence: Evidence) -> Head | None:
     for key, revision in evidence.documents.items():
         written[key] = max(revision, written.get(key, 0))
     request_id = newest.signature.request_id
-    called, former = called_by(found.name, reversed(found.records), found.base)
+    called = called_by(found.name, reversed(found.records), found.base)
     return Head(
         newest.revision, request_id, newest.chain, written, newest.sealed, newest.deletes_cluster,
-        called, former,
+        *called,
     )  # fmt: skip
 
 

@@ -63,14 +63,15 @@ def replayed(
             cluster.deleted,
             cluster.name if cluster.place else "",
             cluster.former,
+            cluster.born,
         )
     return head, values
 
 
 def called_by(
     place: str, records: Iterable[CommitRecord | Unreadable], base: Snapshot | None = None
-) -> tuple[str, tuple[str, ...]]:
-    """What the cluster at a place is called, empty if that is its place, and its former names.
+) -> tuple[str, tuple[str, ...], int]:
+    """What the cluster at a place is called, empty if that is its place; its former names; `born`.
 
     As far as the records after `base` can be read, oldest first.
     """
@@ -80,8 +81,8 @@ def called_by(
     for record in records:
         for change in record.topology if isinstance(record, CommitRecord) else ():
             if change.level is Level.CLUSTER:
-                cluster = _named_by(cluster, change)
-    return cluster.name if cluster.place else "", cluster.former
+                cluster = replace(_named_by(cluster, change), born=change.born or 0)
+    return cluster.name if cluster.place else "", cluster.former, cluster.born
 
 
 def _next(name: str, head: Head, record: CommitRecord | Unreadable) -> CommitRecord:
@@ -107,8 +108,9 @@ def _read(values: Mapping[str, bytes], keys: Iterable[str]) -> dict[str, Documen
 
 
 def _after(cluster: Cluster, record: CommitRecord) -> Cluster:
-    creates = any(each.created and each.level is Level.MACHINE for each in record.topology)
-    slots = identities.slots_in(cluster) if creates else frozenset[str]()
+    old = any(each.created and each.level is Level.MACHINE and each.born is None
+              for each in record.topology)  # fmt: skip
+    slots = identities.slots_in(cluster) if old else frozenset[str]()
     for topology in record.topology:
         cluster = _with_topology(cluster, topology, record, slots)
     stored: dict[LevelKey, StoredSettings] = {}
@@ -134,7 +136,8 @@ def _with_topology(
         case _ if change.removed:
             return replace(cluster, deleted=True, stored=StoredSettings())
         case _:
-            return replace(_named_by(cluster, change), deleted=False, stored=StoredSettings())
+            made = _named_by(cluster, change)
+            return replace(made, deleted=False, stored=StoredSettings(), born=change.born or 0)
 
 
 def _named_by(cluster: Cluster, change: TopologyChange) -> Cluster:
@@ -147,7 +150,9 @@ def _named_by(cluster: Cluster, change: TopologyChange) -> Cluster:
 
 def _with_group(cluster: Cluster, change: TopologyChange) -> Cluster:
     groups, machines, was = Draft(cluster.groups), Draft(cluster.machines), change.before
-    group = groups.pop(was.name if was is not None else change.name, Group(change.name))
+    group = groups.pop(
+        was.name if was is not None else change.name, Group(change.name, born=change.born or 0)
+    )
     if not change.removed:
         groups[change.name] = replace(group, name=change.name, slot=change.slot)
     if was is not None:
@@ -165,19 +170,24 @@ def _with_machine(
     machines, removed = Draft(cluster.machines), dict(cluster.removed)
     if change.removed:
         gone = machines.pop(change.name, Machine(change.name, change.group))
-        removed[change.name] = identities.removed(
-            gone, record.revision, stops_copying=change.stops_copying
-        )
+        each = identities.removed(gone, record.revision, stops_copying=change.stops_copying)
+        if change.born is not None:
+            removed[identities.removed_key(change.name, record.revision)] = each
+        else:
+            removed[change.name] = replace(each, born=None)
     else:
-        # Commits that sealed nothing did not say when a machine was created, either.
+        # Commits that sealed nothing did not keep when a machine was created, either.
         born = record.revision if record.sealed else 0
         known = machines.pop(change.name if change.before is None else change.before.name, None)
-        if known is None:
+        if known is None and change.born is not None:
+            known = Machine(change.name, change.group, born=change.born, slot=change.slot)
+        elif known is None:
             known = identities.created(change.name, change.group, born, slots)
         elif known.name != change.name:
             known = identities.renamed(known, change.name)
         machines[change.name] = replace(known, group=change.group)
-        removed.pop(change.name, None)
+        if change.born is None:
+            removed.pop(change.name, None)
     return replace(cluster, machines=machines, removed=removed)
 
 

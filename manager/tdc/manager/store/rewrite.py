@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tdc.manager.levels.changes import LevelChange, TopologyChange
 from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
+from tdc.manager.levels.identities import name_removed
 from tdc.manager.store.documents import (
     Document,
     pack_cluster_level,
@@ -118,9 +119,17 @@ def _updated(stored: Mapping[str, T], after: Mapping[str, T], names: set[str]) -
 def _removed(
     stored: Mapping[str, RemovedMachine], after: Cluster, names: set[str]
 ) -> dict[str, RemovedMachine]:
-    """The removed machines of a shard, with the named ones as in `after`."""
-    beside = {name: each for name, each in stored.items() if name not in names}
-    return beside | {name: after.removed[name] for name in names if name in after.removed}
+    """The removed machines of a shard, with those that this commit removes.
+
+    A commit of before `born` was kept of them forgets those that have the names it touches.
+    """
+    kept = {key: each for key, each in stored.items() if key not in names or key in after.removed}
+    new = {
+        key: each
+        for key, each in after.removed.items()
+        if each.revision == after.revision and name_removed(key) in names
+    }
+    return kept | new
 
 
 def _check(document: Document, changed: Touched) -> None:

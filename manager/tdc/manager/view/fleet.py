@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.follow import FollowOptions
-from tdc.manager.levels.fleet import Cluster, Group, Machine, RemovedMachine
+from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.levels.identities import renames, slot_of
 from tdc.manager.levels.suspensions import MachineSuspension, Suspensions
 from tdc.manager.store import keys
@@ -219,11 +219,6 @@ class FleetView(NamedFleet, Listened):
         """What operators want suspended on a machine, as stored: its end may have come."""
         found = self.suspension_record(cluster, machine)
         return found.suspension if found is not None else NOT_SUSPENDED
-
-    def removed(self, cluster: str, machine: str) -> RemovedMachine | None:
-        """How a machine was removed; None if it was not, or if that was long ago."""
-        home = self._clusters.clusters.get(cluster) or self._clusters.deleted.get(cluster)
-        return home.removed.get(machine) if home is not None else None
 
     def is_unreadable(self, cluster: str) -> bool:
         """Whether a stored value of the cluster can't be read."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tdc.manager.levels.by_name import ByName
 from tdc.manager.levels.fleet import Cluster, Group, Machine
-from tdc.manager.levels.identities import slot_of
+from tdc.manager.levels.identities import name_removed, slot_of
 from tdc.manager.store import by_hand
 from tdc.manager.store.assembly import NOTHING_ASSEMBLED, Assembled, reassembled
 from tdc.manager.store.documents import Document, Head, Unreadable, read_document
@@ -198,7 +198,7 @@ class KnownClusters:
         if name in document.machines:
             return True
         hidden = any(trouble.entry in (None, name) for trouble in document.unreadable)
-        return hidden and name not in document.removed
+        return hidden and name not in map(name_removed, document.removed)
 
     def _keys(self) -> list[str]:
         documents = [key for each in self._documents.values() for key in each]

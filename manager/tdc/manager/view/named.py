@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tdc.manager.levels.fleet import Cluster, new_cluster
-from tdc.manager.levels.identities import free_place, removed_from
+from tdc.manager.levels.fleet import Cluster, RemovedMachine, new_cluster
+from tdc.manager.levels.identities import free_place, name_removed, removed_from, removed_last
 from tdc.manager.store.errors import ClusterExists
 from tdc.manager.view import names
 from tdc.manager.view.enrolments import KnownEnrolments
@@ -31,9 +31,11 @@ class NamedFleet:
         Where one of its name was deleted, its history goes on: so nothing of then is good for what
         comes now.
         """
-        made, gone = new_cluster(name, self._clusters.clusters), self._clusters.deleted.get(name)
+        gone = self._clusters.deleted.get(name)
+        revision = gone.revision + 1 if gone is not None else 1
+        made = new_cluster(name, self._clusters.clusters, revision=revision)
         if gone is not None:
-            return replace(made, revision=gone.revision + 1, place=gone.place)
+            return replace(made, place=gone.place)
         there = self._clusters.clusters.get(name)  # it is refused, or is what the request has made
         place = there.place if there is not None else free_place(name, self._clusters.places())
         return replace(made, place=place)
@@ -49,8 +51,26 @@ class NamedFleet:
         home = self._clusters.at(found[0])
         cluster = home.name if home is not None else found[0]
         gone = removed_from(home, *found[1:]) if home is not None else ""
-        cluster, machine = self.present(*found) or (cluster, gone or peer.machine)
+        called = name_removed(gone) or peer.machine
+        cluster, machine = self.present(*found) or (cluster, called)
         return replace(peer, cluster=cluster, machine=machine)
+
+    def removed(self, peer: MachinePeer) -> RemovedMachine | None:
+        """How the machine was removed that has this enrolment, whatever has its name now.
+
+        None if it was not, or if that was long ago. Where its enrolment is not known, it is the
+        last one that had its name, as long as no other has that.
+        """
+        found = self._enrolments.machine_of(peer.enrolment)
+        if found is not None:
+            home = self._clusters.at(found[0])
+            key = removed_from(home, *found[1:]) if home is not None else ""
+            return home.removed[key] if home is not None and key else None
+        deleted = self._clusters.deleted.get(peer.cluster)
+        home = self._clusters.clusters.get(peer.cluster) or deleted
+        if home is None or self._clusters.machine(peer.cluster, peer.machine) is not None:
+            return None
+        return removed_last(home, peer.machine)
 
     def present(self, place: str, slot: str, born: int) -> MachineKey | None:
         """What the machine is called now that was created at `born` and has this slot, if it is
