@@ -72,6 +72,34 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/view/presence.py",
+        (ELSEWHERE,),
+        (
+            "another manager's word of a machine is marked and passed on as our own",
+            "if seen.manager:\n            return seen, state, reason,",
+            "if False:\n            return seen, state, reason,",
+        ),
+        (
+            "a commit does not begin a state of machines elsewhere",
+            "                self._judged.wanted(key, self._now())\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/judged.py",
+        (ELSEWHERE,),
+        (
+            "since when a machine elsewhere is out of sync begins again with each answer",
+            "elif kept is not None and kept.state is state and kept.since.at >= seen.since.at:",
+            "elif False:",
+        ),
+        (
+            "what a machine was before it was in sync still counts",
+            "kept.since.at >= seen.since.at:",
+            "True:",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/intent/recovery.py",
         (ELSEWHERE,),
         (

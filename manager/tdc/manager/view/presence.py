@@ -19,6 +19,7 @@ from typing import NamedTuple
 from tdc.manager.levels.unsupported import AgentKnows
 from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.elsewhere import Elsewhere, NobodyElse
+from tdc.manager.view.judged import JudgedElsewhere
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.seen import (
     NEVER,
@@ -107,6 +108,7 @@ class Presence:
         self._clock = clock
         self._steady = steady
         self._started = self._now()
+        self._judged = JudgedElsewhere(self._started)
         self._seen: dict[MachineKey, Seen] = {}
         self._know_less: set[MachineKey] = set()
         self.ahead = AheadOfStore(fleet)
@@ -238,6 +240,7 @@ class Presence:
         rename(self._seen, names)
         rename(self._enrolled, names)
         self._elsewhere.renamed(names)
+        self._judged.renamed(names)
         for key in names.values():
             if key in self._seen:
                 self._touch(self._seen[key])
@@ -247,11 +250,13 @@ class Presence:
         for key in keys:
             if self._fleet.content_hash(*key) is None:
                 self._elsewhere.forget(key)
-            seen = self._seen.get(key)
-            if seen is None:
-                continue
-            self._mark(seen, self._judge(key, seen)[0])
-            self._forget_removed(key, seen)
+                self._judged.forget(key)
+            elif self._elsewhere.seen(key) is not None:
+                self._judged.wanted(key, self._now())
+                self._look(key)
+            if (seen := self._seen.get(key)) is not None:
+                self._mark(seen, self._judge(key, seen)[0])
+                self._forget_removed(key, seen)
 
     def disconnected(self, key: MachineKey, reason: str, *, dead: bool) -> None:
         """Note the end of a machine's stream; `dead` if the agent stopped responding."""
@@ -298,7 +303,9 @@ class Presence:
             if silent is not None:
                 return seen, SyncState.UNKNOWN, silent.reason, silent.since
         state, reason = self._judge(key, seen)
-        self._mark(seen, state)
+        if seen.manager:
+            return seen, state, reason, self._judged.since(key, seen, state)
+        self._mark(seen, state)  # our own: another manager's is not ours to pass on
         return seen, state, reason, seen.since
 
     def _said_elsewhere(self, keys: Iterable[MachineKey]) -> None:
