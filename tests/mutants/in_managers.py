@@ -10,7 +10,25 @@ OWNERSHIP = "tests/contract/test_ownership.py"
 MANAGERS = "tests/manager/test_managers.py"
 ELSEWHERE = "tests/manager/test_elsewhere.py"
 
+COPIED = "tests/manager/test_copied_folder.py"
+
 MUTANTS = (
+    *planted_in(
+        "manager/tdc/manager/membership.py",
+        (
+            f"{COPIED}::test_a_manager_that_finds_its_id_taken_writes_over_nothing_and_takes_another",
+        ),
+        (
+            "what a copy of this folder announced is written over",
+            "if self._of_another(item) is not None:",
+            "if False:",
+        ),
+        (
+            "two managers go on with one id",
+            "                raise IdTaken(other)",
+            "                pass",
+        ),
+    ),
     *planted_in(
         f"{STORE}/ownership.py",
         (OWNERSHIP,),

@@ -33,7 +33,7 @@ from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of, end_of_pem
 from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
-from tdc.manager.membership import Membership, announced, membership
+from tdc.manager.membership import Membership, announced, membership, unclaimed
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
 from tdc.manager.push.agents import AgentSessions
@@ -84,7 +84,8 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     """Serve as one manager while the body runs; yields the ports once they serve.
 
     Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
-    BadIntervals, an EtcdError, EtcdSetupError or StoreError, also within an ExceptionGroup.
+    BadIntervals, IdTaken, an EtcdError, EtcdSetupError or StoreError, also within an
+    ExceptionGroup.
     """
     authority = Authority.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
@@ -105,6 +106,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
         presence = await _presence(stack, view, member, awake)
+        await unclaimed(member, _last_address(options))
         chains = KnownChains(view, History(etcd))
         sessions = AgentSessions(
             view, presence, awake, _intervals(options), chains.at, lambda: member.known.addresses
@@ -247,6 +249,12 @@ def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
     syslog = Syslog(options.audit_syslog)
     syslog.start()
     return AuditLog(etcd, written=syslog.take)
+
+
+def _last_address(options: Options) -> str:
+    """Where this manager will serve, if the port is free; as it did when it ran last."""
+    last = last_ports(options)
+    return address(options, options.listen_port or (last.main if last else 0))
 
 
 def last_ports(options: Options) -> Ports | None:
