@@ -84,10 +84,15 @@ class Membership:
     peers: Peers
     lease: HeldLease
     maintenance: Ownership
+    steady: Clock
 
     def owners(self) -> Mapping[str, str]:
         """Work -> id of the manager that does it."""
         return {MAINTENANCE: self.maintenance.owner}
+
+    def trouble(self) -> str:
+        """Why it has no etcd; empty while it has."""
+        return self.known.link.words(self.steady())
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with its place among the others, in sentences."""
@@ -118,7 +123,7 @@ def membership(
         started=wall(),
         certificate_ends=0.0,
     )
-    known, lease = KnownManagers(etcd), HeldLease(etcd)
+    known, lease = KnownManagers(etcd, wall=wall, steady=steady), HeldLease(etcd)
     holder = Holder(own.id, own.instance)
     return Membership(
         own=own,
@@ -126,6 +131,7 @@ def membership(
         peers=Peers(manager, known, dial, wall, steady),
         lease=lease,
         maintenance=Ownership(etcd, MAINTENANCE, lease, holder),
+        steady=steady,
     )
 
 

@@ -35,6 +35,7 @@ from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.membership import Membership, announced, membership, unclaimed
 from tdc.manager.options import Options
+from tdc.manager.peers.cut_off import while_cut_off
 from tdc.manager.peers.streams import AllStreams
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.reach import cautions, external_etcd
@@ -150,7 +151,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         view.on_people(servers.check_operators)
         await stack.enter_async_context(running(people.access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
-        await stack.enter_async_context(announced(member, etcd))
+        await stack.enter_async_context(_among_others(member, etcd, sessions))
         maintenance = Maintenance(
             etcd, audit, own_member=options.embedded, ownership=member.maintenance
         )
@@ -169,6 +170,18 @@ async def _presence(
     presence = Presence(view, steady=clock, elsewhere=member.peers, name=member.own.name)
     view.on_enrolment(presence.enrolled)
     return presence
+
+
+@contextlib.asynccontextmanager
+async def _among_others(
+    member: Membership, etcd: EtcdClient, sessions: AgentSessions
+) -> AsyncIterator[None]:
+    """Be announced, and while etcd is away from this manager alone, do what it takes."""
+    cut_off = while_cut_off(
+        member.own, lambda: member.known.link, member.peers, sessions.send_away, member.steady
+    )
+    async with announced(member, etcd), running(cut_off, name="cut off"):
+        yield
 
 
 async def _reach_etcd(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tdc.manager.levels.unsupported import AgentKnows
+from tdc.manager.view import reasons
 from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.elsewhere import Elsewhere, NobodyElse
 from tdc.manager.view.judged import JudgedElsewhere
@@ -32,7 +33,7 @@ from tdc.manager.view.seen import (
 )
 from tdc.manager.view.wanted import WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic, wall
-from tdc.shared.settings.known import KNOWN_HERE, unknown_there
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import Attempt, Running
 from tdc.shared.sync.words import lapse_words
@@ -121,8 +122,13 @@ class Presence:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What can't be known of machines now, in sentences: managers that do not answer."""
+        """What is wrong with other managers, in sentences: they do not answer, or have no etcd."""
         return self._elsewhere.problems
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Which other managers may hear of no commit now, and why."""
+        return self._elsewhere.unheard
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
         """What is known of a machine; one that never connected is offline since our start.
@@ -282,12 +288,7 @@ class Presence:
         taken = seen.takeovers
         if len(taken) < TAKEOVERS or self._steady() - taken[0] > TAKEOVER_WINDOW:
             return ""
-        before, now = seen.rivals
-        return (
-            "two machines seem to share this certificate and keep closing each other's streams, "
-            f"connecting from {before} and {now}. A machine was probably cloned, or its key "
-            "copied. Enrol the right one again with a new join token; that shuts the other out"
-        )
+        return reasons.clones(seen.rivals)
 
     def _forget_removed(self, key: MachineKey, seen: Seen) -> None:
         """Forget a machine that was removed: another of the same name would be a new machine."""
@@ -367,9 +368,8 @@ class Presence:
         attempt = seen.last_attempt
         if attempt and not attempt.applied and attempt.hash == wanted_hash:
             return SyncState.REJECTED, attempt.reason
-        runs = seen.running.revision
-        what = f"revision {runs}" if runs else "the built-in defaults"
-        return SyncState.OUT_OF_SYNC, f"running {what}; update in progress"
+        cut_off = self._elsewhere.cut_off(key) if seen.manager else ""
+        return SyncState.OUT_OF_SYNC, reasons.out_of_sync(seen.running.revision, cut_off)
 
     def _hash(self, key: MachineKey, seen: Seen) -> str | None:
         known = KNOWN_HERE if seen.known is None else seen.known
@@ -377,12 +377,7 @@ class Presence:
 
     def _not_offered(self, key: MachineKey, seen: Seen) -> str:
         lacks = () if seen.known is None else self._fleet.lacking(*key, seen.known)
-        if not lacks:
-            return "its settings can't be read from the store"
-        return (
-            f"{unknown_there(lacks, seen.agent_version)}, which its settings need, so nothing is "
-            "sent to it and it keeps what it runs. Upgrade the agent, or unset this for the machine"
-        )
+        return reasons.not_offered(lacks, seen.agent_version)
 
     def _absent(self, key: MachineKey, seen: Seen) -> tuple[SyncState, str]:
         if seen.dead:
