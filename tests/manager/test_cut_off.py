@@ -75,9 +75,9 @@ async def test_one_that_is_cut_off_is_named_and_its_machines_wait_for_nothing(
 async def test_its_agents_go_to_another_that_has_etcd(managers: tuple[Several, Proxy]) -> None:
     """And get there what was committed meanwhile; one that knows no other stays."""
     made, link = managers
-    await made.machine("mx1", "two", "one")
+    await made.machine("mx1", "two")  # it learns of the other there
     await made.machine("mx2", "two", learns=False)
-    await holds(partial(_at, made, {"mx2": "two"}))
+    await holds(partial(_at, made, {"mx1": "two", "mx2": "two"}))
     link.cut()
     await holds(partial(_warns, made, "one", "two", "has had no etcd for"), timeout=20)
     await made["one"].api.commit(put("machine", "mx1", retry__initial=7))
