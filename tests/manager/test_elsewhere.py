@@ -37,11 +37,12 @@ class Fleet:
     enrolments: dict[MachineKey, str] = field(
         default_factory=lambda: {MX1: "of mx1", MX2: "of mx2"}
     )
+    hash: str = "ab"
 
     def content_hash(
         self, cluster: str, machine: str, known: frozenset[str] = KNOWN_HERE
     ) -> str | None:
-        return "ab" if known == KNOWN_HERE else None
+        return self.hash if known == KNOWN_HERE else None
 
     def lacking(self, cluster: str, machine: str, known: frozenset[str]) -> tuple[str, ...]:
         return tuple(sorted(KNOWN_HERE - known))
@@ -84,9 +85,11 @@ class Others(NobodyElse):
             listener(keys)
 
 
-def both(fleet: Fleet | None = None) -> tuple[Presence, Others]:
+def both(
+    fleet: Fleet | None = None, clock: Callable[[], float] = lambda: 10.0
+) -> tuple[Presence, Others]:
     others = Others()
-    presence = Presence(fleet or Fleet(), lambda: 10.0, lambda: 10.0, elsewhere=others, name="one")
+    presence = Presence(fleet or Fleet(), clock, clock, elsewhere=others, name="one")
     return presence, others
 
 
@@ -127,6 +130,70 @@ def test_what_is_said_of_another_machine_of_the_name_does_not_count() -> None:
     fleet.enrolments[MX1] = "of a new one"
     facts = presence.facts(*MX1)
     assert (facts.state, facts.manager, facts.known) == (SyncState.OFFLINE, "", None)
+
+
+class Time:
+    """Seconds that pass when a test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def behind(time: Time, others: Others, in_sync_since: float) -> None:
+    """The other manager, which has not heard of the last commit, is asked again at this moment."""
+    now, since = Moment(time.now, time.now), Moment(in_sync_since, in_sync_since)
+    others.says(MX1, running=Running(6, "cd", "s"), heard=now, state=SyncState.IN_SYNC, since=since)
+
+
+def test_a_machine_out_of_sync_elsewhere_is_so_since_the_commit_however_often_it_is_asked() -> None:
+    time, fleet = Time(), Fleet(hash="cd")
+    presence, others = both(fleet, clock=time)
+    behind(time, others, 50.0)
+    assert presence.facts(*MX1).since == 50.0
+    time.now, fleet.hash = 200.0, "ab"
+    presence.changed([MX1])
+    number, _ = presence.changed_since(0)
+    for passed in (0, 1, 30, 120):
+        time.now = 200.0 + passed
+        behind(time, others, 50.0)
+        facts = presence.facts(*MX1)
+        assert (facts.state, facts.since, facts.lasts) == (SyncState.OUT_OF_SYNC, 200.0, passed)
+    presence.changed([MX1])
+    assert presence.facts(*MX1).since == 200.0, "another commit that does not come there either"
+    assert presence.changed_since(number) == (number, []), "it is not a machine of ours"
+
+
+def test_a_manager_that_starts_counts_from_its_start() -> None:
+    """It can't know when the commit was of which the other has not heard."""
+    time = Time()
+    presence, others = both(clock=time)
+    for passed in (5, 70):
+        time.now = 100.0 + passed
+        behind(time, others, 50.0)
+        assert presence.facts(*MX1).lasts == passed
+
+
+def test_a_machine_that_was_in_sync_meanwhile_is_out_of_sync_since_the_next_commit() -> None:
+    """Nobody looked between the two; and its manager hears of the second a moment later."""
+    time = Time()
+    presence, others = both(clock=time)
+    behind(time, others, 50.0)
+    for time.now in (200.0, 250.0):
+        presence.changed([MX1])
+    time.now = 250.1
+    behind(time, others, in_sync_since=201.0)
+    facts = presence.facts(*MX1)
+    assert (facts.state, facts.since) == (SyncState.OUT_OF_SYNC, 250.0)
+
+
+def test_where_both_managers_judge_alike_the_word_of_that_with_the_stream_counts() -> None:
+    time = Time()
+    presence, others = both(clock=time)
+    others.says(MX1, state=SyncState.IN_SYNC, since=Moment(60.0, 60.0))
+    facts = presence.facts(*MX1)
+    assert (facts.state, facts.since) == (SyncState.IN_SYNC, 60.0)
 
 
 def test_other_managers_hear_of_a_new_name() -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tdc.manager.intent.managers import ETCD_PATIENCE
 from tdc.manager.peers.peers import FRESH
 from tdc.node_agent.sync.managers import FILE
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder
@@ -112,6 +113,19 @@ async def test_agents_at_rest_make_no_manager_write(two: Several) -> None:
     assert status.etcd_version
     assert status.size >= status.size_in_use > 0
     assert list(status.members) == ["test"]
+
+
+async def test_a_frozen_etcd_is_named_in_time(two: Several) -> None:
+    two.etcd.pause()
+    try:
+        for _ in range(2):
+            began = time.monotonic()
+            status = await two["one"].managers.GetManagerStatus(managers_pb2.ManagerStatusRequest())
+            assert in_time(time.monotonic() - began, ETCD_PATIENCE + 1)
+            assert "did not answer" in status.etcd_problem
+            assert (list(status.members), status.manager.name) == ([], "one")
+    finally:
+        two.etcd.resume()
 
 
 async def test_a_manager_that_is_killed_is_named_and_gone_within_seconds(two: Several) -> None:

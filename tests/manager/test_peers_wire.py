@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from tdc.manager.levels.consistency import CERTIFICATE_NEAR, Kind, ending_certificates
-from tdc.manager.peers.wire import seen_of, seen_to_wire
+from tdc.manager.peers.wire import link_of, link_to_wire, seen_of, seen_to_wire
+from tdc.manager.view.etcd_link import EtcdLink
 from tdc.manager.view.seen import Moment, Seen, SyncState
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.audit import AuditHead, Witness
@@ -19,6 +20,7 @@ from tdc.shared.sync.report import (
 from tdc.shared.sync.suspension import Suspended, Suspension
 from tdc.shared.sync.values import Attempt, Running
 from tdc.shared.wire.report import report_of, report_to_wire
+from tdc.v1 import managers_pb2
 
 RUNNING = Running(7, "ab", "s", "chain")
 REPORT = MachineReport(
@@ -48,6 +50,8 @@ REPORT = MachineReport(
     suspension=Suspension(3, None, Suspended("ann", "disk", 1e8, 2e8, 30.0)),
     audit=Witness("s", AuditHead(9, "cd"), 1e8, (AuditHead(8, "ef"),)),
     certificate_ends=9e8,
+    ca_trusted=("ab" * 32,),
+    ca_issuer="cd" * 32,
 )  # fmt: skip
 
 
@@ -101,3 +105,13 @@ def test_a_certificate_that_was_not_renewed_is_named_with_what_to_do() -> None:
     assert "its certificate ends 2001-09-14" in found[0].text
     assert "its certificate ended 2001-09-09" in found[1].text
     assert found[0].remedy.startswith("tdc machine token late --cluster c1")
+
+
+def test_an_older_manager_says_nothing_of_its_etcd_so_nobody_is_sent_to_it() -> None:
+    now = Moment(1_000.0, 2_000.0)
+    older = link_of(managers_pb2.PeerResponse(), now)
+    assert (older.problem, older.reached_for(now.at)) == ("", 0.0)
+    for sent in (EtcdLink(Moment(900.0, 0.0)), EtcdLink(Moment(900.0, 0.0), "no answer")):
+        answer = managers_pb2.PresenceResponse(etcd=link_to_wire(sent, 950.0))
+        there = link_of(answer, now)
+        assert (there.problem, there.since) == (sent.problem, Moment(950.0, 1_950.0))

@@ -10,7 +10,74 @@ OWNERSHIP = "tests/contract/test_ownership.py"
 MANAGERS = "tests/manager/test_managers.py"
 ELSEWHERE = "tests/manager/test_elsewhere.py"
 
+CUT_OFF = "tests/manager/test_cut_off.py"
+NAMED = f"{CUT_OFF}::test_one_that_is_cut_off_is_named_and_its_machines_wait_for_nothing"
+COPIED = "tests/manager/test_copied_folder.py"
+
 MUTANTS = (
+    *planted_in(
+        "manager/tdc/manager/view/etcd_link.py",
+        (
+            f"{CUT_OFF}::test_nobody_is_sent_away_for_an_etcd_that_another_manager_saw_come_back_first",
+        ),
+        (
+            "an etcd that has just come back for another manager moves agents",
+            "each.reached_for(now) >= SURELY_CUT",
+            "each.reached_for(now) > 0",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/presence.py",
+        (NAMED,),
+        (
+            "an update is in progress at a manager that hears of no commit",
+            'cut_off = self._elsewhere.cut_off(key) if seen.manager else ""',
+            'cut_off = ""',
+        ),
+    ),
+    *planted_in(
+        f"{PEERS}/cut_off.py",
+        (NAMED,),
+        (
+            "a manager that is cut off does not say that it is there",
+            "await peers.facts(asking=own)",
+            "await peers.facts()",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/push/agents.py",
+        (f"{CUT_OFF}::test_its_agents_go_to_another_that_has_etcd",),
+        (
+            "who reaches no other manager is sent away again and again",
+            "            if key not in self._sent:\n",
+            "            if True:\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/managers.py",
+        (f"{MANAGERS}::test_a_frozen_etcd_is_named_in_time",),
+        (
+            "a frozen etcd is waited for without end",
+            "            async with asyncio.timeout(ETCD_PATIENCE):\n                return",
+            "            async with asyncio.timeout(None):\n                return",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/membership.py",
+        (
+            f"{COPIED}::test_a_manager_that_finds_its_id_taken_writes_over_nothing_and_takes_another",
+        ),
+        (
+            "what a copy of this folder announced is written over",
+            "if self._of_another(item) is not None:",
+            "if False:",
+        ),
+        (
+            "two managers go on with one id",
+            "                raise IdTaken(other)",
+            "                pass",
+        ),
+    ),
     *planted_in(
         f"{STORE}/ownership.py",
         (OWNERSHIP,),
@@ -69,6 +136,34 @@ MUTANTS = (
             "what machines elsewhere run is not compared with the store",
             "                self.ahead.heard(key, seen.running, seen.known)",
             "                pass",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/presence.py",
+        (ELSEWHERE,),
+        (
+            "another manager's word of a machine is marked and passed on as our own",
+            "if seen.manager:\n            return seen, state, reason,",
+            "if False:\n            return seen, state, reason,",
+        ),
+        (
+            "a commit does not begin a state of machines elsewhere",
+            "                self._judged.wanted(key, self._now())\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/view/judged.py",
+        (ELSEWHERE,),
+        (
+            "since when a machine elsewhere is out of sync begins again with each answer",
+            "elif kept is not None and kept.state is state and kept.since.at >= seen.since.at:",
+            "elif False:",
+        ),
+        (
+            "what a machine was before it was in sync still counts",
+            "kept.since.at >= seen.since.at:",
+            "True:",
         ),
     ),
     *planted_in(

@@ -82,6 +82,12 @@ class Several:
             await tdc_manager("init", "--folder", str(folder), "--etcd-endpoints", endpoints)
         else:
             await joined(first.folder, folder)
+        return await self.run(name, *flags)
+
+    async def run(self, name: str, *flags: str, etcd: str = "") -> OneManager:
+        """Start a manager in its folder, which is set up; `etcd` is where it finds etcd."""
+        folder = self.folder / name
+        endpoints = etcd or ",".join(self.etcd.options.endpoints)
         ports = folder / "ports.json"
         program = Program(
             [

@@ -326,11 +326,15 @@ async def until(holds: Callable[[], bool], *, timeout: float = 5) -> None:
 
 
 class Proxy:
-    """A TCP link that can fall silent without closing, and counts what passes to the agent."""
+    """A TCP link that can fall silent without closing, and counts what passes to the agent.
+
+    While it is `cut`, connections are made, and nothing passes.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self._silent: set[asyncio.StreamWriter] = set()
+        self._cut = False
         self.bytes_down = 0
         self.port = 0
         self._writers: list[asyncio.StreamWriter] = []
@@ -338,6 +342,17 @@ class Proxy:
     def silence(self) -> None:
         """Let nothing pass any more on the connections there are; new ones work."""
         self._silent.update(self._writers)
+
+    def cut(self) -> None:
+        """Let nothing pass any more, also on new connections."""
+        self._cut = True
+        self.silence()
+
+    def join(self) -> None:
+        """Let all pass again, on new connections: what was sent meanwhile is lost."""
+        self._cut = False
+        for writer in self._silent:
+            writer.transport.abort()
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._link, "127.0.0.1", 0)
@@ -353,6 +368,8 @@ class Proxy:
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers += [writer, up_writer]
+        if self._cut:
+            self._silent |= {writer, up_writer}
         with contextlib.suppress(OSError):
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, up_writer, down=False))

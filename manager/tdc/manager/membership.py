@@ -2,6 +2,8 @@
 
 Out: an id that lasts (a file in the data folder), a key in etcd that ends with this manager, the
 others as they announce themselves, and ownership of what one alone must do.
+Promise: of two managers with one id, as where a folder was copied, one keeps it. The other never
+writes over what that one announced: it ends with IdTaken, to begin again with an id of its own.
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from pathlib import Path
 import grpc.aio
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
-from tdc.manager.etcd.values import Put
+from tdc.manager.etcd.values import KeyValue, Put, Unchanged
 from tdc.manager.identity.own import OwnCertificates
 from tdc.manager.options import Options
 from tdc.manager.peers.peers import Peers
-from tdc.manager.store.announced import Announced, pack_announced
+from tdc.manager.store.announced import Announced, Damaged, pack_announced, read_announced
 from tdc.manager.store.keys import manager_key
-from tdc.manager.store.lease import HeldLease
+from tdc.manager.store.lease import KEPT_EVERY, TTL, HeldLease
 from tdc.manager.store.ownership import Holder, Ownership
 from tdc.manager.view.managers import KnownManagers
 from tdc.shared.edge import durable_file
@@ -53,9 +55,24 @@ def own_id(folder: Path) -> str:
         found = durable_file.read(path).decode("ascii", "replace").strip()
         if _ID.fullmatch(found):
             return found
+    return fresh_id(folder)
+
+
+def fresh_id(folder: Path) -> str:
+    """Give the manager in this data folder another id. Raises NotWritten."""
     made = uuid.uuid4().hex
-    durable_file.write(path, f"{made}\n".encode())
+    durable_file.write(folder / ID_FILE, f"{made}\n".encode())
     return made
+
+
+class IdTaken(Exception):
+    """Another manager, which runs, has this manager's id: its folder, or this one, is a copy."""
+
+    def __init__(self, other: Announced) -> None:
+        super().__init__(
+            f"manager {other.name} ({other.address}), which runs, has this manager's id: one of "
+            "the two folders is a copy of the other"
+        )
 
 
 @dataclass(slots=True)
@@ -67,6 +84,7 @@ class Membership:
     peers: Peers
     lease: HeldLease
     maintenance: Ownership
+    steady: Clock
     changed: Callable[[], object] = lambda: None
     """What is called when `own` is another: what is announced is to follow."""
 
@@ -78,6 +96,10 @@ class Membership:
     def owners(self) -> Mapping[str, str]:
         """Work -> id of the manager that does it."""
         return {MAINTENANCE: self.maintenance.owner}
+
+    def trouble(self) -> str:
+        """Why it has no etcd; empty while it has."""
+        return self.known.link.words(self.steady())
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with its place among the others, in sentences."""
@@ -111,7 +133,7 @@ def membership(
         started=wall(),
         certificate_ends=0.0,
     )
-    known, lease = KnownManagers(etcd), HeldLease(etcd)
+    known, lease = KnownManagers(etcd, wall=wall, steady=steady), HeldLease(etcd)
     holder = Holder(announced.id, announced.instance)
     return Membership(
         own=announced,
@@ -119,58 +141,109 @@ def membership(
         peers=Peers(manager, known, dial, wall, steady),
         lease=lease,
         maintenance=Ownership(etcd, MAINTENANCE, lease, holder),
+        steady=steady,
     )
+
+
+async def unclaimed(member: Membership, address: str) -> None:
+    """Return once no other manager that runs has our id; raises IdTaken if one keeps it.
+
+    What is announced at `address`, where this manager serves, was itself before it was killed. So
+    was what ends within the time of a lease.
+    """
+    changed = asyncio.Event()
+    member.known.on_change(changed.set)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_OUTLIVED):
+            while (found := member.known.all.get(member.own.id)) and found.address != address:
+                log.info("manager %s (%s) is announced with this id", found.name, found.address)
+                await changed.wait()
+                changed.clear()
+    if found is not None and found.address != address:
+        raise IdTaken(found)
 
 
 @contextlib.asynccontextmanager
 async def announced(member: Membership, etcd: EtcdClient) -> AsyncIterator[None]:
-    """Be announced while the body runs, and do what one alone must do if it falls to us."""
-    missing = asyncio.Event()
+    """Be announced while the body runs, and do what one alone must do if it falls to us.
 
-    async def put(lease: int) -> None:
-        own = member.own
-        await etcd.txn([], [Put(manager_key(own.id), pack_announced(own), lease)])
-
-    def look() -> None:
-        """Somebody may have deleted it by hand, or a copy of this folder be another manager."""
-        if member.known.all.get(member.own.id) != member.own:
-            missing.set()
-
-    async def put_again() -> None:
-        while True:
-            await missing.wait()
-            await asyncio.sleep(_AGAIN)
-            missing.clear()
-            own = member.own
-            found = member.known.all.get(own.id)
-            if found is not None and _is_copy(own, found):
-                log.error(
-                    "manager %s at %s has this manager's id: its folder was copied. Stop it, and "
-                    "remove %s from its folder before it is started again",
-                    found.name, found.address, ID_FILE,
-                )  # fmt: skip
-            lease = member.lease.id
-            if found != own and lease:
-                try:
-                    await put(lease)
-                except EtcdError as error:
-                    log.warning("this manager could not announce itself again: %s", error)
-
-    member.changed = look
-    member.lease.on_lease(put)
-    member.known.on_change(look)
+    Raises IdTaken, within an ExceptionGroup.
+    """
+    announcement = _Announcement(member, etcd)
+    member.lease.on_lease(announcement.put)
+    member.known.on_change(announcement.look)
+    member.changed = announcement.look
     async with (
-        running(put_again(), name="announcement"),
+        running(announcement.put_again(), name="announcement"),
         member.lease.held(),
         running(member.maintenance.run(), name="owner of maintenance"),
     ):
         yield
 
 
-def _is_copy(own: Announced, found: Announced) -> bool:
-    """Whether another manager has our id; one of before, at our address, was ourselves."""
-    return found.instance != own.instance and found.address != own.address
+class _Announcement:
+    """This manager's key in etcd: put with each lease, and again where it is gone."""
+
+    def __init__(self, member: Membership, etcd: EtcdClient) -> None:
+        self._member = member
+        self._etcd = etcd
+        self._missing = asyncio.Event()
+        self._was_put = False
+
+    def look(self) -> None:
+        """Somebody may have deleted or edited it by hand, or a copy of this folder runs."""
+        if self._member.known.all.get(self._member.own.id) != self._member.own:
+            self._missing.set()
+
+    async def put(self, lease: int) -> None:
+        """Put it, unless another manager that may run has put its own; raises an EtcdError."""
+        key = manager_key(self._member.own.id)
+        item = await self._etcd.get(key)
+        if self._of_another(item) is not None:
+            self._missing.set()
+            return
+        there = Unchanged(key, 0 if item is None else item.mod_revision)
+        put = Put(key, pack_announced(self._member.own), lease)
+        if (await self._etcd.txn([there], [put])).succeeded:
+            self._was_put = True
+        else:
+            self._missing.set()
+
+    async def put_again(self) -> None:
+        """Put it where it is gone, until cancelled; raises IdTaken."""
+        while True:
+            await self._missing.wait()
+            await asyncio.sleep(_AGAIN)
+            self._missing.clear()
+            try:
+                await self._put_again()
+            except EtcdError as error:
+                log.warning("this manager could not announce itself again: %s", error)
+
+    async def _put_again(self) -> None:
+        key = manager_key(self._member.own.id)
+        other = self._of_another(await self._etcd.get(key))
+        if other is not None:
+            await asyncio.sleep(_OUTLIVED)  # it may be of a run of ours that was killed
+            if self._of_another(await self._etcd.get(key)) == other:
+                raise IdTaken(other)
+        own, lease = self._member.own, self._member.lease.id
+        if self._member.known.all.get(own.id) != own and lease:
+            await self.put(lease)
+
+    def _of_another(self, item: KeyValue | None) -> Announced | None:
+        """What another manager announced by our id; None where that is ours, or nobody's."""
+        if item is None:
+            return None
+        try:
+            found = read_announced(self._member.own.id, item.value)
+        except Damaged:
+            return None
+        before = not self._was_put and found.address == self._member.own.address
+        return None if found.instance == self._member.own.instance or before else found
 
 
 _AGAIN = 1.0
 """Seconds before a key that is gone is put again: the watch may only be late."""
+_OUTLIVED = TTL + KEPT_EVERY
+"""Seconds after which what is still announced is of a manager that runs: its lease is kept."""

@@ -24,6 +24,7 @@ from tdc.manager.identity.ca_folder import AuthorityMissing, AuthorityUnusable
 from tdc.manager.identity.ca_state import StepRefused
 from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.joining import PackageUnusable, join, make_package
+from tdc.manager.membership import IdTaken, fresh_id
 from tdc.manager.options import Options, OptionsError, lasting, read_options
 from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
@@ -348,6 +349,23 @@ def _without_effect(number: signal.Signals) -> None:
 
 
 async def _serve(options: Options) -> None:
+    """Serve until cancelled; again, with an id of its own, where another manager has this one's."""
+    while True:
+        try:
+            await _serve_as_one(options)
+        except (IdTaken, BaseExceptionGroup) as error:
+            taken = _first(error) if isinstance(error, BaseExceptionGroup) else error
+            if not isinstance(taken, IdTaken) or _is_cancelled():
+                raise
+            log.warning("%s. This one gets another id: %s", taken, fresh_id(options.folder))
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _serve_as_one(options: Options) -> None:
     async with served(options):
         collector.calm()
         await asyncio.get_running_loop().create_future()  # until cancelled

@@ -32,8 +32,9 @@ from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of
 from tdc.manager.identity.own import OwnCertificates
 from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
-from tdc.manager.membership import Membership, announced, membership, own_id
+from tdc.manager.membership import Membership, announced, membership, own_id, unclaimed
 from tdc.manager.options import Options
+from tdc.manager.peers.cut_off import while_cut_off
 from tdc.manager.peers.streams import AllStreams
 from tdc.manager.people.ending import ending_operators
 from tdc.manager.people.user import OperatorCertificate
@@ -87,7 +88,8 @@ async def served(options: Options) -> AsyncIterator[Ports]:
     """Serve as one manager while the body runs; yields the ports once they serve.
 
     Raises AuthorityMissing, AuthorityUnusable, NotReady, PortTaken, PermissionTableError,
-    BadIntervals, an EtcdError, EtcdSetupError or StoreError, also within an ExceptionGroup.
+    BadIntervals, IdTaken, an EtcdError, EtcdSetupError or StoreError, also within an
+    ExceptionGroup.
     """
     authorities = Authorities.load(options.folder / CA_FOLDER)
     async with contextlib.AsyncExitStack() as stack:
@@ -113,7 +115,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         if not view.clusters:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
-        presence = await _presence(stack, view, member, awake)
+        presence = await _presence(stack, view, member, awake, _last_address(options))
         chains = KnownChains(view, History(etcd, view))
         sessions = AgentSessions(
             view,
@@ -167,7 +169,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         view.on_people(servers.check_operators)
         await stack.enter_async_context(running(people.access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
-        await stack.enter_async_context(announced(member, etcd))
+        await stack.enter_async_context(_among_others(member, etcd, sessions))
         maintenance = Maintenance(
             etcd, audit, own_member=options.embedded, ownership=member.maintenance
         )
@@ -207,15 +209,32 @@ def _keep_saying(
 
 
 async def _presence(
-    stack: contextlib.AsyncExitStack, view: FleetView, member: Membership, clock: AwakeClock
+    stack: contextlib.AsyncExitStack,
+    view: FleetView,
+    member: Membership,
+    clock: AwakeClock,
+    before: str,
 ) -> Presence:
     """What is known of machines here and elsewhere; the others are known once this returns."""
     await stack.enter_async_context(running(member.known.run(), name="managers"))
     await member.known.read(START_TIMEOUT)
+    await unclaimed(member, before)
     await stack.enter_async_context(member.peers.running())
     presence = Presence(view, steady=clock, elsewhere=member.peers, name=member.own.name)
     view.on_enrolment(presence.enrolled)
     return presence
+
+
+@contextlib.asynccontextmanager
+async def _among_others(
+    member: Membership, etcd: EtcdClient, sessions: AgentSessions
+) -> AsyncIterator[None]:
+    """Be announced, and while etcd is away from this manager alone, do what it takes."""
+    cut_off = while_cut_off(
+        member.own, lambda: member.known.link, member.peers, sessions.send_away, member.steady
+    )
+    async with announced(member, etcd), running(cut_off, name="cut off"):
+        yield
 
 
 async def _reach_etcd(
@@ -300,6 +319,12 @@ def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
     syslog = Syslog(options.audit_syslog)
     syslog.start()
     return AuditLog(etcd, written=syslog.take)
+
+
+def _last_address(options: Options) -> str:
+    """Where this manager will serve, if the port is free; as it did when it ran last."""
+    last = last_ports(options)
+    return address(options, options.listen_port or (last.main if last else 0))
 
 
 def last_ports(options: Options) -> Ports | None:

@@ -39,6 +39,7 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.membership import Membership
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
+from tdc.manager.peers.wire import link_to_wire
 from tdc.manager.provider_options import provider_of
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.rpc.agents import AgentsService
@@ -167,7 +168,7 @@ def about_managers(
     etcd: EtcdClient, view: FleetView, sessions: AgentSessions, member: Membership, options: Options
 ) -> ManagerOperations:
     """Make the operations about managers."""
-    own = Own(lambda: member.own, sessions.__len__, member.owners)
+    own = Own(lambda: member.own, sessions.__len__, member.owners, member.trouble)
     return ManagerOperations(own, member.peers, etcd, view, options.etcd_endpoints)
 
 
@@ -207,7 +208,14 @@ def for_agents(sessions: AgentSessions, authority: Issuing) -> Registration:
 
 def for_managers(member: Membership, presence: Presence, sessions: AgentSessions) -> Registration:
     """Carry what other managers ask."""
-    service = PeersService(member.own.id, member.own.instance, presence, sessions)
+    service = PeersService(
+        member.own.id,
+        member.own.instance,
+        presence,
+        sessions,
+        lambda: link_to_wire(member.known.link, member.steady()),
+        member.peers.introduced,
+    )
     return partial(managers_pb2_grpc.add_PeersServicer_to_server, service)
 
 

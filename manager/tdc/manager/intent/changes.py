@@ -51,6 +51,7 @@ from tdc.manager.levels.ineffective import ineffective
 from tdc.manager.levels.plan import Plan, make_plan
 from tdc.manager.levels.revert import reverted
 from tdc.manager.levels.undo import undone
+from tdc.manager.levels.unheard import unheard_removal
 from tdc.manager.levels.unsupported import unsupported
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.errors import LostRace
@@ -140,7 +141,9 @@ class ChangeOperations:
         ahead = [
             Problem("", "", str(each)) for each in self._presence.ahead.in_cluster(cluster.name)
         ]
-        warnings = (*ahead, *plan.warnings, *ineffective(plan.machines, suspended, plan.topology))
+        late = unheard_removal(plan.topology, self._presence.unheard)
+        told = ineffective(plan.machines, suspended, plan.topology)
+        warnings = (*ahead, *late, *plan.warnings, *told)
         return replace(plan, backlogs=backlogs, warnings=warnings)
 
     @operation("changes.commit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,10 @@ AGENTS = "agents"
 """For whom the writes are counted that agents cause."""
 
 
+ETCD_PATIENCE = 4.0
+"""Seconds that etcd has to say how it does: less than operators wait for the manager."""
+
+
 class Others(Protocol):
     """The other managers."""
 
@@ -29,7 +34,8 @@ class Others(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ManagerRow:
-    """One manager. `problem` is why it does not answer; then nothing is known of what follows it.
+    """One manager. `problem` is why it does not answer (then nothing is known of what follows it),
+    or what is wrong with one that does.
 
     `clock_ahead` is in seconds, against the manager that was asked; `owns` is what it alone does.
     """
@@ -40,6 +46,11 @@ class ManagerRow:
     machines: int | None = None
     clock_ahead: float | None = None
     owns: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answered."""
+        return self.machines is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,8 @@ class Own:
     streams: Callable[[], int]
     owners: Callable[[], Mapping[str, str]]
     """Work -> id of the manager that does it; empty where nobody does."""
+    trouble: Callable[[], str] = str
+    """Why it has no etcd; empty while it has."""
 
 
 class ManagerOperations:
@@ -97,14 +110,14 @@ class ManagerOperations:
             if isinstance(answer, str):
                 rows.append(ManagerRow(announced, asked=False, problem=answer, owns=owns))
             else:
-                facts = (answer.machines, answer.clock_ahead)
-                rows.append(ManagerRow(announced, False, "", *facts, owns))
+                facts = (answer.problem, answer.machines, answer.clock_ahead)
+                rows.append(ManagerRow(announced, False, *facts, owns))
         return tuple(sorted(rows, key=lambda row: (row.announced.name, row.announced.id)))
 
     @operation("managers.status")
     async def read_status(self, actor: Actor) -> ManagerStatus:
         """The manager that is asked, and its etcd."""
-        etcd, problem = await self._etcd_status()
+        (etcd, problem), members = await asyncio.gather(self._etcd_status(), self._members())
         writes = self._etcd.writes
         by, watched, streams = writes.last_hour(), writes.watched, self._own.streams()
         per_hour = by.get(AGENTS, 0) * HOUR / max(watched, 1.0) / max(streams, 1)
@@ -113,7 +126,7 @@ class ManagerOperations:
             endpoints=self._endpoints,
             etcd=etcd,
             etcd_problem=problem,
-            members=await self._members(),
+            members=members,
             writes=by,
             watched=watched,
             per_agent_hour=per_hour,
@@ -122,14 +135,18 @@ class ManagerOperations:
 
     def _own_row(self) -> ManagerRow:
         own = self._own.announced()
-        return ManagerRow(own, True, "", self._own.streams(), 0.0, self._owned_by(own.id))
+        trouble, streams = self._own.trouble(), self._own.streams()
+        return ManagerRow(own, True, trouble, streams, 0.0, self._owned_by(own.id))
 
     def _owned_by(self, manager: str) -> tuple[str, ...]:
         return tuple(work for work, owner in self._own.owners().items() if owner == manager)
 
     async def _etcd_status(self) -> tuple[EtcdStatus | None, str]:
         try:
-            return await self._etcd.status(), ""
+            async with asyncio.timeout(ETCD_PATIENCE):
+                return await self._etcd.status(), ""
+        except TimeoutError:
+            return None, f"etcd did not answer within {ETCD_PATIENCE:g} s"
         except EtcdRefused as error:
             return None, f"{error} (from 3.5.28 on only root may ask for it)"
         except EtcdError as error:
@@ -137,7 +154,8 @@ class ManagerOperations:
 
     async def _members(self) -> tuple[str, ...]:
         try:
-            members = await self._etcd.members()
-        except EtcdError:
+            async with asyncio.timeout(ETCD_PATIENCE):
+                members = await self._etcd.members()
+        except (EtcdError, TimeoutError):
             return ()
         return tuple(each.name or next(iter(each.endpoints), "not started") for each in members)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
-from tdc.manager.peers.wire import seen_of
+from tdc.manager.peers.wire import announced_to_wire, link_of, seen_of
 from tdc.manager.store.announced import Announced
 from tdc.manager.view.elsewhere import SaidListener
+from tdc.manager.view.etcd_link import EtcdLink
 from tdc.manager.view.managers import PeerFacts
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.seen import Moment, Seen
@@ -73,6 +74,8 @@ class Peer:
         self._stub: managers_pb2_grpc.PeersAsyncStub = managers_pb2_grpc.PeersStub(channel)
         self._now = now
         self._said = _Said()
+        self.link = EtcdLink(now())
+        """Its link to etcd, as it said last."""
 
     @property
     def seen(self) -> dict[MachineKey, Seen]:
@@ -109,21 +112,30 @@ class Peer:
             self._note("")
             said(changed)
 
-    async def facts(self, wall: Callable[[], float]) -> PeerFacts | str:
-        """Ask it how it does; a sentence if it does not answer. `wall` is Unix time."""
+    async def facts(
+        self, wall: Callable[[], float], asking: Announced | None = None
+    ) -> PeerFacts | str:
+        """Ask it how it does; a sentence if it does not answer. `wall` is Unix time.
+
+        `asking` is this manager, where it must say so itself that it is there.
+        """
+        request = managers_pb2.PeerRequest()
+        if asking is not None:
+            request.asking.CopyFrom(announced_to_wire(asking))
         sent = wall()
         began = self._now().at
         try:
             with self._let_go():
-                answer = await self._stub.GetPeer(managers_pb2.PeerRequest(), timeout=DEADLINE)
+                answer = await self._stub.GetPeer(request, timeout=DEADLINE)
             took = self._now().at - began
             self._check(answer.id)
             ahead = unix_seconds(answer.time) - (sent + took / 2)
+            self.link = link_of(answer, self._now())
         except grpc.aio.AioRpcError as error:
             return _why(error)
         except (_Unanswered, BadMessage) as error:
             return str(error)
-        return PeerFacts(answer.machines, ahead)
+        return PeerFacts(answer.machines, ahead, self.link.words(self._now().at))
 
     async def order(
         self, key: MachineKey, order: QueueOrder, timeout: float
@@ -165,6 +177,7 @@ class Peer:
                             said.seen[key] = seen
                             changed[key] = None
                         number = answer.number
+                        self.link = link_of(answer, now)
         except TimeoutError:
             raise _Unanswered(f"no answer within {DEADLINE:g} s") from None
         except grpc.aio.AioRpcError as error:

@@ -3,7 +3,8 @@
 In: who is announced. Out: what machines do elsewhere (`view.elsewhere`), orders passed on.
 Promise: many who ask at the same time cause one question to each manager; a manager has 3 s, and
 one that did not answer the last time delays nobody for longer than PATIENCE. One that is no longer
-announced counts for as long as it answers: etcd, not the manager, may be away.
+announced counts for as long as it answers: etcd, not the manager, may be away. So does one that
+said itself that it is there.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from dataclasses import replace
 
 import grpc.aio
 from tdc.manager.peers.peer import DEADLINE, Peer
+from tdc.manager.peers.wire import announced_of
 from tdc.manager.store.announced import Announced
 from tdc.manager.view.elsewhere import SaidListener, Silent
+from tdc.manager.view.etcd_link import EtcdLink
 from tdc.manager.view.managers import KnownManagers, PeerFacts
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.seen import Moment, Seen, SyncState, rename
 from tdc.shared.edge.clock import Clock
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
+from tdc.shared.sync.words import lapse_words
+from tdc.v1 import managers_pb2
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +54,7 @@ class Peers:
         self._steady = steady
         self._peers: dict[str, Peer] = {}
         self._left: dict[MachineKey, Seen] = {}
+        self._introduced: dict[str, Announced] = {}
         self._group: asyncio.TaskGroup | None = None
         self._listeners: list[SaidListener] = []
         self._redialling: set[asyncio.Task[None]] = set()
@@ -157,15 +163,44 @@ class Peers:
         for listener in self._listeners:
             listener(keys)
 
+    def cut_off(self, key: MachineKey) -> str:
+        """Why the manager that has a machine's stream hears of no commit; empty if it does."""
+        home = self._home(key)
+        if home is None or not home.link.problem:
+            return ""
+        return f"{home.words()}, which has its stream, {self._cut(home)}"
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Which of them do not answer, or hear of no commit, and why."""
+        return tuple(
+            f"{peer.words()} does not answer: {peer.silent}"
+            if peer.silent
+            else f"{peer.words()} {self._cut(peer)}"
+            for peer in self._ranked()
+            if peer.silent or peer.link.problem
+        )
+
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which of them do not answer, in sentences."""
-        return tuple(
+        """Which of them do not answer, or hear of no commit while this one does, in sentences."""
+        silent = [
             f"{peer.words()} does not answer: {peer.silent}. Machines connected there are shown as "
             "unknown; look at that manager, and at the network in between"
             for peer in self._ranked()
             if peer.silent
-        )
+        ]
+        deaf = [
+            f"{peer.words()} {self._cut(peer)}. Commits, removals and suspensions do not reach "
+            "machines connected there until it has etcd again; look at its way to etcd"
+            for peer in self._ranked()
+            if peer.link.problem and not peer.silent and not self._known.link.problem
+        ]
+        return (*silent, *deaf)
+
+    def _cut(self, peer: Peer) -> str:
+        lapse = lapse_words(peer.link.cut_for(self._steady()))
+        return f"has had no etcd for {lapse}, so it hears of no commit ({peer.link.problem})"
 
     # -- orders --------------------------------------------------------------------------------
 
@@ -188,16 +223,34 @@ class Peers:
 
     # -- for operators -------------------------------------------------------------------------
 
-    async def facts(self) -> Sequence[tuple[Announced, PeerFacts | str]]:
-        """How each of them does, or why it does not answer."""
+    async def facts(
+        self, asking: Announced | None = None
+    ) -> Sequence[tuple[Announced, PeerFacts | str]]:
+        """How each of them does, or why it does not answer.
+
+        `asking` is this manager, where it must say so itself that it is there.
+        """
         await self._follow_announced()
         peers = self._ranked()
-        answers = await asyncio.gather(*(peer.facts(self._wall) for peer in peers))
+        answers = await asyncio.gather(*(peer.facts(self._wall, asking) for peer in peers))
         found = list(zip(peers, answers, strict=True))
         for peer, answer in found:
             peer.failed = isinstance(answer, str)
         await self._let_go()
         return [(each.announced, answer) for each, answer in found if self._has(each)]
+
+    @property
+    def links(self) -> list[EtcdLink]:
+        """How those that answer are linked to etcd, as they said last."""
+        return [peer.link for peer in self._peers.values() if not peer.failed]
+
+    def introduced(self, manager: str, said: managers_pb2.PeerAnnouncement) -> None:
+        """Note what the manager with this id says of itself: without etcd it is not announced.
+
+        Raises BadMessage.
+        """
+        if manager != self._own_id:
+            self._introduced[manager] = announced_of(manager, said)
 
     def _has(self, peer: Peer) -> bool:
         return self._peers.get(peer.announced.id) is peer
@@ -215,7 +268,7 @@ class Peers:
 
     async def _follow_announced(self) -> None:
         """Know who is announced now, where, and as which run."""
-        for manager, announced in self._known.all.items():
+        for manager, announced in {**self._introduced, **self._known.all}.items():
             if manager == self._own_id:
                 continue
             known = self._peers.get(manager)
@@ -231,6 +284,7 @@ class Peers:
         announced: Mapping[str, Announced] = self._known.all
         for manager, peer in list(self._peers.items()):
             if manager not in announced and peer.failed:
+                self._introduced.pop(manager, None)
                 log.warning("%s has stopped, was killed, or is cut off", peer.words())
                 await self._drop(peer)
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import contextlib
 
+from tdc.manager.store.announced import Announced
+from tdc.manager.view.etcd_link import EtcdLink
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.seen import Moment, Seen, SyncState
 from tdc.shared.settings.known import KNOWN_HERE, known_of
+from tdc.shared.wire.moments import timestamp, unix_seconds
+from tdc.shared.wire.printable import MOST_WORD, cut
 from tdc.shared.wire.report import report_of, report_to_wire
 from tdc.shared.wire.stream import attempt_of, attempt_to_wire, running_of, running_to_wire
 from tdc.v1 import managers_pb2
@@ -76,6 +80,51 @@ def seen_of(
         enrolment=message.enrolment,
     )
     return (message.cluster, message.machine), seen
+
+
+def link_to_wire(link: EtcdLink, now: float) -> managers_pb2.EtcdLink:
+    """A manager's link to etcd, at `now` by the clock that makes ages."""
+    return managers_pb2.EtcdLink(
+        away=link.cut_for(now), problem=link.problem, reached=link.reached_for(now)
+    )
+
+
+def link_of(
+    message: managers_pb2.PeerResponse | managers_pb2.PresenceResponse, now: Moment
+) -> EtcdLink:
+    """What another manager says of its link; of an older one, which says nothing, that it is new.
+
+    So nobody is sent to it, and nothing is said against it.
+    """
+    if not message.HasField("etcd"):
+        return EtcdLink(now)
+    age = message.etcd.away if message.etcd.problem else message.etcd.reached
+    return EtcdLink(_ago(now, age), cut(message.etcd.problem, MOST_WORD))
+
+
+def announced_to_wire(each: Announced) -> managers_pb2.PeerAnnouncement:
+    """A manager that says to another one that it is there."""
+    return managers_pb2.PeerAnnouncement(
+        name=each.name,
+        address=each.address,
+        version=each.version,
+        instance=each.instance,
+        started=timestamp(each.started),
+        certificate_ends=timestamp(each.certificate_ends),
+    )
+
+
+def announced_of(manager: str, message: managers_pb2.PeerAnnouncement) -> Announced:
+    """What the manager with this id says of itself; raises BadMessage."""
+    return Announced(
+        id=manager,
+        name=message.name,
+        address=message.address,
+        version=message.version,
+        instance=message.instance,
+        started=unix_seconds(message.started),
+        certificate_ends=unix_seconds(message.certificate_ends),
+    )
 
 
 def _age(moment: Moment, now: float) -> float:

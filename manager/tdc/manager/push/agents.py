@@ -38,6 +38,8 @@ from tdc.shared.wire.running_settings import RunsThere
 log = logging.getLogger(__name__)
 
 
+SENT_AGAIN = 300.0
+"""Seconds for which an agent that was sent away and came back is served."""
 RENEWALS_A_SECOND = 10.0
 """By machines connected here that are told of another CA; half of what a manager signs."""
 
@@ -93,6 +95,7 @@ class AgentSessions:
         self._intervals = intervals.checked()
         self._sessions: dict[MachineKey, Session] = {}
         self._stopping = False
+        self._sent: dict[MachineKey, float] = {}
         view.on_renamed(self._renamed)
         view.on_change(self._changed)
 
@@ -208,6 +211,20 @@ class AgentSessions:
         self._stopping = True
         for session in list(self._sessions.values()):
             session.end(End.STOPPING)
+
+    def send_away(self) -> int:
+        """End streams so that agents look for another manager; returns how many.
+
+        Each once in SENT_AGAIN seconds: one that comes back has found no other.
+        """
+        now, sent = self._clock(), 0
+        self._sent = {key: at for key, at in self._sent.items() if now - at < SENT_AGAIN}
+        for key, session in list(self._sessions.items()):
+            if key not in self._sent:
+                self._sent[key] = now
+                session.end(End.CUT_OFF)
+                sent += 1
+        return sent
 
     def welcome_again(self) -> None:
         """End every stream: only a new Welcome tells an agent by which history it is served."""

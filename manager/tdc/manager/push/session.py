@@ -106,6 +106,7 @@ class End(Enum):
     RENAMED = "the machine has another name now"
     OTHER_STORE = "the store was replaced or restored; welcome again"
     STOPPING = "the manager is stopping"
+    CUT_OFF = "the manager is cut off from the store, and another one is not"
 
 
 @dataclass(frozen=True, slots=True)

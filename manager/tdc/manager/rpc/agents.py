@@ -39,8 +39,9 @@ _CODES = {
     End.RENAMED: grpc.StatusCode.UNAVAILABLE,
     End.OTHER_STORE: grpc.StatusCode.UNAVAILABLE,
     End.STOPPING: grpc.StatusCode.UNAVAILABLE,
+    End.CUT_OFF: grpc.StatusCode.UNAVAILABLE,
 }
-_ALL_AT_ONCE = (End.OTHER_STORE, End.STOPPING)
+_ALL_AT_ONCE = (End.OTHER_STORE, End.STOPPING, End.CUT_OFF)
 
 SPREAD = 5.0
 """Seconds over which agents are asked to spread their return when all streams end."""

@@ -55,7 +55,7 @@ def _row(row: ManagerRow) -> managers_pb2.Manager:
         started=timestamp(known.started),
         certificate_ends=timestamp(known.certificate_ends),
         asked=row.asked,
-        answers=not row.problem,
+        answers=row.answers,
         problem=row.problem,
         machines=row.machines,
         clock_ahead=row.clock_ahead,

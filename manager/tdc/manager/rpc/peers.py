@@ -6,14 +6,15 @@ make answers that nobody can date.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from tdc.manager.peers.wire import seen_to_wire
 from tdc.manager.push.agents import AgentSessions
-from tdc.manager.rpc.entry import Context
+from tdc.manager.rpc.entry import Context, caller
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.known import KNOWN_HERE
+from tdc.shared.sync.identity import ManagerPeer
 from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp
@@ -38,8 +39,13 @@ class PeersService(managers_pb2_grpc.PeersServicer):
         instance: str,
         presence: Presence,
         sessions: AgentSessions,
+        link: Callable[[], managers_pb2.EtcdLink],
+        introduced: Callable[[str, managers_pb2.PeerAnnouncement], None],
         clock: Clock = wall,
     ) -> None:
+        """`link` is how this manager is linked to etcd; `introduced` hears of who asks."""
+        self._link = link
+        self._introduced = introduced
         self._manager = manager
         self._instance = instance
         self._presence = presence
@@ -61,17 +67,22 @@ class PeersService(managers_pb2_grpc.PeersServicer):
                 number=number,
                 machines=machines,
                 settings=_KNOWN_HERE,
+                etcd=self._link(),
             )
 
     async def GetPeer(  # noqa: N802
         self, request: managers_pb2.PeerRequest, context: Context
     ) -> managers_pb2.PeerResponse:
-        """Say how this manager does."""
+        """Say how this manager does; raises BadMessage."""
+        asking = caller()
+        if isinstance(asking, ManagerPeer) and request.HasField("asking"):
+            self._introduced(asking.id, request.asking)
         return managers_pb2.PeerResponse(
             id=self._manager,
             instance=self._instance,
             time=timestamp(self._clock()),
             machines=len(self._sessions),
+            etcd=self._link(),
         )
 
     async def ForwardOrder(  # noqa: N802

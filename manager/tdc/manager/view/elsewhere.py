@@ -34,9 +34,16 @@ class Elsewhere(Protocol):
     def on_said(self, listener: SaidListener, /) -> None:
         """Call `listener` when one of them has answered; it must not block."""
 
+    def cut_off(self, key: MachineKey, /) -> str:
+        """Why the manager that has a machine's stream hears of no commit; empty if it does."""
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Which of them do not answer, or hear of no commit, and why."""
+
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which of them do not answer, in sentences."""
+        """Which of them do not answer, or hear of no commit, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,15 @@ class NobodyElse:
 
     def on_said(self, listener: SaidListener) -> None:
         """Nobody says anything."""
+
+    def cut_off(self, key: MachineKey) -> str:
+        """Nobody."""
+        return ""
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     @property
     def problems(self) -> tuple[str, ...]:

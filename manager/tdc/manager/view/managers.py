@@ -2,6 +2,7 @@
 
 In: what the store has under `managers/`. Out: who is there, and a call when that changes.
 Promise: while etcd is unreachable the last known ones are kept: nobody can announce himself then.
+Since when that is, and why, is noted: the others ask for it.
 """
 
 from __future__ import annotations
@@ -18,24 +19,43 @@ from tdc.manager.etcd.follow import Away, FollowOptions, Snapshot, follow
 from tdc.manager.store.announced import Announced, read_announced
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.keys import MANAGERS, parse_manager_key
+from tdc.manager.view.etcd_link import EtcdLink
+from tdc.manager.view.seen import Moment
+from tdc.shared.edge.clock import Clock, monotonic, wall
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PeerFacts:
-    """How another manager does: machines connected there, seconds by which its clock is ahead."""
+    """How another manager does: machines connected there, seconds by which its clock is ahead.
+
+    `problem` says what is wrong with it, as that it has no etcd; empty if nothing is.
+    """
 
     machines: int
     clock_ahead: float
+    problem: str = ""
 
 
 class KnownManagers:
     """Who manages this store; `run` follows that until cancelled."""
 
-    def __init__(self, etcd: EtcdClient, options: FollowOptions | None = None) -> None:
+    def __init__(
+        self,
+        etcd: EtcdClient,
+        options: FollowOptions | None = None,
+        *,
+        wall: Clock = wall,
+        steady: Clock = monotonic,
+    ) -> None:
+        """`wall` is Unix time, `steady` never goes back."""
         self._etcd = etcd
         self._options = options
+        self._wall = wall
+        self._steady = steady
+        self.link = EtcdLink(self._now(), "it has not answered yet")
+        """This manager's link to etcd."""
         self._known: dict[str, Announced] = {}
         self._listeners: list[Callable[[], None]] = []
         self._read = asyncio.Event()
@@ -67,14 +87,23 @@ class KnownManagers:
         async with contextlib.aclosing(follow(self._etcd, MANAGERS, self._options)) as all_news:
             async for news in all_news:
                 if isinstance(news, Away):
+                    self.link = EtcdLink(self._now(), news.reason)
                     continue
                 if isinstance(news, Snapshot):
                     self._known = {}
+                    self._reached()
                 for key, value in news.values.items():
                     self._take(key, value)
                 self._read.set()
                 for listener in self._listeners:
                     listener()
+
+    def _now(self) -> Moment:
+        return Moment(self._steady(), self._wall())
+
+    def _reached(self) -> None:
+        if self.link.problem:
+            self.link = EtcdLink(self._now())
 
     def _take(self, key: str, value: bytes | None) -> None:
         manager = parse_manager_key(key)

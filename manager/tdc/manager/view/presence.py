@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 from tdc.manager.levels.unsupported import AgentKnows
 from tdc.manager.store.joins import withdrawn_words
+from tdc.manager.view import reasons
 from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.elsewhere import Elsewhere, NobodyElse
+from tdc.manager.view.judged import JudgedElsewhere
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.seen import (
     NEVER,
@@ -32,7 +34,7 @@ from tdc.manager.view.seen import (
 )
 from tdc.manager.view.wanted import WantedFleet
 from tdc.shared.edge.clock import Clock, monotonic, wall
-from tdc.shared.settings.known import KNOWN_HERE, unknown_there
+from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.sync.report import MachineReport
 from tdc.shared.sync.values import Attempt, Running
 from tdc.shared.sync.words import lapse_words
@@ -108,6 +110,7 @@ class Presence:
         self._clock = clock
         self._steady = steady
         self._started = self._now()
+        self._judged = JudgedElsewhere(self._started)
         self._seen: dict[MachineKey, Seen] = {}
         self._know_less: set[MachineKey] = set()
         self.ahead = AheadOfStore(fleet)
@@ -120,8 +123,13 @@ class Presence:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What can't be known of machines now, in sentences: managers that do not answer."""
+        """What is wrong with other managers, in sentences: they do not answer, or have no etcd."""
         return self._elsewhere.problems
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Which other managers may hear of no commit now, and why."""
+        return self._elsewhere.unheard
 
     def facts(self, cluster: str, machine: str) -> MachineFacts:
         """What is known of a machine; one that never connected is offline since our start.
@@ -240,6 +248,7 @@ class Presence:
         rename(self._enrolled, names)
         self._elsewhere.renamed(names)
         self.ahead.renamed(names)
+        self._judged.renamed(names)
         for key in names.values():
             if key in self._seen:
                 self._touch(self._seen[key])
@@ -249,11 +258,13 @@ class Presence:
         for key in keys:
             if self._fleet.content_hash(*key) is None:
                 self._elsewhere.forget(key)
-            seen = self._seen.get(key)
-            if seen is None:
-                continue
-            self._mark(seen, self._judge(key, seen)[0])
-            self._forget_removed(key, seen)
+                self._judged.forget(key)
+            elif self._elsewhere.seen(key) is not None:
+                self._judged.wanted(key, self._now())
+                self._look(key)
+            if (seen := self._seen.get(key)) is not None:
+                self._mark(seen, self._judge(key, seen)[0])
+                self._forget_removed(key, seen)
 
     def disconnected(self, key: MachineKey, reason: str, *, dead: bool) -> None:
         """Note the end of a machine's stream; `dead` if the agent stopped responding."""
@@ -279,12 +290,7 @@ class Presence:
         taken = seen.takeovers
         if len(taken) < TAKEOVERS or self._steady() - taken[0] > TAKEOVER_WINDOW:
             return ""
-        before, now = seen.rivals
-        return (
-            "two machines seem to share this certificate and keep closing each other's streams, "
-            f"connecting from {before} and {now}. A machine was probably cloned, or its key "
-            "copied. Enrol the right one again with a new join token; that shuts the other out"
-        )
+        return reasons.clones(seen.rivals)
 
     def _forget_removed(self, key: MachineKey, seen: Seen) -> None:
         """Forget a machine that was removed: another of the same name would be a new machine."""
@@ -300,7 +306,9 @@ class Presence:
             if silent is not None:
                 return seen, SyncState.UNKNOWN, silent.reason, silent.since
         state, reason = self._judge(key, seen)
-        self._mark(seen, state)
+        if seen.manager:
+            return seen, state, reason, self._judged.since(key, seen, state)
+        self._mark(seen, state)  # our own: another manager's is not ours to pass on
         return seen, state, reason, seen.since
 
     def _said_elsewhere(self, keys: Iterable[MachineKey]) -> None:
@@ -362,9 +370,8 @@ class Presence:
         attempt = seen.last_attempt
         if attempt and not attempt.applied and attempt.hash == wanted_hash:
             return SyncState.REJECTED, attempt.reason
-        runs = seen.running.revision
-        what = f"revision {runs}" if runs else "the built-in defaults"
-        return SyncState.OUT_OF_SYNC, f"running {what}; update in progress"
+        cut_off = self._elsewhere.cut_off(key) if seen.manager else ""
+        return SyncState.OUT_OF_SYNC, reasons.out_of_sync(seen.running.revision, cut_off)
 
     def _hash(self, key: MachineKey, seen: Seen) -> str | None:
         known = KNOWN_HERE if seen.known is None else seen.known
@@ -372,12 +379,7 @@ class Presence:
 
     def _not_offered(self, key: MachineKey, seen: Seen) -> str:
         lacks = () if seen.known is None else self._fleet.lacking(*key, seen.known)
-        if not lacks:
-            return "its settings can't be read from the store"
-        return (
-            f"{unknown_there(lacks, seen.agent_version)}, which its settings need, so nothing is "
-            "sent to it and it keeps what it runs. Upgrade the agent, or unset this for the machine"
-        )
+        return reasons.not_offered(lacks, seen.agent_version)
 
     def _absent(self, key: MachineKey, seen: Seen) -> tuple[SyncState, str]:
         if seen.dead:
