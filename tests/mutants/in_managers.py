@@ -72,12 +72,35 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/cli/recover.py",
+        ("tests/cli/test_recover.py",),
+        (
+            "adopt is the next step though machines are not known",
+            "    if found.unknown:\n        raise",
+            "    if False:\n        raise",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/peers/streams.py",
+        ("tests/system/test_recover_managers.py",),
+        (
+            "what machines elsewhere run is not asked for",
+            "        found = await self._peers.ask_settings(key, known, timeout)\n",
+            "        found = await self._own.ask_settings(key, timeout)\n",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/intent/recovery.py",
         (ELSEWHERE,),
         (
-            "nobody here speaks for machines elsewhere",
-            "        self._as_others_run(asked)",
-            "        pass",
+            "a machine that left is not asked for where it was seen",
+            "        asked.groups.setdefault((running.hash, facts.known), []).append(name)\n",
+            "        asked.groups.setdefault((running.hash, facts.known), [])\n",
+        ),
+        (
+            "a machine that knocks with a lost enrolment is forgotten",
+            "            if key in self._strangers():\n",
+            "            if False:\n",
         ),
     ),
     *planted_in(

@@ -271,8 +271,9 @@ def _then(options: Options, found: Verified, *, new_id: bool) -> list[str]:
         "The store has a new id: machines take what it has, whatever they run."
         if new_id
         else "The store kept its id. A machine that runs a later revision than is in it keeps what "
-        "it runs, and `tdc status` names it. Commit again what is missing; then, or if this store "
-        f"is right as it is, stop the managers and run tdc-manager adopt --folder {folder}"
+        "it runs, and `tdc status` names it. `tdc recover` commits again what is missing, from "
+        "what the machines run. When it knows of them all, or if this store is right as it is, "
+        f"stop the managers and run tdc-manager adopt --folder {folder}"
     )
     return [
         "What to do now:",

@@ -176,6 +176,15 @@ class AgentSessions:
             return Unanswered("it is not connected to this manager")
         return await session.running.ask(timeout)
 
+    async def settings_said(self, key: MachineKey, timeout: float) -> RunsThere | Unanswered:
+        """What a machine runs: as it said here before, though it left; else it is asked."""
+        running, known = self._presence.runs(*key), self._presence.knows(*key).known
+        if running is not None and known is not None:
+            found = self.running.answer(running.hash, known)
+            if found is not None:
+                return found
+        return await self.ask_settings(key, timeout)
+
     def stop(self) -> None:
         """End every stream, so that agents look for another manager; admit no new one."""
         self._stopping = True
