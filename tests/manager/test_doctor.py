@@ -304,13 +304,15 @@ async def test_repair_leaves_a_draft_of_a_newer_version_and_one_that_changed(
     assert "changed meanwhile" in found.text
 
 
-@pytest.mark.parametrize("how", ["edited", "damaged"])
+@pytest.mark.parametrize("how", ["edited", "damaged", "deleted"])
 async def test_repair_names_suspensions_and_what_writes_them_again(house: House, how: str) -> None:
     await house.hurt("suspensions", how)
     (found,) = await repair(house.etcd, write=True)
     assert not found.right
     assert SUSPENSIONS in found.text
     assert "suspend or resume a machine of the cluster" in found.text
+    assert ("was deleted by hand" in found.text) == (how == "deleted")
+    assert await repair(house.etcd, write=False) == (found,), "as doctor looks"
     await house.suspend(2e9)
     assert await repair(house.etcd, write=True) == ()
     assert [each async for each in others(house.etcd)] == []

@@ -10,6 +10,15 @@ REAL = "tests/manager/test_doctor.py::test_"
 
 MUTANTS = (
     *planted_in(
+        f"{MANAGER}/store/others.py",
+        (f"{REAL}repair_names_suspensions_and_what_writes_them_again",),
+        (
+            "suspensions that were deleted are not missed",
+            "sorted({suspensions_key(each) for each in written} - there)",
+            "sorted(there - there)",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/at_hand.py",
         (f"{REAL}a_store_that_is_not_there_is_named_and_not_made",),
         (

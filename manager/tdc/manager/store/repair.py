@@ -40,7 +40,7 @@ from tdc.manager.store.keys import (
     parse_enrolment_key,
     snapshot_key,
 )
-from tdc.manager.store.others import others, put_right
+from tdc.manager.store.others import lost_suspensions, others, put_right
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.store.replay import HistoryBroken, replayed
 from tdc.manager.store.seal import same_content
@@ -75,6 +75,7 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
         found.extend(await _repair_cluster(etcd, name, write=write))
     async for other in others(etcd, SUSPENSIONS, DRAFTS):
         found.append(Finding(*await put_right(etcd, other, write=write)))
+    found.extend(Finding(each, right=False) for each in await lost_suspensions(etcd))
     return tuple(found)
 
 
