@@ -8,6 +8,7 @@ STORE = "manager/tdc/manager/store"
 PEERS = "manager/tdc/manager/peers"
 OWNERSHIP = "tests/contract/test_ownership.py"
 MANAGERS = "tests/manager/test_managers.py"
+OUTAGES = "tests/manager/test_outages.py"
 ELSEWHERE = "tests/manager/test_elsewhere.py"
 
 MUTANTS = (
@@ -87,6 +88,15 @@ MUTANTS = (
             "what machines elsewhere run is not asked for",
             "        found = await self._peers.ask_settings(key, known, timeout)\n",
             "        found = await self._own.ask_settings(key, timeout)\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/settings.py",
+        (f"{OUTAGES}::test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once",),
+        (
+            "a check of settings does not say that it is last known",
+            "return Checked(found, findings, (*problems, *self._presence.problems))",
+            "return Checked(found, findings, self._presence.problems)",
         ),
     ),
     *planted_in(

@@ -29,6 +29,7 @@ from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
+from tdc.manager.view.problems import unreachable
 from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
@@ -98,6 +99,15 @@ class Explanation:
     suspension: SuspensionFacts = NO_SUSPENSION
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is worth a look in a cluster, and what can't be known of it now, in sentences."""
+
+    cluster: Cluster
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+
+
 class SettingsOperations:
     """Reads of settings."""
 
@@ -152,7 +162,7 @@ class SettingsOperations:
         )
 
     @operation("settings.check")
-    async def check(self, actor: Actor, cluster: str) -> tuple[Cluster, tuple[Finding, ...]]:
+    async def check(self, actor: Actor, cluster: str) -> Checked:
         """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
         found = within(self._view, actor).find_cluster(cluster)
         require_cluster(actor, found.name, "a check of settings")
@@ -183,11 +193,16 @@ class SettingsOperations:
         )
         ending = ending_certificates(found.name, ends, self._clock())
         of_agents = (*late, *ending, *versions, *less)
-        return found, (*self._ahead(found), *of_agents, *findings_of(found))
+        findings = (*self._ahead(found), *of_agents, *findings_of(found))
+        # What is wrong with the store names keys, of other clusters too.
+        problems = (
+            self._view.problems if actor.reach.everywhere else unreachable(self._view.etcd_away)
+        )
+        return Checked(found, findings, (*problems, *self._presence.problems))
 
     def _ahead(self, cluster: Cluster) -> Iterator[Finding]:
         for each in self._presence.ahead.in_cluster(cluster.name):
-            remedy = f"tdc recover {cluster.name}" if each.differ else "tdc-manager adopt"
+            remedy = f"tdc recover {cluster.name}"
             yield Finding(Kind.AHEAD, LevelKey(Level.CLUSTER, cluster.name), "", str(each), remedy)
 
     async def _records(
