@@ -16,7 +16,7 @@ from tdc.manager.store.announced import Announced
 from tdc.manager.view.elsewhere import NobodyElse, SaidListener
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
-from tdc.manager.view.seen import Moment, Seen, SyncState
+from tdc.manager.view.seen import Moment, Seen, Stranger, SyncState
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.schema import default_values
@@ -205,7 +205,8 @@ async def recovery(presence: Presence, *answer: str, **more: Sequence[str]) -> R
     runs = RunsThere(Running(9, "cd", "s"), default_values(), 100, proven=True)
     streams = Streams(dict.fromkeys(answer, runs))
     view = View(["mx1", "mx2"], more.get("enrolled", ["mx1", "mx2"]))
-    strangers = [("c1", each) for each in more.get("strangers", ())]
+    knock = more.get("strangers", ())
+    strangers = [Stranger("c1", each, "10.0.0.9", replaced=False) for each in knock]
     does = RecoveryOperations(view, presence, streams, lambda: strangers)  # type: ignore[arg-type]
     return await does.find_edits(Actor("ana", Role.ADMINISTRATOR, EVERYWHERE, "here"), "c1")
 

@@ -78,8 +78,8 @@ def servers(authority: Authority) -> Servers:
     return Servers(ServerIdentity(issued.certificate_pem, issued.key_pem, authority.ca_pem))
 
 
-def deny_all(peer: MachinePeer) -> MachinePeer:
-    raise Denied(f"{peer} is denied")
+def deny_all(peer: MachinePeer, address: str) -> MachinePeer:
+    raise Denied(f"{peer} is denied, {address} or not")
 
 
 async def _health(channel: grpc.aio.Channel) -> int:

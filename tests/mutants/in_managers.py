@@ -100,6 +100,20 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/push/strangers.py",
+        ("tests/manager/test_recovery.py",),
+        (
+            "a machine that was just enrolled again is another one",
+            "        if self.last - self.replaced_since < AGAIN:\n",
+            "        if False:\n",
+        ),
+        (
+            "one whose name another machine has is taken for it",
+            "        return Stranger(*key, self.address, replaced=True)\n",
+            "        return Stranger(*key, self.address, replaced=False)\n",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/intent/recovery.py",
         (ELSEWHERE,),
         (
@@ -109,8 +123,8 @@ MUTANTS = (
         ),
         (
             "a machine that knocks with a lost enrolment is forgotten",
-            "            if key in self._strangers():\n",
-            "            if False:\n",
+            "            if any((each.cluster, each.machine) == key for each in",
+            "            if any(False for each in",
         ),
     ),
     *planted_in(

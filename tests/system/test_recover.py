@@ -141,6 +141,9 @@ def _until_stranger(fleet: RunningFleet) -> None:
     """Wait until status names the machine that was enrolled since the backup."""
     for _ in range(40):
         said = " ".join(fleet.run_tdc("status").stderr.split())
-        if "1 machine comes with a certificate that the store does not know: demo/mx3" in said:
+        if (
+            "1 machine comes with a certificate that the store does not know: demo/mx3 (from"
+            in said
+        ):
             return
     raise AssertionError(said)

@@ -20,7 +20,7 @@ from tdc.manager.levels.recover import Runs, recovered
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
-from tdc.manager.view.seen import SyncState
+from tdc.manager.view.seen import Stranger, SyncState
 from tdc.shared.edge.clock import monotonic
 from tdc.shared.sync.queue_work import Unanswered
 from tdc.shared.wire.running_settings import RunsThere
@@ -105,7 +105,7 @@ class RecoveryOperations:
         view: FleetView,
         presence: Presence,
         agents: Agents,
-        strangers: Callable[[], Sequence[MachineKey]] = tuple,
+        strangers: Callable[[], Sequence[Stranger]] = tuple,
     ) -> None:
         """`strangers` are machines that came with certificates which the store doesn't know."""
         self._view = view
@@ -137,7 +137,7 @@ class RecoveryOperations:
         """Note what a machine runs, why that is not known, or that it is to be asked."""
         key = (asked.cluster, name)
         if self._view.enrolment(*key) is None:
-            if key in self._strangers():
+            if any((each.cluster, each.machine) == key for each in self._strangers()):
                 asked.unknown[name] = _STRANGER
             return
         facts, running = self._presence.facts(*key), self._presence.runs(*key)

@@ -28,6 +28,7 @@ from tdc.manager.push.session import (
 from tdc.manager.push.strangers import Strangers
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
+from tdc.manager.view.seen import Stranger
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
@@ -84,7 +85,7 @@ class AgentSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def admit(self, peer: MachinePeer) -> MachinePeer:
+    def admit(self, peer: MachinePeer, address: str) -> MachinePeer:
         """The machine by its present name; raises Denied unless the enrolment is the valid one.
 
         Its certificate may have a name of before: the enrolment says which machine it is.
@@ -95,7 +96,7 @@ class AgentSessions:
         if valid is None and removed is not None:
             raise removed
         if valid != peer.enrolment:
-            self._strangers.came(peer)
+            self._strangers.came(peer, address, replaced=valid is not None)
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
@@ -114,7 +115,7 @@ class AgentSessions:
         """Serve a machine's stream to its end; raises Denied, Stopping, and what those raise."""
         if self._stopping:
             raise Stopping("this manager is about to stop")
-        peer = self.admit(peer)
+        peer = self.admit(peer, address)
         key = (peer.cluster, peer.machine)
         session = Session(
             peer,
@@ -151,7 +152,7 @@ class AgentSessions:
         """Whether a stream of this machine is open here."""
         return key in self._sessions
 
-    def strangers(self) -> tuple[MachineKey, ...]:
+    def strangers(self) -> tuple[Stranger, ...]:
         """Machines that came lately with certificates of ours that the store does not know."""
         return self._strangers.now(self.is_connected)
 
