@@ -10,6 +10,7 @@ from tdc.manager.intent.recovery import Recovery, RecoveryOperations
 from tdc.manager.levels.fleet import Cluster, Machine, new_cluster
 from tdc.manager.peers.peer import Peer
 from tdc.manager.peers.peers import Peers
+from tdc.manager.peers.streams import AllStreams
 from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.push.running import KnownRunning
 from tdc.manager.store.announced import Announced
@@ -257,3 +258,33 @@ async def test_what_never_enrolled_runs_nothing_unless_it_knocks() -> None:
     found = await recovery(presence, "mx1", enrolled=["mx1"], strangers=["mx2"])
     (unknown,) = found.unknown
     assert "enrol it again" in unknown.why
+
+
+class _Own:
+    """No stream is here."""
+
+    def __init__(self) -> None:
+        self.running = KnownRunning()
+
+    def is_connected(self, key: MachineKey) -> bool:
+        return False
+
+    async def ask_settings(self, key: MachineKey, timeout: float) -> Unanswered:
+        return Unanswered("it is not connected to this manager")
+
+
+class _There:
+    """The other managers, one of which has mx2's stream."""
+
+    async def ask_settings(
+        self, key: MachineKey, known: frozenset[str], timeout: float
+    ) -> RunsThere | Unanswered:
+        assert (key, known) == (MX2, LESS)
+        return RunsThere(Running(9, "cd", "s"), default_values(), 100, proven=True)
+
+
+async def test_what_a_machine_elsewhere_runs_is_asked_there_and_kept() -> None:
+    streams = AllStreams(_Own(), _There())  # type: ignore[arg-type]
+    found = await streams.ask_settings(MX2, LESS, 1.0)
+    assert isinstance(found, RunsThere)
+    assert streams.running.find("cd", LESS) == default_values()

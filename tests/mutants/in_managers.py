@@ -83,7 +83,7 @@ MUTANTS = (
     ),
     *planted_in(
         "manager/tdc/manager/peers/streams.py",
-        ("tests/system/test_recover_managers.py",),
+        (ELSEWHERE,),
         (
             "what machines elsewhere run is not asked for",
             "        found = await self._peers.ask_settings(key, known, timeout)\n",
