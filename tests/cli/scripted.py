@@ -18,7 +18,7 @@ import trustme
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED
-from tdc.v1 import operators_pb2
+from tdc.v1 import operators_pb2, recovery_pb2
 
 Answer = Message | Callable[[Any], Message]
 
@@ -60,7 +60,8 @@ class ScriptedManager:
         raise AssertionError("abort raises")
 
     def handlers(self) -> Iterator[grpc.GenericRpcHandler]:
-        for service in operators_pb2.DESCRIPTOR.services_by_name.values():
+        services = (operators_pb2.DESCRIPTOR, recovery_pb2.DESCRIPTOR)
+        for service in (each for file in services for each in file.services_by_name.values()):
             yield grpc.method_handlers_generic_handler(
                 service.full_name,
                 {

@@ -263,6 +263,13 @@ def test_what_is_worth_a_look_is_a_document(tdc: Tdc, manager: ScriptedManager) 
     assert "it is offline (since 2026-11-23" in shown
     manager.answers["CheckConsistency"] = operators_pb2.CheckConsistencyResponse(cluster="emea")
     assert tdc("settings", "check").out == "Nothing to look at in emea.\n"
+    away = "etcd has been unreachable since noon. Showing the last known state."
+    answer = operators_pb2.CheckConsistencyResponse(cluster="emea", warnings=[away])
+    manager.answers["CheckConsistency"] = answer
+    assert tdc("settings", "check", "-o", "json").json["warnings"] == [away]
+    run = tdc("settings", "check")
+    assert run.out == "Nothing to look at in what was last known of emea.\n"
+    assert away in " ".join(run.err.split())
 
 
 def test_a_difference_is_written_as_a_plan_is(tdc: Tdc, manager: ScriptedManager) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import re
 import shutil
 import stat
 import subprocess
@@ -68,6 +69,12 @@ async def _beside(verb: str, *arguments: object) -> subprocess.CompletedProcess[
     )
 
 
+def _numbers(pattern: str, done: subprocess.CompletedProcess[str]) -> list[int]:
+    found = re.search(pattern, done.stdout)
+    assert found is not None, done.stdout
+    return [int(each) for each in found.groups()]
+
+
 async def _fill(api: Api) -> None:
     await api.create_cluster("corp")
     await api.commit(add_machine("mx1", "Main_Group"), put("machine", "mx1", retry__initial=7))
@@ -126,6 +133,10 @@ async def test_a_backup_of_a_running_manager_is_restored_elsewhere(
     done = await _beside("restore", file, "--folder", new, "--passphrase-file", secret, *more)
     assert done.returncode == 0, done.stderr
     assert ("has a new id" if adopt else "kept its id") in done.stdout
+    assert ("`tdc recover` commits again what is missing" in done.stdout) == (not adopt)
+    restored, saved, left = _numbers(r"(\d+) of the backup's (\d+) .* the other (\d+) ", done)
+    assert saved - restored == left
+    assert _numbers(r"store .* values: (\d+),", done) == [saved]
     assert stat.S_IMODE((new / "ca" / "ca-key.pem").stat().st_mode) == 0o600
     assert stat.S_IMODE(new.stat().st_mode) == 0o700
     (new / "operator").symlink_to(old / "operator")

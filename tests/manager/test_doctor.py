@@ -14,7 +14,7 @@ import pytest
 from tdc.manager.doctor.verb import doctor
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
-from tdc.manager.etcd.values import Put
+from tdc.manager.etcd.values import Delete, Put, prefix_end
 from tdc.manager.first_setup import set_up
 from tdc.manager.options import Options
 from tdc.manager.store import keys
@@ -99,6 +99,47 @@ async def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def test_a_store_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+    """By what reads: `doctor`, `backup`, `repair`. An empty backup would pass for a whole one."""
+    folder = tmp_path / "m"
+    _options(folder)
+    before = sorted(folder.rglob("*"))
+    document, code = await _said(_options(folder))
+    assert (code, document["verdict"], document["etcd"]["reachable"]) == (4, "warning", False)
+    found = _named(document, "no manager has been started on this folder")
+    assert f"tdc-manager run --folder {folder}" in found["do"]
+    assert sorted(folder.rglob("*")) == before
+
+    async with manager(folder) as api:
+        await api.create_cluster("corp")
+    (folder / "etcd").rename(tmp_path / "moved")
+    before = sorted(folder.rglob("*"))
+    document, code = await _said(_options(folder))
+    found = _named(document, "the store is gone")
+    assert (code, found["severity"]) == (1, "critical")
+    assert f"tdc-manager restore FILE --folder {folder}" in found["do"]
+    for verb in (["backup", "--out", str(tmp_path / "b")], ["repair"]):
+        done = await _ran([str(BIN / "tdc-manager"), *verb, "--folder", str(folder)])
+        assert done.returncode == 1
+        assert "there is no store in" in " ".join(done.stderr.split())
+    assert sorted(folder.rglob("*")) == before
+    (tmp_path / "moved").rename(folder / "etcd")
+    assert (await _said(_options(folder)))[1] == 0
+
+
+async def test_an_etcd_of_ones_own_that_lost_all_is_named(tmp_path: Path) -> None:
+    async with external_etcd(tmp_path / "etcd") as etcd:
+        options = _options(tmp_path / "m", _of(etcd))
+        assert _named((await _said(options))[0], "no manager has been started")
+        async with manager(tmp_path / "m", etcd_endpoints=(_of(etcd),)) as api:
+            await api.create_cluster("corp")
+        async with EtcdClient(etcd.options) as client:
+            await client.txn([], [Delete(keys.ROOT, prefix_end(keys.ROOT))])
+        document, code = await _said(options)
+        assert code == 1
+        assert _named(document, "the store is gone")["severity"] == "critical"
+
+
 @pytest.mark.proves("F44", "F45")
 async def test_members_that_are_down_frozen_or_all_away(tmp_path: Path) -> None:
     async with etcd_cluster(tmp_path / "etcd") as members:
@@ -109,7 +150,8 @@ async def test_members_that_are_down_frozen_or_all_away(tmp_path: Path) -> None:
         assert sum(each["leader"] for each in rows) == 1
         assert all(abs(each["clock_ahead"]) < 3 for each in rows)
         # Debian's 3.4.23 has faults that concern more than one member.
-        assert {each["area"] for each in document["findings"]} <= {"version"}
+        # And no manager has been started on this one.
+        assert {each["area"] for each in document["findings"]} <= {"version", "store"}
         assert code in (0, 4)
 
         await members[2].stop()
@@ -262,13 +304,15 @@ async def test_repair_leaves_a_draft_of_a_newer_version_and_one_that_changed(
     assert "changed meanwhile" in found.text
 
 
-@pytest.mark.parametrize("how", ["edited", "damaged"])
+@pytest.mark.parametrize("how", ["edited", "damaged", "deleted"])
 async def test_repair_names_suspensions_and_what_writes_them_again(house: House, how: str) -> None:
     await house.hurt("suspensions", how)
     (found,) = await repair(house.etcd, write=True)
     assert not found.right
     assert SUSPENSIONS in found.text
     assert "suspend or resume a machine of the cluster" in found.text
+    assert ("was deleted by hand" in found.text) == (how == "deleted")
+    assert await repair(house.etcd, write=False) == (found,), "as doctor looks"
     await house.suspend(2e9)
     assert await repair(house.etcd, write=True) == ()
     assert [each async for each in others(house.etcd)] == []

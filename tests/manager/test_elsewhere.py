@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tdc.manager.intent.actor import Actor
@@ -17,12 +17,13 @@ from tdc.manager.store.announced import Announced
 from tdc.manager.view.elsewhere import NobodyElse, SaidListener
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
-from tdc.manager.view.seen import Moment, Seen, SyncState
+from tdc.manager.view.seen import Moment, Seen, Stranger, SyncState
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.schema import default_values
 from tdc.shared.sync.queue_work import ListDead, QueueOrder, Selection, Unanswered
 from tdc.shared.sync.values import Running
+from tdc.shared.wire.report import report_of
 from tdc.shared.wire.running_settings import RunsThere
 from tdc.v1 import agents_pb2
 
@@ -233,7 +234,7 @@ async def test_an_order_goes_to_the_machine_that_has_the_name_here() -> None:
     fleet = Fleet()
     peers = Peers("me", _NoManagers(), _dial, lambda: 0.0, lambda: 0.0)  # type: ignore[arg-type]
     announced = Announced("two", "two", "127.0.0.1:1", "1", "run", 0.0, 0.0)
-    streams = AllStreams(_Nowhere(), peers, fleet.enrolment)
+    streams = AllStreams(_Nowhere(), peers, fleet.enrolment)  # type: ignore[arg-type]
     async with client_channel("127.0.0.1:1", b"", b"", b"") as channel:
         peer = peers._peers["two"] = Peer(announced, channel, lambda: Moment(0.0, 0.0))
         peer.silent = ""
@@ -272,25 +273,32 @@ def _dial(address: str) -> None:
 class Streams:
     """The agents that are connected here, and what they answer."""
 
-    answers: dict[str, RunsThere]
+    answers: dict[str, RunsThere | Unanswered]
     running: KnownRunning = field(default_factory=KnownRunning)
 
-    async def ask_settings(self, key: MachineKey, timeout: float, /) -> RunsThere | Unanswered:
-        answer = self.answers[key[1]]
-        self.running.take(answer, KNOWN_HERE)
+    async def ask_settings(
+        self, key: MachineKey, known: frozenset[str], timeout: float, /
+    ) -> RunsThere | Unanswered:
+        answer = self.answers.get(key[1], Unanswered("nobody knows"))
+        if isinstance(answer, RunsThere):
+            self.running.take(answer, known)
         return answer
 
 
 class View:
     """A view of cluster c1, of which everything is in reach."""
 
-    def __init__(self, machines: Iterable[str]) -> None:
+    def __init__(self, machines: Iterable[str], enrolled: Iterable[str]) -> None:
         made = new_cluster("c1", {})
         group = next(iter(made.groups))
         self._cluster = replace(made, machines={each: Machine(each, group) for each in machines})
+        self._enrolled = set(enrolled)
 
     def find_cluster(self, name: str) -> Cluster:
         return self._cluster
+
+    def enrolment(self, cluster: str, machine: str) -> str | None:
+        return f"of {machine}" if machine in self._enrolled else None
 
     def in_force(self, cluster: str, machine: str) -> None:
         return None
@@ -299,10 +307,14 @@ class View:
         return "ab"
 
 
-async def recovery(presence: Presence, here: str = "") -> Recovery:
+async def recovery(presence: Presence, *answer: str, **more: Sequence[str]) -> Recovery:
+    """What is found where these machines answer; `enrolled` are, and `strangers` knock."""
     runs = RunsThere(Running(9, "cd", "s"), default_values(), 100, proven=True)
-    streams, view = Streams({here: runs}), View(["mx1", "mx2"])
-    does = RecoveryOperations(view, presence, streams)  # type: ignore[arg-type]
+    streams = Streams(dict.fromkeys(answer, runs))
+    view = View(["mx1", "mx2"], more.get("enrolled", ["mx1", "mx2"]))
+    knock = more.get("strangers", ())
+    strangers = [Stranger("c1", each, "10.0.0.9", replaced=False) for each in knock]
+    does = RecoveryOperations(view, presence, streams, lambda: strangers)  # type: ignore[arg-type]
     return await does.find_edits(Actor("ana", Role.ADMINISTRATOR, EVERYWHERE, "here"), "c1")
 
 
@@ -311,17 +323,74 @@ async def test_one_here_speaks_for_those_elsewhere_that_run_the_same() -> None:
     presence.connected(MX1, "1.2")
     presence.heard(MX1, Running(9, "cd", "s"), None)
     others.says(MX2, running=Running(9, "cd", "s"))
-    found = await recovery(presence, here="mx1")
+    found = await recovery(presence, "mx1")
     assert (found.known, list(found.unknown), found.ahead) == (2, [], 9)
 
 
-async def test_one_elsewhere_for_which_nobody_speaks_is_named_with_its_manager() -> None:
+async def test_one_elsewhere_is_asked_there_and_named_if_nobody_knows() -> None:
     presence, others = both()
     presence.connected(MX1, "1.2")
     presence.heard(MX1, Running(9, "cd", "s"), None)
     others.says(MX2, running=Running(9, "ef", "s"))
-    found = await recovery(presence, here="mx1")
+    found = await recovery(presence, "mx1", "mx2")
+    assert (found.known, list(found.unknown)) == (2, [])
+    found = await recovery(presence, "mx1")
     (unknown,) = found.unknown
-    assert (found.known, unknown.machine) == (1, "mx2")
-    assert "connected to manager two" in unknown.why
-    assert "tdc recover c1" in unknown.why
+    assert (found.known, unknown.machine, unknown.why) == (1, "mx2", "nobody knows")
+
+
+async def test_one_that_left_the_managers_that_it_refuses_counts_with_what_it_said() -> None:
+    presence, others = both()
+    refused = report_of(agents_pb2.MachineStatus(refuses_manager="older"))
+    since = Moment(5.0, 5.0)
+    left = {"connected": False, "gone": "it left", "status": refused, "status_time": since}
+    for key in (MX1, MX2):
+        others.says(key, running=Running(9, "cd", "s"), refused_since=since, **left)
+    found = await recovery(presence, "mx2")
+    assert (found.known, list(found.unknown), found.ahead) == (2, [], 9)
+    found = await recovery(presence)
+    assert found.known == 0
+    assert [each.machine for each in found.unknown] == ["mx1", "mx2"]
+    assert all("it comes to each again within 5 min" in each.why for each in found.unknown)
+
+
+async def test_what_never_enrolled_runs_nothing_unless_it_knocks() -> None:
+    """Enrolled since the backup, it comes with a certificate that the restored store has not."""
+    presence, _ = both()
+    presence.connected(MX1, "1.2")
+    presence.heard(MX1, Running(9, "cd", "s"), None)
+    found = await recovery(presence, "mx1", enrolled=["mx1"])
+    assert (found.known, list(found.unknown)) == (1, [])
+    found = await recovery(presence, "mx1", enrolled=["mx1"], strangers=["mx2"])
+    (unknown,) = found.unknown
+    assert "enrol it again" in unknown.why
+
+
+class _Own:
+    """No stream is here."""
+
+    def __init__(self) -> None:
+        self.running = KnownRunning()
+
+    def is_connected(self, key: MachineKey) -> bool:
+        return False
+
+    async def ask_settings(self, key: MachineKey, timeout: float) -> Unanswered:
+        return Unanswered("it is not connected to this manager")
+
+
+class _There:
+    """The other managers, one of which has mx2's stream."""
+
+    async def ask_settings(
+        self, key: MachineKey, known: frozenset[str], timeout: float
+    ) -> RunsThere | Unanswered:
+        assert (key, known) == (MX2, LESS)
+        return RunsThere(Running(9, "cd", "s"), default_values(), 100, proven=True)
+
+
+async def test_what_a_machine_elsewhere_runs_is_asked_there_and_kept() -> None:
+    streams = AllStreams(_Own(), _There(), Fleet().enrolment)  # type: ignore[arg-type]
+    found = await streams.ask_settings(MX2, LESS, 1.0)
+    assert isinstance(found, RunsThere)
+    assert streams.running.find("cd", LESS) == default_values()

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
+import grpc.aio
 import pytest
 from google.protobuf.message import Message
 from tdc.manager.etcd.client import EtcdClient
@@ -47,6 +48,8 @@ from tdc.manager.intent.targets import ChangeAsked, LevelAsked, RestoreTo, SetAt
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.intent.users import UserOperations
 from tdc.manager.levels.changes import AddMachine, RemoveCluster, RenameCluster
+from tdc.manager.peers.peers import Peers
+from tdc.manager.peers.streams import AllStreams
 from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.store.announced import Announced
@@ -63,7 +66,9 @@ from tdc.manager.store.keys import JOIN_TOKENS, ROOT
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.managers import KnownManagers
 from tdc.manager.view.presence import Presence
+from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import running
 from tdc.shared.settings.check import checked
 from tdc.shared.settings.values import Level
@@ -180,12 +185,17 @@ class House:
     presence: Presence
 
 
+def _dial(address: str) -> grpc.aio.Channel:
+    raise AssertionError(f"nobody is announced, and not at {address}")
+
+
 @pytest.fixture
 async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
     async with EtcdClient(etcd.options) as client:
         view = FleetView(client, await store_id(client))
         presence, history = Presence(view), History(client)
         sessions = AgentSessions(view, presence)
+        others = Peers("m1", KnownManagers(client), _dial, monotonic, monotonic)
         machines = QueueMachines(view, presence, sessions)
         store, passwords, sealing = (
             PeopleStore(client, AuditLog(client)),
@@ -209,7 +219,7 @@ async def house(etcd: ExternalEtcd) -> AsyncIterator[House]:
                 CommitStore(client),
                 history,
             ),
-            RecoveryOperations(view, presence, sessions),
+            RecoveryOperations(view, presence, AllStreams(sessions, others, view.enrolment)),
             SuspensionOperations(view, presence, SuspensionStore(client)),
             TokenOperations(view, JoinStore(client), lambda: "f" * 64, "manager:7444"),
             users,

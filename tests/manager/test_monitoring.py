@@ -225,6 +225,25 @@ async def test_machines_that_are_ahead_of_a_restored_store_are_told_of(api: Api)
         assert ahead in plan.warnings[0].reason
 
 
+async def test_an_old_gateway_whose_name_another_has_is_named_with_its_address(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one of that name is in sync, and is not to be touched."""
+    monkeypatch.setattr("tdc.manager.push.strangers.AGAIN", 0.0)
+    await _fleet(api)
+    old, now = await enrol(api, "mx1"), await enrol(api, "mx1")
+    async with agent(api, *now):
+        await until(api, "mx1", lambda each: each.state == "in sync")
+        async with connected(api.ports, api.authority, *old) as machine:
+            for _ in range(2):
+                async with refused(STATUS.PERMISSION_DENIED, "was enrolled again"):
+                    await machine.agents.Session().read()
+        (warning,) = (await api.monitoring.GetStatus(operators_pb2.StatusRequest())).warnings
+        assert "an earlier certificate of a name that another enrolment has now" in warning
+        assert "c1/mx1 (from 127.0.0.1:" in warning
+        assert (await row(api, "mx1")).state == "in sync"
+
+
 async def test_what_a_machine_says_of_itself_is_shown(api: Api) -> None:
     await _fleet(api)
     async with agent(api, *await enrol(api, "mx1")) as machine:

@@ -99,6 +99,8 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     explained = await api.settings.Explain(operators_pb2.ExplainRequest(machine="mx1"))
     assert len(explained.settings) > 20
     assert "who set these values, and when, can't be read now" in explained.unread
+    checked = await api.settings.CheckConsistency(operators_pb2.CheckConsistencyRequest())
+    assert "Showing the last known state" in " ".join(checked.warnings)
 
     await etcd.start()
 
@@ -108,6 +110,8 @@ async def test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once(
     assert await seconds_until(back) < 5.0
     explained = await api.settings.Explain(operators_pb2.ExplainRequest(machine="mx1"))
     assert explained.unread == ""
+    checked = await api.settings.CheckConsistency(operators_pb2.CheckConsistencyRequest())
+    assert list(checked.warnings) == []
     assert (await api.commit_as_planned(plan, edit)).revision == 3
 
 

@@ -29,8 +29,8 @@ from tests.stage.manager import Api, connected, key_and_request, manager, refuse
 STATUS = grpc.StatusCode
 
 
-def _deny_all(peer: MachinePeer) -> MachinePeer:
-    raise Denied(f"{peer} is denied")
+def _deny_all(peer: MachinePeer, address: str) -> MachinePeer:
+    raise Denied(f"{peer} is denied, {address} or not")
 
 
 async def test_a_machines_certificate_can_not_make_any_operators_call(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tdc.manager.intent.monitoring import _unknown
 from tdc.manager.intent.recovery import _SILENT, _Asked
 from tdc.manager.push.running import KnownRunning
-from tdc.manager.push.strangers import KEPT, MOST, Strangers
+from tdc.manager.push.strangers import AGAIN, KEPT, MOST, Strangers
 from tdc.manager.view.ahead import AheadOfStore
 from tdc.manager.view.names import MachineKey
+from tdc.manager.view.seen import Stranger
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.schema import default_values
 from tdc.shared.sync.identity import MachinePeer
@@ -33,7 +35,9 @@ class FakeAgents:
     running: KnownRunning = field(default_factory=KnownRunning)
     asked: list[str] = field(default_factory=list)
 
-    async def ask_settings(self, key: MachineKey, timeout: float, /) -> RunsThere | Unanswered:
+    async def ask_settings(
+        self, key: MachineKey, known: frozenset[str], timeout: float, /
+    ) -> RunsThere | Unanswered:
         self.asked.append(key[1])
         return self.answers[key[1]]
 
@@ -123,7 +127,7 @@ def test_the_fleet_is_ahead_until_the_store_is_adopted_or_catches_up() -> None:
     (found,) = ahead.of({("c1", "mx1")})
     assert not found.differ
     assert "tdc-manager adopt" in str(found)
-    assert "tdc recover" not in str(found)
+    assert str(found).index("tdc recover c1") < str(found).index("tdc-manager adopt")
     fleet.store_id = "adopted"
     assert ahead.in_cluster("c1") == ()
     fleet.store_id = "s"
@@ -133,13 +137,46 @@ def test_the_fleet_is_ahead_until_the_store_is_adopted_or_catches_up() -> None:
 def test_who_came_with_an_unknown_certificate_is_named_for_a_while() -> None:
     now = 0.0
     strangers = Strangers(lambda: now)
-    strangers.came(MachinePeer("c1", "mx1", "e1"))
-    strangers.came(MachinePeer("c1", "mx2", "e2"))
-    assert strangers.now(lambda key: key == ("c1", "mx1")) == (("c1", "mx2"),)
+
+    def came(name: str, enrolment: str, *, replaced: bool = False) -> None:
+        strangers.came(MachinePeer("c1", name, enrolment), "10.0.0.9", replaced=replaced)
+
+    mx2 = Stranger("c1", "mx2", "10.0.0.9", replaced=False)
+    came("mx1", "e1")
+    came("mx2", "e2")
+    assert strangers.now(lambda key: key == ("c1", "mx1")) == (mx2,)
     now = KEPT - 1
-    strangers.came(MachinePeer("c1", "mx2", "e2"))
+    came("mx2", "e2")
     now = KEPT + 1
-    assert strangers.now(lambda _: False) == (("c1", "mx2"),)
+    assert strangers.now(lambda _: False) == (mx2,)
     for each in range(MOST + 5):
-        strangers.came(MachinePeer("c1", f"my{each}", "e"))
+        came(f"my{each}", "e")
     assert len(strangers.now(lambda _: False)) == MOST
+
+
+def test_one_whose_name_another_machine_has_is_another_machine() -> None:
+    """Not the one that was enrolled again a moment ago: its earlier certificate is soon gone."""
+    now = 0.0
+    strangers = Strangers(lambda: now)
+    old = MachinePeer("c1", "mx1", "of before")
+    strangers.came(old, "10.0.0.9", replaced=False)
+    now = 1.0
+    strangers.came(old, "10.0.0.9", replaced=True)
+    now = 2.0
+    strangers.came(old, "10.0.0.9", replaced=True)
+    assert strangers.now(lambda _: True) == ()
+    now = 1.0 + AGAIN
+    strangers.came(old, "10.0.0.8", replaced=True)
+    (found,) = strangers.now(lambda _: True)
+    assert found == Stranger("c1", "mx1", "10.0.0.8", replaced=True)
+
+
+def test_an_earlier_certificate_is_no_reason_to_touch_the_machine_of_that_name() -> None:
+    unknown = Stranger("corp", "mx3", "10.0.0.3", replaced=False)
+    (said,) = _unknown([unknown])
+    assert said.startswith("1 machine comes with a certificate that the store does not know: ")
+    assert "corp/mx3 (from 10.0.0.3)" in said
+    (said,) = _unknown([Stranger("corp", "mx1", "10.0.0.9", replaced=True)])
+    assert "the store does not know" not in said
+    assert "corp/mx1 (from 10.0.0.9). It is not the machine that is listed by that name" in said
+    assert "stop its agent, or give it a name of its own" in said

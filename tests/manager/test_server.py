@@ -85,8 +85,8 @@ def servers(authority: Authority) -> Servers:
     return Servers(lambda: own)
 
 
-def deny_all(peer: MachinePeer) -> MachinePeer:
-    raise Denied(f"{peer} is denied")
+def deny_all(peer: MachinePeer, address: str) -> MachinePeer:
+    raise Denied(f"{peer} is denied, {address} or not")
 
 
 async def _health(channel: grpc.aio.Channel) -> int:

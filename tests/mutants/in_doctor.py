@@ -10,6 +10,33 @@ REAL = "tests/manager/test_doctor.py::test_"
 
 MUTANTS = (
     *planted_in(
+        f"{MANAGER}/store/others.py",
+        (f"{REAL}repair_names_suspensions_and_what_writes_them_again",),
+        (
+            "suspensions that were deleted are not missed",
+            "sorted({suspensions_key(each) for each in written} - there)",
+            "sorted(there - there)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/at_hand.py",
+        (f"{REAL}a_store_that_is_not_there_is_named_and_not_made",),
+        (
+            "who only reads makes a store where there is none",
+            "if there and not (folder / DATA).exists():",
+            "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/doctor/judge.py",
+        (f"{REAL}an_etcd_of_ones_own_that_lost_all_is_named",),
+        (
+            "a store that is gone was never there",
+            "    if not look.folder.ran:\n",
+            "    if True:\n",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/doctor/judge.py",
         (PURE,),
         (

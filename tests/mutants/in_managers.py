@@ -8,6 +8,7 @@ STORE = "manager/tdc/manager/store"
 PEERS = "manager/tdc/manager/peers"
 OWNERSHIP = "tests/contract/test_ownership.py"
 MANAGERS = "tests/manager/test_managers.py"
+OUTAGES = "tests/manager/test_outages.py"
 ELSEWHERE = "tests/manager/test_elsewhere.py"
 
 CUT_OFF = "tests/manager/test_cut_off.py"
@@ -167,12 +168,58 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/cli/recover.py",
+        ("tests/cli/test_recover.py",),
+        (
+            "adopt is the next step though machines are not known",
+            "    if found.unknown:\n        raise",
+            "    if False:\n        raise",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/peers/streams.py",
+        (ELSEWHERE,),
+        (
+            "what machines elsewhere run is not asked for",
+            "        found = await self._peers.ask_settings(key, known, timeout)\n",
+            "        found = await self._own.ask_settings(key, timeout)\n",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/intent/settings.py",
+        (f"{OUTAGES}::test_while_etcd_is_away_reads_are_served_and_writes_refused_at_once",),
+        (
+            "a check of settings does not say that it is last known",
+            "return Checked(found, findings, (*problems, *self._presence.problems))",
+            "return Checked(found, findings, self._presence.problems)",
+        ),
+    ),
+    *planted_in(
+        "manager/tdc/manager/push/strangers.py",
+        ("tests/manager/test_recovery.py",),
+        (
+            "a machine that was just enrolled again is another one",
+            "        if self.last - self.replaced_since < AGAIN:\n",
+            "        if False:\n",
+        ),
+        (
+            "one whose name another machine has is taken for it",
+            "        return Stranger(*key, self.address, replaced=True)\n",
+            "        return Stranger(*key, self.address, replaced=False)\n",
+        ),
+    ),
+    *planted_in(
         "manager/tdc/manager/intent/recovery.py",
         (ELSEWHERE,),
         (
-            "nobody here speaks for machines elsewhere",
-            "        self._as_others_run(asked)",
-            "        pass",
+            "a machine that left is not asked for where it was seen",
+            "        asked.groups.setdefault((running.hash, facts.known), []).append(name)\n",
+            "        asked.groups.setdefault((running.hash, facts.known), [])\n",
+        ),
+        (
+            "a machine that knocks with a lost enrolment is forgotten",
+            "            if any((each.cluster, each.machine) == key for each in",
+            "            if any(False for each in",
         ),
     ),
     *planted_in(

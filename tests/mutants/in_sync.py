@@ -137,6 +137,11 @@ MUTANTS = (
         PURE,
         ("a fork is never left", "now < state.leave_at:", "True:"),
         (
+            "a manager that is refused is left before it can ask what runs",
+            "    return max(state.leave_at, now + ASKED_WITHIN)\n",
+            "    return state.leave_at\n",
+        ),
+        (
             "a manager that is left does not learn why",
             "    said = effects if SayStatus() in effects else (*effects, SayStatus())",
             "    said = effects",

@@ -116,7 +116,7 @@ async def test_a_store_restored_from_an_older_backup_gets_back_what_machines_run
     assert history[0]["comment"] == "recovered from what 2 machines run"
     assert {name: await _running(copying, name) for name in before} == before, "nothing was sent"
     said = " ".join(copying.run_tdc("status").stderr.split())
-    assert "will refuse its next commits: `tdc-manager adopt`" in said
+    assert "will refuse its next commits. When `tdc recover demo` knows" in said
 
     await _adopt(copying)
     await copying.in_sync()
@@ -141,6 +141,9 @@ def _until_stranger(fleet: RunningFleet) -> None:
     """Wait until status names the machine that was enrolled since the backup."""
     for _ in range(40):
         said = " ".join(fleet.run_tdc("status").stderr.split())
-        if "1 machine comes with a certificate that the store does not know: demo/mx3" in said:
+        if (
+            "1 machine comes with a certificate that the store does not know: demo/mx3 (from"
+            in said
+        ):
             return
     raise AssertionError(said)

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from shlex import quote
 
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.embedded import QUOTA, EmbeddedEtcd, attached
+from tdc.manager.etcd.errors import EtcdSetupError
+from tdc.manager.etcd.program import DATA
 from tdc.manager.first_setup import CA_FOLDER, ETCD_FOLDER
 from tdc.manager.identity.authorities import Authorities
 from tdc.manager.options import Options
 from tdc.manager.reach import external_etcd
 from tdc.manager.store.keys import PLACE, ROOT
+
+
+class NoStore(EtcdSetupError):
+    """There is no embedded store in this data folder; none was made."""
 
 
 def require_manager(options: Options) -> None:
@@ -28,10 +35,13 @@ def require_manager(options: Options) -> None:
 
 
 @contextlib.asynccontextmanager
-async def store_of(options: Options, *, beside: bool = False) -> AsyncIterator[EtcdClient]:
+async def store_of(
+    options: Options, *, beside: bool = False, there: bool = False
+) -> AsyncIterator[EtcdClient]:
     """Yield a client of the store. `beside`: also while a manager runs on an embedded one.
 
-    Raises EtcdSetupError, OptionsError.
+    `there`: an embedded one that is not there is not made. Raises NoStore, EtcdSetupError,
+    OptionsError.
     """
     async with contextlib.AsyncExitStack() as stack:
         if not options.embedded:
@@ -40,6 +50,12 @@ async def store_of(options: Options, *, beside: bool = False) -> AsyncIterator[E
         folder = options.folder / ETCD_FOLDER
         endpoint = stack.enter_context(attached(folder)) if beside else None
         if endpoint is None:
+            if there and not (folder / DATA).exists():
+                raise NoStore(
+                    f"there is no store in {folder}: none was made there yet, or it was moved away "
+                    f"or deleted. `tdc-manager doctor --folder {quote(str(options.folder))}` says "
+                    "what to do. Nothing was changed"
+                )
             endpoint = await stack.enter_async_context(EmbeddedEtcd(folder, mark=PLACE))
         yield await stack.enter_async_context(EtcdClient(embedded(endpoint)))
 

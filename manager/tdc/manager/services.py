@@ -147,7 +147,7 @@ def operations_of(
         settings=SettingsOperations(view, presence, history),
         fleet=FleetOperations(view),
         monitoring=MonitoringOperations(view, presence, strangers=sessions.strangers),
-        recovery=RecoveryOperations(view, presence, sessions),
+        recovery=RecoveryOperations(view, presence, streams, sessions.strangers),
         queue=QueueOperations(
             view,
             QueueMachines(view, presence, streams),

@@ -62,7 +62,7 @@ async def repaired(options: Options, *, write: bool) -> tuple[Finding, ...]:
     Raises AuthorityMissing, AuthorityUnusable, EtcdSetupError, an EtcdError, UnreadableStore.
     """
     require_manager(options)
-    async with store_of(options) as etcd:
+    async with store_of(options, there=True) as etcd:
         found = await repair(etcd, write=write)
         put_right = sum(each.right for each in found)
         if write and put_right:

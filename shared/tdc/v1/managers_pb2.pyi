@@ -138,6 +138,24 @@ class ForwardedAnswer(_message.Message):
     sent: bool
     def __init__(self, answer: _Optional[_Union[_agents_pb2.QueueAnswer, _Mapping]] = ..., unanswered: _Optional[str] = ..., sent: _Optional[bool] = ...) -> None: ...
 
+class ForwardedQuestion(_message.Message):
+    __slots__ = ("machine", "cluster", "timeout")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    machine: str
+    cluster: str
+    timeout: float
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., timeout: _Optional[float] = ...) -> None: ...
+
+class ForwardedRunning(_message.Message):
+    __slots__ = ("running", "unanswered")
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    UNANSWERED_FIELD_NUMBER: _ClassVar[int]
+    running: _agents_pb2.RunningSettings
+    unanswered: str
+    def __init__(self, running: _Optional[_Union[_agents_pb2.RunningSettings, _Mapping]] = ..., unanswered: _Optional[str] = ...) -> None: ...
+
 class ListManagersRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -51,6 +51,11 @@ class PeersStub:
                 request_serializer=tdc_dot_v1_dot_managers__pb2.ForwardedOrder.SerializeToString,
                 response_deserializer=tdc_dot_v1_dot_managers__pb2.ForwardedAnswer.FromString,
                 _registered_method=True)
+        self.ForwardQuestion = channel.unary_unary(
+                '/tdc.v1.Peers/ForwardQuestion',
+                request_serializer=tdc_dot_v1_dot_managers__pb2.ForwardedQuestion.SerializeToString,
+                response_deserializer=tdc_dot_v1_dot_managers__pb2.ForwardedRunning.FromString,
+                _registered_method=True)
 
 
 class PeersServicer:
@@ -81,6 +86,13 @@ class PeersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForwardQuestion(self, request, context):
+        """What a machine runs whose stream is here, or that left this manager and said it before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +110,11 @@ def add_PeersServicer_to_server(servicer, server):
                     servicer.ForwardOrder,
                     request_deserializer=tdc_dot_v1_dot_managers__pb2.ForwardedOrder.FromString,
                     response_serializer=tdc_dot_v1_dot_managers__pb2.ForwardedAnswer.SerializeToString,
+            ),
+            'ForwardQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForwardQuestion,
+                    request_deserializer=tdc_dot_v1_dot_managers__pb2.ForwardedQuestion.FromString,
+                    response_serializer=tdc_dot_v1_dot_managers__pb2.ForwardedRunning.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,6 +200,33 @@ class Peers:
             '/tdc.v1.Peers/ForwardOrder',
             tdc_dot_v1_dot_managers__pb2.ForwardedOrder.SerializeToString,
             tdc_dot_v1_dot_managers__pb2.ForwardedAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForwardQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tdc.v1.Peers/ForwardQuestion',
+            tdc_dot_v1_dot_managers__pb2.ForwardedQuestion.SerializeToString,
+            tdc_dot_v1_dot_managers__pb2.ForwardedRunning.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class PeersStub:
     """Sends an order to a machine whose stream is here, and waits for its answer. Who asked for it,
     and whether that is permitted, the manager has seen to that the operator called.
     """
+    ForwardQuestion: _grpc.UnaryUnaryMultiCallable[_managers_pb2.ForwardedQuestion, _managers_pb2.ForwardedRunning]
+    """What a machine runs whose stream is here, or that left this manager and said it before."""
 
 @_typing.type_check_only
 class PeersAsyncStub(PeersStub):
@@ -63,6 +65,8 @@ class PeersAsyncStub(PeersStub):
     """Sends an order to a machine whose stream is here, and waits for its answer. Who asked for it,
     and whether that is permitted, the manager has seen to that the operator called.
     """
+    ForwardQuestion: _aio.UnaryUnaryMultiCallable[_managers_pb2.ForwardedQuestion, _managers_pb2.ForwardedRunning]  # type: ignore[assignment]
+    """What a machine runs whose stream is here, or that left this manager and said it before."""
 
 class PeersServicer(metaclass=_abc_1.ABCMeta):
     """What the managers of one store ask each other, over mutual TLS with a manager's certificate.
@@ -96,6 +100,14 @@ class PeersServicer(metaclass=_abc_1.ABCMeta):
         """Sends an order to a machine whose stream is here, and waits for its answer. Who asked for it,
         and whether that is permitted, the manager has seen to that the operator called.
         """
+
+    @_abc_1.abstractmethod
+    def ForwardQuestion(
+        self,
+        request: _managers_pb2.ForwardedQuestion,
+        context: _ServicerContext,
+    ) -> _typing.Union[_managers_pb2.ForwardedRunning, _abc.Awaitable[_managers_pb2.ForwardedRunning]]:
+        """What a machine runs whose stream is here, or that left this manager and said it before."""
 
 def add_PeersServicer_to_server(servicer: PeersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

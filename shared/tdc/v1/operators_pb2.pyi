@@ -370,14 +370,16 @@ class CheckConsistencyRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ...) -> None: ...
 
 class CheckConsistencyResponse(_message.Message):
-    __slots__ = ("cluster", "revision", "findings")
+    __slots__ = ("cluster", "revision", "findings", "warnings")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     revision: int
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
-    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Finding(_message.Message):
     __slots__ = ("kind", "level", "name", "setting", "text", "remedy", "since")

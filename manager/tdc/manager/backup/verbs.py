@@ -62,7 +62,7 @@ async def backup(options: Options, out: Path, *, with_ca: bool, secret: Path | N
         files = _authority_files(options.folder / CA_FOLDER)
         authority = AuthorityFiles(files, passphrase.asked_for(secret, twice=True))
     fingerprint = Authority.load(options.folder / CA_FOLDER).fingerprint
-    async with store_of(options, beside=True) as etcd:
+    async with store_of(options, beside=True, there=True) as etcd:
         origin = Origin(
             made=wall(),
             program=version(DISTRIBUTION),
@@ -155,11 +155,20 @@ async def restored(options: Options, file: Path, how: How) -> Told:
         count = await restore.restore(etcd, entries(file), identity, final)
     return Told(
         (
-            f"{count} values were restored.",
+            _restored(count, found.contents.entries),
             *_summary(found.contents),
             *made,
             *_then(options, found, new_id=final != found.contents.store),
         )
+    )
+
+
+def _restored(count: int, saved: int) -> str:
+    if count == saved:
+        return f"All {count} values were restored."
+    return (
+        f"{count} of the backup's {saved} values were restored; the other {saved - count} speak of "
+        "the etcd and the managers of then"
     )
 
 
@@ -272,8 +281,9 @@ def _then(options: Options, found: Verified, *, new_id: bool) -> list[str]:
         "The store has a new id: machines take what it has, whatever they run."
         if new_id
         else "The store kept its id. A machine that runs a later revision than is in it keeps what "
-        "it runs, and `tdc status` names it. Commit again what is missing; then, or if this store "
-        f"is right as it is, stop the managers and run tdc-manager adopt --folder {folder}"
+        "it runs, and `tdc status` names it. `tdc recover` commits again what is missing, from "
+        "what the machines run. When it knows of them all, or if this store is right as it is, "
+        f"stop the managers and run tdc-manager adopt --folder {folder}"
     )
     return [
         "What to do now:",

@@ -10,6 +10,7 @@ from tdc.manager.cli.assignments import parse_name, parse_names
 from tdc.manager.cli.changes import carry_out, change
 from tdc.manager.cli.command import ChangeConsent, Commands, Run, command
 from tdc.manager.cli.errors import WrongUsage
+from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import (
     AtLevel,
     Cluster,
@@ -101,6 +102,8 @@ async def check(run: Run, cluster: Cluster = "") -> None:
     async with run.manager() as manager:
         reply = await manager.ask(manager.settings.CheckConsistency, request)
     found = settings_answers.consistency(reply)
+    if found.warnings:
+        run.out.tell([Line(f"warning: {warning}", "yellow") for warning in found.warnings])
     run.out.emit(found, tables.consistency_pieces(found))
 
 

@@ -118,7 +118,8 @@ def consistency_pieces(found: ConsistencyDocument) -> list[Piece]:
         ]
         for each in found.findings
     ]
-    return listed(columns, rows, f"Nothing to look at in {found.cluster}.")
+    known = "what was last known of " if found.warnings else ""
+    return listed(columns, rows, f"Nothing to look at in {known}{found.cluster}.")
 
 
 def schema_pieces(rows: Sequence[SettingDocument]) -> list[Piece]:

@@ -38,7 +38,7 @@ class EtcdLook:
     """An etcd as a whole. `trouble`: no member answers a read of our keys.
 
     `unseen`: it may not be asked for its members or their state. `cautions` are sentences about how
-    it is reached. `embedded` is its version while it is ours.
+    it is reached. `embedded`: it is ours. `absent`: it is ours, and there is none in the folder.
     """
 
     embedded: bool
@@ -46,6 +46,7 @@ class EtcdLook:
     trouble: Trouble | None = None
     unseen: str = ""
     cautions: tuple[str, ...] = ()
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,17 @@ class FileLook:
 
 @dataclass(frozen=True, slots=True)
 class FolderLook:
-    """The data folder. `free` and `whole` are of its file system; None where not known."""
+    """The data folder. `free` and `whole` are of its file system; None where not known.
+
+    `ran`: a manager has run in it.
+    """
 
     folder: str
     files: tuple[FileLook, ...] = ()
     free: int | None = None
     whole: int | None = None
     trouble: str = ""
+    ran: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,13 @@ class ValueLook:
 
 @dataclass(frozen=True, slots=True)
 class StoreLook:
-    """What is stored. `newest`: by cluster, the time of its newest commit."""
+    """What is stored. `newest`: by cluster, the time of its newest commit. `empty`: nothing is."""
 
     values: tuple[ValueLook, ...] = ()
     newest: Mapping[str, float] = field(default_factory=dict)
     maintained: float | None = None
     trouble: str = ""
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -325,6 +325,8 @@ def _store(store: StoreLook, look: Look) -> Iterator[Found]:
         yield _critical(
             "store", store.trouble, "no manager starts on it", "do what the sentence says"
         )
+    if store.empty:
+        yield _empty(look)
     for each in store.values:
         yield _critical("store", each.what, each.means, each.do)
     for cluster, time in sorted(store.newest.items()):
@@ -343,6 +345,26 @@ def _store(store: StoreLook, look: Look) -> Iterator[Found]:
             "manager does it once an hour",
             f"is a manager running? tdc-manager run {look.folder_flag}",
         )
+
+
+def _empty(look: Look) -> Found:
+    where = f"in {look.folder.folder}/etcd" if look.etcd.absent else "in the etcd of this manager"
+    if not look.folder.ran:
+        return _warning(
+            "store",
+            f"there is no store {where} yet: no manager has been started on this folder",
+            "nothing is lost, and no machine can enrol before the first start",
+            f"tdc-manager run {look.folder_flag}; or tdc-manager restore FILE {look.folder_flag}, "
+            "to have what a backup has",
+        )
+    return _critical(
+        "store",
+        f"the store is gone: there is nothing {where}, and a manager has run on this folder",
+        "a manager that is started makes an empty one: it knows no cluster and no enrolment, and "
+        "refuses every machine; they go on with their settings",
+        f"put the data back where it was; or tdc-manager restore FILE {look.folder_flag}. Start "
+        "no manager before",
+    )
 
 
 def _size(count: int) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from shlex import quote
 
-from tdc.manager.at_hand import store_of
+from tdc.manager.at_hand import NoStore, store_of
 from tdc.manager.doctor.facts import (
     EndLook,
     EtcdLook,
@@ -29,6 +29,7 @@ from tdc.manager.first_setup import CA_FOLDER, ETCD_FOLDER, OPERATOR_FOLDER
 from tdc.manager.identity.authorities import Authorities
 from tdc.manager.identity.ca_folder import STATE, AuthorityMissing, AuthorityUnusable
 from tdc.manager.identity.expiry import end_of
+from tdc.manager.membership import ID_FILE
 from tdc.manager.options import Options, OptionsError
 from tdc.manager.reach import cautions
 from tdc.manager.store.beside import head_in
@@ -48,6 +49,7 @@ from tdc.manager.store.maintenance import last_round
 from tdc.manager.store.others import others
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.store.repair import Finding, repair
+from tdc.shared.edge import durable_file
 from tdc.shared.edge.clock import wall
 
 _AGAIN = 1.0
@@ -68,9 +70,11 @@ async def looked(options: Options) -> Look:
 async def _etcd_and_store(options: Options, flag: str) -> tuple[EtcdLook, StoreLook | None]:
     said = None if options.embedded else partial(cautions, options)
     try:
-        async with store_of(options, beside=True) as client:
+        async with store_of(options, beside=True, there=True) as client:
             etcd = await look_at_etcd(client, said)
             return etcd, await _store(client, flag) if etcd.trouble is None else None
+    except NoStore:
+        return EtcdLook(embedded=True, absent=True), StoreLook(empty=True)
     except (EtcdSetupError, OptionsError) as error:
         return EtcdLook(embedded=options.embedded, trouble=Trouble(str(error))), None
 
@@ -79,7 +83,7 @@ async def _store(etcd: EtcdClient, flag: str) -> StoreLook:
     try:
         there = {item.key for item in (await etcd.range(ROOT, keys_only=True)).items}
         if not there - {PLACE}:
-            return StoreLook()  # no manager has run on it yet
+            return StoreLook(empty=True)
         first = await repair(etcd, write=False)
         if first:
             await asyncio.sleep(_AGAIN)
@@ -134,7 +138,9 @@ def _folder(options: Options) -> FolderLook:
     except OSError:
         pass  # it is not there, and that is said
     files = tuple(_files(options))
-    return FolderLook(str(options.folder), files, free, whole, trouble)
+    # What the first start writes, and no other verb.
+    ran = durable_file.exists(options.folder / ID_FILE)
+    return FolderLook(str(options.folder), files, free, whole, trouble, ran=ran)
 
 
 def _files(options: Options) -> Iterator[FileLook]:

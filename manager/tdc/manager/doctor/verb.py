@@ -78,7 +78,7 @@ def _document(look: Look, found: tuple[Found, ...]) -> str:
 def _plain_etcd(etcd: EtcdLook) -> dict[str, object]:
     return {
         "embedded": etcd.embedded,
-        "reachable": etcd.trouble is None,
+        "reachable": etcd.trouble is None and not etcd.absent,
         "members": [_plain_member(each) for each in etcd.members],
     }
 

@@ -17,10 +17,10 @@ from tdc.manager.intent.targets import machines_in
 from tdc.manager.intent.within import within
 from tdc.manager.levels.fleet import Cluster, Machine
 from tdc.manager.view.fleet import FleetView
-from tdc.manager.view.names import LONGEST_SHOWN, MachineKey
+from tdc.manager.view.names import LONGEST_SHOWN
 from tdc.manager.view.presence import MachineFacts, Presence
 from tdc.manager.view.problems import unreachable
-from tdc.manager.view.seen import SyncState
+from tdc.manager.view.seen import Stranger, SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.health import SYNC_KINDS, Known, Problem, problems_of, worst
@@ -122,7 +122,7 @@ class MonitoringOperations:
         view: FleetView,
         presence: Presence,
         clock: Clock = wall,
-        strangers: Callable[[], Sequence[MachineKey]] = tuple,
+        strangers: Callable[[], Sequence[Stranger]] = tuple,
     ) -> None:
         """`clock` gives Unix seconds: the end of a suspension is a moment that people named.
         `strangers` are machines that came with certificates which the store doesn't know.
@@ -163,9 +163,9 @@ class MonitoringOperations:
             self._view.problems if actor.reach.everywhere else unreachable(self._view.etcd_away)
         )
         strangers = [
-            key
-            for key in self._strangers()
-            if asked.cluster in ("", key[0]) and actor.reach.has_cluster(key[0])
+            each
+            for each in self._strangers()
+            if asked.cluster in ("", each.cluster) and actor.reach.has_cluster(each.cluster)
         ]
         warnings = (
             *problems,
@@ -281,16 +281,33 @@ def _place(cluster: Cluster, machine: Machine) -> str:
     return f"{machine.name}/{cluster.name}"
 
 
-def _unknown(strangers: Sequence[MachineKey]) -> Iterator[str]:
+def _unknown(strangers: Sequence[Stranger]) -> Iterator[str]:
     """Name who came with a certificate of ours that the store doesn't know."""
-    if not strangers:
-        return
-    shown = ", ".join(f"{cluster}/{machine}" for cluster, machine in strangers[:_STRANGERS_NAMED])
-    more = len(strangers) - _STRANGERS_NAMED
-    came = "1 machine comes" if len(strangers) == 1 else f"{len(strangers)} machines come"
-    yield (
-        f"{came} with a certificate that the store does not know: {shown}"
-        f"{f' and {more} more' if more > 0 else ''}. Enrolled after the backup that was restored, "
-        "or removed. Mail and copies go on there with what runs. Create what is gone with `tdc "
-        "machine create`, then enrol it again with `tdc machine token`"
+    if unknown := [each for each in strangers if not each.replaced]:
+        yield (
+            f"{_come(unknown)} with a certificate that the store does not know: {_named(unknown)}. "
+            "Enrolled after the backup that was restored, or removed. Mail and copies go on there "
+            "with what runs. Create what is gone with `tdc machine create`, then enrol it again "
+            "with `tdc machine token`"
+        )
+    if replaced := [each for each in strangers if each.replaced]:
+        yield (
+            f"{_come(replaced)} with an earlier certificate of a name that another enrolment has "
+            f"now: {_named(replaced)}. It is not the machine that is listed by that name, but one "
+            "that was removed or replaced, or a copy; mail and copies go on there with what runs. "
+            "Look at that address: stop its agent, or give it a name of its own with `tdc machine "
+            "create` and enrol it with `tdc machine token`"
+        )
+
+
+def _come(strangers: Sequence[Stranger]) -> str:
+    return "1 machine comes" if len(strangers) == 1 else f"{len(strangers)} machines come"
+
+
+def _named(strangers: Sequence[Stranger]) -> str:
+    shown = ", ".join(
+        f"{each.cluster}/{each.machine} (from {each.address})"
+        for each in strangers[:_STRANGERS_NAMED]
     )
+    more = len(strangers) - _STRANGERS_NAMED
+    return f"{shown}{f' and {more} more' if more > 0 else ''}"

@@ -31,6 +31,7 @@ from tdc.manager.store.history import History
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
+from tdc.manager.view.problems import unreachable
 from tdc.manager.view.seen import SyncState
 from tdc.manager.view.suspended import suspended_on
 from tdc.shared.edge.clock import Clock, wall
@@ -100,6 +101,15 @@ class Explanation:
     suspension: SuspensionFacts = NO_SUSPENSION
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is worth a look in a cluster, and what can't be known of it now, in sentences."""
+
+    cluster: Cluster
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+
+
 class SettingsOperations:
     """Reads of settings."""
 
@@ -154,7 +164,7 @@ class SettingsOperations:
         )
 
     @operation("settings.check")
-    async def check(self, actor: Actor, cluster: str) -> tuple[Cluster, tuple[Finding, ...]]:
+    async def check(self, actor: Actor, cluster: str) -> Checked:
         """Look for what hides something, does nothing, or differs; raises UnknownName, …"""
         found = within(self._view, actor).find_cluster(cluster)
         require_cluster(actor, found.name, "a check of settings")
@@ -183,10 +193,15 @@ class SettingsOperations:
             for name, each in facts.items()
             if each.status is not None
         )
-        near = ending_certificates(found.name, ends, self._clock())
-        of_agents = (*late, *near, *versions, *less)
+        ending = ending_certificates(found.name, ends, self._clock())
+        of_agents = (*late, *ending, *versions, *less)
         operators = self._ending_operators(found)
-        return found, (*self._ahead(found), *operators, *of_agents, *findings_of(found))
+        findings = (*self._ahead(found), *operators, *of_agents, *findings_of(found))
+        # What is wrong with the store names keys, of other clusters too.
+        problems = (
+            self._view.problems if actor.reach.everywhere else unreachable(self._view.etcd_away)
+        )
+        return Checked(found, findings, (*problems, *self._presence.problems))
 
     def _ending_operators(self, cluster: Cluster) -> Iterator[Finding]:
         now = self._clock()
@@ -199,7 +214,7 @@ class SettingsOperations:
 
     def _ahead(self, cluster: Cluster) -> Iterator[Finding]:
         for each in self._presence.ahead.in_cluster(cluster.name):
-            remedy = f"tdc recover {cluster.name}" if each.differ else "tdc-manager adopt"
+            remedy = f"tdc recover {cluster.name}"
             yield Finding(Kind.AHEAD, LevelKey(Level.CLUSTER, cluster.name), "", str(each), remedy)
 
     async def _records(

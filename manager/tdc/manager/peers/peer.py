@@ -24,6 +24,7 @@ from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import unix_seconds
 from tdc.shared.wire.queue_work import answer_of, order_to_wire
+from tdc.shared.wire.running_settings import RunsThere, runs_of
 from tdc.shared.wire.stream import known_to
 from tdc.v1 import managers_pb2, managers_pb2_grpc
 
@@ -160,6 +161,22 @@ class Peer:
             return Unanswered(f"{words}. It may do it all the same", sent=True)
         except BadMessage as error:
             return Unanswered(f"its answer by {self.words()} is not valid: {error}", sent=True)
+
+    async def ask_settings(
+        self, key: MachineKey, known: frozenset[str], timeout: float
+    ) -> RunsThere | Unanswered:
+        """Ask it what a machine runs whose agent knows these settings of ours."""
+        request = managers_pb2.ForwardedQuestion(cluster=key[0], machine=key[1], timeout=timeout)
+        try:
+            with self._let_go():
+                answer = await self._stub.ForwardQuestion(request, timeout=timeout + _ON_THE_WAY)
+            if answer.HasField("running"):
+                return runs_of(answer.running, known)
+            return Unanswered(answer.unanswered)
+        except grpc.aio.AioRpcError as error:
+            return Unanswered(f"{self.words()}, which saw it, does not answer: {_why(error)}")
+        except (_Unanswered, BadMessage) as error:
+            return Unanswered(f"{self.words()}, which saw it, does not answer: {error}")
 
     async def _pull(self) -> Collection[MachineKey]:
         """The machines of which it has said something new; raises _Unanswered."""

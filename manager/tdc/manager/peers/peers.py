@@ -27,6 +27,7 @@ from tdc.manager.view.seen import Moment, Seen, SyncState, rename
 from tdc.shared.edge.clock import Clock
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
 from tdc.shared.sync.words import lapse_words
+from tdc.shared.wire.running_settings import RunsThere
 from tdc.v1 import managers_pb2
 
 log = logging.getLogger(__name__)
@@ -220,6 +221,20 @@ class Peers:
         if home is None:
             return Unanswered("it is not connected to a manager that answers")
         return await home.order(key, order, timeout)
+
+    async def ask_settings(
+        self, key: MachineKey, known: frozenset[str], timeout: float
+    ) -> RunsThere | Unanswered:
+        """Ask those that saw a machine what it runs; its agent knows these settings of ours."""
+        saw = [each for each in self._ranked() if not each.silent and key in each.seen]
+        answers = await asyncio.gather(*(each.ask_settings(key, known, timeout) for each in saw))
+        for answer in answers:
+            if isinstance(answer, RunsThere):
+                return answer
+        for peer, answer in zip(saw, answers, strict=True):
+            if key in peer.seen and peer.seen[key].connected:
+                return answer
+        return Unanswered("it is not connected to a manager that answers")
 
     # -- for operators -------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from tdc.manager.push.strangers import Strangers
 from tdc.manager.store.joins import withdrawn_words
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
+from tdc.manager.view.seen import Stranger
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer, Trust
 from tdc.shared.sync.queue_work import QueueAnswer, QueueOrder, Unanswered
@@ -102,7 +103,7 @@ class AgentSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def admit(self, peer: MachinePeer) -> MachinePeer:
+    def admit(self, peer: MachinePeer, address: str) -> MachinePeer:
         """The machine by its present name; raises Denied unless the enrolment is the valid one.
 
         Its certificate may have a name of before: the enrolment says which machine it is.
@@ -117,7 +118,7 @@ class AgentSessions:
         withdrawn = self._view.withdrawn(peer.cluster, peer.machine)
         if withdrawn is not None:
             raise Denied(f"{peer}: {withdrawn_words(withdrawn)}; {_COMES_BACK}")
-        self._strangers.came(peer)
+        self._strangers.came(peer, address, replaced=valid is not None)
         if valid is None:
             raise Denied(
                 f"{peer} has no valid enrolment: it was removed, or never enrolled; "
@@ -134,7 +135,7 @@ class AgentSessions:
         """Serve a machine's stream to its end; raises Denied, Stopping, and what those raise."""
         if self._stopping:
             raise Stopping("this manager is about to stop")
-        peer = self.admit(peer)
+        peer = self.admit(peer, address)
         key = (peer.cluster, peer.machine)
         session = Session(
             peer,
@@ -181,7 +182,7 @@ class AgentSessions:
         """Whether a stream of this machine is open here."""
         return key in self._sessions
 
-    def strangers(self) -> tuple[MachineKey, ...]:
+    def strangers(self) -> tuple[Stranger, ...]:
         """Machines that came lately with certificates of ours that the store does not know."""
         return self._strangers.now(self.is_connected)
 
@@ -205,6 +206,15 @@ class AgentSessions:
         if session is None:
             return Unanswered("it is not connected to this manager")
         return await session.running.ask(timeout)
+
+    async def settings_said(self, key: MachineKey, timeout: float) -> RunsThere | Unanswered:
+        """What a machine runs: as it said here before, though it left; else it is asked."""
+        running, known = self._presence.runs(*key), self._presence.knows(*key).known
+        if running is not None and known is not None:
+            found = self.running.answer(running.hash, known)
+            if found is not None:
+                return found
+        return await self.ask_settings(key, timeout)
 
     def stop(self) -> None:
         """End every stream, so that agents look for another manager; admit no new one."""

@@ -35,8 +35,12 @@ class KnownRunning:
 
     def find(self, hash_: str, known: frozenset[str]) -> Values | None:
         """What agents run that report this hash and know these settings; None if not known."""
-        found = self._found.get((hash_, known))
+        found = self.answer(hash_, known)
         return found.values if found is not None else None
+
+    def answer(self, hash_: str, known: frozenset[str]) -> RunsThere | None:
+        """As `find`: the answer that they gave."""
+        return self._found.get((hash_, known))
 
     def take(self, found: RunsThere, known: frozenset[str]) -> None:
         """Keep an answer, if it is good for every agent that reports the same."""

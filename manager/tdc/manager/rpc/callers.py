@@ -101,6 +101,7 @@ RPCS: Mapping[str, Rpc] = {
     "tdc.v1.Peers.GetPresence": Rpc(Who.MANAGER),
     "tdc.v1.Peers.GetPeer": Rpc(Who.MANAGER),
     "tdc.v1.Peers.ForwardOrder": Rpc(Who.MANAGER),
+    "tdc.v1.Peers.ForwardQuestion": Rpc(Who.MANAGER),
     "tdc.v1.Agents.Session": Rpc(Who.MACHINE, paced=True),
     "tdc.v1.Agents.Renew": Rpc(Who.MACHINE),
     "tdc.v1.Enrolment.Enrol": Rpc(Who.ANYONE_WITH_TOKEN),

@@ -120,7 +120,7 @@ class Crowding(Connections):
         for machine in machines:
             for endpoint, peer in self._known.of(machine):
                 try:
-                    admit(peer)
+                    admit(peer, ":".join(map(str, endpoint)))
                 except Denied:
                     self._known.deny([endpoint])
 

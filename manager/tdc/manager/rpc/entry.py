@@ -39,8 +39,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Parse = Callable[[bytes], Any]
 Trusts = Callable[[Peer], bool]
 """Whether the CA that a peer's certificate is by is trusted still."""
-Admit = Callable[[MachinePeer], MachinePeer]
-"""The machine by its present name; raises Denied unless its enrolment is the valid one."""
+Admit = Callable[[MachinePeer, str], MachinePeer]
+"""The machine at an address, by its name now; raises Denied unless its enrolment is valid."""
 
 
 class Connections:
@@ -245,7 +245,7 @@ class Entry:
 
     async def _admit(self, context: Context, peer: MachinePeer) -> MachinePeer:
         try:
-            peer = self._door.admit(peer)
+            peer = self._door.admit(peer, address(context.peer()))
         except Denied as error:
             await self._deny(context, peer, error)
         if not self._door.machines.take((peer.cluster, peer.machine)):

@@ -19,6 +19,7 @@ from tdc.shared.sync.queue_work import QueueAnswer
 from tdc.shared.wire.errors import BadMessage
 from tdc.shared.wire.moments import timestamp
 from tdc.shared.wire.queue_work import answer_to_wire, order_of
+from tdc.shared.wire.running_settings import RunsThere, runs_there_to_wire
 from tdc.v1 import managers_pb2, managers_pb2_grpc
 
 PART = 500
@@ -26,7 +27,7 @@ PART = 500
 
 _KNOWN_HERE = sorted(KNOWN_HERE)
 
-LONGEST_ORDER = 30.0
+LONGEST_WAIT = 30.0
 """Seconds that another manager may have a machine waited for."""
 
 
@@ -89,10 +90,25 @@ class PeersService(managers_pb2_grpc.PeersServicer):
         self, request: managers_pb2.ForwardedOrder, context: Context
     ) -> managers_pb2.ForwardedAnswer:
         """Send an order to a machine here; raises BadMessage."""
-        if not 0 < request.timeout <= LONGEST_ORDER:
-            raise BadMessage(f"an order waits for up to {LONGEST_ORDER:g} s")
+        _check(request.timeout)
         key = (request.cluster, request.machine)
         answer = await self._sessions.ask(key, order_of(request.order), request.timeout)
         if isinstance(answer, QueueAnswer):
             return managers_pb2.ForwardedAnswer(answer=answer_to_wire(answer))
         return managers_pb2.ForwardedAnswer(unanswered=answer.reason, sent=answer.sent)
+
+    async def ForwardQuestion(  # noqa: N802
+        self, request: managers_pb2.ForwardedQuestion, context: Context
+    ) -> managers_pb2.ForwardedRunning:
+        """Say what a machine runs that is here, or said it here; raises BadMessage."""
+        _check(request.timeout)
+        key = (request.cluster, request.machine)
+        found = await self._sessions.settings_said(key, request.timeout)
+        if isinstance(found, RunsThere):
+            return managers_pb2.ForwardedRunning(running=runs_there_to_wire(found))
+        return managers_pb2.ForwardedRunning(unanswered=found.reason)
+
+
+def _check(timeout: float) -> None:
+    if not 0 < timeout <= LONGEST_WAIT:
+        raise BadMessage(f"a machine is waited for up to {LONGEST_WAIT:g} s")

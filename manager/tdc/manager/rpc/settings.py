@@ -77,10 +77,13 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
         self, request: operators_pb2.CheckConsistencyRequest, context: Context
     ) -> operators_pb2.CheckConsistencyResponse:
         """Look through a cluster for what is worth a look; raises AnswerTooLarge."""
-        cluster, findings = await self._settings.check(actor_of(context), request.cluster)
+        found = await self._settings.check(actor_of(context), request.cluster)
         answer = operators_pb2.CheckConsistencyResponse(
-            cluster=cluster.name,
-            revision=cluster.revision,
-            findings=map(wire.finding_to_wire, findings),
+            cluster=found.cluster.name,
+            revision=found.cluster.revision,
+            findings=map(wire.finding_to_wire, found.findings),
+            warnings=found.warnings,
         )
-        return fitting(answer, f"the list of {len(findings)} findings", "look at levels one by one")
+        return fitting(
+            answer, f"the list of {len(found.findings)} findings", "look at levels one by one"
+        )

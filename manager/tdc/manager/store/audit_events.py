@@ -55,6 +55,10 @@ def draft_event(before: Draft, after: Draft, by: By) -> AuditEvent:
     return AuditEvent("drafts.change", by, what, after.cluster, rows=(row,))
 
 
+OF_SUSPENSIONS = ("suspensions.suspend", "suspensions.resume")
+"""Operations that write a cluster's suspensions."""
+
+
 def suspension_event(
     cluster: str, before: Suspensions, after: Suspensions, by: By, request_id: str
 ) -> AuditEvent:
@@ -73,7 +77,7 @@ def suspension_event(
     )
     suspends = any(row.after for row in rows)
     what = f"{'suspended' if suspends else 'resumed'} work on {named(changed)}"
-    operation = "suspensions.suspend" if suspends else "suspensions.resume"
+    operation = OF_SUSPENSIONS[0 if suspends else 1]
     return AuditEvent(operation, by, what, cluster, rows=rows, request_id=request_id)
 
 

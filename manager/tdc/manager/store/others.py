@@ -1,7 +1,8 @@
-"""What is stored beside clusters and their history, as far as it can't be read.
+"""What is stored beside clusters and their history, as far as it can't be read or was deleted.
 
 Drafts, suspensions, join tokens, enrolments and request ids are in no history, so nothing can say
-what they must be. Each is named with what that means. A draft that can't be read serves nobody, not
+what they must be. That suspensions were there, the audit log says for as long as it has the entry.
+Each is named with what that means. A draft that can't be read serves nobody, not
 even its owner, and is in the way of a new one: `repair` removes it.
 """
 
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Unchanged
+from tdc.manager.store.audit_events import OF_SUSPENSIONS
+from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.documents import Unreadable
 from tdc.manager.store.drafts import read_draft
 from tdc.manager.store.encoding import Damaged, NewerSchema
@@ -26,10 +29,13 @@ from tdc.manager.store.keys import (
     SUSPENSIONS,
     parse_enrolment_key,
     parse_suspensions_key,
+    suspensions_key,
 )
 from tdc.manager.store.suspensions import read_suspensions
+from tdc.shared.sync.audit_entry import DONE, AuditEntry, UnreadableEntry
 
 _PAGE = 50
+_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,34 @@ async def put_right(etcd: EtcdClient, other: Other, *, write: bool) -> tuple[str
     if (await etcd.txn([unchanged], [Delete(other.item.key)])).succeeded:
         return f"{other.fault}. Removed: its owner gathers the changes again", True
     return f"{other.fault}. It changed meanwhile: try again", False
+
+
+async def lost_suspensions(etcd: EtcdClient) -> tuple[str, ...]:
+    """Name suspensions that were deleted by hand, by the audit log; raises an EtcdError.
+
+    Nothing of ours deletes them, so who ever suspended or resumed there wrote what must be there.
+    """
+    there = {item.key for item in (await etcd.range(SUSPENSIONS, keys_only=True)).items}
+    written: set[str] = set()
+    cursor, log = 0, AuditReader(etcd)
+    while True:
+        page = await log.page(_is_of_suspensions, limit=_ROWS, cursor=cursor, oldest_first=False)
+        written |= {row.event.cluster for row in page.rows if isinstance(row, AuditEntry)}
+        cursor = page.next
+        if not cursor:
+            break
+    _, means, do = _READ[SUSPENSIONS]
+    return tuple(
+        f"{key} was deleted by hand. Not put right: {means}. What to do: {do}"
+        for key in sorted({suspensions_key(each) for each in written} - there)
+    )
+
+
+def _is_of_suspensions(row: AuditEntry | UnreadableEntry) -> bool:
+    if not isinstance(row, AuditEntry):
+        return False
+    event = row.event
+    return event.operation in OF_SUSPENSIONS and event.outcome == DONE and bool(event.cluster)
 
 
 def _error(item: KeyValue, read: Callable[[str, bytes], object]) -> Damaged | None:

@@ -41,7 +41,7 @@ from tdc.manager.store.keys import (
     parse_enrolment_key,
     snapshot_key,
 )
-from tdc.manager.store.others import others, put_right
+from tdc.manager.store.others import lost_suspensions, others, put_right
 from tdc.manager.store.record import CommitRecord
 from tdc.manager.store.replay import HistoryBroken, called_by, replayed
 from tdc.manager.store.seal import same_content
@@ -78,6 +78,7 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
     found += [Finding(*each) for each in await claims_put_right(etcd, clusters, write=write)]
     async for other in others(etcd, SUSPENSIONS, DRAFTS):
         found.append(Finding(*await put_right(etcd, other, write=write)))
+    found.extend(Finding(each, right=False) for each in await lost_suspensions(etcd))
     return tuple(found)
 
 

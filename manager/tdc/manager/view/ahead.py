@@ -51,12 +51,13 @@ class Ahead:
         if self.differ:
             return begins + (
                 f"{they} {_verb('keep', they)} what runs. `tdc recover {self.cluster}` gives the "
-                "store back what they run; then `tdc-manager adopt` makes it the one that machines "
-                "follow"
+                "store back what they run; once it knows of all machines, `tdc-manager adopt` "
+                "makes it the one that they follow"
             )
         return begins + (
-            f"{they} {_verb('run', they)} what it has, but will refuse its next commits: "
-            "`tdc-manager adopt` makes it the one that machines follow"
+            f"{they} {_verb('run', they)} what it has, but will refuse its next commits. When "
+            f"`tdc recover {self.cluster}` knows what all machines run, `tdc-manager adopt` "
+            "makes it the one that they follow"
         )
 
 

@@ -86,6 +86,19 @@ class Seen:
         return self.connected, self.heard.at
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A machine that comes from `address` with a certificate of ours that the store doesn't know.
+
+    `replaced`: the store knows another enrolment by that name, so it is not the machine listed.
+    """
+
+    cluster: str
+    machine: str
+    address: str
+    replaced: bool
+
+
 def rename(known: dict[MachineKey, Entry], names: Mapping[MachineKey, MachineKey]) -> None:
     """Give entries other keys, all at once: one may take the name that another has left."""
     moved = {now: known.pop(was) for was, now in names.items() if was in known}

@@ -43,6 +43,11 @@ from tdc.shared.sync.values import (
 RETRY_APPLY = 10.0
 """Seconds until an agent retries settings that failed for a reason that may pass by itself."""
 
+ASKED_WITHIN = 2.0
+"""Seconds that a manager which is refused has, at least, to ask what runs here: after an older
+backup only the agents know it, and where there are several managers nobody would stay to be asked.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentHalf:
@@ -53,7 +58,7 @@ class AgentHalf:
     history is not the one that runs here; `behind`, that it had not come to what runs here. `known`
     are the settings that the manager knows.
     `refuses` is why no settings are taken from this manager, empty if they are; the stream is left
-    for that at `leave_at`.
+    for that at `leave_at`, and not before it was refused for ASKED_WITHIN.
     """
 
     running: Running
@@ -114,6 +119,13 @@ def _left_if_due(state: AgentHalf, effects: tuple[Effect, ...], now: float) -> A
     return replace(state, phase=Phase.CLOSED), (*said, Leave())
 
 
+def _leave_at(state: AgentHalf, refuses: str, now: float) -> float:
+    """When to leave: later, if it is only now that the manager is refused."""
+    if not refuses or state.refuses:
+        return state.leave_at
+    return max(state.leave_at, now + ASKED_WITHIN)
+
+
 def _agent_open(state: AgentHalf, _: StreamOpened, now: float) -> AgentStep:
     return replace(state, phase=Phase.GREETED), (SayHello(),)
 
@@ -132,6 +144,7 @@ def _agent_welcome(state: AgentHalf, event: WelcomeSaid, now: float) -> AgentSte
         other_history=other,
         known=event.known,
         refuses=other,
+        leave_at=_leave_at(state, other, now),
         behind=event.history == BEHIND and bool(state.running.history),
     )
     return state, (NoteManager(other), SayStatus())
@@ -149,7 +162,14 @@ def _agent_wanted(state: AgentHalf, event: WantedSaid, now: float) -> AgentStep:
         or older(wanted, state.running)
     )
     noted = (NoteManager(refuses),) if refuses != state.refuses else ()
-    busy = replace(state, phase=Phase.BUSY, applying=wanted, again=None, refuses=refuses)
+    busy = replace(
+        state,
+        phase=Phase.BUSY,
+        applying=wanted,
+        again=None,
+        refuses=refuses,
+        leave_at=_leave_at(state, refuses, now),
+    )
     if refuses:
         return busy, (*noted, Refuse(wanted, refuses, of_manager=True))
     return busy, (*noted, Apply(wanted))

@@ -58,6 +58,13 @@ def runs_to_wire(
     return answer
 
 
+def runs_there_to_wire(found: RunsThere) -> agents_pb2.RunningSettings:
+    """What an agent answered, as one manager passes it on to another."""
+    return agents_pb2.RunningSettings(
+        running=running_to_wire(found.running), settings=settings_to_wire(found.values)
+    )
+
+
 def runs_of(message: agents_pb2.RunningSettings, known: frozenset[str]) -> RunsThere | Unanswered:
     """Read the answer of an agent that knows these settings of ours."""
     if message.refused:

@@ -116,6 +116,7 @@ def consistency(
             )
             for each in reply.findings
         ),
+        warnings=tuple(reply.warnings),
     )
 
 

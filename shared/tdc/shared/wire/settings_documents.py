@@ -121,11 +121,12 @@ class FindingDocument(msgspec.Struct, frozen=True):
 
 
 class ConsistencyDocument(msgspec.Struct, frozen=True):
-    """What was found in a cluster."""
+    """What was found in a cluster; `warnings` say what the manager can't know of it now."""
 
     cluster: str
     revision: int
     findings: tuple[FindingDocument, ...]
+    warnings: tuple[str, ...]
 
 
 def setting_documents() -> tuple[SettingDocument, ...]:
