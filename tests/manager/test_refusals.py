@@ -53,6 +53,7 @@ READS = frozenset(
         "people.list_sessions",
         "people.list_tokens",
         "people.list_operators",
+        "people.look_after_oneself",
         "people.look_after_others",
     }
 )

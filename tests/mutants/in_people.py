@@ -36,6 +36,34 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{MANAGER}/intent/permissions.py",
+        ("tests/manager/test_own_proofs.py",),
+        (
+            "an API token looks after its own user",
+            "return has_role and actor.means in self.means",
+            "return has_role",
+        ),
+        (
+            "an API token makes one-time codes for its user",
+            '"people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN, WHOLE_USER)',
+            '"people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN)',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/users.py",
+        ("tests/manager/test_own_proofs.py",),
+        (
+            "a certificate of anybody sets a password over the one there is",
+            "(by_certificate and known.administers_all)",
+            "by_certificate",
+        ),
+        (
+            "who has a session guesses passwords without a wait",
+            "        self._throttle.tried(known.name, _HIMSELF, now)\n",
+            "",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/store/people.py",
         ("tests/manager/test_users.py",),
         (

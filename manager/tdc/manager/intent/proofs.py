@@ -1,14 +1,14 @@
 """Sessions, API tokens and operators' certificates: who one is, what there is of it, and its end.
 
 Promise: everybody looks after his own, and an administrator of the whole installation after all; an
-API token never does more than was asked for when it was made, and makes no other; what was ended is
-not good any more as soon as a manager's view knows it.
+API token never does more than was asked for when it was made, and nothing about its own user's
+proofs; what was ended is not good any more as soon as a manager's view knows it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.credentials import new_secret
@@ -119,8 +119,8 @@ class ProofOperations:
         if user:
             chosen |= {each for each, owner in known.items() if owner == user}
         chosen |= {_named(each, known, "session") for each in ids}
-        if any(known.get(each, actor.name) != actor.name for each in chosen):
-            await self._users.look_after_others(actor)
+        owners = {known.get(each, actor.name) for each in chosen} | ({user} if user else set())
+        await self._look_after(actor, owners)
         self._acts.take(actor.name)
         require_etcd(self._view)
         whose = ", ".join(sorted({known.get(each, actor.name) for each in chosen}))
@@ -142,11 +142,6 @@ class ProofOperations:
         It may be narrowed to a role and a reach. Raises NotPermitted, BadRequest, an EtcdError.
         """
         user = self._user_of(actor)
-        if actor.means is Means.TOKEN:
-            raise NotPermitted(
-                "an API token can't make another one, which would be good after it was revoked: "
-                "log in (tdc: `tdc login`)"
-            )
         if user is None:
             raise BadRequest(
                 f"API tokens are of users, and there is no user {actor.name}: make one (tdc: `tdc "
@@ -201,8 +196,7 @@ class ProofOperations:
             raise BadRequest("name the API tokens by their ids; none never means all")
         known = {each.id: each.user for each in self._access.tokens()}
         chosen = {_named(each, known, "API token") for each in ids}
-        if any(known[each] != actor.name for each in chosen):
-            await self._users.look_after_others(actor)
+        await self._look_after(actor, {known[each] for each in chosen})
         self._acts.take(actor.name)
         require_etcd(self._view)
         whose = ", ".join(sorted({known[each] for each in chosen}))
@@ -273,10 +267,18 @@ class ProofOperations:
 
     async def _whose(self, actor: Actor, user: str, *, all_users: bool) -> str:
         """Whose are meant; empty for everybody's."""
-        if all_users or user not in ("", actor.name):
+        if all_users:
             await self._users.look_after_others(actor)
-            return user if not all_users else ""
-        return actor.name
+            return ""
+        await self._look_after(actor, {user or actor.name})
+        return user or actor.name
+
+    async def _look_after(self, actor: Actor, names: Collection[str]) -> None:
+        """Require that the actor may do something about what is these users'."""
+        if any(each != actor.name for each in names):
+            await self._users.look_after_others(actor)
+        if actor.name in names:
+            await self._users.look_after_oneself(actor)
 
 
 def _named(short: str, known: Iterable[str], what: str) -> str:

@@ -8,6 +8,7 @@ more as soon as a manager's view knows it; no secret is logged or shown.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,9 @@ from tdc.manager.intent.errors import (
     BadRequest,
     LastAdministrator,
     NotKnown,
+    NotPermitted,
     PersonExists,
+    TooManyTries,
     UnknownPerson,
 )
 from tdc.manager.intent.own_acts import OwnActs
@@ -30,16 +33,20 @@ from tdc.manager.intent.reaches import kept, of_now
 from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
 from tdc.manager.people.reach import Reach, Role
+from tdc.manager.people.throttle import Throttle
 from tdc.manager.people.user import User, check_user_name
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.manager.view.fleet import FleetView
-from tdc.shared.edge.clock import Clock, wall
+from tdc.shared.edge.clock import Clock, monotonic, wall
 from tdc.shared.sync.audit_entry import AuditEvent
 
 log = logging.getLogger(__name__)
 
 ISSUER = "TDC"
 """What an authenticator app shows beside the name."""
+
+_HIMSELF = "himself"
+"""In place of an address: who is known is counted wherever he calls from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +83,17 @@ class UserOperations:
         sealing: Sealing,
         acts: OwnActs,
         clock: Clock = wall,
+        steady: Clock = monotonic,
     ) -> None:
+        """`clock` gives Unix seconds; `steady` is what waits are measured by."""
         self._view = view
         self._store = store
         self._passwords = passwords
         self._sealing = sealing
         self._acts = acts
         self._clock = clock
+        self._steady = steady
+        self._throttle = Throttle(free_of_address=math.inf)
 
     @operation("people.list_users")
     async def list_users(self, actor: Actor, name: str) -> Sequence[UserRow]:
@@ -130,6 +141,7 @@ class UserOperations:
     @operation("people.set_role")
     async def set_role(self, actor: Actor, name: str, role: Role | None, reach: Reach) -> UserRow:
         """Set what a user may do; raises UnknownPerson, LastAdministrator, as `create_user`."""
+        await self._look_after(actor, name)
         role, stored = _given(role), kept(self._view, reach)
 
         def changed(users: Users) -> User:
@@ -143,6 +155,7 @@ class UserOperations:
     @operation("people.delete_user")
     async def delete_user(self, actor: Actor, name: str) -> UserRow:
         """Delete a user with all that is his; raises as `set_role`."""
+        await self._look_after(actor, name)
 
         def changed(users: Users) -> User:
             gone = replace(_known(users, name), deleted=True, password="", second_factor="")
@@ -156,19 +169,19 @@ class UserOperations:
     async def set_password(
         self, actor: Actor, name: str, password: str, old_password: str
     ) -> UserRow:
-        """Set the actor's own password, with the old one if he has one, or another's.
+        """Set the actor's own password, with the old one, or another's.
 
-        Raises NotKnown for a wrong old password, PeopleError, UnknownPerson, as `create_user`.
+        His first one he sets by his certificate; an administrator by certificate needs no old one.
+        Raises NotKnown for a wrong old password, NotPermitted, PeopleError, UnknownPerson, as
+        `create_user`.
         """
-        own = name in ("", actor.name)
-        if not own:
-            await self.look_after_others(actor)
         name = name or actor.name
+        own = name == actor.name
+        await self._look_after(actor, name)
         known = _known(self._view.people.users, name)
         hashed = await self._hashed(password, name)
-        if own and known.password and actor.means is not Means.CERTIFICATE:
-            await self._check_own(known, old_password)
         if own:
+            await self._require_old(actor, known, old_password)
             self._acts.take(name)
 
         def changed(users: Users) -> User:
@@ -181,6 +194,10 @@ class UserOperations:
     @operation("people.look_after_others")
     async def look_after_others(self, actor: Actor) -> None:
         """Do for others what everybody may do for himself; asked by what does."""
+
+    @operation("people.look_after_oneself")
+    async def look_after_oneself(self, actor: Actor) -> None:
+        """Do something about oneself, or the proofs that one has; asked by what does."""
 
     @operation("people.set_second_factor")
     async def set_second_factor(
@@ -218,6 +235,7 @@ class UserOperations:
     @operation("people.remove_second_factor")
     async def remove_second_factor(self, actor: Actor, name: str) -> UserRow:
         """Take one-time codes from a user who lost them; raises UnknownPerson."""
+        await self._look_after(actor, name)
 
         def changed(users: Users) -> User:
             return _renewed(replace(_known(users, name), second_factor="", last_step=0))
@@ -233,9 +251,37 @@ class UserOperations:
     async def _hashed(self, password: str, name: str) -> str:
         return await self._passwords.hashed(check_password(password, name))
 
+    async def _look_after(self, actor: Actor, name: str) -> None:
+        """Require that the actor may do something about this user, himself or another."""
+        if name == actor.name:
+            await self.look_after_oneself(actor)
+        else:
+            await self.look_after_others(actor)
+
+    async def _require_old(self, actor: Actor, known: User, old_password: str) -> None:
+        """Require of who sets his own password what a passer-by at his terminal does not have."""
+        by_certificate = actor.means is Means.CERTIFICATE
+        if known.password and not (by_certificate and known.administers_all):
+            await self._check_own(known, old_password)
+        elif not by_certificate:
+            raise NotPermitted(
+                f"{known.name} has no password, and a first one is set by his certificate, or by "
+                "an administrator (tdc: `tdc user set-password USER`)"
+            )
+
     async def _check_own(self, known: User, password: str) -> None:
+        """Require his present password, as slowly as a login: who has his session may guess too."""
+        now = self._steady()
+        wait = self._throttle.wait(known.name, _HIMSELF, now)
+        if wait:
+            raise TooManyTries(
+                "your present password was wrong too often; the next one is looked at in "
+                f"{math.ceil(wait)} s. Nothing was changed"
+            )
+        self._throttle.tried(known.name, _HIMSELF, now)
         if not await self._passwords.fits(password, known.password):
             raise NotKnown("your present password is wrong; nothing was changed")
+        self._throttle.succeeded(known.name, _HIMSELF)
 
     async def _change(
         self, actor: Actor, what: str, name: str, change: Callable[[Users], User], said: str

@@ -31,7 +31,7 @@ class Failures:
     at: float
 
 
-def wait_after(failures: Failures, free: int, now: float) -> float:
+def wait_after(failures: Failures, free: float, now: float) -> float:
     """Seconds until the next try is looked at; 0 if it is at once."""
     beyond = failures.count - free
     if beyond <= 0 or now - failures.at > FORGOTTEN:
@@ -43,7 +43,8 @@ def wait_after(failures: Failures, free: int, now: float) -> float:
 class Throttle:
     """The counts of one manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, free_of_address: float = FREE_OF_ADDRESS) -> None:
+        self._free_of_address = free_of_address
         self._counts: OrderedDict[tuple[str, str], Failures] = OrderedDict()
 
     def wait(self, account: str, address: str, now: float) -> float:
@@ -53,7 +54,7 @@ class Throttle:
         of_address = self._counts.get(("", address), none)
         return max(
             wait_after(of_account, FREE_OF_ACCOUNT, now),
-            wait_after(of_address, FREE_OF_ADDRESS, now),
+            wait_after(of_address, self._free_of_address, now),
         )
 
     def tried(self, account: str, address: str, now: float) -> None:
