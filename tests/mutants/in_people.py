@@ -9,7 +9,11 @@ MANAGER = "manager/tdc/manager"
 MUTANTS = (
     *planted_in(
         f"{MANAGER}/intent/drafts.py",
-        ("tests/manager/test_drafts.py", "tests/manager/test_reach.py"),
+        (
+            "tests/manager/test_drafts.py",
+            "tests/manager/test_reach.py",
+            "tests/manager/test_users.py",
+        ),
         (
             "a draft that is not shared is read by all",
             "    return draft.shared and there\n",

@@ -74,7 +74,8 @@ class LastUses:
 
         def used(before: OperatorCertificate, at: float) -> OperatorCertificate:
             first = before.first if before.first is not None else at
-            return replace(before, name=operator.name, ends=operator.ends, first=first, used=at)
+            seen = replace(before, issued=operator.issued, first=first, used=at)
+            return replace(seen, name=operator.name, ends=operator.ends)
 
         async def store(at: float) -> None:
             await self._store.change_operator(

@@ -34,7 +34,7 @@ from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
 from tdc.manager.people.reach import Reach, Role
 from tdc.manager.people.throttle import Throttle
-from tdc.manager.people.user import User, check_user_name
+from tdc.manager.people.user import User, certificates_shut, check_user_name
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, monotonic, wall
@@ -123,6 +123,9 @@ class UserOperations:
             if before is not None and not before.deleted:
                 raise PersonExists(f"there is a user {name} already; nothing was changed")
             earlier = before or User(name, role, number=0, epoch=0)
+            if before is None and self._view.people.is_doubted(name):  # whoever he was
+                earlier = replace(earlier, epoch=int(now), deleted=True)
+            since = max(earlier.certificates_from, math.floor(now)) if earlier.deleted else 0.0
             return User(
                 name,
                 role,
@@ -132,6 +135,7 @@ class UserOperations:
                 made_by=actor.name,
                 number=earlier.number + 1,
                 epoch=earlier.epoch + 1,
+                certificates_from=since,
             )
 
         return await self._change(
@@ -158,8 +162,11 @@ class UserOperations:
         await self._look_after(actor, name)
 
         def changed(users: Users) -> User:
-            gone = replace(_known(users, name), deleted=True, password="", second_factor="")
-            return _renewed(gone)
+            user, known = _known(users, name), self._view.people.certificates.values()
+            newest = max((each.issued or 0.0 for each in known if each.name == name), default=0.0)
+            gone = replace(user, deleted=True, password="", second_factor="")
+            shut = certificates_shut(user, self._clock(), newest)
+            return _renewed(replace(gone, certificates_from=shut))
 
         return await self._change(
             actor, "people.delete_user", name, _keeping_one(changed), f"deleted the user {name}"
@@ -313,8 +320,9 @@ def recovered(users: Users, name: str, password: str, now: float) -> User:
     """
     before = users.get(name) or User(check_user_name(name), Role.ADMINISTRATOR, number=0, epoch=0)
     born = max(now, before.born + 0.001) if before.deleted or not before.born else before.born
+    since = max(before.certificates_from, math.floor(now) if before.deleted else 0.0)
     return replace(
-        User(name, Role.ADMINISTRATOR, password=password, born=born),
+        User(name, Role.ADMINISTRATOR, password=password, born=born, certificates_from=since),
         last_login=before.last_login,
         made_by=before.made_by or "tdc-manager user-recover",
         number=before.number + 1,

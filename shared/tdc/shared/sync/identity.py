@@ -18,13 +18,14 @@ _MAX_LENGTH = 2_000
 class Operator:
     """An operator, by the name in the certificate.
 
-    `fingerprint` is the certificate's SHA-256 (hexadecimal), and `ends` when it expires (Unix
-    seconds); empty and 0 where no certificate stands behind it.
+    `fingerprint` is the certificate's SHA-256 (hexadecimal), `issued` when it was made, and `ends`
+    when it expires (Unix seconds); empty and 0 where no certificate stands behind it.
     """
 
     name: str
     fingerprint: str = ""
     ends: float = 0.0
+    issued: float = 0.0
 
     def __str__(self) -> str:
         return f"operator {self.name}"
