@@ -20,6 +20,11 @@ MUTANTS = (
             "    return there\n",
         ),
         (
+            "a draft of a former user is the next one's",
+            "        return Draft(draft.cluster, draft.owner)\n",
+            "        return draft\n",
+        ),
+        (
             "another one's draft can be changed",
             'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
             "if False:",
@@ -37,6 +42,16 @@ MUTANTS = (
             "the last administrator can be deleted",
             "if had and not any(each.administers_all for each in then.values()):",
             "if False:",
+        ),
+        (
+            "who creates a user again forgets when certificates were shut",
+            "                certificates_from=since,\n",
+            "",
+        ),
+        (
+            "a certificate by a fast clock is newer than its user's end",
+            "shut = certificates_shut(user, self._clock(), newest)",
+            "shut = certificates_shut(user, self._clock(), 0.0)",
         ),
     ),
     *planted_in(
@@ -81,8 +96,13 @@ MUTANTS = (
         ("tests/manager/test_users.py",),
         (
             "a token may do what was given to it, whatever its user may now",
-            "role, reach = min(token.role, user.role), token.reach & user.reach",
-            "role, reach = token.role, token.reach",
+            "role, reach = min(token.role, user.role), of_now(self._view, token.reach & user.reach)",
+            "role, reach = token.role, of_now(self._view, token.reach)",
+        ),
+        (
+            "a certificate opens to the next user of its name",
+            "if user is not None and operator.fingerprint and of_former_user(user, operator.issued):",
+            "if user is None:",
         ),
         (
             "a withdrawn certificate is let in",
