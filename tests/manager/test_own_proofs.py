@@ -9,6 +9,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from tdc.manager.intent.errors import TooManyActs
+from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import PERMISSIONS, Extent
 from tdc.manager.people.throttle import FREE_OF_ACCOUNT
 from tdc.manager.rpc.callers import RPCS
@@ -178,6 +180,26 @@ async def test_an_own_password_needs_the_old_one_or_an_administrators_certificat
         request = people_pb2.SetPasswordRequest(password=NEW, old_password=old)
         call: Any = bob.people.SetPassword(request, metadata=bob.shown)
         assert await call.code() is ends
+
+
+async def test_who_was_robbed_of_a_session_ends_it_whatever_the_thief_did(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.user("bob")
+    async with desk.caller() as bob:
+        await bob.log_in("bob")
+        made = await bob.people.CreateApiToken(
+            people_pb2.CreateApiTokenRequest(label="t"), metadata=bob.shown
+        )
+
+        def none_left(acts: OwnActs, name: str) -> None:
+            raise TooManyActs(name)
+
+        monkeypatch.setattr(OwnActs, "take", none_left)
+        revoke = people_pb2.RevokeApiTokensRequest(ids=[made.token.id])
+        assert (await bob.people.RevokeApiTokens(revoke, metadata=bob.shown)).revoked == 1
+        end = people_pb2.EndSessionsRequest(user="bob")
+        assert (await bob.people.EndSessions(end, metadata=bob.shown)).ended == 1
 
 
 async def test_a_first_password_is_set_by_certificate(desk: Desk) -> None:

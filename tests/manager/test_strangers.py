@@ -163,6 +163,13 @@ async def test_nobody_gives_way_while_nobody_waits_for_it() -> None:
         assert len(held.holding) == OF_AN_ADDRESS + 1
 
 
+async def test_nobody_gives_way_to_who_has_all_that_his_address_may() -> None:
+    async with _holding("10.0.0.2", *["10.0.0.1"] * 40) as (held, _):
+        await asyncio.sleep(2 * GRACE)
+        assert "10.0.0.2" not in held.gave_way
+        assert len(held.gave_way) >= OF_AN_ADDRESS
+
+
 async def test_who_comes_next_has_his_turn_after_a_grace_and_the_largest_gives_way() -> None:
     full = [*["10.0.0.1"] * OF_AN_ADDRESS, *["10.0.0.2"] * (OF_ALL - OF_AN_ADDRESS - 1), "10.0.0.3"]
     async with _holding(*full, *["10.0.0.1"] * 9) as (held, group):

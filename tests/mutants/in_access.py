@@ -17,6 +17,11 @@ MUTANTS = (
         f"{MANAGER}/intent/changes.py",
         ("tests/manager/test_reach.py",),
         (
+            "who has no history is told who committed last",
+            " and actor.reach.has_cluster(plan.cluster_name):",
+            ":",
+        ),
+        (
             "a plan of others is committed without a look at who commits it",
             "        require_plan(actor, plan)\n        if plan.fingerprint",
             "        if plan.fingerprint",

@@ -96,13 +96,13 @@ MUTANTS = (
         ("tests/manager/test_users.py",),
         (
             "a token may do what was given to it, whatever its user may now",
-            "role, reach = min(token.role, user.role), of_now(self._view, token.reach & user.reach)",
-            "role, reach = token.role, of_now(self._view, token.reach)",
+            "min(token.role, user.role), of_now(self._view, token.reach & user.reach)",
+            "token.role, of_now(self._view, token.reach)",
         ),
         (
             "a certificate opens to the next user of its name",
-            "if user is not None and operator.fingerprint and of_former_user(user, operator.issued):",
-            "if user is None:",
+            "and of_former_user(user, operator.issued):",
+            "and user.deleted:",
         ),
         (
             "a withdrawn certificate is let in",
@@ -122,6 +122,11 @@ MUTANTS = (
     *planted_in(
         f"{MANAGER}/intent/within.py",
         ("tests/manager/test_reach.py",),
+        (
+            "an edit that can't be made tells who has a group what is beyond it",
+            "    if not all(isinstance(each, SetValues | UnsetValues) for each in edits):\n",
+            "    if not edits:\n",
+        ),
         (
             "all machines of a cluster are shown to who has one group",
             "if each.group in groups},",

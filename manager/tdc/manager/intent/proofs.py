@@ -7,8 +7,9 @@ proofs; what was ended is not good any more as soon as a manager's view knows it
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.credentials import new_secret
@@ -83,6 +84,7 @@ class ProofOperations:
         self._users = users
         self._acts = acts
         self._clock = clock
+        self._ending: set[str] = set()
 
     @operation("people.who_am_i")
     async def who_am_i(self, actor: Actor) -> WhoAmI:
@@ -111,6 +113,8 @@ class ProofOperations:
     async def end_sessions(self, actor: Actor, ids: Sequence[str], user: str) -> int:
         """End sessions by their ids, or all of a user, or the one that this call is made by.
 
+        It is not counted as an own act: the login was, and who was robbed can always end all.
+
         Returns how many. Raises BadRequest, UnknownPerson, an EtcdError.
         """
         if not ids and not user and actor.means is not Means.SESSION:
@@ -122,15 +126,16 @@ class ProofOperations:
         chosen |= {_named(each, known, "session") for each in ids}
         owners = {known.get(each, actor.name) for each in chosen} | ({user} if user else set())
         await self._look_after(actor, owners)
-        self._acts.take(actor.name)
         require_etcd(self._view)
-        whose = ", ".join(sorted({known.get(each, actor.name) for each in chosen}))
-        said = f"ended sessions of {whose}: {', '.join(each[:SHORT] for each in sorted(chosen))}"
-        event = AuditEvent("people.end_sessions", asked_by(actor), said)
-        await self._store.end_sessions(sorted(chosen), event)
-        log.info("%s ended %d sessions", actor, len(chosen))
-        await self._view.knows(lambda people: not chosen & people.sessions.keys(), CATCH_UP)
-        return len(chosen)
+        with self._once(chosen) as mine:
+            if mine:
+                whose = ", ".join(sorted({known.get(each, actor.name) for each in mine}))
+                said = f"ended sessions of {whose}: {', '.join(_shown(mine))}"
+                event = AuditEvent("people.end_sessions", asked_by(actor), said)
+                await self._store.end_sessions(sorted(mine), event)
+                log.info("%s ended %d sessions", actor, len(mine))
+            await self._view.knows(lambda people: not chosen & people.sessions.keys(), CATCH_UP)
+        return len(mine)
 
     # -- API tokens ----------------------------------------------------------------------------
 
@@ -198,16 +203,26 @@ class ProofOperations:
         known = {each.id: each.user for each in self._access.tokens()}
         chosen = {_named(each, known, "API token") for each in ids}
         await self._look_after(actor, {known[each] for each in chosen})
-        self._acts.take(actor.name)
         require_etcd(self._view)
-        whose = ", ".join(sorted({known[each] for each in chosen}))
-        ids_said = ", ".join(each[:SHORT] for each in sorted(chosen))
-        said = f"revoked API tokens of {whose}: {ids_said}"
-        event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
-        await self._store.revoke_tokens(sorted(chosen), event)
-        log.info("%s revoked API tokens %s", actor, ", ".join(each[:SHORT] for each in chosen))
-        await self._view.knows(lambda people: not chosen & people.tokens.keys(), CATCH_UP)
-        return len(chosen)
+        with self._once(chosen) as mine:
+            if mine:
+                whose = ", ".join(sorted({known[each] for each in mine}))
+                said = f"revoked API tokens of {whose}: {', '.join(_shown(mine))}"
+                event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
+                await self._store.revoke_tokens(sorted(mine), event)
+                log.info("%s %s", actor, said)
+            await self._view.knows(lambda people: not chosen & people.tokens.keys(), CATCH_UP)
+        return len(mine)
+
+    @contextlib.contextmanager
+    def _once(self, ids: set[str]) -> Iterator[set[str]]:
+        """Those that no other call is about to end: each end is one entry, and not counted."""
+        mine = ids - self._ending
+        self._ending |= mine
+        try:
+            yield mine
+        finally:
+            self._ending -= mine
 
     # -- operators' certificates ---------------------------------------------------------------
 
@@ -291,6 +306,10 @@ class ProofOperations:
             await self._users.look_after_others(actor)
         if actor.name in names:
             await self._users.look_after_oneself(actor)
+
+
+def _shown(ids: Iterable[str]) -> list[str]:
+    return [each[:SHORT] for each in sorted(ids)]
 
 
 def _named(short: str, known: Iterable[str], what: str) -> str:
