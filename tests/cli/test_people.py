@@ -27,6 +27,11 @@ async def test_a_user_logs_in_and_makes_a_token(
         monkeypatch.setenv("TDC_CONFIG", str(tmp_path / "manager/operator/operator.toml"))
 
         def as_administrator() -> None:
+            typed = ("user", "create", "bob", "--role", "read-only", "--without-password")
+            refused = tdc(*typed, "--group", "c1/g1")
+            assert (refused.code, "tdc cluster create NAME" in refused.err) == (1, True)
+            done(tdc, "cluster", "create", "c1")
+            done(tdc, "group", "create", "g1", "--yes")
             made = done(
                 tdc, "user", "create", "bob", "--role", "read-only", "--group", "c1/g1",
                 "--password-file", str(secret),

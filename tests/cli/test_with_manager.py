@@ -316,7 +316,7 @@ def test_a_cluster_is_renamed_and_found_by_both_names(tdc: Tdc, fleet: Fleet) ->
     assert histories[0] == histories[1]
     assert len(histories[0]) == 2
     refused = tdc("group", "create", "g9", "--cluster", "before")
-    assert (refused.code, "is called 'since' now" in " ".join(refused.err.split())) == (1, True)
+    assert (refused.code, "is called since now" in " ".join(refused.err.split())) == (1, True)
     assert done(tdc, "cluster", "create", "before")["revision"] == 1
     assert len(done(tdc, "commit", "history", "--cluster", "before")) == 1
     for name in ("before", "since"):

@@ -178,7 +178,7 @@ async def test_a_connected_agent_is_told_and_renews_to_the_new_name(api: Api) ->
         await session.write(agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=2)))
         await session.read()
         await api.commit(_rename("c1", "emea"))
-        async with refused(STATUS.UNAVAILABLE, "called"):
+        async with refused(STATUS.UNAVAILABLE, "its cluster is called emea now"):
             while await session.read() is not grpc.aio.EOF:
                 pass
         key, request = key_and_request()

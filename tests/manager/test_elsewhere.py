@@ -10,6 +10,7 @@ from tdc.manager.intent.recovery import Recovery, RecoveryOperations
 from tdc.manager.levels.fleet import Cluster, Machine, new_cluster
 from tdc.manager.peers.peer import Peer
 from tdc.manager.peers.peers import Peers
+from tdc.manager.peers.streams import AllStreams
 from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.push.running import KnownRunning
 from tdc.manager.store.announced import Announced
@@ -20,7 +21,7 @@ from tdc.manager.view.seen import Moment, Seen, SyncState
 from tdc.shared.edge.grpc_tls import client_channel
 from tdc.shared.settings.known import KNOWN_HERE
 from tdc.shared.settings.schema import default_values
-from tdc.shared.sync.queue_work import Unanswered
+from tdc.shared.sync.queue_work import ListDead, QueueOrder, Selection, Unanswered
 from tdc.shared.sync.values import Running
 from tdc.shared.wire.running_settings import RunsThere
 from tdc.v1 import agents_pb2
@@ -155,6 +156,42 @@ async def test_of_a_renamed_machine_the_newer_word_counts() -> None:
             assert found is not None
             assert found.agent_version == newer[1]
             assert peers.seen(MX1) is None
+
+
+async def test_an_order_goes_to_the_machine_that_has_the_name_here() -> None:
+    """A manager that has not heard of a rename yet may have the stream of another by that name."""
+    fleet = Fleet()
+    peers = Peers("me", _NoManagers(), _dial, lambda: 0.0, lambda: 0.0)  # type: ignore[arg-type]
+    announced = Announced("two", "two", "127.0.0.1:1", "1", "run", 0.0, 0.0)
+    streams = AllStreams(_Nowhere(), peers, fleet.enrolment)
+    async with client_channel("127.0.0.1:1", b"", b"", b"") as channel:
+        peer = peers._peers["two"] = Peer(announced, channel, lambda: Moment(0.0, 0.0))
+        peer.silent = ""
+        peer.seen[MX1] = Seen(connected=True, enrolment="of mx1")
+        assert streams.is_connected(MX1)
+        fleet.enrolments[MX1] = "of a new one"
+        assert not streams.is_connected(MX1)
+        order = QueueOrder("o", "ana", ListDead(Selection()))
+        assert isinstance(await streams.ask(MX1, order, 1.0), Unanswered)
+
+
+class _Nowhere:
+    """No stream is here."""
+
+    def is_connected(self, key: MachineKey, /) -> bool:
+        return False
+
+    async def ask(self, key: MachineKey, order: QueueOrder, timeout: float, /) -> Unanswered:
+        return Unanswered("it is not here")
+
+
+def test_a_renamed_machine_that_is_ahead_leaves_its_name_free_of_it() -> None:
+    presence, _ = both()
+    presence.connected(MX1, "1.2")
+    presence.heard(MX1, Running(9, "cd", "s"), None)
+    presence.renamed({MX1: ("emea", "mx1")})
+    assert presence.ahead.in_cluster("c1") == ()
+    assert [each.newest for each in presence.ahead.in_cluster("emea")] == [9]
 
 
 def _dial(address: str) -> None:

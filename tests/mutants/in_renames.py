@@ -22,8 +22,8 @@ MUTANTS = (
         ),
         (
             "a renamed machine leaves its enrolment to the next of its name",
-            '    return replace(machine, name=name, slot="" if slot == name else slot)\n',
-            '    return replace(machine, name=name, slot="")\n',
+            '    return replace(entry, name=name, slot="" if slot == name else slot)\n',
+            '    return replace(entry, name=name, slot="")\n',
         ),
     ),
     *planted_in(
@@ -90,6 +90,145 @@ MUTANTS = (
             "a deleted cluster's name is given to another",
             "        if name in self._clusters.deleted:\n",
             "        if False:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/reaches.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "a reach is kept by the name of its cluster",
+            "        return view.find_cluster(_named(name)).home\n",
+            "        return view.find_cluster(_named(name)).name\n",
+        ),
+        (
+            "a reach of a group is kept by the name of its cluster",
+            "        return cluster.home, slot_of(group)\n",
+            "        return cluster.name, slot_of(group)\n",
+        ),
+        (
+            "a reach is kept by the name of its group",
+            "        return cluster.home, slot_of(group)\n",
+            "        return cluster.home, group.name\n",
+        ),
+        (
+            "a group that is gone leaves its name to the next",
+            "group.name if group is not None else _absent(slot)",
+            "group.name if group is not None else slot",
+        ),
+        (
+            "a reach of no cluster is one of the only cluster",
+            "    if not name:\n",
+            "    if False:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/access.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "a session has the reach as it is kept",
+            "        reach = of_now(self._view, user.reach)\n",
+            "        reach = user.reach\n",
+        ),
+        (
+            "an API token has the reach as it is kept",
+            "of_now(self._view, token.reach & user.reach)",
+            "token.reach & user.reach",
+        ),
+        (
+            "a certificate has the reach as it is kept",
+            "        reach = of_now(self._view, reach)\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/levels/identities.py",
+        ("tests/manager/test_reach_renamed.py", "tests/pure/test_topology.py"),
+        (
+            "a group of a renamed one's first name comes into its reach",
+            'Group(name, slot=f"{name}~{born}" if taken else "")',
+            "Group(name)",
+        ),
+        (
+            "a group is found by the slot of another",
+            "    if known is not None and not known.slot:\n",
+            "    if known is not None:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/replay.py",
+        ("tests/pure/test_topology_stored.py",),
+        (
+            "history makes groups without their slots",
+            "replace(group, name=change.name, slot=change.slot)",
+            "replace(group, name=change.name)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/changes.py",
+        ("tests/contract/test_cluster_names.py",),
+        (
+            "a commit is made in another cluster of the name",
+            "        if cluster.home != meant.home:",
+            "        if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/changes.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "who reaches one cluster learns the names of others by a rename",
+            '            require_everywhere(actor, "renaming a cluster")\n',
+            "            pass\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/claims.py",
+        ("tests/contract/test_cluster_names.py",),
+        (
+            "a claim is removed while its cluster's head can't be read",
+            "        if key in right or certain",
+            "        if True",
+        ),
+        (
+            "an edited claim is taken for a right one",
+            "        elif not _is(found[key], right[key]):\n",
+            "        elif False:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/chains.py",
+        ("tests/contract/test_cluster_names.py",),
+        (
+            "an agent's history is compared with that of another cluster of the name",
+            "(self._view.place(cluster), revision)",
+            "(cluster, revision)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/audit_reading.py",
+        ("tests/contract/test_cluster_names.py",),
+        (
+            "commits of another cluster speak for a renamed one",
+            "commits_prefix(cluster.home)",
+            "commits_prefix(cluster.name)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/peers/peers.py",
+        ("tests/manager/test_elsewhere.py",),
+        (
+            "an order goes to another machine of the name",
+            "home is not None and home.seen[key].enrolment == enrolment",
+            "home is not None",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/presence.py",
+        ("tests/manager/test_elsewhere.py",),
+        (
+            "a renamed machine leaves behind that it is ahead",
+            "        self.ahead.renamed(names)\n",
+            "",
         ),
     ),
     *planted_in(

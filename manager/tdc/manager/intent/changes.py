@@ -231,7 +231,7 @@ class ChangeOperations:
             reraise=True,
         ):
             with attempt:
-                return await self._commit_once(actor, cluster.name, edits, fingerprint, signature)
+                return await self._commit_once(actor, cluster, edits, fingerprint, signature)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _made_before(
@@ -253,12 +253,19 @@ class ChangeOperations:
     async def _commit_once(
         self,
         actor: Actor,
-        name: str,
+        meant: Cluster,
         edits: Sequence[Edit | FromHistory],
         fingerprint: str,
         signature: Signature,
     ) -> Made:
-        plan = await self._plan_on(self._view.find_cluster(name), edits)
+        name = meant.name
+        cluster = self._view.find_cluster(name)
+        if cluster.home != meant.home:  # since the actor's reach was looked up
+            raise UnknownName(
+                f"cluster {name!r} was renamed meanwhile, and another one is called so. Nothing "
+                "was changed: make a new plan"
+            )
+        plan = await self._plan_on(cluster, edits)
         require_plan(actor, plan)
         if plan.fingerprint != fingerprint:
             raise StalePlan(await self._what_changed(actor, plan))

@@ -6,7 +6,8 @@ Every grpc error of a question to a manager ends in this file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import grpc
@@ -30,6 +31,9 @@ DEADLINE = 3.0
 
 _ON_THE_WAY = 2.0
 """Seconds more than a machine has, for an answer that comes by another manager."""
+
+
+_LET_GO = "it has stopped, or is at another address now"
 
 
 class _Unanswered(Exception):
@@ -61,6 +65,7 @@ class Peer:
         self.asked_at: float | None = None
         self.task: asyncio.Task[None] | None = None
         self._channel = channel
+        self._closed = False
         self._stub: managers_pb2_grpc.PeersAsyncStub = managers_pb2_grpc.PeersStub(channel)
         self._now = now
         self._said = _Said()
@@ -75,7 +80,8 @@ class Peer:
         return f"manager {self.announced.name} ({self.announced.address})"
 
     async def close(self) -> None:
-        """Close the channel; a question under way ends without an answer."""
+        """Close the channel; a question under way, or asked after that, gets no answer."""
+        self._closed = True
         await self._channel.close()
 
     async def pull(self, said: SaidListener) -> None:
@@ -98,7 +104,8 @@ class Peer:
         sent = wall()
         began = self._now().at
         try:
-            answer = await self._stub.GetPeer(managers_pb2.PeerRequest(), timeout=DEADLINE)
+            with self._let_go():
+                answer = await self._stub.GetPeer(managers_pb2.PeerRequest(), timeout=DEADLINE)
             took = self._now().at - began
             self._check(answer.id)
             ahead = unix_seconds(answer.time) - (sent + took / 2)
@@ -116,7 +123,8 @@ class Peer:
             cluster=key[0], machine=key[1], order=order_to_wire(order), timeout=timeout
         )
         try:
-            answer = await self._stub.ForwardOrder(request, timeout=timeout + _ON_THE_WAY)
+            with self._let_go():
+                answer = await self._stub.ForwardOrder(request, timeout=timeout + _ON_THE_WAY)
             if answer.HasField("answer"):
                 return answer_of(answer.answer)
             return Unanswered(answer.unanswered, sent=answer.sent)
@@ -125,6 +133,9 @@ class Peer:
             perhaps = "" if unsent else ". It may do it all the same"
             words = f"{self.words()}, which has its stream, does not answer: {_why(error)}{perhaps}"
             return Unanswered(words, sent=not unsent)
+        except _Unanswered as error:
+            words = f"{self.words()}, which had its stream, does not answer: {error}"
+            return Unanswered(f"{words}. It may do it all the same", sent=True)
         except BadMessage as error:
             return Unanswered(f"its answer by {self.words()} is not valid: {error}", sent=True)
 
@@ -133,16 +144,17 @@ class Peer:
         said, number, changed = self._said, 0, dict[MachineKey, None]()
         request = managers_pb2.PresenceRequest(instance=said.instance, number=said.number)
         try:
-            async with asyncio.timeout(DEADLINE):
-                async for answer in self._stub.GetPresence(request):
-                    if answer.instance != said.instance:
-                        said = _Said(answer.instance)
-                    now, settings = self._now(), known_to(answer.settings)
-                    for each in answer.machines:
-                        key, seen = seen_of(each, now, self.announced.name, settings)
-                        said.seen[key] = seen
-                        changed[key] = None
-                    number = answer.number
+            with self._let_go():
+                async with asyncio.timeout(DEADLINE):
+                    async for answer in self._stub.GetPresence(request):
+                        if answer.instance != said.instance:
+                            said = _Said(answer.instance)
+                        now, settings = self._now(), known_to(answer.settings)
+                        for each in answer.machines:
+                            key, seen = seen_of(each, now, self.announced.name, settings)
+                            said.seen[key] = seen
+                            changed[key] = None
+                        number = answer.number
         except TimeoutError:
             raise _Unanswered(f"no answer within {DEADLINE:g} s") from None
         except grpc.aio.AioRpcError as error:
@@ -152,6 +164,19 @@ class Peer:
         said.number = number
         self._said = said
         return changed
+
+    @contextlib.contextmanager
+    def _let_go(self) -> Iterator[None]:
+        """Raise _Unanswered where gRPC cancels or refuses a call because of the closed channel."""
+        try:
+            yield
+        except grpc.aio.UsageError:
+            raise _Unanswered(_LET_GO) from None
+        except asyncio.CancelledError:
+            asked = asyncio.current_task()
+            if not self._closed or (asked is not None and asked.cancelling()):
+                raise
+            raise _Unanswered(_LET_GO) from None
 
     def _check(self, manager: str) -> None:
         if manager != self.announced.id:

@@ -189,8 +189,11 @@ class Session:
 
     def rename(self, key: MachineKey) -> None:
         """Go by another name, and end the stream: the next Welcome tells the agent its name."""
+        what = f"its cluster is called {key[0]} now"
+        if key[1] != self.key[1]:
+            what = f"the machine is called {key[1]} now"
         self.key = self.suspensions.key = key
-        self.end(End.RENAMED, f"the machine is called {key[1]} now")
+        self.end(End.RENAMED, what)
 
     def end(self, end: End, reason: str = "", removed: Removed | None = None) -> None:
         """End the stream; the first reason counts."""

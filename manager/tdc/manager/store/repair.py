@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged, prefix_end
 from tdc.manager.store import by_hand
+from tdc.manager.store.claims import claims_put_right
 from tdc.manager.store.documents import (
     REPAIR,
     Document,
@@ -71,8 +72,10 @@ async def repair(etcd: EtcdClient, *, write: bool) -> tuple[Finding, ...]:
         await check_identity(etcd)
     except DoubtedStore as error:
         found.append(Finding(str(error), right=False))
-    for name in await _clusters(etcd):
+    clusters = await _clusters(etcd)
+    for name in clusters:
         found.extend(await _repair_cluster(etcd, name, write=write))
+    found += [Finding(*each) for each in await claims_put_right(etcd, clusters, write=write)]
     async for other in others(etcd, SUSPENSIONS, DRAFTS):
         found.append(Finding(*await put_right(etcd, other, write=write)))
     return tuple(found)
