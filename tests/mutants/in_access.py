@@ -134,8 +134,8 @@ MUTANTS = (
         ),
         (
             "who has a part of an installation has all of it",
-            "return actor.role >= self.role and self.extent.suits(actor.reach)",
-            "return actor.role >= self.role",
+            "has_role = actor.role >= self.role and self.extent.suits(actor.reach)",
+            "has_role = actor.role >= self.role",
         ),
         (
             "who has a group has its cluster's history",

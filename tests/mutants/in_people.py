@@ -55,6 +55,15 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{MANAGER}/intent/proofs.py",
+        ("tests/manager/test_people_audited.py",),
+        (
+            "a token that is revoked many times at once is an entry each time",
+            "mine = ids - self._ending",
+            "mine = set(ids)",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/intent/permissions.py",
         ("tests/manager/test_own_proofs.py",),
         (

@@ -33,8 +33,8 @@ MUTANTS = (
         ),
         (
             "a connection has all turns of its identity",
-            "self._turn(context.peer(), ON_A_CONNECTION)",
-            "self._turn(context.peer(), OF_AN_IDENTITY)",
+            "self._turn(peer, ON_A_CONNECTION)",
+            "self._turn(peer, OF_AN_IDENTITY)",
         ),
     ),
     *planted_in(

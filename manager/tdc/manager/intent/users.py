@@ -33,7 +33,7 @@ from tdc.manager.intent.reaches import kept, of_now
 from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
 from tdc.manager.people.reach import Reach, Role
-from tdc.manager.people.throttle import Throttle
+from tdc.manager.people.throttle import UNBOUND, Throttle
 from tdc.manager.people.user import User, certificates_shut, check_user_name
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.manager.view.fleet import FleetView
@@ -93,7 +93,7 @@ class UserOperations:
         self._acts = acts
         self._clock = clock
         self._steady = steady
-        self._throttle = Throttle(free_of_address=math.inf)
+        self._throttle = Throttle(free_of_address=UNBOUND)
 
     @operation("people.list_users")
     async def list_users(self, actor: Actor, name: str) -> Sequence[UserRow]:

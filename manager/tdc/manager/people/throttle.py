@@ -18,6 +18,8 @@ FIRST = 2.0
 LONGEST = 300.0
 """Seconds to wait: the first time, and at most."""
 FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 30
+UNBOUND = 1_000_000_000
+"""So many are free where an address is no address."""
 FORGOTTEN = 3_600.0
 MOST_KEPT = 8_192
 """Counts that are kept; the one untouched for longest is forgotten first."""
@@ -31,7 +33,7 @@ class Failures:
     at: float
 
 
-def wait_after(failures: Failures, free: float, now: float) -> float:
+def wait_after(failures: Failures, free: int, now: float) -> float:
     """Seconds until the next try is looked at; 0 if it is at once."""
     beyond = failures.count - free
     if beyond <= 0 or now - failures.at > FORGOTTEN:
@@ -43,7 +45,7 @@ def wait_after(failures: Failures, free: float, now: float) -> float:
 class Throttle:
     """The counts of one manager."""
 
-    def __init__(self, free_of_address: float = FREE_OF_ADDRESS) -> None:
+    def __init__(self, free_of_address: int = FREE_OF_ADDRESS) -> None:
         self._free_of_address = free_of_address
         self._counts: OrderedDict[tuple[str, str], Failures] = OrderedDict()
 
