@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.drafts import Add, DraftOperations, Share
-from tdc.manager.intent.errors import NotPermitted, UnknownDraft
+from tdc.manager.intent.errors import NotPermitted, StalePlan, UnknownDraft
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.history import HistoryOperations
 from tdc.manager.intent.monitoring import MonitoringOperations, StatusAsked
 from tdc.manager.intent.settings import SettingsOperations
-from tdc.manager.intent.targets import ChangeAsked, EditAsked, LevelAsked, SetAt
-from tdc.manager.levels.changes import AddGroup, AddMachine, MoveMachine, RemoveMachine
+from tdc.manager.intent.targets import (
+    ChangeAsked,
+    EditAsked,
+    LevelAsked,
+    RestoreTo,
+    RevertTo,
+    SetAt,
+)
+from tdc.manager.levels.changes import (
+    AddGroup,
+    AddMachine,
+    MoveMachine,
+    RemoveCluster,
+    RemoveGroup,
+    RemoveMachine,
+)
 from tdc.manager.people.reach import EVERYWHERE, Role, reach_of
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
@@ -100,6 +116,56 @@ async def test_what_is_not_in_reach_is_unknown_and_named_by_no_error(fleet: Flee
         await fleet.fleet.list_groups(BOB, "c2", "")
     with pytest.raises(UnknownName, match="unknown group 'g2'"):
         await fleet.changes.plan(BOB, ChangeAsked("c1", (put(Level.GROUP, "g2"),)))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        AddGroup("g2"),
+        AddMachine("mx3", "g1"),
+        AddMachine("mx1", "g1"),
+        RemoveMachine("mx1"),
+        RemoveGroup("g1"),
+        RemoveCluster("c1"),
+        RestoreTo(1),
+        RevertTo(2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("role", [Role.READ_ONLY, Role.OPERATOR, Role.ADMINISTRATOR])
+async def test_what_needs_the_cluster_is_refused_without_a_word_of_what_is_there(
+    fleet: Fleet, edit: EditAsked, role: Role
+) -> None:
+    """Whether it could be made tells of groups and machines that are out of reach."""
+    actor = replace(BOB, role=role)
+    said = set()
+    for asked in (edit, AddGroup("new")):
+        with pytest.raises(NotPermitted) as caught:
+            await fleet.changes.plan(actor, ChangeAsked("c1", (asked,)))
+        said.add(str(caught.value))
+        if role >= Role.OPERATOR:
+            with pytest.raises(NotPermitted) as caught:
+                await fleet.changes.commit(
+                    actor,
+                    ChangeAsked("c1", (asked,)),
+                    fingerprint="x",
+                    comment="",
+                    request_id="r1",
+                )
+            assert not {"mx2", "mx3", "g2"} & set(re.findall(r"\w+", str(caught.value)))
+    assert len(said) == 1, "the same of what is there and of what is not"
+
+
+async def test_a_stale_plan_names_who_committed_to_those_only_who_read_the_history(
+    fleet: Fleet,
+) -> None:
+    asked = ChangeAsked("c1", (put(Level.GROUP, "g1", max_message_size=5),))
+    for actor, told in ((CAT, True), (BOB, False)):
+        with pytest.raises(StalePlan) as caught:
+            await fleet.changes.commit(
+                actor, asked, fingerprint="x", comment="", request_id=actor.name
+            )
+        assert (", by ana" in str(caught.value)) is told
 
 
 async def test_a_groups_operator_changes_settings_of_his_group_and_its_machines(

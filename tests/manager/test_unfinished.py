@@ -118,18 +118,19 @@ async def test_a_call_that_ends_without_a_request_is_told_so(api: Api) -> None:
 async def test_who_sends_nothing_keeps_the_same_operator_waiting_on_no_other_connection(
     api: Api,
 ) -> None:
-    held: list[Any] = [
-        api.channel.stream_unary("/tdc.v1.Fleet/ListClusters")()
-        for _ in range(requests.OF_AN_IDENTITY + requests.ON_A_CONNECTION)
-    ]
-    await asyncio.sleep(0.2)
-    issued = api.authority.issue_operator("ana")
-    began = monotonic()
-    async with connected(api.ports, api.authority, *_pem(issued)) as other:
-        await other.fleet.ListClusters(operators_pb2.ListClustersRequest(), timeout=10)
-    assert in_time(monotonic() - began, SOON)
-    for call in held:
-        call.cancel()
+    pair = _pem(api.authority.issue_operator("ana"))
+    async with connected(api.ports, api.authority, *pair) as holder:
+        held: list[Any] = [
+            holder.channel.stream_unary("/tdc.v1.Fleet/ListClusters")()
+            for _ in range(requests.OF_AN_IDENTITY + requests.ON_A_CONNECTION)
+        ]
+        await asyncio.sleep(0.2)
+        began = monotonic()
+        async with connected(api.ports, api.authority, *pair) as other:
+            await other.fleet.ListClusters(operators_pb2.ListClustersRequest(), timeout=10)
+        assert in_time(monotonic() - began, SOON)
+        for call in held:
+            call.cancel()
 
 
 @pytest.mark.slow

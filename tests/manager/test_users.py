@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import TxnResult
+from tdc.manager.first_setup import CA_FOLDER
+from tdc.manager.identity.authority import Authority, Issued
 from tdc.manager.intent.errors import LastAdministrator
 from tdc.manager.people import totp
 from tdc.manager.people.reach import Role
@@ -25,11 +28,11 @@ from tdc.manager.store.keys import AUDIT, PEOPLE
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.shared.edge.clock import wall
 from tdc.shared.sync.audit_entry import AuditEvent, By
-from tdc.v1 import people_pb2
+from tdc.v1 import operators_pb2, operators_pb2_grpc, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
 from tests.manager.test_login import PASSWORD, Caller, Desk
-from tests.stage.manager import connected, logged_in, manager, of_people, refused
+from tests.stage.manager import Api, connected, logged_in, manager, of_people, put, refused
 
 STATUS = grpc.StatusCode
 
@@ -103,6 +106,110 @@ async def test_a_withdrawn_certificate_is_denied_and_its_connections_end(
             await people.WhoAmI(people_pb2.WhoAmIRequest(), wait_for_ready=True, timeout=10)
 
 
+@contextlib.asynccontextmanager
+async def _by(desk: Desk, issued: Issued) -> AsyncIterator[Api]:
+    pair = (issued.certificate_pem, issued.key_pem)
+    async with connected(desk.api.ports, desk.api.authority, *pair) as api:
+        yield api
+
+
+def _made_by_a_clock(folder: Path, ahead: float) -> Issued:
+    """A certificate of bob, made on a machine whose clock is so many seconds ahead."""
+    place = folder / "manager" / CA_FOLDER
+    return Authority.load(place, clock=lambda: wall() + ahead).issue_operator("bob")
+
+
+async def _listed(desk: Desk, name: str) -> people_pb2.OperatorCertificate:
+    """The certificate of this name, once it is noted that it was seen."""
+    async with asyncio.timeout(20):
+        while True:
+            listed = await desk.people.ListOperators(people_pb2.ListOperatorsRequest())
+            for each in listed.certificates:
+                if each.name == name:
+                    return each
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.proves("S12")
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("role", ["administrator", "help desk"])
+async def test_certificates_of_a_deleted_user_stay_shut_when_the_name_is_used_again(
+    two: tuple[Desk, Desk], seen: bool, role: str
+) -> None:
+    one, other = two
+    old = one.api.authority.issue_operator("bob")
+    await one.user("bob")
+    if seen:
+        async with _by(other, old) as bob:
+            assert (await of_people(bob.channel).WhoAmI(people_pb2.WhoAmIRequest())).is_user
+    await one.people.DeleteUser(people_pb2.DeleteUserRequest(name="bob"))
+    await one.user("bob", role)
+    await _known(other, "bob", role)
+    for desk in two:
+        words = "an earlier user of this name"
+        async with _by(desk, old) as bob, refused(STATUS.PERMISSION_DENIED, words):
+            await of_people(bob.channel).WhoAmI(people_pb2.WhoAmIRequest())
+    await asyncio.sleep(1.1)  # certificates are of a whole second
+    for desk in two:
+        async with _by(desk, one.api.authority.issue_operator("bob")) as bob:
+            me = await of_people(bob.channel).WhoAmI(people_pb2.WhoAmIRequest())
+            assert (me.role, me.is_user) == (role, True)
+
+
+async def test_a_certificate_that_was_seen_stays_shut_whatever_clock_made_it(
+    two: tuple[Desk, Desk], tmp_path: Path
+) -> None:
+    one, _ = two
+    await one.user("bob")
+    old = _made_by_a_clock(tmp_path, ahead=200)
+    async with _by(one, old) as bob:
+        await of_people(bob.channel).WhoAmI(people_pb2.WhoAmIRequest())
+    assert not (await _listed(one, "bob")).HasField("withdrawn")
+    await one.people.DeleteUser(people_pb2.DeleteUserRequest(name="bob"))
+    his = await _listed(one, "bob")
+    assert his.HasField("withdrawn")
+    assert his.reason == "its user was deleted"
+    await one.user("bob")
+    async with _by(one, old) as bob, refused(STATUS.PERMISSION_DENIED, "an earlier user"):
+        await of_people(bob.channel).WhoAmI(people_pb2.WhoAmIRequest())
+    async with _by(one, _made_by_a_clock(tmp_path, ahead=202)) as bob:
+        await of_people(bob.channel).WhoAmI(people_pb2.WhoAmIRequest())
+
+
+async def test_nothing_of_a_deleted_user_is_the_next_ones(two: tuple[Desk, Desk]) -> None:
+    one, _ = two
+    await one.api.create_cluster("c1")
+    await one.user("bob")
+    async with one.caller() as bob:
+        await bob.log_in("bob")
+        made = await bob.people.CreateApiToken(
+            people_pb2.CreateApiTokenRequest(label="ci"), metadata=bob.shown
+        )
+        drafts: operators_pb2_grpc.DraftsAsyncStub = operators_pb2_grpc.DraftsStub(bob.channel)
+        change = operators_pb2.ChangeDraftRequest(cluster="c1")
+        change.add.edits.append(put("cluster", "c1", max_message_size=7))
+        assert (await drafts.ChangeDraft(change, metadata=bob.shown)).rows
+        await one.people.DeleteUser(people_pb2.DeleteUserRequest(name="bob"))
+        await one.user("bob", "administrator")
+        for secret in (bob.secret, made.secret):
+            async with refused(STATUS.UNAUTHENTICATED):
+                await Caller(bob.channel, secret).who()
+        await bob.log_in("bob")
+        request = operators_pb2.GetDraftRequest(cluster="c1")
+        assert not (await drafts.GetDraft(request, metadata=bob.shown)).rows
+        assert len((await drafts.ChangeDraft(change, metadata=bob.shown)).rows) == 1
+
+
+async def _known(desk: Desk, name: str, role: str) -> None:
+    """Wait until a manager knows the user of this name by this role."""
+    async with asyncio.timeout(10):
+        while True:
+            listed = await desk.people.ListUsers(people_pb2.ListUsersRequest())
+            if (name, role) in {(each.name, each.role) for each in listed.users}:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_a_code_is_needed_and_good_once(two: tuple[Desk, Desk]) -> None:
     one, other = two
     await one.user("bob")
@@ -142,7 +249,7 @@ async def test_a_token_is_narrowed_by_its_user_and_makes_no_other(two: tuple[Des
         await one.people.SetRole(people_pb2.SetRoleRequest(name="bob", role="help desk"))
         program = Caller(bob.channel, made.secret)
         assert (await program.who()).role == "help desk"
-        async with refused(STATUS.PERMISSION_DENIED, "can't make another one"):
+        async with refused(STATUS.PERMISSION_DENIED, "not for an API token"):
             await program.people.CreateApiToken(
                 people_pb2.CreateApiTokenRequest(label="ci"), metadata=program.shown
             )

@@ -17,6 +17,11 @@ MUTANTS = (
         f"{MANAGER}/intent/changes.py",
         ("tests/manager/test_reach.py",),
         (
+            "who has no history is told who committed last",
+            " and actor.reach.has_cluster(plan.cluster_name):",
+            ":",
+        ),
+        (
             "a plan of others is committed without a look at who commits it",
             "        require_plan(actor, plan)\n        if plan.fingerprint",
             "        if plan.fingerprint",
@@ -129,8 +134,8 @@ MUTANTS = (
         ),
         (
             "who has a part of an installation has all of it",
-            "return actor.role >= self.role and self.extent.suits(actor.reach)",
-            "return actor.role >= self.role",
+            "has_role = actor.role >= self.role and self.extent.suits(actor.reach)",
+            "has_role = actor.role >= self.role",
         ),
         (
             "who has a group has its cluster's history",

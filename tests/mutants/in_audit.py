@@ -77,8 +77,13 @@ MUTANTS = (
         REFUSED,
         (
             "a flood is written one by one",
-            "if len(self._waiting) < _MOST_WAITING and self._budget.take(caller):",
-            "if self._budget.take(caller) or True:",
+            "if len(self._waiting) < _MOST_WAITING and budget.take(caller):",
+            "if budget.take(caller) or True:",
+        ),
+        (
+            "what strangers try hides what those do who are known",
+            "budget = self._known if known else self._unknown",
+            "budget = self._known",
         ),
         (
             "who gives another name each time has another budget each time",

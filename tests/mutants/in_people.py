@@ -9,11 +9,20 @@ MANAGER = "manager/tdc/manager"
 MUTANTS = (
     *planted_in(
         f"{MANAGER}/intent/drafts.py",
-        ("tests/manager/test_drafts.py", "tests/manager/test_reach.py"),
+        (
+            "tests/manager/test_drafts.py",
+            "tests/manager/test_reach.py",
+            "tests/manager/test_users.py",
+        ),
         (
             "a draft that is not shared is read by all",
             "    return draft.shared and there\n",
             "    return there\n",
+        ),
+        (
+            "a draft of a former user is the next one's",
+            "        return Draft(draft.cluster, draft.owner)\n",
+            "        return draft\n",
         ),
         (
             "another one's draft can be changed",
@@ -27,12 +36,63 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/intent/users.py",
+        f"{MANAGER}/intent/user_records.py",
         ("tests/manager/test_users.py",),
         (
             "the last administrator can be deleted",
             "if had and not any(each.administers_all for each in then.values()):",
             "if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/users.py",
+        ("tests/manager/test_users.py",),
+        (
+            "who creates a user again forgets when certificates were shut",
+            "                certificates_from=since,\n",
+            "",
+        ),
+        (
+            "a certificate by a fast clock is newer than its user's end",
+            "shut = certificates_shut(user, self._clock(), newest)",
+            "shut = certificates_shut(user, self._clock(), 0.0)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/proofs.py",
+        ("tests/manager/test_people_audited.py",),
+        (
+            "a token that is revoked many times at once is an entry each time",
+            "mine = ids - self._ending",
+            "mine = set(ids)",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/permissions.py",
+        ("tests/manager/test_own_proofs.py",),
+        (
+            "an API token looks after its own user",
+            "return has_role and actor.means in self.means",
+            "return has_role",
+        ),
+        (
+            "an API token makes one-time codes for its user",
+            '"people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN, WHOLE_USER)',
+            '"people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN)',
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/users.py",
+        ("tests/manager/test_own_proofs.py",),
+        (
+            "a certificate of anybody sets a password over the one there is",
+            "(by_certificate and known.administers_all)",
+            "by_certificate",
+        ),
+        (
+            "who has a session guesses passwords without a wait",
+            "        self._throttle.tried(known.name, _HIMSELF, now)\n",
+            "",
         ),
     ),
     *planted_in(
@@ -53,6 +113,11 @@ MUTANTS = (
             "token.role, of_now(self._view, token.reach)",
         ),
         (
+            "a certificate opens to the next user of its name",
+            "and of_former_user(user, operator.issued):",
+            "and user.deleted:",
+        ),
+        (
             "a withdrawn certificate is let in",
             "if known is not None and known.withdrawn is not None:",
             "if False:",
@@ -70,6 +135,11 @@ MUTANTS = (
     *planted_in(
         f"{MANAGER}/intent/within.py",
         ("tests/manager/test_reach.py",),
+        (
+            "an edit that can't be made tells who has a group what is beyond it",
+            "    if not all(isinstance(each, SetValues | UnsetValues) for each in edits):\n",
+            "    if not edits:\n",
+        ),
         (
             "all machines of a cluster are shown to who has one group",
             "if each.group in groups},",

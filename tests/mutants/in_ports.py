@@ -33,8 +33,8 @@ MUTANTS = (
         ),
         (
             "a connection has all turns of its identity",
-            "self._turn(context.peer(), ON_A_CONNECTION)",
-            "self._turn(context.peer(), OF_AN_IDENTITY)",
+            "self._turn(peer, ON_A_CONNECTION)",
+            "self._turn(peer, OF_AN_IDENTITY)",
         ),
     ),
     *planted_in(
@@ -44,6 +44,39 @@ MUTANTS = (
             "a caller may send as much at once as he likes",
             "            async with line.free:\n                yield\n",
             "            yield\n",
+        ),
+    ),
+    *planted_in(
+        f"{RPC}/entry.py",
+        ("tests/manager/test_strangers.py",),
+        (
+            "all who log in share one line",
+            "identity = caller() if self._who in _PROVEN else _identity(context)",
+            "identity = caller() if self._who in _PROVEN else self._method",
+        ),
+    ),
+    *planted_in(
+        f"{RPC}/strangers.py",
+        ("tests/manager/test_strangers.py",),
+        (
+            "one address has all turns",
+            "if addresses[each.address] < OF_AN_ADDRESS]",
+            "if addresses[each.address] < OF_ALL]",
+        ),
+        (
+            "who came first is first, whatever turns his address has",
+            "return min(free, key=fewest, default=None)",
+            "return next(iter(free), None)",
+        ),
+        (
+            "a turn is kept whoever waits",
+            "            each.limit.reschedule(now)\n",
+            "",
+        ),
+        (
+            "a turn is over though nobody waits who could have it",
+            "if had_time and (full or each.address in wanted):",
+            "if had_time:",
         ),
     ),
     *planted_in(

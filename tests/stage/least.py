@@ -12,7 +12,8 @@ from tdc.manager.people.reach import Role
 LEAST: Mapping[Role, str] = {
     Role.HELP_DESK: "monitoring.read_status monitoring.read_delivery queue.list_dead "
     "people.who_am_i people.set_password people.set_second_factor people.list_sessions "
-    "people.end_sessions people.create_token people.list_tokens people.revoke_tokens",
+    "people.end_sessions people.create_token people.list_tokens people.revoke_tokens "
+    "people.look_after_oneself",
     Role.READ_ONLY: "changes.plan changes.list_commits changes.read_commit changes.read_cluster "
     "changes.read_difference drafts.read drafts.list drafts.change recovery.find_edits "
     "settings.read_level settings.read_effective settings.explain "

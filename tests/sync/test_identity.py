@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from tdc.manager.identity.authority import (
+    BACKDATE,
     Authority,
     Issued,
     RequestRefused,
@@ -324,7 +325,8 @@ def operator_of(pem: bytes) -> Operator:
     """Anna, by this certificate."""
     certificate = x509.load_pem_x509_certificate(pem)
     fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
-    return Operator("anna", fingerprint, certificate.not_valid_after_utc.timestamp())
+    issued = certificate.not_valid_before_utc.timestamp() + BACKDATE
+    return Operator("anna", fingerprint, certificate.not_valid_after_utc.timestamp(), issued=issued)
 
 
 def test_only_a_certificate_with_one_name_for_a_client_alone_is_an_identity(

@@ -9,7 +9,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.embedded import EmbeddedEtcd
 from tdc.manager.first_setup import ETCD_FOLDER
 from tdc.manager.identity.passwords import Passwords
-from tdc.manager.intent.users import recovered
+from tdc.manager.intent.user_records import recovered
 from tdc.manager.options import Options
 from tdc.manager.people.password import check_password
 from tdc.manager.people.user import check_user_name

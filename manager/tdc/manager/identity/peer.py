@@ -13,6 +13,7 @@ import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from tdc.manager.identity.authority import BACKDATE
 from tdc.shared.sync.identity import NotAnIdentity, Operator, Peer, parse_identity
 from tdc.shared.sync.values import Removed
 
@@ -66,8 +67,9 @@ def identity_of(certificate_pem: bytes) -> Peer:
                 raise NotIdentified(str(error)) from None
             if isinstance(peer, Operator):
                 fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+                issued = certificate.not_valid_before_utc.timestamp() + BACKDATE
                 ends = certificate.not_valid_after_utc.timestamp()
-                return replace(peer, fingerprint=fingerprint, ends=ends)
+                return replace(peer, fingerprint=fingerprint, issued=issued, ends=ends)
             return peer
         case _:
             raise NotIdentified("the certificate does not name exactly one identity")

@@ -19,7 +19,14 @@ from tdc.manager.intent.last_uses import LastUses
 from tdc.manager.intent.reaches import of_now
 from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.people.secret import Kind, kind_of, secret_id
-from tdc.manager.people.user import ApiToken, Session, User, session_ended, token_ended
+from tdc.manager.people.user import (
+    ApiToken,
+    Session,
+    User,
+    of_former_user,
+    session_ended,
+    token_ended,
+)
 from tdc.manager.view.fleet import FleetView
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.identity import Operator
@@ -67,6 +74,12 @@ class Access:
         user = people.users.get(operator.name)
         if user is not None and user.deleted:
             raise Denied(f"the user {operator.name} was deleted, and his certificates with him")
+        if user is not None and operator.fingerprint and of_former_user(user, operator.issued):
+            raise Denied(
+                f"the certificate of {operator} was made for an earlier user of this name, who was "
+                "deleted, and does not open to the present one. For one made since, see "
+                "`tdc-manager operator`"
+            )
 
     def by_secret(self, secret: str, origin: str) -> Actor:
         """Who has a session or an API token; raises NotKnown."""

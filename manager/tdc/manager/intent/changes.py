@@ -39,6 +39,7 @@ from tdc.manager.intent.targets import (
 )
 from tdc.manager.intent.within import (
     require_cluster,
+    require_edits,
     require_everywhere,
     require_plan,
     within,
@@ -128,6 +129,7 @@ class ChangeOperations:
         else:
             named, edits = target_of(within(self._view, actor), asked)
             cluster = self._view.find_cluster(named.name)
+            require_edits(actor, cluster.name, edits)
         plan = await self._plan_on(cluster, edits)
         require_plan(actor, plan)
         await self._presence.ask_others()
@@ -221,6 +223,7 @@ class ChangeOperations:
         self, actor: Actor, asked: ChangeAsked, fingerprint: str, signature: Signature
     ) -> Made:
         cluster, edits = target_of(within(self._view, actor), asked)
+        require_edits(actor, cluster.name, edits)
         made = await self._history.find_request(cluster.name, signature.request_id)
         if made is not None:
             return Made(cluster.name, made.revision_of(fingerprint), committed=True)
@@ -268,7 +271,7 @@ class ChangeOperations:
         plan = await self._plan_on(cluster, edits)
         require_plan(actor, plan)
         if plan.fingerprint != fingerprint:
-            raise StalePlan(await self._what_changed(plan))
+            raise StalePlan(await self._what_changed(actor, plan))
         if plan.changes_nothing:
             return Made(name, plan.base_revision, committed=False)
         if plan.problems:
@@ -319,11 +322,12 @@ class ChangeOperations:
             case _:
                 return (edit,)
 
-    async def _what_changed(self, plan: Plan) -> str:
+    async def _what_changed(self, actor: Actor, plan: Plan) -> str:
+        """What to say of a plan that is out of date: by whom, to who may read the history."""
         newest = await self._history.commits(plan.cluster_name, limit=1)
         last = newest[0] if newest else None
         who = ""
-        if isinstance(last, CommitRecord):
+        if isinstance(last, CommitRecord) and actor.reach.has_cluster(plan.cluster_name):
             who = f", by {last.signature.author} ({last.signature.comment or 'no comment'})"
         return (
             f"The plan is out of date: cluster {plan.cluster_name!r} is at revision "

@@ -111,7 +111,7 @@ class DraftOperations:
     async def read(self, actor: Actor, cluster: str, owner: str) -> DraftRead:
         """Read a draft, the actor's own without `owner`; raises UnknownDraft, UnknownName, …"""
         found = within(self._view, actor).find_cluster(cluster)
-        draft = await self._store.read(found.name, owner or actor.name)
+        draft = self._of_now(await self._store.read(found.name, owner or actor.name))
         _require_shared(actor, draft, found)
         return self._against(found, draft)
 
@@ -122,7 +122,7 @@ class DraftOperations:
         name = fleet.find_cluster(cluster).name if cluster else ""
         found = [
             self._against(home, draft)
-            for draft in await self._store.all(name)
+            for draft in map(self._of_now, await self._store.all(name))
             if (home := fleet.clusters.get(draft.cluster)) is not None
             and _may_read(actor, draft, home)
         ]
@@ -170,7 +170,7 @@ class DraftOperations:
         wanted: Sequence[drafts.Wish],
     ) -> Draft:
         now = self._clock()
-        draft = drafts.aged(before, now)
+        draft = drafts.aged(self._of_now(before), now)
         _require_shared(actor, draft, cluster)
         match change:
             case Add():
@@ -187,6 +187,13 @@ class DraftOperations:
                 return drafts.restored(draft, now)
             case Tidy():
                 return drafts.tidied(draft, cluster, now)
+
+    def _of_now(self, draft: Draft) -> Draft:
+        """The draft, empty if it is of a user who was deleted before its present owner came."""
+        owner = self._view.people.users.get(draft.owner)
+        if owner is None or not owner.took_the_name_over(draft.changed):
+            return draft
+        return Draft(draft.cluster, draft.owner)
 
     def _against(self, cluster: Cluster, draft: Draft) -> DraftRead:
         draft = drafts.aged(draft, self._clock())

@@ -75,7 +75,7 @@ class LastUses:
         def used(before: OperatorCertificate, at: float) -> OperatorCertificate:
             first = before.first if before.first is not None else at
             whose = replace(before, name=operator.name, issuer=operator.issuer)
-            return replace(whose, ends=operator.ends, first=first, used=at)
+            return replace(whose, issued=operator.issued, ends=operator.ends, first=first, used=at)
 
         async def store(at: float) -> None:
             await self._store.change_operator(

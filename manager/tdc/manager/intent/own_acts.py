@@ -12,7 +12,8 @@ from tdc.manager.intent.errors import TooManyActs
 from tdc.shared.edge.clock import Clock, monotonic
 
 EACH = Rate(burst=1_000, per_second=1 / 60)
-"""Of one person, at one manager: the log's 100 000 entries are those of two months at this rate."""
+"""Of one person, at one manager. What ends a session or an API token is not counted, for a thief
+must not use it up; with it the log's 100 000 entries are those of a month at this rate."""
 
 _ALL = Rate(burst=1e9, per_second=1e6)  # nobody is kept from it by what others do
 
@@ -27,7 +28,7 @@ class OwnActs:
         """Count one more of a person who has proven who he is; raises TooManyActs."""
         if not self._budget.take(name):
             raise TooManyActs(
-                f"{name} has logged in, drafted, or changed tokens and sessions "
+                f"{name} has logged in, drafted, or made API tokens "
                 f"{EACH.burst:,.0f} times in a short while; from now on it is once a minute. "
                 "Nothing was changed. Is a script running in circles?"
             )

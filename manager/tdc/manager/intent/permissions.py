@@ -9,6 +9,10 @@ there is no other way in.
 Each row names the least role, and what the operation reaches: the installation as a whole, whole
 clusters, or groups. An operation that reaches less than the installation narrows its work to what
 its actor reaches (`within`).
+
+Some rows name also by what one must have proven who he is. A proof that may be narrower than its
+user, an API token, is good for nothing by which somebody looks after himself: it would leave proofs
+behind that do more than it may, or outlive it.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.actor import Actor, Means
 from tdc.manager.intent.errors import NotPermitted
 from tdc.manager.people.reach import Reach, Role
 
@@ -34,6 +38,10 @@ R = TypeVar("R")
 Method = Callable[Concatenate[Room, Actor, P], Coroutine[Any, Any, R]]
 
 _NAME = "__operation__"
+
+ANY_MEANS = frozenset(Means)
+WHOLE_USER = frozenset({Means.CERTIFICATE, Means.SESSION})
+"""By these one is his user with all that he may, as long as he may it."""
 
 
 class Extent(Enum):
@@ -64,10 +72,12 @@ class Permission:
 
     role: Role
     extent: Extent = Extent.INSTALLATION
+    means: frozenset[Means] = ANY_MEANS
 
     def allows(self, actor: Actor) -> bool:
-        """Whether `actor` has at least this role, reaching at least this far."""
-        return actor.role >= self.role and self.extent.suits(actor.reach)
+        """Whether `actor` has at least this role, reaching at least this far, by such means."""
+        has_role = actor.role >= self.role and self.extent.suits(actor.reach)
+        return has_role and actor.means in self.means
 
 
 PERMISSIONS: Mapping[str, Permission] = {
@@ -100,12 +110,13 @@ PERMISSIONS: Mapping[str, Permission] = {
     "suspensions.resume": Permission(Role.OPERATOR, Extent.GROUPS),
     "people.who_am_i": Permission(Role.HELP_DESK, Extent.OWN),
     "people.set_password": Permission(Role.HELP_DESK, Extent.OWN),
-    "people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.set_second_factor": Permission(Role.HELP_DESK, Extent.OWN, WHOLE_USER),
     "people.list_sessions": Permission(Role.HELP_DESK, Extent.OWN),
     "people.end_sessions": Permission(Role.HELP_DESK, Extent.OWN),
-    "people.create_token": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.create_token": Permission(Role.HELP_DESK, Extent.OWN, WHOLE_USER),
     "people.list_tokens": Permission(Role.HELP_DESK, Extent.OWN),
     "people.revoke_tokens": Permission(Role.HELP_DESK, Extent.OWN),
+    "people.look_after_oneself": Permission(Role.HELP_DESK, Extent.OWN, WHOLE_USER),
     "people.look_after_others": Permission(Role.ADMINISTRATOR),
     "people.list_users": Permission(Role.ADMINISTRATOR),
     "people.create_user": Permission(Role.ADMINISTRATOR),
@@ -182,6 +193,11 @@ def _require(actor: Actor, name: str) -> None:
     needed = PERMISSIONS.get(name)
     if needed is not None and needed.allows(actor):
         return
+    if needed is not None and actor.means not in needed.means:
+        raise NotPermitted(
+            f"{name} is not for an {actor.means}, which does no more than it was made for, and "
+            f"nothing about {actor.name}, its own user: log in (tdc: `tdc login`)"
+        )
     what = "a row in the table"
     if needed is not None:
         far = "" if needed.extent.suits(actor.reach) else f" for {needed.extent.value}"

@@ -1,14 +1,15 @@
 """Sessions, API tokens and operators' certificates: who one is, what there is of it, and its end.
 
 Promise: everybody looks after his own, and an administrator of the whole installation after all; an
-API token never does more than was asked for when it was made, and makes no other; what was ended is
-not good any more as soon as a manager's view knows it.
+API token never does more than was asked for when it was made, and nothing about its own user's
+proofs; what was ended is not good any more as soon as a manager's view knows it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.credentials import new_secret
@@ -30,6 +31,7 @@ from tdc.manager.people.user import (
     OperatorCertificate,
     Session,
     User,
+    of_former_user,
 )
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.view.fleet import FleetView
@@ -82,6 +84,7 @@ class ProofOperations:
         self._users = users
         self._acts = acts
         self._clock = clock
+        self._ending: set[str] = set()
 
     @operation("people.who_am_i")
     async def who_am_i(self, actor: Actor) -> WhoAmI:
@@ -110,6 +113,8 @@ class ProofOperations:
     async def end_sessions(self, actor: Actor, ids: Sequence[str], user: str) -> int:
         """End sessions by their ids, or all of a user, or the one that this call is made by.
 
+        It is not counted as an own act: the login was, and who was robbed can always end all.
+
         Returns how many. Raises BadRequest, UnknownPerson, an EtcdError.
         """
         if not ids and not user and actor.means is not Means.SESSION:
@@ -119,17 +124,18 @@ class ProofOperations:
         if user:
             chosen |= {each for each, owner in known.items() if owner == user}
         chosen |= {_named(each, known, "session") for each in ids}
-        if any(known.get(each, actor.name) != actor.name for each in chosen):
-            await self._users.look_after_others(actor)
-        self._acts.take(actor.name)
+        owners = {known.get(each, actor.name) for each in chosen} | ({user} if user else set())
+        await self._look_after(actor, owners)
         require_etcd(self._view)
-        whose = ", ".join(sorted({known.get(each, actor.name) for each in chosen}))
-        said = f"ended sessions of {whose}: {', '.join(each[:SHORT] for each in sorted(chosen))}"
-        event = AuditEvent("people.end_sessions", asked_by(actor), said)
-        await self._store.end_sessions(sorted(chosen), event)
-        log.info("%s ended %d sessions", actor, len(chosen))
-        await self._view.knows(lambda people: not chosen & people.sessions.keys(), CATCH_UP)
-        return len(chosen)
+        with self._once(chosen) as mine:
+            if mine:
+                whose = ", ".join(sorted({known.get(each, actor.name) for each in mine}))
+                said = f"ended sessions of {whose}: {', '.join(_shown(mine))}"
+                event = AuditEvent("people.end_sessions", asked_by(actor), said)
+                await self._store.end_sessions(sorted(mine), event)
+                log.info("%s ended %d sessions", actor, len(mine))
+            await self._view.knows(lambda people: not chosen & people.sessions.keys(), CATCH_UP)
+        return len(mine)
 
     # -- API tokens ----------------------------------------------------------------------------
 
@@ -142,11 +148,6 @@ class ProofOperations:
         It may be narrowed to a role and a reach. Raises NotPermitted, BadRequest, an EtcdError.
         """
         user = self._user_of(actor)
-        if actor.means is Means.TOKEN:
-            raise NotPermitted(
-                "an API token can't make another one, which would be good after it was revoked: "
-                "log in (tdc: `tdc login`)"
-            )
         if user is None:
             raise BadRequest(
                 f"API tokens are of users, and there is no user {actor.name}: make one (tdc: `tdc "
@@ -201,18 +202,27 @@ class ProofOperations:
             raise BadRequest("name the API tokens by their ids; none never means all")
         known = {each.id: each.user for each in self._access.tokens()}
         chosen = {_named(each, known, "API token") for each in ids}
-        if any(known[each] != actor.name for each in chosen):
-            await self._users.look_after_others(actor)
-        self._acts.take(actor.name)
+        await self._look_after(actor, {known[each] for each in chosen})
         require_etcd(self._view)
-        whose = ", ".join(sorted({known[each] for each in chosen}))
-        ids_said = ", ".join(each[:SHORT] for each in sorted(chosen))
-        said = f"revoked API tokens of {whose}: {ids_said}"
-        event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
-        await self._store.revoke_tokens(sorted(chosen), event)
-        log.info("%s revoked API tokens %s", actor, ", ".join(each[:SHORT] for each in chosen))
-        await self._view.knows(lambda people: not chosen & people.tokens.keys(), CATCH_UP)
-        return len(chosen)
+        with self._once(chosen) as mine:
+            if mine:
+                whose = ", ".join(sorted({known[each] for each in mine}))
+                said = f"revoked API tokens of {whose}: {', '.join(_shown(mine))}"
+                event = AuditEvent("people.revoke_tokens", asked_by(actor), said)
+                await self._store.revoke_tokens(sorted(mine), event)
+                log.info("%s %s", actor, said)
+            await self._view.knows(lambda people: not chosen & people.tokens.keys(), CATCH_UP)
+        return len(mine)
+
+    @contextlib.contextmanager
+    def _once(self, ids: set[str]) -> Iterator[set[str]]:
+        """Those that no other call is about to end: each end is one entry, and not counted."""
+        mine = ids - self._ending
+        self._ending |= mine
+        try:
+            yield mine
+        finally:
+            self._ending -= mine
 
     # -- operators' certificates ---------------------------------------------------------------
 
@@ -221,7 +231,10 @@ class ProofOperations:
         """List operators' certificates that were seen or withdrawn, by name, newest first."""
         uses = self._access.uses
         found = [
-            replace(each, used=uses.last(each.fingerprint, each.used or 0.0) or None)
+            replace(
+                self._with_its_user(each),
+                used=uses.last(each.fingerprint, each.used or 0.0) or None,
+            )
             for each in self._view.people.certificates.values()
         ]
         return sorted(found, key=lambda each: (each.name, -(each.first or 0.0)))
@@ -267,16 +280,36 @@ class ProofOperations:
         )
         return made
 
+    def _with_its_user(self, each: OperatorCertificate) -> OperatorCertificate:
+        """The certificate, as withdrawn if the user that it was made for was deleted."""
+        user = self._view.people.users.get(each.name)
+        made = each.issued if each.issued is not None else each.first or 0.0
+        if each.withdrawn is not None or user is None or not of_former_user(user, made):
+            return each
+        return replace(each, withdrawn=user.certificates_from, reason="its user was deleted")
+
     def _user_of(self, actor: Actor) -> User | None:
         user = self._view.people.users.get(actor.name)
         return None if user is None or user.deleted else user
 
     async def _whose(self, actor: Actor, user: str, *, all_users: bool) -> str:
         """Whose are meant; empty for everybody's."""
-        if all_users or user not in ("", actor.name):
+        if all_users:
             await self._users.look_after_others(actor)
-            return user if not all_users else ""
-        return actor.name
+            return ""
+        await self._look_after(actor, {user or actor.name})
+        return user or actor.name
+
+    async def _look_after(self, actor: Actor, names: Collection[str]) -> None:
+        """Require that the actor may do something about what is these users'."""
+        if any(each != actor.name for each in names):
+            await self._users.look_after_others(actor)
+        if actor.name in names:
+            await self._users.look_after_oneself(actor)
+
+
+def _shown(ids: Iterable[str]) -> list[str]:
+    return [each[:SHORT] for each in sorted(ids)]
 
 
 def _named(short: str, known: Iterable[str], what: str) -> str:

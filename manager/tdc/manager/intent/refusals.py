@@ -57,8 +57,8 @@ AUDITED = frozenset(
 
 EACH = Rate(burst=5, per_second=1 / 600)
 """Entries of their own for one caller at one operation."""
-IN_ALL = Rate(burst=60, per_second=6 / 60)
-"""Entries of their own for all callers."""
+IN_ALL = Rate(burst=30, per_second=3 / 60)
+"""Entries of their own for all callers who proved who they are, and for all others together."""
 EVERY = 600.0
 """Seconds after which those that were only counted are written, in one entry for each kind."""
 MOST_KINDS = 64
@@ -106,11 +106,16 @@ class Refusals:
         self._steady = steady
         self._clock = clock
         self._every = every
-        self._budget = Budget(EACH, IN_ALL, steady)
+        self._known, self._unknown = Budget(EACH, IN_ALL, steady), Budget(EACH, IN_ALL, steady)
         self._waiting: deque[AuditEvent] = deque()
         self._counted: dict[tuple[str, str], _Counted] = {}
         self._next = steady() + every
         self._noted = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many are noted and not written yet."""
+        return len(self._waiting)
 
     def refused(self, event: AuditEvent) -> None:
         """Note an attempt that was refused; never waits, never fails."""
@@ -118,7 +123,8 @@ class Refusals:
         # A name that was not proven is his choice: with one for each attempt he had no bound.
         known = by.name if by.kind != "unknown" else ""
         caller = (event.operation, by.kind, known or by.origin.rpartition(":")[0])
-        if len(self._waiting) < _MOST_WAITING and self._budget.take(caller):
+        budget = self._known if known else self._unknown  # nobody hides others behind his noise
+        if len(self._waiting) < _MOST_WAITING and budget.take(caller):
             self._waiting.append(event)
             self._noted.set()
         else:

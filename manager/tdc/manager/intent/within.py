@@ -9,19 +9,21 @@ cluster itself stores can be read, for it is in force on them.
 
 A change is planned on the whole cluster, since its outcome must be right there, and is then refused
 if it reaches further than its actor does: settings of a group or machine need the group, all else
-needs the cluster. So the disable rule takes nobody across his border.
+needs the cluster. So the disable rule takes nobody across his border. Edits of anything but
+settings are refused before they are planned: why one can't be made names what is there.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import NotPermitted
+from tdc.manager.levels.changes import SetValues, UnsetValues
 from tdc.manager.levels.fleet import Cluster, Group, Machine
 from tdc.manager.levels.plan import Plan
 from tdc.manager.people.reach import Reach
@@ -125,6 +127,22 @@ def require_everywhere(actor: Actor, what: str) -> None:
         raise NotPermitted(
             f"{what} needs the whole installation, and {actor.name} reaches {actor.reach}. Nothing "
             "was changed. Ask an administrator of the whole installation"
+        )
+
+
+def require_edits(actor: Actor, cluster: str, edits: Sequence[object]) -> None:
+    """Raise NotPermitted if edits need the whole cluster, whatever they would come to.
+
+    Asked before they are planned: why groups and machines can't be changed so, or a revision can't
+    be restored, tells of those that are out of reach.
+    """
+    if actor.reach.has_cluster(cluster):
+        return
+    if not all(isinstance(each, SetValues | UnsetValues) for each in edits):
+        raise NotPermitted(
+            f"this changes which groups and machines cluster {cluster!r} has, or goes by its "
+            f"history, and {actor.name} reaches {actor.reach}. Nothing was changed. Ask somebody "
+            "who reaches the cluster"
         )
 
 

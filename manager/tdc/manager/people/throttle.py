@@ -18,6 +18,8 @@ FIRST = 2.0
 LONGEST = 300.0
 """Seconds to wait: the first time, and at most."""
 FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 30
+UNBOUND = 1_000_000_000
+"""So many are free where an address is no address."""
 FORGOTTEN = 3_600.0
 MOST_KEPT = 8_192
 """Counts that are kept; the one untouched for longest is forgotten first."""
@@ -43,7 +45,8 @@ def wait_after(failures: Failures, free: int, now: float) -> float:
 class Throttle:
     """The counts of one manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, free_of_address: int = FREE_OF_ADDRESS) -> None:
+        self._free_of_address = free_of_address
         self._counts: OrderedDict[tuple[str, str], Failures] = OrderedDict()
 
     def wait(self, account: str, address: str, now: float) -> float:
@@ -53,7 +56,7 @@ class Throttle:
         of_address = self._counts.get(("", address), none)
         return max(
             wait_after(of_account, FREE_OF_ACCOUNT, now),
-            wait_after(of_address, FREE_OF_ADDRESS, now),
+            wait_after(of_address, self._free_of_address, now),
         )
 
     def tried(self, account: str, address: str, now: float) -> None:

@@ -4,8 +4,9 @@ The policy
 ----------
 A user is never forgotten: one that was deleted stays as such, so that a certificate of his name
 does not count as one of nobody's. He is `born` when he is created, and API tokens are of that user,
-not of the next one of his name. Sessions are of his `epoch`, which grows whenever what he may do,
-or how he proves who he is, was changed: they all end then, and begin again with a new login.
+not of the next one of his name; so are drafts, and certificates that were issued before he was
+deleted. Sessions are of his `epoch`, which grows whenever what he may do, or how he proves who he
+is, was changed: they all end then, and begin again with a new login.
 
 A session ends IDLE seconds after it was last used, and ABSOLUTE seconds after it began. A token
 ends when it says so. Each may do what its user may at the moment of the call, and a token no more
@@ -14,6 +15,7 @@ than was given to it.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -55,7 +57,8 @@ class User:
 
     `password` is the hash (PHC form), empty for a user who can't log in by one. `second_factor` is
     the sealed secret of his one-time codes, empty without; `last_step` the step of the last code
-    that was used. Times are Unix seconds; `born` is made unique among users of a name.
+    that was used. Times are Unix seconds; `born` is made unique among users of a name. Certificates
+    that were issued before `certificates_from` are of earlier users of the name, who were deleted.
 
     `identity` is who he is at the provider by which he logs in, `last_begun` when the last of these
     logins began; `mapped`: his role and reach follow from his groups there. `barred` are identities
@@ -70,6 +73,7 @@ class User:
     made_by: str = ""
     number: int = 1
     epoch: int = 1
+    certificates_from: float = 0.0
     last_login: float | None = None
     deleted: bool = False
     second_factor: str = ""
@@ -78,6 +82,10 @@ class User:
     mapped: bool = False
     last_begun: float = 0.0
     barred: frozenset[Identity] = frozenset()
+
+    def took_the_name_over(self, at: float) -> bool:
+        """Whether `at` an earlier user had this name, who was deleted since."""
+        return bool(self.certificates_from) and not self.deleted and at < self.born
 
     @property
     def administers_all(self) -> bool:
@@ -133,13 +141,15 @@ class ApiToken:
 class OperatorCertificate:
     """An operator's certificate that was seen or withdrawn, by its SHA-256 (hexadecimal).
 
-    `number` grows with each change. `ends` is None where it was never seen. `issuer` is how it
-    names the CA that it is by; empty where it was last noted by an older manager.
+    `number` grows with each change. `ends` is None where it was never seen; so is `issued`, and
+    where it was last noted by an older manager. `issuer` is how it names the CA that it is by;
+    empty where it was last noted by an older manager.
     """
 
     fingerprint: str
     name: str = ""
     number: int = 1
+    issued: float | None = None
     ends: float | None = None
     first: float | None = None
     used: float | None = None
@@ -157,6 +167,19 @@ def check_user_name(text: str) -> str:
             "'+' or '-', with a letter or digit at both ends"
         )
     return text
+
+
+def certificates_shut(user: User, now: float, newest: float) -> float:
+    """From when on a certificate of this name has to be issued, if the user is deleted now.
+
+    `newest` is when the last one was issued of those that were seen, perhaps by a faster clock.
+    """
+    return max(user.certificates_from, math.floor(now) + 1.0, newest + 1.0)
+
+
+def of_former_user(user: User, at: float) -> bool:
+    """Whether what was made in this name at `at` is of an earlier user, who was deleted."""
+    return user.deleted or at < user.certificates_from
 
 
 def session_ended(session: Session, user: User | None, used: float, now: float) -> str:

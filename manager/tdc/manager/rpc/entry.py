@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -173,13 +173,7 @@ class Entry:
 
     async def receive(self, context: Context) -> bytes | None:
         """Return the next message of an admitted call, None after the last; raises NotReceived."""
-        identity: Hashable | None
-        if self._who in _PROVEN:
-            identity = caller()
-        elif self._who in (Who.ANYONE_WITH_PASSWORD, Who.ANYONE_OF_PROVIDER):
-            identity = self._method  # all who log in share their turns: a request may be long
-        else:
-            identity = _identity(context)
+        identity = caller() if self._who in _PROVEN else _identity(context)
         return await self._door.turns.receive(context, identity)
 
     async def each(self, context: Context, parse: Parse) -> AsyncIterator[Any]:

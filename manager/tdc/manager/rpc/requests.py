@@ -4,7 +4,8 @@ gRPC hands a call over at its headers. Of a message that nobody has asked for it
 than the window of a stream (`server`), so what a caller can make the manager hold is decided here.
 In: calls whose caller may call. Out: the bytes of a request.
 Promise: a connection and an identity have at most their share of requests under way; one that does
-not come whole within REQUEST ends its call; nobody waits for another identity.
+not come whole within REQUEST ends its call; nobody waits for another identity. Those of whom
+nothing is known share turns by their address (`strangers`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from tdc.manager.identity.rates import address_of
+from tdc.manager.rpc.strangers import Strangers
+from tdc.shared.edge.clock import monotonic
 from tdc.shared.edge.tasks import apart
 
 REQUEST = 15.0
@@ -26,7 +30,7 @@ ON_A_CONNECTION = 4
 """Requests under way on one connection, each as long as the port takes: more wait their turn."""
 
 OF_AN_IDENTITY = 16
-"""The same on all connections of an identity; where none is shown, requests are short."""
+"""The same on all connections of an identity."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -56,20 +60,30 @@ class Turns:
 
     def __init__(self) -> None:
         self._lines: dict[Hashable, _Line] = {}
+        self._strangers = Strangers()
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._lines) + len(self._strangers)
 
     async def receive(self, context: Context, identity: Hashable | None) -> bytes | None:
-        """Return the next message of a call, None after the last; raises TooLate."""
+        """Return the next message of a call, None after the last; raises TooLate.
+
+        `identity` is None of a caller of whom nothing is known.
+        """
+        peer, began = context.peer(), monotonic()
         try:
-            async with asyncio.timeout(REQUEST), contextlib.AsyncExitStack() as turns:
-                await turns.enter_async_context(self._turn(context.peer(), ON_A_CONNECTION))
-                if identity is not None:
-                    await turns.enter_async_context(self._turn(identity, OF_AN_IDENTITY))
-                return await _received(context)
+            async with asyncio.timeout(REQUEST) as limit, self._turn(peer, ON_A_CONNECTION):
+                own = (
+                    self._turn(identity, OF_AN_IDENTITY)
+                    if identity is not None
+                    else self._strangers.turn(address_of(peer), peer, limit)
+                )
+                async with own:
+                    return await _received(context)
         except TimeoutError:
-            raise TooLate(f"the request did not come whole within {REQUEST:g} s") from None
+            took = monotonic() - began
+            why = "" if took >= REQUEST else ", and others were waiting"
+            raise TooLate(f"the request did not come whole within {took:.0f} s{why}") from None
 
     @contextlib.asynccontextmanager
     async def _turn(self, whose: Hashable, at_once: int) -> AsyncIterator[None]:

@@ -23,6 +23,8 @@ def pack_user(key: str, user: User) -> bytes:
         "number": user.number,
         "epoch": user.epoch,
     }
+    if user.certificates_from:
+        document["certificates_from"] = user.certificates_from
     if user.password:
         document["password"] = user.password
     if user.second_factor:
@@ -54,6 +56,7 @@ def read_user(key: str, raw: bytes) -> User:
         made_by=text_of(document, "made_by"),
         number=count_of(document, "number"),
         epoch=count_of(document, "epoch"),
+        certificates_from=_moment_or_none(document, "certificates_from") or 0.0,
         last_login=_moment_or_none(document, "last_login"),
         deleted=document.get("deleted") is True,
         second_factor=_text_or_none(document, "second_factor"),
@@ -130,7 +133,7 @@ def read_api_token(key: str, token_id: str, raw: bytes) -> ApiToken:
 def pack_operator(key: str, certificate: OperatorCertificate) -> bytes:
     """The bytes of what is known of an operator's certificate."""
     document: dict[str, object] = {"name": certificate.name, "number": certificate.number}
-    for name in ("ends", "first", "used"):
+    for name in ("issued", "ends", "first", "used"):
         moment = getattr(certificate, name)
         if moment is not None:
             document[name] = moment
@@ -152,6 +155,7 @@ def read_operator(key: str, fingerprint: str, raw: bytes) -> OperatorCertificate
         fingerprint=fingerprint,
         name=text_of(document, "name"),
         number=count_of(document, "number"),
+        issued=_moment_or_none(document, "issued"),
         ends=_moment_or_none(document, "ends"),
         first=_moment_or_none(document, "first"),
         used=_moment_or_none(document, "used"),

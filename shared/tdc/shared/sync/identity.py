@@ -18,14 +18,15 @@ _MAX_LENGTH = 2_000
 class Operator:
     """An operator, by the name in the certificate.
 
-    `fingerprint` is the certificate's SHA-256 (hexadecimal), and `ends` when it expires (Unix
-    seconds); empty and 0 where no certificate stands behind it. `issuer` is how the certificate
-    names the CA that it is by (hexadecimal), of each kind of peer.
+    `fingerprint` is the certificate's SHA-256 (hexadecimal), `issued` when it was made, and `ends`
+    when it expires (Unix seconds); empty and 0 where no certificate stands behind it. `issuer` is
+    how the certificate names the CA that it is by (hexadecimal), of each kind of peer.
     """
 
     name: str
     fingerprint: str = ""
     ends: float = 0.0
+    issued: float = 0.0
     issuer: str = field(default="", compare=False)
 
     def __str__(self) -> str:
