@@ -18,8 +18,6 @@ from tdc.manager.cli.options import (
     LevelName,
     LevelWord,
     OfCluster,
-    complete_assignment,
-    complete_setting,
 )
 from tdc.manager.cli.selection import Selection
 from tdc.manager.cli.setting_edits import level_ref
@@ -44,7 +42,6 @@ DraftedSettings = Annotated[
         metavar="[SETTING]...",
         help="Only these (default: all that the draft has there).",
         show_default=False,
-        autocompletion=complete_setting,
     ),
 ]
 
@@ -81,7 +78,6 @@ async def set_(
             metavar="NAME... SETTING=VALUE...",
             help="As of `tdc settings set`.",
             show_default=False,
-            autocompletion=complete_assignment,
         ),
     ],
     selection: Selection,
@@ -104,7 +100,6 @@ async def unset(
             metavar="NAME... SETTING...",
             help="Names of the levels, and the settings to remove there.",
             show_default=False,
-            autocompletion=complete_setting,
         ),
     ],
     selection: Selection,

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and their completion."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from tdc.shared.settings.schema import SCHEMA, Kind
 
 
 class LevelWord(StrEnum):
@@ -15,23 +14,6 @@ class LevelWord(StrEnum):
     CLUSTER = "cluster"
     GROUP = "group"
     MACHINE = "machine"
-
-
-def complete_setting(incomplete: str) -> list[tuple[str, str]]:
-    """Setting names that begin with what was typed, with their help."""
-    return [(name, row.help) for name, row in SCHEMA.items() if name.startswith(incomplete)]
-
-
-def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
-    """``setting=`` for what was typed; after the ``=``, the values of a choice."""
-    name, equals, value = incomplete.partition("=")
-    if not equals:
-        return [(f"{known}=", text) for known, text in complete_setting(name)]
-    row = SCHEMA.get(name)
-    if row is None:
-        return []
-    choices = ("true", "false") if row.kind is Kind.FLAG else row.choices
-    return [(f"{name}={choice}", row.help) for choice in choices if choice.startswith(value)]
 
 
 Name = Annotated[
@@ -63,7 +45,6 @@ CopiedSettings = Annotated[
         metavar="[SETTING]...",
         help="Only these (default: all that the first level has).",
         show_default=False,
-        autocompletion=complete_setting,
     ),
 ]
 Cluster = Annotated[

@@ -18,8 +18,6 @@ from tdc.manager.cli.options import (
     LevelWord,
     ToLevel,
     ToName,
-    complete_assignment,
-    complete_setting,
 )
 from tdc.manager.cli.selection import Selection
 from tdc.manager.cli.setting_edits import level_ref
@@ -116,7 +114,6 @@ async def explain(
             metavar="SETTING",
             help="Show one setting in detail (default: all).",
             show_default=False,
-            autocompletion=complete_setting,
         ),
     ] = None,
     cluster: Cluster = "",
@@ -145,7 +142,6 @@ async def set_(
             help="Names of the levels, and the settings to set there; `tdc settings list` shows "
             "them all. VALUE may be @FILE, or - for standard input.",
             show_default=False,
-            autocompletion=complete_assignment,
         ),
     ],
     consent: ChangeConsent,
@@ -172,7 +168,6 @@ async def unset(
             metavar="NAME... SETTING...",
             help="Names of the levels, and the settings to remove there.",
             show_default=False,
-            autocompletion=complete_setting,
         ),
     ],
     consent: ChangeConsent,
