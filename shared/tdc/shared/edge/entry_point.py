@@ -33,13 +33,13 @@ def tdc() -> None:
     shell that asks what fits at its cursor has no time to load the commands for it.
     """
     signals.block(signal.SIGINT)
-    if os.environ.get("_TDC_COMPLETE", "").startswith("complete_"):
-        start("tdc", "tdc.manager.cli.complete", "cli", but_none=("stdin", "stdout"))
+    completes = os.environ.get("_TDC_COMPLETE", "").startswith("complete_")
     # It ends before its cycles matter: looking for them among what the libraries make, and once
     # more at the end, was a quarter of a command's processor time.
     gc.set_threshold(_FEW_LOOKS)
     atexit.register(gc.freeze)
-    start("tdc", "tdc.manager.cli.main", "cli", but_none=("stdin", "stdout"))
+    module = "tdc.manager.cli.complete" if completes else "tdc.manager.cli.main"
+    start("tdc", module, "cli", but_none=("stdin", "stdout"))
 
 
 def tdc_manager() -> None:
