@@ -56,7 +56,7 @@ async def test_a_user_logs_in_and_makes_a_token(
             assert not Path(made["file"]).exists()
             config.write_text(f'manager = "{address}"\nca = "ca.pem"\ntoken_file = "token"\n')
             assert done(tdc, "whoami")["means"] == "API token"
-            assert done(tdc, "token", "revoke", token["token"]["id"]) == {"ended": 1}
+            assert done(tdc, "token", "revoke", token["token"]["id"], "-y") == {"ended": 1}
             after = tdc("whoami")
             assert (after.code, "revoked" in after.err) == (1, True)
 

@@ -94,16 +94,16 @@ user create: USER --role=ROLE --cluster=CLUSTER --group=CLUSTER/GROUP --password
  --without-password
 user list:
 user show: USER
-user set-role: USER --role=ROLE --cluster=CLUSTER --group=CLUSTER/GROUP
+user set-role: USER --role=ROLE --cluster=CLUSTER --group=CLUSTER/GROUP --yes,-y
 user set-password: USER --password-file=FILE
 user set-codes: --password-file=FILE
-user remove-codes: USER
+user remove-codes: USER --yes,-y
 user delete: USER --yes,-y
 session list: --user=USER --all
-session end: ID* --user=USER
+session end: ID* --user=USER --yes,-y
 token create: LABEL --role=ROLE --cluster=CLUSTER --group=CLUSTER/GROUP --lifetime=TIME
 token list: --user=USER --all
-token revoke: ID*
+token revoke: ID* --yes,-y
 operator list:
 operator withdraw: FINGERPRINT --reason=TEXT --yes,-y
 manager list:

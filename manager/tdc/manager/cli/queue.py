@@ -173,7 +173,7 @@ async def _carry_out(run: Run, request: operators_pb2.QueueWorkRequest, consent:
         elif not consent.yes:
             run.out.tell(work_pieces(plan))
         if not consent.yes:
-            await confirm(_question(plan, chosen), "Nothing was done.")
+            await confirm(_question(plan, chosen), "Nothing was done.", dry_run=True)
         outcome = await _order(manager, request, plan, chosen, consent.comment)
     _report(run, plan, outcome)
 

@@ -216,7 +216,7 @@ async def _agreed(run: Run, checked: SuspensionsDocument, assent: Assent, questi
     elif not assent.yes:
         run.out.tell(_pieces(checked))
     if not assent.yes:
-        await confirm(f"{question} {_machines(changed)}?", "Nothing was changed.")
+        await confirm(f"{question} {_machines(changed)}?", "Nothing was changed.", dry_run=True)
     return True
 
 
