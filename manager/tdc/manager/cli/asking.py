@@ -26,6 +26,12 @@ async def confirm(question: str, undone: str, *, dry_run: bool) -> None:
         raise Refused(undone)
 
 
+async def agreed(question: str, *, yes: bool) -> None:
+    """Ask before access is taken away, unless `yes`; raises Refused."""
+    if not yes:
+        await confirm(question, "Nothing was changed.", dry_run=False)
+
+
 async def _typed_line() -> str:
     """The next line typed; empty at the end of input.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import passwords, people_tables
-from tdc.manager.cli.asking import confirm
+from tdc.manager.cli.asking import agreed
 from tdc.manager.cli.command import Commands, Run, command
 from tdc.manager.cli.config import (
     drop_session,
@@ -192,7 +192,7 @@ async def set_role(
     request = people_pb2.SetRoleRequest(name=name, role=_role(role), reach=_reach(cluster, group))
     async with run.manager() as manager:
         reach = " and ".join([*(cluster or []), *(group or [])]) or "everything"
-        await _agreed(f"Make {name} {role} of {reach}, and end his sessions?", yes=yes)
+        await agreed(f"Make {name} {role} of {reach}, and end his sessions?", yes=yes)
         _emit_user(run, await manager.ask(manager.people.SetRole, request))
 
 
@@ -244,7 +244,7 @@ async def set_codes(run: Run, password_file: PasswordFile = None) -> None:
 async def remove_codes(run: Run, name: UserName, yes: Yes = False) -> None:
     """Let a user who lost his app log in without codes, which ends his sessions; asks first."""
     async with run.manager() as manager:
-        await _agreed(f"Let {name} log in without codes, and end his sessions?", yes=yes)
+        await agreed(f"Let {name} log in without codes, and end his sessions?", yes=yes)
         request = people_pb2.RemoveSecondFactorRequest(name=name)
         _emit_user(run, await manager.ask(manager.people.RemoveSecondFactor, request))
 
@@ -253,7 +253,7 @@ async def remove_codes(run: Run, name: UserName, yes: Yes = False) -> None:
 async def delete_user(run: Run, name: UserName, yes: Yes = False) -> None:
     """Delete a user, with his sessions, API tokens and certificates; asks first."""
     async with run.manager() as manager:
-        await _agreed(f"Delete {name}, with sessions, API tokens and certificates?", yes=yes)
+        await agreed(f"Delete {name}, with sessions, API tokens and certificates?", yes=yes)
         request = people_pb2.DeleteUserRequest(name=name)
         document = people_answers.user(await manager.ask(manager.people.DeleteUser, request))
     run.out.emit(document, [Line(f"Deleted the user {name}.")])
@@ -281,7 +281,7 @@ async def end_sessions(run: Run, ids: Ids = None, user: OfUser = "", yes: Yes = 
         which = (
             f"all sessions of {user}" if user else counted(len(ids or []), "session", "sessions")
         )
-        await _agreed(f"End {which}?", yes=yes)
+        await agreed(f"End {which}?", yes=yes)
         request = people_pb2.EndSessionsRequest(ids=ids or [], user=user)
         reply = await manager.ask(manager.people.EndSessions, request)
     ended = counted(reply.ended, "session", "sessions")
@@ -336,7 +336,7 @@ async def revoke_tokens(
     """Revoke API tokens: they are not good any more, at once; asks first."""
     async with run.manager() as manager:
         tokens = counted(len(ids), "API token", "API tokens")
-        await _agreed(f"Revoke {tokens}? It can't be undone.", yes=yes)
+        await agreed(f"Revoke {tokens}? It can't be undone.", yes=yes)
         request = people_pb2.RevokeApiTokensRequest(ids=ids)
         reply = await manager.ask(manager.people.RevokeApiTokens, request)
     revoked = counted(reply.revoked, "API token", "API tokens")
@@ -369,17 +369,11 @@ async def withdraw_operator(
 ) -> None:
     """Withdraw a certificate for good: every manager denies it, its connections end; asks first."""
     async with run.manager() as manager:
-        await _agreed(f"Withdraw the certificate {fingerprint}? It can't be undone.", yes=yes)
+        await agreed(f"Withdraw the certificate {fingerprint}? It can't be undone.", yes=yes)
         request = people_pb2.WithdrawOperatorRequest(fingerprint=fingerprint, reason=reason)
         reply = await manager.ask(manager.people.WithdrawOperator, request)
     document = people_answers.certificate(reply)
     run.out.emit(document, people_tables.certificate_pieces([document]))
-
-
-async def _agreed(question: str, *, yes: bool) -> None:
-    """Ask before access is taken away; raises Refused."""
-    if not yes:
-        await confirm(question, "Nothing was changed.", dry_run=False)
 
 
 def _role(name: str) -> str:
