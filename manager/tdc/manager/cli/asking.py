@@ -27,7 +27,7 @@ async def confirm(question: str, undone: str, *, dry_run: bool) -> None:
 
 
 async def agreed(question: str, *, yes: bool) -> None:
-    """Ask before access is taken away, unless `yes`; raises Refused."""
+    """Ask before something is taken away for good, unless `yes`; raises Refused."""
     if not yes:
         await confirm(question, "Nothing was changed.", dry_run=False)
 

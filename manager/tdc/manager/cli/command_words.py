@@ -60,7 +60,7 @@ draft remove: LEVEL NAME SETTING* --cluster=CLUSTER
 draft keep: LEVEL NAME SETTING* --cluster=CLUSTER
 draft share: --cluster=CLUSTER
 draft unshare: --cluster=CLUSTER
-draft discard: --cluster=CLUSTER
+draft discard: --yes,-y --cluster=CLUSTER
 draft restore: --cluster=CLUSTER
 draft commit: --dry-run --yes,-y --comment,-m=TEXT --wait --wait-limit=SECONDS --out=FILE
  --of=OPERATOR --cluster=CLUSTER

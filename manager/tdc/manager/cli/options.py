@@ -63,6 +63,7 @@ OfCluster = Annotated[
 OfGroup = Annotated[
     str, typer.Option("--group", metavar="GROUP", help="Only this group.", show_default=False)
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 OfMachine = Annotated[
     str,
     typer.Option("--machine", metavar="MACHINE", help="Only this machine.", show_default=False),

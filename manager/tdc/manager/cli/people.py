@@ -18,6 +18,7 @@ from tdc.manager.cli.config import (
 from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.fleet import parse_lifetime
 from tdc.manager.cli.layout import Line
+from tdc.manager.cli.options import Yes
 from tdc.manager.cli.passwords import PasswordFile
 from tdc.manager.cli.words import counted
 from tdc.shared.wire import people_answers
@@ -53,7 +54,6 @@ Groups = Annotated[
         show_default=False,
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 OfUser = Annotated[
     str,
     typer.Option(
