@@ -219,7 +219,9 @@ def _question(plan: WorkDocument, chosen: Sequence[MachineWorkDocument]) -> str:
 def _report(run: Run, plan: WorkDocument, outcome: WorkDocument) -> None:
     """Show what came of it; machines that could not even be counted belong to the document."""
     problems = [
-        Line(f"{row.machine}: {row.problem}", "yellow") for row in outcome.machines if row.problem
+        Line(f"{row.machine}: {row.problem or row.waits}", "yellow")
+        for row in outcome.machines
+        if row.problem or row.waits
     ]
     told = {row.machine for row in outcome.machines}
     rest = tuple(row for row in plan.machines if row.problem and row.machine not in told)
