@@ -16,11 +16,14 @@ class LevelWord(StrEnum):
     MACHINE = "machine"
 
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="Name of the cluster, group or machine.", show_default=False
-    ),
+ClusterName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the cluster.", show_default=False)
+]
+GroupName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the group.", show_default=False)
+]
+MachineName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the machine.", show_default=False)
 ]
 NewName = Annotated[
     str, typer.Argument(metavar="NEW_NAME", help="Name that it gets.", show_default=False)

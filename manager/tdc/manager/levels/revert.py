@@ -47,11 +47,12 @@ def reverted(
     `since` are all commits after it, newest first.
     """
     levels, topology, later = tuple(levels), tuple(topology), Later.of(since)
-    conflicts = [
+    found = (
         *_topology_conflicts(cluster, topology, later),
         *_level_conflicts(cluster, levels, topology, later),
         *_later_settings(cluster, levels, topology, later),
-    ]
+    )
+    conflicts = list(dict.fromkeys(found))  # each setting of a level that is gone says so
     if conflicts:
         shown = "; ".join(conflicts[:_SHOWN])
         more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
