@@ -74,12 +74,8 @@ class Asking:
         from tdc.v1 import operators_pb2_grpc as stubs  # noqa: PLC0415
 
         request = ask.GetClusterRequest(cluster=self._cluster)
-        found = self._ask(stubs.ChangesStub(self._channel).GetCluster, request)
-        levels = [found.settings, *(group.settings for group in found.groups)]
-        levels += [each.settings for group in found.groups for each in group.machines]
-        for level in levels:
-            named = [level.intake_address, *(row.intake_address for row in level.policies.items)]
-            yield from filter(None, named)
+        stub = stubs.ChangesStub(self._channel)
+        return _addresses(self._ask(stub.GetCluster, request))
 
     def _of_people(self, source: Source) -> Iterable[str]:
         from tdc.v1 import audit_pb2, audit_pb2_grpc  # noqa: PLC0415
@@ -105,6 +101,15 @@ class Asking:
                 log = audit_pb2_grpc.AuditStub(self._channel)
                 entries = self._ask(log.ListEntries, request).entries
                 return [str(entry.number) for entry in entries]
+
+
+def _addresses(message: Message) -> Iterable[str]:
+    """Addresses of intakes anywhere in a message: at levels, and of policies."""
+    for field, value in message.ListFields():
+        if field.name == "intake_address":
+            yield value
+        for each in [value] if isinstance(value, Message) else value if field.message_type else []:
+            yield from _addresses(each)
 
 
 _OF_PEOPLE = frozenset(
