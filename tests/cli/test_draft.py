@@ -89,3 +89,18 @@ def test_a_draft_that_would_be_invalid_keeps_its_rows(tdc: Tdc, fleet: Fleet) ->
     refused = tdc("draft", "commit", *of, "--yes")
     assert refused.code == 1
     assert len(done(tdc, "draft", "show", *of)["rows"]) == 1
+
+
+def test_a_second_draft_that_is_discarded_asks_before_the_first_is_dropped_for_good(
+    tdc: Tdc, fleet: Fleet
+) -> None:
+    of = ("--cluster", fleet.cluster)
+    for seconds in ("30s", "40s"):
+        done(tdc, "draft", "set", "cluster", fleet.cluster, f"retry.initial={seconds}")
+        ended = tdc("draft", "discard", *of)
+    said = " ".join(ended.err.split())
+    assert (ended.code, "use --yes to go on without asking. Nothing" in said) == (1, True)
+    assert len(done(tdc, "draft", "show", *of)["rows"]) == 1
+    assert done(tdc, "draft", "discard", *of, "-y")["discarded_rows"] == 1
+    (row,) = done(tdc, "draft", "restore", *of)["rows"]
+    assert row["yours"] == 40

@@ -44,6 +44,11 @@ def test_a_grid_shows_every_character_within_the_width(
     assert shown_counts in (wanted + titles, wanted + as_records)
 
 
+def test_columns_without_titles_have_no_line_for_them() -> None:
+    grid = Grid([Column(""), Column("", folds=True)], [["name", "ana"]])
+    assert as_text([grid], width=80, colour=False) == "name  ana"
+
+
 def test_a_record_has_no_line_for_a_remark_that_it_lacks() -> None:
     """In a narrow terminal a blank line stands between records, not within one."""
     columns = [Column("SETTING"), Column("")]

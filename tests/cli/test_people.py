@@ -61,13 +61,13 @@ async def test_a_user_logs_in_and_makes_a_token(
             assert not Path(made["file"]).exists()
             config.write_text(f'manager = "{address}"\nca = "ca.pem"\ntoken_file = "token"\n')
             assert done(tdc, "whoami")["means"] == "API token"
-            own = tdc("token", "revoke", token["token"]["id"])
+            own = tdc("token", "revoke", token["token"]["id"], "-y")
             assert (own.code, "not for an API token" in own.err) == (1, True)
             by_session = config.with_name("session.toml")
             by_session.write_text(f'manager = "{address}"\nca = "ca.pem"\n')
             monkeypatch.setenv("TDC_CONFIG", str(by_session))
             done(tdc, "login", "bob", "--password-file", str(secret))
-            assert done(tdc, "token", "revoke", token["token"]["id"]) == {"ended": 1}
+            assert done(tdc, "token", "revoke", token["token"]["id"], "-y") == {"ended": 1}
             monkeypatch.setenv("TDC_CONFIG", str(config))
             after = tdc("whoami")
             assert (after.code, "revoked" in after.err) == (1, True)

@@ -84,6 +84,7 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
         config.parent.mkdir()
         (config.parent / "ca.pem").write_bytes(api.authority.ca_pem)
         config.write_text(f'manager = "127.0.0.1:{api.ports.operators}"\nca = "ca.pem"\n')
+        await api.create_cluster("c1")  # whose group has a role there
         yield Home(config, real, api)
 
 

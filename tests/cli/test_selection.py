@@ -53,7 +53,10 @@ def test_each_level_that_was_chosen_is_an_edit_of_the_plan(
     ("words", "says"),
     [
         (("set", "machine", "--match", "z*", "log.level=debug"), "No machine matches 'z*'"),
-        (("set", "machine", "log.level=debug"), "Name the machine"),
+        (
+            ("set", "machine", "log.level=debug"),
+            "Name at least one machine, or choose some by --match.",
+        ),
         (("set", "machine", "mx1", "mx1", "log.level=debug"), "mx1 is named twice"),
         (("set", "machine", "mx1", "enabled"), "'enabled' is not of the form setting=value"),
         (("set", "machine", "mx1", "--match", "mx*", "log.level=debug"), "instead of names"),

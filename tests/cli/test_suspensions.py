@@ -48,8 +48,26 @@ def test_it_is_looked_at_first_then_done_once(tdc: Tdc, suspends: ScriptedManage
     assert (done.copying, done.delivery, done.lifetime) == (False, True, 7_200)
     assert done.reason == "disk change"
     assert f"mx2: not at once: {AWAY}" in run.out
-    assert "suspended by ada since 2026-11-23 09:15:02Z, with no end: disk change" in run.out
+    said = " ".join(run.out.split())
+    assert "delivery is suspended by ada since 2026-11-23 09:15:02Z, with no end: disk" in said
     assert "Suspended delivery on 2 machines (mx1, mx2)." in run.out
+
+
+def test_each_part_says_until_when(tdc: Tdc, suspends: ScriptedManager) -> None:
+    """With no end it is not over when it is resumed: it has none. And which part has which."""
+    shown = tdc(*SUSPEND, "mx2", "--dry-run").out
+    assert "no end" in shown
+    assert "resumed" not in shown
+    assert "delivery is suspended by ada" in shown
+    ending = agents_pb2.SuspendedPart(by="ada", reason="disk change", since=samples.TIME)
+    ending.until.FromJsonString("2026-11-28T10:00:00Z")
+    both = row()
+    both.suspension.copying.CopyFrom(ending)
+    suspends.answers["SuspendMachines"] = operators_pb2.SuspensionResponse(machines=[both])
+    shown = " ".join(tdc(*SUSPEND, "--dry-run").out.split())
+    assert "copying: 2026-11-28 10:00:00Z, delivery: no end" in shown
+    assert "copying is suspended by ada since 2026-11-23 09:15:02Z, until" in shown
+    assert "The table shows how it would be." in shown
 
 
 def test_both_are_meant_unless_one_is_named(tdc: Tdc, suspends: ScriptedManager) -> None:

@@ -342,25 +342,6 @@ def test_a_locale_without_the_letters_still_gets_its_answer(
     assert b"fung" in done.stdout
 
 
-def test_completion_offers_settings_and_values(environment: dict[str, str]) -> None:
-    """As the shell asks for it."""
-    line = "tdc settings set group g1 tls.m"
-    done = subprocess.run(
-        TDC,
-        env={
-            **environment,
-            "_TDC_COMPLETE": "complete_bash",
-            "COMP_WORDS": line,
-            "COMP_CWORD": "5",
-        },
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.stdout.split() == ["tls.minimum_version="]
-
-
 @pytest.mark.parametrize("program", ["tdc", "tdc-manager", "tdc-agent"])
 def test_ctrl_c_while_a_program_starts_is_said_and_is_130(
     tmp_path: Path, environment: dict[str, str], program: str

@@ -118,6 +118,27 @@ async def test_a_row_is_for_its_machine_and_says_what_that_is_called_now(
     assert rows(mine)[0] == ("mx1", "retry.initial", "open"), "it is meant for the other one now"
 
 
+async def test_rows_of_what_is_gone_are_left_out_without_their_cluster(api: Api, ben: Api) -> None:
+    """By the command that the draft advises: the row is found in the draft, not in the fleet."""
+    await api.commit(add_group("g1"), add_machine("mx2", "Main_Group"))
+    await change(api, put("machine", "mx1", max_message_size=7), put("group", "g1", enabled=True))
+    await change(api, put("machine", "mx2", max_message_size=7))
+    await api.commit(
+        fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="mx9")),
+        fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name="mx2")),
+        fleet_pb2.Edit(remove_group=fleet_pb2.RemoveGroup(name="g1")),
+    )
+    assert {state for *_, state in rows(await read(api))} == {"gone"}
+    await api.create_cluster("c2")  # from here on no name is found without its cluster by chance
+    await api.commit(add_machine("mx1", "Main_Group"), cluster="c2")
+    await change(api, remove=at("machine", "mx1", "max_message_size"))
+    await change(api, remove=at("machine", "mx2"))
+    left = await change(api, remove=at("group", "g1"))
+    assert (left.cluster, rows(left)) == ("c1", [])
+    async with refused(STATUS.NOT_FOUND, "mx2"):
+        await change(api, remove=at("machine", "mx2"))
+
+
 async def test_a_row_left_out_leaves_theirs_in_force(api: Api, ben: Api) -> None:
     await change(api, put("cluster", "c1", retry__initial=30, log__level="debug"))
     await ben.commit(put("cluster", "c1", retry__initial=5))

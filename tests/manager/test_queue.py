@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 from tdc.manager.intent import queue_machines
@@ -120,6 +121,31 @@ async def test_dead_copies_are_brought_back(api: Api, fleet: dict[str, Machine])
     async with connected(api, fleet["mx1"]):
         await api.queue.DoWork(request)
     assert (set(queue.dead), queue.waiting) == ({7}, {8: INTAKE})
+
+
+async def test_where_delivery_is_suspended_a_retry_says_that_nothing_is_tried(
+    api: Api, fleet: dict[str, Machine]
+) -> None:
+    queue = fleet["mx1"].queue
+    queue.dead = {7: dead_copy(7)}
+    suspend = operators_pb2.SuspendRequest(
+        machines=["mx1"], delivery=True, reason="disk change", request_id=str(uuid.uuid4())
+    )
+    await api.fleet.SuspendMachines(suspend)
+    work = agents_pb2.RetryCopies(selection=agents_pb2.CopySelection(dead=True))
+    request = operators_pb2.QueueWorkRequest(scope=scope("mx1"), retry=work, request_id="r")
+    async with connected(api, fleet["mx1"]):
+        for call in (api.queue.CountCopies, api.queue.DoWork):
+            (row,) = (await call(request)).machines
+            assert (row.copies, row.problem) == (1, "")
+            assert "delivery is suspended there by ana (disk change)" in row.waits
+        drops = agents_pb2.DropCopies(selection=agents_pb2.CopySelection(mids=[7], waiting=True))
+        (row,) = (
+            await api.queue.CountCopies(
+                operators_pb2.QueueWorkRequest(scope=scope("mx1"), drop=drops)
+            )
+        ).machines
+        assert row.waits == ""
 
 
 async def test_the_same_request_id_does_its_work_once(api: Api, fleet: dict[str, Machine]) -> None:

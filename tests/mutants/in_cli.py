@@ -157,8 +157,8 @@ MUTANTS = (
         ("any answer is a yes", 'not in ("y", "yes"):', 'in ("n", "no"):'),
         (
             "without a terminal the answer is yes",
-            "    if not is_terminal(sys.stdin):\n        raise Refused(",
-            "    if not is_terminal(sys.stdin):\n        return\n        raise Refused(",
+            "    if not is_terminal(sys.stdin):\n",
+            "    if not is_terminal(sys.stdin):\n        return\n",
         ),
     ),
     *planted_in(

@@ -163,6 +163,16 @@ def test_nothing_is_said_of_a_group_that_is_gone_but_that() -> None:
     assert "group g3 is no longer there. Undo" in str(caught.value)
 
 
+def test_a_reason_is_said_once_however_many_settings_have_it() -> None:
+    with pytest.raises(EditRefused) as caught:
+        _undo(
+            empty_fleet(),
+            [AddGroup("g3"), put(group("g3"), log__level="debug", retry__initial=30)],
+            RenameGroup("g3", "edge"),
+        )
+    assert str(caught.value).count("g3 is no longer there") == 1
+
+
 def test_the_work_grows_with_the_commit_and_no_faster() -> None:
     """All operators and machines wait for it: 10 000 new machines were half a minute."""
 

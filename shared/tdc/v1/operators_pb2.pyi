@@ -609,7 +609,7 @@ class QueueResponse(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., revision: _Optional[int] = ..., committed: _Optional[bool] = ..., machines: _Optional[_Iterable[_Union[MachineQueue, _Mapping]]] = ...) -> None: ...
 
 class MachineQueue(_message.Message):
-    __slots__ = ("machine", "cluster", "problem", "copies", "bytes", "dead", "intakes")
+    __slots__ = ("machine", "cluster", "problem", "copies", "bytes", "dead", "intakes", "waits")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
@@ -617,6 +617,7 @@ class MachineQueue(_message.Message):
     BYTES_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
     INTAKES_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
     problem: str
@@ -624,7 +625,8 @@ class MachineQueue(_message.Message):
     bytes: int
     dead: _containers.RepeatedCompositeFieldContainer[_agents_pb2.DeadCopy]
     intakes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., problem: _Optional[str] = ..., copies: _Optional[int] = ..., bytes: _Optional[int] = ..., dead: _Optional[_Iterable[_Union[_agents_pb2.DeadCopy, _Mapping]]] = ..., intakes: _Optional[_Iterable[str]] = ...) -> None: ...
+    waits: str
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., problem: _Optional[str] = ..., copies: _Optional[int] = ..., bytes: _Optional[int] = ..., dead: _Optional[_Iterable[_Union[_agents_pb2.DeadCopy, _Mapping]]] = ..., intakes: _Optional[_Iterable[str]] = ..., waits: _Optional[str] = ...) -> None: ...
 
 class GetDraftRequest(_message.Message):
     __slots__ = ("cluster", "owner")

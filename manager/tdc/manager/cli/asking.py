@@ -13,13 +13,23 @@ from tdc.manager.cli.render import is_terminal
 from tdc.shared.wire.printable import printable
 
 
-async def confirm(question: str, undone: str) -> None:
-    """Ask on the terminal; raises Refused with the sentence `undone` unless the answer is yes."""
+async def confirm(question: str, undone: str, *, dry_run: bool) -> None:
+    """Ask on the terminal; raises Refused with the sentence `undone` unless the answer is yes.
+
+    `dry_run`: the command has that option, so it can be advised.
+    """
     if not is_terminal(sys.stdin):
-        raise Refused(f"Not a terminal: use --yes to go on without asking, or --dry-run. {undone}")
+        instead = ", or --dry-run" if dry_run else ""
+        raise Refused(f"Not a terminal: use --yes to go on without asking{instead}. {undone}")
     print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if (await _typed_line()).strip().lower() not in ("y", "yes"):
         raise Refused(undone)
+
+
+async def agreed(question: str, *, yes: bool) -> None:
+    """Ask before something is taken away for good, unless `yes`; raises Refused."""
+    if not yes:
+        await confirm(question, "Nothing was changed.", dry_run=False)
 
 
 async def _typed_line() -> str:

@@ -140,7 +140,7 @@ async def commit_planned(
     if asking or run.out.form is OutputFormat.TABLE:
         _show_before_commit(run, plan)
     if asking:
-        await confirm(question(plan), undone)
+        await confirm(question(plan), undone, dry_run=True)
     request_id = planned.request_id or str(uuid.uuid4())
     reply = await manager.commit(
         manager.changes.MakeCommit,

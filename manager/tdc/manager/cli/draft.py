@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import draft_tables, setting_edits
+from tdc.manager.cli.asking import agreed
 from tdc.manager.cli.assignments import parse_names
 from tdc.manager.cli.changes import carry_out
 from tdc.manager.cli.client import Manager
@@ -18,11 +19,11 @@ from tdc.manager.cli.options import (
     LevelName,
     LevelWord,
     OfCluster,
-    complete_assignment,
-    complete_setting,
+    Yes,
 )
 from tdc.manager.cli.selection import Selection
 from tdc.manager.cli.setting_edits import level_ref
+from tdc.manager.cli.words import counted, when
 from tdc.shared.wire import draft_answers
 from tdc.shared.wire.draft_documents import DraftDocument
 from tdc.v1 import operators_pb2
@@ -44,7 +45,6 @@ DraftedSettings = Annotated[
         metavar="[SETTING]...",
         help="Only these (default: all that the draft has there).",
         show_default=False,
-        autocompletion=complete_setting,
     ),
 ]
 
@@ -81,7 +81,6 @@ async def set_(
             metavar="NAME... SETTING=VALUE...",
             help="As of `tdc settings set`.",
             show_default=False,
-            autocompletion=complete_assignment,
         ),
     ],
     selection: Selection,
@@ -104,7 +103,6 @@ async def unset(
             metavar="NAME... SETTING...",
             help="Names of the levels, and the settings to remove there.",
             show_default=False,
-            autocompletion=complete_setting,
         ),
     ],
     selection: Selection,
@@ -166,12 +164,17 @@ async def unshare(run: Run, cluster: Cluster = "") -> None:
 
 
 @command(app, "discard")
-async def discard(run: Run, cluster: Cluster = "") -> None:
-    """Put your draft aside.
+async def discard(run: Run, yes: Yes = False, cluster: Cluster = "") -> None:
+    """Discard your draft; asks first where that drops an earlier one for good.
 
-    For 24 hours `draft restore` takes it back.
+    For 24 hours `draft restore` takes it back, until another one is discarded.
     """
     async with run.manager() as manager:
+        before = draft_answers.draft(await _read(manager, cluster, ""))
+        if before.rows and before.discarded is not None:
+            rows = counted(before.discarded_rows, "setting", "settings")
+            earlier = f"the draft of {rows} that you discarded {when(before.discarded)}"
+            await agreed(f"Discard this draft, and drop {earlier} for good?", yes=yes)
         await _change(run, manager, cluster, discard=operators_pb2.DraftNothingMore())
 
 

@@ -8,12 +8,21 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import status_tables, tables
-from tdc.manager.cli.asking import confirm
+from tdc.manager.cli.asking import agreed
 from tdc.manager.cli.changes import change
 from tdc.manager.cli.command import ChangeConsent, Commands, Consent, Run, command
 from tdc.manager.cli.errors import Refused, WrongUsage, sentence
 from tdc.manager.cli.layout import Line
-from tdc.manager.cli.options import Cluster, Name, NewName, OfCluster, OfGroup
+from tdc.manager.cli.options import (
+    Cluster,
+    ClusterName,
+    GroupName,
+    MachineName,
+    NewName,
+    OfCluster,
+    OfGroup,
+    Yes,
+)
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.settings.text import parse_duration
 from tdc.shared.settings.values import Level
@@ -35,7 +44,7 @@ _LONGEST = 2**31 - 1
 
 
 @command(cluster_app, "create")
-async def create_cluster(run: Run, name: Name, consent: Consent) -> None:
+async def create_cluster(run: Run, name: ClusterName, consent: Consent) -> None:
     """Create a cluster with the group Main_Group."""
     async with run.manager() as manager:
         if consent.dry_run:
@@ -73,7 +82,7 @@ async def list_clusters(run: Run) -> None:
 
 
 @command(cluster_app, "show")
-async def show_cluster(run: Run, name: Name) -> None:
+async def show_cluster(run: Run, name: ClusterName) -> None:
     """Show one cluster with its groups and their machines."""
     async with run.manager() as manager:
         found = await manager.ask(
@@ -87,7 +96,7 @@ async def show_cluster(run: Run, name: Name) -> None:
 
 
 @command(cluster_app, "delete")
-async def delete_cluster(run: Run, name: Name, consent: ChangeConsent) -> None:
+async def delete_cluster(run: Run, name: ClusterName, consent: ChangeConsent) -> None:
     """Delete a cluster without machines; shows the plan and asks.
 
     Its groups and settings go. Its history stays readable, and the name can be used again.
@@ -108,7 +117,7 @@ def _counted(count: int, what: str) -> str:
 
 
 @command(cluster_app, "rename")
-async def rename_cluster(run: Run, name: Name, to: NewName, consent: ChangeConsent) -> None:
+async def rename_cluster(run: Run, name: ClusterName, to: NewName, consent: ChangeConsent) -> None:
     """Give a cluster another name; shows the plan and asks.
 
     Its machines go on copying, and all that is in it stays, its history too.
@@ -118,7 +127,9 @@ async def rename_cluster(run: Run, name: Name, to: NewName, consent: ChangeConse
 
 
 @command(group_app, "create")
-async def create_group(run: Run, name: Name, consent: ChangeConsent, cluster: Cluster = "") -> None:
+async def create_group(
+    run: Run, name: GroupName, consent: ChangeConsent, cluster: Cluster = ""
+) -> None:
     """Create an empty group in a cluster."""
     edit = fleet_pb2.Edit(add_group=fleet_pb2.AddGroup(name=name))
     await change(run, edit, cluster, consent, ask=False)
@@ -126,7 +137,7 @@ async def create_group(run: Run, name: Name, consent: ChangeConsent, cluster: Cl
 
 @command(group_app, "rename")
 async def rename_group(
-    run: Run, name: Name, to: NewName, consent: ChangeConsent, cluster: Cluster = ""
+    run: Run, name: GroupName, to: NewName, consent: ChangeConsent, cluster: Cluster = ""
 ) -> None:
     """Give a group another name; its settings and machines stay with it."""
     edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
@@ -136,7 +147,7 @@ async def rename_group(
 @command(group_app, "delete")
 async def delete_group(
     run: Run,
-    name: Name,
+    name: GroupName,
     consent: ChangeConsent,
     move_to: Annotated[
         str,
@@ -166,7 +177,7 @@ async def list_groups(run: Run, cluster: OfCluster = "") -> None:
 
 
 @command(group_app, "show")
-async def show_group(run: Run, name: Name, cluster: Cluster = "") -> None:
+async def show_group(run: Run, name: GroupName, cluster: Cluster = "") -> None:
     """Show one group with its machines."""
     async with run.manager() as manager:
         reply = await manager.ask(
@@ -179,7 +190,7 @@ async def show_group(run: Run, name: Name, cluster: Cluster = "") -> None:
 @command(machine_app, "create")
 async def create_machine(
     run: Run,
-    name: Name,
+    name: MachineName,
     group: Annotated[
         str, typer.Option("--group", metavar="GROUP", help="Group that it belongs to.")
     ],
@@ -194,7 +205,7 @@ async def create_machine(
 @command(machine_app, "move")
 async def move_machine(
     run: Run,
-    name: Name,
+    name: MachineName,
     group: Annotated[
         str, typer.Option("--to", metavar="GROUP", help="Group of the same cluster to move it to.")
     ],
@@ -208,7 +219,7 @@ async def move_machine(
 
 @command(machine_app, "rename")
 async def rename_machine(
-    run: Run, name: Name, to: NewName, consent: ChangeConsent, cluster: Cluster = ""
+    run: Run, name: MachineName, to: NewName, consent: ChangeConsent, cluster: Cluster = ""
 ) -> None:
     """Give a machine another name; shows the plan and asks.
 
@@ -221,7 +232,7 @@ async def rename_machine(
 @command(machine_app, "remove")
 async def remove_machine(
     run: Run,
-    name: Name,
+    name: MachineName,
     consent: ChangeConsent,
     stop_copying: Annotated[
         bool,
@@ -255,7 +266,7 @@ async def list_machines(run: Run, cluster: OfCluster = "", group: OfGroup = "") 
 
 
 @command(machine_app, "show")
-async def show_machine(run: Run, name: Name, cluster: Cluster = "") -> None:
+async def show_machine(run: Run, name: MachineName, cluster: Cluster = "") -> None:
     """Show one machine: its place, overrides and sync state."""
     async with run.manager() as manager:
         reply = await manager.ask(
@@ -278,7 +289,7 @@ async def show_machine(run: Run, name: Name, cluster: Cluster = "") -> None:
 @command(machine_app, "token")
 async def create_token(
     run: Run,
-    name: Name,
+    name: MachineName,
     cluster: Cluster = "",
     lifetime: Annotated[
         str,
@@ -299,21 +310,20 @@ async def create_token(
 @command(machine_app, "withdraw")
 async def withdraw_certificate(
     run: Run,
-    name: Name,
+    name: MachineName,
     cluster: Cluster = "",
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for who is denied.")
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Withdraw a machine's certificate: its stream ends, and every manager denies it.
 
     Mail and copies go on with its last settings. A new join token brings it back.
     """
     async with run.manager() as manager:
-        if not yes:
-            question = f"Withdraw the certificate of machine {name}? It needs a join token then."
-            await confirm(question, "Nothing was changed.")
+        question = f"Withdraw the certificate of machine {name}? It needs a join token then."
+        await agreed(question, yes=yes)
         reply = await manager.ask(
             manager.fleet.WithdrawCertificate,
             operators_pb2.WithdrawCertificateRequest(machine=name, cluster=cluster, reason=reason),

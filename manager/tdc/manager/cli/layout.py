@@ -97,7 +97,8 @@ class _Layout:
         self, columns: Sequence[Column], cells: Sequence[Sequence[Cell]], widths: Sequence[int]
     ) -> Iterator[str]:
         right = [column.right for column in columns]
-        yield from self._row([Cell(column.title, _BOLD) for column in columns], widths, right)
+        if any(column.title for column in columns):
+            yield from self._row([Cell(column.title, _BOLD) for column in columns], widths, right)
         for row in cells:
             yield from self._row(row, widths, right)
 

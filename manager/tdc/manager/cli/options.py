@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and their completion."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from tdc.shared.settings.schema import SCHEMA, Kind
 
 
 class LevelWord(StrEnum):
@@ -17,28 +16,14 @@ class LevelWord(StrEnum):
     MACHINE = "machine"
 
 
-def complete_setting(incomplete: str) -> list[tuple[str, str]]:
-    """Setting names that begin with what was typed, with their help."""
-    return [(name, row.help) for name, row in SCHEMA.items() if name.startswith(incomplete)]
-
-
-def complete_assignment(incomplete: str) -> list[tuple[str, str]]:
-    """``setting=`` for what was typed; after the ``=``, the values of a choice."""
-    name, equals, value = incomplete.partition("=")
-    if not equals:
-        return [(f"{known}=", text) for known, text in complete_setting(name)]
-    row = SCHEMA.get(name)
-    if row is None:
-        return []
-    choices = ("true", "false") if row.kind is Kind.FLAG else row.choices
-    return [(f"{name}={choice}", row.help) for choice in choices if choice.startswith(value)]
-
-
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="Name of the cluster, group or machine.", show_default=False
-    ),
+ClusterName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the cluster.", show_default=False)
+]
+GroupName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the group.", show_default=False)
+]
+MachineName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the machine.", show_default=False)
 ]
 NewName = Annotated[
     str, typer.Argument(metavar="NEW_NAME", help="Name that it gets.", show_default=False)
@@ -63,7 +48,6 @@ CopiedSettings = Annotated[
         metavar="[SETTING]...",
         help="Only these (default: all that the first level has).",
         show_default=False,
-        autocompletion=complete_setting,
     ),
 ]
 Cluster = Annotated[
@@ -82,6 +66,7 @@ OfCluster = Annotated[
 OfGroup = Annotated[
     str, typer.Option("--group", metavar="GROUP", help="Only this group.", show_default=False)
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 OfMachine = Annotated[
     str,
     typer.Option("--machine", metavar="MACHINE", help="Only this machine.", show_default=False),

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 from tdc.manager.cli import passwords, people_tables
-from tdc.manager.cli.asking import confirm
+from tdc.manager.cli.asking import agreed
 from tdc.manager.cli.command import Commands, Run, command
 from tdc.manager.cli.errors import WrongUsage
 from tdc.manager.cli.fleet import parse_lifetime
 from tdc.manager.cli.layout import Line
+from tdc.manager.cli.options import Yes
 from tdc.manager.cli.passwords import PasswordFile
 from tdc.manager.cli.render import is_terminal
+from tdc.manager.cli.words import counted
 from tdc.shared.wire import people_answers
 from tdc.shared.wire.people_documents import CodesDocument, CountDocument
 from tdc.v1 import people_pb2
@@ -47,7 +49,6 @@ Groups = Annotated[
         show_default=False,
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 OfUser = Annotated[
     str,
     typer.Option(
@@ -118,11 +119,18 @@ async def show_user(run: Run, name: UserName) -> None:
 
 @command(user_app, "set-role")
 async def set_role(
-    run: Run, name: UserName, role: RoleOption, cluster: Clusters = None, group: Groups = None
+    run: Run,
+    name: UserName,
+    role: RoleOption,
+    cluster: Clusters = None,
+    group: Groups = None,
+    yes: Yes = False,
 ) -> None:
-    """Set a user's role and reach, which ends his sessions."""
+    """Set a user's role and reach, which ends his sessions; asks first."""
     request = people_pb2.SetRoleRequest(name=name, role=_role(role), reach=_reach(cluster, group))
     async with run.manager() as manager:
+        reach = " and ".join([*(cluster or []), *(group or [])]) or "everything"
+        await agreed(f"Make {name} {role} of {reach}, and end his sessions?", yes=yes)
         _emit_user(run, await manager.ask(manager.people.SetRole, request))
 
 
@@ -171,20 +179,19 @@ async def set_codes(run: Run, password_file: PasswordFile = None) -> None:
 
 
 @command(user_app, "remove-codes")
-async def remove_codes(run: Run, name: UserName) -> None:
-    """Let a user who lost his app log in without codes, which ends his sessions."""
+async def remove_codes(run: Run, name: UserName, yes: Yes = False) -> None:
+    """Let a user who lost his app log in without codes, which ends his sessions; asks first."""
     async with run.manager() as manager:
+        await agreed(f"Let {name} log in without codes, and end his sessions?", yes=yes)
         request = people_pb2.RemoveSecondFactorRequest(name=name)
         _emit_user(run, await manager.ask(manager.people.RemoveSecondFactor, request))
 
 
 @command(user_app, "delete")
 async def delete_user(run: Run, name: UserName, yes: Yes = False) -> None:
-    """Delete a user: ends his sessions, API tokens and certificates."""
+    """Delete a user, with his sessions, API tokens and certificates; asks first."""
     async with run.manager() as manager:
-        if not yes:
-            question = f"Delete {name}, with sessions, API tokens and certificates?"
-            await confirm(question, "Nothing was changed.")
+        await agreed(f"Delete {name}, with sessions, API tokens and certificates?", yes=yes)
         request = people_pb2.DeleteUserRequest(name=name)
         document = people_answers.user(await manager.ask(manager.people.DeleteUser, request))
     run.out.emit(document, [Line(f"Deleted the user {name}.")])
@@ -204,14 +211,19 @@ async def list_sessions(run: Run, user: OfUser = "", of_all: OfAll = False) -> N
 
 
 @command(session_app, "end")
-async def end_sessions(run: Run, ids: Ids = None, user: OfUser = "") -> None:
-    """End sessions by their ids, or all of a user."""
+async def end_sessions(run: Run, ids: Ids = None, user: OfUser = "", yes: Yes = False) -> None:
+    """End sessions by their ids, or all of a user; asks first."""
     if not ids and not user:
         raise WrongUsage("Name sessions by their ids, or --user USER. `tdc logout` ends your own.")
     async with run.manager() as manager:
+        which = (
+            f"all sessions of {user}" if user else counted(len(ids or []), "session", "sessions")
+        )
+        await agreed(f"End {which}?", yes=yes)
         request = people_pb2.EndSessionsRequest(ids=ids or [], user=user)
         reply = await manager.ask(manager.people.EndSessions, request)
-    run.out.emit(CountDocument(reply.ended), [Line(f"Ended {reply.ended} sessions.")])
+    ended = counted(reply.ended, "session", "sessions")
+    run.out.emit(CountDocument(reply.ended), [Line(f"Ended {ended}.")])
 
 
 @command(token_app, "create")
@@ -255,13 +267,18 @@ async def list_tokens(run: Run, user: OfUser = "", of_all: OfAll = False) -> Non
 
 @command(token_app, "revoke")
 async def revoke_tokens(
-    run: Run, ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, as listed.")]
+    run: Run,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, as listed.")],
+    yes: Yes = False,
 ) -> None:
-    """Revoke API tokens: they are not good any more, at once."""
+    """Revoke API tokens: they are not good any more, at once; asks first."""
     async with run.manager() as manager:
+        tokens = counted(len(ids), "API token", "API tokens")
+        await agreed(f"Revoke {tokens}? It can't be undone.", yes=yes)
         request = people_pb2.RevokeApiTokensRequest(ids=ids)
         reply = await manager.ask(manager.people.RevokeApiTokens, request)
-    run.out.emit(CountDocument(reply.revoked), [Line(f"Revoked {reply.revoked} API tokens.")])
+    revoked = counted(reply.revoked, "API token", "API tokens")
+    run.out.emit(CountDocument(reply.revoked), [Line(f"Revoked {revoked}.")])
 
 
 @command(operator_app, "list")
@@ -288,11 +305,9 @@ async def withdraw_operator(
     ] = "",
     yes: Yes = False,
 ) -> None:
-    """Withdraw a certificate for good: every manager denies it, and its connections end."""
+    """Withdraw a certificate for good: every manager denies it, its connections end; asks first."""
     async with run.manager() as manager:
-        if not yes:
-            question = f"Withdraw the certificate {fingerprint}? It can't be undone."
-            await confirm(question, "Nothing was changed.")
+        await agreed(f"Withdraw the certificate {fingerprint}? It can't be undone.", yes=yes)
         request = people_pb2.WithdrawOperatorRequest(fingerprint=fingerprint, reason=reason)
         reply = await manager.ask(manager.people.WithdrawOperator, request)
     document = people_answers.certificate(reply)

@@ -173,7 +173,7 @@ async def _carry_out(run: Run, request: operators_pb2.QueueWorkRequest, consent:
         elif not consent.yes:
             run.out.tell(work_pieces(plan))
         if not consent.yes:
-            await confirm(_question(plan, chosen), "Nothing was done.")
+            await confirm(_question(plan, chosen), "Nothing was done.", dry_run=True)
         outcome = await _order(manager, request, plan, chosen, consent.comment)
     _report(run, plan, outcome)
 
@@ -219,7 +219,9 @@ def _question(plan: WorkDocument, chosen: Sequence[MachineWorkDocument]) -> str:
 def _report(run: Run, plan: WorkDocument, outcome: WorkDocument) -> None:
     """Show what came of it; machines that could not even be counted belong to the document."""
     problems = [
-        Line(f"{row.machine}: {row.problem}", "yellow") for row in outcome.machines if row.problem
+        Line(f"{row.machine}: {row.problem or row.waits}", "yellow")
+        for row in outcome.machines
+        if row.problem or row.waits
     ]
     told = {row.machine for row in outcome.machines}
     rest = tuple(row for row in plan.machines if row.problem and row.machine not in told)

@@ -60,7 +60,9 @@ def work_pieces(work: WorkDocument) -> list[Piece]:
     ]
     pieces = listed(columns, rows, "No machine has enrolled.")
     remarks = [
-        Line(f"{row.machine}: {row.problem}", "yellow") for row in work.machines if row.problem
+        Line(f"{row.machine}: {row.problem or row.waits}", "yellow")
+        for row in work.machines
+        if row.problem or row.waits
     ]
     return [*pieces, Line(), *remarks] if remarks else pieces
 

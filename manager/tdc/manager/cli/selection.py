@@ -81,7 +81,8 @@ async def chosen(
     """The names of the levels, in order; raises Refused, WrongUsage."""
     if not selection.given:
         if not names:
-            raise WrongUsage(f"Name the {level.value}. Nothing was changed.")
+            choose = ", or choose some by --match" if level is LevelWord.MACHINE else ""
+            raise WrongUsage(f"Name at least one {level.value}{choose}. Nothing was changed.")
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise WrongUsage(f"{level.value} {twice} is named twice. Nothing was changed.")

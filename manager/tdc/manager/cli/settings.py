@@ -19,8 +19,6 @@ from tdc.manager.cli.options import (
     LevelWord,
     ToLevel,
     ToName,
-    complete_assignment,
-    complete_setting,
 )
 from tdc.manager.cli.selection import Selection
 from tdc.manager.cli.setting_edits import level_ref
@@ -119,7 +117,6 @@ async def explain(
             metavar="SETTING",
             help="Show one setting in detail (default: all).",
             show_default=False,
-            autocompletion=complete_setting,
         ),
     ] = None,
     cluster: Cluster = "",
@@ -148,7 +145,6 @@ async def set_(
             help="Names of the levels, and the settings to set there; `tdc settings list` shows "
             "them all. VALUE may be @FILE, or - for standard input.",
             show_default=False,
-            autocompletion=complete_assignment,
         ),
     ],
     consent: ChangeConsent,
@@ -175,7 +171,6 @@ async def unset(
             metavar="NAME... SETTING...",
             help="Names of the levels, and the settings to remove there.",
             show_default=False,
-            autocompletion=complete_setting,
         ),
     ],
     consent: ChangeConsent,

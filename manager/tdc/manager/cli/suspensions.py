@@ -208,7 +208,8 @@ async def _agreed(run: Run, checked: SuspensionsDocument, assent: Assent, questi
     """Show what would be, and ask; False where it ends here. Raises Refused."""
     changed = [row.machine for row in checked.machines if row.changed]
     if assent.dry_run or not changed:
-        end = "Dry run: nothing was done." if changed else "There is nothing to do."
+        would = "Dry run: nothing was done. The table shows how it would be."
+        end = would if changed else "There is nothing to do."
         run.out.emit(checked, [*_pieces(checked), Line(end)])
         return False
     if run.out.form is OutputFormat.TABLE:
@@ -216,7 +217,7 @@ async def _agreed(run: Run, checked: SuspensionsDocument, assent: Assent, questi
     elif not assent.yes:
         run.out.tell(_pieces(checked))
     if not assent.yes:
-        await confirm(f"{question} {_machines(changed)}?", "Nothing was changed.")
+        await confirm(f"{question} {_machines(changed)}?", "Nothing was changed.", dry_run=True)
     return True
 
 
@@ -257,8 +258,13 @@ def _pieces(document: SuspensionsDocument) -> list[Piece]:
         ]
         for row in document.machines
     ]
-    parts = [part for row in document.machines for part in (row.copying, row.delivery) if part]
-    why = dict.fromkeys(f"suspended {suspended_words(part)}" for part in parts)
+    parts = [
+        (work, part)
+        for row in document.machines
+        for work, part in (("copying", row.copying), ("delivery", row.delivery))
+        if part
+    ]
+    why = dict.fromkeys(f"{work} is suspended {suspended_words(part)}" for work, part in parts)
     waits = [
         Line(f"{row.machine}: not at once: {row.waits}", "yellow")
         for row in document.machines
@@ -271,9 +277,13 @@ def _work(part: SuspendedPartDocument | None) -> Cell:
     return Cell("suspended", "yellow") if part else Cell("goes on", "green")
 
 
-def _until(*parts: SuspendedPartDocument | None) -> str:
-    ends = [when(part.until) if part.until else "resumed" for part in parts if part]
-    return ", ".join(dict.fromkeys(ends)) or "-"
+def _until(copying: SuspendedPartDocument | None, delivery: SuspendedPartDocument | None) -> str:
+    """When it ends by itself; of each part, where they differ."""
+    parts = (("copying", copying), ("delivery", delivery))
+    ends = {work: when(part.until) if part.until else "no end" for work, part in parts if part}
+    if len(set(ends.values())) > 1:
+        return ", ".join(f"{work}: {end}" for work, end in ends.items())
+    return next(iter(ends.values()), "-")
 
 
 def parse_lasting(text: str) -> int:

@@ -24,6 +24,7 @@ from tdc.manager.levels.fleet import Cluster, LevelKey
 from tdc.manager.levels.identities import identity_at, name_of
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.names import SAY_WHICH, AmbiguousName
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.schema import setting
 from tdc.shared.settings.values import Level
@@ -151,7 +152,7 @@ class DraftOperations:
             found, edits = target_of(fleet, change.asked)
             wanted = drafts.wishes(_of_settings(edits))
         else:
-            found = _cluster_of(fleet, change, cluster)
+            found = await self._cluster_of(fleet, change, cluster, actor.name)
         self._acts.take(actor.name)
         draft = await self._store.change(
             found.name,
@@ -160,6 +161,27 @@ class DraftOperations:
             asked_by(actor),
         )
         return self._against(found, draft)
+
+    async def _cluster_of(
+        self, fleet: Fleet, change: DraftChange, cluster: str, owner: str
+    ) -> Cluster:
+        """The cluster named, or else that of the draft which has the level, be it gone or not."""
+        if not isinstance(change, Remove | Keep):
+            return fleet.find_cluster(cluster)
+        if cluster or change.level.cluster:
+            return fleet.find_cluster(cluster or change.level.cluster)
+        key = level_key(change.level)
+        if key.level is Level.CLUSTER:
+            return level_of(fleet, key, "")[0]
+        homes = {
+            draft.cluster
+            for draft in await self._store.all()
+            if draft.owner == owner and any(row.key == key for row in draft.rows)
+        } & fleet.clusters.keys()
+        if len(homes) > 1:
+            named = ", ".join(sorted(homes))
+            raise AmbiguousName(f"your drafts of clusters {named} have {key}: {SAY_WHICH}")
+        return fleet.clusters[homes.pop()] if homes else level_of(fleet, key, "")[0]
 
     def _changed(
         self,
@@ -198,15 +220,6 @@ class DraftOperations:
     def _against(self, cluster: Cluster, draft: Draft) -> DraftRead:
         draft = drafts.aged(draft, self._clock())
         return DraftRead(draft, cluster.revision, drafts.standings(draft, cluster))
-
-
-def _cluster_of(fleet: Fleet, change: DraftChange, cluster: str) -> Cluster:
-    """The cluster named, or else that of the level: of one that is gone it must be named."""
-    if isinstance(change, Remove | Keep) and not (cluster or change.level.cluster):
-        return level_of(fleet, level_key(change.level), "")[0]
-    if isinstance(change, Remove | Keep):
-        cluster = cluster or change.level.cluster
-    return fleet.find_cluster(cluster)
 
 
 def _may_read(actor: Actor, draft: Draft, cluster: Cluster) -> bool:

@@ -18,7 +18,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.changes import CATCH_UP, RACES, require_etcd, sign
@@ -118,7 +118,7 @@ class QueueOperations:
         work = _checked(work, keys)
         counted = await self._count(actor, keys, work)
         self._names.check(keys, work, counted)
-        return WorkOutcome(cluster, 0, counted)
+        return WorkOutcome(cluster, 0, self._with_waits(work, counted))
 
     @operation("queue.do")
     async def do(
@@ -233,7 +233,25 @@ class QueueOperations:
         keys = [(cluster, each.machine) for each in ordered.machines]
         done = {each.machine: each for each in await self._machines.ask(keys, lambda: order)}
         rows = {each.machine: each for each in counted} | done
-        return WorkOutcome(cluster, revision, tuple(rows[name] for name in sorted(rows)))
+        told = self._with_waits(ordered.work, [rows[name] for name in sorted(rows)])
+        return WorkOutcome(cluster, revision, told)
+
+    def _with_waits(
+        self, work: QueueChange, rows: Sequence[MachineQueue]
+    ) -> tuple[MachineQueue, ...]:
+        """The rows with what keeps copies that were to be sent from being sent."""
+        if isinstance(work, DropCopies):
+            return tuple(rows)
+        return tuple(replace(row, waits=self._why_it_waits(row)) for row in rows)
+
+    def _why_it_waits(self, row: MachineQueue) -> str:
+        wanted = self._view.suspension(row.cluster, row.machine).at(self._clock())
+        if row.problem or not row.copies or wanted.delivery is None:
+            return ""
+        return (
+            f"delivery is suspended there by {wanted.delivery.by} ({wanted.delivery.reason}): "
+            "nothing is tried before it is resumed"
+        )
 
 
 def _order(actor: Actor, work: Work, *, count_only: bool) -> QueueOrder:

@@ -57,7 +57,8 @@ class QueueScope:
 class MachineQueue:
     """What one machine answered. `problem` is empty if it did what was asked.
 
-    `intakes` are those in force there, where the machine refused.
+    `intakes` are those in force there, where the machine refused. `waits` says why what was asked
+    has no effect yet.
     """
 
     machine: str
@@ -67,6 +68,7 @@ class MachineQueue:
     bytes: int = 0
     dead: tuple[DeadCopy, ...] = ()
     intakes: tuple[str, ...] = ()
+    waits: str = ""
 
 
 class QueueMachines:

@@ -54,11 +54,12 @@ def reverted(
             f"it, if it is to have that name again (tdc: tdc cluster rename {cluster.name} "
             f"{old.before.name})"
         )
-    conflicts = [
+    found = (
         *_topology_conflicts(cluster, topology, later),
         *_level_conflicts(cluster, levels, topology, later),
         *_later_settings(cluster, levels, topology, later),
-    ]
+    )
+    conflicts = list(dict.fromkeys(found))  # each setting of a level that is gone says so
     if conflicts:
         shown = "; ".join(conflicts[:_SHOWN])
         more = f"; and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""

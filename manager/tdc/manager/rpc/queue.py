@@ -80,6 +80,7 @@ def _rows(rows: Sequence[MachineQueue]) -> list[operators_pb2.MachineQueue]:
             copies=row.copies,
             bytes=row.bytes,
             dead=[dead_to_wire(each) for each in row.dead],
+            waits=row.waits,
             intakes=row.intakes,
         )
         for row in rows

@@ -29,14 +29,17 @@ _FEW_LOOKS = 200_000
 def tdc() -> None:
     """Run the operators' command line, which lets SIGINT through itself; ends by SystemExit.
 
-    It commits nothing while its output is closed, and takes no closed input for an empty one.
+    It commits nothing while its output is closed, and takes no closed input for an empty one. A
+    shell that asks what fits at its cursor has no time to load the commands for it.
     """
     signals.block(signal.SIGINT)
+    completes = os.environ.get("_TDC_COMPLETE", "").startswith("complete_")
     # It ends before its cycles matter: looking for them among what the libraries make, and once
     # more at the end, was a quarter of a command's processor time.
     gc.set_threshold(_FEW_LOOKS)
     atexit.register(gc.freeze)
-    start("tdc", "tdc.manager.cli.main", "cli", but_none=("stdin", "stdout"))
+    module = "tdc.manager.cli.complete" if completes else "tdc.manager.cli.main"
+    start("tdc", module, "cli", but_none=("stdin", "stdout"))
 
 
 def tdc_manager() -> None:

@@ -64,10 +64,24 @@ def client_channel(
     address: str, ca_pem: bytes, certificate_pem: bytes | None = None, key_pem: bytes | None = None
 ) -> grpc.aio.Channel:
     """Return a channel to a manager; without certificate and key only enrolment lets it in."""
-    credentials = grpc.ssl_channel_credentials(
+    credentials = _client_credentials(ca_pem, certificate_pem, key_pem)
+    return grpc.aio.secure_channel(address, credentials, options=_client_options())
+
+
+def waiting_channel(
+    address: str, ca_pem: bytes, certificate_pem: bytes | None = None, key_pem: bytes | None = None
+) -> grpc.Channel:
+    """Return the same for who has one thing to ask and waits for it, without an event loop."""
+    credentials = _client_credentials(ca_pem, certificate_pem, key_pem)
+    return grpc.secure_channel(address, credentials, options=_client_options())
+
+
+def _client_credentials(
+    ca_pem: bytes, certificate_pem: bytes | None, key_pem: bytes | None
+) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
         root_certificates=ca_pem, private_key=key_pem, certificate_chain=certificate_pem
     )
-    return grpc.aio.secure_channel(address, credentials, options=_client_options())
 
 
 @dataclass(frozen=True, slots=True)

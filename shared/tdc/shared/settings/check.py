@@ -68,7 +68,8 @@ def _flag(_: Setting, value: object) -> Value:
 
 def _number(row: Setting, value: object) -> Value:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise SettingError(f"{_shown(value)} is not a whole number of {_UNITS[row.kind]}")
+        plain = f"{_shown(value)} is not a whole number of {_UNITS[row.kind]}"
+        raise SettingError(plain + _without_unit(row, value))
     if not row.low <= value <= row.high:
         given = str(value) if abs(value) < 2**64 else "this number"
         raise SettingError(
@@ -77,6 +78,18 @@ def _number(row: Setting, value: object) -> Value:
     return value
 
 
+def _without_unit(row: Setting, value: object) -> str:
+    """What to write instead of a number with its unit, which only commands take."""
+    found = _WITH_UNIT.fullmatch(value.strip()) if isinstance(value, str) else None
+    factor = _FACTORS.get(row.kind, {}).get(found[2]) if found is not None else None
+    return f"; write {int(found[1]) * factor}" if found is not None and factor else ""
+
+
+_WITH_UNIT = re.compile(r"([0-9]{1,12}) ?([smhdBkMGT])")
+_FACTORS = {
+    Kind.SECONDS: {"s": 1, "m": 60, "h": 3_600, "d": 86_400},
+    Kind.BYTES: {"B": 1, "k": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4},
+}
 _UNITS = {Kind.COUNT: "items", Kind.SECONDS: "seconds", Kind.BYTES: "bytes"}
 
 

@@ -47,6 +47,7 @@ def _machine(row: operators_pb2.MachineQueue) -> documents.MachineWorkDocument:
         copies=row.copies,
         bytes=row.bytes,
         intakes=tuple(row.intakes),
+        waits=row.waits,
     )
 
 

@@ -42,7 +42,8 @@ class MachineDeadDocument(msgspec.Struct, frozen=True):
 class MachineWorkDocument(msgspec.Struct, frozen=True):
     """What work on queues chose on a machine. `problem` says why it was not done, or not known.
 
-    `intakes` are those in force there, where the machine refused.
+    `intakes` are those in force there, where the machine refused. `waits` says why it has no effect
+    yet, as while delivery is suspended.
     """
 
     machine: str
@@ -51,6 +52,7 @@ class MachineWorkDocument(msgspec.Struct, frozen=True):
     copies: int
     bytes: int
     intakes: tuple[str, ...]
+    waits: str
 
 
 class WorkDocument(msgspec.Struct, frozen=True):
