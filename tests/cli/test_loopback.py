@@ -1,4 +1,4 @@
-"""Where a login in a browser comes back to: whoever else comes there changes nothing."""
+"""Where a login in a browser comes back to: others who come there change nothing."""
 
 from __future__ import annotations
 

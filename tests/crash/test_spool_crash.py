@@ -57,7 +57,7 @@ async def check(folder: Path, promises: Promises, *, complete: bool = False) -> 
         due = promises.held.keys() - promises.sent
         assert due - found.keys() == set(), "acknowledged copies are lost"
         assert promises.gone & found.keys() == set(), "delivered copies came back"
-        if complete:  # the child ended in order: it has told of every copy that it held
+        if complete:  # the child ended in order: it has named every copy that it held
             assert found.keys() - promises.held.keys() == set(), "refused copies are there"
         wrong = [mid for mid in found if found[mid] != promises.held.get(mid, found[mid])]
         assert wrong == []

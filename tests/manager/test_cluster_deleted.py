@@ -19,12 +19,13 @@ from tests.stage.manager import (
     manager,
     put,
     refused,
+    remove_machine,
     restore,
 )
 
 STATUS = grpc.StatusCode
 DELETE = fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c1"))
-REMOVE_MX1 = fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name="mx1", stop_copying=True))
+REMOVE_MX1 = remove_machine("mx1", stop=True)
 
 
 async def _cluster(api: Api) -> int:

@@ -25,14 +25,12 @@ from tests.stage.manager import (
     manager,
     put,
     refused,
+    remove_machine,
+    rename_cluster,
     restore,
 )
 
 STATUS = grpc.StatusCode
-
-
-def _rename(name: str, to: str) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(rename_cluster=fleet_pb2.RenameCluster(name=name, to=to))
 
 
 async def _fleet(api: Api) -> int:
@@ -80,13 +78,13 @@ async def _log_level(api: Api, cluster: str) -> str:
 
 async def test_it_is_planned_committed_and_found_by_both_names(api: Api) -> None:
     start = await _fleet(api)
-    plan = await api.plan(_rename("c1", "emea"))
+    plan = await api.plan(rename_cluster("c1", "emea"))
     assert [(each.level, each.name, each.before_name) for each in plan.topology] == [
         (fleet_pb2.LEVEL_CLUSTER, "emea", "c1")
     ]
     assert (len(plan.levels), len(plan.machines), len(plan.problems)) == (0, 0, 0)
     for _ in range(2):  # sent again it is the same commit, though there is no c1 any more
-        made = await api.commit_as_planned(plan, _rename("c1", "emea"), request_id="once")
+        made = await api.commit_as_planned(plan, rename_cluster("c1", "emea"), request_id="once")
         assert (made.cluster, made.revision, made.committed) == ("emea", start + 1, True)
     assert await _names(api) == ["emea"]
     assert await _history(api, "emea") == await _history(api, "c1") == [3, 2, 1]
@@ -109,7 +107,7 @@ async def test_a_rollback_keeps_the_name_and_a_revert_says_how_to_get_the_old_on
 ) -> None:
     await _fleet(api)
     start = await api.commit(put("cluster", "c1", retry__maximum=900))
-    await api.commit(_rename("c1", "emea"))
+    await api.commit(rename_cluster("c1", "emea"))
     later = await api.commit(put("cluster", "emea", log__level="error"))
     undo = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=start + 1))
     async with refused(STATUS.INVALID_ARGUMENT, "tdc cluster rename emea c1"):
@@ -125,7 +123,7 @@ async def test_a_rollback_keeps_the_name_and_a_revert_says_how_to_get_the_old_on
     await api.commit(first, cluster="emea")
     request = operators_pb2.GetLevelRequest(level=level("cluster", "emea"))
     assert not (await api.settings.GetLevel(request)).settings.HasField("retry_maximum")
-    await api.commit(_rename("emea", "c1"))
+    await api.commit(rename_cluster("emea", "c1"))
     assert await _names(api) == ["c1"]
     assert len(await _history(api, "emea")) == 10
 
@@ -139,7 +137,7 @@ async def test_a_later_cluster_of_the_old_name_is_another(tmp_path: Path) -> Non
         old = await enrolled(api, "mx1")
         token = (await api.fleet.CreateJoinToken(
             operators_pb2.CreateJoinTokenRequest(machine="mx1"))).token  # fmt: skip
-        await api.commit(_rename("c1", "emea"))
+        await api.commit(rename_cluster("c1", "emea"))
         assert await _called(api, old) == ("emea", "mx1")
         await api.create_cluster("c1")
         await api.commit(add_group("g1"), cluster="c1")
@@ -160,7 +158,7 @@ async def test_a_later_cluster_of_the_old_name_is_another(tmp_path: Path) -> Non
         assert isinstance(peer, MachinePeer)
         assert (peer.cluster, peer.machine) == ("emea", "mx1")
         assert await _called(api, new) == ("c1", "mx1")
-        await api.commit(fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name="mx1")),
+        await api.commit(remove_machine("mx1"),
                          cluster="emea")  # fmt: skip
         async with (
             connected(api.ports, api.authority, *again) as machine,
@@ -177,7 +175,7 @@ async def test_a_connected_agent_is_told_and_renews_to_the_new_name(api: Api) ->
         session = machine.agents.Session()
         await session.write(agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=2)))
         await session.read()
-        await api.commit(_rename("c1", "emea"))
+        await api.commit(rename_cluster("c1", "emea"))
         async with refused(STATUS.UNAVAILABLE, "its cluster is called emea now"):
             while await session.read() is not grpc.aio.EOF:
                 pass
@@ -201,7 +199,7 @@ async def test_drafts_and_suspensions_stay_with_it(tmp_path: Path) -> None:
         )
         await api.fleet.SuspendMachines(operators_pb2.SuspendRequest(
             machines=["mx1"], reason="disk", copying=True, request_id="s"))  # fmt: skip
-        await api.commit(_rename("c1", "emea"))
+        await api.commit(rename_cluster("c1", "emea"))
         await api.create_cluster("c1")
         await api.commit(add_machine("mx1", "Main_Group"), cluster="c1")
     async with manager(folder) as api:
@@ -224,25 +222,25 @@ async def test_drafts_and_suspensions_stay_with_it(tmp_path: Path) -> None:
 async def test_names_are_given_away_and_taken_back(api: Api) -> None:
     """A chain of names, a deletion among them; each history is that of its own cluster."""
     await _fleet(api)
-    await api.commit(_rename("c1", "c2"))
+    await api.commit(rename_cluster("c1", "c2"))
     await api.create_cluster("c1")
-    await api.commit(_rename("c1", "c3"))
+    await api.commit(rename_cluster("c1", "c3"))
     await api.create_cluster("c1")
-    await api.commit(_rename("c2", "c4"))
-    await api.commit(_rename("c3", "c2"))
+    await api.commit(rename_cluster("c2", "c4"))
+    await api.commit(rename_cluster("c3", "c2"))
     assert await _names(api) == ["c1", "c2", "c4"]
     assert [await _history(api, each) for each in ("c1", "c2", "c3", "c4")] == [
         [1], [3, 2, 1], [3, 2, 1], [4, 3, 2, 1],
     ]  # fmt: skip
     async with refused(STATUS.ALREADY_EXISTS, "'c1'"):
-        await api.plan(_rename("c4", "c1"))
-    await api.commit(_rename("c1", "c5"))
+        await api.plan(rename_cluster("c4", "c1"))
+    await api.commit(rename_cluster("c1", "c5"))
     async with refused(STATUS.INVALID_ARGUMENT, "clusters c2, c4, c5 were called 'c1'"):
         await _history(api, "c1")
-    await api.commit(_rename("c5", "c1"))
+    await api.commit(rename_cluster("c5", "c1"))
     await api.commit(fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c1")))
     async with refused(STATUS.ALREADY_EXISTS, "was deleted, and its history"):
-        await api.plan(_rename("c4", "c1"))
+        await api.plan(rename_cluster("c4", "c1"))
     await api.commit(fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c2")))
     await api.create_cluster("c2")
     assert await _history(api, "c2") == [5, 4, 3, 2, 1]
@@ -253,11 +251,11 @@ async def test_names_are_given_away_and_taken_back(api: Api) -> None:
 @pytest.mark.parametrize(
     ("edits", "words"),
     [
-        ([_rename("c1", "c1 ")], "is not a valid cluster name"),
-        ([_rename("c1", "G1")], "has a group g1"),
-        ([_rename("c1", "C2")], "differs only in case"),
-        ([_rename("c9", "c3")], "unknown cluster 'c9'"),
-        ([_rename("c1", "c3"), add_group("g9")], "must be the only edit of its commit"),
+        ([rename_cluster("c1", "c1 ")], "is not a valid cluster name"),
+        ([rename_cluster("c1", "G1")], "has a group g1"),
+        ([rename_cluster("c1", "C2")], "differs only in case"),
+        ([rename_cluster("c9", "c3")], "unknown cluster 'c9'"),
+        ([rename_cluster("c1", "c3"), add_group("g9")], "must be the only edit of its commit"),
     ],
 )
 async def test_a_mistake_is_named(api: Api, edits: list[fleet_pb2.Edit], words: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 from tdc.v1 import fleet_pb2, operators_pb2
 
-from tests.stage.manager import Api, add_group, add_machine, put, refused
+from tests.stage.manager import Api, add_group, add_machine, put, refused, rename_group
 
 
 async def _difference(api: Api, first: int, second: int = 0) -> fleet_pb2.Difference:
@@ -22,7 +22,7 @@ async def test_any_two_revisions_are_compared_in_either_order(api: Api) -> None:
         put("group", "g1", retry__initial=30),
     )
     renamed = await api.commit(
-        fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name="g1", to="edge")),
+        rename_group("g1", "edge"),
     )
     slower = await api.commit(put("group", "edge", retry__initial=90))
     await api.commit(put("cluster", "c1", enabled=False))

@@ -21,6 +21,9 @@ from tests.stage.manager import (
     level,
     put,
     refused,
+    remove_machine,
+    rename_group,
+    rename_machine,
     unset,
 )
 
@@ -107,7 +110,7 @@ async def test_a_row_is_for_its_machine_and_says_what_that_is_called_now(
     await change(
         api, put("machine", "mx1", retry__initial=30), put("cluster", "c1", retry__initial=5)
     )
-    rename = fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="edge1"))
+    rename = rename_machine("mx1", "edge1")
     await ben.commit(rename)
     await ben.commit(add_machine("mx1", "Main_Group"))
     mine = await read(api)
@@ -124,8 +127,8 @@ async def test_rows_of_what_is_gone_are_left_out_without_their_cluster(api: Api,
     await change(api, put("machine", "mx1", max_message_size=7), put("group", "g1", enabled=True))
     await change(api, put("machine", "mx2", max_message_size=7))
     await api.commit(
-        fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="mx9")),
-        fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name="mx2")),
+        rename_machine("mx1", "mx9"),
+        remove_machine("mx2"),
         fleet_pb2.Edit(remove_group=fleet_pb2.RemoveGroup(name="g1")),
     )
     assert {state for *_, state in rows(await read(api))} == {"gone"}
@@ -175,7 +178,7 @@ async def test_a_row_of_a_group_is_for_no_other_that_got_its_name(api: Api) -> N
     await api.commit(add_group("gx"), add_group("gy"))
     await change(api, put("group", "gx", retry__initial=30))
     for name, to in (("gx", "spare"), ("gy", "gx"), ("spare", "gy")):
-        edit = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
+        edit = rename_group(name, to)
         await api.commit(edit, cluster="c1")
     (row,) = (await read(api)).rows
     assert (row.state, row.reason) == ("gone", "group gx is called gy now")

@@ -15,7 +15,7 @@ from tdc.manager.store.repair import repair
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import Api, add_group, add_machine, put
+from tests.stage.manager import Api, add_group, add_machine, put, remove_machine, rename_group
 
 STATUS = grpc.StatusCode
 
@@ -109,13 +109,13 @@ async def test_a_request_id_that_is_replayed_changes_nothing_whenever_it_comes(
 @pytest.mark.parametrize(
     "edits",
     [
-        [_edit(remove_machine=fleet_pb2.RemoveMachine(name="mx1"))],
+        [remove_machine("mx1")],
         [_edit(move_machine=fleet_pb2.MoveMachine(name="mx1", group="g2"))],
-        [_edit(rename_group=fleet_pb2.RenameGroup(name="g1", to="edge"))],
+        [rename_group("g1", "edge")],
         [_edit(remove_group=fleet_pb2.RemoveGroup(name="g1", move_to="g2"))],
         [
             put("group", "g1", enabled=False),
-            _edit(rename_group=fleet_pb2.RenameGroup(name="g1", to="edge")),
+            rename_group("g1", "edge"),
         ],
         [add_machine("mx9", "g1")],
     ],

@@ -6,7 +6,16 @@ import grpc
 import pytest
 from tdc.v1 import fleet_pb2
 
-from tests.stage.manager import Api, add_group, add_machine, put, refused
+from tests.stage.manager import (
+    Api,
+    add_group,
+    add_machine,
+    put,
+    refused,
+    remove_machine,
+    rename_group,
+    rename_machine,
+)
 
 OUT_OF_DATE = "The plan is out of date"
 KINDS = ("machine", "group")
@@ -14,8 +23,8 @@ KINDS = ("machine", "group")
 
 def _rename(kind: str, name: str, to: str) -> fleet_pb2.Edit:
     if kind == "machine":
-        return fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name=name, to=to))
-    return fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
+        return rename_machine(name, to)
+    return rename_group(name, to)
 
 
 async def _swap(api: Api, kind: str, one: str, other: str) -> None:
@@ -37,7 +46,7 @@ async def _fleet(api: Api) -> None:
         (
             "machine",
             ("mx1", "mx2"),
-            fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name="mx1")),
+            remove_machine("mx1"),
         ),
         ("machine", ("mx1", "mx2"), put("machine", "mx1", log__level="debug")),
         ("group", ("g2", "g3"), put("group", "g2", retry__initial=7)),

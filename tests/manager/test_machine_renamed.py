@@ -26,18 +26,12 @@ from tests.stage.manager import (
     manager,
     put,
     refused,
+    remove_machine,
+    rename_machine,
     restore,
 )
 
 STATUS = grpc.StatusCode
-
-
-def _rename(name: str, to: str) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name=name, to=to))
-
-
-def _remove(name: str, *, stop: bool = False) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name=name, stop_copying=stop))
 
 
 async def _fleet(api: Api) -> int:
@@ -91,7 +85,7 @@ async def _denied(api: Api, certificate: Certificate, words: str) -> None:
 
 async def test_it_is_planned_committed_and_undone_like_any_edit(api: Api) -> None:
     start = await _fleet(api)
-    edits = (_rename("mx1", "edge1"), put("machine", "edge1", retry__initial=30))
+    edits = (rename_machine("mx1", "edge1"), put("machine", "edge1", retry__initial=30))
     plan = await api.plan(*edits)
     assert [(each.name, each.before_name, each.group) for each in plan.topology] == [
         ("edge1", "mx1", "g1")
@@ -117,7 +111,7 @@ async def test_its_certificate_stays_good_and_is_renewed_to_the_new_name(api: Ap
         session = machine.agents.Session()
         await session.write(agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=2)))
         await session.read()
-        await api.commit(_rename("mx1", "edge1"))
+        await api.commit(rename_machine("mx1", "edge1"))
         async with refused(STATUS.UNAVAILABLE, "the machine is called edge1 now"):
             while await session.read() is not grpc.aio.EOF:
                 pass
@@ -126,7 +120,7 @@ async def test_its_certificate_stays_good_and_is_renewed_to_the_new_name(api: Ap
     name, new = await _renewed(api, old)
     assert name == "edge1"
     assert await _name(api, new) == "edge1"
-    await api.commit(_rename("edge1", "mx1"))
+    await api.commit(rename_machine("edge1", "mx1"))
     assert await _name(api, new) == await _name(api, old) == "mx1"
 
 
@@ -137,17 +131,17 @@ async def test_a_later_machine_of_the_old_name_is_another(tmp_path: Path) -> Non
     async with manager(folder) as api:
         await _fleet(api)
         first = await enrolled(api, "mx1")
-        await api.commit(_rename("mx1", "edge1"))
+        await api.commit(rename_machine("mx1", "edge1"))
         await api.commit(add_machine("mx1", "g1"))
         assert await _machines(api) == {"edge1": True, "mx1": False, "mx2": False}
         second = await enrolled(api, "mx1")
     async with manager(folder) as api:
         assert await _name(api, first) == "edge1"
         assert await _name(api, second) == "mx1"
-        await api.commit(_rename("mx1", "edge2"))
-        await api.commit(_rename("edge1", "mx1"))
+        await api.commit(rename_machine("mx1", "edge2"))
+        await api.commit(rename_machine("edge1", "mx1"))
         assert (await _name(api, first), await _name(api, second)) == ("mx1", "edge2")
-        await api.commit(_remove("mx1", stop=True))
+        await api.commit(remove_machine("mx1", stop=True))
         await _denied(api, first, "machine mx1 was removed by revision")
         assert await _name(api, second) == "edge2"
 
@@ -158,8 +152,8 @@ async def test_machines_of_one_commit_that_change_names_are_not_taken_for_each_o
     """They were created by the same revision."""
     await _fleet(api)
     first, second = await enrolled(api, "mx1"), await enrolled(api, "mx2")
-    await api.commit(_rename("mx1", "mx3"))
-    await api.commit(_rename("mx2", "mx1"))
+    await api.commit(rename_machine("mx1", "mx3"))
+    await api.commit(rename_machine("mx2", "mx1"))
     assert (await _name(api, first), await _name(api, second)) == ("mx3", "mx1")
     third = await enrolled(api, "mx1")
     await _denied(api, second, "has no valid enrolment")
@@ -171,11 +165,11 @@ async def test_a_removed_machine_is_told_though_its_certificate_has_a_name_of_be
 ) -> None:
     await _fleet(api)
     old = await enrolled(api, "mx1")
-    await api.commit(_rename("mx1", "edge1"))
-    revision = await api.commit(_remove("edge1", stop=True))
+    await api.commit(rename_machine("mx1", "edge1"))
+    revision = await api.commit(remove_machine("edge1", stop=True))
     await api.commit(add_machine("mx1", "g1"))  # it has the slot now, and was never enrolled
     await _denied(api, old, f"machine edge1 was removed by revision {revision}")
-    await api.commit(_remove("mx1"))
+    await api.commit(remove_machine("mx1"))
     async with connected(api.ports, api.authority, *old) as machine:
         session = machine.agents.Session()
         async with refused(STATUS.PERMISSION_DENIED, "machine edge1 was removed"):
@@ -192,7 +186,7 @@ async def test_a_removed_machine_is_told_though_another_has_its_name(tmp_path: P
     async with manager(folder) as api:
         await _fleet(api)
         old = await enrolled(api, "mx1")
-        revision = await api.commit(_remove("mx1", stop=True))
+        revision = await api.commit(remove_machine("mx1", stop=True))
         await api.commit(add_machine("mx1", "g1"))
         await _told(api, old, revision)
         second = await enrolled(api, "mx1")
@@ -202,7 +196,7 @@ async def test_a_removed_machine_is_told_though_another_has_its_name(tmp_path: P
         assert await _name(api, second) == "mx1"
         status = await api.monitoring.GetStatus(operators_pb2.StatusRequest())
         assert not [each for each in status.warnings if "does not know" in each]
-        again = await api.commit(_remove("mx1"))
+        again = await api.commit(remove_machine("mx1"))
         await api.commit(add_machine("mx1", "g1"))
         third = await enrolled(api, "mx1")
         await _told(api, old, revision)
@@ -228,7 +222,7 @@ async def test_a_token_is_for_its_machine_whatever_that_is_called(api: Api) -> N
     await _fleet(api)
     request = operators_pb2.CreateJoinTokenRequest(machine="mx1")
     token = (await api.fleet.CreateJoinToken(request)).token
-    await api.commit(_rename("mx1", "edge1"))
+    await api.commit(rename_machine("mx1", "edge1"))
     await api.commit(add_machine("mx1", "g1"))
     certificate = await enrolled(api, "mx1", token)
     peer = identity_of(certificate[0])
@@ -245,7 +239,7 @@ async def test_what_is_known_of_it_goes_along(api: Api) -> None:
     certificate = await enrolled(api, "mx1")
     async with _welcomed(api, certificate):
         pass
-    await api.commit(_rename("mx1", "edge1"))
+    await api.commit(rename_machine("mx1", "edge1"))
     reply = await api.monitoring.GetStatus(operators_pb2.StatusRequest(machine="edge1"))
     (row,) = reply.machines
     assert row.state == "offline"
@@ -256,11 +250,11 @@ async def test_what_is_known_of_it_goes_along(api: Api) -> None:
 @pytest.mark.parametrize(
     ("edits", "words"),
     [
-        ([_rename("mx1", "mx2")], "already has a machine mx2"),
-        ([_rename("mx1", "MX2")], "differs only in case"),
-        ([_rename("mx9", "mx3")], "unknown machine 'mx9'"),
-        ([_rename("mx1", "a b")], "is not a valid machine name"),
-        ([_rename("mx1", "mx3"), add_machine("mx1", "g1")], "in a commit of its own"),
+        ([rename_machine("mx1", "mx2")], "already has a machine mx2"),
+        ([rename_machine("mx1", "MX2")], "differs only in case"),
+        ([rename_machine("mx9", "mx3")], "unknown machine 'mx9'"),
+        ([rename_machine("mx1", "a b")], "is not a valid machine name"),
+        ([rename_machine("mx1", "mx3"), add_machine("mx1", "g1")], "in a commit of its own"),
     ],
 )
 async def test_a_mistake_is_named(api: Api, edits: list[fleet_pb2.Edit], words: str) -> None:

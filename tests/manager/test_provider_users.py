@@ -9,10 +9,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tdc.v1 import audit_pb2, fleet_pb2, people_pb2
+from tdc.v1 import audit_pb2, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import manager, refused
+from tests.stage.manager import manager, refused, rename_group
 from tests.stage.provider import needs_provider
 from tests.stage.provider_desk import PASSWORD, Desk, desk_in
 
@@ -41,7 +41,7 @@ async def test_who_logs_in_at_the_provider_gets_the_role_of_his_group(desk: Desk
 
 async def test_a_reach_by_groups_follows_a_rename_and_no_name(desk: Desk) -> None:
     """What oidc_roles names is looked up at the login, and kept as every reach is."""
-    rename = fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name="Main_Group", to="front"))
+    rename = rename_group("Main_Group", "front")
     async with desk.caller() as caller:
         made = await caller.log_in("sub-ben")
         await desk.api.commit(rename)

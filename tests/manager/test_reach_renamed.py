@@ -20,6 +20,8 @@ from tests.stage.manager import (
     of_people,
     put,
     refused,
+    rename_cluster,
+    rename_group,
 )
 
 STATUS = grpc.StatusCode
@@ -57,13 +59,9 @@ def _role(reach: people_pb2.Reach, role: str = "operator") -> people_pb2.SetRole
     return people_pb2.SetRoleRequest(name="bob", role=role, reach=reach)
 
 
-def _rename(name: str, to: str) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(rename_cluster=fleet_pb2.RenameCluster(name=name, to=to))
-
-
 async def _another_c1(api: Api) -> None:
     """c1 is called emea, and another cluster c1, with mx9 in a group g1."""
-    await api.commit(_rename("c1", "emea"))
+    await api.commit(rename_cluster("c1", "emea"))
     await api.create_cluster("c1")
     await api.commit(add_group("g1"), add_machine("mx9", "g1"), cluster="c1")
 
@@ -138,7 +136,7 @@ async def test_so_does_a_certificate_at_a_manager_that_starts_later(
 async def test_a_reach_names_what_there_is(desk: Desk) -> None:
     """Else it would come to be a reach of whatever gets that name."""
     await _another_c1(desk.api)
-    await desk.api.commit(_rename("c1", "apac"))
+    await desk.api.commit(rename_cluster("c1", "apac"))
     for reach, words in (
         (_reach(["c2"]), "unknown cluster 'c2'"),
         (_reach(["c1"]), "that were are called apac, emea now"),
@@ -187,11 +185,11 @@ async def test_who_reaches_a_cluster_or_less_renames_none(desk: Desk) -> None:
         issued = desk.api.authority.issue_operator("bob")
         pair = (issued.certificate_pem, issued.key_pem)
         async with connected(desk.api.ports, desk.api.authority, *pair) as bob:
-            request = operators_pb2.PlanRequest(edits=[_rename("c1", "emea")])
+            request = operators_pb2.PlanRequest(edits=[rename_cluster("c1", "emea")])
             if role == "administrator":
                 async with refused(STATUS.PERMISSION_DENIED, "renaming a cluster needs the whole"):
                     await bob.changes.MakePlan(request)
-            plan = await desk.api.plan(_rename("c1", "emea"))
+            plan = await desk.api.plan(rename_cluster("c1", "emea"))
             async with refused(STATUS.PERMISSION_DENIED, "changes.rename_cluster"):
                 await bob.commit_as_planned(plan, *request.edits)
     assert await desk.api.commit(put("cluster", "c1", log__level="debug")) == 3
@@ -205,7 +203,7 @@ async def test_a_renamed_group_stays_in_reach_and_the_next_of_its_name_does_not_
     async with desk.caller() as bob, desk.caller() as robot:
         await bob.log_in("bob")
         robot.secret = await _token(bob)
-        await desk.api.commit(_rename_group("g1", "edge"))
+        await desk.api.commit(rename_group("g1", "edge"))
         await desk.api.commit(add_group("g1"), add_machine("mx9", "g1"))
         await _another_c1(desk.api)
         for each in (bob, robot):
@@ -218,7 +216,7 @@ async def test_a_renamed_group_stays_in_reach_and_the_next_of_its_name_does_not_
         assert await robot.machines() == [], "its user does not reach that group any more"
         swap = (("g1", "old"), ("edge", "g1"), ("old", "edge"))
         for name, to in swap:
-            await desk.api.commit(_rename_group(name, to), cluster="emea")
+            await desk.api.commit(rename_group(name, to), cluster="emea")
         assert await bob.machines() == ["mx2", "mx9"]
         assert _named((await bob.who()).reach) == ["emea/edge", "emea/g2"]
         async with manager(tmp_path / "later", etcd_endpoints=etcd.options.endpoints) as later:
@@ -237,7 +235,3 @@ async def test_a_group_that_was_removed_is_named_as_not_there(desk: Desk) -> Non
         assert _named((await bob.who()).reach) == ["c1/g1 (not there)"]
         await desk.api.commit(add_group("g1"), add_machine("mx9", "g1"))
         assert await bob.machines() == ["mx9"]
-
-
-def _rename_group(name: str, to: str) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))

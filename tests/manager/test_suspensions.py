@@ -17,7 +17,17 @@ from tdc.shared.wire.suspension import part_of
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.fakes.etcd import ExternalEtcd
-from tests.stage.manager import Api, add_group, add_machine, manager, put, refused, restore
+from tests.stage.manager import (
+    Api,
+    add_group,
+    add_machine,
+    manager,
+    put,
+    refused,
+    remove_machine,
+    rename_machine,
+    restore,
+)
 
 STATUS = grpc.StatusCode
 OUT = {"reason": "disk change", "copying": True, "delivery": True}
@@ -154,7 +164,7 @@ async def test_a_machine_takes_its_suspension_with_it_and_its_name_begins_withou
 ) -> None:
     await fleet(api)
     await suspend(api, "mx1")
-    remove = fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name="mx1"))
+    remove = remove_machine("mx1")
     await api.commit(remove)
     async with refused(STATUS.NOT_FOUND, "mx1"):
         await resume(api, "mx1")
@@ -168,7 +178,7 @@ async def test_a_renamed_machine_stays_suspended_and_its_name_begins_without(
     tmp_path: Path,
 ) -> None:
     """Also where it is renamed back, by a revert and by a rollback; for a new manager too."""
-    rename = fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="edge1"))
+    rename = rename_machine("mx1", "edge1")
     async with manager(tmp_path) as api:
         await fleet(api)
         await suspend(api, "mx1")
@@ -195,7 +205,7 @@ async def test_a_plan_of_a_rename_warns_of_what_is_suspended_by_its_new_name(api
     await fleet(api)
     await suspend(api, "mx1")
     plan = await api.plan(
-        fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name="mx1", to="edge1")),
+        rename_machine("mx1", "edge1"),
         put("machine", "edge1", retry__initial=9),
     )
     assert [(each.machine, each.setting) for each in plan.warnings] == [("edge1", "retry.initial")]

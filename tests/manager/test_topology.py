@@ -17,22 +17,16 @@ from tests.stage.manager import (
     level,
     put,
     refused,
+    remove_machine,
+    rename_group,
     restore,
 )
 
 STATUS = grpc.StatusCode
 
 
-def _remove(name: str, *, stop: bool = False) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name=name, stop_copying=stop))
-
-
 def _move(name: str, group: str) -> fleet_pb2.Edit:
     return fleet_pb2.Edit(move_machine=fleet_pb2.MoveMachine(name=name, group=group))
-
-
-def _rename(name: str, to: str) -> fleet_pb2.Edit:
-    return fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
 
 
 def _remove_group(name: str, move_to: str = "") -> fleet_pb2.Edit:
@@ -68,7 +62,12 @@ async def test_groups_and_machines_change_in_one_commit_and_come_back_by_a_rollb
     api: Api,
 ) -> None:
     start = await _fleet(api)
-    edits = (_rename("g1", "edge"), _move("mx3", "edge"), _remove_group("g2"), _remove("mx1"))
+    edits = (
+        rename_group("g1", "edge"),
+        _move("mx3", "edge"),
+        _remove_group("g2"),
+        remove_machine("mx1"),
+    )
     plan = await api.plan(*edits)
     assert [(each.name, each.before_name, each.removed) for each in plan.topology] == [
         ("edge", "g1", False),
@@ -108,7 +107,7 @@ async def test_a_certificate_of_a_removed_machine_opens_nothing_ever_again(
         await session.read()  # the welcome
         wanted = await session.read()
         assert isinstance(wanted, agents_pb2.ManagerMessage)
-        await api.commit(_remove("mx1", stop=stop))
+        await api.commit(remove_machine("mx1", stop=stop))
         async with refused(STATUS.PERMISSION_DENIED, "was removed by revision 3 of cluster c1"):
             while await session.read() is not grpc.aio.EOF:
                 pass
@@ -124,7 +123,7 @@ async def test_a_certificate_of_a_removed_machine_opens_nothing_ever_again(
         await denied()
         await enrolled(api, "mx1")  # the new machine has a certificate of its own
         await denied()
-        await api.commit(_remove("mx1"))
+        await api.commit(remove_machine("mx1"))
         await api.commit(restore(start))
         await denied()
 
@@ -132,7 +131,7 @@ async def test_a_certificate_of_a_removed_machine_opens_nothing_ever_again(
 async def test_a_token_of_a_machine_that_was_removed_enrols_no_other_of_its_name(api: Api) -> None:
     await _fleet(api)
     token = await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine="mx1"))
-    await api.commit(_remove("mx1"))
+    await api.commit(remove_machine("mx1"))
     await api.commit(add_machine("mx1", "g1"))
     certificate = await enrolled(api, "mx1", token.token)
     async with (
@@ -145,7 +144,7 @@ async def test_a_token_of_a_machine_that_was_removed_enrols_no_other_of_its_name
 async def test_such_a_token_ends_no_enrolment_of_the_new_machine(api: Api) -> None:
     await _fleet(api)
     token = await api.fleet.CreateJoinToken(operators_pb2.CreateJoinTokenRequest(machine="mx1"))
-    await api.commit(_remove("mx1"))
+    await api.commit(remove_machine("mx1"))
     await api.commit(add_machine("mx1", "g1"))
     certificate = await enrolled(api, "mx1")
     useless = await enrolled(api, "mx1", token.token)
@@ -164,7 +163,7 @@ async def test_such_a_token_ends_no_enrolment_of_the_new_machine(api: Api) -> No
 async def test_a_machine_that_moves_keeps_its_certificate(api: Api) -> None:
     await _fleet(api)
     certificate = await enrolled(api, "mx1")
-    await api.commit(_move("mx1", "g2"), _rename("g2", "edge"))
+    await api.commit(_move("mx1", "g2"), rename_group("g2", "edge"))
     async with (
         connected(api.ports, api.authority, *certificate) as machine,
         refused(STATUS.INVALID_ARGUMENT),  # the certificate is good, the request is not
@@ -177,8 +176,8 @@ async def test_a_machine_that_moves_keeps_its_certificate(api: Api) -> None:
     [
         (_move("mx1", "g9"), ["unknown group 'g9'", "g1"]),
         (_move("mx9", "g1"), ["unknown machine 'mx9'", "mx1"]),
-        (_remove("mx9"), ["unknown machine 'mx9'"]),
-        (_rename("g9", "x"), ["unknown group 'g9'"]),
+        (remove_machine("mx9"), ["unknown machine 'mx9'"]),
+        (rename_group("g9", "x"), ["unknown group 'g9'"]),
         (_remove_group("g1"), ["2 machines (mx1, mx2)", "--move-to"]),
     ],
 )
@@ -226,7 +225,7 @@ async def test_one_commit_is_undone_and_what_came_after_stays(api: Api) -> None:
 
 async def test_a_machine_of_a_later_commit_is_not_removed_for_its_name(api: Api) -> None:
     created = await _fleet(api) + 1
-    for edit in (add_machine("mx9", "g1"), _remove("mx9"), add_machine("mx9", "g1")):
+    for edit in (add_machine("mx9", "g1"), remove_machine("mx9"), add_machine("mx9", "g1")):
         await api.commit(edit)
     undo = fleet_pb2.Edit(revert=fleet_pb2.RevertRevision(revision=created))
     async with refused(STATUS.INVALID_ARGUMENT, "machine mx9 is no longer there"):

@@ -9,8 +9,9 @@ import grpc.aio
 import pytest
 from tdc.node_agent.sync import identity as identities
 from tdc.shared.edge.grpc_tls import client_channel
-from tdc.v1 import agents_pb2, agents_pb2_grpc, audit_pb2, fleet_pb2, operators_pb2
+from tdc.v1 import agents_pb2, agents_pb2_grpc, audit_pb2, operators_pb2
 
+from tests.stage.manager import rename_cluster
 from tests.stage.managers import Several, holds, several
 from tests.stage.settings_stream import agent
 
@@ -79,7 +80,7 @@ async def test_a_new_token_brings_it_back_and_the_certificate_of_before_stays_ou
 async def test_it_is_of_the_cluster_whatever_that_is_called(two: Several) -> None:
     """Its keys have the name that the cluster had first, which another has by now."""
     folder = await two.enrolled("mx1")
-    edit = fleet_pb2.Edit(rename_cluster=fleet_pb2.RenameCluster(name="c1", to="emea"))
+    edit = rename_cluster("c1", "emea")
     await two["one"].api.commit(edit, cluster="c1")
     await two["one"].api.create_cluster("c1")
     await _withdraw(two, "one")

@@ -69,7 +69,7 @@ MUTANTS = (
             "return next(iter(free), None)",
         ),
         (
-            "a turn is kept whoever waits",
+            "a turn is kept while others wait",
             "            each.limit.reschedule(now)\n",
             "",
         ),

@@ -243,7 +243,7 @@ def test_an_earlier_edit_of_the_same_commit_is_overridden_by_the_rule(
 
 
 @given(machine_names, st.booleans())
-def test_a_disable_that_the_operator_wrote_as_well_is_blamed_on_whoever_changed_the_value(
+def test_a_disable_that_the_operator_wrote_as_well_is_blamed_on_who_changed_the_value(
     name: str, operator_first: bool
 ) -> None:
     edits = [put(group(MACHINES[name]), enabled=False), put(machine(name), enabled=False)]

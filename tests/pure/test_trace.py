@@ -59,7 +59,7 @@ def test_the_queue_id_is_that_of_the_topmost_received(header: bytes, found: str)
 
 
 def test_what_stands_in_a_comment_is_no_clause() -> None:
-    """A client's name for itself is one, and whoever connects chooses it."""
+    """A client's name for itself is one, and the client chooses it."""
     header = POSTFIX.replace(b"(out.example [", b"(x by mx9.example (a (b) c) id FAKE [")
     assert message_ids(header + b"\r\n", BY_US).queue_id == "4F1C2A"
 

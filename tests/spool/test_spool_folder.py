@@ -194,7 +194,7 @@ OVERWRITTEN: dict[str, Callable[[Path], object]] = {
 async def test_nothing_is_acknowledged_into_a_file_that_another_program_wrote_into(
     tmp_path: Path, how: str, name: str
 ) -> None:
-    """What was in it may be lost, by whoever did that. What is taken afterwards is not."""
+    """What was in it may be lost with it. What is taken afterwards is not."""
     folder = tmp_path / "spool"
     spool = await Spool.open(folder)
     for _ in range(20):

@@ -25,7 +25,7 @@ def report_ids(intake: SmtpSink) -> Counter[str]:
 
 
 def rows_of(spool: Path, query: str) -> list[tuple[Any, ...]]:
-    """Ask the file of a spool; whoever has it open is to write nothing meanwhile."""
+    """Ask the file of a spool; nothing may write to it meanwhile."""
     with tempfile.TemporaryDirectory() as name:
         aside = Path(name) / "spool"  # it is locked, and to read it is to change it
         shutil.copytree(spool, aside)

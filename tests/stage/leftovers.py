@@ -1,4 +1,4 @@
-"""Programs that work in a test's own folder, whoever started them."""
+"""Programs that work in a test's own folder, whatever started them."""
 
 from __future__ import annotations
 

@@ -68,6 +68,22 @@ def add_machine(name: str, group: str) -> fleet_pb2.Edit:
     return fleet_pb2.Edit(add_machine=fleet_pb2.AddMachine(name=name, group=group))
 
 
+def rename_cluster(name: str, to: str) -> fleet_pb2.Edit:
+    return fleet_pb2.Edit(rename_cluster=fleet_pb2.RenameCluster(name=name, to=to))
+
+
+def rename_group(name: str, to: str) -> fleet_pb2.Edit:
+    return fleet_pb2.Edit(rename_group=fleet_pb2.RenameGroup(name=name, to=to))
+
+
+def rename_machine(name: str, to: str) -> fleet_pb2.Edit:
+    return fleet_pb2.Edit(rename_machine=fleet_pb2.RenameMachine(name=name, to=to))
+
+
+def remove_machine(name: str, *, stop: bool = False) -> fleet_pb2.Edit:
+    return fleet_pb2.Edit(remove_machine=fleet_pb2.RemoveMachine(name=name, stop_copying=stop))
+
+
 def restore(revision: int) -> fleet_pb2.Edit:
     return fleet_pb2.Edit(restore=fleet_pb2.RestoreRevision(revision=revision))
 

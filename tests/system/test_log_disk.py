@@ -1,4 +1,4 @@
-"""The log can't be written, or whoever reads it hangs: mail, copies and commits go on."""
+"""The log can't be written, or its reader hangs: mail, copies and commits go on."""
 
 from __future__ import annotations
 

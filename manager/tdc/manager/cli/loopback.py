@@ -58,7 +58,7 @@ class Loopback:
                     writer.write(_page(status, words))
                     await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever that was: the login goes on
+            pass  # not from our provider: the login goes on
         finally:
             self._open -= 1
             writer.close()

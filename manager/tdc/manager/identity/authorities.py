@@ -99,7 +99,7 @@ class Authorities:
     def chain(self) -> bytes:
         """What a server shows after its own certificate, PEM.
 
-        While the new CA signs and the old one is trusted, whoever trusts either finds a way. A
+        While the new CA signs and the old one is trusted, a peer that trusts either finds a way. A
         bridge stands before the CAs: of two with one name and key, clients follow the first.
         """
         bridges = self._state.bridges[:1] if self._state.phase is Phase.SWITCHED else ()

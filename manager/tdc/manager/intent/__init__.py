@@ -1,4 +1,4 @@
-"""The only door for operators: every operation, whoever carries it (gRPC, later REST and console).
+"""The only door for operators: every operation, whatever carries it (gRPC, later REST and console).
 
 In: who asks (`actor`) and what, as frozen values. Out: frozen values, or an error for `failures`.
 Promise: an operation runs only for an actor to whom the table permits it; what a plan shows is

@@ -146,7 +146,7 @@ class UserOperations:
             if owner is not None and owner.identity == identity and not owner.deleted:
                 raise PersonExists(f"this person is the user {owner.name}; nothing was changed")
             earlier = before or User(name, role, number=0, epoch=0)
-            if before is None and self._view.people.is_doubted(name):  # whoever he was
+            if before is None and self._view.people.is_doubted(name):  # and who he was is not known
                 earlier = replace(earlier, epoch=int(now), deleted=True)
             since = max(earlier.certificates_from, math.floor(now)) if earlier.deleted else 0.0
             return User(

@@ -1,4 +1,4 @@
-"""A document of the provider that is read once and kept for a while, whoever needs it."""
+"""A document of the provider that is read once and kept for a while, for all who need it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def proven(
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS or (offered and algorithm not in offered):
         raise NotProven(
-            f"the ID token is signed by {str(algorithm)[:20]!r}, which is none of "
+            f"the ID token is signed by {str(algorithm)[:20]!r}, which is not one of "
             f"{', '.join(each for each in ALGORITHMS if not offered or each in offered)}"
         )
     if header.get("typ", "JWT") not in ("JWT", "jwt") or "crit" in header:

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 SENT_AGAIN = 300.0
 """Seconds for which an agent that was sent away and came back is served."""
 RENEWALS_A_SECOND = 10.0
-"""By machines connected here that are told of another CA; half of what a manager signs."""
+"""By machines connected here that have heard of another CA; half of what a manager signs."""
 
 _COMES_BACK = "enrol the machine with a new join token when it is to come back"
 

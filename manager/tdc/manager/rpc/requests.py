@@ -68,7 +68,7 @@ class Turns:
     async def receive(self, context: Context, identity: Hashable | None) -> bytes | None:
         """Return the next message of a call, None after the last; raises TooLate.
 
-        `identity` is None of a caller of whom nothing is known.
+        `identity` is None for a caller that is not known yet.
         """
         peer, began = context.peer(), monotonic()
         try:

@@ -335,7 +335,7 @@ class Presence:
         return max(here, there, key=lambda each: each.rank)
 
     def _touch(self, seen: Seen) -> None:
-        """Note that other managers have not been told of this yet."""
+        """Note that other managers have not heard this yet."""
         self._number += 1
         seen.number = self._number
 

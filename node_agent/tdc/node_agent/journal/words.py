@@ -21,7 +21,7 @@ _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
 def decode_words(text: str) -> str:
-    """`text` with its encoded words read; white space between two of them is none of theirs."""
+    """`text` with its encoded words read; white space between two of them belongs to neither."""
     pieces: list[str] = []
     words: list[tuple[str, bytes]] = []
     done = 0

@@ -127,7 +127,7 @@ class InForce:
             self._log.warning(f"can't save that this machine was removed: {error}")
 
     def greets(self) -> Attempt | None:
-        """The last attempt, as a manager is told of it at the start of a stream.
+        """The last attempt, as the agent reports it at the start of a stream.
 
         What failed for a temporary reason, or for the manager that sent it, is forgotten: of this
         manager it may be welcome, and a manager does not offer again what was refused.

@@ -61,7 +61,7 @@ Peer = Operator | MachinePeer | ManagerPeer
 
 
 MOST_AUTHORITIES = 4
-"""CAs that a machine is told of: one, or two while one is replaced."""
+"""CAs that a manager names to a machine: one, or two while one is replaced."""
 
 
 @dataclass(frozen=True, slots=True)

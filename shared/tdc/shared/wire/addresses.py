@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tdc.v1 import agents_pb2
 
 MOST_MANAGERS = 16
-"""Managers that an agent is told of, and remembers."""
+"""Managers that are named to an agent, and remembered."""
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 
