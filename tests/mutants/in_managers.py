@@ -41,7 +41,7 @@ MUTANTS = (
         (NAMED,),
         (
             "a manager that is cut off does not say that it is there",
-            "await peers.facts(asking=own)",
+            "await peers.facts(asking=own())",
             "await peers.facts()",
         ),
     ),

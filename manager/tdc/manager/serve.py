@@ -231,7 +231,11 @@ async def _among_others(
 ) -> AsyncIterator[None]:
     """Be announced, and while etcd is away from this manager alone, do what it takes."""
     cut_off = while_cut_off(
-        member.own, lambda: member.known.link, member.peers, sessions.send_away, member.steady
+        lambda: member.own,
+        lambda: member.known.link,
+        member.peers,
+        sessions.send_away,
+        member.steady,
     )
     async with announced(member, etcd), running(cut_off, name="cut off"):
         yield

@@ -7,8 +7,8 @@ A rotation has three steps, and at each of them everything that was good before 
 - *prepare*: a new CA is made and trusted beside the old one. Managers and machines learn of it;
   nothing is signed by it yet.
 - *switch*: the new CA signs. Managers present certificates of it together with a certificate of the
-  new CA by the old one (a *bridge*), so a peer that trusts the old CA alone trusts them too. Machines
-  renew; the old CA is still trusted. `back` undoes a switch.
+  new CA by the old one (a *bridge*), so a peer that trusts the old CA alone trusts them too.
+  Machines renew; the old CA is still trusted. `back` undoes a switch.
 - *finish*: the old CA is trusted no more. It can't be undone.
 
 *abort* drops the new CA again, before a switch or after `back`. Each step has the next number, so

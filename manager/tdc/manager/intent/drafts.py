@@ -165,7 +165,7 @@ class DraftOperations:
     async def _cluster_of(
         self, fleet: Fleet, change: DraftChange, cluster: str, owner: str
     ) -> Cluster:
-        """The cluster named, or else that of the draft which has the level, even if that is gone."""
+        """The cluster named, or else that of the draft that has the level, even a gone one."""
         if not isinstance(change, Remove | Keep):
             return fleet.find_cluster(cluster)
         if cluster or change.level.cluster:

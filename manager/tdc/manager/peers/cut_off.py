@@ -24,18 +24,21 @@ ASK_EVERY = 2.0
 
 
 async def while_cut_off(
-    own: Announced,
+    own: Callable[[], Announced],
     link: Callable[[], EtcdLink],
     peers: Peers,
     send_away: Callable[[], int],
     steady: Clock,
 ) -> None:
-    """Do so until cancelled. `send_away` ends streams of agents and says how many."""
+    """Do so until cancelled. `own` is what this manager announces.
+
+    `send_away` ends streams of agents and says how many.
+    """
     while True:
         await asyncio.sleep(ASK_EVERY)
         if not link().problem:
             continue
-        await peers.facts(asking=own)
+        await peers.facts(asking=own())
         if others_are_better(link(), peers.links, steady()) and (sent := send_away()):
             log.warning(
                 "%d agents were sent to other managers, which have etcd: %s",

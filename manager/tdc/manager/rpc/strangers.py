@@ -22,7 +22,7 @@ OF_ALL = 32
 """Turns in all: each may take as much memory as the port takes for one request."""
 
 GRACE = 1.0
-"""Seconds for which a turn is kept even if others wait: a request comes right behind its headers."""
+"""Seconds for which a turn is kept even if others wait: a request follows its headers at once."""
 
 
 @dataclass(slots=True, eq=False)
