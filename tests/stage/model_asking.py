@@ -1,6 +1,7 @@
 """What a walk asks of the manager, and where it then stands.
 
-In: edits. Out: the model and the numbers of machines after them, which the manager must agree with.
+In: edits. Out: the model and the numbers of machines and groups after them, which the manager must
+agree with.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import ClassVar, TypeVar
 
 import grpc
 from tdc.manager.levels.changes import (
+    AddGroup,
     AddMachine,
     Edit,
+    RemoveGroup,
     RemoveMachine,
+    RenameGroup,
     RenameMachine,
 )
-from tdc.shared.wire.settings import settings_from_wire
+from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
 from tdc.v1 import fleet_pb2, operators_pb2
 
 from tests.pure.dumb_levels import Dumb
@@ -34,6 +38,8 @@ CODE = grpc.StatusCode
 REFUSALS = {CODE.NOT_FOUND, CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.ABORTED}
 
 NUMBERS = itertools.count(1)
+Numbers = dict[tuple[str, str], int]
+"""By level and name, of machines and groups."""
 
 
 class Refused(Exception):
@@ -43,7 +49,7 @@ class Refused(Exception):
 class Asking:
     """Asks the manager that `at` names, about one cluster; keeps the model of it.
 
-    `numbers` has a number for each machine, which it keeps whatever it is called.
+    `numbers` has a number for each machine and group, which it keeps whatever it is called.
     """
 
     at: ClassVar[tuple[asyncio.AbstractEventLoop, Api]]
@@ -55,7 +61,14 @@ class Asking:
     cluster: str
     model: Dumb
     past: list[Dumb]
-    numbers: dict[str, int]
+    numbers: Numbers
+
+    @property
+    def _machines(self) -> dict[str, int]:
+        """The numbers of machines, by name."""
+        return {
+            name: number for (level, name), number in self.numbers.items() if level == "machine"
+        }
 
     @property
     def _api(self) -> Api:
@@ -101,12 +114,12 @@ class Asking:
         self._moved_to(found, followed_as_planned(self.numbers, plan), made.committed)
         return found
 
-    def _moved_to(self, model: Dumb, numbers: dict[str, int], committed: bool) -> None:
+    def _moved_to(self, model: Dumb, numbers: Numbers, committed: bool) -> None:
         if committed:
             self.outcomes["commits"] += 1
-            were = {number: name for name, number in self.numbers.items()}
+            were = {number: key for key, number in self.numbers.items()}
             self.outcomes["renames"] += sum(
-                were.get(number, name) != name for name, number in numbers.items()
+                were.get(number, key) != key for key, number in numbers.items()
             )
             self.model, self.numbers = model, numbers
             self.past.append(copy.deepcopy(model))
@@ -130,26 +143,33 @@ async def _awaited(call: Awaitable[T]) -> T:
         return await call
 
 
-def followed(numbers: dict[str, int], edits: list[Edit]) -> dict[str, int]:
-    """The numbers of machines after edits."""
+def followed(numbers: Numbers, edits: list[Edit]) -> Numbers:
+    """The numbers of machines and groups after edits."""
     numbers = dict(numbers)
     for edit in edits:
         match edit:
             case AddMachine(name):
-                numbers[name] = next(NUMBERS)
+                numbers["machine", name] = next(NUMBERS)
             case RenameMachine(name, to):
-                numbers[to] = numbers.pop(name)
+                numbers["machine", to] = numbers.pop(("machine", name))
             case RemoveMachine(name):
-                del numbers[name]
+                del numbers["machine", name]
+            case AddGroup(name):
+                numbers["group", name] = next(NUMBERS)
+            case RenameGroup(name, to):
+                numbers["group", to] = numbers.pop(("group", name))
+            case RemoveGroup(name):
+                del numbers["group", name]
     return numbers
 
 
-def followed_as_planned(numbers: dict[str, int], plan: fleet_pb2.Plan) -> dict[str, int]:
-    """The numbers of machines after a step back, which says itself what it does."""
-    machines = [each for each in plan.topology if each.level == fleet_pb2.LEVEL_MACHINE]
-    left = [each.name if each.removed else each.before_name for each in machines]
-    after = {name: number for name, number in numbers.items() if name not in left}
-    for each in machines:
+def followed_as_planned(numbers: Numbers, plan: fleet_pb2.Plan) -> Numbers:
+    """The numbers of machines and groups after a step back, which says itself what it does."""
+    rows = [(str(LEVEL_FROM_WIRE[each.level]), each) for each in plan.topology]
+    left = [(level, each.name if each.removed else each.before_name) for level, each in rows]
+    after = {key: number for key, number in numbers.items() if key not in left}
+    for level, each in rows:
         if not each.removed:
-            after[each.name] = numbers[each.before_name] if each.before_name else next(NUMBERS)
+            was = numbers[level, each.before_name] if each.before_name else next(NUMBERS)
+            after[level, each.name] = was
     return after

@@ -20,7 +20,7 @@ from tests.stage.model_asking import Asking
 
 Wishes = dict[tuple[str, str, str], tuple[Any, Any, int]]
 """(level, name, setting) -> what it was when it was drafted, what it is to be, and the number of
-the machine that it is for, 0 for other levels."""
+the machine or group that it is for, 0 for the cluster."""
 
 
 class Drafting(Asking):
@@ -122,7 +122,7 @@ class Drafting(Asking):
         return self.model.levels.get((level, name), {}).get(setting, ABSENT)
 
     def _number(self, level: str, name: str) -> int:
-        return self.numbers[name] if level == "machine" else 0
+        return self.numbers.get((level, name), 0)
 
     def _change(self, **what: Any) -> None:
         request = operators_pb2.ChangeDraftRequest(cluster=self.cluster, **what)

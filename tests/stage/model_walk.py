@@ -2,9 +2,9 @@
 
 The dictionaries (`Dumb`, and here a list of them for the past, one for a draft, one for what is
 suspended) know nothing of stores, plans and revisions. What they don't decide is whether a result
-is valid and whether a step back is refused; then nothing may have changed. A machine has a number
-here that it keeps under any name, and so do its suspension and its rows of the draft. `make model`
-is the long form.
+is valid and whether a step back is refused; then nothing may have changed. A machine or a group has
+a number here that it keeps under any name, and so do suspensions and rows of the draft.
+`make model` is the long form.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Walk(Drafting, RuleBasedStateMachine):
         self.model = Dumb("c1", {("cluster", "c1"): {}, ("group", "Main_Group"): {}})
         self.past.append(copy.deepcopy(self.model))
         self.first = len(self.past)
-        self.numbers: dict[str, int] = {}
+        self.numbers = {("group", "Main_Group"): next(NUMBERS)}
         self.suspended: dict[int, dict[str, str]] = {}
         self.draft: Wishes = {}
         self.aside: Wishes = {}
@@ -89,14 +89,15 @@ class Walk(Drafting, RuleBasedStateMachine):
             return
         self._moved_to(self.model.after(mine), followed(self.numbers, mine), made.committed)
 
-    @precondition(lambda self: len(self.numbers) > 1)
+    @precondition(lambda self: len(self._machines) > 1)
     @rule(data=st.data())
     def commit_what_was_planned_before_names_were_swapped(self, data: st.DataObject) -> None:
         """It names none of those two, or is refused."""
         mine = data.draw(edits_for(self.model, renaming=True))
-        planned, were = self._plan(mine), dict(self.numbers)
-        one, other = data.draw(st.permutations(sorted(self.numbers)))[:2]
-        for name, to in ((one, "spare"), (other, one), ("spare", other)):
+        planned, were = self._plan(mine), self._machines
+        one, other = data.draw(st.permutations(sorted(self._machines)))[:2]
+        spare = f"spare{next(NUMBERS)}"  # a step back may have left an earlier one there
+        for name, to in ((one, spare), (other, one), (spare, other)):
             self._commit([RenameMachine(name, to)])
         if planned.problems:
             return
@@ -104,7 +105,7 @@ class Walk(Drafting, RuleBasedStateMachine):
             made = self._make(planned, mine)
         except Refused:
             return
-        swapped = {name for name, number in were.items() if self.numbers.get(name) != number}
+        swapped = {name for name, number in were.items() if self._machines.get(name) != number}
         named = {each.machine for each in planned.machines}
         level = fleet_pb2.LEVEL_MACHINE
         named |= {each.before_name or each.name for each in planned.topology if each.level == level}
@@ -219,12 +220,12 @@ class Walk(Drafting, RuleBasedStateMachine):
         works = data.draw(st.sets(st.sampled_from(WORKS), min_size=1))
         suspend = data.draw(st.booleans())
         reply = self._run(self._ordered(sorted(machines), works, reason if suspend else ""))
-        changed = set[str]()
+        changed, numbers = set[str](), self._machines
         for name in machines:
-            there = self.suspended.get(self.numbers[name], {})
+            there = self.suspended.get(numbers[name], {})
             now = {**there, **dict.fromkeys(works, reason)} if suspend else _without(there, works)
             changed |= {name} if now != there else set()
-            self.suspended[self.numbers[name]] = now
+            self.suspended[numbers[name]] = now
         assert {row.machine for row in reply.machines if row.changed} == changed
         self.outcomes["suspensions"] += len(changed)
 
@@ -281,7 +282,7 @@ class Walk(Drafting, RuleBasedStateMachine):
             for row in rows
         }
         assert wanted == {
-            name: self.suspended.get(number, {}) for name, number in self.numbers.items()
+            name: self.suspended.get(number, {}) for name, number in self._machines.items()
         }
 
     def _in_force(self, machine: str) -> None:
