@@ -31,6 +31,7 @@ from tdc.manager.levels.changes import (
     RemoveMachine,
     RenameMachine,
 )
+from tdc.manager.levels.identities import MOST_FORMER
 from tdc.shared.settings.schema import SCHEMA
 from tdc.shared.wire.settings import LEVEL_FROM_WIRE, settings_from_wire
 from tdc.v1 import fleet_pb2, operators_pb2
@@ -54,7 +55,8 @@ class Walk(Drafting, RuleBasedStateMachine):
         self._run(self._api.create_cluster(self.cluster))
         self.past: list[Dumb] = []
         self.left: list[str] = []
-        """Names that it had and no other cluster has."""
+        """Names that it had and no other cluster has; those that are not too long ago."""
+        self.former: list[str] = []
         self.others: list[str] = []
         """Clusters that got a name which it had."""
         self._begin_again()
@@ -190,6 +192,7 @@ class Walk(Drafting, RuleBasedStateMachine):
         assert self.cluster not in [each.name for each in names]
         assert self._revisions() == list(range(len(self.past), 0, -1))
         self._run(self._api.create_cluster(self.cluster))
+        self.former.clear()
         self.left.clear()  # its history goes on by the name that it was deleted by
         self._begin_again()
 
@@ -204,6 +207,8 @@ class Walk(Drafting, RuleBasedStateMachine):
         assert (made.cluster, made.revision) == (self.cluster, len(self.past) + 1)
         self.past.append(copy.deepcopy(self.model))
         self.outcomes["renamed clusters"] += 1
+        self.former = [*(each for each in self.former if each != self.cluster), was]
+        self.left = [each for each in self.left if each in self.former[-MOST_FORMER:]]
         if not give_away:
             self.left.append(was)
             return
