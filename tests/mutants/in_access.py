@@ -364,13 +364,19 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/push/session.py",
+        f"{MANAGER}/push/outbox.py",
         ("tests/sync/test_session.py",),
         (
             "a machine that reads nothing is written to for ever",
-            "async with asyncio.timeout(self._half.intervals.deadline):\n"
-            "                    await write(message)",
-            "async with asyncio.timeout(None):\n                    await write(message)",
+            "asyncio.timeout(self._duties.longest)",
+            "asyncio.timeout(None)",
+        ),
+        ("time is not kept", "        else:\n            self._set_alarm(wait)\n", ""),
+        ("an alarm rings late", "if self._alarm.when() <= at:", "if self._alarm is not None:"),
+        (
+            "a message in its way out is cut off",
+            "            if self._under_way:",
+            "            if False:",
         ),
     ),
     *planted_in(

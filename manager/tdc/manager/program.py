@@ -34,7 +34,7 @@ from tdc.manager.serve import last_ports, served
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
-from tdc.shared.edge import collector, descriptors, durable_file, signals
+from tdc.shared.edge import collector, descriptors, durable_file, memory, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
@@ -307,6 +307,7 @@ def run_command(flags: Mapping[str, object]) -> int:
         handlers=[lines],
     )
     log.info("up to %d files and connections may be open", descriptors.raise_limit())
+    memory.map_large_blocks()
     try:
         refusal = _ran(options, Reload(options, flags))
     finally:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
 from tdc.manager.levels.fleet import RemovedMachine
+from tdc.manager.push.outbox import Write
 from tdc.manager.push.running import KnownRunning
 from tdc.manager.push.session import (
     ChainAt,
@@ -22,7 +23,6 @@ from tdc.manager.push.session import (
     Read,
     Session,
     SessionFleet,
-    Write,
     unknown_chain,
 )
 from tdc.manager.push.strangers import Strangers
