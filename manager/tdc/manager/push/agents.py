@@ -16,6 +16,7 @@ from tdc.manager.levels.fleet import RemovedMachine
 from tdc.manager.push.outbox import Write
 from tdc.manager.push.running import KnownRunning
 from tdc.manager.push.session import (
+    LEFT,
     ChainAt,
     End,
     Ending,
@@ -158,7 +159,7 @@ class AgentSessions:
                 self._presence.taken_over(key, older.address, address)
             older.end(End.REPLACED)
         self._sessions[key] = session
-        ending = Ending(End.LEFT, End.LEFT.value)
+        ending = LEFT
         try:
             ending = await session.run(read, write)
         finally:

@@ -116,6 +116,9 @@ class Ending:
     """What the agent of a removed machine is told."""
 
 
+LEFT = Ending(End.LEFT, End.LEFT.value)
+
+
 class Session:
     """One stream; `run` it once. `set_target` and `end` may be called at any time."""
 
@@ -164,7 +167,7 @@ class Session:
 
     async def run(self, read: Read, write: Write) -> Ending:
         """Serve the stream to its end; what `read` or `write` raise is raised from here."""
-        ending = Ending(End.LEFT, End.LEFT.value)
+        ending = LEFT
         try:
             async with asyncio.TaskGroup() as group:
                 if self._ending is None:
