@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tdc.manager.push.session import End, Ending, Session
+from tdc.manager.push.session import BYTES_AT_ONCE, MESSAGES_AT_ONCE, End, Ending, Session
 from tdc.manager.view.presence import Presence
-from tdc.shared.edge.clock import monotonic
+from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.sync.identity import MachinePeer
 from tdc.v1 import agents_pb2
 
 from tests.stage.settings_stream import MX1, QUICK, FakeView
 
 
-def session_of_mx1() -> Session:
+def session_of_mx1(clock: Clock = monotonic) -> Session:
     view = FakeView()
     view.commit(1)
-    return Session(MachinePeer(*MX1, "e1"), view, Presence(view), monotonic, QUICK, "here")
+    return Session(MachinePeer(*MX1, "e1"), view, Presence(view), clock, QUICK, "here")
 
 
 class Says:
@@ -112,3 +112,27 @@ async def test_a_machine_that_speaks_and_never_reads_is_let_go() -> None:
         ending = await session.run(read, write)
     assert ending == Ending(End.DEAD, "agent is not reading")
     assert said > 2
+
+
+@pytest.mark.proves("F55", "S15", "S22")
+@pytest.mark.parametrize(
+    ("length", "most"),
+    [(100, int(MESSAGES_AT_ONCE)), (200_000, int(BYTES_AT_ONCE / 200_000))],
+    ids=["messages", "bytes"],
+)
+@pytest.mark.parametrize("more", [-1, 2])
+async def test_what_a_machine_sends_at_once_is_bounded(length: int, most: int, more: int) -> None:
+    said = agents_pb2.Outcome(revision=1, hash="h", reason="x" * length)
+    status = agents_pb2.AgentMessage(status=agents_pb2.MachineStatus(last_attempt=said))
+    hello = agents_pb2.AgentMessage(hello=agents_pb2.Hello(protocol=1))
+    messages = iter([hello, *[status] * (most + more - 1)])
+
+    async def read() -> agents_pb2.AgentMessage | None:
+        return next(messages, None)
+
+    async def write(message: agents_pb2.ManagerMessage) -> None:
+        pass
+
+    async with asyncio.timeout(10):
+        ending = await session_of_mx1(lambda: 0.0).run(read, write)
+    assert ending.end is (End.LEFT if more < 0 else End.FLOOD)
