@@ -138,11 +138,6 @@ MUTANTS = (
             "has_role = actor.role >= self.role",
         ),
         (
-            "who has a group has its cluster's history",
-            "return reach.everywhere or bool(reach.clusters)",
-            "return True",
-        ),
-        (
             "an operation without a row is for all",
             "    if needed is not None and needed.allows(actor):",
             "    if needed is None or needed.allows(actor):",

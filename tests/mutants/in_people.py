@@ -69,6 +69,15 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/intent/permissions.py",
+        ("tests/pure/test_permissions.py",),
+        (
+            "who has a group has its cluster's history",
+            "return reach.everywhere or bool(reach.clusters)",
+            "return True",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/permissions.py",
         ("tests/manager/test_own_proofs.py",),
         (
             "an API token looks after its own user",
