@@ -88,7 +88,9 @@ async def test_a_provider_does_not_speak_for_a_user_who_is_there(desk: Desk) -> 
     await desk.people.CreateUser(local)
     async with (
         desk.caller() as caller,
-        refused(STATUS.UNAUTHENTICATED, "there is or was a user ben here", "'sub-ben'"),
+        refused(
+            STATUS.UNAUTHENTICATED, "there is or was a user or a certificate ben here", "'sub-ben'"
+        ),
     ):
         await caller.log_in("sub-ben")
 

@@ -36,12 +36,55 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/intent/user_records.py",
-        ("tests/manager/test_users.py",),
+        f"{MANAGER}/people/administrators.py",
+        ("tests/pure/test_administrators.py", "tests/manager/test_last_administrator.py"),
         (
             "the last administrator can be deleted",
-            "if had and not any(each.administers_all for each in then.values()):",
-            "if False:",
+            "if not had or after.administrators:",
+            "if True:",
+        ),
+        (
+            "a user without password and certificate counts as an administrator",
+            "if each.password and not each.deleted}",
+            "if not each.deleted}",
+        ),
+        (
+            "a certificate that has ended counts",
+            "each.ends is None or each.ends <= people.now",
+            "each.ends is None",
+        ),
+        (
+            "a certificate of a CA that is gone counts",
+            "ours = people.issuers is None or",
+            "ours = True or",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/people.py",
+        ("tests/manager/test_last_administrator.py",),
+        (
+            "a user of a certificate's name may take the last administrator away",
+            "        require_one_left(before, replace(before, users={**users, name: after}))\n",
+            "",
+        ),
+        (
+            "the certificate of who asks counts only once its use is noted",
+            "found = {held.fingerprint: held} if held is not None else {}",
+            "found: dict[str, OperatorCertificate] = {}",
+        ),
+        (
+            "two withdraw the last two certificates at once",
+            "[_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n                [Put(",
+            "[_unchanged(key, item)],\n                [Put(",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/access.py",
+        ("tests/manager/test_last_administrator.py",),
+        (
+            "a certificate of a name that no user may have administers everything",
+            "        if why:  # it would",
+            "        if False:  # it would",
         ),
     ),
     *planted_in(
@@ -97,11 +140,11 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/store/people.py",
-        ("tests/manager/test_users.py",),
+        ("tests/manager/test_last_administrator.py",),
         (
             "two managers each take the other administrator",
-            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n",
-            "            [_unchanged(key, item)],\n",
+            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n            [\n",
+            "            [_unchanged(key, item)],\n            [\n",
         ),
     ),
     *planted_in(

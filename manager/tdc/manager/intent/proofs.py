@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.credentials import new_secret
 from tdc.manager.intent.access import Access
-from tdc.manager.intent.actor import Actor, Means
+from tdc.manager.intent.actor import Actor, Means, held_by
 from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotPermitted, UnknownPerson
@@ -268,7 +268,9 @@ class ProofOperations:
         event = AuditEvent(
             "people.withdraw_operator", asked_by(actor), said, comment=reason.strip()
         )
-        made = await self._store.change_operator(plain, withdrawn, known.get(plain), event)
+        made = await self._store.withdraw_operator(
+            plain, withdrawn, known.get(plain), self._view.people.users, event, held_by(actor, now)
+        )
         log.info(
             "%s withdrew the certificate %s of %s: %r", actor, plain[:SHORT], made.name, reason
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
-from tdc.manager.intent.errors import LastAdministrator, UnknownPerson
+from tdc.manager.intent.errors import UnknownPerson
 from tdc.manager.people.reach import Role
 from tdc.manager.people.user import User, check_user_name
 from tdc.manager.store.people import Users
@@ -35,23 +34,6 @@ def recovered(users: Users, name: str, password: str, now: float) -> User:
         number=before.number + 1,
         epoch=before.epoch + 1,
     )
-
-
-def keeping_one(change: Callable[[Users], User]) -> Callable[[Users], User]:
-    """Refuse a change after which nobody administers the whole installation, if somebody did."""
-
-    def checked(users: Users) -> User:
-        after = change(users)
-        then = {**users, after.name: after}
-        had = any(each.administers_all for each in users.values())
-        if had and not any(each.administers_all for each in then.values()):
-            raise LastAdministrator(
-                f"{after.name} is the last administrator of the whole installation; nothing was "
-                "changed. Make another one first (tdc: `tdc user create`, `tdc user set-role`)"
-            )
-        return after
-
-    return checked
 
 
 def renewed(user: User) -> User:
