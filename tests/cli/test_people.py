@@ -10,7 +10,9 @@ import pytest
 
 from tests.cli.conftest import Tdc
 from tests.cli.real_manager import done
-from tests.stage.manager import manager
+from tests.fakes.etcd import external_etcd
+from tests.manager.test_login import Desk
+from tests.stage.manager import Api, manager
 
 pytestmark = pytest.mark.system
 
@@ -40,12 +42,8 @@ async def test_a_user_logs_in_and_makes_a_token(
             assert done(tdc, "whoami")["means"] == "certificate"
 
         def as_bob() -> None:
-            config = tmp_path / "bob" / "operator.toml"
-            config.parent.mkdir()
-            (config.parent / "ca.pem").write_bytes(api.authority.ca_pem)
+            config = _by_login(tmp_path, api, monkeypatch)
             address = f"127.0.0.1:{api.ports.operators}"
-            config.write_text(f'manager = "{address}"\nca = "ca.pem"\n')
-            monkeypatch.setenv("TDC_CONFIG", str(config))
             before = tdc("whoami")
             assert (before.code, "tdc login USER" in before.err) == (3, True)
             made = done(tdc, "login", "bob", "--password-file", str(secret))
@@ -74,3 +72,35 @@ async def test_a_user_logs_in_and_makes_a_token(
 
         await asyncio.to_thread(as_administrator)
         await asyncio.to_thread(as_bob)
+
+
+async def test_who_is_not_logged_out_is_told_so_and_keeps_his_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy of the file would be good still, wherever it is."""
+    tdc = Tdc(monkeypatch, capsys)
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    async with (
+        external_etcd(tmp_path / "etcd") as etcd,
+        manager(tmp_path / "manager", etcd_endpoints=etcd.options.endpoints) as api,
+    ):
+        await Desk(api).user("bob")
+        _by_login(tmp_path, api, monkeypatch)
+        made = await asyncio.to_thread(done, tdc, "login", "bob", "--password-file", str(secret))
+        await etcd.stop()
+        refused = await asyncio.to_thread(tdc, "logout")
+        await etcd.start()
+        assert refused.code in (1, 3)
+        assert "You are not logged out: the session goes on" in refused.err
+        assert Path(made["file"]).exists()
+
+
+def _by_login(folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An operator.toml for sessions at the operator port, in use from now on."""
+    config = folder / "bob" / "operator.toml"
+    config.parent.mkdir()
+    (config.parent / "ca.pem").write_bytes(api.authority.ca_pem)
+    config.write_text(f'manager = "127.0.0.1:{api.ports.operators}"\nca = "ca.pem"\n')
+    monkeypatch.setenv("TDC_CONFIG", str(config))
+    return config

@@ -14,7 +14,7 @@ from tdc.manager.cli.config import (
     session_file,
     write_session,
 )
-from tdc.manager.cli.errors import Refused, WrongUsage
+from tdc.manager.cli.errors import NoConnection, NotKnown, Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.passwords import PasswordFile
 from tdc.shared.wire import people_answers
@@ -90,7 +90,7 @@ async def login(
 
 
 async def logout(run: Run) -> None:
-    """End your session, at the manager too."""
+    """End your session, at the manager too; until it has ended there, it is kept here."""
     config = read_config(find_config(run.common.config))
     if config.certificate is not None or not config.from_session:
         raise Refused(f"{config.path} is used without a session; there is nothing to end.")
@@ -98,8 +98,13 @@ async def logout(run: Run) -> None:
         async with run.manager() as manager:
             request = people_pb2.EndSessionsRequest()
             ended = (await manager.ask(manager.people.EndSessions, request)).ended
-    except Refused:
+    except NotKnown:
         ended = 0  # it has ended already
+    except (Refused, NoConnection) as error:
+        raise type(error)(
+            f"{error} You are not logged out: the session goes on, and {session_file(config.path)} "
+            "is kept. Try again, or have an administrator end it (`tdc session end`)."
+        ) from None
     drop_session(config.path)
     run.out.emit(CountDocument(ended), [Line("Logged out.")])
 
