@@ -338,8 +338,9 @@ def _from_file(path: Path) -> Iterator[_Given]:
         raise OptionsError(f"{path} can't be read: {error}") from None
     for name, raw in content.items():
         place = f"{path}{_line_of(name, text)}"
-        if name not in _FIELDS:
-            raise OptionsError(f"{place}: unknown option {name}; {_near(name)}")
+        if not is_option(name):
+            flag = "it is given by --folder alone" if name == "folder" else _near(name)
+            raise OptionsError(f"{place}: unknown option {name}; {flag}")
         # A path in the file means a place beside the file, wherever the manager is started.
         yield _Given(place, name, raw, path.parent)
 
