@@ -129,7 +129,9 @@ async def test_a_new_role_of_groups_ends_the_sessions_of_before(
         answer = await first.sign_in(begun.url, "sub-ben")
         again = await second.finish(begun.handle, answer)
         assert (made.role, again.role) == ("operator", "help desk")
-        async with refused(STATUS.UNAUTHENTICATED, "role, reach or password was changed"):
+        async with refused(
+            STATUS.UNAUTHENTICATED, "role, reach, password or one-time codes were changed"
+        ):
             await second.who(made)
 
 

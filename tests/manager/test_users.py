@@ -51,7 +51,9 @@ async def test_what_ends_at_one_manager_ends_at_the_other(two: tuple[Desk, Desk]
         async with asyncio.timeout(10):
             while await _is_let_in(bob):
                 await asyncio.sleep(0.05)
-        async with refused(STATUS.UNAUTHENTICATED, "role, reach or password was changed"):
+        async with refused(
+            STATUS.UNAUTHENTICATED, "role, reach, password or one-time codes were changed"
+        ):
             await bob.who()
 
 

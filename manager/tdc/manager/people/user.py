@@ -199,7 +199,7 @@ def session_ended(session: Session, user: User | None, used: float, now: float) 
     if user is None or user.deleted:
         return "its user was deleted"
     if user.epoch != session.epoch:
-        return "its user's role, reach or password was changed"
+        return "its user's role, reach, password or one-time codes were changed"
     if now >= session.ends:
         return f"it lasts {ABSOLUTE / 3600:g} hours"
     if now - max(session.used, used) > IDLE:
