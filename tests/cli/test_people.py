@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tdc.v1 import fleet_pb2, people_pb2
 
 from tests.cli.conftest import Tdc
 from tests.cli.real_manager import done
@@ -38,7 +39,9 @@ async def test_a_user_logs_in_and_makes_a_token(
                 tdc, "user", "create", "bob", "--role", "read-only", "--group", "c1/g1",
                 "--password-file", str(secret),
             )  # fmt: skip
-            assert made["reach"] == {"clusters": [], "groups": [{"cluster": "c1", "group": "g1"}]}
+            groups = [{"cluster": "c1", "group": "g1"}]
+            assert made["reach"] == {"clusters": [], "groups": groups, "gone": []}
+            assert made["role"] == "read-only", "as --role takes it"
             assert done(tdc, "whoami")["means"] == "certificate"
 
         def as_bob() -> None:
@@ -48,7 +51,7 @@ async def test_a_user_logs_in_and_makes_a_token(
             assert (before.code, "tdc login USER" in before.err) == (3, True)
             made = done(tdc, "login", "bob", "--password-file", str(secret))
             assert stat.S_IMODE(Path(made["file"]).stat().st_mode) == 0o600
-            assert (made["name"], made["role"]) == ("bob", "read only")
+            assert (made["name"], made["role"]) == ("bob", "read-only")
             assert [each["own"] for each in done(tdc, "session", "list")] == [True]
             denied = tdc("user", "list")
             assert (denied.code, "people.list_users" in denied.err) == (1, True)
@@ -94,6 +97,68 @@ async def test_who_is_not_logged_out_is_told_so_and_keeps_his_session(
         assert refused.code in (1, 3)
         assert "You are not logged out: the session goes on" in refused.err
         assert Path(made["file"]).exists()
+
+
+async def test_who_reaches_nothing_gets_no_empty_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A nightly export would become empty, and nobody would know."""
+    tdc = Tdc(monkeypatch, capsys)
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    async with manager(tmp_path / "manager") as api:
+        for name in ("c1", "c2"):
+            await api.create_cluster(name)
+        await Desk(api).people.CreateUser(
+            people_pb2.CreateUserRequest(
+                name="bob", role="operator", reach=people_pb2.Reach(clusters=["c1"]),
+                password=PASSWORD,
+            )
+        )  # fmt: skip
+        config = _by_login(tmp_path, api, monkeypatch)
+
+        def makes_a_token() -> None:
+            done(tdc, "login", "bob", "--password-file", str(secret))
+            token = done(tdc, "token", "create", "nightly")
+            (config.parent / "token").write_text(token["secret"])
+            (config.parent / "token").chmod(0o600)
+            config.write_text(config.read_text() + 'token_file = "token"\n')
+            assert done(tdc, "export") == {"clusters": {"c1": _NEW}}
+
+        def finds_nothing() -> None:
+            me = done(tdc, "whoami")
+            assert me["reach"] == {"clusters": [], "groups": [], "gone": []}
+            assert "nothing" in tdc("whoami").out
+            for words in (["export"], ["status"], ["delivery", "status"], ["cluster", "list"]):
+                run = tdc(*words)
+                assert (run.code, run.out) == (1, ""), words
+                assert "bob reaches nothing here" in run.err
+                assert "cluster create" not in run.err
+
+        def finds_no_cluster() -> None:
+            run = tdc("export")
+            assert (run.code, run.out) == (1, "")
+            assert "no cluster that bob reaches is there" in run.err
+
+        await asyncio.to_thread(makes_a_token)
+        other = people_pb2.Reach(clusters=["c2"])
+        await Desk(api).people.SetRole(
+            people_pb2.SetRoleRequest(name="bob", role="operator", reach=other)
+        )
+        await asyncio.to_thread(finds_nothing)
+        await Desk(api).people.SetRole(
+            people_pb2.SetRoleRequest(
+                name="bob", role="operator", reach=people_pb2.Reach(clusters=["c1"])
+            )
+        )
+        await api.commit(fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c1")))
+        await asyncio.to_thread(finds_no_cluster)
+
+
+_NEW: dict[str, object] = {
+    "settings": {},
+    "groups": {"Main_Group": {"settings": {}, "machines": {}}},
+}
 
 
 def _by_login(folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> Path:

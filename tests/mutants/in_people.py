@@ -36,6 +36,29 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{MANAGER}/rpc/people.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "who reaches nothing looks on the wire as who reaches everything",
+            "groups=groups, nothing=reach.is_nothing, gone=gone",
+            "groups=groups, gone=gone",
+        ),
+        (
+            "a reach of nothing that is sent back becomes everything",
+            "    if reach.nothing or reach.gone:",
+            "    if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/permissions.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "who reaches nothing is answered with an empty list",
+            "                return not reach.is_nothing\n",
+            "                return True\n",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/people/administrators.py",
         ("tests/pure/test_administrators.py", "tests/manager/test_last_administrator.py"),
         (

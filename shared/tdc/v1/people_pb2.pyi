@@ -18,12 +18,16 @@ class GroupName(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
 
 class Reach(_message.Message):
-    __slots__ = ("clusters", "groups")
+    __slots__ = ("clusters", "groups", "nothing", "gone")
     CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    NOTHING_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     clusters: _containers.RepeatedScalarFieldContainer[str]
     groups: _containers.RepeatedCompositeFieldContainer[GroupName]
-    def __init__(self, clusters: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ...) -> None: ...
+    nothing: bool
+    gone: _containers.RepeatedCompositeFieldContainer[GroupName]
+    def __init__(self, clusters: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ..., nothing: _Optional[bool] = ..., gone: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ...) -> None: ...
 
 class User(_message.Message):
     __slots__ = ("name", "role", "reach", "has_password", "has_second_factor", "created", "created_by", "last_login", "provider", "subject", "by_groups")

@@ -328,7 +328,7 @@ def _needs_old(me: people_pb2.WhoAmIResponse) -> bool:
     """
     if me.means != "certificate":
         return True
-    everywhere = not me.reach.clusters and not me.reach.groups
+    everywhere = people_answers.reach(me.reach) is None
     return not (me.role == "administrator" and everywhere) and is_terminal(sys.stdin)
 
 

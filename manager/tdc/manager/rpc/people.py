@@ -201,6 +201,9 @@ def _role(name: str) -> Role | None:
 
 
 def _reach(reach: people_pb2.Reach) -> Reach:
+    """The reach that is asked for; raises BadMessage for one that only an answer can have."""
+    if reach.nothing or reach.gone:
+        raise BadMessage("a reach that is asked for names what is there, or nothing for everything")
     return reach_of(reach.clusters, [(each.cluster, each.group) for each in reach.groups])
 
 
@@ -209,7 +212,12 @@ def _reach_to_wire(reach: Reach) -> people_pb2.Reach:
         people_pb2.GroupName(cluster=cluster, group=group)
         for cluster, group in sorted(reach.groups)
     ]
-    return people_pb2.Reach(clusters=sorted(reach.clusters), groups=groups)
+    gone = [
+        people_pb2.GroupName(cluster=cluster, group=group) for cluster, group in sorted(reach.gone)
+    ]
+    return people_pb2.Reach(
+        clusters=sorted(reach.clusters), groups=groups, nothing=reach.is_nothing, gone=gone
+    )
 
 
 def _user(row: UserRow) -> people_pb2.User:
