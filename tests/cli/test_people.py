@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
 import pytest
+from tdc.manager.people import totp
+from tdc.shared.edge.clock import wall
 from tdc.v1 import fleet_pb2, people_pb2
 
 from tests.cli.conftest import Tdc
 from tests.cli.real_manager import done
+from tests.cli.terminal import on_terminal
 from tests.fakes.etcd import external_etcd
 from tests.manager.test_login import Desk
 from tests.stage.manager import Api, manager
@@ -159,6 +163,61 @@ _NEW: dict[str, object] = {
     "settings": {},
     "groups": {"Main_Group": {"settings": {}, "machines": {}}},
 }
+
+
+async def test_codes_and_passwords_are_set_without_a_terminal_and_asked_for_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tdc = Tdc(monkeypatch, capsys)
+    old, new, secret = (tmp_path / name for name in ("old", "new", "secret"))
+    old.write_text(PASSWORD + "\n")
+    new.write_text("another long password\n")
+    async with manager(tmp_path / "manager") as api:
+        await Desk(api).user("bob")
+        config = _by_login(tmp_path, api, monkeypatch)
+
+        def without_a_terminal() -> None:
+            done(tdc, "login", "bob", "--password-file", str(old))
+            missing = tdc("user", "set-password", "--password-file", str(new))
+            assert (missing.code, "--old-password-file FILE" in missing.err) == (1, True)
+            files = ("--password-file", str(new), "--old-password-file", str(old))
+            done(tdc, "user", "set-password", *files)
+            done(tdc, "login", "bob", "--password-file", str(new))
+            missing = tdc("user", "set-codes", "--password-file", str(new))
+            assert (missing.code, missing.out) == (1, "")
+            assert "--begin" in missing.err
+            assert "otpauth" not in missing.err, "no secret for nothing"
+            made = done(tdc, "user", "set-codes", "--begin")
+            assert made["secret"] in made["uri"]
+            secret.write_text(made["secret"] + "\n")
+            by = ("--secret-file", str(secret), "--password-file", str(new))
+            missing = tdc("user", "set-codes", *by)
+            assert (missing.code, "--code CODE" in missing.err) == (1, True)
+            code = _code(secret, -1)
+            assert done(tdc, "user", "set-codes", *by, "--code", code) == {"in_force": True}
+            for_code = tdc("login", "bob", "--password-file", str(new))
+            assert (for_code.code, "--code CODE" in for_code.err) == (1, True)
+            used = tdc("login", "bob", "--password-file", str(new), "--code", code)
+            assert (used.code, "used already" in used.err) == (1, True)
+
+        def on_one() -> None:
+            kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+            where = {**kept, "TDC_CONFIG": str(config), "TERM": "xterm", "LANG": "C.UTF-8"}
+            with on_terminal(["login", "bob"], where) as terminal:
+                terminal.read_until("Password of bob: ")
+                terminal.type(new.read_bytes())
+                terminal.read_until("One-time code of bob: ")
+                terminal.type(_code(secret, 0).encode() + b"\n")
+                assert "Logged in as bob" in terminal.read_until(None)
+                assert terminal.exit_code() == 0
+
+        await asyncio.to_thread(without_a_terminal)
+        await asyncio.to_thread(on_one)
+
+
+def _code(secret: Path, later: int) -> str:
+    """The code of a secret, so many steps from now."""
+    return totp.code_at(totp.secret_read(secret.read_text()), int(wall()) // totp.STEP + later)
 
 
 def _by_login(folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -15,6 +15,7 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.first_setup import CA_FOLDER
 from tdc.manager.identity.authority import Authority, Issued
 from tdc.manager.people import totp
+from tdc.manager.people.throttle import FREE_OF_ACCOUNT
 from tdc.manager.program import recover_command
 from tdc.manager.store.audit_entry import read_entry
 from tdc.manager.store.keys import AUDIT, PEOPLE
@@ -203,12 +204,42 @@ async def test_a_code_is_needed_and_good_once(two: tuple[Desk, Desk]) -> None:
         )
         await bob.people.SetSecondFactor(request, metadata=bob.shown)
         code = totp.code_at(raw, step)
-        for each in ("", totp.code_at(raw, step - 1)):
-            async with refused(STATUS.UNAUTHENTICATED, "one-time code is wrong"):
-                await bob.log_in("bob", code=each)
+        wrong = "the name, the password or the one-time code is wrong"
+        for password, given, why in (
+            (PASSWORD, totp.code_at(raw, step - 9), wrong),
+            ("wrong", "", wrong),
+            ("wrong", totp.code_at(raw, step - 1), wrong),
+            (PASSWORD, totp.code_at(raw, step - 1), "was used already: wait for the next one"),
+        ):
+            async with refused(STATUS.UNAUTHENTICATED, why):
+                await bob.log_in("bob", password, code=given)
         await bob.log_in("bob", code=code)
-        async with refused(STATUS.UNAUTHENTICATED):
+        async with refused(STATUS.UNAUTHENTICATED, "was used already"):
             await again.log_in("bob", code=code)
+
+
+async def test_who_has_the_password_alone_is_asked_for_a_code_and_slows_down(
+    two: tuple[Desk, Desk],
+) -> None:
+    """Each such answer counts as a try: else it would free him for further guesses of a code."""
+    one, _ = two
+    await one.user("bob")
+    async with one.caller() as bob:
+        await bob.log_in("bob")
+        made = await bob.people.SetSecondFactor(
+            people_pb2.SetSecondFactorRequest(), metadata=bob.shown
+        )
+        raw = totp.secret_read(made.secret)
+        step = int(wall()) // totp.STEP
+        request = people_pb2.SetSecondFactorRequest(
+            secret=made.secret, code=totp.code_at(raw, step), password=PASSWORD
+        )
+        await bob.people.SetSecondFactor(request, metadata=bob.shown)
+        for _ in range(FREE_OF_ACCOUNT + 1):
+            reply = await bob.login.LogIn(people_pb2.LogInRequest(name="bob", password=PASSWORD))
+            assert (reply.code_needed, reply.secret) == (True, "")
+        async with refused(STATUS.RESOURCE_EXHAUSTED, "too many logins failed"):
+            await bob.log_in("bob", code=totp.code_at(raw, step + 1))
 
 
 async def test_a_token_is_narrowed_by_its_user_and_makes_no_other(two: tuple[Desk, Desk]) -> None:

@@ -36,6 +36,25 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{MANAGER}/intent/login.py",
+        ("tests/manager/test_users.py",),
+        (
+            "who has no password is told that a code is needed",
+            "if user is not None and good and user.second_factor and not code.strip():",
+            "if user is not None and user.second_factor and not code.strip():",
+        ),
+        (
+            "who asks for a code is free to guess again",
+            "            return CodeNeeded()\n",
+            "            self.throttle.succeeded(name, address)\n            return CodeNeeded()\n",
+        ),
+        (
+            "who has no password is told that a code was used",
+            "if user is not None and good else None",
+            "if user is not None else None",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/rpc/people.py",
         ("tests/manager/test_reach_renamed.py",),
         (

@@ -66,20 +66,22 @@ class LogInRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., password: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
 class LogInResponse(_message.Message):
-    __slots__ = ("secret", "name", "role", "reach", "ends", "idle")
+    __slots__ = ("secret", "name", "role", "reach", "ends", "idle", "code_needed")
     SECRET_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     REACH_FIELD_NUMBER: _ClassVar[int]
     ENDS_FIELD_NUMBER: _ClassVar[int]
     IDLE_FIELD_NUMBER: _ClassVar[int]
+    CODE_NEEDED_FIELD_NUMBER: _ClassVar[int]
     secret: str
     name: str
     role: str
     reach: Reach
     ends: _timestamp_pb2.Timestamp
     idle: int
-    def __init__(self, secret: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idle: _Optional[int] = ...) -> None: ...
+    code_needed: bool
+    def __init__(self, secret: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idle: _Optional[int] = ..., code_needed: _Optional[bool] = ...) -> None: ...
 
 class WhoAmIRequest(_message.Message):
     __slots__ = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,7 +49,9 @@ async def login(
     password_file: PasswordFile = None,
     code: Annotated[
         str,
-        typer.Option("--code", metavar="CODE", help="One-time code, if you use codes."),
+        typer.Option(
+            "--code", metavar="CODE", help="One-time code, if you use codes (default: ask for it)."
+        ),
     ] = "",
     provider: Annotated[
         bool, typer.Option("--provider", help="Log in at your provider (OpenID Connect), no USER.")
@@ -80,13 +83,26 @@ async def login(
         else:
             reply = await provider_login.by_redirect(run, browser=not no_browser)
     else:
-        password = await passwords.asked(f"Password of {name}", password_file)
-        async with run.manager(secret=False) as manager:
-            request = people_pb2.LogInRequest(name=name, password=password, code=code)
-            reply = await manager.ask(manager.login.LogIn, request)
+        reply = await _by_password(run, name, password_file, code)
     write_session(config.path, reply.secret)
     document = people_answers.login(reply, str(session_file(config.path)))
     run.out.emit(document, people_tables.login_pieces(document))
+
+
+async def _by_password(
+    run: Run, name: str, password_file: Path | None, code: str
+) -> people_pb2.LogInResponse:
+    """Begin a session, asking for a one-time code if the user has codes; raises Refused."""
+    password = await passwords.asked(f"Password of {name}", password_file)
+    async with run.manager(secret=False) as manager:
+        request = people_pb2.LogInRequest(name=name, password=password, code=code)
+        reply = await manager.ask(manager.login.LogIn, request)
+        if not reply.code_needed:
+            return reply
+        request.code = await passwords.asked(
+            f"One-time code of {name}", None, instead="--code CODE: this user has one-time codes"
+        )
+        return await manager.ask(manager.login.LogIn, request)
 
 
 async def logout(run: Run) -> None:

@@ -160,6 +160,15 @@ def new_token_pieces(made: NewApiTokenDocument) -> list[Piece]:
     ]
 
 
+def codes_pieces(secret: str, uri: str) -> list[Line]:
+    """A secret of one-time codes that was made and is not set yet."""
+    return [
+        Line("Add this to your authenticator app, by its secret or its address:"),
+        Line(secret, verbatim=True),
+        Line(uri, verbatim=True),
+    ]
+
+
 def certificate_pieces(rows: Sequence[OperatorCertificateDocument]) -> list[Piece]:
     """Operators' certificates side by side."""
     columns = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.identity.rates import address_of
-from tdc.manager.intent.login import Login, SessionMade
+from tdc.manager.intent.login import CodeNeeded, Login, SessionMade
 from tdc.manager.intent.proofs import SHORT, ProofOperations
 from tdc.manager.intent.users import UserOperations, UserRow
 from tdc.manager.people.reach import Reach, Role, reach_of
@@ -36,6 +36,8 @@ class LoginService(people_pb2_grpc.LoginServicer):
             origin=address(peer),
             address=address_of(peer),
         )
+        if isinstance(made, CodeNeeded):
+            return people_pb2.LogInResponse(code_needed=True)
         return session_made(made)
 
 

@@ -109,6 +109,13 @@ class CountDocument(msgspec.Struct, frozen=True):
     ended: int
 
 
+class NewCodesDocument(msgspec.Struct, frozen=True):
+    """A secret of one-time codes that is not in force yet, and its address for apps."""
+
+    secret: str
+    uri: str
+
+
 class CodesDocument(msgspec.Struct, frozen=True):
     """Whether one-time codes are in force."""
 
