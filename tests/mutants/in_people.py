@@ -25,6 +25,11 @@ MUTANTS = (
             "        return draft\n",
         ),
         (
+            "a shared draft of a deleted user can be committed",
+            "if owner is None or not (owner.deleted or owner.took_the_name_over(draft.changed)):",
+            "if owner is None or not owner.took_the_name_over(draft.changed):",
+        ),
+        (
             "another one's draft can be changed",
             'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
             "if False:",
