@@ -94,7 +94,12 @@ async def test_who_is_not_logged_out_is_told_so_and_keeps_his_session(
     ):
         await Desk(api).user("bob")
         _by_login(tmp_path, api, monkeypatch)
-        made = await asyncio.to_thread(done, tdc, "login", "bob", "--password-file", str(secret))
+        for _ in range(2):  # the second ends the first, whose file it takes
+            words = ("login", "bob", "--password-file", str(secret))
+            made = await asyncio.to_thread(done, tdc, *words)
+            assert len(await asyncio.to_thread(done, tdc, "session", "list")) == 1
+        both = await asyncio.to_thread(tdc, "login", "bob", "--provider")
+        assert (both.code, "leave out USER" in both.err) == (2, True)
         await etcd.stop()
         refused = await asyncio.to_thread(tdc, "logout")
         await etcd.start()

@@ -65,7 +65,12 @@ async def login(
     ] = False,
 ) -> None:
     """Begin a session, with your password or at your provider; it is kept beside operator.toml."""
-    if bool(name) == provider or (provider and (password_file or code)):
+    if provider and (name or password_file or code):
+        raise WrongUsage(
+            "--provider asks at your provider who you are: leave out USER, --password-file and "
+            "--code."
+        )
+    if not (name or provider):
         raise WrongUsage("Name yourself: `tdc login USER`. Or log in by `tdc login --provider`.")
     if not provider and (device or no_browser):
         raise WrongUsage("--device and --no-browser go with --provider.")
@@ -84,6 +89,7 @@ async def login(
             reply = await provider_login.by_redirect(run, browser=not no_browser)
     else:
         reply = await _by_password(run, name, password_file, code)
+    await _end_earlier(run, config.path)
     write_session(config.path, reply.secret)
     document = people_answers.login(reply, str(session_file(config.path)))
     run.out.emit(document, people_tables.login_pieces(document))
@@ -103,6 +109,20 @@ async def _by_password(
             f"One-time code of {name}", None, instead="--code CODE: this user has one-time codes"
         )
         return await manager.ask(manager.login.LogIn, request)
+
+
+async def _end_earlier(run: Run, path: Path) -> None:
+    """End the session whose file the new one takes, so that none is left that nobody can end."""
+    try:
+        if not session_file(path).exists() or not read_config(path).from_session:
+            return
+        async with run.manager() as manager:
+            await manager.ask(manager.people.EndSessions, people_pb2.EndSessionsRequest())
+    except NotKnown:
+        return  # it has ended already
+    except (Refused, NoConnection) as error:
+        said = f"Your earlier session of {session_file(path)} goes on until it ends by itself: "
+        run.out.tell([Line(f"{said}{error}", "yellow")])
 
 
 async def logout(run: Run) -> None:
