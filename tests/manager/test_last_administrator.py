@@ -82,6 +82,18 @@ async def test_the_only_certificate_is_not_weakened_by_a_user_of_its_name(one: D
 
 
 @pytest.mark.proves("S12")
+async def test_a_password_lets_nobody_in_where_there_is_no_port_for_it(
+    etcd: ExternalEtcd, tmp_path: Path
+) -> None:
+    endpoints = etcd.options.endpoints
+    async with manager(tmp_path / "manager", etcd_endpoints=endpoints, operator_port=None) as api:
+        one = Desk(api)
+        await one.user("bea", "administrator")
+        async with refused(STATUS.FAILED_PRECONDITION, f"ana is the {LAST}", "operator_port"):
+            await one.user("ana", "read only")
+
+
+@pytest.mark.proves("S12")
 async def test_the_last_one_keeps_his_role_his_reach_and_his_user(one: Desk) -> None:
     await one.api.create_cluster("c1")
     await one.user("bea", "administrator")

@@ -38,6 +38,7 @@ def test_by_a_password_or_a_good_certificate_one_comes_in(each: People) -> None:
     "each",
     [
         _of(ANA, by=None),
+        replace(_of(replace(ANA, password="hash"), by=None), by_password=False),
         _of(replace(ANA, role=Role.OPERATOR)),
         _of(replace(ANA, reach=PART)),
         _of(replace(ANA, password="hash", mapped=True)),

@@ -3,16 +3,16 @@
 The policy
 ----------
 Nothing that anybody does through a manager takes the last of them away. One who can come in has a
-password, or a certificate that was seen and is good still; a record alone opens no door. Who logs
-in at a provider only does not count, nor does who has his role by his groups there: the provider
-may be away, and what its groups are is decided elsewhere. A certificate without a user of its name
-is an administrator, so a user of that name may be a loss.
+password and a port to log in at, or a certificate that was seen and is good still; a record opens
+no door. Who logs in at a provider only does not count, nor does who has his role by his groups
+there: the provider may be away, and what its groups are is decided elsewhere. A certificate without
+a user of its name is an administrator, so a user of that name may be a loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tdc.manager.people.user import (
     OperatorCertificate,
@@ -33,18 +33,21 @@ class People:
     """Users by name, the deleted too; certificates that were seen or withdrawn; the time.
 
     `issuers` are the CAs that are trusted, as certificates name them; None where that is not known.
+    `by_password`: there is a port at which people log in with one.
     """
 
     users: Mapping[str, User]
     certificates: Collection[OperatorCertificate]
     now: float
-    issuers: Collection[str] | None = field(default=None)
+    issuers: Collection[str] | None = None
+    by_password: bool = True
 
     @property
     def administrators(self) -> frozenset[str]:
         """The names by which somebody can come in as an administrator of everything."""
         users = self.users
         names = {each.name for each in users.values() if each.password and not each.deleted}
+        names = names if self.by_password else set()
         names |= {each.name for each in good_certificates(self)}
         return frozenset(name for name in names if _administers_all(users.get(name)))
 
@@ -84,6 +87,7 @@ def require_one_left(before: People, after: People) -> None:
         f"{last} is the last administrator of the whole installation who can come in, and would "
         "not be any more; nothing was changed. Make another one first, with a password (tdc: `tdc "
         "user create`, `tdc user set-role`), or with a certificate that was used at least once"
+        + ("" if after.by_password else ". Without operator_port a password lets nobody in")
     )
 
 

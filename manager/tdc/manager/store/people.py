@@ -68,13 +68,19 @@ class PeopleStore:
         audit: AuditLog,
         of_now: Callable[[Reach], Reach] | None = None,
         issuers: Callable[[], Collection[str]] | None = None,
+        *,
+        by_password: bool = True,
         clock: Clock = wall,
     ) -> None:
-        """`of_now` gives a reach by the names of now, for the audit log; `issuers` trusted CAs."""
+        """`of_now` gives a reach by the names of now, for the audit log; `issuers` trusted CAs.
+
+        `by_password`: there is a port at which people log in with a password.
+        """
         self._etcd = etcd
         self._audit = audit
         self._of_now = of_now or _as_kept
         self._issuers = issuers
+        self._by_password = by_password
         self._clock = clock
 
     async def change_user(
@@ -140,7 +146,9 @@ class PeopleStore:
 
     def _people(self, users: Users, certificates: Mapping[str, OperatorCertificate]) -> People:
         issuers = self._issuers() if self._issuers is not None else None
-        return People(users, tuple(certificates.values()), self._clock(), issuers)
+        return People(
+            users, tuple(certificates.values()), self._clock(), issuers, self._by_password
+        )
 
     async def users(self) -> Users:
         """All users whose records can be read; raises an EtcdError."""
