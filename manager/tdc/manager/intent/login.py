@@ -110,10 +110,10 @@ class Login:
         if user is None or not good or step is None:
             before = replace(user, last_step=0) if user is not None and good else None
             used = before is not None and _code_step(self._sealing, before, code, at) is not None
-            why = _USED if used else _WRONG
+            said = _USED if used else _WRONG
             log.warning("login refused: %r from %s", name, origin)
-            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=why))
-            raise NotKnown(why)
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=said))
+            raise NotKnown(said)
         self._acts.take(name)
         rehashed = await self._passwords.hashed(password) if is_old(user.password) else ""
         secret = new_secret(Kind.SESSION)
