@@ -14,7 +14,7 @@ def user(reply: people_pb2.User) -> documents.UserDocument:
     """A user."""
     return documents.UserDocument(
         name=reply.name,
-        role=_role(reply.role),
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         password=reply.has_password,
         codes=reply.has_second_factor,
@@ -31,7 +31,7 @@ def who(reply: people_pb2.WhoAmIResponse) -> documents.WhoAmIDocument:
     """Who the caller is."""
     return documents.WhoAmIDocument(
         name=reply.name,
-        role=_role(reply.role),
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         means=reply.means,
         origin=reply.origin,
@@ -44,7 +44,7 @@ def login(reply: people_pb2.LogInResponse, file: str) -> documents.LoginDocument
     """A session that began; `file` keeps its secret."""
     return documents.LoginDocument(
         name=reply.name,
-        role=_role(reply.role),
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         ends=rfc3339_in(reply, "ends"),
         idle=reply.idle,
@@ -71,7 +71,7 @@ def api_token(reply: people_pb2.ApiToken) -> documents.ApiTokenDocument:
         id=reply.id,
         user=reply.user,
         label=reply.label,
-        role=_role(reply.role),
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         created=rfc3339_in(reply, "created"),
         ends=rfc3339_in(reply, "ends"),
@@ -108,6 +108,6 @@ def reach(reply: people_pb2.Reach) -> documents.ReachDocument | None:
     return documents.ReachDocument(tuple(reply.clusters), groups, gone)
 
 
-def _role(role: str) -> str:
+def role_word(role: str) -> str:
     """A role by the word that options take."""
     return role.replace(" ", "-")
