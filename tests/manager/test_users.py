@@ -276,6 +276,10 @@ async def test_who_is_at_the_managers_machine_makes_an_administrator(
             "user": "rescue",
             "password_file": str(file),
         }
+        await Desk(api).user("Rescue2")
+        beside = flags | {"user": "rescue2"}
+        assert await asyncio.to_thread(recover_command, beside) == 1
+        assert "there is a user Rescue2" in capsys.readouterr().err
         assert await asyncio.to_thread(recover_command, flags) == 0
         assert "rescue is an administrator" in capsys.readouterr().out
         async with asyncio.timeout(10):
