@@ -157,6 +157,18 @@ async def test_the_last_certificate_is_not_withdrawn(one: Desk) -> None:
             await bea.people.DeleteUser(own, metadata=bea.shown)
 
 
+async def test_a_certificate_that_was_used_keeps_the_installation(one: Desk) -> None:
+    """As it is noted: by a CA that is trusted, seen, and not ended."""
+    await one.user("bea", "administrator")
+    async with _by(one, one.api.authority.issue_operator("eva")) as eva:
+        await eva.WhoAmI(WHO)
+    await _fingerprint(one, "eva")
+    await one.user("ana", "read only")
+    async with _by_session(one, "bea") as bea:
+        request = people_pb2.SetRoleRequest(name="bea", role="operator")
+        assert (await bea.people.SetRole(request, metadata=bea.shown)).role == "operator"
+
+
 @pytest.mark.proves("S12")
 async def test_two_managers_at_once_leave_one_administrator(two: tuple[Desk, Desk]) -> None:
     one, other = two
