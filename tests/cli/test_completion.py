@@ -86,6 +86,8 @@ def test_every_word_that_stands_for_a_name_is_completed() -> None:
         ("delivery move --from ", (Source.INTAKES,)),
         ("user delete ", (Source.USERS,)),
         ("user create ", ()),
+        ("user create ann --cluster ", (Source.CLUSTERS,)),
+        ("user create ann --group ", (Source.GROUP_PATHS,)),
         ("user set-role ana --role operator --group ", (Source.GROUP_PATHS,)),
         ("session end ", (Source.SESSIONS,)),
         ("token revoke ", (Source.TOKENS,)),

@@ -10,7 +10,7 @@ import pytest
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Put
 from tdc.manager.store.keys import draft_key
-from tdc.v1 import fleet_pb2, operators_pb2
+from tdc.v1 import fleet_pb2, operators_pb2, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
 from tests.stage.manager import (
@@ -19,6 +19,7 @@ from tests.stage.manager import (
     add_machine,
     connected,
     level,
+    of_people,
     put,
     refused,
     remove_machine,
@@ -238,3 +239,16 @@ async def test_a_draft_edited_by_hand_is_refused_with_its_key(
     assert rows(await change(ben, put("cluster", "c1", retry__initial=1)))
     (mine,) = (await ben.drafts.ListDrafts(operators_pb2.ListDraftsRequest())).drafts
     assert mine.owner == "ben"
+
+
+async def test_a_shared_draft_goes_with_its_user(api: Api, ben: Api) -> None:
+    """From then on: not only once another user has his name."""
+    people = of_people(api.channel)
+    await people.CreateUser(people_pb2.CreateUserRequest(name="ben", role="operator"))
+    await change(ben, put("cluster", "c1", retry__initial=30))
+    await change(ben, share=True)
+    assert rows(await read(api, owner="ben"))
+    await people.DeleteUser(people_pb2.DeleteUserRequest(name="ben"))
+    assert not (await api.drafts.ListDrafts(operators_pb2.ListDraftsRequest())).drafts
+    async with refused(STATUS.NOT_FOUND, "has no draft of cluster c1 that is shared"):
+        await read(api, owner="ben")

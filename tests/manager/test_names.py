@@ -32,9 +32,11 @@ async def test_unknown_names_are_told_with_the_nearest_that_exist(api: Api) -> N
 async def test_without_any_cluster_it_says_how_to_begin(api: Api) -> None:
     """Not that the group is unknown: on a new manager, nothing is known."""
     for edit in (add_machine("mx1", "Main_Group"), add_group("branch")):
-        async with refused(STATUS.NOT_FOUND, "there are no clusters yet", "tdc cluster create"):
+        async with refused(
+            STATUS.NOT_FOUND, "there are no clusters, or none", "tdc cluster create"
+        ):
             await api.plan(edit)
-    async with refused(STATUS.NOT_FOUND, "there are no clusters yet"):
+    async with refused(STATUS.NOT_FOUND, "there are no clusters"):
         await api.enabled("mx1")
 
 

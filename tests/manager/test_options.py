@@ -104,6 +104,9 @@ def test_a_mistyped_line_in_the_file_is_refused_not_ignored(tmp_path: Path) -> N
     (tmp_path / "manager.toml").write_text("listenport = 1\n")
     with pytest.raises(OptionsError, match="line 1: unknown option listenport"):
         read_options({"folder": tmp_path}, {})
+    (tmp_path / "manager.toml").write_text('folder = "/x"\n')
+    with pytest.raises(OptionsError, match="line 1: unknown option folder; valid"):
+        read_options({"folder": tmp_path}, {})
     for content in ("listen_port = [\n", "x = " + "[" * 5_000 + "]" * 5_000, "x = " + "9" * 9_999):
         (tmp_path / "manager.toml").write_text(content)
         with pytest.raises(OptionsError, match=r"manager\.toml can't be read"):

@@ -223,3 +223,21 @@ async def test_who_has_a_session_guesses_the_password_as_slowly_as_at_a_login(de
         right = people_pb2.SetPasswordRequest(password=NEW, old_password=PASSWORD)
         async with refused(STATUS.RESOURCE_EXHAUSTED, "wrong too often"):
             await bob.people.SetPassword(right, metadata=bob.shown)
+
+
+async def test_a_user_who_is_not_there_has_no_sessions_to_end(desk: Desk) -> None:
+    """A typing error in the middle of an incident ends nothing, and must say so."""
+    await desk.user("bob")
+    people, pb = desk.people, people_pb2
+    for call in (
+        people.EndSessions(pb.EndSessionsRequest(user="bobb")),
+        people.ListSessions(pb.ListSessionsRequest(user="bobb")),
+        people.ListApiTokens(pb.ListApiTokensRequest(user="bobb")),
+    ):
+        async with refused(STATUS.NOT_FOUND, "there is no user 'bobb'"):
+            await call
+    assert (await people.EndSessions(pb.EndSessionsRequest(user="bob"))).ended == 0
+    async with desk.caller() as bob:
+        await bob.log_in("bob")
+        async with refused(STATUS.PERMISSION_DENIED):  # who may not look is not told who is there
+            await bob.people.EndSessions(pb.EndSessionsRequest(user="bobb"), metadata=bob.shown)

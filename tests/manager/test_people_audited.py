@@ -222,11 +222,11 @@ async def test_a_change_and_its_entry_have_one_revision_and_a_use_has_no_entry(
         await _together(client, session_key(session.id), 2)
         await store.add_token(token, event)
         await _together(client, api_token_key(token.id), 3)
-        await store.change_operator(seen.fingerprint, lambda _: seen, None, event)
+        await store.withdraw_operator(seen.fingerprint, lambda _: seen, None, {}, event, None)
         await _together(client, operator_key(seen.fingerprint), 4)
         await store.note_session_used(session)
         await store.note_token_used(token)
-        used = await store.change_operator(
+        used = await store.note_operator(
             seen.fingerprint, lambda before: replace(before, used=9.0), None
         )
         assert used.used == 9.0

@@ -88,7 +88,9 @@ async def test_a_provider_does_not_speak_for_a_user_who_is_there(desk: Desk) -> 
     await desk.people.CreateUser(local)
     async with (
         desk.caller() as caller,
-        refused(STATUS.UNAUTHENTICATED, "there is or was a user ben here", "'sub-ben'"),
+        refused(
+            STATUS.UNAUTHENTICATED, "there is or was a user or a certificate ben here", "'sub-ben'"
+        ),
     ):
         await caller.log_in("sub-ben")
 
@@ -127,7 +129,9 @@ async def test_a_new_role_of_groups_ends_the_sessions_of_before(
         answer = await first.sign_in(begun.url, "sub-ben")
         again = await second.finish(begun.handle, answer)
         assert (made.role, again.role) == ("operator", "help desk")
-        async with refused(STATUS.UNAUTHENTICATED, "role, reach or password was changed"):
+        async with refused(
+            STATUS.UNAUTHENTICATED, "role, reach, password or one-time codes were changed"
+        ):
             await second.who(made)
 
 

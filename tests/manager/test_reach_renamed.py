@@ -7,6 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tdc.shared.wire import people_answers as answers
+from tdc.shared.wire.people_documents import ReachDocument
 from tdc.v1 import audit_pb2, fleet_pb2, operators_pb2, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
@@ -70,6 +72,9 @@ async def _clusters(who: Caller) -> list[str]:
     request = operators_pb2.ListClustersRequest()
     found = await who.fleet.ListClusters(request, metadata=who.shown)
     return [each.name for each in found.clusters]
+
+
+NOTHING = ReachDocument((), (), ())
 
 
 def _named(reach: people_pb2.Reach) -> list[str]:
@@ -152,6 +157,25 @@ async def test_a_reach_names_what_there_is(desk: Desk) -> None:
         assert await cat.machines() == ["mx9"]
 
 
+@pytest.mark.parametrize(
+    "reach",
+    [
+        people_pb2.Reach(nothing=True),
+        people_pb2.Reach(gone=[people_pb2.GroupName(cluster="c1")]),
+    ],
+)
+async def test_a_reach_of_nothing_that_is_sent_back_is_not_everything(
+    desk: Desk, reach: people_pb2.Reach
+) -> None:
+    for change in (
+        desk.people.CreateUser(_user("cat", reach)),
+        desk.people.SetRole(_role(reach)),
+        desk.people.CreateApiToken(people_pb2.CreateApiTokenRequest(label="ci", reach=reach)),
+    ):
+        async with refused(STATUS.INVALID_ARGUMENT, "a reach that is asked for"):
+            await change
+
+
 async def test_a_deleted_cluster_is_reached_again_when_it_goes_on(desk: Desk) -> None:
     """The next of its name has its history."""
     await desk.api.create_cluster("c2")
@@ -213,7 +237,11 @@ async def test_a_renamed_group_stays_in_reach_and_the_next_of_its_name_does_not_
         await desk.people.SetRole(_role(_reach(groups=["emea/g1", "emea/g2"])))
         await bob.log_in("bob")
         assert await bob.machines() == ["mx2", "mx9"]
-        assert await robot.machines() == [], "its user does not reach that group any more"
+        # Its user does not reach that group any more: nothing is not everything, and no empty list.
+        async with refused(STATUS.PERMISSION_DENIED, "reaches nothing here (nothing)"):
+            await robot.machines()
+        me = (await robot.who()).reach
+        assert (me.nothing, _named(me), answers.reach(me)) == (True, [], NOTHING)
         swap = (("g1", "old"), ("edge", "g1"), ("old", "edge"))
         for name, to in swap:
             await desk.api.commit(rename_group(name, to), cluster="emea")
@@ -231,7 +259,10 @@ async def test_a_group_that_was_removed_is_named_as_not_there(desk: Desk) -> Non
     )
     async with desk.caller() as bob:
         await bob.log_in("bob")
-        assert await bob.machines() == []
-        assert _named((await bob.who()).reach) == ["c1/g1 (not there)"]
+        async with refused(STATUS.PERMISSION_DENIED, "group g1 of cluster c1 (not there)"):
+            await bob.machines()
+        me = (await bob.who()).reach
+        assert (me.nothing, _named(me)) == (True, [])
+        assert [(each.cluster, each.group) for each in me.gone] == [("c1", "g1")]
         await desk.api.commit(add_group("g1"), add_machine("mx9", "g1"))
         assert await bob.machines() == ["mx9"]

@@ -1,33 +1,25 @@
-"""Users and what is theirs: the last administrator, ends at once, withdrawn certificates, codes."""
+"""Users and what is theirs: ends at once, withdrawn certificates, codes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.values import TxnResult
 from tdc.manager.first_setup import CA_FOLDER
 from tdc.manager.identity.authority import Authority, Issued
-from tdc.manager.intent.errors import LastAdministrator
 from tdc.manager.people import totp
-from tdc.manager.people.reach import Role
-from tdc.manager.people.user import User
+from tdc.manager.people.throttle import FREE_OF_ACCOUNT
 from tdc.manager.program import recover_command
-from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_entry import read_entry
 from tdc.manager.store.keys import AUDIT, PEOPLE
-from tdc.manager.store.people import PeopleStore, Users
 from tdc.shared.edge.clock import wall
-from tdc.shared.sync.audit_entry import AuditEvent, By
 from tdc.v1 import operators_pb2, operators_pb2_grpc, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
@@ -48,21 +40,6 @@ async def two(etcd: ExternalEtcd, tmp_path: Path) -> AsyncIterator[tuple[Desk, D
         yield Desk(first), Desk(second)
 
 
-@pytest.mark.proves("S12")
-async def test_two_managers_at_once_leave_one_administrator(two: tuple[Desk, Desk]) -> None:
-    one, other = two
-    for name in ("ann", "bea"):
-        await one.user(name, "administrator")
-    ends = await asyncio.gather(
-        one.people.DeleteUser(people_pb2.DeleteUserRequest(name="ann")),
-        other.people.SetRole(people_pb2.SetRoleRequest(name="bea", role="operator")),
-        return_exceptions=True,
-    )
-    failed = [each for each in ends if isinstance(each, grpc.aio.AioRpcError)]
-    assert [each.code() for each in failed] == [STATUS.FAILED_PRECONDITION]
-    assert "last administrator of the whole installation" in (failed[0].details() or "")
-
-
 async def test_what_ends_at_one_manager_ends_at_the_other(two: tuple[Desk, Desk]) -> None:
     one, other = two
     await one.user("bob")
@@ -75,7 +52,9 @@ async def test_what_ends_at_one_manager_ends_at_the_other(two: tuple[Desk, Desk]
         async with asyncio.timeout(10):
             while await _is_let_in(bob):
                 await asyncio.sleep(0.05)
-        async with refused(STATUS.UNAUTHENTICATED, "role, reach or password was changed"):
+        async with refused(
+            STATUS.UNAUTHENTICATED, "role, reach, password or one-time codes were changed"
+        ):
             await bob.who()
 
 
@@ -225,12 +204,42 @@ async def test_a_code_is_needed_and_good_once(two: tuple[Desk, Desk]) -> None:
         )
         await bob.people.SetSecondFactor(request, metadata=bob.shown)
         code = totp.code_at(raw, step)
-        for each in ("", totp.code_at(raw, step - 1)):
-            async with refused(STATUS.UNAUTHENTICATED, "one-time code is wrong"):
-                await bob.log_in("bob", code=each)
+        wrong = "the name, the password or the one-time code is wrong"
+        for password, given, why in (
+            (PASSWORD, totp.code_at(raw, step - 9), wrong),
+            ("wrong", "", wrong),
+            ("wrong", totp.code_at(raw, step - 1), wrong),
+            (PASSWORD, totp.code_at(raw, step - 1), "was used already: wait for the next one"),
+        ):
+            async with refused(STATUS.UNAUTHENTICATED, why):
+                await bob.log_in("bob", password, code=given)
         await bob.log_in("bob", code=code)
-        async with refused(STATUS.UNAUTHENTICATED):
+        async with refused(STATUS.UNAUTHENTICATED, "was used already"):
             await again.log_in("bob", code=code)
+
+
+async def test_who_has_the_password_alone_is_asked_for_a_code_and_slows_down(
+    two: tuple[Desk, Desk],
+) -> None:
+    """Each such answer counts as a try: else it would free him for further guesses of a code."""
+    one, _ = two
+    await one.user("bob")
+    async with one.caller() as bob:
+        await bob.log_in("bob")
+        made = await bob.people.SetSecondFactor(
+            people_pb2.SetSecondFactorRequest(), metadata=bob.shown
+        )
+        raw = totp.secret_read(made.secret)
+        step = int(wall()) // totp.STEP
+        request = people_pb2.SetSecondFactorRequest(
+            secret=made.secret, code=totp.code_at(raw, step), password=PASSWORD
+        )
+        await bob.people.SetSecondFactor(request, metadata=bob.shown)
+        for _ in range(FREE_OF_ACCOUNT + 1):
+            reply = await bob.login.LogIn(people_pb2.LogInRequest(name="bob", password=PASSWORD))
+            assert (reply.code_needed, reply.secret) == (True, "")
+        async with refused(STATUS.RESOURCE_EXHAUSTED, "too many logins failed"):
+            await bob.log_in("bob", code=totp.code_at(raw, step + 1))
 
 
 async def test_a_token_is_narrowed_by_its_user_and_makes_no_other(two: tuple[Desk, Desk]) -> None:
@@ -267,6 +276,10 @@ async def test_who_is_at_the_managers_machine_makes_an_administrator(
             "user": "rescue",
             "password_file": str(file),
         }
+        await Desk(api).user("Rescue2")
+        beside = flags | {"user": "rescue2"}
+        assert await asyncio.to_thread(recover_command, beside) == 1
+        assert "there is a user Rescue2" in capsys.readouterr().err
         assert await asyncio.to_thread(recover_command, flags) == 0
         assert "rescue is an administrator" in capsys.readouterr().out
         async with asyncio.timeout(10):
@@ -290,43 +303,3 @@ async def test_who_is_at_the_managers_machine_makes_an_administrator(
         stored += b"".join(each.value for each in log)
         assert secret.encode() not in stored
         assert PASSWORD.encode() not in stored
-
-
-class _Overtaken(EtcdClient):
-    """Lets another change come first, once, between what was read and what is written."""
-
-    other: Callable[[], Awaitable[object]] | None = None
-
-    async def txn(self, compares: Any, operations: Any, *rest: Any) -> TxnResult:
-        other, self.other = self.other, None
-        if other is not None:
-            await other()
-        return await super().txn(compares, operations, *rest)
-
-
-def _made(user: User) -> Callable[[Users], User]:
-    return lambda users: user
-
-
-def _demoted(name: str) -> Callable[[Users], User]:
-    def change(users: Users) -> User:
-        if not any(each.administers_all for each in users.values() if each.name != name):
-            raise LastAdministrator(name)
-        return replace(users[name], role=Role.OPERATOR, number=users[name].number + 1)
-
-    return change
-
-
-MADE = AuditEvent("people.set_role", By("ann"))
-
-
-async def test_a_change_that_was_overtaken_is_made_on_users_as_they_are_then(
-    etcd: ExternalEtcd,
-) -> None:
-    async with _Overtaken(etcd.options) as slow, EtcdClient(etcd.options) as quick:
-        store = PeopleStore(quick, AuditLog(quick))
-        for name in ("ann", "bea"):
-            await store.change_user(name, _made(User(name, Role.ADMINISTRATOR)), {}, MADE)
-        slow.other = lambda: store.change_user("bea", _demoted("bea"), {}, MADE)
-        with pytest.raises(LastAdministrator):
-            await PeopleStore(slow, AuditLog(slow)).change_user("ann", _demoted("ann"), {}, MADE)

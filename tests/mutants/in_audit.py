@@ -110,7 +110,7 @@ MUTANTS = (
         ),
         (
             "a failed login is no entry",
-            "            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=_WRONG))\n",
+            "            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=said))\n",
             "",
         ),
         (

@@ -25,6 +25,11 @@ MUTANTS = (
             "        return draft\n",
         ),
         (
+            "a shared draft of a deleted user can be committed",
+            "if owner is None or not (owner.deleted or owner.took_the_name_over(draft.changed)):",
+            "if owner is None or not owner.took_the_name_over(draft.changed):",
+        ),
+        (
             "another one's draft can be changed",
             'if owner not in ("", actor.name) and not isinstance(change, Tidy):',
             "if False:",
@@ -36,12 +41,97 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/intent/user_records.py",
+        f"{MANAGER}/intent/login.py",
         ("tests/manager/test_users.py",),
         (
+            "who has no password is told that a code is needed",
+            "if user is not None and good and user.second_factor and not code.strip():",
+            "if user is not None and user.second_factor and not code.strip():",
+        ),
+        (
+            "who asks for a code is free to guess again",
+            "            return CodeNeeded()\n",
+            "            self.throttle.succeeded(name, address)\n            return CodeNeeded()\n",
+        ),
+        (
+            "who has no password is told that a code was used",
+            "if user is not None and good else None",
+            "if user is not None else None",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/people.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "who reaches nothing looks on the wire as who reaches everything",
+            "groups=groups, nothing=reach.is_nothing, gone=gone",
+            "groups=groups, gone=gone",
+        ),
+        (
+            "a reach of nothing that is sent back becomes everything",
+            "    if reach.nothing or reach.gone:",
+            "    if False:",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/permissions.py",
+        ("tests/manager/test_reach_renamed.py",),
+        (
+            "who reaches nothing is answered with an empty list",
+            "                return not reach.is_nothing\n",
+            "                return True\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/people/administrators.py",
+        ("tests/pure/test_administrators.py", "tests/manager/test_last_administrator.py"),
+        (
             "the last administrator can be deleted",
-            "if had and not any(each.administers_all for each in then.values()):",
-            "if False:",
+            "if not had or after.administrators:",
+            "if True:",
+        ),
+        (
+            "a user without password and certificate counts as an administrator",
+            "if each.password and not each.deleted}",
+            "if not each.deleted}",
+        ),
+        (
+            "a certificate that has ended counts",
+            "each.ends is None or each.ends <= people.now",
+            "each.ends is None",
+        ),
+        (
+            "a certificate of a CA that is gone counts",
+            "ours = people.issuers is None or",
+            "ours = True or",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/store/people.py",
+        ("tests/manager/test_last_administrator.py",),
+        (
+            "a user of a certificate's name may take the last administrator away",
+            "        require_one_left(before, replace(before, users={**users, name: after}))\n",
+            "",
+        ),
+        (
+            "the certificate of who asks counts only once its use is noted",
+            "found = {held.fingerprint: held} if held is not None else {}",
+            "found: dict[str, OperatorCertificate] = {}",
+        ),
+        (
+            "two withdraw the last two certificates at once",
+            "[_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n                [Put(",
+            "[_unchanged(key, item)],\n                [Put(",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/access.py",
+        ("tests/manager/test_last_administrator.py",),
+        (
+            "a certificate of a name that no user may have administers everything",
+            "        if why:  # it would",
+            "        if False:  # it would",
         ),
     ),
     *planted_in(
@@ -106,11 +196,11 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/store/people.py",
-        ("tests/manager/test_users.py",),
+        ("tests/manager/test_last_administrator.py",),
         (
             "two managers each take the other administrator",
-            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n",
-            "            [_unchanged(key, item)],\n",
+            "            [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],\n            [\n",
+            "            [_unchanged(key, item)],\n            [\n",
         ),
     ),
     *planted_in(

@@ -136,8 +136,13 @@ MUTANTS = (
         ("tests/pure/test_provider_rules.py",),
         (
             "the provider speaks for a user who is there",
-            "    if name in users:\n",
-            "    if False:\n",
+            "    if other:\n        raise NotAdmitted(\n",
+            "    if False:\n        raise NotAdmitted(\n",
+        ),
+        (
+            "somebody of the provider is the owner of a certificate",
+            "others = {*users, *taken}",
+            "others = {*users}",
         ),
         (
             "who was deleted comes in under another name",

@@ -127,8 +127,8 @@ MUTANTS = (
         ),
         (
             "a group that is gone leaves its name to the next",
-            "group.name if group is not None else _absent(slot)",
-            "group.name if group is not None else slot",
+            "            gone.add((home.name if home is not None else place, slot))\n",
+            "            groups.add((home.name if home is not None else place, slot))\n",
         ),
         (
             "a reach of no cluster is one of the only cluster",

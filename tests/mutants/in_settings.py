@@ -121,7 +121,7 @@ MUTANTS = (
         ),
         (
             "a mistyped line means the default",
-            "        if name not in _FIELDS:\n",
+            "        if not is_option(name):\n",
             "        if not name:\n",
         ),
         (

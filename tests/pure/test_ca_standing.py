@@ -131,4 +131,6 @@ def test_operators_certificates_are_named_near_their_end() -> None:
         now,
     )
     assert [each.operator for each in found] == ["over", "soon"]
-    assert found[1].remedy == "tdc-manager operator --operator soon --out FOLDER"
+    assert found[1].remedy == (
+        "tdc-manager operator --folder FOLDER --operator soon --out NEW_FOLDER"
+    )

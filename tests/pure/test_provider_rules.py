@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tdc.manager.people.administrators import People
 from tdc.manager.people.provider import (
     Grant,
     NotAdmitted,
@@ -106,9 +107,28 @@ def test_who_was_deleted_stays_out_under_every_name() -> None:
 def test_a_provider_alone_keeps_no_administrator() -> None:
     admin = User("ana", Role.ADMINISTRATOR)
     assert admin.administers_all
-    assert not replace(admin, identity=WHO).administers_all
     assert not replace(admin, identity=WHO, mapped=True, password="x").administers_all
-    assert replace(admin, identity=WHO, password="x").administers_all
+    alone = replace(admin, identity=WHO)
+    assert not People({"ana": alone}, (), 0.0).administrators
+    assert People({"ana": replace(alone, password="x")}, (), 0.0).administrators == {"ana"}
+
+
+@pytest.mark.parametrize("name", ["ben", "Ben"])
+def test_a_certificates_owner_is_nobody_of_the_provider(name: str) -> None:
+    with pytest.raises(NotAdmitted, match=f"certificate {name} here"):
+        admitted({}, WHO, CLAIMS, "preferred_username", GRANT, 1.0, [name])
+
+
+def test_a_name_that_differs_from_a_users_in_case_is_taken() -> None:
+    with pytest.raises(NotAdmitted, match="user or a certificate Ben"):
+        let_in({"Ben": User("Ben", Role.OPERATOR)})
+
+
+def test_who_is_refused_is_told_his_subject() -> None:
+    """The guide has him let in by hand, by it."""
+    for grant, name in ((None, "ben"), (GRANT, "Zoë")):
+        with pytest.raises(NotAdmitted, match=WHO.subject):
+            let_in({}, grant, preferred_username=name)
 
 
 texts = st.text(string.printable, max_size=8)

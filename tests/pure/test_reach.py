@@ -60,5 +60,11 @@ def test_naming_nothing_means_everywhere_and_an_empty_reach_nothing() -> None:
     assert str(EVERYWHERE) == "the whole installation"
     assert held(Reach()) == set()
     assert str(Reach()) == "nothing"
+    assert Reach().is_nothing
+    assert not EVERYWHERE.is_nothing
+    gone = Reach(gone=frozenset({("c1", ""), ("c2", "g1")}))
+    assert gone.is_nothing
+    assert held(gone) == set()
+    assert str(gone) == "cluster c1 (not there), group g1 of cluster c2 (not there)"
     assert str(reach_of(["c2"], [("c1", "g1")])) == "cluster c2, group g1 of cluster c1"
     assert str(Role.HELP_DESK) == "help desk"

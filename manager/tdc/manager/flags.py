@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tdc.manager.options import add_flags
-from tdc.shared.sync.identity import NotAnIdentity, Operator, identity_uri
+from tdc.manager.people.user import PeopleError, check_user_name
 
 DISTRIBUTION = "threat-defense-connector"
 _Parser = argparse.ArgumentParser
@@ -142,11 +142,8 @@ def _backup_flags(backing_up: _Parser, restoring: _Parser) -> None:
 
 
 def _operator_name(text: str) -> str:
-    """Refuse a name that a certificate can't hold or a line can't show, by ArgumentTypeError."""
+    """Refuse a name that no user may have, by ArgumentTypeError: it would be a user's."""
     try:
-        identity_uri(Operator(text))
-    except (NotAnIdentity, UnicodeEncodeError) as error:
+        return check_user_name(text)
+    except PeopleError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not text.isprintable():
-        raise argparse.ArgumentTypeError("a name has no control characters")
-    return text

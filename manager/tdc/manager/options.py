@@ -306,11 +306,8 @@ def is_option(name: str) -> bool:
 
 
 def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # an argument of other bytes, which Python escapes
-        return False
-    return True
+    # An argument of other bytes has surrogates: so Python escapes them.
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _from_flags(flags: Mapping[str, object]) -> Iterator[_Given]:
@@ -338,15 +335,16 @@ def _from_file(path: Path) -> Iterator[_Given]:
         raise OptionsError(f"{path} can't be read: {error}") from None
     for name, raw in content.items():
         place = f"{path}{_line_of(name, text)}"
-        if name not in _FIELDS:
+        if not is_option(name):
             raise OptionsError(f"{place}: unknown option {name}; {_near(name)}")
         # A path in the file means a place beside the file, wherever the manager is started.
         yield _Given(place, name, raw, path.parent)
 
 
 def _near(name: str) -> str:
-    near = difflib.get_close_matches(name, _FIELDS, n=1)
-    return f"did you mean {near[0]}?" if near else f"valid options are {', '.join(_FIELDS)}"
+    valid = list(filter(is_option, _FIELDS))  # not the folder, which is given by --folder alone
+    near = difflib.get_close_matches(name, valid, n=1)
+    return f"did you mean {near[0]}?" if near else f"valid options are {', '.join(valid)}"
 
 
 def _line_of(name: str, text: str) -> str:

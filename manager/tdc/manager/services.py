@@ -98,7 +98,13 @@ def people_of(
     options: Options,
 ) -> People:
     """Make the rooms about people; failed logins go to `refusals`."""
-    store = PeopleStore(etcd, audit, partial(of_now, view))
+    store = PeopleStore(
+        etcd,
+        audit,
+        partial(of_now, view),
+        lambda: authorities.key_ids,
+        by_password=options.operator_port is not None,
+    )
     access, acts = Access(view, LastUses(view, store)), OwnActs()
     passwords, sealing = Passwords(), Sealing(partial(authorities.keys_for, SECOND_FACTOR))
     users = UserOperations(view, store, passwords, sealing, acts, options.oidc_issuer)

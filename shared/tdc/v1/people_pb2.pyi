@@ -18,12 +18,16 @@ class GroupName(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., group: _Optional[str] = ...) -> None: ...
 
 class Reach(_message.Message):
-    __slots__ = ("clusters", "groups")
+    __slots__ = ("clusters", "groups", "nothing", "gone")
     CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    NOTHING_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     clusters: _containers.RepeatedScalarFieldContainer[str]
     groups: _containers.RepeatedCompositeFieldContainer[GroupName]
-    def __init__(self, clusters: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ...) -> None: ...
+    nothing: bool
+    gone: _containers.RepeatedCompositeFieldContainer[GroupName]
+    def __init__(self, clusters: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ..., nothing: _Optional[bool] = ..., gone: _Optional[_Iterable[_Union[GroupName, _Mapping]]] = ...) -> None: ...
 
 class User(_message.Message):
     __slots__ = ("name", "role", "reach", "has_password", "has_second_factor", "created", "created_by", "last_login", "provider", "subject", "by_groups")
@@ -62,20 +66,22 @@ class LogInRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., password: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
 class LogInResponse(_message.Message):
-    __slots__ = ("secret", "name", "role", "reach", "ends", "idle")
+    __slots__ = ("secret", "name", "role", "reach", "ends", "idle", "code_needed")
     SECRET_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     REACH_FIELD_NUMBER: _ClassVar[int]
     ENDS_FIELD_NUMBER: _ClassVar[int]
     IDLE_FIELD_NUMBER: _ClassVar[int]
+    CODE_NEEDED_FIELD_NUMBER: _ClassVar[int]
     secret: str
     name: str
     role: str
     reach: Reach
     ends: _timestamp_pb2.Timestamp
     idle: int
-    def __init__(self, secret: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idle: _Optional[int] = ...) -> None: ...
+    code_needed: bool
+    def __init__(self, secret: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[str] = ..., reach: _Optional[_Union[Reach, _Mapping]] = ..., ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., idle: _Optional[int] = ..., code_needed: _Optional[bool] = ...) -> None: ...
 
 class WhoAmIRequest(_message.Message):
     __slots__ = ()

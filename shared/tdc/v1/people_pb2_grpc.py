@@ -59,7 +59,8 @@ class LoginServicer:
     """
 
     def LogIn(self, request, context):
-        """Begins a session. UNAUTHENTICATED: the name, the password or the code is wrong.
+        """Begins a session, or says that a code is needed. UNAUTHENTICATED: the name, the password or the
+        code is wrong, or the code was used already.
         RESOURCE_EXHAUSTED: too many tries failed; the sentence says how long to wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

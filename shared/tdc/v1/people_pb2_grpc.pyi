@@ -41,7 +41,8 @@ class LoginStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LoginAsyncStub: ...
     LogIn: _grpc.UnaryUnaryMultiCallable[_people_pb2.LogInRequest, _people_pb2.LogInResponse]
-    """Begins a session. UNAUTHENTICATED: the name, the password or the code is wrong.
+    """Begins a session, or says that a code is needed. UNAUTHENTICATED: the name, the password or the
+    code is wrong, or the code was used already.
     RESOURCE_EXHAUSTED: too many tries failed; the sentence says how long to wait.
     """
 
@@ -58,7 +59,8 @@ class LoginAsyncStub(LoginStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LogIn: _aio.UnaryUnaryMultiCallable[_people_pb2.LogInRequest, _people_pb2.LogInResponse]  # type: ignore[assignment]
-    """Begins a session. UNAUTHENTICATED: the name, the password or the code is wrong.
+    """Begins a session, or says that a code is needed. UNAUTHENTICATED: the name, the password or the
+    code is wrong, or the code was used already.
     RESOURCE_EXHAUSTED: too many tries failed; the sentence says how long to wait.
     """
 
@@ -78,7 +80,8 @@ class LoginServicer(metaclass=_abc_1.ABCMeta):
         request: _people_pb2.LogInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_people_pb2.LogInResponse, _abc.Awaitable[_people_pb2.LogInResponse]]:
-        """Begins a session. UNAUTHENTICATED: the name, the password or the code is wrong.
+        """Begins a session, or says that a code is needed. UNAUTHENTICATED: the name, the password or the
+        code is wrong, or the code was used already.
         RESOURCE_EXHAUSTED: too many tries failed; the sentence says how long to wait.
         """
 

@@ -98,8 +98,8 @@ user create: USER --role=ROLE --cluster=CLUSTER --group=CLUSTER/GROUP --password
 user list:
 user show: USER
 user set-role: USER --role=ROLE --cluster=CLUSTER --group=CLUSTER/GROUP --yes,-y
-user set-password: USER --password-file=FILE
-user set-codes: --password-file=FILE
+user set-password: USER --password-file=FILE --old-password-file=FILE
+user set-codes: --password-file=FILE --begin --secret-file=FILE --code=CODE
 user remove-codes: USER --yes,-y
 user delete: USER --yes,-y
 session list: --user=USER --all

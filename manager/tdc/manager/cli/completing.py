@@ -203,7 +203,7 @@ def _of(line: _Line, stands_for: str, typed: str) -> Wanted:
         words = dict.fromkeys(stands_for.strip("{}").split("|"), "")
     elif stands_for in OFFERED:
         words = dict.fromkeys(OFFERED[stands_for], "")
-    elif stands_for in ASKED and tuple(line.path) not in _NOBODY_YET:
+    elif stands_for in ASKED and not (stands_for == "USER" and tuple(line.path) in _NOBODY_YET):
         sources = (ASKED[stands_for],)
     elif stands_for in ("NAMES_SETTINGS", "NAMES_VALUES"):
         words, sources = _names_then_settings(line, stands_for, typed)

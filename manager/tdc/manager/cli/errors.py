@@ -33,6 +33,10 @@ class Refused(CliError):
     exit_code = ExitCode.REFUSED
 
 
+class NotKnown(Refused):
+    """The manager does not know the session or API token, or not any more."""
+
+
 class WrongUsage(CliError):
     """What was typed is wrong, whatever the manager holds: unknown setting, bad value."""
 

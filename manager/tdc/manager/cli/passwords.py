@@ -26,12 +26,20 @@ PasswordFile = Annotated[
 ]
 
 
-async def asked(what: str, file: Path | None, *, twice: bool = False) -> str:
-    """A password, typed without echo or read from a file; raises Refused, WrongUsage."""
+_A_FILE = "--password-file FILE (- for standard input)"
+
+
+async def asked(
+    what: str, file: Path | None, *, twice: bool = False, instead: str = _A_FILE
+) -> str:
+    """A secret, typed without echo or read from a file; raises Refused, WrongUsage.
+
+    `instead` is the option that gives it where there is no terminal.
+    """
     if file is not None:
-        return _in_file(file)
+        return in_file(file)
     if not is_terminal(sys.stdin):
-        raise Refused("Not a terminal: use --password-file FILE (- for standard input).")
+        raise Refused(f"Not a terminal to ask for: {what.lower()}. Use {instead}.")
     password = await asyncio.to_thread(_typed, f"{what}: ")
     if twice and await asyncio.to_thread(_typed, f"{what}, again: ") != password:
         raise Refused("The two were not the same. Nothing was changed.")
@@ -42,10 +50,11 @@ def _typed(prompt: str) -> str:
     try:
         return getpass.getpass(prompt, stream=sys.stderr)
     except EOFError:
-        raise Refused("No password was typed. Nothing was changed.") from None
+        raise Refused("Nothing was typed. Nothing was changed.") from None
 
 
-def _in_file(file: Path) -> str:
+def in_file(file: Path) -> str:
+    """The first line of a file, - for standard input; raises WrongUsage."""
     try:
         if str(file) == "-":
             text = sys.stdin.readline(LONGEST_FILE)
@@ -57,5 +66,5 @@ def _in_file(file: Path) -> str:
         raise WrongUsage(f"{file} is not UTF-8.") from None
     password = text.splitlines()[0] if text.splitlines() else ""
     if not password:
-        raise WrongUsage(f"{file} has no password in its first line.")
+        raise WrongUsage(f"{file} has no password or secret in its first line.")
     return password

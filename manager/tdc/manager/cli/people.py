@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from tdc.manager.cli import passwords, people_tables
 from tdc.manager.cli.asking import agreed
 from tdc.manager.cli.command import Commands, Run, command
-from tdc.manager.cli.errors import WrongUsage
+from tdc.manager.cli.errors import Refused, WrongUsage
 from tdc.manager.cli.fleet import parse_lifetime
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Yes
@@ -17,7 +18,7 @@ from tdc.manager.cli.passwords import PasswordFile
 from tdc.manager.cli.render import is_terminal
 from tdc.manager.cli.words import counted
 from tdc.shared.wire import people_answers
-from tdc.shared.wire.people_documents import CodesDocument, CountDocument
+from tdc.shared.wire.people_documents import CodesDocument, CountDocument, NewCodesDocument
 from tdc.v1 import people_pb2
 
 user_app = typer.Typer(cls=Commands, help="Manage users and their roles.", no_args_is_help=True)
@@ -141,13 +142,26 @@ async def set_password(
         str, typer.Argument(metavar="USER", help="Name (default: your own).", show_default=False)
     ] = "",
     password_file: PasswordFile = None,
+    old_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--old-password-file",
+            metavar="FILE",
+            help="Read your present password from this file (default: ask for it).",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Set a password, your own or a user's, which ends his sessions."""
     async with run.manager() as manager:
         me = await manager.ask(manager.people.WhoAmI, people_pb2.WhoAmIRequest())
         old = ""
         if name in ("", me.name) and _needs_old(me):
-            old = await passwords.asked("Your present password", None)
+            old = await passwords.asked(
+                "Your present password",
+                old_password_file,
+                instead="--old-password-file FILE (- for standard input)",
+            )
         new = await passwords.asked(
             f"New password for {name or me.name}", password_file, twice=True
         )
@@ -156,25 +170,57 @@ async def set_password(
 
 
 @command(user_app, "set-codes")
-async def set_codes(run: Run, password_file: PasswordFile = None) -> None:
+async def set_codes(
+    run: Run,
+    password_file: PasswordFile = None,
+    begin: Annotated[
+        bool, typer.Option("--begin", help="Only make a secret and show it; nothing is set.")
+    ] = False,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--secret-file",
+            metavar="FILE",
+            help="Set the secret in this file, which --begin showed (default: make one).",
+            show_default=False,
+        ),
+    ] = None,
+    code: Annotated[
+        str,
+        typer.Option("--code", metavar="CODE", help="Code of that secret (default: ask for it)."),
+    ] = "",
+) -> None:
     """Log in with one-time codes too, from an authenticator app, from now on."""
+    if begin and (secret_file or code or password_file):
+        raise WrongUsage("--begin only makes a secret: leave out what sets it.")
+    if code and not secret_file:
+        raise WrongUsage("--code goes with --secret-file: it is a code of that secret.")
+    if not (begin or secret_file or is_terminal(sys.stdin)):
+        raise Refused(
+            "Not a terminal: make a secret with --begin, then set it with --secret-file FILE, "
+            "--code CODE and --password-file FILE. Nothing was changed."
+        )
     async with run.manager() as manager:
         call = manager.people.SetSecondFactor
-        made = await manager.ask(call, people_pb2.SetSecondFactorRequest())
-        run.out.tell(
-            [
-                Line("Add this to your authenticator app, by its secret or its address:"),
-                Line(made.secret, verbatim=True),
-                Line(made.uri, verbatim=True),
-            ]
+        secret = passwords.in_file(secret_file) if secret_file is not None else ""
+        if not secret:
+            made = await manager.ask(call, people_pb2.SetSecondFactorRequest())
+            secret = made.secret
+            shown = people_tables.codes_pieces(made.secret, made.uri)
+            if begin:
+                run.out.emit(NewCodesDocument(made.secret, made.uri), shown)
+                return
+            run.out.tell(shown)
+        code = code or await passwords.asked(
+            "Code that the app shows", None, instead="--code CODE, a code of the secret"
         )
-        code = await passwords.asked("Code that the app shows", None)
         password = await passwords.asked("Your password", password_file)
-        request = people_pb2.SetSecondFactorRequest(
-            secret=made.secret, code=code, password=password
-        )
+        request = people_pb2.SetSecondFactorRequest(secret=secret, code=code, password=password)
         reply = await manager.ask(call, request)
-    words = "One-time codes are in force: log in again, with --code."
+    words = (
+        "One-time codes are in force, and your sessions have ended. Log in again with the next "
+        "code that the app shows: this one is used."
+    )
     run.out.emit(CodesDocument(reply.in_force), [Line(words)])
 
 
@@ -328,7 +374,7 @@ def _needs_old(me: people_pb2.WhoAmIResponse) -> bool:
     """
     if me.means != "certificate":
         return True
-    everywhere = not me.reach.clusters and not me.reach.groups
+    everywhere = people_answers.reach(me.reach) is None
     return not (me.role == "administrator" and everywhere) and is_terminal(sys.stdin)
 
 

@@ -27,7 +27,10 @@ def reach_words(reach: ReachDocument | None) -> str:
         return "the whole installation"
     named = [f"cluster {name}" for name in reach.clusters]
     named += [f"group {each.group} of cluster {each.cluster}" for each in reach.groups]
-    return ", ".join(named)
+    for each in reach.gone:
+        group = f"group {each.group} of " if each.group else ""
+        named.append(f"{group}cluster {each.cluster} (not there)")
+    return ", ".join(named) or "nothing"
 
 
 def user_pieces(rows: Sequence[UserDocument]) -> list[Piece]:
@@ -157,6 +160,15 @@ def new_token_pieces(made: NewApiTokenDocument) -> list[Piece]:
     ]
 
 
+def codes_pieces(secret: str, uri: str) -> list[Line]:
+    """A secret of one-time codes that was made and is not set yet."""
+    return [
+        Line("Add this to your authenticator app, by its secret or its address:"),
+        Line(secret, verbatim=True),
+        Line(uri, verbatim=True),
+    ]
+
+
 def certificate_pieces(rows: Sequence[OperatorCertificateDocument]) -> list[Piece]:
     """Operators' certificates side by side."""
     columns = [
@@ -185,4 +197,5 @@ def _withdrawn(row: OperatorCertificateDocument) -> Cell | str:
     if row.withdrawn is None:
         return ABSENT
     why = f": {row.reason}" if row.reason else ""
-    return Cell(f"{when(row.withdrawn)} by {row.withdrawn_by}{why}", "red")
+    who = f" by {row.withdrawn_by}" if row.withdrawn_by else ""
+    return Cell(f"{when(row.withdrawn)}{who}{why}", "red")

@@ -23,8 +23,8 @@ _HOST_STYLES = {"up": "green", "refusing": "yellow", "down": "red", "suspended":
 MOST_NAMES = 5
 """Machines with the same remark that a line names; the table above it has them all."""
 _NO_MACHINES = (
-    "No machines. Create a cluster with `tdc cluster create NAME`, then a machine with "
-    "`tdc machine create NAME --group GROUP`."
+    "No machines, or none in your reach (`tdc whoami`). An administrator creates a cluster with "
+    "`tdc cluster create NAME`, then a machine with `tdc machine create NAME --group GROUP`."
 )
 
 

@@ -40,7 +40,7 @@ def cluster_pieces(rows: Sequence[ClusterDocument]) -> list[Piece]:
     return listed(
         columns,
         [[row.name, str(row.revision), str(row.groups), str(row.machines)] for row in rows],
-        "No clusters. Create one with `tdc cluster create NAME`.",
+        "No clusters, or none in your reach. Create one with `tdc cluster create NAME`.",
     )
 
 
@@ -63,7 +63,7 @@ def group_pieces(rows: Sequence[GroupDocument]) -> list[Piece]:
     return listed(
         columns,
         [[row.name, row.cluster, name_list(row.machines)] for row in rows],
-        "No groups. Create one with `tdc group create NAME --cluster CLUSTER`.",
+        "No groups, or none in your reach. Create one: `tdc group create NAME --cluster CLUSTER`.",
     )
 
 
@@ -88,7 +88,7 @@ def machine_pieces(rows: Sequence[MachineDocument]) -> list[Piece]:
             ]
             for row in rows
         ],
-        "No machines. Create one with `tdc machine create NAME --group GROUP`.",
+        "No machines, or none in your reach. Create one: `tdc machine create NAME --group GROUP`.",
     )
 
 

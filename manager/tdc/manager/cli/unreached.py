@@ -27,24 +27,47 @@ def no_connection(config: OperatorConfig, details: str) -> str:
             f"The address is in {config.path}."
         )
     if "handshake" in low or "certificate" in low:
-        advice = _own_fault(config) or (
+        check = (
             f"Check that ca, certificate and key in {config.path} belong to this manager. If its "
             f"CA was replaced since: {_REPLACE}."
         )
+        advice = _own_fault(config) or _clock_fault(details) or _wrong_port(config) or check
         return (
             f"No trusted connection to the manager at {address}: {sentence(details)} Nothing was "
             f"sent. {advice}"
         )
     if "socket closed" in low or "reset" in low or "broken pipe" in low:
-        advice = _own_fault(config) or (
+        check = (
             f"It does not know this operator's certificate, has just stopped, or is not a "
             f"manager. Check that {config.path} belongs to this manager. If its CA was replaced "
             f"since: {_REPLACE}."
         )
+        advice = _own_fault(config) or _wrong_port(config) or check
         return f"The manager at {address} closed the connection ({details}). {advice}"
     return (
         f"Can't reach the manager at {address}: {sentence(details)} Check that it is running, and "
         f"the address in {config.path}."
+    )
+
+
+def _clock_fault(why: str) -> str:
+    """That a clock is wrong; empty unless the manager's certificate is of another time."""
+    if "not yet valid" not in why and "expired" not in why:
+        return ""
+    now = datetime.datetime.fromtimestamp(wall(), datetime.UTC)
+    return (
+        f"Here it is {now:%Y-%m-%d %H:%M:%SZ}, and the manager's certificate is good at another "
+        "time only: check this machine's clock, then the manager's."
+    )
+
+
+def _wrong_port(config: OperatorConfig) -> str:
+    """What operator.toml needs without a certificate; empty with one."""
+    if config.certificate is not None:
+        return ""
+    return (
+        f"Without a certificate {config.path} needs the address of the manager's operator port: "
+        "the main port lets in certificates alone."
     )
 
 
@@ -55,10 +78,7 @@ def _own_fault(config: OperatorConfig) -> str:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
     if config.certificate is None or config.key is None:
-        return (
-            f"Without a certificate {config.path} needs the address of the manager's operator "
-            "port: the main port lets in certificates alone."
-        )
+        return ""
     try:
         certificate = x509.load_pem_x509_certificate(config.certificate)
         authorities = x509.load_pem_x509_certificates(config.ca)

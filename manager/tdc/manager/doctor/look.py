@@ -186,7 +186,8 @@ def _ends(options: Options) -> Iterator[EndLook]:
         (
             "the operator's certificate in the folder",
             folder / OPERATOR_FOLDER / "operator.pem",
-            "tdc is refused with it then. tdc-manager operator --operator NAME --out FOLDER",
+            "tdc is refused with it then. tdc-manager operator --folder FOLDER "
+            "--operator NAME --out NEW_FOLDER",
         ),
         (
             f"the client certificate for etcd ({options.etcd_certificate})",

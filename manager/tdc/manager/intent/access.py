@@ -3,7 +3,8 @@
 In: what an adapter found on its connection or in its call. Out: an Actor.
 Promise: no call needs the store: all is known by the view. What was withdrawn, ended or revoked
 anywhere is not good here as soon as the view knows it. A certificate counts as the user of its
-name; where there never was one, as an administrator, for `tdc-manager operator` made it.
+name; where there never was one, as an administrator, for `tdc-manager operator` made it. A name
+that no user may have, or that looks like a user's, counts for nobody.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tdc.manager.intent.actor import Actor, Means
 from tdc.manager.intent.errors import NotKnown
 from tdc.manager.intent.last_uses import LastUses
 from tdc.manager.intent.reaches import of_now
+from tdc.manager.people.administrators import not_a_name
 from tdc.manager.people.reach import EVERYWHERE, Role
 from tdc.manager.people.secret import Kind, kind_of, secret_id
 from tdc.manager.people.user import (
@@ -72,6 +74,12 @@ class Access:
                 + ". Ask an administrator for access"
             )
         user = people.users.get(operator.name)
+        why = not_a_name(operator.name, people.users) if user is None else ""
+        if why:  # it would be an administrator, looking like somebody else
+            raise Denied(
+                f"the certificate of {operator.name!r} counts for nobody, for its name is not one "
+                f"that a user may have: {why}. Make another (`tdc-manager operator`)"
+            )
         if user is not None and user.deleted:
             raise Denied(f"the user {operator.name} was deleted, and his certificates with him")
         if user is not None and operator.fingerprint and of_former_user(user, operator.issued):

@@ -6,10 +6,12 @@ session or an API token; never of what a request says. Nothing in `intent` looks
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tdc.manager.people.reach import Reach, Role
+from tdc.manager.people.user import OperatorCertificate
 
 
 class Means(StrEnum):
@@ -36,3 +38,10 @@ class Actor:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.role}) from {self.origin}"
+
+
+def held_by(actor: Actor, now: float) -> OperatorCertificate | None:
+    """The certificate by which he asks, as one that is good, though its use be not noted yet."""
+    if actor.means is not Means.CERTIFICATE:
+        return None
+    return OperatorCertificate(actor.proof, actor.name, issued=now, ends=math.inf, first=now)

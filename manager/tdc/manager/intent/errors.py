@@ -47,10 +47,6 @@ class PersonExists(IntentError):
     """There is a user of that name already."""
 
 
-class LastAdministrator(IntentError):
-    """Nobody would be left who administers the whole installation."""
-
-
 class BadRequest(IntentError):
     """The request itself is wrong: something required is missing or contradicts itself."""
 

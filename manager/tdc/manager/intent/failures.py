@@ -15,6 +15,7 @@ from tdc.manager.identity.passwords import TooManyAtOnce
 from tdc.manager.intent import errors as intent
 from tdc.manager.levels.changes import EditRefused
 from tdc.manager.levels.fleet import FleetError
+from tdc.manager.people.administrators import LastAdministrator
 from tdc.manager.people.user import PeopleError
 from tdc.manager.store import errors as store
 from tdc.manager.view.names import AmbiguousName, UnknownName
@@ -55,7 +56,7 @@ _KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (intent.ProviderUnreachable, FailureKind.UNAVAILABLE),
     (intent.UnknownPerson, FailureKind.UNKNOWN),
     (intent.PersonExists, FailureKind.EXISTS),
-    (intent.LastAdministrator, FailureKind.FORBIDDEN),
+    (LastAdministrator, FailureKind.FORBIDDEN),
     (PeopleError, FailureKind.WRONG_REQUEST),
     (intent.BadRequest, FailureKind.WRONG_REQUEST),
     (intent.StalePlan, FailureKind.CONFLICT),

@@ -78,7 +78,7 @@ class LastUses:
             return replace(whose, issued=operator.issued, ends=operator.ends, first=first, used=at)
 
         async def store(at: float) -> None:
-            await self._store.change_operator(
+            await self._store.note_operator(
                 operator.fingerprint,
                 lambda before: used(before, at),
                 self._view.people.certificates.get(operator.fingerprint),

@@ -2,7 +2,9 @@
 
 It is no operation, for nobody asks yet: what it does is to find out who.
 Promise: a wrong name, a wrong password and a wrong code are answered alike, at the same cost; who
-failed waits longer each time, and no account is locked; a code is good once, at all managers.
+failed waits longer each time, and no account is locked; a code is good once, at all managers. Only
+who has shown the right password is told that a code is needed, or that his was used before, and it
+counts as a try: else he could guess codes without a wait.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ LOGIN = "people.log_in"
 """As what a login is written down: it is no operation of the table."""
 
 _WRONG = "the name, the password or the one-time code is wrong"
+_USED = "this one-time code was used already: wait for the next one, which comes within 30 s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,11 @@ class SessionMade:
     role: Role
     reach: Reach
     ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """The password is right, no code was given, and the user has one-time codes."""
 
 
 class Login:
@@ -75,7 +83,7 @@ class Login:
 
     async def log_in(
         self, name: str, password: str, code: str, *, origin: str, address: str
-    ) -> SessionMade:
+    ) -> SessionMade | CodeNeeded:
         """Begin a session; `address` is whom the caller is counted as.
 
         Raises NotKnown, TooManyTries, TooManyActs, BadRequest, EtcdAway, StoreError, an EtcdError.
@@ -94,14 +102,21 @@ class Login:
         people = self._view.people
         user = None if people.is_doubted(name) else people.users.get(name)
         good = await self._passwords.fits(password, _password_of(user))
-        step = _code_step(self._sealing, user, code, wall())
+        at = wall()
+        step = _code_step(self._sealing, user, code, at)
+        if user is not None and good and user.second_factor and not code.strip():
+            log.info("%s from %s has the right password and is asked for a code", name, origin)
+            return CodeNeeded()
         if user is None or not good or step is None:
+            before = replace(user, last_step=0) if user is not None and good else None
+            used = before is not None and _code_step(self._sealing, before, code, at) is not None
+            said = _USED if used else _WRONG
             log.warning("login refused: %r from %s", name, origin)
-            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=_WRONG))
-            raise NotKnown(_WRONG)
+            self._refused(AuditEvent(LOGIN, given, outcome=REFUSED, reason=said))
+            raise NotKnown(said)
         self._acts.take(name)
         rehashed = await self._passwords.hashed(password) if is_old(user.password) else ""
-        secret, at = new_secret(Kind.SESSION), wall()
+        secret = new_secret(Kind.SESSION)
 
         def logged_in(stored: User) -> User:
             if (

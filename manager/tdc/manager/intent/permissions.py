@@ -38,6 +38,7 @@ R = TypeVar("R")
 Method = Callable[Concatenate[Room, Actor, P], Coroutine[Any, Any, R]]
 
 _NAME = "__operation__"
+_TOKEN_TOO = dict.fromkeys(Means, "") | {Means.TOKEN: ", or for another API token"}
 
 ANY_MEANS = frozenset(Means)
 WHOLE_USER = frozenset({Means.CERTIFICATE, Means.SESSION})
@@ -51,7 +52,8 @@ class Extent(Enum):
     CLUSTERS = "a whole cluster"
     """It narrows its work to clusters, and refuses one of which only groups are in reach."""
     GROUPS = "any of it"
-    """It narrows its work to groups; what changes a cluster it refuses to who has only groups."""
+    """It narrows its work to groups; what changes a cluster it refuses to who has only groups. Who
+    reaches nothing is refused: an empty answer would say that there is nothing."""
     OWN = "nothing but one's own"
     """It is about the actor himself."""
 
@@ -62,6 +64,8 @@ class Extent(Enum):
                 return reach.everywhere
             case Extent.CLUSTERS:
                 return reach.everywhere or bool(reach.clusters)
+            case Extent.GROUPS:
+                return not reach.is_nothing
             case _:
                 return True
 
@@ -197,6 +201,11 @@ def _require(actor: Actor, name: str) -> None:
         raise NotPermitted(
             f"{name} is not for an {actor.means}, which does no more than it was made for, and "
             f"nothing about {actor.name}, its own user: log in (tdc: `tdc login`)"
+        )
+    if needed is not None and needed.extent is not Extent.OWN and actor.reach.is_nothing:
+        raise NotPermitted(
+            f"{actor.name} reaches nothing here ({actor.reach}), so nothing can be shown or done. "
+            f"Ask an administrator (tdc: `tdc user set-role`{_TOKEN_TOO[actor.means]})"
         )
     what = "a row in the table"
     if needed is not None:

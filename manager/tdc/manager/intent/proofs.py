@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.credentials import new_secret
 from tdc.manager.intent.access import Access
-from tdc.manager.intent.actor import Actor, Means
+from tdc.manager.intent.actor import Actor, Means, held_by
 from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import BadRequest, NotPermitted, UnknownPerson
 from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.reaches import kept, of_now
+from tdc.manager.intent.user_records import user_named
 from tdc.manager.intent.users import UserOperations
 from tdc.manager.people.reach import Reach, Role
 from tdc.manager.people.secret import Kind
@@ -119,6 +120,7 @@ class ProofOperations:
         """
         if not ids and not user and actor.means is not Means.SESSION:
             raise BadRequest(f"this call is not made by a session but by a {actor.means}")
+        await self._require_there(actor, user)
         chosen = {actor.proof} if not ids and not user else set[str]()
         known = {each.id: each.user for each in self._access.sessions()}
         if user:
@@ -268,7 +270,9 @@ class ProofOperations:
         event = AuditEvent(
             "people.withdraw_operator", asked_by(actor), said, comment=reason.strip()
         )
-        made = await self._store.change_operator(plain, withdrawn, known.get(plain), event)
+        made = await self._store.withdraw_operator(
+            plain, withdrawn, known.get(plain), self._view.people.users, event, held_by(actor, now)
+        )
         log.info(
             "%s withdrew the certificate %s of %s: %r", actor, plain[:SHORT], made.name, reason
         )
@@ -298,7 +302,17 @@ class ProofOperations:
             await self._users.look_after_others(actor)
             return ""
         await self._look_after(actor, {user or actor.name})
+        await self._require_there(actor, user)
         return user or actor.name
+
+    async def _require_there(self, actor: Actor, name: str) -> None:
+        """Raise UnknownPerson if another is named who is no user: a typing error ends nothing.
+
+        Only who may look after others learns it.
+        """
+        if name and name != actor.name:
+            await self._users.look_after_others(actor)
+            user_named(self._view.people.users, name)
 
     async def _look_after(self, actor: Actor, names: Collection[str]) -> None:
         """Require that the actor may do something about what is these users'."""

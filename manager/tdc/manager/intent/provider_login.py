@@ -37,6 +37,7 @@ from tdc.manager.intent.errors import (
 from tdc.manager.intent.login import LOGIN, SessionMade
 from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.reaches import kept, of_now
+from tdc.manager.people.administrators import LastAdministrator
 from tdc.manager.people.provider import Grant, NotAdmitted, admitted, granted, groups_in
 from tdc.manager.people.secret import Kind
 from tdc.manager.people.throttle import Throttle
@@ -238,7 +239,7 @@ class ProviderLogin:
                 claims = await client.identify(tokens, begun.nonce, wanted)
             given = replace(given, name=_called(claims, rules.name_claim))
             made = await self._session(provider, claims, begun, origin)
-        except (NotKnown, NotAdmitted) as error:
+        except (NotKnown, NotAdmitted, LastAdministrator) as error:
             self._throttle.tried(client.own.issuer, address, monotonic())
             what = f"login by the provider {client.own.issuer}"
             log.warning("%s refused: %r from %s: %s", what, given.name, origin, error)
@@ -332,7 +333,8 @@ class ProviderLogin:
         grant, at = self._kept(granted(rules.grants, groups)), wall()
 
         def let_in(users: Users) -> User:
-            return admitted(users, identity, claims, rules.name_claim, grant, at)
+            taken = (each.name for each in self._view.people.certificates.values())
+            return admitted(users, identity, claims, rules.name_claim, grant, at, taken)
 
         user = await self._stored(let_in, grant, issuer, origin)
         secret = new_secret(Kind.SESSION)
@@ -352,9 +354,8 @@ class ProviderLogin:
         made = await self._store.log_in(user.name, logged_in, session, event)
         log.info("%s logged in by the provider %s from %s", user.name, issuer, origin)
         await self._view.knows(lambda known: made.id in known.sessions, CATCH_UP)
-        return SessionMade(
-            secret.text, user.name, user.role, of_now(self._view, user.reach), made.ends
-        )
+        reach = of_now(self._view, user.reach)
+        return SessionMade(secret.text, user.name, user.role, reach, made.ends)
 
     def _kept(self, grant: Grant | None) -> Grant | None:
         """A role with the reach that its names have now; raises NotAdmitted."""

@@ -26,25 +26,24 @@ def kept(view: FleetView, reach: Reach) -> Reach:
 
 
 def of_now(view: FleetView, reach: Reach) -> Reach:
-    """A reach by the names of now, of one as it is kept.
-
-    What is not there has a name that nothing can have.
-    """
-
-    def name(place: str) -> str:
-        cluster = view.cluster_at(place)
-        return cluster.name if cluster is not None else _absent(place)
-
-    def group_name(place: str, slot: str) -> GroupKey:
-        cluster = view.cluster_at(place)
-        group = group_at(cluster, slot) if cluster is not None else None
-        return name(place), group.name if group is not None else _absent(slot)
-
-    return reach.by(name, group_name)
-
-
-def _absent(was: str) -> str:
-    return f"{was} (not there)"
+    """A reach by the names of now, of one as it is kept; what is not there is `gone`."""
+    if reach.everywhere:
+        return reach
+    clusters, groups, gone = set[str](), set[GroupKey](), set[GroupKey]()
+    for place in reach.clusters:
+        home = view.cluster_at(place)
+        if home is not None:
+            clusters.add(home.name)
+        else:
+            gone.add((place, ""))
+    for place, slot in reach.groups:
+        home = view.cluster_at(place)
+        group = group_at(home, slot) if home is not None else None
+        if home is not None and group is not None:
+            groups.add((home.name, group.name))
+        else:
+            gone.add((home.name if home is not None else place, slot))
+    return Reach(clusters=frozenset(clusters), groups=frozenset(groups), gone=frozenset(gone))
 
 
 def _named(name: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
-from tdc.manager.intent.errors import LastAdministrator, UnknownPerson
+from tdc.manager.intent.errors import UnknownPerson
 from tdc.manager.people.reach import Role
-from tdc.manager.people.user import User, check_user_name
+from tdc.manager.people.user import PeopleError, User, check_user_name, other_spelling
 from tdc.manager.store.people import Users
 
 
 def recovered(users: Users, name: str, password: str, now: float) -> User:
     """PURE. The user `name` as an administrator of all with this password's hash, made if needed.
 
-    For who is at the manager's own machine, when nobody else can let him in.
+    For who is at the manager's own machine, when nobody else can let him in. Raises PeopleError.
     """
+    other = other_spelling(name, (each.name for each in users.values() if not each.deleted))
+    if other:
+        raise PeopleError(
+            f"there is a user {other}, and names differ in more than case: name him, or another"
+        )
     before = users.get(name) or User(check_user_name(name), Role.ADMINISTRATOR, number=0, epoch=0)
     born = max(now, before.born + 0.001) if before.deleted or not before.born else before.born
     since = max(before.certificates_from, math.floor(now) if before.deleted else 0.0)
@@ -35,23 +39,6 @@ def recovered(users: Users, name: str, password: str, now: float) -> User:
         number=before.number + 1,
         epoch=before.epoch + 1,
     )
-
-
-def keeping_one(change: Callable[[Users], User]) -> Callable[[Users], User]:
-    """Refuse a change after which nobody administers the whole installation, if somebody did."""
-
-    def checked(users: Users) -> User:
-        after = change(users)
-        then = {**users, after.name: after}
-        had = any(each.administers_all for each in users.values())
-        if had and not any(each.administers_all for each in then.values()):
-            raise LastAdministrator(
-                f"{after.name} is the last administrator of the whole installation; nothing was "
-                "changed. Make another one first (tdc: `tdc user create`, `tdc user set-role`)"
-            )
-        return after
-
-    return checked
 
 
 def renewed(user: User) -> User:

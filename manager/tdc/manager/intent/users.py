@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from tdc.manager.identity.passwords import Passwords
 from tdc.manager.identity.sealing import Sealing
-from tdc.manager.intent.actor import Actor, Means
+from tdc.manager.intent.actor import Actor, Means, held_by
 from tdc.manager.intent.asked_by import asked_by
 from tdc.manager.intent.changes import CATCH_UP, require_etcd
 from tdc.manager.intent.errors import (
@@ -28,7 +28,7 @@ from tdc.manager.intent.errors import (
 from tdc.manager.intent.own_acts import OwnActs
 from tdc.manager.intent.permissions import operation
 from tdc.manager.intent.reaches import kept, of_now
-from tdc.manager.intent.user_records import is_known, keeping_one, renewed, unknown, user_named
+from tdc.manager.intent.user_records import is_known, renewed, unknown, user_named
 from tdc.manager.people import totp
 from tdc.manager.people.password import check_password
 from tdc.manager.people.provider import owner_of
@@ -40,6 +40,7 @@ from tdc.manager.people.user import (
     User,
     certificates_shut,
     check_user_name,
+    other_spelling,
 )
 from tdc.manager.store.people import PeopleStore, Users
 from tdc.manager.view.fleet import FleetView
@@ -142,6 +143,15 @@ class UserOperations:
             before = users.get(name)
             if before is not None and not before.deleted:
                 raise PersonExists(f"there is a user {name} already; nothing was changed")
+            others = [each.name for each in users.values() if not each.deleted]
+            seen = self._view.people.certificates.values()
+            others += [each.name for each in seen if each.withdrawn is None]
+            other = other_spelling(name, others)
+            if other:
+                raise PersonExists(
+                    f"there is a user or a certificate {other} already, and names differ in more "
+                    "than case; nothing was changed"
+                )
             owner = owner_of(users.values(), identity) if identity is not None else None
             if owner is not None and owner.identity == identity and not owner.deleted:
                 raise PersonExists(f"this person is the user {owner.name}; nothing was changed")
@@ -182,7 +192,7 @@ class UserOperations:
             return before if after == before else renewed(after)
 
         said = f"made {name} {role} for {reach}"
-        return await self._change(actor, "people.set_role", name, keeping_one(changed), said)
+        return await self._change(actor, "people.set_role", name, changed, said)
 
     @operation("people.delete_user")
     async def delete_user(self, actor: Actor, name: str) -> UserRow:
@@ -197,7 +207,7 @@ class UserOperations:
             return renewed(replace(gone, certificates_from=shut))
 
         return await self._change(
-            actor, "people.delete_user", name, keeping_one(changed), f"deleted the user {name}"
+            actor, "people.delete_user", name, changed, f"deleted the user {name}"
         )
 
     @operation("people.set_password")
@@ -340,7 +350,8 @@ class UserOperations:
     ) -> UserRow:
         require_etcd(self._view)
         event = AuditEvent(what, asked_by(actor), said)
-        after = await self._store.change_user(name, change, self._view.people.users, event)
+        known, held = self._view.people.users, held_by(actor, self._clock())
+        after = await self._store.change_user(name, change, known, event, held=held)
         log.info("%s %s", actor, said)
         await self._view.knows(lambda known: is_known(known.users, after), CATCH_UP)
         return self._row(after)

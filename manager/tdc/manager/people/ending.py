@@ -26,7 +26,7 @@ class EndingCertificate:
     @property
     def remedy(self) -> str:
         """The command that gives him another."""
-        return f"tdc-manager operator --operator {self.operator} --out FOLDER"
+        return f"tdc-manager operator --folder FOLDER --operator {self.operator} --out NEW_FOLDER"
 
 
 def ending_operators(

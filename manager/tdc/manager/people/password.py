@@ -1,6 +1,7 @@
 """PURE. What may be a password.
 
-As NIST SP 800-63B advises: length counts, and all characters are allowed.
+As NIST SP 800-63B advises: length counts, and all characters are allowed. What refuses one says by
+which rule.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ def check_password(password: str, name: str) -> str:
         )
     if len(normalized(password)) > LONGEST:
         raise PeopleError(f"a password has at most {LONGEST} bytes")
-    if len(set(password)) < _DIFFERENT or name.casefold() in password.casefold():
-        raise PeopleError("this password is too easy to guess: choose several words in a row")
+    if name.casefold() in password.casefold():
+        raise PeopleError("a password does not contain the name of its user: choose other words")
+    if len(set(password)) < _DIFFERENT:
+        raise PeopleError(
+            f"this password has fewer than {_DIFFERENT} different characters: choose several words "
+            "in a row"
+        )
     return password

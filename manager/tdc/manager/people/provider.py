@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tdc.manager.people.reach import GroupKey, Reach, Role, reach_of
-from tdc.manager.people.user import Identity, PeopleError, User, check_user_name
+from tdc.manager.people.user import Identity, PeopleError, User, check_user_name, other_spelling
 
 MOST_GROUPS = 10_000
 """Groups of a person that are looked at."""
@@ -117,10 +117,14 @@ def admitted(
     name_claim: str,
     grant: Grant | None,
     now: float,
+    taken: Iterable[str] = (),
 ) -> User:
-    """The user as whom somebody comes in, as he is to be stored; raises NotAdmitted."""
+    """The user as whom somebody comes in, as he is to be stored; raises NotAdmitted.
+
+    `taken` are names of operators' certificates, whose owners a user of the name would be.
+    """
     user = owner_of(users.values(), identity)
-    who = f"tdc: `tdc user create NAME --subject`, his subject being {identity.subject!r}"
+    who = f"tdc: `tdc user create NAME --subject SUBJECT`, his subject being {identity.subject!r}"
     if user is not None and (user.deleted or user.identity != identity):
         raise NotAdmitted(
             f"the user {user.name} of this person was deleted. An administrator can let him in "
@@ -130,18 +134,24 @@ def admitted(
         return user
     if grant is None:
         raise NotAdmitted(
-            "none of this person's groups at the provider has a role here (oidc_roles)"
+            "none of this person's groups at the provider has a role here (oidc_roles). An "
+            f"administrator can let him in by hand ({who})"
         )
     if user is not None:
         after = replace(user, role=grant.role, reach=grant.reach)
         if after == user:
             return user
         return replace(after, number=user.number + 1, epoch=user.epoch + 1)
-    name = name_in(claims, name_claim)
-    if name in users:
+    try:
+        name = name_in(claims, name_claim)
+    except NotAdmitted as error:
+        raise NotAdmitted(f"{error}. Or an administrator makes him a user ({who})") from None
+    others = {*users, *taken}
+    other = name if name in others else other_spelling(name, others)
+    if other:
         raise NotAdmitted(
-            f"there is or was a user {name} here, for whom the provider does not speak. An "
-            f"administrator can make a user of another name for this person ({who})"
+            f"there is or was a user or a certificate {other} here, for whom the provider does not "
+            f"speak. An administrator can make a user of another name for this person ({who})"
         )
     return User(
         name,

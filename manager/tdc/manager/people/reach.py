@@ -47,6 +47,13 @@ class Reach:
     everywhere: bool = False
     clusters: frozenset[str] = frozenset()
     groups: frozenset[GroupKey] = frozenset()
+    gone: frozenset[GroupKey] = frozenset()
+    """What it was given for besides and is not there, for who reads it; of a cluster, no group."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing at all is in reach, which is not to be mistaken for everything."""
+        return not (self.everywhere or self.clusters or self.groups)
 
     def has_cluster(self, cluster: str) -> bool:
         """Whether all of a cluster is in reach, its own settings too."""
@@ -95,6 +102,9 @@ class Reach:
             return "the whole installation"
         named = [*(f"cluster {name}" for name in sorted(self.clusters))]
         named += [f"group {group} of cluster {home}" for home, group in sorted(self.groups)]
+        for home, group in sorted(self.gone):
+            what = f"group {group} of cluster {home}" if group else f"cluster {home}"
+            named.append(f"{what} (not there)")
         return ", ".join(named) or "nothing"
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tdc.manager.people.reach import EVERYWHERE, Reach, Role
@@ -89,10 +90,12 @@ class User:
 
     @property
     def administers_all(self) -> bool:
-        """Whether he is an administrator of the whole installation, whatever a provider does."""
-        of_provider = self.mapped or (self.identity is not None and not self.password)
+        """Whether he is an administrator of the whole installation, whatever a provider does.
+
+        By what he can come in is another question (`administrators`).
+        """
         administers = self.role is Role.ADMINISTRATOR and self.reach.everywhere
-        return administers and not self.deleted and not of_provider
+        return administers and not self.deleted and not self.mapped
 
     @property
     def barred_next(self) -> frozenset[Identity]:
@@ -169,6 +172,12 @@ def check_user_name(text: str) -> str:
     return text
 
 
+def other_spelling(name: str, names: Iterable[str]) -> str:
+    """The one of `names` that differs from `name` in nothing but case; empty without one."""
+    folded = name.casefold()
+    return next((each for each in names if each != name and each.casefold() == folded), "")
+
+
 def certificates_shut(user: User, now: float, newest: float) -> float:
     """From when on a certificate of this name has to be issued, if the user is deleted now.
 
@@ -190,7 +199,7 @@ def session_ended(session: Session, user: User | None, used: float, now: float) 
     if user is None or user.deleted:
         return "its user was deleted"
     if user.epoch != session.epoch:
-        return "its user's role, reach or password was changed"
+        return "its user's role, reach, password or one-time codes were changed"
     if now >= session.ends:
         return f"it lasts {ABSOLUTE / 3600:g} hours"
     if now - max(session.used, used) > IDLE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from tdc.manager.identity.rates import address_of
-from tdc.manager.intent.login import Login, SessionMade
+from tdc.manager.intent.login import CodeNeeded, Login, SessionMade
 from tdc.manager.intent.proofs import SHORT, ProofOperations
 from tdc.manager.intent.users import UserOperations, UserRow
 from tdc.manager.people.reach import Reach, Role, reach_of
@@ -36,6 +36,8 @@ class LoginService(people_pb2_grpc.LoginServicer):
             origin=address(peer),
             address=address_of(peer),
         )
+        if isinstance(made, CodeNeeded):
+            return people_pb2.LogInResponse(code_needed=True)
         return session_made(made)
 
 
@@ -201,6 +203,9 @@ def _role(name: str) -> Role | None:
 
 
 def _reach(reach: people_pb2.Reach) -> Reach:
+    """The reach that is asked for; raises BadMessage for one that only an answer can have."""
+    if reach.nothing or reach.gone:
+        raise BadMessage("a reach that is asked for names what is there, or nothing for everything")
     return reach_of(reach.clusters, [(each.cluster, each.group) for each in reach.groups])
 
 
@@ -209,7 +214,12 @@ def _reach_to_wire(reach: Reach) -> people_pb2.Reach:
         people_pb2.GroupName(cluster=cluster, group=group)
         for cluster, group in sorted(reach.groups)
     ]
-    return people_pb2.Reach(clusters=sorted(reach.clusters), groups=groups)
+    gone = [
+        people_pb2.GroupName(cluster=cluster, group=group) for cluster, group in sorted(reach.gone)
+    ]
+    return people_pb2.Reach(
+        clusters=sorted(reach.clusters), groups=groups, nothing=reach.is_nothing, gone=gone
+    )
 
 
 def _user(row: UserRow) -> people_pb2.User:

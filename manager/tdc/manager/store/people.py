@@ -2,20 +2,21 @@
 
 Promise: every change is in the audit log, in its own transaction; that somebody was here is not.
 Changes of users are made one after the other, whatever managers make them, each on all
-users as they are by then: so two that would each leave one administrator can't both be made. A
-login is one transaction on its user, so a one-time code is used once. No secret is stored, only
-hashes.
+people as they are by then, and so are withdrawals of certificates: so none is made that would leave
+nobody who can administer the whole installation, nor two that would so together. A login is one
+transaction on its user, so a one-time code is used once. No secret is stored, only hashes.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.values import Delete, KeyValue, Put, Unchanged
+from tdc.manager.people.administrators import People, require_one_left
 from tdc.manager.people.reach import Reach
 from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
 from tdc.manager.store.audit import AuditLog
@@ -23,6 +24,7 @@ from tdc.manager.store.audit_events import user_rows
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.errors import LostRace, UnreadableTouched
 from tdc.manager.store.keys import (
+    OPERATORS,
     PEOPLE,
     PEOPLE_HEAD,
     USERS,
@@ -42,6 +44,7 @@ from tdc.manager.store.people_documents import (
     read_people_head,
     read_user,
 )
+from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.sync.audit_entry import AuditEvent
 from tenacity import (
     AsyncRetrying,
@@ -60,25 +63,50 @@ class PeopleStore:
     """The records of people in etcd."""
 
     def __init__(
-        self, etcd: EtcdClient, audit: AuditLog, of_now: Callable[[Reach], Reach] | None = None
+        self,
+        etcd: EtcdClient,
+        audit: AuditLog,
+        of_now: Callable[[Reach], Reach] | None = None,
+        issuers: Callable[[], Collection[str]] | None = None,
+        *,
+        by_password: bool = True,
+        clock: Clock = wall,
     ) -> None:
-        """`of_now` gives a reach by the names of now, for the audit log."""
+        """`of_now` gives a reach by the names of now, for the audit log; `issuers` trusted CAs.
+
+        `by_password`: there is a port at which people log in with a password.
+        """
         self._etcd = etcd
         self._audit = audit
         self._of_now = of_now or _as_kept
+        self._issuers = issuers
+        self._by_password = by_password
+        self._clock = clock
 
     async def change_user(
-        self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
+        self,
+        name: str,
+        change: Callable[[Users], User],
+        known: Users,
+        event: AuditEvent,
+        *,
+        held: OperatorCertificate | None = None,
     ) -> User:
         """Store the user `name` as `change` makes him of all users; returns what is stored.
 
         `event` is written down with it, and what of him is another then. `change` may raise; it is
-        called again after a race. `known` stands for users whose records can't be read.
+        called again after a race. `known` stands for users whose records can't be read, `held` is
+        the certificate of who asks. Raises LastAdministrator.
         """
-        return await _tried(lambda: self._change_user_once(name, change, known, event))
+        return await _tried(lambda: self._change_user_once(name, change, known, event, held))
 
     async def _change_user_once(
-        self, name: str, change: Callable[[Users], User], known: Users, event: AuditEvent
+        self,
+        name: str,
+        change: Callable[[Users], User],
+        known: Users,
+        event: AuditEvent,
+        held: OperatorCertificate | None,
     ) -> User:
         head = await self._etcd.get(PEOPLE_HEAD)  # before the users, so that it covers them
         items = (await self._etcd.range(USERS)).items
@@ -87,6 +115,8 @@ class PeopleStore:
         after = change(users)
         if after == users.get(name):
             return after
+        before = self._people(users, await self._certificates(held))
+        require_one_left(before, replace(before, users={**users, name: after}))
         item = next((each for each in items if each.key == key), None)
         changes = _head_number(head) + 1
         done = await self._audit.txn(
@@ -100,6 +130,25 @@ class PeopleStore:
         if not done:
             raise LostRace("users were changed by others meanwhile; nothing was changed")
         return after
+
+    async def _certificates(
+        self, held: OperatorCertificate | None
+    ) -> Mapping[str, OperatorCertificate]:
+        """Operators' certificates that can be read; `held` counts, though it be not noted yet."""
+        items = (await self._etcd.range(OPERATORS)).items
+        found = {held.fingerprint: held} if held is not None else {}
+        for item in items:
+            place = parse_people_key(item.key)
+            if place is not None:
+                with contextlib.suppress(Damaged):
+                    found[place[1]] = read_operator(item.key, place[1], item.value)
+        return found
+
+    def _people(self, users: Users, certificates: Mapping[str, OperatorCertificate]) -> People:
+        issuers = self._issuers() if self._issuers is not None else None
+        return People(
+            users, tuple(certificates.values()), self._clock(), issuers, self._by_password
+        )
 
     async def users(self) -> Users:
         """All users whose records can be read; raises an EtcdError."""
@@ -170,39 +219,75 @@ class PeopleStore:
         if item is not None:
             await self._etcd.txn([_unchanged(key, item)], [Put(key, value)])
 
-    async def change_operator(
+    async def note_operator(
         self,
         fingerprint: str,
         change: Callable[[OperatorCertificate], OperatorCertificate],
         known: OperatorCertificate | None,
-        event: AuditEvent | None = None,
     ) -> OperatorCertificate:
-        """Store what is known of a certificate as `change` makes it; as `change_user`.
-
-        Without an event it is only a note, of its use.
-        """
+        """Note what is known of a certificate as `change` makes it: its use, nothing more."""
 
         async def once() -> OperatorCertificate:
-            key = operator_key(fingerprint)
-            item = await self._etcd.get(key)
-            stored = known or OperatorCertificate(fingerprint, number=0)
-            with contextlib.suppress(Damaged):
-                read = read_operator(key, fingerprint, item.value) if item is not None else stored
-                stored = read if read.number >= stored.number else stored
+            key, item, stored = await self._operator(fingerprint, known)
             after = change(stored)
             if after == stored and item is not None:
                 return after
             after = replace(after, number=stored.number + 1)
-            compares, writes = [_unchanged(key, item)], [Put(key, pack_operator(key, after))]
-            if event is not None:
-                done = await self._audit.txn(compares, writes, event)
-            else:
-                done = (await self._etcd.txn(compares, writes)).succeeded
-            if not done:
+            writes = [Put(key, pack_operator(key, after))]
+            if not (await self._etcd.txn([_unchanged(key, item)], writes)).succeeded:
                 raise LostRace("the certificate's record was changed meanwhile")
             return after
 
         return await _tried(once)
+
+    async def withdraw_operator(
+        self,
+        fingerprint: str,
+        change: Callable[[OperatorCertificate], OperatorCertificate],
+        known: OperatorCertificate | None,
+        users: Users,
+        event: AuditEvent,
+        held: OperatorCertificate | None,
+    ) -> OperatorCertificate:
+        """Withdraw a certificate as `change` does; in the order of changes of users, as those.
+
+        `users` stand for those whose records can't be read. Raises as `change_user`.
+        """
+
+        async def once() -> OperatorCertificate:
+            head = await self._etcd.get(PEOPLE_HEAD)  # before all that it covers
+            now = {**users, **_readable((await self._etcd.range(USERS)).items)}
+            key, item, stored = await self._operator(fingerprint, known)
+            after = change(stored)
+            if after == stored and item is not None:
+                return after
+            after = replace(after, number=stored.number + 1)
+            seen = {**await self._certificates(held), fingerprint: stored}
+            before = self._people(now, seen)
+            require_one_left(before, self._people(now, {**seen, fingerprint: after}))
+            counted = pack_people_head(PEOPLE_HEAD, _head_number(head) + 1)
+            done = await self._audit.txn(
+                [_unchanged(PEOPLE_HEAD, head), _unchanged(key, item)],
+                [Put(PEOPLE_HEAD, counted), Put(key, pack_operator(key, after))],
+                event,
+            )
+            if not done:
+                raise LostRace("people were changed by others meanwhile; nothing was changed")
+            return after
+
+        return await _tried(once)
+
+    async def _operator(
+        self, fingerprint: str, known: OperatorCertificate | None
+    ) -> tuple[str, KeyValue | None, OperatorCertificate]:
+        """Where a certificate is noted, what is there, and what that says or else is known."""
+        key = operator_key(fingerprint)
+        item = await self._etcd.get(key)
+        stored = known or OperatorCertificate(fingerprint, number=0)
+        with contextlib.suppress(Damaged):
+            read = read_operator(key, fingerprint, item.value) if item is not None else stored
+            stored = read if read.number >= stored.number else stored
+        return key, item, stored
 
     async def everything(self) -> Mapping[str, bytes]:
         """All keys and values of people; raises an EtcdError."""

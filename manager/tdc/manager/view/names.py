@@ -14,7 +14,10 @@ MachineKey = tuple[str, str]
 """A machine of the installation: the name of its cluster, and its own."""
 
 SAY_WHICH = "name one (tdc: --cluster NAME)"
-NO_CLUSTER = "there are no clusters yet; create one with `tdc cluster create NAME`"
+NO_CLUSTER = (
+    "there are no clusters, or none in your reach (tdc: `tdc whoami`); an administrator creates "
+    "one with `tdc cluster create NAME`"
+)
 LONGEST_SHOWN = 80
 """Characters of an unknown name that are repeated."""
 
@@ -137,7 +140,9 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown {kind} {name!r}; did you mean {', '.join(near)}?"
     if not names:
-        return f"unknown {kind} {name!r}; there are no {kind}s yet; {_CREATE[kind]}"
+        return (
+            f"unknown {kind} {name!r}; there are no {kind}s, or none in your reach; {_CREATE[kind]}"
+        )
     return f"unknown {kind} {name!r}; existing {kind}s: {_listed(names)}"
 
 

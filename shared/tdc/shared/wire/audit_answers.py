@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tdc.shared.wire import audit_documents as documents
 from tdc.shared.wire.moments import rfc3339_in
+from tdc.shared.wire.people_answers import role_word
 from tdc.v1 import audit_pb2
 
 
@@ -19,7 +20,7 @@ def entry(reply: audit_pb2.AuditEntry) -> documents.AuditEntryDocument:
         outcome=reply.outcome,
         who=reply.who,
         kind=reply.kind,
-        role=reply.role,
+        role=role_word(reply.role),
         means=reply.means,
         origin=reply.origin,
         cluster=reply.cluster,

@@ -14,7 +14,7 @@ def user(reply: people_pb2.User) -> documents.UserDocument:
     """A user."""
     return documents.UserDocument(
         name=reply.name,
-        role=reply.role,
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         password=reply.has_password,
         codes=reply.has_second_factor,
@@ -31,7 +31,7 @@ def who(reply: people_pb2.WhoAmIResponse) -> documents.WhoAmIDocument:
     """Who the caller is."""
     return documents.WhoAmIDocument(
         name=reply.name,
-        role=reply.role,
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         means=reply.means,
         origin=reply.origin,
@@ -44,7 +44,7 @@ def login(reply: people_pb2.LogInResponse, file: str) -> documents.LoginDocument
     """A session that began; `file` keeps its secret."""
     return documents.LoginDocument(
         name=reply.name,
-        role=reply.role,
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         ends=rfc3339_in(reply, "ends"),
         idle=reply.idle,
@@ -71,7 +71,7 @@ def api_token(reply: people_pb2.ApiToken) -> documents.ApiTokenDocument:
         id=reply.id,
         user=reply.user,
         label=reply.label,
-        role=reply.role,
+        role=role_word(reply.role),
         reach=reach(reply.reach),
         created=rfc3339_in(reply, "created"),
         ends=rfc3339_in(reply, "ends"),
@@ -100,8 +100,14 @@ def certificate(reply: people_pb2.OperatorCertificate) -> documents.OperatorCert
 
 
 def reach(reply: people_pb2.Reach) -> documents.ReachDocument | None:
-    """A reach; None for the whole installation."""
-    if not reply.clusters and not reply.groups:
+    """A reach; None for the whole installation, and for nothing else."""
+    if not (reply.clusters or reply.groups or reply.nothing or reply.gone):
         return None
     groups = tuple(documents.GroupNameDocument(each.cluster, each.group) for each in reply.groups)
-    return documents.ReachDocument(tuple(reply.clusters), groups)
+    gone = tuple(documents.GoneDocument(each.cluster, each.group or None) for each in reply.gone)
+    return documents.ReachDocument(tuple(reply.clusters), groups, gone)
+
+
+def role_word(role: str) -> str:
+    """A role by the word that options take."""
+    return role.replace(" ", "-")

@@ -1,6 +1,7 @@
 """PURE. The JSON contract of people (docs/cli.md): users, sessions, API tokens, certificates.
 
-`documents` says what holds for all. A reach of `None` is the whole installation.
+`documents` says what holds for all. A reach of `None` is the whole installation, and
+nothing else is; roles are written as options take them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ class GroupNameDocument(msgspec.Struct, frozen=True):
     group: str
 
 
+class GoneDocument(msgspec.Struct, frozen=True):
+    """A cluster that is not there any more, or a group of one."""
+
+    cluster: str
+    group: str | None
+
+
 class ReachDocument(msgspec.Struct, frozen=True):
-    """What is in reach, by names."""
+    """What is in reach, by names: nothing, where both lists are empty."""
 
     clusters: tuple[str, ...]
     groups: tuple[GroupNameDocument, ...]
+    gone: tuple[GoneDocument, ...]
 
 
 class UserDocument(msgspec.Struct, frozen=True):
@@ -98,6 +107,13 @@ class CountDocument(msgspec.Struct, frozen=True):
     """How many were ended."""
 
     ended: int
+
+
+class NewCodesDocument(msgspec.Struct, frozen=True):
+    """A secret of one-time codes that is not in force yet, and its address for apps."""
+
+    secret: str
+    uri: str
 
 
 class CodesDocument(msgspec.Struct, frozen=True):
