@@ -185,4 +185,5 @@ def _withdrawn(row: OperatorCertificateDocument) -> Cell | str:
     if row.withdrawn is None:
         return ABSENT
     why = f": {row.reason}" if row.reason else ""
-    return Cell(f"{when(row.withdrawn)} by {row.withdrawn_by}{why}", "red")
+    by = f" by {row.withdrawn_by}" if row.withdrawn_by else ""  # nobody where his user was deleted
+    return Cell(f"{when(row.withdrawn)}{by}{why}", "red")

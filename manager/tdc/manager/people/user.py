@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdc.manager.people.reach import EVERYWHERE, Reach, Role
 
@@ -180,6 +180,17 @@ def certificates_shut(user: User, now: float, newest: float) -> float:
 def of_former_user(user: User, at: float) -> bool:
     """Whether what was made in this name at `at` is of an earlier user, who was deleted."""
     return user.deleted or at < user.certificates_from
+
+
+def with_its_user(certificate: OperatorCertificate, user: User | None) -> OperatorCertificate:
+    """The certificate, as withdrawn if the user that it was made for was deleted.
+
+    `user` is he who has its name now, or had it last.
+    """
+    made = certificate.issued if certificate.issued is not None else certificate.first or 0.0
+    if certificate.withdrawn is not None or user is None or not of_former_user(user, made):
+        return certificate
+    return replace(certificate, withdrawn=user.certificates_from, reason="its user was deleted")
 
 
 def session_ended(session: Session, user: User | None, used: float, now: float) -> str:
