@@ -18,7 +18,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 from tdc.manager.cli.config import OperatorConfig
-from tdc.manager.cli.errors import CliError, NoConnection, Refused, sentence
+from tdc.manager.cli.errors import CliError, NoConnection, NotPermitted, Refused, sentence
 from tdc.manager.cli.render import is_terminal
 from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
@@ -209,7 +209,8 @@ class Manager:
                 f"The manager at {self._address} does not support this request: it is older than "
                 f"this tdc, or the address is that of another of its ports: {_PORTS}."
             )
-        return Refused(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
+        kind = NotPermitted if code is grpc.StatusCode.PERMISSION_DENIED else Refused
+        return kind(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
 
     def _reached(self) -> bool:
         """Whether UNAVAILABLE is the manager's own answer: its store is away, say."""

@@ -33,6 +33,10 @@ class Refused(CliError):
     exit_code = ExitCode.REFUSED
 
 
+class NotPermitted(Refused):
+    """The manager said that this operator may not do it."""
+
+
 class WrongUsage(CliError):
     """What was typed is wrong, whatever the manager holds: unknown setting, bad value."""
 
