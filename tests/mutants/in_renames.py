@@ -126,6 +126,11 @@ MUTANTS = (
             "        return cluster.home, group.name\n",
         ),
         (
+            "a cluster that was deleted is named as if it were there",
+            "_absent(cluster.name) if cluster.deleted else cluster.name",
+            "cluster.name",
+        ),
+        (
             "a group that is gone leaves its name to the next",
             "group.name if group is not None else _absent(slot)",
             "group.name if group is not None else slot",

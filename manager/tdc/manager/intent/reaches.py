@@ -33,7 +33,9 @@ def of_now(view: FleetView, reach: Reach) -> Reach:
 
     def name(place: str) -> str:
         cluster = view.cluster_at(place)
-        return cluster.name if cluster is not None else _absent(place)
+        if cluster is None:
+            return _absent(place)
+        return _absent(cluster.name) if cluster.deleted else cluster.name
 
     def group_name(place: str, slot: str) -> GroupKey:
         cluster = view.cluster_at(place)
