@@ -22,6 +22,7 @@ DAY = 86_400.0
 LONGEST = 14 * DAY
 READY = MachineStands("c1", "mx1", "1.0", "new", ("new", "old"), connected=True)
 OPERATOR = CertificateStands("ana", "f" * 64, "old key", first=1.0, ends=900 * DAY)
+READY_MANAGER = ManagerStands("ready", 2)
 SWITCHED_AT, NOW = 100 * DAY, 101 * DAY
 
 
@@ -40,6 +41,15 @@ def test_managers_that_have_not_followed_are_named() -> None:
     late = behind(rows, 2)
     assert [each.partition(" ")[2].split()[0] for each in late] == ["two", "three"]
     assert "upgrade" in late[1]
+
+
+def test_no_manager_is_taken_for_ready_without_its_own_word() -> None:
+    silent = ManagerStands("one", 2, silent="no answer within 3 s")
+    assert behind([silent], 2) == ("manager one can't be asked: no answer within 3 s",)
+    (late,) = behind([ManagerStands("two", 2, late="etcd did not answer"), READY_MANAGER], 2)
+    assert "manager two may hear of no step now: etcd did not answer" in late
+    (nobody,) = behind([], 2)
+    assert "no manager answers" in nobody
 
 
 @pytest.mark.parametrize(
@@ -100,15 +110,6 @@ def test_and_for_operators(certificates: tuple[CertificateStands, ...], named: b
     late = held(certificates=certificates)
     assert bool(late) == named
     assert all("--operator ana" in each and "tdc operator withdraw f" in each for each in late)
-
-
-def test_a_manager_that_can_not_be_asked_is_no_proof() -> None:
-    standing = Standing((ManagerStands("one", 2, silent="no answer within 3 s"),))
-    for late in (
-        not_trusting(standing, "new"),
-        holding(standing, OLD, NEW, now=NOW, since=SWITCHED_AT, longest=LONGEST),
-    ):
-        assert late == ("manager one can't be asked: no answer within 3 s",)
 
 
 def _certificate(name: str, ends: float | None, **more: object) -> OperatorCertificate:

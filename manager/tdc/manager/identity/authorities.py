@@ -49,6 +49,9 @@ class Authorities:
         self._folder = folder
         self._clock = clock
         self._listeners: list[Callable[[], None]] = []
+        self._replaced: list[Callable[[], None]] = []
+        self.replaced = False
+        """Whether all of them were replaced without this manager: none counts any more."""
         self._set(state)
 
     @classmethod
@@ -83,8 +86,8 @@ class Authorities:
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """By what certificates name a trusted CA."""
-        return frozenset(each.key_id for each in self._all)
+        """By what certificates name a trusted CA; none once all were replaced."""
+        return frozenset(() if self.replaced else (each.key_id for each in self._all))
 
     @property
     def ca_pem(self) -> bytes:
@@ -140,6 +143,16 @@ class Authorities:
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change of what is trusted or signs; it must not block."""
         self._listeners.append(listener)
+
+    def on_replaced(self, listener: Callable[[], None]) -> None:
+        """Call `listener` once all of them were replaced; it must not block."""
+        self._replaced.append(listener)
+
+    def give_up(self) -> None:
+        """Let none of them count from now on: all were replaced without this manager."""
+        self.replaced = True
+        for listener in self._replaced:
+            listener()
 
     async def adopt(self, state: CaState) -> None:
         """Let a later state count, once it is on disk; raises NotWritten, AuthorityUnusable."""

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
-from tdc.manager.peers.wire import announced_to_wire, link_of, seen_of
+from tdc.manager.peers.wire import (
+    Rotating,
+    announced_to_wire,
+    link_of,
+    rotating_of,
+    seen_of,
+)
 from tdc.manager.store.announced import Announced
 from tdc.manager.view.elsewhere import SaidListener
 from tdc.manager.view.etcd_link import EtcdLink
@@ -137,6 +143,19 @@ class Peer:
         except (_Unanswered, BadMessage) as error:
             return str(error)
         return PeerFacts(answer.machines, ahead, self.link.words(self._now().at))
+
+    async def rotating(self) -> Rotating | str:
+        """Have it look in etcd how far the rotation of the CA is; a sentence if it can't answer."""
+        request = managers_pb2.PeerRequest(look_at_authority=True)
+        try:
+            with self._let_go():
+                answer = await self._stub.GetPeer(request, timeout=DEADLINE)
+            self._check(answer.id)
+            return rotating_of(answer, self.announced)
+        except grpc.aio.AioRpcError as error:
+            return _why(error)
+        except (_Unanswered, BadMessage) as error:
+            return str(error)
 
     async def order(
         self, key: MachineKey, order: QueueOrder, timeout: float

@@ -16,11 +16,15 @@ from tdc.shared.sync.words import moment_words
 
 @dataclass(frozen=True, slots=True)
 class ManagerStands:
-    """A manager that is announced: the step that it followed, and why it can't be asked."""
+    """A manager: the step that it followed, and why that is not known to be the last one.
+
+    `silent` is why it can't be asked, `late` why it may not have heard of a step, as it says.
+    """
 
     name: str
     step: int
     silent: str = ""
+    late: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,24 @@ class Standing:
     certificates: tuple[CertificateStands, ...] = ()
 
 
-def behind(managers: Iterable[ManagerStands], step: int) -> tuple[str, ...]:
-    """Managers that have not followed this step."""
+def behind(managers: Collection[ManagerStands], step: int) -> tuple[str, ...]:
+    """Managers that have not followed this step, or of which that is not known."""
+    if not managers:
+        return (
+            "no manager answers, and none is announced in etcd: nobody says who has followed. "
+            "Start one, or see to its way to etcd",
+        )
     return tuple(
-        f"manager {each.name} is of a version that can't follow: upgrade it"
+        f"manager {each.name} can't be asked: {each.silent}"
+        if each.silent
+        else f"manager {each.name} may hear of no step now: {each.late}. See to its way to etcd, "
+        "or stop it (SIGTERM): one that is late for all steps is shut out"
+        if each.late
+        else f"manager {each.name} is of a version that can't follow: upgrade it"
         if each.step < 0
         else f"manager {each.name} has not followed step {step} yet: see its log and `tdc status`"
         for each in managers
-        if each.step < step
+        if each.silent or each.late or each.step < step
     )
 
 
@@ -88,7 +102,7 @@ def not_trusting(standing: Standing, fingerprint: str) -> tuple[str, ...]:
         for each in standing.machines
         if each.version
         and (not each.trusted or (each.connected and fingerprint not in each.trusted))
-    ) + tuple(f"manager {each.name} can't be asked: {each.silent}" for each in _silent(standing))
+    )
 
 
 def holding(
@@ -108,7 +122,6 @@ def holding(
     return (
         *_machines_holding(standing.machines, kept[0], expired=now - since > longest),
         *_operators_holding(standing.certificates, old[1], kept[1], now, since),
-        *(f"manager {each.name} can't be asked: {each.silent}" for each in _silent(standing)),
     )
 
 
@@ -146,7 +159,3 @@ def _operators_holding(
                 f"--operator {each.operator} --out FOLDER`, or withdraw it: `tdc operator withdraw "
                 f"{each.fingerprint[:12]}`"
             )
-
-
-def _silent(standing: Standing) -> Iterable[ManagerStands]:
-    return (each for each in standing.managers if each.silent)
