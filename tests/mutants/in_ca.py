@@ -65,6 +65,11 @@ MUTANTS = (
             "if self._state.phase is Phase.PREPARED else ()",
         ),
         (
+            "a join token is not good any more once a switch was undone",
+            "        if self._switched_back:\n",
+            "        if self.replaced:\n",
+        ),
+        (
             "clients follow the CA, and not the bridge",
             'return "".join(bridges).encode() + roots',
             'return roots + "".join(bridges).encode()',

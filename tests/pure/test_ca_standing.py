@@ -87,6 +87,14 @@ def test_the_last_step_waits_for_machines_that_need_the_old_ca(
     assert words in "".join(late)
 
 
+def test_a_machine_that_nobody_saw_may_be_at_a_manager_that_does_not_answer() -> None:
+    unseen = (MachineStands("c1", "mx1"),)
+    for silent, words in (("", "is it off?"), ("no answer", "may be connected to one that does")):
+        standing = Standing((ManagerStands("one", 2, silent),), unseen)
+        (late,) = holding(standing, OLD, NEW, now=NOW, since=SWITCHED_AT, longest=LONGEST)
+        assert words in late
+
+
 def test_a_machine_that_is_away_is_waited_for_as_long_as_its_certificate_may_last() -> None:
     away = MachineStands("c1", "mx1")
     assert held(machine=away, now=SWITCHED_AT + LONGEST)

@@ -39,10 +39,9 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.membership import Membership
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
-from tdc.manager.peers.wire import link_to_wire
+from tdc.manager.peers.wire import known_to_wire, link_to_wire
 from tdc.manager.provider_options import provider_of
 from tdc.manager.push.agents import AgentSessions
-from tdc.manager.rotation.follow import Followed
 from tdc.manager.rpc.agents import AgentsService
 from tdc.manager.rpc.audit import AuditService
 from tdc.manager.rpc.changes import ChangesService
@@ -51,7 +50,7 @@ from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.managers import ManagersService
 from tdc.manager.rpc.monitoring import MonitoringService
-from tdc.manager.rpc.peers import Here, PeersService
+from tdc.manager.rpc.peers import Here, PeersService, Rotation
 from tdc.manager.rpc.people import LoginService, PeopleService
 from tdc.manager.rpc.provider_login import ProviderLoginService
 from tdc.manager.rpc.queue import QueueService
@@ -202,14 +201,14 @@ def for_operators(operations: Operations) -> list[Registration]:
     ]
 
 
-def for_agents(sessions: AgentSessions, authority: Issuing, rotation: Followed) -> Registration:
+def for_agents(sessions: AgentSessions, authority: Issuing, rotation: Rotation) -> Registration:
     """Carry the streams of machines."""
     service = AgentsService(sessions, authority, unsure=rotation.unsure)
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
 def for_managers(
-    member: Membership, presence: Presence, sessions: AgentSessions, rotation: Followed
+    member: Membership, presence: Presence, sessions: AgentSessions, rotation: Rotation
 ) -> Registration:
     """Carry what other managers ask."""
     here = Here(
@@ -218,7 +217,7 @@ def for_managers(
         lambda: link_to_wire(member.known.link, member.steady()),
         member.peers.introduced,
         rotation,
-        lambda: member.peers.all,
+        lambda: [known_to_wire(each, there=there) for each, there in member.peers.all],
     )
     service = PeersService(here, presence, sessions)
     return partial(managers_pb2_grpc.add_PeersServicer_to_server, service)
@@ -236,7 +235,7 @@ def for_provider_login(login: ProviderLogin) -> Registration:
 
 
 def for_joining(
-    joins: JoinStore, authority: Issuing, view: FleetView, refusals: Refusals, rotation: Followed
+    joins: JoinStore, authority: Issuing, view: FleetView, refusals: Refusals, rotation: Rotation
 ) -> Registration:
     """Carry enrolment, for machines that have no certificate yet."""
     sure = _Redeemer(joins, rotation)
@@ -247,7 +246,7 @@ def for_joining(
 class _Redeemer:
     """Redeems join tokens, while it is known which CA signs: no token is used up else."""
 
-    def __init__(self, joins: JoinStore, rotation: Followed) -> None:
+    def __init__(self, joins: JoinStore, rotation: Rotation) -> None:
         self._joins = joins
         self._rotation = rotation
 

@@ -120,8 +120,8 @@ async def _authority(etcd: EtcdClient, folder: Path) -> list[ValueLook]:
                     f"{what}, from which that does not follow",
                     "no manager starts in this folder: the store is of another installation, or "
                     "somebody wrote its CA by hand",
-                    "see to etcd_endpoints, and who can write to etcd; if the CA was made anew: "
-                    f"{_SET_UP_AGAIN}",
+                    f"see to etcd_endpoints, and who can write to etcd; etcdctl del {AUTHORITY}, "
+                    f"if this folder's CA is right; if the CA was made anew: {_SET_UP_AGAIN}",
                 )
             ]
         return [

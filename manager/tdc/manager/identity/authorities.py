@@ -105,8 +105,16 @@ class Authorities:
         While the new CA signs and the old one is trusted, a peer that trusts either finds a way. A
         bridge stands before the CAs: of two with one name and key, clients follow the first.
         """
+        if self._switched_back:
+            # Join tokens that were made meanwhile name the CA that signed then.
+            return self._chain((self._all[1].bridge_to(self.signing),))
         bridges = self._state.bridges[:1] if self._state.phase is Phase.SWITCHED else ()
         return self._chain(bridges)
+
+    @property
+    def _switched_back(self) -> bool:
+        """Whether the new CA signed, and the old one does again."""
+        return self._state.phase is Phase.PREPARED and self._state.used
 
     @property
     def open_chain(self) -> bytes:
@@ -116,7 +124,7 @@ class Authorities:
 
     def _chain(self, bridges: tuple[str, ...]) -> bytes:
         others = b"".join(each.ca_pem for each in self._all[1:])
-        begun = self._state.phase is Phase.PREPARED
+        begun = self._state.phase is Phase.PREPARED and not self._switched_back
         roots = self.signing.ca_pem if begun else others + self.signing.ca_pem
         return "".join(bridges).encode() + roots
 

@@ -120,15 +120,18 @@ def holding(
     machine's certificate lasts.
     """
     return (
-        *_machines_holding(standing.machines, kept[0], expired=now - since > longest),
+        *_machines_holding(standing, kept[0], expired=now - since > longest),
         *_operators_holding(standing.certificates, old[1], kept[1], now, since),
     )
 
 
-def _machines_holding(
-    machines: Iterable[MachineStands], kept: str, *, expired: bool
-) -> Iterable[str]:
-    for each in machines:
+def _machines_holding(standing: Standing, kept: str, *, expired: bool) -> Iterable[str]:
+    unseen = (
+        "was not seen by a manager that answers, and may be connected to one that does not"
+        if any(each.silent for each in standing.managers)
+        else "was not seen since the managers started: is it off?"
+    )
+    for each in standing.machines:
         if each.issuer == kept and kept in each.trusted:
             continue
         if not each.issuer and expired:
@@ -138,7 +141,7 @@ def _machines_holding(
             if each.issuer and each.issuer != kept
             else "does not trust the CA that stays yet"
             if each.issuer
-            else "was not seen since the managers started: is it off?"
+            else unseen
             if not each.version
             else f"does not say by which CA its certificate is (agent {each.version}): upgrade it"
         )

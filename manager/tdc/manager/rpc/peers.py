@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tdc.manager.peers.wire import known_to_wire, seen_to_wire
+from tdc.manager.peers.wire import seen_to_wire
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.rpc.entry import Context, caller
-from tdc.manager.store.announced import Announced
 from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.known import KNOWN_HERE
@@ -49,8 +48,7 @@ class Rotation(Protocol):
 class Here:
     """This manager: its id and run, its link to etcd, the CA's rotation as it follows that.
 
-    `introduced` hears of who asks. `others` are the managers that this one knows, and whether each
-    is surely there.
+    `introduced` hears of who asks. `others` are the managers that this one knows.
     """
 
     manager: str
@@ -58,7 +56,7 @@ class Here:
     link: Callable[[], managers_pb2.EtcdLink]
     introduced: Callable[[str, managers_pb2.PeerAnnouncement], None]
     rotation: Rotation
-    others: Callable[[], Iterable[tuple[Announced, bool]]]
+    others: Callable[[], Iterable[managers_pb2.KnownPeer]]
 
 
 class PeersService(managers_pb2_grpc.PeersServicer):
@@ -107,9 +105,7 @@ class PeersService(managers_pb2_grpc.PeersServicer):
         if request.look_at_authority:
             problem = await self._here.rotation.unsure()
             answer.authority.step, answer.authority.problem = self._here.rotation.step, problem
-            answer.others.extend(
-                known_to_wire(each, there=there) for each, there in self._here.others()
-            )
+            answer.others.extend(self._here.others())
         return answer
 
     async def ForwardOrder(  # noqa: N802
