@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
+from tdc.manager.flags import read_flags
 from tdc.manager.people.ending import NEAR, ending_operators
 from tdc.manager.people.user import OperatorCertificate
 from tdc.manager.rotation.standing import (
@@ -117,6 +119,9 @@ def test_a_machine_that_is_away_is_waited_for_as_long_as_its_certificate_may_las
 def test_and_for_operators(certificates: tuple[CertificateStands, ...], named: bool) -> None:
     late = held(certificates=certificates)
     assert bool(late) == named
+    for each in late:
+        given = read_flags(shlex.split(each.split("`")[1])[1:])
+        assert (given["operator"], given["folder"]) == ("ana", "DATA_FOLDER")
     assert all("--operator ana" in each and "tdc operator withdraw f" in each for each in late)
 
 
@@ -140,4 +145,4 @@ def test_operators_certificates_are_named_near_their_end() -> None:
         now,
     )
     assert [each.operator for each in found] == ["over", "soon"]
-    assert found[1].remedy == "tdc-manager operator --operator soon --out FOLDER"
+    assert read_flags(shlex.split(found[1].remedy)[1:])["operator"] == "soon"

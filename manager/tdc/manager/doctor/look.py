@@ -32,6 +32,7 @@ from tdc.manager.identity.ca_record import ForeignRecord, open_record
 from tdc.manager.identity.expiry import end_of
 from tdc.manager.membership import ID_FILE
 from tdc.manager.options import Options, OptionsError
+from tdc.manager.people.ending import new_folder
 from tdc.manager.reach import cautions
 from tdc.manager.store.beside import head_in
 from tdc.manager.store.encoding import Damaged
@@ -239,7 +240,7 @@ def _ends(options: Options) -> Iterator[EndLook]:
         (
             "the operator's certificate in the folder",
             folder / OPERATOR_FOLDER / "operator.pem",
-            "tdc is refused with it then. tdc-manager operator --operator NAME --out FOLDER",
+            f"tdc is refused with it then. {new_folder('NAME', quote(str(folder)))}",
         ),
         (
             f"the client certificate for etcd ({options.etcd_certificate})",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from tdc.manager.people.ending import new_folder
 from tdc.shared.sync.words import moment_words
 
 
@@ -113,15 +114,16 @@ def holding(
     now: float,
     since: float,
     longest: float,
+    folder: str = "DATA_FOLDER",
 ) -> tuple[str, ...]:
     """Who needs the old CA still. `old` and `kept`: each CA's fingerprint, and its key's name.
 
     `since` (Unix seconds) is when the other one began to sign, `longest` (seconds) how long a
-    machine's certificate lasts.
+    machine's certificate lasts. `folder` is this manager's, as a shell takes it.
     """
     return (
         *_machines_holding(standing, kept[0], expired=now - since > longest),
-        *_operators_holding(standing.certificates, old[1], kept[1], now, since),
+        *_operators_holding(standing.certificates, (old[1], kept[1]), (now, since), folder),
     )
 
 
@@ -149,16 +151,20 @@ def _machines_holding(standing: Standing, kept: str, *, expired: bool) -> Iterab
 
 
 def _operators_holding(
-    certificates: Collection[CertificateStands], old: str, kept: str, now: float, since: float
+    certificates: Collection[CertificateStands],
+    keys: tuple[str, str],
+    times: tuple[float, float],
+    folder: str,
 ) -> Iterable[str]:
     """Of each operator that has used no certificate of the kept CA, those that are good still."""
+    (old, kept), (now, since) = keys, times
     moved = {each.operator for each in certificates if each.issuer == kept}
     for each in sorted(certificates, key=lambda each: (each.operator, each.fingerprint)):
         before = each.issuer == old or (not each.issuer and each.first < since)
         if before and each.ends > now and each.operator not in moved:
             yield (
                 f"operator {each.operator} has a certificate by the CA that is to go (ends "
-                f"{moment_words(each.ends)}): make a new folder with `tdc-manager operator "
-                f"--operator {each.operator} --out FOLDER`, or withdraw it: `tdc operator withdraw "
+                f"{moment_words(each.ends)}): make a new folder with "
+                f"`{new_folder(each.operator, folder)}`, or withdraw it: `tdc operator withdraw "
                 f"{each.fingerprint[:12]}`"
             )

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from tdc.manager.at_hand import store_of
 from tdc.manager.etcd.client import EtcdClient
@@ -70,7 +71,10 @@ class _Here:
         item: KeyValue | None,
         authorities: Authorities,
         managers: Managers,
+        folder: Path,
     ) -> None:
+        """`folder` is this manager's."""
+        self.folder = folder
         self.etcd = etcd
         self.managers = managers
         self.audit = AuditLog(etcd)
@@ -151,7 +155,7 @@ async def _here(options: Options) -> AsyncIterator[_Here]:
         later = said is not None and said.number > own.state.number
         known = Authorities(folder, said) if later and said else own
         async with asked_by(etcd, known) as managers:
-            yield _Here(etcd, item, known, managers)
+            yield _Here(etcd, item, known, managers, options.folder)
 
 
 def _day(seconds: float) -> str:
@@ -249,6 +253,7 @@ def _holding(here: _Here, standing: Standing) -> tuple[str, ...]:
         now=wall(),
         since=here.state.since,
         longest=MACHINE_LIFETIME,
+        folder=quote(str(here.folder)),
     )
 
 
