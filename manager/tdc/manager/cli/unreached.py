@@ -13,18 +13,25 @@ import datetime
 from tdc.manager.cli.config import OperatorConfig
 from tdc.manager.cli.errors import sentence
 from tdc.shared.edge.clock import wall
-from tdc.shared.edge.grpc_words import reason
+from tdc.shared.edge.grpc_words import is_of_the_clock, reason
+from tdc.shared.sync.words import moment_words
 
 _REPLACE = "run `tdc-manager operator` on the manager's machine for a new folder"
 
 
 def no_connection(config: OperatorConfig, details: str) -> str:
     """The text for a manager that was not reached, not trusted, or closed the connection."""
+    given = details
     address, low, details = config.manager, details.lower(), reason(details)
     if "wrong_version_number" in low:
         return (
             f"{address} did not respond with TLS; check host and port. "
             f"The address is in {config.path}."
+        )
+    if is_of_the_clock(given):
+        return (
+            f"No trusted connection to the manager at {address}: {sentence(details)} Nothing was "
+            f"sent. It is {moment_words(wall())} here."
         )
     if "handshake" in low or "certificate" in low:
         advice = _own_fault(config) or (

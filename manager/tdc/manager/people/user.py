@@ -20,6 +20,7 @@ import re
 from dataclasses import dataclass, replace
 
 from tdc.manager.people.reach import EVERYWHERE, Reach, Role
+from tdc.shared.sync.words import moment_words
 
 IDLE = 1_800.0
 """Seconds without a call after which a session ends."""
@@ -203,9 +204,14 @@ def session_ended(session: Session, user: User | None, used: float, now: float) 
     if user.epoch != session.epoch:
         return "its user's role, reach or password was changed"
     if now >= session.ends:
-        return f"it lasts {ABSOLUTE / 3600:g} hours"
+        return (
+            f"it lasts {ABSOLUTE / 3600:g} hours, and this manager's clock reads "
+            f"{moment_words(now)}"
+        )
     if now - max(session.used, used) > IDLE:
-        return f"it was not used for {IDLE / 60:g} minutes"
+        # Another manager may have noted its last use, by its own clock.
+        here = f"by this manager's clock, which reads {moment_words(now)}"
+        return f"it was not used for {IDLE / 60:g} minutes ({here})"
     return ""
 
 
