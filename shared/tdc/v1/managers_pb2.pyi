@@ -19,18 +19,20 @@ class PresenceRequest(_message.Message):
     def __init__(self, instance: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
 
 class PresenceResponse(_message.Message):
-    __slots__ = ("instance", "number", "machines", "settings", "etcd")
+    __slots__ = ("instance", "number", "machines", "settings", "etcd", "time")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     ETCD_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     instance: str
     number: int
     machines: _containers.RepeatedCompositeFieldContainer[MachinePresence]
     settings: _containers.RepeatedScalarFieldContainer[str]
     etcd: EtcdLink
-    def __init__(self, instance: _Optional[str] = ..., number: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachinePresence, _Mapping]]] = ..., settings: _Optional[_Iterable[str]] = ..., etcd: _Optional[_Union[EtcdLink, _Mapping]] = ...) -> None: ...
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, instance: _Optional[str] = ..., number: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachinePresence, _Mapping]]] = ..., settings: _Optional[_Iterable[str]] = ..., etcd: _Optional[_Union[EtcdLink, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EtcdLink(_message.Message):
     __slots__ = ("away", "problem", "reached")

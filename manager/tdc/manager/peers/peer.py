@@ -83,6 +83,8 @@ class Peer:
         self._said = _Said()
         self.link = EtcdLink(now())
         """Its link to etcd, as it said last."""
+        self.clock_ahead = 0.0
+        """Seconds by which its clock was ahead of this one's, less the way of its answer."""
 
     @property
     def seen(self) -> dict[MachineKey, Seen]:
@@ -214,6 +216,8 @@ class Peer:
                             changed[key] = None
                         number = answer.number
                         self.link = link_of(answer, now)
+                        if answer.HasField("time"):
+                            self.clock_ahead = unix_seconds(answer.time) - now.wall
         except TimeoutError:
             raise _Unanswered(f"no answer within {DEADLINE:g} s") from None
         except grpc.aio.AioRpcError as error:

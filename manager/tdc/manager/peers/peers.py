@@ -37,6 +37,8 @@ FRESH = 1.0
 PATIENCE = 0.3
 """Seconds to wait for a manager that did not answer the last time."""
 
+_CLOCKS_APART = 10.0
+"""Seconds by which clocks may differ; an answer may be 3 s on its way."""
 _A_MOMENT = 10.0
 """Seconds for which it counts that a manager said that it is there; one that is cut off says so
 every 2 s."""
@@ -193,7 +195,10 @@ class Peers:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which of them do not answer, or hear of no commit while this one does, in sentences."""
+        """What is wrong with them, in sentences.
+
+        They do not answer, hear of no commit while this one does, or have another time.
+        """
         silent = [
             f"{peer.words()} does not answer: {self._late(peer, peer.silent)}. Machines connected "
             "there are shown as unknown; look at that manager, and at the network in between"
@@ -206,7 +211,15 @@ class Peers:
             for peer in self._ranked()
             if peer.link.problem and not peer.silent and not self._known.link.problem
         ]
-        return (*silent, *deaf)
+        clocks = [
+            f"the clock of {peer.words()} is {abs(peer.clock_ahead):.0f} s "
+            f"{'ahead of' if peer.clock_ahead > 0 else 'behind'} this manager's. Sessions, join "
+            "tokens and suspensions end too early or too late at one of them; set both clocks: "
+            "chronyc tracking, on both machines"
+            for peer in self._ranked()
+            if abs(peer.clock_ahead) > _CLOCKS_APART and not peer.silent
+        ]
+        return (*silent, *deaf, *clocks)
 
     def _late(self, peer: Peer, silent: str) -> str:
         """Why one does not answer; that it is late for the CA's rotation explains it."""

@@ -86,6 +86,7 @@ class PeersService(managers_pb2_grpc.PeersServicer):
                 machines=machines,
                 settings=_KNOWN_HERE,
                 etcd=self._here.link(),
+                time=timestamp(self._clock()),
             )
 
     async def GetPeer(  # noqa: N802
