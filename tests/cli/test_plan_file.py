@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.cli import samples
 from tests.cli.conftest import Tdc
 from tests.cli.real_manager import Fleet, done
 from tests.cli.scripted import ScriptedManager
+from tests.stage.manager import manager as running_manager
 
 
 @pytest.mark.system
@@ -200,3 +202,73 @@ def test_what_would_be_refused_or_changes_nothing_is_not_kept(
     manager.answers["MakePlan"] = plan
     assert tdc(*change).code == 0
     assert not file.exists()
+
+
+@pytest.mark.system
+async def test_who_reaches_a_group_commits_plans_as_he_commits_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nobody else: history, which he can't read, says only whether it was done before."""
+    tdc, kept, file = Tdc(monkeypatch, capsys), tmp_path / "kept.json", tmp_path / "plan.json"
+    async with running_manager(tmp_path / "manager") as api:
+        administrator = tmp_path / "manager/operator/operator.toml"
+
+        def as_administrator() -> None:
+            monkeypatch.setenv("TDC_CONFIG", str(administrator))
+            done(tdc, "cluster", "create", "c1")
+            for group in ("g1", "g2"):
+                done(tdc, "group", "create", group)
+            for name, role in (("bob", "operator"), ("eve", "read-only")):
+                made = ("user", "create", name, "--role", role, "--group", "c1/g1")
+                done(tdc, *made, "--without-password")
+            change = ("settings", "set", "group", "g2", "log.level=debug")
+            assert tdc(*change, "--out", str(kept)).code == 0
+
+        def by(name: str) -> None:
+            config = tmp_path / f"{name}.toml"
+            issued = api.authority.issue_operator(name)
+            for suffix, content in (
+                ("crt", issued.certificate_pem),
+                ("key", issued.key_pem),
+                ("ca", api.authority.ca_pem),
+            ):
+                (tmp_path / f"{name}.{suffix}").write_bytes(content)
+                (tmp_path / f"{name}.{suffix}").chmod(0o600)
+            config.write_text(
+                f'manager = "127.0.0.1:{api.ports.main}"\nca = "{name}.ca"\n'
+                f'certificate = "{name}.crt"\nkey = "{name}.key"\n'
+            )
+            monkeypatch.setenv("TDC_CONFIG", str(config))
+
+        def as_bob() -> None:
+            by("bob")
+            change = ("settings", "set", "group", "g1", "log.level=debug")
+            said = tdc(*change, "--out", str(file))
+            assert "by whoever may make this change" in " ".join(said.out.split())
+            by("eve")
+            refused = tdc("commit", "apply", str(file), "--yes")
+            assert (refused.code, "Permission denied" in refused.err) == (1, True)
+            by("bob")
+            assert done(tdc, "commit", "apply", str(file), "--yes")["committed"]
+            again = tdc("commit", "apply", str(file), "--yes")
+            said_again = " ".join(again.err.split())
+            assert (again.code, "this plan was committed before" in said_again) == (1, True)
+            refused = tdc("commit", "apply", str(kept), "--yes")
+            assert (refused.code, "unknown group" in refused.err) == (1, True)
+
+        def when_the_cluster_is_another() -> None:
+            monkeypatch.setenv("TDC_CONFIG", str(administrator))
+            whole = tmp_path / "whole.json"
+            change = ("settings", "set", "cluster", "c1", "log.level=error")
+            assert tdc(*change, "--out", str(whole)).code == 0
+            done(tdc, "cluster", "rename", "c1", "c2", "--yes")
+            done(tdc, "cluster", "create", "c1")
+            refused = tdc("commit", "apply", str(kept), "--yes")
+            said = " ".join(refused.err.split())
+            assert "Planned by" in said
+            assert "its cluster's name be that of another one now" in said
+            refused = tdc("commit", "apply", str(whole), "--yes")
+            assert "it is another one by that name" in " ".join(refused.err.split())
+
+        for each in (as_administrator, as_bob, when_the_cluster_is_another):
+            await asyncio.to_thread(each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,15 @@ from tdc.manager.identity.ca_record import pack_record
 from tdc.manager.identity.ca_state import CaState, finished, prepared, switched
 from tdc.manager.identity.sealing import SECOND_FACTOR, NotOpened, Sealing
 from tdc.manager.people.reach import Role
-from tdc.manager.people.user import User
+from tdc.manager.people.user import OperatorCertificate, User
 from tdc.manager.rotation.follow import Followed
+from tdc.manager.rotation.look import standing_of
+from tdc.manager.rotation.managers import asked_by
 from tdc.manager.rotation.reseal import reseal
 from tdc.manager.store.audit import AuditLog
-from tdc.manager.store.keys import AUTHORITY
+from tdc.manager.store.keys import AUTHORITY, operator_key
 from tdc.manager.store.people import PeopleStore, Users
+from tdc.manager.store.people_documents import pack_operator
 from tdc.shared.edge.tasks import running
 from tdc.shared.sync.audit_entry import AuditEvent, By
 
@@ -103,15 +107,60 @@ async def test_a_store_that_lost_it_gets_it_back(
         assert known.state == SWITCHED
 
 
-async def test_a_manager_that_has_none_of_the_cas_does_not_start(
+@pytest.mark.parametrize("runs", [True, False])
+async def test_a_manager_whose_cas_were_all_replaced_ends(
+    etcd: EtcdClient, tmp_path: Path, *, runs: bool
+) -> None:
+    """As one does that was cut off meanwhile, and as one that starts does."""
+    known = Authorities(tmp_path / "ca", OLD)
+    followed = Followed(etcd, known, SOON)
+    seen = list[frozenset[str]]()
+    known.on_replaced(lambda: seen.append(known.key_ids))
+    if not runs:
+        await _put(etcd, pack_record(DONE))
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(AuthorityUnusable, match="replaced while this manager was away")
+    ):
+        async with running(followed.run(), name="follow"):
+            await followed.read(10)
+            assert known.key_ids
+            await _put(etcd, pack_record(DONE))
+            await asyncio.sleep(20)
+    assert known.replaced
+    assert seen == [frozenset()], "no certificate counts any more by the time that it is told"
+
+
+async def test_who_only_writes_etcd_ends_no_manager_that_runs_and_none_starts_on_it(
     etcd: EtcdClient, tmp_path: Path
 ) -> None:
-    await _put(etcd, pack_record(DONE))
-    followed = Followed(etcd, Authorities(tmp_path / "ca", OLD), SOON)
+    known = Authorities(tmp_path / "ca", OLD)
+    followed = Followed(etcd, known, SOON)
     async with running(followed.run(), name="follow"):
-        with pytest.raises(AuthorityUnusable, match="replaced while this manager was away"):
-            await followed.read(10)
-    assert followed.problems()
+        await followed.read(10)
+        await _put(etcd, pack_record(FOREIGN))
+        await until(lambda: bool(followed.problems()))
+        assert "does not follow from any" in "".join(followed.problems())
+        assert known.key_ids
+    again = Followed(etcd, Authorities(tmp_path / "ca", OLD), SOON)
+    async with running(again.run(), name="follow"):
+        with pytest.raises(AuthorityUnusable, match="does not follow from any"):
+            await again.read(10)
+
+
+async def test_the_certificates_of_a_user_who_was_deleted_hold_up_no_step(
+    etcd: EtcdClient, tmp_path: Path
+) -> None:
+    """They are denied already, and none that is made in his name is let in."""
+    store = PeopleStore(etcd, AuditLog(etcd))
+    for number, (name, deleted) in enumerate((("ana", False), ("bob", True))):
+        user = User(name, Role.ADMINISTRATOR, deleted=deleted, certificates_from=50.0 * deleted)
+        await store.change_user(name, partial(_as, user), {}, AuditEvent("x", BY))
+        seen = OperatorCertificate(f"{number}" * 64, name, issued=10.0, ends=2e9, issuer="a")
+        key = operator_key(seen.fingerprint)
+        await etcd.txn([], [Put(key, pack_operator(key, seen))])
+    async with asked_by(etcd, Authorities(tmp_path, SWITCHED)) as managers:
+        standing = await standing_of(etcd, managers)
+    assert [each.operator for each in standing.certificates] == ["ana"]
 
 
 async def test_one_time_codes_survive_the_old_ca(etcd: EtcdClient, tmp_path: Path) -> None:

@@ -28,9 +28,13 @@ from tdc.manager.backup.form import (
     sealed_line,
 )
 from tdc.manager.backup.verify import verified
+from tdc.manager.identity import ca_folder
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.ca_state import finished, prepared, switched
 from tdc.manager.program import main
 from tdc.manager.store import keys
 from tdc.manager.store.identity import StoreIdentity, packed
+from tdc.shared.edge.clock import wall
 from tdc.shared.sync.values import BEHIND
 from tdc.v1 import agents_pb2, operators_pb2
 
@@ -196,6 +200,27 @@ async def test_a_folder_with_another_ca_is_not_taken_unasked(tmp_path: Path) -> 
     assert "has another CA" in done.stderr
     assert not (new / "etcd").exists()
     done = await _beside("restore", file, "--folder", new, "--keep-ca")
+    assert done.returncode == 0, done.stderr
+
+
+async def test_a_ca_that_came_by_a_rotation_since_is_kept(tmp_path: Path) -> None:
+    """While the backup's is trusted too it is no other; then advice is not to go back to it."""
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "store.backup"
+    async with manager(old) as api:
+        await _fill(api)
+    assert (await _beside("backup", "--folder", old, "--out", file)).returncode == 0
+    first, second = Authority.load(old / "ca"), Authority.new()
+    began = prepared(ca_folder.read(old / "ca"), second.pair, first.bridge_to(second), wall())
+    signs = switched(began, wall())
+    ca_folder.write(new / "ca", finished(signs, wall()))
+    done = await _beside("restore", file, "--folder", new)
+    assert done.returncode == 1
+    assert f"{second.fingerprint[:16]}, which came by a rotation after" in done.stderr
+    assert "Go on with this one: --keep-ca" in done.stderr
+    assert "every machine again" not in done.stderr
+    assert "without a CA" not in done.stderr
+    ca_folder.write(new / "ca", signs)
+    done = await _beside("restore", file, "--folder", new)
     assert done.returncode == 0, done.stderr
 
 

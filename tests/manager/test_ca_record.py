@@ -17,6 +17,7 @@ from tdc.manager.identity.sealing import NotOpened, Sealing
 from tdc.manager.store.encoding import Damaged, pack, unpack
 from tdc.manager.store.keys import AUTHORITY
 from tdc.manager.store.seal import pack_sealed, unpack_sealed
+from tdc.node_agent.sync import identity as identities
 
 A, B, OTHER = Authority.new(), Authority.new(), Authority.new()
 OLD = CaState(A.pair)
@@ -39,10 +40,12 @@ def test_no_key_is_readable_in_it() -> None:
 
 
 def test_who_has_none_of_the_keys_is_told_so() -> None:
-    with pytest.raises(ForeignRecord):
+    with pytest.raises(ForeignRecord) as foreign:
         open_record(pack_record(PREPARED), CaState(OTHER.pair))
-    with pytest.raises(ForeignRecord):
+    assert not foreign.value.follows
+    with pytest.raises(ForeignRecord) as foreign:
         open_record(pack_record(DONE), OLD)
+    assert foreign.value.follows
     assert open_record(pack_record(DONE), CaState(B.pair)).current == B.pair
 
 
@@ -55,6 +58,30 @@ def test_what_somebody_wrote_in_etcd_is_not_used(name: str, value: object) -> No
     document.pop("seal")
     with pytest.raises(Damaged):
         open_record(pack_sealed(AUTHORITY, {**document, name: value}), OLD)
+
+
+def test_bridges_lead_over_several_rotations() -> None:
+    later = prepared(DONE, OTHER.pair, B.bridge_to(OTHER), 40.0)
+    for state in (switched(later, 50.0), finished(switched(later, 50.0), 60.0)):
+        with pytest.raises(ForeignRecord) as foreign:
+            open_record(pack_record(state), OLD)
+        assert foreign.value.follows
+
+
+@pytest.mark.parametrize("how", ["no bridge", "not by ours", "a machine's certificate"])
+def test_nobody_who_only_writes_etcd_proves_that_a_ca_was_replaced(how: str) -> None:
+    """Nor one who has a machine, whose certificate our CA signed."""
+    mine = Authority.new()
+    request = identities.request_for(mine.pair.key.encode())
+    bridges = {
+        "no bridge": (),
+        "not by ours": (mine.bridge_to(mine),),
+        "a machine's certificate": (A.issue_machine(request, "c1", "mx1", "e1").decode(),),
+    }[how]
+    made = pack_record(CaState(mine.pair, number=9, bridges=bridges))
+    with pytest.raises(ForeignRecord) as foreign:
+        open_record(made, OLD)
+    assert not foreign.value.follows
 
 
 def test_a_ca_of_somebody_who_only_writes_etcd_is_not_trusted() -> None:

@@ -63,7 +63,7 @@ async def test_an_operators_certificate_near_its_end_is_named_until_he_has_anoth
     await holds(named, timeout=20)
     (finding,) = await findings()
     assert fingerprint[:12] in finding.text
-    assert finding.remedy.startswith("tdc-manager operator --folder FOLDER --operator eve")
+    assert finding.remedy.startswith("tdc-manager operator --folder DATA_FOLDER --operator eve")
     assert await warned()
     await used(100)
     await holds(unnamed, timeout=20)

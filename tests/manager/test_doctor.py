@@ -16,6 +16,9 @@ from tdc.manager.etcd.client import EtcdClient
 from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.etcd.values import Delete, Put, prefix_end
 from tdc.manager.first_setup import set_up
+from tdc.manager.identity.authority import Authority
+from tdc.manager.identity.ca_record import pack_record
+from tdc.manager.identity.ca_state import CaState, finished, prepared, switched
 from tdc.manager.options import Options
 from tdc.manager.store import keys
 from tdc.manager.store.encoding import pack
@@ -330,3 +333,34 @@ async def test_a_look_says_what_it_could_not_look_at(house: House, tmp_path: Pat
         document, code = await _said(options)
         assert (code, bool(_named(document, "etcd went away"))) == (1, True)
     assert EtcdClient.range is real
+
+
+@pytest.mark.parametrize(
+    ("how", "what", "do"),
+    [
+        ("replaced", "which was replaced while this manager was away", "tdc-manager package"),
+        ("of others", "from which that does not follow", "etcd_endpoints"),
+        ("damaged", "is not used", "find out who can write to etcd"),
+        ("followed", "", ""),
+    ],
+)
+async def test_a_ca_that_was_replaced_without_this_manager_is_named(
+    tmp_path: Path, how: str, what: str, do: str
+) -> None:
+    async with external_etcd(tmp_path / "etcd") as etcd:
+        options = _options(tmp_path / "data", _of(etcd))
+        own, new = Authority.load(options.folder / "ca"), Authority.new()
+        began = prepared(CaState(own.pair), new.pair, own.bridge_to(new), 10.0)
+        values = {
+            "replaced": pack_record(finished(switched(began, 20.0), 30.0)),
+            "of others": pack_record(CaState(new.pair, number=3)),
+            "damaged": b"x",
+            "followed": pack_record(began),
+        }
+        async with EtcdClient(etcd.options) as client:
+            await client.txn([], [Put(keys.AUTHORITY, values[how])])
+        document, _ = await _said(options)
+        found = [each for each in document["findings"] if "store's CA" in each["what"]]
+        found += [each for each in document["findings"] if "says of the CA" in each["what"]]
+        assert [each["severity"] for each in found] == ["critical"] * bool(what)
+        assert all(what in each["what"] and do in each["do"] for each in found)

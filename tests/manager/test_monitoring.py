@@ -346,3 +346,14 @@ async def test_a_token_for_too_long_is_refused(api: Api) -> None:
         await api.fleet.CreateJoinToken(
             operators_pb2.CreateJoinTokenRequest(machine="mx1", lifetime=8 * 86_400)
         )
+
+
+async def test_a_commit_does_not_make_a_machine_look_newly_enrolled(api: Api) -> None:
+    """One that never connected would never be critical, where somebody commits now and then."""
+    await api.create_cluster("c1")
+    await api.commit(add_machine("mx1", "Main_Group"))
+    await enrol(api, "mx1")
+    before = (await row(api, "mx1")).since
+    await asyncio.sleep(0.05)
+    await api.commit(put("machine", "mx1", retry__initial=7))
+    assert (await row(api, "mx1")).since == before

@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tdc.manager.identity.authorities import Authorities
 from tdc.manager.identity.authority import Authority
-from tdc.manager.identity.ca_state import prepared, switched
+from tdc.manager.identity.ca_state import prepared, switched, switched_back
 from tdc.manager.identity.own import OwnCertificates
 from tdc.manager.rpc.server import Ports, Servers
 from tdc.shared.edge.clock import wall
@@ -104,6 +104,10 @@ async def test_a_new_ca_is_shown_at_once_and_by_a_bridge_to_who_trusts_the_old_o
     await authorities.adopt(switched(begun, 2.0))
     for name in ("old", "new"):
         assert (await shown(ports.enrol, tmp_path / name))[1] == "0"
+    await authorities.adopt(switched_back(switched(begun, 2.0), 3.0))
+    for name in ("old", "new"):  # join tokens name either
+        assert (await shown(ports.enrol, tmp_path / name))[1] == "0"
+    await authorities.adopt(switched(begun, 2.0))
     by_old = old.issue_operator("ana")
     for trusted in (old.ca_pem, new.ca_pem, old.ca_pem + new.ca_pem, new.ca_pem + old.ca_pem):
         for shows in (by_old, by_new):

@@ -183,8 +183,11 @@ async def test_a_deleted_cluster_is_reached_again_when_it_goes_on(desk: Desk) ->
     async with desk.caller() as cat:
         await cat.log_in("cat")
         await desk.api.commit(fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c2")))
-        assert await _clusters(cat) == []
-        assert list((await cat.who()).reach.clusters) == ["c2"]
+        async with refused(
+            STATUS.PERMISSION_DENIED, "reaches nothing here (cluster c2 (not there))"
+        ):
+            await _clusters(cat)
+        assert [each.cluster for each in (await cat.who()).reach.gone] == ["c2"]
         await desk.api.create_cluster("c2")
         assert await _clusters(cat) == ["c2"]
 

@@ -10,6 +10,7 @@ OWN = ("tests/manager/test_own_certificates.py",)
 STANDING = ("tests/pure/test_ca_standing.py",)
 IN_ETCD = ("tests/contract/test_ca_in_etcd.py",)
 RENEWAL = ("tests/sync/test_renewal.py",)
+CUT_OFF = ("tests/system/test_ca_cut_off.py",)
 WITHDRAWN = ("tests/manager/test_withdrawn.py",)
 
 MUTANTS = (
@@ -64,6 +65,11 @@ MUTANTS = (
             "if self._state.phase is Phase.PREPARED else ()",
         ),
         (
+            "a join token is not good any more once a switch was undone",
+            "        if self._switched_back:\n",
+            "        if self.replaced:\n",
+        ),
+        (
             "clients follow the CA, and not the bridge",
             'return "".join(bridges).encode() + roots',
             'return roots + "".join(bridges).encode()',
@@ -107,8 +113,54 @@ MUTANTS = (
         ),
         (
             "a manager that is silent is taken for ready",
-            "return (each for each in standing.managers if each.silent)",
-            "return (each for each in standing.managers if not each.name)",
+            "if each.silent or each.late or each.step < step",
+            "if each.late or each.step < step",
+        ),
+        (
+            "a manager that is cut off is taken for ready",
+            "if each.silent or each.late or each.step < step",
+            "if each.silent or each.step < step",
+        ),
+        (
+            "where no manager runs all are taken for ready",
+            "    if not managers:\n        return (",
+            "    if managers is None:\n        return (",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rotation/managers.py",
+        CUT_OFF,
+        (
+            "a manager that is announced nowhere is not asked",
+            "self._know(each for each, _ in answer.others if each.id not in self._peers)",
+            "self._know(())",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rpc/agents.py",
+        CUT_OFF,
+        (
+            "a manager that is cut off takes machines back to the CA of before",
+            "        await require(self._unsure)\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/services.py",
+        CUT_OFF,
+        (
+            "a manager that is cut off uses up a join token",
+            "        await require(self._rotation.unsure)\n",
+            "",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/rotation/look.py",
+        IN_ETCD,
+        (
+            "a step waits for the certificates of a user who was deleted",
+            "for each in view.people.certificates_now",
+            "for each in view.people.certificates.values()",
         ),
     ),
     *planted_in(
@@ -123,6 +175,34 @@ MUTANTS = (
             "a manager without any of the CAs starts",
             "            self._refused = error\n",
             "",
+        ),
+        (
+            "a manager whose CA was dropped serves on",
+            "            if error.follows:\n",
+            "            if error.follows is None:\n",
+        ),
+        (
+            "who only writes etcd ends every manager",
+            "            if error.follows:\n",
+            "            if True:\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/authority.py",
+        RECORD,
+        (
+            "who has a machine proves that a CA of his is the next one",
+            "    return usage.ca\n",
+            "    return True\n",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/identity/authorities.py",
+        IN_ETCD,
+        (
+            "a certificate by a CA that was dropped counts until the manager has ended",
+            "frozenset(() if self.replaced else (",
+            "frozenset((",
         ),
     ),
     *planted_in(

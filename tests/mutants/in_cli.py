@@ -86,6 +86,11 @@ MUTANTS = (
             "            await wait_for(run, manager, [before], consent)\n",
             "",
         ),
+        (
+            "a kept plan is for who may read history",
+            "    except NotPermitted:",
+            "    except WrongUsage:",
+        ),
     ),
     *planted_in(
         f"{CLI}/plan_file.py",

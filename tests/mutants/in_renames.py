@@ -126,6 +126,11 @@ MUTANTS = (
             "        return cluster.home, group.name\n",
         ),
         (
+            "a cluster that was deleted is named as if it were there",
+            "if home is not None and not home.deleted:",
+            "if home is not None:",
+        ),
+        (
             "a group that is gone leaves its name to the next",
             "            gone.add((home.name if home is not None else place, slot))\n",
             "            groups.add((home.name if home is not None else place, slot))\n",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
+from tdc.manager.flags import read_flags
 from tdc.manager.people.ending import NEAR, ending_operators
 from tdc.manager.people.user import OperatorCertificate
 from tdc.manager.rotation.standing import (
@@ -22,6 +24,7 @@ DAY = 86_400.0
 LONGEST = 14 * DAY
 READY = MachineStands("c1", "mx1", "1.0", "new", ("new", "old"), connected=True)
 OPERATOR = CertificateStands("ana", "f" * 64, "old key", first=1.0, ends=900 * DAY)
+READY_MANAGER = ManagerStands("ready", 2)
 SWITCHED_AT, NOW = 100 * DAY, 101 * DAY
 
 
@@ -40,6 +43,15 @@ def test_managers_that_have_not_followed_are_named() -> None:
     late = behind(rows, 2)
     assert [each.partition(" ")[2].split()[0] for each in late] == ["two", "three"]
     assert "upgrade" in late[1]
+
+
+def test_no_manager_is_taken_for_ready_without_its_own_word() -> None:
+    silent = ManagerStands("one", 2, silent="no answer within 3 s")
+    assert behind([silent], 2) == ("manager one can't be asked: no answer within 3 s",)
+    (late,) = behind([ManagerStands("two", 2, late="etcd did not answer"), READY_MANAGER], 2)
+    assert "manager two may hear of no step now: etcd did not answer" in late
+    (nobody,) = behind([], 2)
+    assert "no manager answers" in nobody
 
 
 @pytest.mark.parametrize(
@@ -77,6 +89,14 @@ def test_the_last_step_waits_for_machines_that_need_the_old_ca(
     assert words in "".join(late)
 
 
+def test_a_machine_that_nobody_saw_may_be_at_a_manager_that_does_not_answer() -> None:
+    unseen = (MachineStands("c1", "mx1"),)
+    for silent, words in (("", "is it off?"), ("no answer", "may be connected to one that does")):
+        standing = Standing((ManagerStands("one", 2, silent),), unseen)
+        (late,) = holding(standing, OLD, NEW, now=NOW, since=SWITCHED_AT, longest=LONGEST)
+        assert words in late
+
+
 def test_a_machine_that_is_away_is_waited_for_as_long_as_its_certificate_may_last() -> None:
     away = MachineStands("c1", "mx1")
     assert held(machine=away, now=SWITCHED_AT + LONGEST)
@@ -99,16 +119,10 @@ def test_a_machine_that_is_away_is_waited_for_as_long_as_its_certificate_may_las
 def test_and_for_operators(certificates: tuple[CertificateStands, ...], named: bool) -> None:
     late = held(certificates=certificates)
     assert bool(late) == named
+    for each in late:
+        given = read_flags(shlex.split(each.split("`")[1])[1:])
+        assert (given["operator"], given["folder"]) == ("ana", "DATA_FOLDER")
     assert all("--operator ana" in each and "tdc operator withdraw f" in each for each in late)
-
-
-def test_a_manager_that_can_not_be_asked_is_no_proof() -> None:
-    standing = Standing((ManagerStands("one", 2, silent="no answer within 3 s"),))
-    for late in (
-        not_trusting(standing, "new"),
-        holding(standing, OLD, NEW, now=NOW, since=SWITCHED_AT, longest=LONGEST),
-    ):
-        assert late == ("manager one can't be asked: no answer within 3 s",)
 
 
 def _certificate(name: str, ends: float | None, **more: object) -> OperatorCertificate:
@@ -131,6 +145,4 @@ def test_operators_certificates_are_named_near_their_end() -> None:
         now,
     )
     assert [each.operator for each in found] == ["over", "soon"]
-    assert found[1].remedy == (
-        "tdc-manager operator --folder FOLDER --operator soon --out NEW_FOLDER"
-    )
+    assert read_flags(shlex.split(found[1].remedy)[1:])["operator"] == "soon"

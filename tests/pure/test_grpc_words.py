@@ -33,6 +33,18 @@ _TLS = "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000
             "its certificate can't be verified",
         ),
         (
+            f"{_ALL}UNKNOWN: ipv4:127.0.0.1:9: {_TLS}OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: "
+            "certificate is not yet valid: OK",
+            "its certificate is not valid yet by this machine's clock: check that clock, and the "
+            "other machine's",
+        ),
+        (
+            f"{_ALL}UNKNOWN: ipv4:127.0.0.1:9: {_TLS}OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: "
+            "certificate has expired: OK",
+            "its certificate has expired by this machine's clock: check that clock, and the other "
+            "machine's",
+        ),
+        (
             f"{_ALL}UNKNOWN: ipv4:127.0.0.1:9: {_TLS}OPENSSL_internal:WRONG_VERSION_NUMBER",
             "TLS failed (wrong version number)",
         ),

@@ -91,6 +91,23 @@ async def test_enrolling_at_the_port_of_the_enrolled_says_which_port_is_meant(
     assert (await join(manager, token.text, tmp_path)).machine == "mx1"
 
 
+async def test_enrolling_at_the_port_for_operators_says_which_port_is_meant(
+    manager: ManagerSide, tmp_path: Path
+) -> None:
+    """It asks for no certificate either, and does not know this service."""
+    token, issued = manager.joins.make(manager.authority), manager.authority.issue_server()
+    material = grpc_tls.ServerMaterial(issued.certificate_pem, issued.key_pem)
+    server = grpc.aio.server()
+    port = server.add_secure_port("127.0.0.1:0", grpc_tls.server_credentials(lambda: material))
+    await server.start()
+    try:
+        with pytest.raises(EnrolFailed, match="not that for enrolment, which is 7444"):
+            await enrol(f"127.0.0.1:{port}", token.text, tmp_path / "identity", tmp_path)
+    finally:
+        await server.stop(0)
+    assert (await join(manager, token.text, tmp_path)).machine == "mx1"
+
+
 @pytest.mark.proves("P18", "B92")
 async def test_of_two_machines_with_one_token_exactly_one_wins(
     manager: ManagerSide, tmp_path: Path

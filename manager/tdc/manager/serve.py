@@ -99,7 +99,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         notes = (*notes, *await _cautions(options, etcd))
         followed, own = await _certificates(stack, etcd, options, authorities)
         expiry = ExpiryWatch(
-            lambda: _endings(options, authorities, own, view.people.certificates.values())
+            lambda: _endings(options, authorities, own, view.people.certificates_now)
         )
         awake = AwakeClock()
         await stack.enter_async_context(running(awake.run(), name="clock"))
@@ -124,7 +124,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             _intervals(options),
             chains.at,
             lambda: member.known.addresses,
-            lambda: authorities.trusted,
+            lambda: () if followed.away else authorities.trusted,
         )
         view.on_replaced(sessions.welcome_again)
         servers = Servers(lambda: own.server)
@@ -151,10 +151,10 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await servers.start(
             main=[
                 *operators,
-                for_agents(sessions, authorities),
-                for_managers(member, presence, sessions),
+                for_agents(sessions, authorities, followed),
+                for_managers(member, presence, sessions, followed),
             ],
-            enrol=[for_joining(joins, authorities, view, refusals)],
+            enrol=[for_joining(joins, authorities, view, refusals, followed)],
             operators=[
                 *operators,
                 for_login(people.login),
@@ -205,6 +205,7 @@ def _keep_saying(
         sessions.end_untrusted(authorities.trusted)
 
     own.on_change(changed)
+    authorities.on_replaced(sessions.stop)
     member.announce(certificate_ends=own.ends, ca=authorities.state.number)
 
 

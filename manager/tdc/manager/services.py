@@ -39,7 +39,7 @@ from tdc.manager.intent.users import UserOperations
 from tdc.manager.membership import Membership
 from tdc.manager.options import Options
 from tdc.manager.peers.streams import AllStreams
-from tdc.manager.peers.wire import link_to_wire
+from tdc.manager.peers.wire import known_to_wire, link_to_wire
 from tdc.manager.provider_options import provider_of
 from tdc.manager.push.agents import AgentSessions
 from tdc.manager.rpc.agents import AgentsService
@@ -50,19 +50,20 @@ from tdc.manager.rpc.enrolment import EnrolmentService
 from tdc.manager.rpc.fleet import FleetService
 from tdc.manager.rpc.managers import ManagersService
 from tdc.manager.rpc.monitoring import MonitoringService
-from tdc.manager.rpc.peers import PeersService
+from tdc.manager.rpc.peers import Here, PeersService, Rotation
 from tdc.manager.rpc.people import LoginService, PeopleService
 from tdc.manager.rpc.provider_login import ProviderLoginService
 from tdc.manager.rpc.queue import QueueService
 from tdc.manager.rpc.recovery import RecoveryService
 from tdc.manager.rpc.server import Registration
 from tdc.manager.rpc.settings import SettingsService
+from tdc.manager.rpc.sure import require
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.audit_reading import AuditReader
 from tdc.manager.store.commit import CommitStore
 from tdc.manager.store.drafts import DraftStore
 from tdc.manager.store.history import History
-from tdc.manager.store.joins import JoinStore
+from tdc.manager.store.joins import JoinStore, JoinToken
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.store.suspensions import SuspensionStore
 from tdc.manager.view.fleet import FleetView
@@ -206,22 +207,25 @@ def for_operators(operations: Operations) -> list[Registration]:
     ]
 
 
-def for_agents(sessions: AgentSessions, authority: Issuing) -> Registration:
+def for_agents(sessions: AgentSessions, authority: Issuing, rotation: Rotation) -> Registration:
     """Carry the streams of machines."""
-    service = AgentsService(sessions, authority)
+    service = AgentsService(sessions, authority, unsure=rotation.unsure)
     return partial(agents_pb2_grpc.add_AgentsServicer_to_server, service)
 
 
-def for_managers(member: Membership, presence: Presence, sessions: AgentSessions) -> Registration:
+def for_managers(
+    member: Membership, presence: Presence, sessions: AgentSessions, rotation: Rotation
+) -> Registration:
     """Carry what other managers ask."""
-    service = PeersService(
+    here = Here(
         member.own.id,
         member.own.instance,
-        presence,
-        sessions,
         lambda: link_to_wire(member.known.link, member.steady()),
         member.peers.introduced,
+        rotation,
+        lambda: [known_to_wire(each, there=there) for each, there in member.peers.all],
     )
+    service = PeersService(here, presence, sessions)
     return partial(managers_pb2_grpc.add_PeersServicer_to_server, service)
 
 
@@ -237,8 +241,24 @@ def for_provider_login(login: ProviderLogin) -> Registration:
 
 
 def for_joining(
-    joins: JoinStore, authority: Issuing, view: FleetView, refusals: Refusals
+    joins: JoinStore, authority: Issuing, view: FleetView, refusals: Refusals, rotation: Rotation
 ) -> Registration:
     """Carry enrolment, for machines that have no certificate yet."""
-    service = EnrolmentService(joins, authority, view, refused=refusals.refused)
+    sure = _Redeemer(joins, rotation)
+    service = EnrolmentService(sure, authority, view, refused=refusals.refused)
     return partial(agents_pb2_grpc.add_EnrolmentServicer_to_server, service)
+
+
+class _Redeemer:
+    """Redeems join tokens, while it is known which CA signs: no token is used up else."""
+
+    def __init__(self, joins: JoinStore, rotation: Rotation) -> None:
+        self._joins = joins
+        self._rotation = rotation
+
+    async def redeem(
+        self, token_hash: str, now: float, enrolment_id: str, origin: str, /
+    ) -> JoinToken:
+        """Use a token; raises NotSure too."""
+        await require(self._rotation.unsure)
+        return await self._joins.redeem(token_hash, now, enrolment_id, origin)

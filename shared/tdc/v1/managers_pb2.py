@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tdc.v1 import agents_pb2 as tdc_dot_v1_dot_agents__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15tdc/v1/managers.proto\x12\x06tdc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13tdc/v1/agents.proto\"3\n\x0fPresenceRequest\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"\x9f\x01\n\x10PresenceResponse\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12)\n\x08machines\x18\x03 \x03(\x0b\x32\x17.tdc.v1.MachinePresence\x12\x10\n\x08settings\x18\x04 \x03(\t\x12#\n\x04\x65tcd\x18\x05 \x01(\x0b\x32\x10.tdc.v1.EtcdLinkH\x00\x88\x01\x01\x42\x07\n\x05_etcd\":\n\x08\x45tcdLink\x12\x0c\n\x04\x61way\x18\x01 \x01(\x01\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x0f\n\x07reached\x18\x03 \x01(\x01\"\xb4\x03\n\x0fMachinePresence\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x11\n\tconnected\x18\x03 \x01(\x08\x12\x11\n\theard_age\x18\x04 \x01(\x01\x12 \n\x07running\x18\x05 \x01(\x0b\x32\x0f.tdc.v1.Running\x12*\n\x0clast_attempt\x18\x06 \x01(\x0b\x32\x0f.tdc.v1.OutcomeH\x00\x88\x01\x01\x12*\n\x06status\x18\x07 \x01(\x0b\x32\x15.tdc.v1.MachineStatusH\x01\x88\x01\x01\x12\x12\n\nstatus_age\x18\x08 \x01(\x01\x12\x15\n\ragent_version\x18\t \x01(\t\x12\x0c\n\x04\x64\x65\x61\x64\x18\n \x01(\x08\x12\x0c\n\x04gone\x18\x0b \x01(\t\x12\r\n\x05state\x18\x0c \x01(\t\x12\x11\n\tstate_age\x18\r \x01(\x01\x12\x18\n\x0brefused_age\x18\x0e \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06\x63lones\x18\x0f \x01(\t\x12\x11\n\tenrolment\x18\x10 \x01(\t\x12\r\n\x05lacks\x18\x11 \x03(\tB\x0f\n\r_last_attemptB\t\n\x07_statusB\x0e\n\x0c_refused_age\"G\n\x0bPeerRequest\x12-\n\x06\x61sking\x18\x01 \x01(\x0b\x32\x18.tdc.v1.PeerAnnouncementH\x00\x88\x01\x01\x42\t\n\x07_asking\"\xb7\x01\n\x10PeerAnnouncement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08instance\x18\x04 \x01(\t\x12+\n\x07started\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x63\x65rtificate_ends\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x96\x01\n\x0cPeerResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08machines\x18\x04 \x01(\x03\x12#\n\x04\x65tcd\x18\x05 \x01(\x0b\x32\x10.tdc.v1.EtcdLinkH\x00\x88\x01\x01\x42\x07\n\x05_etcd\"f\n\x0e\x46orwardedOrder\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12!\n\x05order\x18\x03 \x01(\x0b\x32\x12.tdc.v1.QueueOrder\x12\x0f\n\x07timeout\x18\x04 \x01(\x01\"h\n\x0f\x46orwardedAnswer\x12(\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x13.tdc.v1.QueueAnswerH\x00\x88\x01\x01\x12\x12\n\nunanswered\x18\x02 \x01(\t\x12\x0c\n\x04sent\x18\x03 \x01(\x08\x42\t\n\x07_answer\"F\n\x11\x46orwardedQuestion\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x0f\n\x07timeout\x18\x03 \x01(\x01\"a\n\x10\x46orwardedRunning\x12-\n\x07running\x18\x01 \x01(\x0b\x32\x17.tdc.v1.RunningSettingsH\x00\x88\x01\x01\x12\x12\n\nunanswered\x18\x02 \x01(\tB\n\n\x08_running\"\x15\n\x13ListManagersRequest\"9\n\x14ListManagersResponse\x12!\n\x08managers\x18\x01 \x03(\x0b\x32\x0f.tdc.v1.Manager\"\xb5\x02\n\x07Manager\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12+\n\x07started\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x63\x65rtificate_ends\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61sked\x18\x07 \x01(\x08\x12\x0f\n\x07\x61nswers\x18\x08 \x01(\x08\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x15\n\x08machines\x18\n \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0b\x63lock_ahead\x18\x0b \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04owns\x18\x0c \x03(\tB\x0b\n\t_machinesB\x0e\n\x0c_clock_ahead\"\x16\n\x14ManagerStatusRequest\"\x98\x03\n\x15ManagerStatusResponse\x12 \n\x07manager\x18\x01 \x01(\x0b\x32\x0f.tdc.v1.Manager\x12\x11\n\tendpoints\x18\x02 \x03(\t\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x08\x12\x14\n\x0c\x65tcd_problem\x18\x04 \x01(\t\x12\x14\n\x0c\x65tcd_version\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\x03\x12\x13\n\x0bsize_in_use\x18\x07 \x01(\x03\x12\x12\n\x05quota\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06\x61larms\x18\t \x03(\t\x12\x0f\n\x07members\x18\n \x03(\t\x12\x39\n\x06writes\x18\x0b \x03(\x0b\x32).tdc.v1.ManagerStatusResponse.WritesEntry\x12\x0f\n\x07watched\x18\x0c \x01(\x01\x12\x1d\n\x15writes_per_agent_hour\x18\r \x01(\x01\x12\x10\n\x08warnings\x18\x0e \x03(\t\x1a-\n\x0bWritesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_quota2\x8a\x02\n\x05Peers\x12\x42\n\x0bGetPresence\x12\x17.tdc.v1.PresenceRequest\x1a\x18.tdc.v1.PresenceResponse0\x01\x12\x34\n\x07GetPeer\x12\x13.tdc.v1.PeerRequest\x1a\x14.tdc.v1.PeerResponse\x12?\n\x0c\x46orwardOrder\x12\x16.tdc.v1.ForwardedOrder\x1a\x17.tdc.v1.ForwardedAnswer\x12\x46\n\x0f\x46orwardQuestion\x12\x19.tdc.v1.ForwardedQuestion\x1a\x18.tdc.v1.ForwardedRunning2\xa6\x01\n\x08Managers\x12I\n\x0cListManagers\x12\x1b.tdc.v1.ListManagersRequest\x1a\x1c.tdc.v1.ListManagersResponse\x12O\n\x10GetManagerStatus\x12\x1c.tdc.v1.ManagerStatusRequest\x1a\x1d.tdc.v1.ManagerStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15tdc/v1/managers.proto\x12\x06tdc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13tdc/v1/agents.proto\"3\n\x0fPresenceRequest\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"\xc9\x01\n\x10PresenceResponse\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12)\n\x08machines\x18\x03 \x03(\x0b\x32\x17.tdc.v1.MachinePresence\x12\x10\n\x08settings\x18\x04 \x03(\t\x12#\n\x04\x65tcd\x18\x05 \x01(\x0b\x32\x10.tdc.v1.EtcdLinkH\x00\x88\x01\x01\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05_etcd\":\n\x08\x45tcdLink\x12\x0c\n\x04\x61way\x18\x01 \x01(\x01\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x0f\n\x07reached\x18\x03 \x01(\x01\"\xb4\x03\n\x0fMachinePresence\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x11\n\tconnected\x18\x03 \x01(\x08\x12\x11\n\theard_age\x18\x04 \x01(\x01\x12 \n\x07running\x18\x05 \x01(\x0b\x32\x0f.tdc.v1.Running\x12*\n\x0clast_attempt\x18\x06 \x01(\x0b\x32\x0f.tdc.v1.OutcomeH\x00\x88\x01\x01\x12*\n\x06status\x18\x07 \x01(\x0b\x32\x15.tdc.v1.MachineStatusH\x01\x88\x01\x01\x12\x12\n\nstatus_age\x18\x08 \x01(\x01\x12\x15\n\ragent_version\x18\t \x01(\t\x12\x0c\n\x04\x64\x65\x61\x64\x18\n \x01(\x08\x12\x0c\n\x04gone\x18\x0b \x01(\t\x12\r\n\x05state\x18\x0c \x01(\t\x12\x11\n\tstate_age\x18\r \x01(\x01\x12\x18\n\x0brefused_age\x18\x0e \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06\x63lones\x18\x0f \x01(\t\x12\x11\n\tenrolment\x18\x10 \x01(\t\x12\r\n\x05lacks\x18\x11 \x03(\tB\x0f\n\r_last_attemptB\t\n\x07_statusB\x0e\n\x0c_refused_age\"b\n\x0bPeerRequest\x12-\n\x06\x61sking\x18\x01 \x01(\x0b\x32\x18.tdc.v1.PeerAnnouncementH\x00\x88\x01\x01\x12\x19\n\x11look_at_authority\x18\x02 \x01(\x08\x42\t\n\x07_asking\"2\n\x11\x41uthorityFollowed\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x0f\n\x07problem\x18\x02 \x01(\t\"S\n\tKnownPeer\x12\n\n\x02id\x18\x01 \x01(\t\x12+\n\tannounced\x18\x02 \x01(\x0b\x32\x18.tdc.v1.PeerAnnouncement\x12\r\n\x05there\x18\x03 \x01(\x08\"\xcf\x01\n\x10PeerAnnouncement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08instance\x18\x04 \x01(\t\x12+\n\x07started\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x63\x65rtificate_ends\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x02\x63\x61\x18\x07 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_ca\"\xfa\x01\n\x0cPeerResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08machines\x18\x04 \x01(\x03\x12#\n\x04\x65tcd\x18\x05 \x01(\x0b\x32\x10.tdc.v1.EtcdLinkH\x00\x88\x01\x01\x12\x31\n\tauthority\x18\x06 \x01(\x0b\x32\x19.tdc.v1.AuthorityFollowedH\x01\x88\x01\x01\x12!\n\x06others\x18\x07 \x03(\x0b\x32\x11.tdc.v1.KnownPeerB\x07\n\x05_etcdB\x0c\n\n_authority\"f\n\x0e\x46orwardedOrder\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12!\n\x05order\x18\x03 \x01(\x0b\x32\x12.tdc.v1.QueueOrder\x12\x0f\n\x07timeout\x18\x04 \x01(\x01\"h\n\x0f\x46orwardedAnswer\x12(\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x13.tdc.v1.QueueAnswerH\x00\x88\x01\x01\x12\x12\n\nunanswered\x18\x02 \x01(\t\x12\x0c\n\x04sent\x18\x03 \x01(\x08\x42\t\n\x07_answer\"F\n\x11\x46orwardedQuestion\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x0f\n\x07timeout\x18\x03 \x01(\x01\"a\n\x10\x46orwardedRunning\x12-\n\x07running\x18\x01 \x01(\x0b\x32\x17.tdc.v1.RunningSettingsH\x00\x88\x01\x01\x12\x12\n\nunanswered\x18\x02 \x01(\tB\n\n\x08_running\"\x15\n\x13ListManagersRequest\"9\n\x14ListManagersResponse\x12!\n\x08managers\x18\x01 \x03(\x0b\x32\x0f.tdc.v1.Manager\"\xb5\x02\n\x07Manager\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12+\n\x07started\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x63\x65rtificate_ends\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61sked\x18\x07 \x01(\x08\x12\x0f\n\x07\x61nswers\x18\x08 \x01(\x08\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x15\n\x08machines\x18\n \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0b\x63lock_ahead\x18\x0b \x01(\x01H\x01\x88\x01\x01\x12\x0c\n\x04owns\x18\x0c \x03(\tB\x0b\n\t_machinesB\x0e\n\x0c_clock_ahead\"\x16\n\x14ManagerStatusRequest\"\x98\x03\n\x15ManagerStatusResponse\x12 \n\x07manager\x18\x01 \x01(\x0b\x32\x0f.tdc.v1.Manager\x12\x11\n\tendpoints\x18\x02 \x03(\t\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x08\x12\x14\n\x0c\x65tcd_problem\x18\x04 \x01(\t\x12\x14\n\x0c\x65tcd_version\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\x03\x12\x13\n\x0bsize_in_use\x18\x07 \x01(\x03\x12\x12\n\x05quota\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06\x61larms\x18\t \x03(\t\x12\x0f\n\x07members\x18\n \x03(\t\x12\x39\n\x06writes\x18\x0b \x03(\x0b\x32).tdc.v1.ManagerStatusResponse.WritesEntry\x12\x0f\n\x07watched\x18\x0c \x01(\x01\x12\x1d\n\x15writes_per_agent_hour\x18\r \x01(\x01\x12\x10\n\x08warnings\x18\x0e \x03(\t\x1a-\n\x0bWritesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_quota2\x8a\x02\n\x05Peers\x12\x42\n\x0bGetPresence\x12\x17.tdc.v1.PresenceRequest\x1a\x18.tdc.v1.PresenceResponse0\x01\x12\x34\n\x07GetPeer\x12\x13.tdc.v1.PeerRequest\x1a\x14.tdc.v1.PeerResponse\x12?\n\x0c\x46orwardOrder\x12\x16.tdc.v1.ForwardedOrder\x1a\x17.tdc.v1.ForwardedAnswer\x12\x46\n\x0f\x46orwardQuestion\x12\x19.tdc.v1.ForwardedQuestion\x1a\x18.tdc.v1.ForwardedRunning2\xa6\x01\n\x08Managers\x12I\n\x0cListManagers\x12\x1b.tdc.v1.ListManagersRequest\x1a\x1c.tdc.v1.ListManagersResponse\x12O\n\x10GetManagerStatus\x12\x1c.tdc.v1.ManagerStatusRequest\x1a\x1d.tdc.v1.ManagerStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,39 +38,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRESENCEREQUEST']._serialized_start=87
   _globals['_PRESENCEREQUEST']._serialized_end=138
   _globals['_PRESENCERESPONSE']._serialized_start=141
-  _globals['_PRESENCERESPONSE']._serialized_end=300
-  _globals['_ETCDLINK']._serialized_start=302
-  _globals['_ETCDLINK']._serialized_end=360
-  _globals['_MACHINEPRESENCE']._serialized_start=363
-  _globals['_MACHINEPRESENCE']._serialized_end=799
-  _globals['_PEERREQUEST']._serialized_start=801
-  _globals['_PEERREQUEST']._serialized_end=872
-  _globals['_PEERANNOUNCEMENT']._serialized_start=875
-  _globals['_PEERANNOUNCEMENT']._serialized_end=1058
-  _globals['_PEERRESPONSE']._serialized_start=1061
-  _globals['_PEERRESPONSE']._serialized_end=1211
-  _globals['_FORWARDEDORDER']._serialized_start=1213
-  _globals['_FORWARDEDORDER']._serialized_end=1315
-  _globals['_FORWARDEDANSWER']._serialized_start=1317
-  _globals['_FORWARDEDANSWER']._serialized_end=1421
-  _globals['_FORWARDEDQUESTION']._serialized_start=1423
-  _globals['_FORWARDEDQUESTION']._serialized_end=1493
-  _globals['_FORWARDEDRUNNING']._serialized_start=1495
-  _globals['_FORWARDEDRUNNING']._serialized_end=1592
-  _globals['_LISTMANAGERSREQUEST']._serialized_start=1594
-  _globals['_LISTMANAGERSREQUEST']._serialized_end=1615
-  _globals['_LISTMANAGERSRESPONSE']._serialized_start=1617
-  _globals['_LISTMANAGERSRESPONSE']._serialized_end=1674
-  _globals['_MANAGER']._serialized_start=1677
-  _globals['_MANAGER']._serialized_end=1986
-  _globals['_MANAGERSTATUSREQUEST']._serialized_start=1988
-  _globals['_MANAGERSTATUSREQUEST']._serialized_end=2010
-  _globals['_MANAGERSTATUSRESPONSE']._serialized_start=2013
-  _globals['_MANAGERSTATUSRESPONSE']._serialized_end=2421
-  _globals['_MANAGERSTATUSRESPONSE_WRITESENTRY']._serialized_start=2366
-  _globals['_MANAGERSTATUSRESPONSE_WRITESENTRY']._serialized_end=2411
-  _globals['_PEERS']._serialized_start=2424
-  _globals['_PEERS']._serialized_end=2690
-  _globals['_MANAGERS']._serialized_start=2693
-  _globals['_MANAGERS']._serialized_end=2859
+  _globals['_PRESENCERESPONSE']._serialized_end=342
+  _globals['_ETCDLINK']._serialized_start=344
+  _globals['_ETCDLINK']._serialized_end=402
+  _globals['_MACHINEPRESENCE']._serialized_start=405
+  _globals['_MACHINEPRESENCE']._serialized_end=841
+  _globals['_PEERREQUEST']._serialized_start=843
+  _globals['_PEERREQUEST']._serialized_end=941
+  _globals['_AUTHORITYFOLLOWED']._serialized_start=943
+  _globals['_AUTHORITYFOLLOWED']._serialized_end=993
+  _globals['_KNOWNPEER']._serialized_start=995
+  _globals['_KNOWNPEER']._serialized_end=1078
+  _globals['_PEERANNOUNCEMENT']._serialized_start=1081
+  _globals['_PEERANNOUNCEMENT']._serialized_end=1288
+  _globals['_PEERRESPONSE']._serialized_start=1291
+  _globals['_PEERRESPONSE']._serialized_end=1541
+  _globals['_FORWARDEDORDER']._serialized_start=1543
+  _globals['_FORWARDEDORDER']._serialized_end=1645
+  _globals['_FORWARDEDANSWER']._serialized_start=1647
+  _globals['_FORWARDEDANSWER']._serialized_end=1751
+  _globals['_FORWARDEDQUESTION']._serialized_start=1753
+  _globals['_FORWARDEDQUESTION']._serialized_end=1823
+  _globals['_FORWARDEDRUNNING']._serialized_start=1825
+  _globals['_FORWARDEDRUNNING']._serialized_end=1922
+  _globals['_LISTMANAGERSREQUEST']._serialized_start=1924
+  _globals['_LISTMANAGERSREQUEST']._serialized_end=1945
+  _globals['_LISTMANAGERSRESPONSE']._serialized_start=1947
+  _globals['_LISTMANAGERSRESPONSE']._serialized_end=2004
+  _globals['_MANAGER']._serialized_start=2007
+  _globals['_MANAGER']._serialized_end=2316
+  _globals['_MANAGERSTATUSREQUEST']._serialized_start=2318
+  _globals['_MANAGERSTATUSREQUEST']._serialized_end=2340
+  _globals['_MANAGERSTATUSRESPONSE']._serialized_start=2343
+  _globals['_MANAGERSTATUSRESPONSE']._serialized_end=2751
+  _globals['_MANAGERSTATUSRESPONSE_WRITESENTRY']._serialized_start=2696
+  _globals['_MANAGERSTATUSRESPONSE_WRITESENTRY']._serialized_end=2741
+  _globals['_PEERS']._serialized_start=2754
+  _globals['_PEERS']._serialized_end=3020
+  _globals['_MANAGERS']._serialized_start=3023
+  _globals['_MANAGERS']._serialized_end=3189
 # @@protoc_insertion_point(module_scope)

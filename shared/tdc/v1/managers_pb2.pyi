@@ -19,18 +19,20 @@ class PresenceRequest(_message.Message):
     def __init__(self, instance: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
 
 class PresenceResponse(_message.Message):
-    __slots__ = ("instance", "number", "machines", "settings", "etcd")
+    __slots__ = ("instance", "number", "machines", "settings", "etcd", "time")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     ETCD_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     instance: str
     number: int
     machines: _containers.RepeatedCompositeFieldContainer[MachinePresence]
     settings: _containers.RepeatedScalarFieldContainer[str]
     etcd: EtcdLink
-    def __init__(self, instance: _Optional[str] = ..., number: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachinePresence, _Mapping]]] = ..., settings: _Optional[_Iterable[str]] = ..., etcd: _Optional[_Union[EtcdLink, _Mapping]] = ...) -> None: ...
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, instance: _Optional[str] = ..., number: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[MachinePresence, _Mapping]]] = ..., settings: _Optional[_Iterable[str]] = ..., etcd: _Optional[_Union[EtcdLink, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EtcdLink(_message.Message):
     __slots__ = ("away", "problem", "reached")
@@ -81,40 +83,66 @@ class MachinePresence(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., connected: _Optional[bool] = ..., heard_age: _Optional[float] = ..., running: _Optional[_Union[_agents_pb2.Running, _Mapping]] = ..., last_attempt: _Optional[_Union[_agents_pb2.Outcome, _Mapping]] = ..., status: _Optional[_Union[_agents_pb2.MachineStatus, _Mapping]] = ..., status_age: _Optional[float] = ..., agent_version: _Optional[str] = ..., dead: _Optional[bool] = ..., gone: _Optional[str] = ..., state: _Optional[str] = ..., state_age: _Optional[float] = ..., refused_age: _Optional[float] = ..., clones: _Optional[str] = ..., enrolment: _Optional[str] = ..., lacks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PeerRequest(_message.Message):
-    __slots__ = ("asking",)
+    __slots__ = ("asking", "look_at_authority")
     ASKING_FIELD_NUMBER: _ClassVar[int]
+    LOOK_AT_AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     asking: PeerAnnouncement
-    def __init__(self, asking: _Optional[_Union[PeerAnnouncement, _Mapping]] = ...) -> None: ...
+    look_at_authority: bool
+    def __init__(self, asking: _Optional[_Union[PeerAnnouncement, _Mapping]] = ..., look_at_authority: _Optional[bool] = ...) -> None: ...
+
+class AuthorityFollowed(_message.Message):
+    __slots__ = ("step", "problem")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    problem: str
+    def __init__(self, step: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class KnownPeer(_message.Message):
+    __slots__ = ("id", "announced", "there")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ANNOUNCED_FIELD_NUMBER: _ClassVar[int]
+    THERE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    announced: PeerAnnouncement
+    there: bool
+    def __init__(self, id: _Optional[str] = ..., announced: _Optional[_Union[PeerAnnouncement, _Mapping]] = ..., there: _Optional[bool] = ...) -> None: ...
 
 class PeerAnnouncement(_message.Message):
-    __slots__ = ("name", "address", "version", "instance", "started", "certificate_ends")
+    __slots__ = ("name", "address", "version", "instance", "started", "certificate_ends", "ca")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATE_ENDS_FIELD_NUMBER: _ClassVar[int]
+    CA_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     version: str
     instance: str
     started: _timestamp_pb2.Timestamp
     certificate_ends: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., version: _Optional[str] = ..., instance: _Optional[str] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., certificate_ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ca: int
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., version: _Optional[str] = ..., instance: _Optional[str] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., certificate_ends: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ca: _Optional[int] = ...) -> None: ...
 
 class PeerResponse(_message.Message):
-    __slots__ = ("id", "instance", "time", "machines", "etcd")
+    __slots__ = ("id", "instance", "time", "machines", "etcd", "authority", "others")
     ID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     MACHINES_FIELD_NUMBER: _ClassVar[int]
     ETCD_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     id: str
     instance: str
     time: _timestamp_pb2.Timestamp
     machines: int
     etcd: EtcdLink
-    def __init__(self, id: _Optional[str] = ..., instance: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., machines: _Optional[int] = ..., etcd: _Optional[_Union[EtcdLink, _Mapping]] = ...) -> None: ...
+    authority: AuthorityFollowed
+    others: _containers.RepeatedCompositeFieldContainer[KnownPeer]
+    def __init__(self, id: _Optional[str] = ..., instance: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., machines: _Optional[int] = ..., etcd: _Optional[_Union[EtcdLink, _Mapping]] = ..., authority: _Optional[_Union[AuthorityFollowed, _Mapping]] = ..., others: _Optional[_Iterable[_Union[KnownPeer, _Mapping]]] = ...) -> None: ...
 
 class ForwardedOrder(_message.Message):
     __slots__ = ("machine", "cluster", "order", "timeout")

@@ -19,6 +19,7 @@ from tdc.manager.backup.save import save
 from tdc.manager.backup.verify import Verified, entries, verified
 from tdc.manager.etcd.values import KeyValue
 from tdc.manager.first_setup import CA_FOLDER, AlreadySetUp
+from tdc.manager.identity.authorities import Authorities
 from tdc.manager.identity.authority import Authority
 from tdc.manager.options import FILE_NAME, Options, is_option, lasting_of
 from tdc.manager.store.identity import (
@@ -215,14 +216,9 @@ def _authority_to_write(
     """The files of the CA that are to be written: none where the folder has its own."""
     folder = options.folder / CA_FOLDER
     if durable_file.exists(folder):
-        same = Authority.load(folder).fingerprint == found.origin.ca_fingerprint
-        if not same and not how.keep_ca:
-            raise AlreadySetUp(
-                f"{folder} has another CA than the manager that made {file}: with it no machine "
-                "and no operator of the backup is let in. Restore into a folder without a CA (from "
-                "a backup with one), or put the right one there. To go on with this one, and "
-                "enrol every machine again: --keep-ca. Nothing was written"
-            )
+        there = Authorities.load(folder)
+        if found.origin.ca_fingerprint not in there.trusted and not how.keep_ca:
+            raise AlreadySetUp(f"{_another_ca(folder, file, found, there)}. Nothing was written")
         return {}
     if found.sealed is None:
         raise AlreadySetUp(
@@ -232,6 +228,29 @@ def _authority_to_write(
         )
     secret = passphrase.asked_for(how.secret, twice=False)
     return passphrase.opened(found.sealed, secret, found.first)
+
+
+def _another_ca(folder: Path, file: Path, found: Verified, there: Authorities) -> str:
+    """What it means that the folder has another CA than the backup's manager had, and what to do.
+
+    A rotation of after the backup made a new CA, by which machines and operators have certificates
+    since, or trust it; the backup's would shut them out.
+    """
+    state = there.state
+    if state.bridges and found.origin.made < state.since:
+        return (
+            f"{folder} has the CA {there.fingerprint[:16]}, which came by a rotation after {file} "
+            f"was made; the manager that made that had {found.origin.ca_fingerprint[:16]}. Go on "
+            "with this one: --keep-ca. Machines and operators whose certificates are by it are let "
+            "in; those that were away for the rotation need a join token or a new folder. With the "
+            "CA of the backup all others would"
+        )
+    return (
+        f"{folder} has another CA than the manager that made {file}, and none that came by a "
+        "rotation since: with it no machine and no operator of the backup is let in. Restore into "
+        "a folder without a CA (from a backup with one), or put the right one there. To go on with "
+        "this one, and enrol every machine again: --keep-ca"
+    )
 
 
 def _make_folder(

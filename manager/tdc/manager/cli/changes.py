@@ -98,7 +98,10 @@ def keep_plan(run: Run, planned: Planned, consent: ChangeConsent) -> None:
         run.out.emit(not_made(plan), [outcome(not_made(plan))])
         return
     write_plan(consent.out, plan, planned.edits, consent.comment)
-    said = f"Nothing was committed. `tdc commit apply {shlex.quote(str(consent.out))}` commits it."
+    said = (
+        f"Nothing was committed. `tdc commit apply {shlex.quote(str(consent.out))}` commits it, by "
+        "anybody who may make this change."
+    )
     run.out.emit(plan, [*plan_pieces(plan), Line(said)])
 
 

@@ -18,7 +18,14 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 from tdc.manager.cli.config import OperatorConfig
-from tdc.manager.cli.errors import CliError, NoConnection, NotKnown, Refused, sentence
+from tdc.manager.cli.errors import (
+    CliError,
+    NoConnection,
+    NotKnown,
+    NotPermitted,
+    Refused,
+    sentence,
+)
 from tdc.manager.cli.render import is_terminal
 from tdc.manager.cli.unreached import no_connection
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED, client_channel
@@ -209,8 +216,8 @@ class Manager:
                 f"The manager at {self._address} does not support this request: it is older than "
                 f"this tdc, or the address is that of another of its ports: {_PORTS}."
             )
-        refused = NotKnown if code is grpc.StatusCode.UNAUTHENTICATED else Refused
-        return refused(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
+        kind = _KINDS.get(code, Refused)
+        return kind(sentence(_REFUSALS.get(code, "The manager failed: ") + details))
 
     def _reached(self) -> bool:
         """Whether UNAVAILABLE is the manager's own answer: its store is away, say."""
@@ -228,6 +235,11 @@ _UNKNOWN_OUTCOME = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.CANCELLED,
+}
+
+_KINDS: dict[grpc.StatusCode, type[Refused]] = {
+    grpc.StatusCode.UNAUTHENTICATED: NotKnown,
+    grpc.StatusCode.PERMISSION_DENIED: NotPermitted,
 }
 
 _REFUSALS = {

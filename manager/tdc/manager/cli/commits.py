@@ -21,13 +21,13 @@ from tdc.manager.cli.changes import (
 )
 from tdc.manager.cli.client import Manager
 from tdc.manager.cli.command import ChangeConsent, Commands, CommitConsent, Run, command
-from tdc.manager.cli.errors import Refused
+from tdc.manager.cli.errors import NotPermitted, Refused, WrongUsage
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.options import Cluster
 from tdc.manager.cli.plan_file import PlanFile, read_plan
 from tdc.manager.cli.words import when
 from tdc.shared.wire import answers
-from tdc.shared.wire.documents import ChangeDocument
+from tdc.shared.wire.documents import ChangeDocument, PlanDocument
 from tdc.v1 import fleet_pb2, operators_pb2
 
 app = typer.Typer(
@@ -135,13 +135,11 @@ async def apply(
             run.out.emit(before, [Line(said)])
             await wait_for(run, manager, [before], consent)
             return
-        plan = await make_plan(manager, kept.edits, kept.plan.cluster)
+        plan = await _planned_again(manager, kept)
         if plan.fingerprint != kept.plan.fingerprint:
             run.out.emit(not_made(plan), change_tables.plan_pieces(plan))
-            raise Refused(
-                f"{_planned_by(kept)} The outcome is another now: see above. Nothing was "
-                "committed. Make a new plan."
-            )
+            why = _differs(plan, kept)
+            raise Refused(f"{_planned_by(kept)} {why} Nothing was committed. Make a new plan.")
         run.out.tell([Line(_planned_by(kept))])
         if consent.dry_run:
             run.out.emit(plan, [*change_tables.plan_pieces(plan), DRY_END])
@@ -157,11 +155,37 @@ def _planned_by(kept: PlanFile) -> str:
     return f"Planned by {author} on revision {revision}, {when(kept.made_at)}."
 
 
+async def _planned_again(manager: Manager, kept: PlanFile) -> PlanDocument:
+    """The same edits, planned now."""
+    try:
+        return await make_plan(manager, kept.edits, kept.plan.cluster)
+    except (Refused, WrongUsage) as error:
+        raise type(error)(
+            f"{_planned_by(kept)} It can't be made now: {error} What it names may have another "
+            "name since, or its cluster's name be that of another one now. Nothing was committed. "
+            "Make a new plan."
+        ) from None
+
+
+def _differs(plan: PlanDocument, kept: PlanFile) -> str:
+    """Why a plan is not the one that was kept."""
+    now, then = plan.base_revision, kept.plan.base_revision
+    if now < then:
+        return (
+            f"Cluster {plan.cluster} is at revision {now}: it is another one by that name, or an "
+            "older backup was restored."
+        )
+    return "The outcome is another now, see above; or this plan was committed before."
+
+
 async def _committed_before(manager: Manager, kept: PlanFile) -> ChangeDocument | None:
-    """The commit of this plan, if it is among the newest."""
+    """The commit of this plan, if it is among the newest, and may be read."""
     cluster = kept.plan.cluster
     request = operators_pb2.ListCommitsRequest(cluster=cluster, limit=_PAGE)
-    commits = (await manager.ask(manager.changes.ListCommits, request)).commits
+    try:
+        commits = (await manager.ask(manager.changes.ListCommits, request)).commits
+    except NotPermitted:  # history is of whole clusters; a commit asks for less
+        return None
     return next(
         (
             ChangeDocument(cluster=cluster, revision=each.revision, committed=True, plan=kept.plan)

@@ -37,6 +37,10 @@ class NotKnown(Refused):
     """The manager does not know the session or API token, or not any more."""
 
 
+class NotPermitted(Refused):
+    """The manager said that this operator may not do it."""
+
+
 class WrongUsage(CliError):
     """What was typed is wrong, whatever the manager holds: unknown setting, bad value."""
 

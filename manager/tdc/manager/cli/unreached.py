@@ -13,25 +13,32 @@ import datetime
 from tdc.manager.cli.config import OperatorConfig
 from tdc.manager.cli.errors import sentence
 from tdc.shared.edge.clock import wall
-from tdc.shared.edge.grpc_words import reason
+from tdc.shared.edge.grpc_words import is_of_the_clock, reason
+from tdc.shared.sync.words import moment_words
 
 _REPLACE = "run `tdc-manager operator` on the manager's machine for a new folder"
 
 
 def no_connection(config: OperatorConfig, details: str) -> str:
     """The text for a manager that was not reached, not trusted, or closed the connection."""
+    given = details
     address, low, details = config.manager, details.lower(), reason(details)
     if "wrong_version_number" in low:
         return (
             f"{address} did not respond with TLS; check host and port. "
             f"The address is in {config.path}."
         )
+    if is_of_the_clock(given):
+        return (
+            f"No trusted connection to the manager at {address}: {sentence(details)} Nothing was "
+            f"sent. It is {moment_words(wall())} here."
+        )
     if "handshake" in low or "certificate" in low:
         check = (
             f"Check that ca, certificate and key in {config.path} belong to this manager. If its "
             f"CA was replaced since: {_REPLACE}."
         )
-        advice = _own_fault(config) or _clock_fault(details) or _wrong_port(config) or check
+        advice = _own_fault(config) or _wrong_port(config) or check
         return (
             f"No trusted connection to the manager at {address}: {sentence(details)} Nothing was "
             f"sent. {advice}"
@@ -47,17 +54,6 @@ def no_connection(config: OperatorConfig, details: str) -> str:
     return (
         f"Can't reach the manager at {address}: {sentence(details)} Check that it is running, and "
         f"the address in {config.path}."
-    )
-
-
-def _clock_fault(why: str) -> str:
-    """That a clock is wrong; empty unless the manager's certificate is of another time."""
-    if "not yet valid" not in why and "expired" not in why:
-        return ""
-    now = datetime.datetime.fromtimestamp(wall(), datetime.UTC)
-    return (
-        f"Here it is {now:%Y-%m-%d %H:%M:%SZ}, and the manager's certificate is good at another "
-        "time only: check this machine's clock, then the manager's."
     )
 
 

@@ -28,14 +28,18 @@ from tdc.manager.etcd.errors import EtcdError, EtcdSetupError
 from tdc.manager.first_setup import CA_FOLDER, ETCD_FOLDER, OPERATOR_FOLDER
 from tdc.manager.identity.authorities import Authorities
 from tdc.manager.identity.ca_folder import STATE, AuthorityMissing, AuthorityUnusable
+from tdc.manager.identity.ca_record import ForeignRecord, open_record
 from tdc.manager.identity.expiry import end_of
 from tdc.manager.membership import ID_FILE
 from tdc.manager.options import Options, OptionsError
+from tdc.manager.people.ending import new_folder
 from tdc.manager.reach import cautions
 from tdc.manager.store.beside import head_in
+from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.errors import StoreError
 from tdc.manager.store.history import History
 from tdc.manager.store.keys import (
+    AUTHORITY,
     CLUSTERS,
     ENROLMENTS,
     JOIN_TOKENS,
@@ -72,14 +76,16 @@ async def _etcd_and_store(options: Options, flag: str) -> tuple[EtcdLook, StoreL
     try:
         async with store_of(options, beside=True, there=True) as client:
             etcd = await look_at_etcd(client, said)
-            return etcd, await _store(client, flag) if etcd.trouble is None else None
+            if etcd.trouble is not None:
+                return etcd, None
+            return etcd, await _store(client, flag, options.folder / CA_FOLDER)
     except NoStore:
         return EtcdLook(embedded=True, absent=True), StoreLook(empty=True)
     except (EtcdSetupError, OptionsError) as error:
         return EtcdLook(embedded=options.embedded, trouble=Trouble(str(error))), None
 
 
-async def _store(etcd: EtcdClient, flag: str) -> StoreLook:
+async def _store(etcd: EtcdClient, flag: str, ca_folder: Path) -> StoreLook:
     try:
         there = {item.key for item in (await etcd.range(ROOT, keys_only=True)).items}
         if not there - {PLACE}:
@@ -89,12 +95,60 @@ async def _store(etcd: EtcdClient, flag: str) -> StoreLook:
             await asyncio.sleep(_AGAIN)
             again = {each.text for each in await repair(etcd, write=False)}
             first = tuple(each for each in first if each.text in again)
-        values = [_of_repair(each, flag) for each in first]
+        values = [*await _authority(etcd, ca_folder), *(_of_repair(each, flag) for each in first)]
         async for other in others(etcd, ENROLMENTS, JOIN_TOKENS, REQUESTS):
             values.append(ValueLook(str(other.fault), other.means, other.do))
         return StoreLook(tuple(values), await _newest(etcd), await last_round(etcd))
     except (EtcdError, StoreError) as error:
         return StoreLook(trouble=str(error))
+
+
+async def _authority(etcd: EtcdClient, folder: Path) -> list[ValueLook]:
+    """What is wrong with the CA in the store, or with this folder's by it."""
+    item = await etcd.get(AUTHORITY)
+    if item is None:
+        return []
+    own = Authorities.load(folder)
+    try:
+        open_record(item.value, own.state)
+    except ForeignRecord as error:
+        what = (
+            f"the store's CA is {str(error)[:16]}, and this folder has only {own.fingerprint[:16]}"
+        )
+        if not error.follows:
+            return [
+                ValueLook(
+                    f"{what}, from which that does not follow",
+                    "no manager starts in this folder: the store is of another installation, or "
+                    "somebody wrote its CA by hand",
+                    f"see to etcd_endpoints, and who can write to etcd; etcdctl del {AUTHORITY}, "
+                    f"if this folder's CA is right; if the CA was made anew: {_SET_UP_AGAIN}",
+                )
+            ]
+        return [
+            ValueLook(
+                f"{what}, which was replaced while this manager was away",
+                "no manager starts in this folder, and one that runs ends when it hears of it; "
+                "nobody accepts a certificate that is made here",
+                _SET_UP_AGAIN,
+            )
+        ]
+    except Damaged as error:
+        return [
+            ValueLook(
+                f"what the store says of the CA is not used: {error}",
+                "somebody wrote it by hand; the CAs that managers have count, and a manager that "
+                "has made a rotation's step writes it again",
+                "find out who can write to etcd",
+            )
+        ]
+    return []
+
+
+_SET_UP_AGAIN = (
+    "tdc-manager package at a manager that runs, then tdc-manager init --join in a new folder "
+    "(operator guide, A second manager)"
+)
 
 
 def _of_repair(finding: Finding, flag: str) -> ValueLook:
@@ -186,8 +240,7 @@ def _ends(options: Options) -> Iterator[EndLook]:
         (
             "the operator's certificate in the folder",
             folder / OPERATOR_FOLDER / "operator.pem",
-            "tdc is refused with it then. tdc-manager operator --folder FOLDER "
-            "--operator NAME --out NEW_FOLDER",
+            f"tdc is refused with it then. {new_folder('NAME', quote(str(folder)))}",
         ),
         (
             f"the client certificate for etcd ({options.etcd_certificate})",

@@ -49,6 +49,9 @@ class Authorities:
         self._folder = folder
         self._clock = clock
         self._listeners: list[Callable[[], None]] = []
+        self._replaced: list[Callable[[], None]] = []
+        self.replaced = False
+        """Whether all of them were replaced without this manager: none counts any more."""
         self._set(state)
 
     @classmethod
@@ -83,8 +86,8 @@ class Authorities:
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """By what certificates name a trusted CA."""
-        return frozenset(each.key_id for each in self._all)
+        """By what certificates name a trusted CA; none once all were replaced."""
+        return frozenset(() if self.replaced else (each.key_id for each in self._all))
 
     @property
     def ca_pem(self) -> bytes:
@@ -102,8 +105,16 @@ class Authorities:
         While the new CA signs and the old one is trusted, a peer that trusts either finds a way. A
         bridge stands before the CAs: of two with one name and key, clients follow the first.
         """
+        if self._switched_back:
+            # Join tokens that were made meanwhile name the CA that signed then.
+            return self._chain((self._all[1].bridge_to(self.signing),))
         bridges = self._state.bridges[:1] if self._state.phase is Phase.SWITCHED else ()
         return self._chain(bridges)
+
+    @property
+    def _switched_back(self) -> bool:
+        """Whether the new CA signed, and the old one does again."""
+        return self._state.phase is Phase.PREPARED and self._state.used
 
     @property
     def open_chain(self) -> bytes:
@@ -113,7 +124,7 @@ class Authorities:
 
     def _chain(self, bridges: tuple[str, ...]) -> bytes:
         others = b"".join(each.ca_pem for each in self._all[1:])
-        begun = self._state.phase is Phase.PREPARED
+        begun = self._state.phase is Phase.PREPARED and not self._switched_back
         roots = self.signing.ca_pem if begun else others + self.signing.ca_pem
         return "".join(bridges).encode() + roots
 
@@ -140,6 +151,16 @@ class Authorities:
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change of what is trusted or signs; it must not block."""
         self._listeners.append(listener)
+
+    def on_replaced(self, listener: Callable[[], None]) -> None:
+        """Call `listener` once all of them were replaced; it must not block."""
+        self._replaced.append(listener)
+
+    def give_up(self) -> None:
+        """Let none of them count from now on: all were replaced without this manager."""
+        self.replaced = True
+        for listener in self._replaced:
+            listener()
 
     async def adopt(self, state: CaState) -> None:
         """Let a later state count, once it is on disk; raises NotWritten, AuthorityUnusable."""

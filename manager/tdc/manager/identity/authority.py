@@ -11,11 +11,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -254,6 +256,33 @@ def _requested_key(csr_pem: bytes | str) -> _PublicKey:
         "the certificate request's key must be ECDSA P-256 or P-384, "
         f"or RSA of {_RSA_LOW} to {_RSA_HIGH} bits"
     )
+
+
+def leads_to(bridges: Iterable[str], known: Iterable[Pair], last: Pair) -> bool:
+    """Whether bridges (PEM, newest first) lead from one of the `known` CAs to the last one.
+
+    Raises ValueError where one is no certificate.
+    """
+    proven = [_certificate_of(each.certificate) for each in known]
+    for bridge in (_certificate_of(each) for each in reversed(tuple(bridges))):
+        if any(_signed(bridge, by) for by in proven):
+            proven.append(bridge)
+    key = _public_bytes(_certificate_of(last.certificate).public_key())
+    return any(_public_bytes(each.public_key()) == key for each in proven)
+
+
+def _certificate_of(pem: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
+def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    """Whether one CA's certificate is by another one; a machine's, say, is no CA's."""
+    try:
+        certificate.verify_directly_issued_by(by)
+        usage = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (InvalidSignature, TypeError, ValueError, x509.ExtensionNotFound):
+        return False
+    return usage.ca
 
 
 def fingerprint_of(ca_pem: bytes | str) -> str:

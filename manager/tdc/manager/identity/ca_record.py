@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tdc.manager.identity.authority import Authority, fingerprint_of
+from tdc.manager.identity.authority import Authority, fingerprint_of, leads_to
 from tdc.manager.identity.ca_folder import AuthorityUnusable
 from tdc.manager.identity.ca_state import CaState, Pair, Phase
 from tdc.manager.identity.sealing import NotOpened, Sealing
@@ -29,12 +29,14 @@ _PROVING = "authority record"
 class ForeignRecord(Exception):
     """The value is of CAs of which this manager has none: they were replaced without it.
 
-    `number` is what the value says, which nobody can check.
+    `number` is what the value says, which nobody can check. `follows`: the bridges in it lead from
+    a CA of this manager to the one that signs now, which only who had its key can have made.
     """
 
-    def __init__(self, fingerprint: str, number: int) -> None:
+    def __init__(self, fingerprint: str, number: int, *, follows: bool) -> None:
         super().__init__(fingerprint)
         self.number = number
+        self.follows = follows
 
 
 def pack_record(state: CaState) -> bytes:
@@ -66,7 +68,8 @@ def open_record(raw: bytes, known: CaState) -> CaState:
         own = {fingerprint_of(each.certificate): _authority(each) for each in known.pairs}
         mine = [name for name in names if name in own]
         if not mine:
-            raise ForeignRecord(names[0], found.number)
+            follows = leads_to(found.bridges, known.pairs, found.current)
+            raise ForeignRecord(names[0], found.number, follows=follows)
         content = _content(found)
         if not all(hmac.compare_digest(str(proofs[n]), _proof(own[n], content)) for n in mine):
             raise Damaged("no manager that has the CA's key wrote it")

@@ -32,7 +32,6 @@ from tdc.manager.people.user import (
     OperatorCertificate,
     Session,
     User,
-    of_former_user,
 )
 from tdc.manager.store.people import PeopleStore
 from tdc.manager.view.fleet import FleetView
@@ -234,10 +233,10 @@ class ProofOperations:
         uses = self._access.uses
         found = [
             replace(
-                self._with_its_user(each),
+                each,
                 used=uses.last(each.fingerprint, each.used or 0.0) or None,
             )
-            for each in self._view.people.certificates.values()
+            for each in self._view.people.certificates_now
         ]
         return sorted(found, key=lambda each: (each.name, -(each.first or 0.0)))
 
@@ -283,14 +282,6 @@ class ProofOperations:
             CATCH_UP,
         )
         return made
-
-    def _with_its_user(self, each: OperatorCertificate) -> OperatorCertificate:
-        """The certificate, as withdrawn if the user that it was made for was deleted."""
-        user = self._view.people.users.get(each.name)
-        made = each.issued if each.issued is not None else each.first or 0.0
-        if each.withdrawn is not None or user is None or not of_former_user(user, made):
-            return each
-        return replace(each, withdrawn=user.certificates_from, reason="its user was deleted")
 
     def _user_of(self, actor: Actor) -> User | None:
         user = self._view.people.users.get(actor.name)

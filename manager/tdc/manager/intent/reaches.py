@@ -32,10 +32,10 @@ def of_now(view: FleetView, reach: Reach) -> Reach:
     clusters, groups, gone = set[str](), set[GroupKey](), set[GroupKey]()
     for place in reach.clusters:
         home = view.cluster_at(place)
-        if home is not None:
+        if home is not None and not home.deleted:
             clusters.add(home.name)
         else:
-            gone.add((place, ""))
+            gone.add((home.name if home is not None else place, ""))
     for place, slot in reach.groups:
         home = view.cluster_at(place)
         group = group_at(home, slot) if home is not None else None

@@ -205,7 +205,7 @@ class SettingsOperations:
 
     def _ending_operators(self, cluster: Cluster) -> Iterator[Finding]:
         now = self._clock()
-        for each in ending_operators(self._view.people.certificates.values(), now):
+        for each in ending_operators(self._view.people.certificates_now, now):
             text = operator_certificate_ends(each.operator, each.fingerprint, each.ends, now)
             remedy = f"{each.remedy}, on a manager's machine"
             yield Finding(

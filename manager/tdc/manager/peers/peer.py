@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
-from tdc.manager.peers.wire import announced_to_wire, link_of, seen_of
+from tdc.manager.peers.wire import (
+    Rotating,
+    announced_to_wire,
+    link_of,
+    rotating_of,
+    seen_of,
+)
 from tdc.manager.store.announced import Announced
 from tdc.manager.view.elsewhere import SaidListener
 from tdc.manager.view.etcd_link import EtcdLink
@@ -77,6 +83,8 @@ class Peer:
         self._said = _Said()
         self.link = EtcdLink(now())
         """Its link to etcd, as it said last."""
+        self.clock_ahead = 0.0
+        """Seconds by which its clock was ahead of this one's, less the way of its answer."""
 
     @property
     def seen(self) -> dict[MachineKey, Seen]:
@@ -138,6 +146,19 @@ class Peer:
             return str(error)
         return PeerFacts(answer.machines, ahead, self.link.words(self._now().at))
 
+    async def rotating(self) -> Rotating | str:
+        """Have it look in etcd how far the rotation of the CA is; a sentence if it can't answer."""
+        request = managers_pb2.PeerRequest(look_at_authority=True)
+        try:
+            with self._let_go():
+                answer = await self._stub.GetPeer(request, timeout=DEADLINE)
+            self._check(answer.id)
+            return rotating_of(answer, self.announced)
+        except grpc.aio.AioRpcError as error:
+            return _why(error)
+        except (_Unanswered, BadMessage) as error:
+            return str(error)
+
     async def order(
         self, key: MachineKey, order: QueueOrder, timeout: float
     ) -> QueueAnswer | Unanswered:
@@ -195,6 +216,8 @@ class Peer:
                             changed[key] = None
                         number = answer.number
                         self.link = link_of(answer, now)
+                        if answer.HasField("time"):
+                            self.clock_ahead = unix_seconds(answer.time) - now.wall
         except TimeoutError:
             raise _Unanswered(f"no answer within {DEADLINE:g} s") from None
         except grpc.aio.AioRpcError as error:

@@ -37,6 +37,14 @@ FRESH = 1.0
 PATIENCE = 0.3
 """Seconds to wait for a manager that did not answer the last time."""
 
+_CLOCKS_APART = 10.0
+"""Seconds by which clocks may differ; an answer may be 3 s on its way."""
+_A_MOMENT = 10.0
+"""Seconds for which it counts that a manager said that it is there; one that is cut off says so
+every 2 s."""
+_MOST_KEPT = 64
+"""Managers that are remembered, of those that were announced."""
+
 Dial = Callable[[str], grpc.aio.Channel]
 """Makes a channel to a manager's address, with this manager's certificate."""
 
@@ -59,6 +67,9 @@ class Peers:
         self._group: asyncio.TaskGroup | None = None
         self._listeners: list[SaidListener] = []
         self._redialling: set[asyncio.Task[None]] = set()
+        self._announced: dict[str, Announced] = {}
+        self._introduced_at: dict[str, float] = {}
+        known.on_change(self._note_announced)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -184,10 +195,13 @@ class Peers:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which of them do not answer, or hear of no commit while this one does, in sentences."""
+        """What is wrong with them, in sentences.
+
+        They do not answer, hear of no commit while this one does, or have another time.
+        """
         silent = [
-            f"{peer.words()} does not answer: {peer.silent}. Machines connected there are shown as "
-            "unknown; look at that manager, and at the network in between"
+            f"{peer.words()} does not answer: {self._late(peer, peer.silent)}. Machines connected "
+            "there are shown as unknown; look at that manager, and at the network in between"
             for peer in self._ranked()
             if peer.silent
         ]
@@ -197,7 +211,26 @@ class Peers:
             for peer in self._ranked()
             if peer.link.problem and not peer.silent and not self._known.link.problem
         ]
-        return (*silent, *deaf)
+        clocks = [
+            f"the clock of {peer.words()} is {abs(peer.clock_ahead):.0f} s "
+            f"{'ahead of' if peer.clock_ahead > 0 else 'behind'} this manager's. Sessions, join "
+            "tokens and suspensions end too early or too late at one of them; set both clocks: "
+            "chronyc tracking, on both machines"
+            for peer in self._ranked()
+            if abs(peer.clock_ahead) > _CLOCKS_APART and not peer.silent
+        ]
+        return (*silent, *deaf, *clocks)
+
+    def _late(self, peer: Peer, silent: str) -> str:
+        """Why one does not answer; that it is late for the CA's rotation explains it."""
+        own, there = self._known.all.get(self._own_id), peer.announced.ca
+        if own is None or there >= own.ca:
+            return silent
+        return (
+            f"{silent}. It followed the rotation of the CA to step {max(there, 0)} only, and step "
+            f"{own.ca} was made: if its CA was dropped, it is shut out, and must be set up again "
+            "from a package"
+        )
 
     def _cut(self, peer: Peer) -> str:
         lapse = lapse_words(peer.link.cut_for(self._steady()))
@@ -252,12 +285,37 @@ class Peers:
         for peer, answer in found:
             peer.failed = isinstance(answer, str)
         await self._let_go()
-        return [(each.announced, answer) for each, answer in found if self._has(each)]
+        return [
+            (each.announced, self._late(each, answer) if isinstance(answer, str) else answer)
+            for each, answer in found
+            if self._has(each)
+        ]
 
     @property
     def links(self) -> list[EtcdLink]:
         """How those that answer are linked to etcd, as they said last."""
         return [peer.link for peer in self._peers.values() if not peer.failed]
+
+    @property
+    def all(self) -> tuple[tuple[Announced, bool], ...]:
+        """The others that are or were announced, or said themselves that they are there.
+
+        With whether each said so a moment ago. One that is cut off is announced no more some time
+        before it knows that, and says so here.
+        """
+        found = {**self._announced, **self._introduced}
+        found |= {key: each.announced for key, each in self._peers.items()}
+        found |= self._known.all
+        found.pop(self._own_id, None)
+        since = self._steady() - _A_MOMENT
+        return tuple(
+            (each, self._introduced_at.get(key, since) > since) for key, each in found.items()
+        )
+
+    def _note_announced(self) -> None:
+        """Keep who is announced, and of those who are no more as many as there may be managers."""
+        gone = {key: each for key, each in self._announced.items() if key not in self._known.all}
+        self._announced = dict([*gone.items(), *self._known.all.items()][-_MOST_KEPT:])
 
     def introduced(self, manager: str, said: managers_pb2.PeerAnnouncement) -> None:
         """Note what the manager with this id says of itself: without etcd it is not announced.
@@ -266,6 +324,7 @@ class Peers:
         """
         if manager != self._own_id:
             self._introduced[manager] = announced_of(manager, said)
+            self._introduced_at[manager] = self._steady()
 
     def _has(self, peer: Peer) -> bool:
         return self._peers.get(peer.announced.id) is peer
@@ -300,6 +359,7 @@ class Peers:
         for manager, peer in list(self._peers.items()):
             if manager not in announced and peer.failed:
                 self._introduced.pop(manager, None)
+                self._introduced_at.pop(manager, None)
                 log.warning("%s has stopped, was killed, or is cut off", peer.words())
                 await self._drop(peer)
 

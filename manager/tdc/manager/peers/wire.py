@@ -6,6 +6,7 @@ Moments travel as ages: managers' clocks differ, and each shows times by its own
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
 from tdc.manager.store.announced import Announced
 from tdc.manager.view.etcd_link import EtcdLink
@@ -111,6 +112,7 @@ def announced_to_wire(each: Announced) -> managers_pb2.PeerAnnouncement:
         instance=each.instance,
         started=timestamp(each.started),
         certificate_ends=timestamp(each.certificate_ends),
+        ca=each.ca,
     )
 
 
@@ -124,7 +126,36 @@ def announced_of(manager: str, message: managers_pb2.PeerAnnouncement) -> Announ
         instance=message.instance,
         started=unix_seconds(message.started),
         certificate_ends=unix_seconds(message.certificate_ends),
+        ca=message.ca if message.HasField("ca") else -1,
     )
+
+
+def known_to_wire(each: Announced, *, there: bool) -> managers_pb2.KnownPeer:
+    """A manager of which this one knows; `there`: it said a moment ago that it is."""
+    return managers_pb2.KnownPeer(id=each.id, announced=announced_to_wire(each), there=there)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotating:
+    """How far a manager has followed the rotation of the CA, and who else it knows.
+
+    `step` is that which it followed last, -1 of one that can't; `problem` says why it may be late.
+    `others` are the other managers, with whether each said a moment ago that it is there.
+    """
+
+    step: int
+    problem: str = ""
+    others: tuple[tuple[Announced, bool], ...] = ()
+
+
+def rotating_of(message: managers_pb2.PeerResponse, announced: Announced) -> Rotating:
+    """What a manager answered to a look; of an older one what it announced. Raises BadMessage."""
+    if not message.HasField("authority"):
+        problem = cut(message.etcd.problem, MOST_WORD) if message.HasField("etcd") else ""
+        return Rotating(announced.ca, problem)
+    said = message.authority
+    others = tuple((announced_of(each.id, each.announced), each.there) for each in message.others)
+    return Rotating(said.step, cut(said.problem, MOST_WORD), others)
 
 
 def _age(moment: Moment, now: float) -> float:

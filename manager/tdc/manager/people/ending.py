@@ -25,8 +25,13 @@ class EndingCertificate:
 
     @property
     def remedy(self) -> str:
-        """The command that gives him another."""
-        return f"tdc-manager operator --folder FOLDER --operator {self.operator} --out NEW_FOLDER"
+        """The command that gives him another, on a manager's machine."""
+        return new_folder(self.operator)
+
+
+def new_folder(operator: str, folder: str = "DATA_FOLDER") -> str:
+    """The command that makes an operator's folder; `folder` is a manager's, for a shell."""
+    return f"tdc-manager operator --folder {folder} --operator {operator} --out FOLDER"
 
 
 def ending_operators(

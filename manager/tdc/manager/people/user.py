@@ -18,9 +18,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdc.manager.people.reach import EVERYWHERE, Reach, Role
+from tdc.shared.sync.words import moment_words
 
 IDLE = 1_800.0
 """Seconds without a call after which a session ends."""
@@ -191,6 +192,17 @@ def of_former_user(user: User, at: float) -> bool:
     return user.deleted or at < user.certificates_from
 
 
+def with_its_user(certificate: OperatorCertificate, user: User | None) -> OperatorCertificate:
+    """The certificate, as withdrawn if the user that it was made for was deleted.
+
+    `user` is he who has its name now, or had it last.
+    """
+    made = certificate.issued if certificate.issued is not None else certificate.first or 0.0
+    if certificate.withdrawn is not None or user is None or not of_former_user(user, made):
+        return certificate
+    return replace(certificate, withdrawn=user.certificates_from, reason="its user was deleted")
+
+
 def session_ended(session: Session, user: User | None, used: float, now: float) -> str:
     """Why a session is not good any more, in words; empty while it is.
 
@@ -201,9 +213,14 @@ def session_ended(session: Session, user: User | None, used: float, now: float) 
     if user.epoch != session.epoch:
         return "its user's role, reach, password or one-time codes were changed"
     if now >= session.ends:
-        return f"it lasts {ABSOLUTE / 3600:g} hours"
+        return (
+            f"it lasts {ABSOLUTE / 3600:g} hours, and this manager's clock reads "
+            f"{moment_words(now)}"
+        )
     if now - max(session.used, used) > IDLE:
-        return f"it was not used for {IDLE / 60:g} minutes"
+        # Another manager may have noted its last use, by its own clock.
+        here = f"by this manager's clock, which reads {moment_words(now)}"
+        return f"it was not used for {IDLE / 60:g} minutes ({here})"
     return ""
 
 

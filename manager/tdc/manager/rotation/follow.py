@@ -2,7 +2,8 @@
 
 In: the store's value (`identity.ca_record`). Out: `Authorities`, changed and on disk. Promise: an
 older state never replaces a later one; what this manager alone knows (a store that was set back, or
-lost the value) is written back.
+lost the value) is written back. A manager whose CAs were all replaced without it, as while it was
+cut off from etcd, accepts no certificate of theirs from then on, and ends.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from tdc.shared.edge import durable_file
 
 log = logging.getLogger(__name__)
 
+LOOK = 2.0
+"""Seconds that a look may take which says whether a later step was made."""
+_LOOK_AGAIN = 0.05
+
 AGAIN = 5.0
 """Seconds until a state that could not be written to the folder is tried again."""
 
@@ -40,6 +45,8 @@ class Followed:
         self._options = options
         self._read = asyncio.Event()
         self._refused: ForeignRecord | None = None
+        self.away = True
+        """Whether etcd can't be followed now: then nobody is to be told what is trusted."""
         self.trouble = ""
         """Why this manager does not follow, in a sentence; empty while it does."""
 
@@ -56,16 +63,54 @@ class Followed:
             async with asyncio.timeout(timeout):
                 await self._read.wait()
         if self._refused is not None:
-            raise AuthorityUnusable(_REPLACED.format(str(self._refused)[:16]))
+            raise AuthorityUnusable(self.trouble)
 
     async def run(self) -> None:
-        """Follow the store until cancelled."""
+        """Follow the store until cancelled.
+
+        Raises AuthorityUnusable where the CAs were replaced without this manager, and that is
+        proven: who only writes etcd ends no manager.
+        """
         async with contextlib.aclosing(follow(self._etcd, AUTHORITY, self._options)) as all_news:
             async for news in all_news:
+                self.away = isinstance(news, Away)
                 if isinstance(news, Away):
                     continue
                 await self._take(news.values.get(AUTHORITY))
                 self._read.set()
+
+    @property
+    def step(self) -> int:
+        """The number of the last step that was followed."""
+        return self._authorities.state.number
+
+    async def unsure(self) -> str:
+        """Look in etcd; why it can't be said that no later step was made, empty if it can.
+
+        A manager that is cut off does not know for some seconds that it is. What it signs and says
+        of the CAs meanwhile would undo for a machine what the others did.
+        """
+        try:
+            async with asyncio.timeout(LOOK):
+                while not self._authorities.replaced:
+                    item = await self._etcd.get(AUTHORITY)
+                    if item is None or self._has_followed(item.value):
+                        return ""
+                    await asyncio.sleep(_LOOK_AGAIN)
+        except TimeoutError:
+            return f"etcd did not answer, or the last step was not followed, within {LOOK:g} s"
+        except EtcdError as error:
+            return str(error)
+        return self.trouble
+
+    def _has_followed(self, raw: bytes) -> bool:
+        known = self._authorities.state
+        try:
+            return open_record(raw, known).number <= known.number
+        except ForeignRecord as error:
+            return not error.follows
+        except Damaged:
+            return True  # `_take` says so
 
     async def _take(self, raw: bytes | None) -> None:
         known = self._authorities.state
@@ -76,7 +121,11 @@ class Followed:
                 await self._write_back()
                 return
             self._refused = error
-            self._trouble(_REPLACED.format(str(error)[:16]))
+            if error.follows:
+                self.trouble = _REPLACED.format(str(error)[:16])
+                self._authorities.give_up()
+                raise AuthorityUnusable(self.trouble) from None
+            self._trouble(_OF_OTHERS.format(str(error)[:16]))
             return
         except Damaged as error:
             self._trouble(
@@ -126,6 +175,14 @@ class Followed:
         self.trouble = text
 
 
+_OF_OTHERS = (
+    "the store has the CA {}, which does not follow from any that this manager has: it is the "
+    "store of another installation, or somebody wrote that by hand. Check etcd_endpoints, and find "
+    "out who can write to etcd. What is wrong there goes by `etcdctl del /tdc/v1/authority`: a "
+    "manager that has made a step of a rotation writes it again. If there is a new CA, set this "
+    "manager up again from a package of a manager that has it (`tdc-manager package`, then "
+    "`tdc-manager init --join`)"
+)
 _REPLACED = (
     "the CA was replaced while this manager was away: the store's is {}, and this folder has only "
     "one of before. Make a package at a manager that runs (`tdc-manager package`) and set this one "

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from tdc.manager.at_hand import store_of
 from tdc.manager.etcd.client import EtcdClient
@@ -33,9 +34,10 @@ from tdc.manager.identity.ca_state import (
     switched_back,
 )
 from tdc.manager.options import Options
-from tdc.manager.rotation.look import managers_in, standing_of
+from tdc.manager.rotation.look import standing_of
+from tdc.manager.rotation.managers import Managers, asked_by
 from tdc.manager.rotation.reseal import reseal
-from tdc.manager.rotation.standing import ManagerStands, Standing, behind, holding, not_trusting
+from tdc.manager.rotation.standing import Standing, behind, holding, not_trusting
 from tdc.manager.store.audit import AuditLog
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.errors import LostRace
@@ -63,8 +65,18 @@ class Stood:
 class _Here:
     """The CAs as the store and this folder have them, whichever is later."""
 
-    def __init__(self, etcd: EtcdClient, item: KeyValue | None, authorities: Authorities) -> None:
+    def __init__(
+        self,
+        etcd: EtcdClient,
+        item: KeyValue | None,
+        authorities: Authorities,
+        managers: Managers,
+        folder: Path,
+    ) -> None:
+        """`folder` is this manager's."""
+        self.folder = folder
         self.etcd = etcd
+        self.managers = managers
         self.audit = AuditLog(etcd)
         self.authorities = authorities
         self._item = item
@@ -109,15 +121,14 @@ class _Here:
         """Wait until all managers have followed a step, for a while; say who has not."""
         give_up = monotonic() + FOLLOWED_WITHIN
         while True:
-            managers = await managers_in(self.etcd)
-            rows = [ManagerStands(each.name, each.ca) for each in managers]
+            rows = await self.managers.stand()
             late = behind(rows, made.number)
             if not late or monotonic() > give_up:
                 break
             await asyncio.sleep(0.2)
         self.authorities = Authorities(Path(), made)
-        names = ", ".join(each.name for each in rows if each.step >= made.number)
-        lines = [*self.lines(), f"Followed by: {names or 'no manager that runs'}."]
+        done = [each.name for each in rows if not behind([each], made.number)]
+        lines = [*self.lines(), f"Followed by: {', '.join(done) or 'no manager'}."]
         if late:
             lines += ["Not yet followed by:", *_named(late)]
         return Stood((*lines, f"Next: {next_step(made.phase)}."), ready=not late)
@@ -142,7 +153,9 @@ async def _here(options: Options) -> AsyncIterator[_Here]:
                 "it again; nothing was changed"
             ) from None
         later = said is not None and said.number > own.state.number
-        yield _Here(etcd, item, Authorities(folder, said) if later and said else own)
+        known = Authorities(folder, said) if later and said else own
+        async with asked_by(etcd, known) as managers:
+            yield _Here(etcd, item, known, managers, options.folder)
 
 
 def _day(seconds: float) -> str:
@@ -175,7 +188,7 @@ async def switch(options: Options, *, back: bool, force: bool) -> Stood:
             )
             return await here.followed(made)
         other = here.other(Phase.PREPARED)
-        standing = await standing_of(here.etcd, here.authorities)
+        standing = await standing_of(here.etcd, here.managers)
         late = (*here.behind(standing), *not_trusting(standing, other.fingerprint))
         _refuse(late, force, "Managers and machines that are not ready")
         said = "let the new CA sign" + (", by force" if late else "")
@@ -203,7 +216,7 @@ async def _drop(
 ) -> Stood:
     async with _here(options) as here:
         gone = here.other(phase)
-        standing = await standing_of(here.etcd, here.authorities)
+        standing = await standing_of(here.etcd, here.managers)
         late = (*here.behind(standing), *(_holding(here, standing) if here.state.used else ()))
         _refuse(late, force, "Who still needs the CA that would go")
         await reseal(here.etcd, here.audit, here.authorities, BY)
@@ -216,7 +229,7 @@ async def status(options: Options) -> Stood:
     """Where the rotation is, and who is not ready for the next step."""
     async with _here(options) as here:
         state, lines = here.state, here.lines()
-        standing = await standing_of(here.etcd, here.authorities)
+        standing = await standing_of(here.etcd, here.managers)
         late = here.behind(standing)
         if state.phase is not Phase.SETTLED:
             late += _late(here, standing)
@@ -240,6 +253,7 @@ def _holding(here: _Here, standing: Standing) -> tuple[str, ...]:
         now=wall(),
         since=here.state.since,
         longest=MACHINE_LIFETIME,
+        folder=quote(str(here.folder)),
     )
 
 

@@ -18,6 +18,7 @@ from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.push.agents import AgentSessions, Stopping
 from tdc.manager.push.session import End
 from tdc.manager.rpc.entry import caller
+from tdc.manager.rpc.sure import Unsure, require, sure
 from tdc.shared.edge.clock import Clock, monotonic
 from tdc.shared.edge.grpc_tls import RETRY_AFTER
 from tdc.shared.edge.grpc_words import address
@@ -63,7 +64,10 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
         authority: Issuing,
         lifetime: float = MACHINE_LIFETIME,
         clock: Clock = monotonic,
+        unsure: Unsure = sure,
     ) -> None:
+        """`unsure` says why it is not known which CA signs now."""
+        self._unsure = unsure
         self._sessions = sessions
         self._authority = authority
         self._lifetime = lifetime
@@ -103,7 +107,10 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
     async def Renew(  # noqa: N802
         self, request: agents_pb2.RenewRequest, context: RenewContext
     ) -> agents_pb2.RenewResponse:
-        """Give the same machine a new certificate in its present name, for its key or a new one."""
+        """Give the same machine a new certificate in its present name, for its key or a new one.
+
+        Raises NotSure.
+        """
         peer = _machine()
         if not self._renewals.take((peer.cluster, peer.machine)):
             await context.abort(
@@ -111,6 +118,7 @@ class AgentsService(agents_pb2_grpc.AgentsServicer):
                 f"{peer} renewed its certificate too often, or too many machines renew at once; "
                 "the certificate it has stays good: try again later",
             )
+        await require(self._unsure)
         try:
             certificate = self._authority.issue_machine(
                 request.csr_pem,

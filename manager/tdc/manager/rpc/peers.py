@@ -6,7 +6,9 @@ make answers that nobody can date.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
 
 from tdc.manager.peers.wire import seen_to_wire
 from tdc.manager.push.agents import AgentSessions
@@ -31,24 +33,39 @@ LONGEST_WAIT = 30.0
 """Seconds that another manager may have a machine waited for."""
 
 
+class Rotation(Protocol):
+    """The part of what follows the rotation of the CA that others ask about."""
+
+    @property
+    def step(self) -> int:
+        """The number of the last step that was followed."""
+
+    async def unsure(self) -> str:
+        """Look in etcd; why it can't be said that no later step was made, empty if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This manager: its id and run, its link to etcd, the CA's rotation as it follows that.
+
+    `introduced` hears of who asks. `others` are the managers that this one knows.
+    """
+
+    manager: str
+    instance: str
+    link: Callable[[], managers_pb2.EtcdLink]
+    introduced: Callable[[str, managers_pb2.PeerAnnouncement], None]
+    rotation: Rotation
+    others: Callable[[], Iterable[managers_pb2.KnownPeer]]
+
+
 class PeersService(managers_pb2_grpc.PeersServicer):
     """The service; what it raises becomes a status in `guard`."""
 
     def __init__(
-        self,
-        manager: str,
-        instance: str,
-        presence: Presence,
-        sessions: AgentSessions,
-        link: Callable[[], managers_pb2.EtcdLink],
-        introduced: Callable[[str, managers_pb2.PeerAnnouncement], None],
-        clock: Clock = wall,
+        self, here: Here, presence: Presence, sessions: AgentSessions, clock: Clock = wall
     ) -> None:
-        """`link` is how this manager is linked to etcd; `introduced` hears of who asks."""
-        self._link = link
-        self._introduced = introduced
-        self._manager = manager
-        self._instance = instance
+        self._here = here
         self._presence = presence
         self._sessions = sessions
         self._clock = clock
@@ -57,18 +74,19 @@ class PeersService(managers_pb2_grpc.PeersServicer):
         self, request: managers_pb2.PresenceRequest, context: Context
     ) -> AsyncIterator[managers_pb2.PresenceResponse]:
         """Say what changed at the streams here."""
-        known = request.number if request.instance == self._instance else 0
+        known = request.number if request.instance == self._here.instance else 0
         number, found = self._presence.changed_since(known)
         for start in range(0, max(len(found), 1), PART):
             now = self._presence.steady()
             part = found[start : start + PART]
             machines = [seen_to_wire(*each, now) for each in part]
             yield managers_pb2.PresenceResponse(
-                instance=self._instance,
+                instance=self._here.instance,
                 number=number,
                 machines=machines,
                 settings=_KNOWN_HERE,
-                etcd=self._link(),
+                etcd=self._here.link(),
+                time=timestamp(self._clock()),
             )
 
     async def GetPeer(  # noqa: N802
@@ -77,14 +95,19 @@ class PeersService(managers_pb2_grpc.PeersServicer):
         """Say how this manager does; raises BadMessage."""
         asking = caller()
         if isinstance(asking, ManagerPeer) and request.HasField("asking"):
-            self._introduced(asking.id, request.asking)
-        return managers_pb2.PeerResponse(
-            id=self._manager,
-            instance=self._instance,
+            self._here.introduced(asking.id, request.asking)
+        answer = managers_pb2.PeerResponse(
+            id=self._here.manager,
+            instance=self._here.instance,
             time=timestamp(self._clock()),
             machines=len(self._sessions),
-            etcd=self._link(),
+            etcd=self._here.link(),
         )
+        if request.look_at_authority:
+            problem = await self._here.rotation.unsure()
+            answer.authority.step, answer.authority.problem = self._here.rotation.step, problem
+            answer.others.extend(self._here.others())
+        return answer
 
     async def ForwardOrder(  # noqa: N802
         self, request: managers_pb2.ForwardedOrder, context: Context

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from tdc.manager.intent.failures import FailureKind, failure_of
 from tdc.manager.rpc.requests import NotReceived
+from tdc.manager.rpc.sure import NotSure
 from tdc.shared.edge.grpc_tls import MAX_ANSWER
 from tdc.shared.wire.errors import BadMessage
 
@@ -65,6 +66,8 @@ def status_of(error: Exception) -> Status | None:
             return Status(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         case NotReceived():
             return Status(error.code, str(error), unchanged=True)
+        case NotSure():
+            return Status(grpc.StatusCode.UNAVAILABLE, str(error), unchanged=True)
         case AnswerTooLarge():
             return Status(grpc.StatusCode.FAILED_PRECONDITION, str(error))
     return None

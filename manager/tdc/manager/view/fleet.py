@@ -326,7 +326,7 @@ class FleetView(NamedFleet, Listened):
         for sentence in self._enrolments.damaged:
             if sentence not in before:
                 log.error("%s", sentence)
-        self._notify(frozenset(self.key_of(*each) for each in changed))
+        self._notify_enrolled(frozenset(self.key_of(*each) for each in changed))
 
     def _take_suspensions(self, values: Values, how: How) -> None:
         before = set(self._suspensions.damaged)

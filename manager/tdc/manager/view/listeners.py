@@ -46,5 +46,12 @@ class Listened:
 
     def _notify(self, changed: frozenset[MachineKey]) -> None:
         if changed:
-            for listener in (*self._enrolment_listeners, *self._listeners):
+            for listener in self._listeners:
                 listener(changed)
+
+    def _notify_enrolled(self, changed: frozenset[MachineKey]) -> None:
+        """Of enrolments, and then of what changed with them; a commit changes none."""
+        if changed:
+            for listener in self._enrolment_listeners:
+                listener(changed)
+        self._notify(changed)

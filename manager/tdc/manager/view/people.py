@@ -12,7 +12,13 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from tdc.manager.people.user import ApiToken, OperatorCertificate, Session, User
+from tdc.manager.people.user import (
+    ApiToken,
+    OperatorCertificate,
+    Session,
+    User,
+    with_its_user,
+)
 from tdc.manager.store.encoding import Damaged
 from tdc.manager.store.keys import (
     API_TOKENS,
@@ -50,6 +56,12 @@ class KnownPeople:
     def users(self) -> Mapping[str, User]:
         """Users, those that were deleted too."""
         return MappingProxyType(self._users)
+
+    @property
+    def certificates_now(self) -> tuple[OperatorCertificate, ...]:
+        """Operators' certificates; those of users who were deleted as withdrawn."""
+        found = self._certificates.values()
+        return tuple(with_its_user(each, self._users.get(each.name)) for each in found)
 
     @property
     def sessions(self) -> Mapping[str, Session]:

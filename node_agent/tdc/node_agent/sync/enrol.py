@@ -112,6 +112,12 @@ def _reason(address: str, error: grpc.aio.AioRpcError) -> str:
         return f"the manager at {address} was not reached: {reason(details)}"
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"the manager at {address} did not answer within {TIMEOUT:g} s. {_PERHAPS_USED}"
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return (
+            f"{address} is a port of a manager, but not that for enrolment, which is 7444 unless "
+            "enrol_port of the manager is another; `tdc machine token` names it. The token was not "
+            "used"
+        )
     if connection_lost(details):
         return f"the connection to the manager at {address} was cut. {_PERHAPS_USED}"
     return f"the manager at {address} refused: {details}"

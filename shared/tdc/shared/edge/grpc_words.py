@@ -22,9 +22,19 @@ _LAYERS = re.compile(
     r"Custom verification check failed with error: )+"
 )
 _VERIFICATION = re.compile(r"CERTIFICATE_VERIFY_FAILED(?:: ([^:]+))?")
+_BY_THE_CLOCK = {
+    "certificate is not yet valid": "its certificate is not valid yet by this machine's clock",
+    "certificate has expired": "its certificate has expired by this machine's clock",
+}
 _OTHER_TLS = re.compile(r"error:[0-9a-f]+:SSL routines:OPENSSL_internal:([A-Z0-9_]+)(?:.*)")
 _UNKNOWN_NAME = re.compile(r"address lookup failed for (\S+):[0-9]+: (.*?)\]?$")
 _INNER = re.compile(r"(?:Handshake (?:read|write) failed|[Ss]tream removed) \(([^()]+)\)")
+
+
+def is_of_the_clock(details: str) -> bool:
+    """Whether a connection failed because a certificate is of another time than it is here."""
+    found = _VERIFICATION.search(details)
+    return found is not None and (found[1] or "").strip() in _BY_THE_CLOCK
 
 
 def never_sent(details: str) -> bool:
@@ -53,6 +63,8 @@ def reason(details: str) -> str:
         return "its certificate is for another name"
     if found := _VERIFICATION.search(text):
         why = (found[1] or "").strip()
+        if why in _BY_THE_CLOCK:
+            return f"{_BY_THE_CLOCK[why]}: check that clock, and the other machine's"
         return "its certificate can't be verified" + (f" ({why})" if why else "")
     if found := _OTHER_TLS.search(text):
         return f"TLS failed ({found[1].lower().replace('_', ' ')})"
