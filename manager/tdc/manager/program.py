@@ -26,14 +26,17 @@ from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.joining import PackageUnusable, join, make_package
 from tdc.manager.membership import IdTaken, fresh_id
 from tdc.manager.options import Options, OptionsError, lasting, read_options
+from tdc.manager.own_ports import last_ports
 from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
 from tdc.manager.rotation import verbs as rotation
 from tdc.manager.rpc.server import PortTaken
-from tdc.manager.serve import last_ports, served
+from tdc.manager.serve import served
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
+from tdc.manager.web.console import ConsolePortTaken
+from tdc.manager.web.tls import CertificateUnusable
 from tdc.shared.edge import collector, descriptors, durable_file, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.clock import wall
@@ -50,6 +53,8 @@ _REFUSALS = (
     AuthorityMissing,
     AuthorityUnusable,
     BadIntervals,
+    CertificateUnusable,
+    ConsolePortTaken,
     NotABackup,
     NotReady,
     OptionsError,
