@@ -197,11 +197,13 @@ class MonitoringOperations:
                 return
 
     @operation("monitoring.read_delivery")
-    async def read_delivery(self, actor: Actor, cluster: str, machine: str) -> FleetDelivery:
+    async def read_delivery(
+        self, actor: Actor, cluster: str, machine: str, group: str = ""
+    ) -> FleetDelivery:
         """Read delivery by machine, of each that has reported; raises UnknownName, …"""
         await self._presence.ask_others()
         deliveries: list[MachineDelivery] = []
-        for found, known in machines_in(within(self._view, actor), cluster, name=machine):
+        for found, known in machines_in(within(self._view, actor), cluster, group, machine):
             facts = self._presence.facts(found.name, known.name)
             if facts.status is not None:
                 time, status = facts.status_time or 0.0, facts.status

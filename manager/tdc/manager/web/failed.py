@@ -54,7 +54,7 @@ class ErrorDocument(msgspec.Struct, frozen=True):
     pointer: str = ""
 
 
-class ProblemDocument(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True):
     """Why a request was refused (RFC 9457). `errors` names every fault that is known.
 
     `unchanged`: it is certain that nothing was changed.
@@ -78,10 +78,10 @@ class Failed:
     sentence: str
     unchanged: bool = False
 
-    def document(self, instance: str, faults: tuple[ErrorDocument, ...] = ()) -> ProblemDocument:
+    def document(self, instance: str, faults: tuple[ErrorDocument, ...] = ()) -> Refusal:
         """The problem as the API answers it."""
         title = HTTPStatus(self.status).phrase
-        return ProblemDocument(
+        return Refusal(
             PROBLEM + self.what, title, self.status, self.sentence, instance, faults, self.unchanged
         )
 

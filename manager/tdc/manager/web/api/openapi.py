@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from tdc.manager.intent.permissions import PERMISSIONS, Permission
-from tdc.manager.web.failed import ProblemDocument
+from tdc.manager.web.failed import Refusal
 from tdc.manager.web.routes import API, Open, Route
 
 _REF = "#/components/schemas/{name}"
@@ -32,9 +32,9 @@ def document(table: Iterable[Route], version: str) -> dict[str, Any]:
     rows = [row for row in table if row.of_api]
     types = [kind for row in rows for kind in (row.takes, row.gives, row.query) if kind]
     schemas, components = msgspec.json.schema_components(
-        [*dict.fromkeys(types), ProblemDocument], ref_template=_REF
+        [*dict.fromkeys(types), Refusal], ref_template=_REF
     )
-    by_type = dict(zip([*dict.fromkeys(types), ProblemDocument], schemas, strict=True))
+    by_type = dict(zip([*dict.fromkeys(types), Refusal], schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, by_type, components)
@@ -98,7 +98,7 @@ def _refusals(row: Route) -> Iterator[tuple[str, str]]:
 
 
 def _problem(why: str) -> dict[str, Any]:
-    schema = {"$ref": _REF.format(name=ProblemDocument.__name__)}
+    schema = {"$ref": _REF.format(name=Refusal.__name__)}
     return {"description": why, "content": {_PROBLEM: {"schema": schema}}}
 
 

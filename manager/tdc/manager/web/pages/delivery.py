@@ -15,13 +15,9 @@ LATE = 60.0
 
 async def _found(call: Call) -> FleetDelivery:
     place = place_of(call.path)
-    found = await call.to.monitoring.read_delivery(call.actor, place.cluster, place.machine)
-    if not place.group:
-        return found
-    group = next(iter(await call.to.fleet.list_groups(call.actor, place.cluster, place.group)))
-    inside = frozenset(group.machines)
-    rows = [each for each in found.machines if each.machine in inside]
-    return FleetDelivery(rows, found.warnings)
+    return await call.to.monitoring.read_delivery(
+        call.actor, place.cluster, place.machine, place.group
+    )
 
 
 async def look(call: Call) -> Look:

@@ -27,6 +27,8 @@ from tdc.shared.settings.text import parse_duration
 A_PAGE = 50
 """Machines on a page."""
 
+_UNKNOWN = Cell("unknown", "unknown")
+
 
 class MachinesAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which machines: of one state, whose name has `q` in it, and after which one to go on."""
@@ -63,7 +65,8 @@ async def look_at_machines(call: Call) -> Look:
 
     async def looked() -> Cells:
         found = await call.to.monitoring.read_status(call.actor, _asked(call))
-        return _cells(found.machines, found.by_state, call.desk.clock())
+        counted = None if call.asked(MachinesAsked).after else found.by_state
+        return _cells(found.machines, counted, call.desk.clock())
 
     return looked
 
@@ -93,11 +96,13 @@ async def machines(call: Call) -> Page:
 
 
 def _cells(
-    rows: Iterable[MachineStatusRow], by_state: Mapping[str, int], now: float
+    rows: Iterable[MachineStatusRow], by_state: Mapping[str, int] | None, now: float
 ) -> dict[str, Cell]:
-    cells = {
-        f"count.{state}": Cell(number(by_state.get(state, 0)), STATE_OF[state]) for state in WORST
-    } if by_state else {}  # fmt: skip
+    """The values of a page of machines; `by_state` is None where it was not counted."""
+    cells = dict[str, Cell]()
+    if by_state is not None:
+        for state in WORST:
+            cells[f"count.{state}"] = Cell(number(by_state.get(state, 0)), STATE_OF[state])
     for row in rows:
         cells |= {f"{row.name}.{name}": cell for name, cell in row_cells(row, now).items()}
     return cells
@@ -120,14 +125,14 @@ def row_cells(row: MachineStatusRow, now: float) -> dict[str, Cell]:
             "" if row.applied_revision == row.wanted_revision else "warn",
         ),
         "copying": _copying(row),
-        "queued": Cell(number(row.queued) if report else NONE, seen),
-        "oldest": Cell(queue_age, seen),
+        "queued": Cell(number(row.queued), seen) if report else _UNKNOWN,
+        "oldest": Cell(queue_age, seen) if report else _UNKNOWN,
     }
 
 
 def _copying(row: MachineStatusRow) -> Cell:
     if row.report is None:
-        return Cell(NONE, "unknown")
+        return _UNKNOWN
     if row.state in AWAY:
         return Cell("was copying" if row.copying else "was not copying", "unknown")
     if row.suspension.there.copying:
@@ -161,7 +166,8 @@ def _machine_cells(row: MachineStatusRow, now: float) -> Cells:
             number(getattr(report.counters, name)), seen
         )  # fmt: skip
     delivered = report.delivered_at if report is not None else None
-    cells["delivered_at"] = Cell(ago(delivered, now), seen)
+    never = Cell("never", seen) if report is not None else _UNKNOWN
+    cells["delivered_at"] = Cell(ago(delivered, now), seen) if delivered else never
     for number_of, each in enumerate(row.problems):
         cells[f"problem.{number_of}"] = Cell(lasting(each.since, now))
     return cells

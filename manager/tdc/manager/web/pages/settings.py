@@ -169,7 +169,6 @@ def _shown_one(level: _Level, row: Setting, draft: Standing | None) -> Shown:
     above = chain[1:]
     next_one = next((step for step in above if step.value is not None), above[-1])
     origin = "set here" if here else f"from {winner.words}" if wins < len(chain) - 1 else "default"
-    hides = here and next_one is not above[-1]
     text = ""
     if draft is not None and draft.state is not RowState.DONE:
         yours = draft.row.yours
@@ -180,8 +179,8 @@ def _shown_one(level: _Level, row: Setting, draft: Standing | None) -> Shown:
         origin=origin,
         here=here,
         by=winner.by,
-        hidden=shown(row.name, next_one.value) if hides else "",
-        hidden_from=next_one.words if hides else "",
+        hidden=shown(row.name, next_one.value) if here else "",
+        hidden_from=next_one.words if here else "",
         inherited=shown(row.name, next_one.value),
         inherited_from=next_one.words,
         drafted=text,
