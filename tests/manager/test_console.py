@@ -100,6 +100,7 @@ async def test_a_wrong_password_says_nothing_of_who_there_is_and_waits_grow(flee
         "/a\r\nb",
     ],
 )
+@pytest.mark.proves("B104")
 async def test_a_login_goes_on_to_this_console_alone(fleet: Api, next_address: str) -> None:
     async with visitor(fleet) as browser:
         done = await browser.log_in("maria", next=next_address)

@@ -99,7 +99,7 @@ async def _token(api: Api, session: str, label: str) -> str:
     return made.secret
 
 
-@pytest.mark.proves("B101", "S22")
+@pytest.mark.proves("B101")
 async def test_nobody_comes_in_by_what_is_not_good(api: Api) -> None:
     """Not by nothing, a flipped letter, an ended session, a token at a page, two cookies."""
     await api.create_cluster("c1")

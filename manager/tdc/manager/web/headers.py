@@ -12,7 +12,6 @@ cookie it is refused. An API token is sent by programs on purpose and never by a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 COOKIE = "__Host-tdc"
 """The session's cookie: the prefix keeps it to this host, whole, and to HTTPS."""
@@ -49,7 +48,8 @@ def from_elsewhere(headers: Mapping[str, str], *, cookie: bool) -> str:
         return f"the browser says that it comes from another site ({site[:20]})"
     origin = headers.get("origin")
     if origin is not None:
-        if urlsplit(origin).netloc.lower() == headers.get("host", "").lower():
+        own = f"https://{headers.get('host', '')}".lower()
+        if own != "https://" and origin.lower() == own:
             return ""
         return "it comes from a page of another site"
     return "the browser does not say where it comes from" if cookie else ""

@@ -48,12 +48,21 @@ def clock_time(seconds: float) -> str:
 
 def ago(seconds: float | None, now: float) -> str:
     """``12 min ago``."""
-    return NONE if seconds is None else f"{lapse_words(now - seconds)} ago"
+    return NONE if seconds is None else f"{lasting(seconds, now)} ago"
 
 
 def lasting(seconds: float | None, now: float) -> str:
-    """``12 min``: for how long it has been so."""
-    return NONE if seconds is None else lapse_words(now - seconds)
+    """``12 min``: for how long it has been so.
+
+    Not in seconds: a page that is open would change each second, and say nothing by it.
+    """
+    if seconds is None:
+        return NONE
+    return "under 1 min" if now - seconds < 60 else _minutes(now - seconds)
+
+
+def _minutes(seconds: float) -> str:
+    return "1 min" if seconds < 120 else lapse_words(seconds)
 
 
 def number(value: float) -> str:

@@ -102,7 +102,8 @@ def _cells(
     cells = dict[str, Cell]()
     if by_state is not None:
         for state in WORST:
-            cells[f"count.{state}"] = Cell(number(by_state.get(state, 0)), STATE_OF[state])
+            count = by_state.get(state, 0)
+            cells[f"count.{state}"] = Cell(number(count), STATE_OF[state] if count else "off")
     for row in rows:
         cells |= {f"{row.name}.{name}": cell for name, cell in row_cells(row, now).items()}
     return cells
@@ -111,7 +112,7 @@ def _cells(
 def row_cells(row: MachineStatusRow, now: float) -> dict[str, Cell]:
     """The values of a machine that change."""
     away, report = row.state in AWAY, row.report
-    seen = "unknown" if away else ""
+    seen, was = ("unknown", "was ") if away else ("", "")
     state = Cell("never enrolled", "off") if row.since is None else state_cell(row.state)
     queue_age = NONE
     if report is not None and report.oldest_queued:
@@ -125,8 +126,8 @@ def row_cells(row: MachineStatusRow, now: float) -> dict[str, Cell]:
             "" if row.applied_revision == row.wanted_revision else "warn",
         ),
         "copying": _copying(row),
-        "queued": Cell(number(row.queued), seen) if report else _UNKNOWN,
-        "oldest": Cell(queue_age, seen) if report else _UNKNOWN,
+        "queued": Cell(f"{was}{number(row.queued)}", seen) if report else _UNKNOWN,
+        "oldest": Cell(queue_age, seen if queue_age != NONE else "") if report else _UNKNOWN,
     }
 
 
