@@ -47,7 +47,7 @@ MUTANTS = (
     ),
     *planted_in(
         f"{WEB}/table.py",
-        (f"{MATRIX}::test_each_role_with_each_reach_comes_where_it_may_and_nowhere_else",),
+        (f"{MATRIX}::test_what_may_change_something_needs_the_permission_for_it",),
         (
             "settings are submitted by whoever may read them",
             'yield _form(at, "drafts.change", settings.submit',
