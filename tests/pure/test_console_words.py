@@ -16,7 +16,7 @@ from tdc.manager.web.values import shown, shown_at
 from tdc.manager.web.words import ago, counted, lasting, listed, moment
 from tdc.shared.settings.values import Level, Settings
 
-INTAKE = {"enabled": True, "intake_address": "journal@intake.example"}
+INTAKE: dict[str, bool | str] = {"enabled": True, "intake_address": "journal@intake.example"}
 
 
 def _set(level: Level, name: str, **values: bool | str) -> SetValues:
