@@ -9,12 +9,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tdc.manager import setup_address
+from tdc.manager.intent.first_user import LASTS
+from tdc.manager.setup_address import offered
 from tdc.manager.web.headers import COOKIE
+from tdc.shared.edge.clock import wall
 from tdc.v1 import audit_pb2, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
 from tests.stage.console import PASSWORD, Visitor, hidden, make_user, text_of, visitor
-from tests.stage.manager import Api, add_group, add_machine, logged_in, manager, put
+from tests.stage.manager import Api, add_group, add_machine, logged_in, manager, options_for, put
 
 
 @pytest.fixture
@@ -327,6 +331,48 @@ async def test_events_end_with_the_session_and_are_for_who_may(fleet: Api) -> No
         await browser.post("/logout")
         last = (await reading)[-1]
         assert "session" in str(last["reason"])
+
+
+def _setup_address(folder: Path) -> str:
+    """As `tdc-manager init` makes one; its path and query."""
+    options = options_for(folder, console_port=0)
+    return str(httpx.URL(offered(options).replace(":PORT", "")).raw_path, "ascii")
+
+
+async def test_the_first_user_is_made_once_by_the_address_that_was_printed(
+    api: Api, tmp_path: Path
+) -> None:
+    async with visitor(api) as browser:
+        assert (await browser.get("/setup?key=")).status_code == 404, "no address was made"
+        at = _setup_address(tmp_path / "manager")
+        assert (await browser.get("/setup?key=x")).status_code == 404
+        key = hidden((await browser.get(at)).text, "key")
+        typed = {"name": "maria", "password": PASSWORD, "again": PASSWORD}
+        assert (await browser.post("/setup", key=key[:-1], **typed)).status_code == 404
+        assert (await browser.post("/setup", key=key, **{**typed, "again": "x"})).status_code == 422
+        short = {**typed, "password": "short", "again": "short"}
+        assert (await browser.post("/setup", key=key, **short)).status_code == 422
+        done = await browser.post("/setup", key=key, **typed)
+        assert (done.status_code, done.headers["location"]) == (303, "/")
+        browser.client.headers["cookie"] = done.headers["set-cookie"].partition(";")[0]
+        assert "administrator" in (await browser.get("/me")).text
+        for path in (at, _setup_address(tmp_path / "manager")):
+            assert (await browser.get(path)).status_code == 404, "there is an administrator"
+        again = await browser.post("/setup", key=key, **{**typed, "name": "eve"})
+        assert again.status_code == 404
+    shown = await api.audit.ListEntries(audit_pb2.ListEntriesRequest())
+    (made,) = [each for each in shown.entries if each.operation == "people.create_user"]
+    assert (made.who, made.means) == ("set-up address", "set-up address")
+
+
+async def test_a_set_up_address_ends(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = wall()
+    monkeypatch.setattr(setup_address, "wall", lambda: now - LASTS - 1)
+    at = _setup_address(tmp_path / "manager")
+    async with visitor(api) as browser:
+        assert (await browser.get(at)).status_code == 404
 
 
 async def test_a_reach_hides_what_is_beyond_it(fleet: Api) -> None:

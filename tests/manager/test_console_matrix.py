@@ -178,5 +178,6 @@ def test_what_may_change_something_needs_the_permission_for_it() -> None:
 
 def test_only_what_must_be_is_open() -> None:
     opened = {(row.method, row.path) for row in TABLE if isinstance(row.permission, Open)}
-    assert opened == {("GET", "/login"), ("POST", "/login"), ("GET", "/static/{name}")}
+    both = {(method, path) for method in ("GET", "POST") for path in ("/login", "/setup")}
+    assert opened == both | {("GET", "/static/{name}")}
     assert {row.permission for row in GUARDED} <= set(PERMISSIONS)

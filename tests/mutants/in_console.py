@@ -89,6 +89,20 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        "manager/tdc/manager/intent/first_user.py",
+        (PAGES,),
+        (
+            "a set-up address makes one administrator after the other",
+            "if people.damaged or any(each.administers_all for each in people.users.values()):",
+            "if people.damaged:",
+        ),
+        (
+            "a set-up address never ends",
+            "not 0 < kept.ends - self._clock() <= LASTS:",
+            "not kept.ends:",
+        ),
+    ),
+    *planted_in(
         f"{WEB}/drawing.py",
         WORDS,
         (

@@ -32,6 +32,7 @@ from tdc.manager.reload import Reload
 from tdc.manager.rotation import verbs as rotation
 from tdc.manager.rpc.server import PortTaken
 from tdc.manager.serve import served
+from tdc.manager.setup_address import offered
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
@@ -105,6 +106,7 @@ def init_command(flags: Mapping[str, object]) -> int:
         return _join(options, given, Path(str(flags["join"])), flags.get("passphrase_file"))
     try:
         operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
+        console = offered(options)
     except _REFUSALS as error:
         return _refused(error)
     print(  # noqa: T201
@@ -112,6 +114,7 @@ def init_command(flags: Mapping[str, object]) -> int:
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
         "(copy the operator's folder to where it is used, and keep its key private)\n"
         "Begin with: tdc cluster create NAME, then tdc machine create NAME --group Main_Group"
+        + (f"\nThe first user of the console, within 15 minutes: {console}" if console else "")
     )
     return 0
 

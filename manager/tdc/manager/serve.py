@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 
+from tdc.manager import setup_address
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
@@ -26,6 +27,7 @@ from tdc.manager.first_setup import (
 from tdc.manager.identity.authorities import Authorities
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of
 from tdc.manager.identity.own import OwnCertificates
+from tdc.manager.intent.first_user import FirstUser
 from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.membership import Membership, announced, membership, own_id, unclaimed
@@ -162,7 +164,12 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         view.on_change(servers.check_again)
         view.on_people(servers.check_operators)
         desk = Desk(
-            operations, people.login, people.access, refusals.refused, lambda: member.own.name
+            operations,
+            people.login,
+            people.access,
+            refusals.refused,
+            FirstUser(view, people.users, lambda: setup_address.kept(options.folder)),
+            lambda: member.own.name,
         )
         await _console(stack, options, own, listener, desk)
         await stack.enter_async_context(running(people.access.uses.run(), name="last uses"))

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 from tdc.manager.intent.access import Access
 from tdc.manager.intent.actor import Actor
+from tdc.manager.intent.first_user import FirstUser
 from tdc.manager.intent.login import Login
 from tdc.manager.intent.operations import Operations
 from tdc.manager.intent.refused import Refused
@@ -28,6 +29,7 @@ class Desk:
     login: Login
     access: Access
     refused: Refused
+    first_user: FirstUser
     name: Callable[[], str]
     clock: Clock = wall
 

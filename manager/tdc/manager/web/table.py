@@ -12,7 +12,16 @@ from tdc.manager.web.api import changes as api_changes
 from tdc.manager.web.api import fleet as api
 from tdc.manager.web.api.openapi import document
 from tdc.manager.web.desk import Call
-from tdc.manager.web.pages import changes, delivery, go, machines, overview, people, settings
+from tdc.manager.web.pages import (
+    changes,
+    delivery,
+    go,
+    machines,
+    overview,
+    people,
+    settings,
+    setup,
+)
 from tdc.manager.web.places import PATHS
 from tdc.manager.web.routes import API, Handler, LookOf, Open, Route
 from tdc.manager.web.statics import STATICS
@@ -63,6 +72,8 @@ def _pages() -> Iterator[Route]:
     yield _page("/", "monitoring.read_status", overview.overview, "Overview", look=overview.look)
     yield _page("/login", Open.LOGIN, people.login, "Log in", people.LoginAsked)
     yield _form("/login", Open.LOGIN, people.log_in, "Log in", people.LoginSent)
+    yield _page("/setup", Open.SETUP, setup.setup, "Set up: the first user", setup.SetupAsked)
+    yield _form("/setup", Open.SETUP, setup.set_up, "Make the first user", setup.SetupSent)
     yield _form("/logout", "people.end_sessions", people.log_out, "Log out")
     yield _page("/me", "people.who_am_i", people.me, "Me: role, sessions, API tokens")
     yield _page("/go", "fleet.list_clusters", go.go, "Go to a level", go.GoAsked)
