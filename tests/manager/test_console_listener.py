@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trustme
+from tdc.manager.program import init_command
 from tdc.manager.web import console as listener
 from tdc.manager.web import tls
 from tdc.manager.web.console import ConsolePortTaken, bound
@@ -183,3 +185,17 @@ async def test_a_manager_stops_in_time_though_pages_are_open(
             await stack.aclose()
         await asyncio.wait([task], timeout=10)
         assert task.done()
+
+
+def test_init_prints_the_set_up_address_and_keeps_its_hash_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "manager"
+    assert init_command({"folder": folder, "console_port": "7446"}) == 0
+    found = re.search(r"https://127\.0\.0\.1:7446/setup\?key=(\S+)", capsys.readouterr().out)
+    assert found
+    kept = folder / "setup.json"
+    assert found[1] not in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert init_command({"folder": tmp_path / "other"}) == 0
+    assert "setup" not in capsys.readouterr().out, "without a console there is nothing to set up"
