@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -114,6 +115,12 @@ def test_a_certificate_that_can_t_be_used_is_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(CertificateUnusable, match="console_key"):
             ConsoleTls(lambda: pytest.fail("not asked"), certificate, key)
+
+
+def test_small_answers_are_not_held_back() -> None:
+    """asyncio turns Nagle's algorithm off where a socket says that it is of TCP."""
+    with bound("127.0.0.1", 0) as made:
+        assert made.proto == socket.IPPROTO_TCP
 
 
 async def test_the_manager_s_own_certificate_is_for_the_names_of_the_console(api: Api) -> None:

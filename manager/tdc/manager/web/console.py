@@ -56,7 +56,8 @@ def bound(host: str, port: int, last: int = 0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
-        made = socket.socket(family, socket.SOCK_STREAM)
+        # By its protocol asyncio knows it for TCP, and sends small answers without delay.
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise _taken(host, port, error) from None
     try:
