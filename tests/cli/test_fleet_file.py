@@ -15,8 +15,8 @@ from tdc.manager.cli.render import as_yaml
 from tdc.manager.intent.targets import _edits
 from tdc.manager.levels.edit import apply_edits
 from tdc.manager.levels.fleet import Cluster, new_cluster
-from tdc.manager.rpc.edits import change_asked
-from tdc.manager.rpc.wire import cluster_to_wire
+from tdc.manager.messages.edits import change_asked
+from tdc.manager.messages.wire import cluster_to_wire
 from tdc.v1 import fleet_pb2
 
 from tests.pure.dumb_levels import Dumb
@@ -171,7 +171,7 @@ def test_files_of_a_folder_are_one_document_and_no_cluster_is_in_two(tmp_path: P
 
 
 def test_each_kind_of_edit_can_be_read() -> None:
-    from tdc.manager.rpc import edits  # noqa: PLC0415  # its table is private
+    from tdc.manager.messages import edits  # noqa: PLC0415  # its table is private
 
     kinds = {field.name for field in fleet_pb2.Edit.DESCRIPTOR.fields}
     assert edits._READ.keys() == kinds

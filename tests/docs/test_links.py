@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tdc.manager.web.table import TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -78,3 +79,18 @@ def test_every_file_of_a_program_that_a_page_names_exists(page: Path) -> None:
     for each in sorted(named):
         tree = each.split("/")[0]
         assert (ROOT / each).exists() or (ROOT / tree / "tdc" / each).exists(), each
+
+
+def test_the_console_s_page_map_has_every_page() -> None:
+    """docs/console.md names the address of each, at a cluster where it is at all levels."""
+    text = (ROOT / "docs/console.md").read_text("utf-8")
+    pages = [row.path for row in TABLE if row.method == "GET" and not row.of_api]
+    assert len(pages) > 10
+    for path in pages:
+        plain = re.sub(r"\{([a-z]+)\}", lambda found: found[1].upper(), path)
+        if (
+            "/g/" not in path
+            and not path.endswith("/edit")
+            and plain not in ("/go", "/static/NAME")
+        ):
+            assert f"`{plain.replace('/m/MACHINE/delivery', '/delivery')}`" in text, path

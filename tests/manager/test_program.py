@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from tdc.manager import serve
+from tdc.manager import own_ports, serve
 from tdc.manager.cli.config import read_config
 from tdc.manager.identity.authority import Authority
 from tdc.manager.identity.ca_folder import AuthorityUnusable
@@ -353,5 +353,5 @@ def test_a_folder_of_another_user_is_named_in_words(
                 with pytest.raises(AuthorityUnusable, match="can't be read: Permission denied"):
                     Authority.load(folder / "ca")
             else:
-                assert not serve._is_ours(folder / "operator" / "operator.toml")
+                assert not own_ports._is_ours(folder / "operator" / "operator.toml")
                 assert "operator.toml can't be read: Permission denied" in caplog.text

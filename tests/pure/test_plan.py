@@ -23,7 +23,7 @@ from tdc.manager.levels.impact import Problem, impact_of
 from tdc.manager.levels.plan import make_plan
 from tdc.manager.levels.resolve import resolve
 from tdc.manager.levels.undo import undone
-from tdc.manager.rpc import wire
+from tdc.manager.messages import wire
 from tdc.shared.settings.canonical import Plain, plain
 from tdc.shared.settings.validate import faults_of
 from tdc.shared.settings.values import Level, Origin, Policy, PolicyAction, Value

@@ -11,6 +11,8 @@ from tdc.manager.provider.metadata import check_issuer
 
 _HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9._-]+")  # numbers alone are an address, or wrong
 
+_SYSLOG = re.compile(r"unix:/.+|(udp|tcp):.+:[0-9]{1,5}")
+
 
 def is_host(text: str) -> bool:
     """Whether a certificate can hold it, and an address begin with it."""
@@ -19,6 +21,25 @@ def is_host(text: str) -> bool:
     except ValueError:
         return _HOST_NAME.fullmatch(text) is not None
     return True
+
+
+def check_syslog(text: str) -> None:
+    """Raise ValueError, the option first, for what names no syslog; empty is none."""
+    if text and not _SYSLOG.fullmatch(text):
+        raise ValueError(
+            f"audit_syslog: {text!r} is not unix:/PATH, udp:HOST:PORT or tcp:HOST:PORT"
+        )
+
+
+def check_ports(ports: Mapping[str, int | None]) -> None:
+    """Raise ValueError, the option first, for a port that is none, or is another's too."""
+    taken: dict[int, str] = {}
+    for name, port in ports.items():
+        if port is not None and not 0 <= port <= 65_535:
+            raise ValueError(f"{name}: {port} is not between 0 and 65535")
+        if port and port in taken:
+            raise ValueError(f"{name}: {port} is {taken[port]} too; give each a port of its own")
+        taken[port or 0] = name
 
 
 def check_provider(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from tdc.manager.option_rules import check_provider, is_host
+from tdc.manager.option_rules import check_ports, check_provider, check_syslog, is_host
 from tdc.shared.edge import toml_file
 from tdc.shared.edge.os_words import os_reason
 
@@ -26,7 +26,6 @@ ENVIRONMENT_PREFIX = "TDC_MANAGER_"
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # refused as an address, not listened on
 _ENDPOINT = re.compile(r".+:[0-9]{1,5}")
-_SYSLOG = re.compile(r"unix:/.+|(udp|tcp):.+:[0-9]{1,5}")
 
 
 class OptionsError(Exception):
@@ -58,6 +57,16 @@ class Options(msgspec.Struct, frozen=True):
             "0: the system chooses; none: there is no such port"
         ),
     ] = None
+    console_port: Annotated[
+        int | None,
+        _help("port of web console and REST API, HTTPS; 0: the system chooses; none: no console"),
+    ] = None
+    console_host: Annotated[str, _help("address on which the console listens")] = "127.0.0.1"
+    console_certificate: Annotated[
+        Path | None,
+        _help("certificate file of the console, with its chain; none: one by the manager's CA"),
+    ] = None
+    console_key: Annotated[Path | None, _help("key file of that certificate")] = None
     names: Annotated[
         tuple[str, ...],
         _help("names or addresses that clients use for this manager, separated by commas"),
@@ -111,30 +120,20 @@ class Options(msgspec.Struct, frozen=True):
     deadline: Annotated[float, _help("seconds of silence after which a stream is dead")] = 15.0
 
     def __post_init__(self) -> None:
-        taken: dict[int, str] = {}
-        for name in ("listen_port", "enrol_port", "operator_port"):
-            port: int | None = getattr(self, name)
-            if port is not None and not 0 <= port <= 65_535:
-                raise ValueError(f"{name}: {port} is not between 0 and 65535")
-            if port and port in taken:
-                raise ValueError(
-                    f"{name}: {port} is {taken[port]} too; give each a port of its own"
-                )
-            taken[port or 0] = name
+        ports = ("listen_port", "enrol_port", "operator_port", "console_port")
+        check_ports({name: getattr(self, name) for name in ports})
         for name in ("status_interval", "ping_interval", "deadline"):
             if not 0.05 <= getattr(self, name) <= 3_600:
                 raise ValueError(f"{name}: {getattr(self, name)} is not between 0.05 and 3600")
         if self.deadline <= self.ping_interval:
             raise ValueError("deadline: must be longer than ping_interval, or every stream is dead")
-        if bool(self.etcd_certificate) != bool(self.etcd_key):
-            raise ValueError("etcd_certificate and etcd_key go together: give both or neither")
+        for what in ("console", "etcd"):
+            one, other = f"{what}_certificate", f"{what}_key"
+            if bool(getattr(self, one)) != bool(getattr(self, other)):
+                raise ValueError(f"{one} and {other} go together: give both or neither")
         if self.etcd_certificate and not self.etcd_ca:
             raise ValueError("etcd_certificate needs etcd_ca: TLS with etcd is on with etcd_ca")
-        if self.audit_syslog and not _SYSLOG.fullmatch(self.audit_syslog):
-            raise ValueError(
-                f"audit_syslog: {self.audit_syslog!r} is not unix:/PATH, udp:HOST:PORT or "
-                "tcp:HOST:PORT"
-            )
+        check_syslog(self.audit_syslog)
         self._check_etcd_is_named()
         self._check_provider()
         self._check_hosts()
@@ -157,6 +156,7 @@ class Options(msgspec.Struct, frozen=True):
 
     def _check_hosts(self) -> None:
         named = [*(("names", name) for name in self.names), ("listen_host", self.listen_host)]
+        named.append(("console_host", self.console_host))
         named.append(("advertise" if self.advertise else "listen_host", self.advertised_host))
         for option, host in named:
             if not is_host(host):

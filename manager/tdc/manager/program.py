@@ -26,14 +26,18 @@ from tdc.manager.intent.permissions import PermissionTableError
 from tdc.manager.joining import PackageUnusable, join, make_package
 from tdc.manager.membership import IdTaken, fresh_id
 from tdc.manager.options import Options, OptionsError, lasting, read_options
+from tdc.manager.own_ports import last_ports
 from tdc.manager.people.user import PeopleError
 from tdc.manager.reload import Reload
 from tdc.manager.rotation import verbs as rotation
 from tdc.manager.rpc.server import PortTaken
-from tdc.manager.serve import last_ports, served
+from tdc.manager.serve import served
+from tdc.manager.setup_address import offered
 from tdc.manager.store.errors import StoreError
 from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
+from tdc.manager.web.console import ConsolePortTaken
+from tdc.manager.web.tls import CertificateUnusable
 from tdc.shared.edge import collector, descriptors, durable_file, memory, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.clock import wall
@@ -50,6 +54,8 @@ _REFUSALS = (
     AuthorityMissing,
     AuthorityUnusable,
     BadIntervals,
+    CertificateUnusable,
+    ConsolePortTaken,
     NotABackup,
     NotReady,
     OptionsError,
@@ -100,6 +106,7 @@ def init_command(flags: Mapping[str, object]) -> int:
         return _join(options, given, Path(str(flags["join"])), flags.get("passphrase_file"))
     try:
         operator_file = set_up(options, given, str(flags.get("operator") or "admin"))
+        console = offered(options)
     except _REFUSALS as error:
         return _refused(error)
     print(  # noqa: T201
@@ -107,6 +114,7 @@ def init_command(flags: Mapping[str, object]) -> int:
         f"{quote(str(options.folder))}\nOperators use: tdc --config {quote(str(operator_file))} … "
         "(copy the operator's folder to where it is used, and keep its key private)\n"
         "Begin with: tdc cluster create NAME, then tdc machine create NAME --group Main_Group"
+        + (f"\nThe first user of the console, within 15 minutes: {console}" if console else "")
     )
     return 0
 

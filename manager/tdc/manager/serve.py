@@ -8,12 +8,12 @@ view, client, etcd; each step is bounded.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
+import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
-from pathlib import Path
+from dataclasses import replace
 
+from tdc.manager import setup_address
 from tdc.manager.etcd.backoff import Backoff
 from tdc.manager.etcd.channel import EtcdOptions
 from tdc.manager.etcd.client import EtcdClient
@@ -22,18 +22,17 @@ from tdc.manager.etcd.errors import EtcdError
 from tdc.manager.first_setup import (
     CA_FOLDER,
     ETCD_FOLDER,
-    OPERATOR_FILE,
-    OPERATOR_FOLDER,
     address,
-    write_operator_file,
 )
 from tdc.manager.identity.authorities import Authorities
 from tdc.manager.identity.expiry import Ending, ExpiryWatch, end_of
 from tdc.manager.identity.own import OwnCertificates
+from tdc.manager.intent.first_user import FirstUser
 from tdc.manager.intent.refusals import Refusals
 from tdc.manager.intent.tokens import TokenOperations
 from tdc.manager.membership import Membership, announced, membership, own_id, unclaimed
 from tdc.manager.options import Options
+from tdc.manager.own_ports import last_address, last_ports, ports_announced
 from tdc.manager.peers.cut_off import while_cut_off
 from tdc.manager.peers.streams import AllStreams
 from tdc.manager.people.ending import ending_operators
@@ -65,7 +64,11 @@ from tdc.manager.syslog import Syslog
 from tdc.manager.view.chains import KnownChains
 from tdc.manager.view.fleet import FleetView
 from tdc.manager.view.presence import Presence
-from tdc.shared.edge import durable_file, memory
+from tdc.manager.web.console import bound
+from tdc.manager.web.desk import Desk
+from tdc.manager.web.served import console_at, console_names
+from tdc.manager.web.tls import ConsoleTls
+from tdc.shared.edge import memory
 from tdc.shared.edge.awake import AwakeClock
 from tdc.shared.edge.clock import monotonic, wall
 from tdc.shared.edge.tasks import running
@@ -75,9 +78,6 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT = 30.0
 """Seconds that etcd may take to answer at the start; later it may be away for any time."""
-
-LAST_PORTS = "last-ports.json"
-"""In the data folder: where this manager served at its last start."""
 
 STOP_GRACE = 2.0
 """Seconds that calls in progress get when the manager stops."""
@@ -115,21 +115,19 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         if not view.clusters:
             log.info("the store is empty; begin with `tdc cluster create NAME`")
         await stack.enter_async_context(running(memory.give_back(), name="memory"))
-        presence = await _presence(stack, view, member, awake, _last_address(options))
-        chains = KnownChains(view, History(etcd, view))
+        presence = await _presence(stack, view, member, awake, last_address(options))
         sessions = AgentSessions(
             view,
             presence,
             awake,
             _intervals(options),
-            chains.at,
+            KnownChains(view, History(etcd, view)).at,
             lambda: member.known.addresses,
             lambda: () if followed.away else authorities.trusted,
         )
         view.on_replaced(sessions.welcome_again)
         servers = Servers(lambda: own.server)
-        wanted = Ports(options.listen_port, options.enrol_port, options.operator_port)
-        ports = servers.bind(options.listen_host, wanted, last_ports(options))
+        listener, ports = _bound(stack, options, servers)
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
         audit = _audit_log(etcd, options)
@@ -142,12 +140,10 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         people = people_of(etcd, audit, view, authorities, refusals, options)
         member.announce(address=address(options, ports.main))
         _keep_saying(own, authorities, member, sessions)
-        managers = about_managers(etcd, view, sessions, member, options)
-        made = Made(tokens, people, managers)
+        made = Made(tokens, people, about_managers(etcd, view, sessions, member, options))
         streams = AllStreams(sessions, member.peers, view.enrolment)
-        operators = for_operators(
-            operations_of(etcd, audit, view, presence, sessions, streams, made)
-        )
+        operations = operations_of(etcd, audit, view, presence, sessions, streams, made)
+        operators = for_operators(operations)
         await servers.start(
             main=[
                 *operators,
@@ -167,6 +163,15 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         )
         view.on_change(servers.check_again)
         view.on_people(servers.check_operators)
+        desk = Desk(
+            operations,
+            people.login,
+            people.access,
+            refusals.refused,
+            FirstUser(view, people.users, lambda: setup_address.kept(options.folder)),
+            lambda: member.own.name,
+        )
+        await _console(stack, options, own, listener, desk)
         await stack.enter_async_context(running(people.access.uses.run(), name="last uses"))
         await stack.enter_async_context(running(servers.keep_room(), name="room at the ports"))
         await stack.enter_async_context(_among_others(member, etcd, sessions))
@@ -174,8 +179,37 @@ async def served(options: Options) -> AsyncIterator[Ports]:
             etcd, audit, own_member=options.embedded, ownership=member.maintenance
         )
         await stack.enter_async_context(running(maintenance.run(), name="maintenance"))
-        stack.enter_context(_announced(options, ports))
+        stack.enter_context(ports_announced(options, ports))
         yield ports
+
+
+def _bound(
+    stack: contextlib.AsyncExitStack, options: Options, servers: Servers
+) -> tuple[socket.socket | None, Ports]:
+    """Take all ports, the console's as a socket; raises PortTaken, ConsolePortTaken."""
+    last = last_ports(options)
+    wanted = Ports(options.listen_port, options.enrol_port, options.operator_port)
+    ports = servers.bind(options.listen_host, wanted, last)
+    if options.console_port is None:
+        return None, ports
+    before = (last.console if last is not None else None) or 0
+    listener = stack.enter_context(bound(options.console_host, options.console_port, before))
+    return listener, replace(ports, console=listener.getsockname()[1])
+
+
+async def _console(
+    stack: contextlib.AsyncExitStack,
+    options: Options,
+    own: OwnCertificates,
+    listener: socket.socket | None,
+    desk: Desk,
+) -> None:
+    """Serve the console, where there is one; raises CertificateUnusable, PermissionTableError."""
+    if listener is None:
+        return
+    tls = ConsoleTls(lambda: own.server, options.console_certificate, options.console_key)
+    own.on_change(tls.renewed)
+    await stack.enter_async_context(console_at(listener, desk, tls))
 
 
 async def _certificates(
@@ -188,7 +222,7 @@ async def _certificates(
     followed = Followed(etcd, authorities)
     await stack.enter_async_context(running(followed.run(), name="rotation of the CA"))
     await followed.read(START_TIMEOUT)
-    names = (*options.names, options.advertised_host)
+    names = (*options.names, options.advertised_host, *console_names(options))
     own = OwnCertificates(authorities, own_id(options.folder), names)
     await stack.enter_async_context(running(own.run(), name="own certificates"))
     return followed, own
@@ -312,9 +346,12 @@ def _endings(
         "the manager renews it by itself at half of its life, and did not: see its log, and "
         "restart it",
     )
-    path = options.etcd_certificate
-    if path is not None and (end := end_of(path)) is not None:
-        yield Ending(f"the client certificate for etcd ({path})", end, "replace the file before")
+    for what, path in (
+        ("the client certificate for etcd", options.etcd_certificate),
+        ("the certificate of the console", options.console_certificate),
+    ):
+        if path is not None and (end := end_of(path)) is not None:
+            yield Ending(f"{what} ({path})", end, "replace the file before")
 
 
 def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
@@ -324,68 +361,3 @@ def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
     syslog = Syslog(options.audit_syslog)
     syslog.start()
     return AuditLog(etcd, written=syslog.take)
-
-
-def _last_address(options: Options) -> str:
-    """Where this manager will serve, if the port is free; as it did when it ran last."""
-    last = last_ports(options)
-    return address(options, options.listen_port or (last.main if last else 0))
-
-
-def last_ports(options: Options) -> Ports | None:
-    """The ports of the last start: machines that know them should find us there again."""
-    try:
-        content = json.loads(durable_file.read(options.folder / LAST_PORTS))
-        operators = content.get("operators")
-        return Ports(
-            main=int(content["main"]),
-            enrol=int(content["enrol"]),
-            operators=None if operators is None else int(operators),
-        )
-    except (
-        durable_file.NotReadable,
-        ValueError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-    ):
-        return None
-
-
-def _is_ours(operator_file: Path) -> bool:
-    """Whether it is there; one that this user can't see is not written, and that is logged."""
-    try:
-        return durable_file.exists(operator_file)
-    except durable_file.NotReadable as error:
-        log.warning("%s, so it keeps the port that it names", error)
-        return False
-
-
-@contextlib.contextmanager
-def _announced(options: Options, ports: Ports) -> Iterator[None]:
-    """Announce where this manager serves, in its log and, if asked, in a file, until the end."""
-    log.info(
-        "serving at %s, enrolment at %s",
-        address(options, ports.main),
-        address(options, ports.enrol),
-    )
-    operator_file = options.folder / OPERATOR_FOLDER / OPERATOR_FILE
-    if options.listen_port == 0 and _is_ours(operator_file):
-        # The system chose the port at this start: the local operator's file must follow it.
-        write_operator_file(operator_file.parent, address(options, ports.main))
-    numbers = {"main": ports.main, "enrol": ports.enrol}
-    if ports.operators is not None:
-        log.info("operators log in at %s", address(options, ports.operators))
-        numbers["operators"] = ports.operators
-    content = json.dumps({**numbers, "pid": os.getpid()})
-    durable_file.write(options.folder / LAST_PORTS, content.encode() + b"\n")
-    if options.ports_file is None:
-        yield
-        return
-    durable_file.write(options.ports_file, content.encode() + b"\n", mode=durable_file.READABLE)
-    try:
-        yield
-    finally:
-        options.ports_file.unlink(missing_ok=True)

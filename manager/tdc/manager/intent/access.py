@@ -89,25 +89,30 @@ class Access:
                 "`tdc-manager operator`"
             )
 
-    def by_secret(self, secret: str, origin: str) -> Actor:
-        """Who has a session or an API token; raises NotKnown."""
+    def by_secret(self, secret: str, origin: str, *, used: bool = True) -> Actor:
+        """Who has a session or an API token; raises NotKnown.
+
+        Without `used` it is no use of the session, which ends in time all the same: a page that is
+        left open asks again by itself.
+        """
         match kind_of(secret):
             case Kind.SESSION:
-                return self._by_session(secret_id(secret), origin)
+                return self._by_session(secret_id(secret), origin, used=used)
             case Kind.TOKEN:
                 return self._by_token(secret_id(secret), origin)
         raise NotKnown(
             "this is not the secret of a session or an API token, or it was not copied whole"
         )
 
-    def _by_session(self, session_id: str, origin: str) -> Actor:
+    def _by_session(self, session_id: str, origin: str, *, used: bool) -> Actor:
         found = self.session(session_id)
         if found is None:
             raise NotKnown(f"the session has ended; {_LOG_IN}")
         session, user, ended = found
         if user is None or ended:
             raise NotKnown(f"the session has ended: {ended}; {_LOG_IN}")
-        self.uses.session(session, self._clock())
+        if used:
+            self.uses.session(session, self._clock())
         reach = of_now(self._view, user.reach)
         return Actor(user.name, user.role, reach, origin, Means.SESSION, session.id)
 

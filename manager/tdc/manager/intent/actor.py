@@ -20,6 +20,8 @@ class Means(StrEnum):
     CERTIFICATE = "certificate"
     SESSION = "session"
     TOKEN = "API token"  # noqa: S105  # a word for people
+    SETUP = "set-up address"
+    """Nobody yet: who set the manager up makes the first user."""
 
 
 @dataclass(frozen=True, slots=True)

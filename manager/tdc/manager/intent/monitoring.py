@@ -78,7 +78,8 @@ class FleetStatus:
 class StatusAsked:
     """Which machines, of which states (none: of all), at most how many (0: all), and after which.
 
-    `after` is `FleetStatus.next` of the answer before.
+    `after` is `FleetStatus.next` of the answer before. `part` is in the names of those meant, in
+    capitals or not; empty for all.
     """
 
     cluster: str = ""
@@ -87,6 +88,7 @@ class StatusAsked:
     states: Sequence[str] = ()
     limit: int = 0
     after: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +181,10 @@ class MonitoringOperations:
         self, machines: Iterable[tuple[Cluster, Machine]], asked: StatusAsked
     ) -> Iterator[tuple[Cluster, Machine]]:
         """Yield those of the states asked for, one more than fit the answer."""
-        found, after = 0, tuple(asked.after.split("/"))
+        found, after, part = 0, tuple(asked.after.split("/")), asked.part.lower()
         for cluster, machine in machines:
+            if part not in machine.name.lower():
+                continue
             if asked.after and (machine.name, cluster.name) <= after:
                 continue
             state = (
@@ -193,11 +197,13 @@ class MonitoringOperations:
                 return
 
     @operation("monitoring.read_delivery")
-    async def read_delivery(self, actor: Actor, cluster: str, machine: str) -> FleetDelivery:
+    async def read_delivery(
+        self, actor: Actor, cluster: str, machine: str, group: str = ""
+    ) -> FleetDelivery:
         """Read delivery by machine, of each that has reported; raises UnknownName, …"""
         await self._presence.ask_others()
         deliveries: list[MachineDelivery] = []
-        for found, known in machines_in(within(self._view, actor), cluster, name=machine):
+        for found, known in machines_in(within(self._view, actor), cluster, group, machine):
             facts = self._presence.facts(found.name, known.name)
             if facts.status is not None:
                 time, status = facts.status_time or 0.0, facts.status

@@ -193,6 +193,23 @@ def check_operations(
         raise PermissionTableError("; ".join(faults) + ". The manager does not start.")
 
 
+def require(actor: Actor, name: str) -> None:
+    """Raise NotPermitted, which is logged, unless `actor` may ask for operation `name` at all.
+
+    For an adapter that must know before it reads what is asked; the operation itself asks again.
+    """
+    try:
+        _require(actor, name)
+    except NotPermitted as error:
+        _note_refused(actor, name, error)
+        raise
+
+
+def may(actor: Actor, name: str) -> bool:
+    """Whether `actor` may ask for operation `name` at all: what a page offers him."""
+    return PERMISSIONS[name].allows(actor)
+
+
 def _require(actor: Actor, name: str) -> None:
     needed = PERMISSIONS.get(name)
     if needed is not None and needed.allows(actor):
@@ -218,7 +235,7 @@ def _require(actor: Actor, name: str) -> None:
 
 
 def _note_refused(actor: Actor, name: str, why: NotPermitted) -> None:
-    """Log an attempt that was refused, once; `rpc/refused` has it written down."""
+    """Log an attempt that was refused, once; `intent/refused` has it written down."""
     if why.noted:  # by an operation within this one
         return
     why.noted = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.history import HistoryOperations
-from tdc.manager.rpc import edits, wire
+from tdc.manager.messages import edits, wire
 from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc

@@ -15,7 +15,7 @@ from tdc.manager.intent.drafts import (
     Tidy,
 )
 from tdc.manager.levels.draft import RowState, Standing
-from tdc.manager.rpc import edits
+from tdc.manager.messages import edits
 from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.shared.wire.moments import timestamp

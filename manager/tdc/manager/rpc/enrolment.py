@@ -19,8 +19,8 @@ from tdc.manager.identity.authorities import Issuing
 from tdc.manager.identity.authority import MACHINE_LIFETIME, RequestRefused
 from tdc.manager.identity.join import token_hash
 from tdc.manager.identity.rates import Budget, Rate, address_of
+from tdc.manager.intent.refused import Refused, of_token, unheard
 from tdc.manager.rpc.caller_log import CallerLog
-from tdc.manager.rpc.refused import Refused, of_token, unheard
 from tdc.manager.store.errors import TokenExpired, TokenUnknown, TokenUsed
 from tdc.manager.store.joins import JoinToken
 from tdc.shared.edge import grpc_words

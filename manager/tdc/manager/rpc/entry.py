@@ -21,10 +21,10 @@ from tdc.manager.identity.peer import Denied, NotIdentified, peer_of
 from tdc.manager.identity.rates import Budget, Rate
 from tdc.manager.intent.actor import Actor
 from tdc.manager.intent.errors import NotKnown
+from tdc.manager.intent.refused import Refused, of_caller, of_failure, unheard
 from tdc.manager.rpc.caller_log import CallerLog
 from tdc.manager.rpc.callers import Who
 from tdc.manager.rpc.operators import Nobody, People, secret_in
-from tdc.manager.rpc.refused import Refused, of_caller, of_failure, unheard
 from tdc.manager.rpc.requests import NotReceived, Turns
 from tdc.manager.rpc.status_codes import Status, status_of
 from tdc.shared.edge.grpc_tls import NOTHING_CHANGED

@@ -6,7 +6,7 @@ from tdc.manager.intent.changes import ChangeOperations
 from tdc.manager.intent.fleet import FleetOperations
 from tdc.manager.intent.suspensions import Asked, Outcome, SuspensionOperations
 from tdc.manager.intent.tokens import TokenOperations
-from tdc.manager.rpc import wire
+from tdc.manager.messages import wire
 from tdc.manager.rpc.entry import Context, actor_of
 from tdc.shared.wire.moments import timestamp, unix_seconds
 from tdc.shared.wire.suspension import suspension_to_wire

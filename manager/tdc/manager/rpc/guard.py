@@ -23,6 +23,7 @@ import grpc.aio
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 from tdc.manager.intent.permissions import PermissionTableError
+from tdc.manager.intent.refused import Refused, unheard
 from tdc.manager.rpc.callers import RPCS, Rpc, check_rpcs
 from tdc.manager.rpc.entry import (
     Admit,
@@ -36,7 +37,6 @@ from tdc.manager.rpc.entry import (
     asked,
 )
 from tdc.manager.rpc.operators import People
-from tdc.manager.rpc.refused import Refused, unheard
 from tdc.manager.rpc.requests import NotReceived
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"

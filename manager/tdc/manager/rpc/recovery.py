@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tdc.manager.intent.recovery import RecoveryOperations
-from tdc.manager.rpc.edits import edit_to_wire
+from tdc.manager.messages.edits import edit_to_wire
 from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
 from tdc.v1 import recovery_pb2, recovery_pb2_grpc

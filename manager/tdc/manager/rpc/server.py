@@ -24,12 +24,12 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from tdc.manager.identity.own import ServerIdentity
+from tdc.manager.intent.refused import Refused, unheard
 from tdc.manager.rpc.crowding import Crowding, bounds_for
 from tdc.manager.rpc.entry import Admit, Trusts
 from tdc.manager.rpc.guard import Guard
 from tdc.manager.rpc.health import HealthService
 from tdc.manager.rpc.operators import Nobody, People
-from tdc.manager.rpc.refused import Refused, unheard
 from tdc.shared.edge import descriptors, grpc_tls
 from tdc.shared.edge.os_words import os_reason
 
@@ -85,6 +85,8 @@ class Ports:
     enrol: int
     operators: int | None = None
     """None where there is no operator port."""
+    console: int | None = None
+    """Of the web console, which `web` opens; None where there is none."""
 
 
 class Servers:

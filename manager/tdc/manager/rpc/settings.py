@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from tdc.manager.intent.settings import SettingsOperations
-from tdc.manager.rpc import edits, wire
+from tdc.manager.messages import edits, wire
+from tdc.manager.messages import settings as messages
 from tdc.manager.rpc.entry import Context, actor_of
 from tdc.manager.rpc.status_codes import fitting
-from tdc.shared.wire.moments import timestamp
-from tdc.shared.wire.settings import LEVEL_TO_WIRE, settings_to_wire
-from tdc.shared.wire.stream import attempt_to_wire, running_to_wire
-from tdc.shared.wire.suspension import state_to_wire
 from tdc.v1 import fleet_pb2, operators_pb2, operators_pb2_grpc
 
 
@@ -25,14 +22,7 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
         """Read what is present at one level."""
         asked = edits.level_asked(request.level)
         found = await self._settings.read_level(actor_of(context), asked)
-        return operators_pb2.LevelSettings(
-            level=fleet_pb2.LevelRef(
-                level=LEVEL_TO_WIRE[found.key.level], name=found.key.name, cluster=found.cluster
-            ),
-            revision=found.revision,
-            settings=settings_to_wire(found.stored.settings),
-            set_by=found.stored.set_by,
-        )
+        return messages.level_to_wire(found)
 
     async def GetEffective(  # noqa: N802
         self, request: operators_pb2.GetEffectiveRequest, context: Context
@@ -50,28 +40,7 @@ class SettingsService(operators_pb2_grpc.SettingsReaderServicer):
         explained = await self._settings.explain(
             actor_of(context), request.machine, request.cluster, request.setting
         )
-        attempt = explained.attempt
-        return operators_pb2.ExplainResponse(
-            machine=explained.machine,
-            cluster=explained.cluster,
-            revision=explained.revision,
-            settings=[
-                operators_pb2.Explanation(
-                    setting=name,
-                    steps=[wire.step_to_wire(name, step) for step in chain],
-                    unknown_there=name in explained.unknown_there,
-                )
-                for name, chain in explained.chains.items()
-            ],
-            state=explained.state,
-            running=None if explained.running is None else running_to_wire(explained.running),
-            unread=explained.unread,
-            since=None if explained.since is None else timestamp(explained.since),
-            reason=explained.reason,
-            last_attempt=None if attempt is None else attempt_to_wire(attempt),
-            suspension=state_to_wire(explained.suspension),
-            agent_version=explained.agent_version,
-        )
+        return messages.explanation_to_wire(explained)
 
     async def CheckConsistency(  # noqa: N802
         self, request: operators_pb2.CheckConsistencyRequest, context: Context
