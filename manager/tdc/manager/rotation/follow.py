@@ -179,8 +179,8 @@ _OF_OTHERS = (
     "the store has the CA {}, which does not follow from any that this manager has: it is the "
     "store of another installation, or somebody wrote that by hand. Check etcd_endpoints, and find "
     "out who can write to etcd. What is wrong there goes by `etcdctl del /tdc/v1/authority`: a "
-    "manager that has made a step of a rotation writes it again. If the CA was made anew, set this "
-    "manager up again from a package of a manager that has it (`tdc-manager package`, then "
+    "manager that has made a step of a rotation writes it again. If somebody made a new CA by "
+    "hand, set this manager up again from a package of a manager that has it (`tdc-manager package`, then "
     "`tdc-manager init --join`)"
 )
 _REPLACED = (
