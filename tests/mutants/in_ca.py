@@ -137,6 +137,38 @@ MUTANTS = (
         ),
     ),
     *planted_in(
+        f"{MANAGER}/doctor/look.py",
+        (
+            "tests/manager/test_doctor.py::test_a_ca_that_was_replaced_without_this_manager_is_named",
+        ),
+        (
+            "a folder in which no manager starts is healthy",
+            "values = [*await _authority(etcd, ca_folder), *(",
+            "values = [*(",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/peers/peers.py",
+        ("tests/manager/test_peers_clocks.py",),
+        (
+            "a clock that is another is named nowhere",
+            "if abs(peer.clock_ahead) > _CLOCKS_APART and",
+            "if peer.clock_ahead is None and",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/fleet.py",
+        (
+            "tests/manager/test_monitoring.py"
+            "::test_a_commit_does_not_make_a_machine_look_newly_enrolled",
+        ),
+        (
+            "each commit makes machines look newly enrolled",
+            "        self._notify(changed)\n",
+            "        self._notify_enrolled(changed)\n",
+        ),
+    ),
+    *planted_in(
         f"{MANAGER}/rpc/agents.py",
         CUT_OFF,
         (

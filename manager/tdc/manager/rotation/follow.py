@@ -180,8 +180,8 @@ _OF_OTHERS = (
     "store of another installation, or somebody wrote that by hand. Check etcd_endpoints, and find "
     "out who can write to etcd. What is wrong there goes by `etcdctl del /tdc/v1/authority`: a "
     "manager that has made a step of a rotation writes it again. If somebody made a new CA by "
-    "hand, set this manager up again from a package of a manager that has it (`tdc-manager package`, then "
-    "`tdc-manager init --join`)"
+    "hand, set this manager up again from a package of a manager that has it "
+    "(`tdc-manager package`, then `tdc-manager init --join`)"
 )
 _REPLACED = (
     "the CA was replaced while this manager was away: the store's is {}, and this folder has only "
