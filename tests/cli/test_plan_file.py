@@ -244,7 +244,7 @@ async def test_who_reaches_a_group_commits_plans_as_he_commits_settings(
             by("bob")
             change = ("settings", "set", "group", "g1", "log.level=debug")
             said = tdc(*change, "--out", str(file))
-            assert "by anybody who may make this change" in " ".join(said.out.split())
+            assert "by anyone who may make this change" in " ".join(said.out.split())
             by("eve")
             refused = tdc("commit", "apply", str(file), "--yes")
             assert (refused.code, "Permission denied" in refused.err) == (1, True)

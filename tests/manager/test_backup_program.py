@@ -30,7 +30,7 @@ from tdc.manager.backup.form import (
 from tdc.manager.backup.verify import verified
 from tdc.manager.identity import ca_folder
 from tdc.manager.identity.authority import Authority
-from tdc.manager.identity.ca_state import finished, prepared, switched
+from tdc.manager.identity.ca_state import CaState, finished, prepared, switched
 from tdc.manager.program import main
 from tdc.manager.store import keys
 from tdc.manager.store.identity import StoreIdentity, packed
@@ -234,6 +234,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = first + sealed + value
     path.write_bytes(content + last_line(End(1, hashlib.sha256(content).hexdigest())))
     return path
+
+
+def test_advice_after_a_rotation_is_not_to_go_back(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = Authority.new(), Authority.new()
+    began = prepared(CaState(first.pair), second.pair, first.bridge_to(second), wall())
+    for state, rotated in (
+        (finished(switched(began, wall()), wall()), True),
+        (finished(switched(began, 1.0), 2.0), False),  # the backup was made after that
+        (CaState(second.pair), False),
+    ):
+        ca_folder.write(tmp_path / "ca", state)
+        code, said = _ran(capsys, "restore", made, "--folder", tmp_path)
+        assert (code, "Nothing was written" in said) == (1, True)
+        assert ("which came by a rotation after" in said) == rotated
+        assert ("enrol every machine again" in said) != rotated
 
 
 def test_what_is_in_a_file_is_said_without_a_folder(

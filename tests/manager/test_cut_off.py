@@ -14,6 +14,7 @@ from tdc.manager.peers.cut_off import ASK_EVERY
 from tdc.manager.view.etcd_link import SURELY_CUT, EtcdLink, others_are_better
 from tdc.manager.view.seen import Moment
 from tdc.shared.settings.values import Level
+from tdc.v1 import operators_pb2
 
 from tests.stage.manager import put, remove_machine
 from tests.stage.managers import Several, holds, joined, several
@@ -57,6 +58,10 @@ async def test_one_that_is_cut_off_is_named_and_its_machines_wait_for_nothing(
     assert "it has had no etcd for" in listed.problem
     assert listed.machines == 1
     assert "it has had no etcd for" in (await made["two"].listed())["two"].problem
+    request = operators_pb2.WithdrawCertificateRequest(machine="mx2")
+    (unheard,) = (await made["one"].api.fleet.WithdrawCertificate(request)).unheard
+    assert "manager two" in unheard
+    assert "hears of no commit" in unheard
     removal = remove_machine("mx1")
     plan = await made["one"].api.plan(removal)
     assert any("manager two" in each.reason for each in plan.warnings), plan.warnings

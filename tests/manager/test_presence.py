@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from tdc.manager.store.joins import Withdrawal
 from tdc.manager.view.names import MachineKey
 from tdc.manager.view.presence import Presence
 from tdc.manager.view.seen import TAKEOVER_WINDOW, SyncState
@@ -184,6 +185,19 @@ def test_a_machine_that_has_not_come_since_the_manager_started_becomes_critical_
         assert worst(problems_of(known)) == expected
     assert facts.reason == "has not connected to this manager, which started 5 min ago"
     assert facts.applied_revision == 0
+
+
+def test_a_withdrawn_certificate_says_more_than_how_the_stream_ended() -> None:
+    class Withdrawn(OneMachine):
+        enrolled = None
+
+        def withdrawn(self, cluster: str, machine: str) -> Withdrawal:  # type: ignore[override]  # here somebody did
+            return Withdrawal("ana", "disk was stolen")
+
+    presence = Presence(Withdrawn())
+    presence.connected(KEY, "1.2.3")
+    presence.disconnected(KEY, "its certificate is by a CA that was replaced", dead=False)
+    assert "withdrawn by ana: disk was stolen" in presence.facts(*KEY).reason
 
 
 @pytest.mark.parametrize("removed", [False, True])

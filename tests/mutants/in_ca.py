@@ -10,7 +10,7 @@ OWN = ("tests/manager/test_own_certificates.py",)
 STANDING = ("tests/pure/test_ca_standing.py",)
 IN_ETCD = ("tests/contract/test_ca_in_etcd.py",)
 RENEWAL = ("tests/sync/test_renewal.py",)
-CUT_OFF = ("tests/system/test_ca_cut_off.py",)
+CUT_OFF = ("tests/system/test_ca_cut_off.py::test_a_manager_that_is_cut_off_makes_no_certificate",)
 WITHDRAWN = ("tests/manager/test_withdrawn.py",)
 
 MUTANTS = (
@@ -128,12 +128,35 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/rotation/managers.py",
-        CUT_OFF,
+        f"{MANAGER}/doctor/look.py",
         (
-            "a manager that is announced nowhere is not asked",
-            "self._know(each for each, _ in answer.others if each.id not in self._peers)",
-            "self._know(())",
+            "tests/manager/test_doctor.py::test_a_ca_that_was_replaced_without_this_manager_is_named",
+        ),
+        (
+            "a folder in which no manager starts is healthy",
+            "values = [*await _authority(etcd, ca_folder), *(",
+            "values = [*(",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/peers/peers.py",
+        ("tests/manager/test_peers_clocks.py",),
+        (
+            "a clock that is another is named nowhere",
+            "if abs(peer.clock_ahead) > _CLOCKS_APART and",
+            "if peer.clock_ahead is None and",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/view/fleet.py",
+        (
+            "tests/manager/test_monitoring.py"
+            "::test_a_commit_does_not_make_a_machine_look_newly_enrolled",
+        ),
+        (
+            "each commit makes machines look newly enrolled",
+            "        self._notify(changed)\n",
+            "        self._notify_enrolled(changed)\n",
         ),
     ),
     *planted_in(

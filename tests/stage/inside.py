@@ -201,7 +201,7 @@ async def inside(etcd: ExternalEtcd) -> AsyncIterator[House]:
             ),
             RecoveryOperations(view, presence, AllStreams(sessions, others, view.enrolment)),
             SuspensionOperations(view, presence, SuspensionStore(client)),
-            TokenOperations(view, JoinStore(client), lambda: "f" * 64, "manager:7444"),
+            TokenOperations(view, JoinStore(client), lambda: "f" * 64, "manager:7444", presence),
             users,
             ProofOperations(view, store, access, users, acts),
             AuditOperations(view, presence, AuditReader(client)),

@@ -135,7 +135,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit, view)
         tokens = TokenOperations(
-            view, joins, lambda: authorities.fingerprint, address(options, ports.enrol)
+            view, joins, lambda: authorities.fingerprint, address(options, ports.enrol), presence
         )
         people = people_of(etcd, audit, view, authorities, refusals, options)
         member.announce(address=address(options, ports.main))

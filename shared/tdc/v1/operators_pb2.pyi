@@ -131,12 +131,14 @@ class WithdrawCertificateRequest(_message.Message):
     def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class WithdrawCertificateResponse(_message.Message):
-    __slots__ = ("machine", "cluster")
+    __slots__ = ("machine", "cluster", "unheard")
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    UNHEARD_FIELD_NUMBER: _ClassVar[int]
     machine: str
     cluster: str
-    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+    unheard: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, machine: _Optional[str] = ..., cluster: _Optional[str] = ..., unheard: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SuspendRequest(_message.Message):
     __slots__ = ("cluster", "machines", "copying", "delivery", "reason", "lifetime", "until", "request_id", "check_only")

@@ -100,7 +100,7 @@ def keep_plan(run: Run, planned: Planned, consent: ChangeConsent) -> None:
     write_plan(consent.out, plan, planned.edits, consent.comment)
     said = (
         f"Nothing was committed. `tdc commit apply {shlex.quote(str(consent.out))}` commits it, by "
-        "anybody who may make this change."
+        "anyone who may make this change."
     )
     run.out.emit(plan, [*plan_pieces(plan), Line(said)])
 

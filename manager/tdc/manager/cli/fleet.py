@@ -329,11 +329,22 @@ async def withdraw_certificate(
             operators_pb2.WithdrawCertificateRequest(machine=name, cluster=cluster, reason=reason),
         )
     run.out.emit(
-        WithdrawnDocument(machine=reply.machine, cluster=reply.cluster),
+        WithdrawnDocument(
+            machine=reply.machine, cluster=reply.cluster, unheard=tuple(reply.unheard)
+        ),
         [
             Line(
                 f"The certificate of machine {reply.machine} of cluster {reply.cluster} is "
-                "withdrawn, at every manager. Mail and copies go on there with its last settings."
+                f"withdrawn{'' if reply.unheard else ', at every manager'}. Mail and copies go on "
+                "there with its last settings."
+            ),
+            *(
+                Line(
+                    f"{each}. The certificate stays good there until that manager hears of this. "
+                    "Stop that manager if that must not be.",
+                    "yellow",
+                )
+                for each in reply.unheard
             ),
             Line(
                 f"To bring it back: tdc machine token {reply.machine} --cluster {reply.cluster}, "

@@ -122,7 +122,7 @@ async def _authority(etcd: EtcdClient, folder: Path) -> list[ValueLook]:
                     "no manager starts in this folder: the store is of another installation, or "
                     "somebody wrote its CA by hand",
                     f"see to etcd_endpoints, and who can write to etcd; etcdctl del {AUTHORITY}, "
-                    f"if this folder's CA is right; if there is a new CA: {_SET_UP_AGAIN}",
+                    f"if this folder's CA is right; if its CA is new: {_SET_UP_AGAIN}",
                 )
             ]
         return [

@@ -17,6 +17,7 @@ from tdc.manager.intent.within import within
 from tdc.manager.levels.identities import slot_of
 from tdc.manager.store.joins import JoinStore, JoinToken, Withdrawal
 from tdc.manager.view.fleet import FleetView
+from tdc.manager.view.presence import Presence
 from tdc.shared.edge.clock import Clock, wall
 from tdc.shared.settings.text import render_duration
 
@@ -37,10 +38,11 @@ class TokenMade:
 
 @dataclass(frozen=True, slots=True)
 class CertificateGone:
-    """Whose certificate was withdrawn."""
+    """Whose certificate was withdrawn. `unheard`: managers that may not hear of it, and why."""
 
     cluster: str
     machine: str
+    unheard: tuple[str, ...] = ()
 
 
 class TokenOperations:
@@ -52,8 +54,10 @@ class TokenOperations:
         joins: JoinStore,
         fingerprint: Callable[[], str],
         enrol_address: str,
+        presence: Presence,
         clock: Clock = wall,
     ) -> None:
+        self._presence = presence
         self._view = view
         self._joins = joins
         self._fingerprint = fingerprint
@@ -88,7 +92,8 @@ class TokenOperations:
             "%s withdrew the certificate of machine %s of cluster %s: %r",
             actor.name, machine, found.name, reason,
         )  # fmt: skip
-        return CertificateGone(found.name, known.name)
+        await self._presence.ask_others()
+        return CertificateGone(found.name, known.name, self._presence.unheard)
 
     @operation("tokens.create")
     async def create(self, actor: Actor, machine: str, cluster: str, lifetime: int) -> TokenMade:

@@ -179,9 +179,9 @@ _OF_OTHERS = (
     "the store has the CA {}, which does not follow from any that this manager has: it is the "
     "store of another installation, or somebody wrote that by hand. Check etcd_endpoints, and find "
     "out who can write to etcd. What is wrong there goes by `etcdctl del /tdc/v1/authority`: a "
-    "manager that has made a step of a rotation writes it again. If there is a new CA, set this "
-    "manager up again from a package of a manager that has it (`tdc-manager package`, then "
-    "`tdc-manager init --join`)"
+    "manager that has made a step of a rotation writes it again. If somebody made a new CA by "
+    "hand, set this manager up again from a package of a manager that has it "
+    "(`tdc-manager package`, then `tdc-manager init --join`)"
 )
 _REPLACED = (
     "the CA was replaced while this manager was away: the store's is {}, and this folder has only "

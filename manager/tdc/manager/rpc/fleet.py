@@ -101,7 +101,9 @@ class FleetService(operators_pb2_grpc.FleetServicer):
         gone = await self._tokens.withdraw(
             actor_of(context), request.machine, request.cluster, request.reason
         )
-        return operators_pb2.WithdrawCertificateResponse(machine=gone.machine, cluster=gone.cluster)
+        return operators_pb2.WithdrawCertificateResponse(
+            machine=gone.machine, cluster=gone.cluster, unheard=gone.unheard
+        )
 
     async def SuspendMachines(  # noqa: N802
         self, request: operators_pb2.SuspendRequest, context: Context

@@ -384,12 +384,13 @@ class Presence:
     def _absent(self, key: MachineKey, seen: Seen) -> tuple[SyncState, str]:
         if seen.dead:
             return SyncState.STALE, f"nothing heard for {lapse_words(self._age(seen.heard))}"
+        if (withdrawn := self._fleet.withdrawn(*key)) is not None:
+            return SyncState.OFFLINE, withdrawn_words(withdrawn)
         if seen.gone:
             left = f"it refused this manager: {seen.refuses}" if seen.refuses else seen.gone
             return SyncState.OFFLINE, left
         if self._fleet.enrolment(*key) is None:
-            gone = self._fleet.withdrawn(*key)
-            return SyncState.OFFLINE, "not enrolled yet" if gone is None else withdrawn_words(gone)
+            return SyncState.OFFLINE, "not enrolled yet"
         if key in self._enrolled:
             lapse = lapse_words(self._age(self._enrolled[key]))
             return SyncState.OFFLINE, f"has not connected since it was enrolled {lapse} ago"

@@ -280,10 +280,11 @@ class MachineDetailDocument(MachineDocument, frozen=True):
 
 
 class WithdrawnDocument(_Document, frozen=True):
-    """Whose certificate was withdrawn."""
+    """Whose certificate was withdrawn, and managers that may not hear of it, in sentences."""
 
     machine: str
     cluster: str
+    unheard: tuple[str, ...] = ()
 
 
 class TokenDocument(_Document, frozen=True):
