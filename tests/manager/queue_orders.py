@@ -57,7 +57,7 @@ async def connected(
         machine.folder, address, perform=machine.queue.perform, backlogs=backlogs
     ) as side:
         async with asyncio.timeout(10):
-            while not side.stream.connected:
+            while not (side.stream.connected and side.in_force.running.revision):
                 await asyncio.sleep(0.02)
         yield side
 

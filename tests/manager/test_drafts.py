@@ -197,12 +197,18 @@ async def test_a_discarded_draft_comes_back(api: Api, ben: Api) -> None:
         await change(api, restore=NOTHING)
 
 
-async def test_rows_drafted_at_once_in_two_terminals_are_all_there(api: Api, ben: Api) -> None:
-    await asyncio.gather(
+async def test_rows_drafted_at_once_in_two_terminals_are_all_there(
+    api: Api, ben: Api, etcd: ExternalEtcd
+) -> None:
+    etcd.pause()  # so that all are here before the first is done
+    drafting = asyncio.gather(
         change(api, put("cluster", "c1", retry__initial=777)),
         change(api, put("cluster", "c1", retry__maximum=777)),
         change(api, put("cluster", "c1", max_message_size=777)),
     )
+    await asyncio.sleep(0.5)
+    etcd.resume()
+    await drafting
     assert len((await read(api)).rows) == 3
 
 

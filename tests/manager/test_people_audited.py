@@ -290,8 +290,12 @@ async def test_who_may_do_least_can_not_push_others_out_of_the_log(
             asked = people_pb2.CreateApiTokenRequest(label="ci")
             made = await of_people(channel).CreateApiToken(asked, metadata=shown)
             revoked = people_pb2.RevokeApiTokensRequest(ids=[made.token.id])
+            etcd.pause()  # so that all nine are here before the first is done
             ends = [of_people(channel).RevokeApiTokens(revoked, metadata=shown) for _ in range(9)]
-            await asyncio.gather(*ends, return_exceptions=True)  # one entry, however often at once
+            ending = asyncio.gather(*ends, return_exceptions=True)
+            await asyncio.sleep(0.5)
+            etcd.resume()
+            await ending  # one entry, however often at once
             await logged_in(api, "bob", PASSWORD)
             async with refused(STATUS.RESOURCE_EXHAUSTED, "Nothing was changed"):
                 await logged_in(api, "bob", PASSWORD)

@@ -138,11 +138,6 @@ MUTANTS = (
             "has_role = actor.role >= self.role",
         ),
         (
-            "who has a group has its cluster's history",
-            "return reach.everywhere or bool(reach.clusters)",
-            "return True",
-        ),
-        (
             "an operation without a row is for all",
             "    if needed is not None and needed.allows(actor):",
             "    if needed is None or needed.allows(actor):",
@@ -364,13 +359,19 @@ MUTANTS = (
         ),
     ),
     *planted_in(
-        f"{MANAGER}/push/session.py",
+        f"{MANAGER}/push/outbox.py",
         ("tests/sync/test_session.py",),
         (
             "a machine that reads nothing is written to for ever",
-            "async with asyncio.timeout(self._half.intervals.deadline):\n"
-            "                    await write(message)",
-            "async with asyncio.timeout(None):\n                    await write(message)",
+            "asyncio.timeout(self._duties.longest)",
+            "asyncio.timeout(None)",
+        ),
+        ("time is not kept", "        else:\n            self._set_alarm(wait)\n", ""),
+        ("an alarm rings late", "if self._alarm.when() <= at:", "if self._alarm is not None:"),
+        (
+            "a message in its way out is cut off",
+            "            if self._under_way:",
+            "            if False:",
         ),
     ),
     *planted_in(

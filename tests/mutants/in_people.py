@@ -69,6 +69,15 @@ MUTANTS = (
     ),
     *planted_in(
         f"{MANAGER}/intent/permissions.py",
+        ("tests/pure/test_permissions.py",),
+        (
+            "who has a group has its cluster's history",
+            "return reach.everywhere or bool(reach.clusters)",
+            "return True",
+        ),
+    ),
+    *planted_in(
+        f"{MANAGER}/intent/permissions.py",
         ("tests/manager/test_own_proofs.py",),
         (
             "an API token looks after its own user",
@@ -152,8 +161,8 @@ MUTANTS = (
         ),
         (
             "who has a group may create and remove machines",
-            "    if plan.topology:\n",
-            "    if plan.topology and plan.levels:\n",
+            "if not all(isinstance(each, SetValues | UnsetValues) for each in edits):",
+            "if not edits:",
         ),
         (
             "what is out of reach is there",
@@ -166,8 +175,8 @@ MUTANTS = (
         ("tests/manager/test_drafts.py",),
         (
             "two terminals overwrite each other's rows",
-            "compare = Unchanged(key, item.mod_revision if item is not None else 0)",
-            'compare = Unchanged(key + "x", 0)',
+            "self._audit.txn([compare], [write], draft_event(before",
+            "self._audit.txn([], [write], draft_event(before",
         ),
     ),
 )

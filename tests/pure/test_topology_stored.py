@@ -123,23 +123,44 @@ def test_each_commit_is_stored_and_made_again_from_history(data: st.DataObject) 
     assert values == store.values
 
 
+class Follows:
+    """A view of a store, which is told what changed with each commit."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._before = store, Stored()
+        self.known = KnownClusters()
+
+    def commit(self, *edits: Edit) -> None:
+        self._store.commit(*edits)
+        head, values = replayed("c1", self._store.records)
+        now = {**values, head_key("c1"): pack_head("c1", head)}
+        changed = {key: raw for key, raw in now.items() if self._before.get(key) != raw}
+        self.known.take(changed, all_of_it=False)
+        self._before = now
+        machines = self._store.cluster.machines
+        slots = {slot_of(each): each for each in machines.values()}
+        assert len(slots) == len(machines)
+        for name in {*slots, *MACHINE_NAMES}:
+            assert self.known.called("c1", name) == slots.get(name)
+
+
 @given(st.data())
 def test_a_view_that_follows_finds_each_machine_by_its_slot(data: st.DataObject) -> None:
     """Slots are kept from commit to commit; they are those that all machines have together."""
-    store, known, before = Store(), KnownClusters(), Stored()
-    store.commit(AddMachine("mx1", "Main_Group"), AddMachine("mx2", "Main_Group"))
+    store = Store()
+    follows = Follows(store)
+    follows.commit(AddMachine("mx1", "Main_Group"), AddMachine("mx2", "Main_Group"))
     for _ in range(data.draw(st.integers(1, 5))):
-        store.commit(*data.draw(valid_edits(store.cluster, renaming=True)))
-        head, values = replayed("c1", store.records)
-        now = {**values, head_key("c1"): pack_head("c1", head)}
-        known.take(
-            {key: raw for key, raw in now.items() if before.get(key) != raw}, all_of_it=False
-        )
-        before = now
-        slots = {slot_of(each): each for each in store.cluster.machines.values()}
-        assert len(slots) == len(store.cluster.machines)
-        for name in {*slots, *MACHINE_NAMES}:
-            assert known.called("c1", name) == slots.get(name)
+        follows.commit(*data.draw(valid_edits(store.cluster, renaming=True)))
+
+
+def test_a_machine_that_is_called_as_before_is_found_by_its_slot() -> None:
+    store = Store()
+    follows = Follows(store)
+    follows.commit(AddMachine("mx1", "Main_Group"))
+    follows.commit(RenameMachine("mx1", "mx2"))
+    follows.commit(RenameMachine("mx2", "mx1"))
+    assert follows.known.called("c1", "mx1") == store.cluster.machines["mx1"]
 
 
 def test_a_machine_of_the_same_name_is_another_one() -> None:

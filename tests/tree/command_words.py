@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +70,8 @@ def text() -> str:
 
 def _written(part: Any) -> str:
     stands_for = str(part.metavar or "")
-    kind = part.type_descriptor.annotation
-    if not stands_for and isinstance(kind, type) and issubclass(kind, Enum):
-        stands_for = "{" + "|".join(str(each.value) for each in kind) + "}"
+    if not stands_for and (choices := getattr(part.type, "choices", ())):
+        stands_for = "{" + "|".join(str(getattr(each, "value", each)) for each in choices) + "}"
     if part.param_type_name == "argument":
         if stands_for in _PLACES:
             return _PLACES[stands_for]

@@ -41,6 +41,8 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "CODE", {})
     monkeypatch.setattr(module, "MOST_UNSTEADY", 2)
+    monkeypatch.setattr(module, "ALL_TESTS", module.ALL_TESTS.replace("-n 6", "-n 1"))
+    assert "-n 1" in module.ALL_TESTS, "each worker is a start of Python"
     (tmp_path / "pytest.ini").touch()
     return module
 

@@ -24,7 +24,9 @@ TRIED = (
 @pytest.mark.system
 @pytest.mark.timeout(PATIENCE + 30)
 @pytest.mark.parametrize(
-    "begin", ["trap '' INT HUP", "ulimit -S -n 1024", "umask 077", "umask 000"]
+    "begin",
+    ["trap '' INT HUP; umask 077", "ulimit -S -n 1024; umask 000"],
+    ids=["signals", "files"],
 )
 def test_tests_pass_from_any_shell(begin: str) -> None:
     odd = {"LC_ALL": "C", "TZ": "Pacific/Kiritimati", "COLUMNS": "30"}

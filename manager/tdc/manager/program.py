@@ -38,7 +38,7 @@ from tdc.manager.upkeep import adopt, placed, recovered_user, repaired
 from tdc.manager.view.fleet import NotReady
 from tdc.manager.web.console import ConsolePortTaken
 from tdc.manager.web.tls import CertificateUnusable
-from tdc.shared.edge import collector, descriptors, durable_file, signals
+from tdc.shared.edge import collector, descriptors, durable_file, memory, signals
 from tdc.shared.edge.background_log import BackgroundHandler, standard_error
 from tdc.shared.edge.clock import wall
 from tdc.shared.edge.tasks import running
@@ -315,6 +315,7 @@ def run_command(flags: Mapping[str, object]) -> int:
         handlers=[lines],
     )
     log.info("up to %d files and connections may be open", descriptors.raise_limit())
+    memory.map_large_blocks()
     try:
         refusal = _ran(options, Reload(options, flags))
     finally:

@@ -33,7 +33,7 @@ from tdc.manager.cli.errors import (
 )
 from tdc.manager.cli.layout import Line
 from tdc.manager.cli.render import Out, OutputFormat, write
-from tdc.manager.cli.usage import PlainCommand, plain_complaints
+from tdc.manager.cli.usage import PlainCommand, a_number, plain_complaints
 from tdc.shared.edge import signals
 from tdc.shared.settings.schema import SettingError
 from tdc.shared.wire.errors import BadMessage
@@ -50,6 +50,7 @@ def _timeout_option(default: float) -> Any:
         metavar="SECONDS",
         min=0.1,
         max=3600.0,
+        callback=a_number,
         help=f"Seconds to wait for the manager (default {default:g}).",
     )
 

@@ -1,12 +1,12 @@
 """Wrong usage in our words: what was typed, and what would be right.
 
-typer has values checked by pydantic, whose messages name neither what was typed nor anything an
-operator knows. Its facts are turned into sentences here.
+typer names types of values as programmers do, and ranges as mathematicians.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,6 +16,11 @@ from typer.core import TyperCommand
 
 _TYPE = re.compile(r" <(?:str|list\[str\]|(?:int|float)(?: range)?)>$")
 _NEEDED = re.compile(r"\{(.*)\}((?:\.\.\.)?)")
+_NO_NUMBER = re.compile(r"(.*) is not a valid ((?:int|float|integer)(?: range)?)\.", re.DOTALL)
+_OUT_OF_RANGE = re.compile(
+    r"(\S+) is not in the range "
+    r"(?:(?P<low>[^<>x]+)<=?x)?(?:x>=?(?P<least>.+))?(?:x?<=?(?P<most>.+))?\."
+)
 _TWICE_OPTIONAL = re.compile(r"\[(\[.*\]\.\.\.)\]\.\.\.")
 
 
@@ -66,22 +71,30 @@ def plain_complaints() -> Iterator[None]:
     try:
         yield
     except typer.BadParameter as error:
-        facts: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
-        if facts:
-            error.message = _sentence(facts[0])
+        error.message = _sentence(error.message)
         raise
 
 
-def _sentence(fact: dict[str, Any]) -> str:
-    kind, limits = str(fact.get("type", "")), fact.get("ctx", {})
-    given = repr(fact.get("input"))
-    given = given if len(given) <= 60 else f"{given[:60]}…"
-    if kind.startswith("int_"):
-        return f"{given} is not a whole number."
-    if kind.startswith(("float_", "finite_")):
-        return f"{given} is not a number."
-    if "ge" in limits:
-        return f"{given} is too small: it must be at least {limits['ge']}."
-    if "le" in limits:
-        return f"{given} is too large: it must be at most {limits['le']}."
-    return str(fact.get("msg", "")).removeprefix("Value error, ")
+def _sentence(complaint: str) -> str:
+    """typer's complaint about a word, as an operator would say it."""
+    if found := _NO_NUMBER.fullmatch(complaint):
+        given, kind = found.groups()
+        what = "a whole number" if kind.startswith("int") else "a number"
+        return f"{_short(given)} is not {what}."
+    if found := _OUT_OF_RANGE.fullmatch(complaint):
+        given, least, most = found[1], found["low"] or found["least"], found["most"]
+        if most is None or (least is not None and float(given) < float(least)):
+            return f"{_short(repr(given))} is too small: it must be at least {least}."
+        return f"{_short(repr(given))} is too large: it must be at most {most}."
+    return complaint
+
+
+def _short(given: str) -> str:
+    return given if len(given) <= 60 else f"{given[:60]}…"
+
+
+def a_number(given: float | None) -> float | None:
+    """Refuse "nan", which no range does."""
+    if given is not None and math.isnan(given):
+        raise typer.BadParameter("'nan' is not a number.")
+    return given

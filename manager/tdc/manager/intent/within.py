@@ -157,12 +157,13 @@ def require_plan(actor: Actor, plan: Plan) -> None:
 
 
 def beyond_reach(plan: Plan, reach: Reach) -> Iterator[str]:
-    """PURE. What a plan changes out of reach, without a name that is out of reach itself."""
+    """PURE. Which settings a plan changes out of reach, without a name that is out of it itself.
+
+    Edits that change groups and machines don't come this far: see `require_edits`.
+    """
     cluster = plan.cluster_name
     if reach.has_cluster(cluster):
         return
-    if plan.topology:
-        yield f"which groups and machines cluster {cluster!r} has"
     for change in plan.levels:
         match change.key.level:
             case Level.MACHINE:

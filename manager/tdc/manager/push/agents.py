@@ -13,8 +13,10 @@ from typing import Protocol
 
 from tdc.manager.identity.peer import Denied
 from tdc.manager.levels.fleet import RemovedMachine
+from tdc.manager.push.outbox import Write
 from tdc.manager.push.running import KnownRunning
 from tdc.manager.push.session import (
+    LEFT,
     ChainAt,
     End,
     Ending,
@@ -22,7 +24,6 @@ from tdc.manager.push.session import (
     Read,
     Session,
     SessionFleet,
-    Write,
     unknown_chain,
 )
 from tdc.manager.push.strangers import Strangers
@@ -158,7 +159,7 @@ class AgentSessions:
                 self._presence.taken_over(key, older.address, address)
             older.end(End.REPLACED)
         self._sessions[key] = session
-        ending = Ending(End.LEFT, End.LEFT.value)
+        ending = LEFT
         try:
             ending = await session.run(read, write)
         finally:

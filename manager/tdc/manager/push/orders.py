@@ -28,7 +28,7 @@ class Orders:
 
     def __init__(self, send: Callable[[agents_pb2.ManagerMessage], None]) -> None:
         self._send = send
-        self._turn = asyncio.Lock()
+        self._turn: asyncio.Lock | None = None  # made when it is needed: most never are
         self._under_way: tuple[str, asyncio.Future[Answer]] | None = None
         self._protocol = 0
         self._version = ""
@@ -46,8 +46,9 @@ class Orders:
                 "the agent"
             )
         sent = False
+        turn = self._turn = self._turn or asyncio.Lock()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout), self._turn:
+            async with asyncio.timeout(timeout), turn:
                 if self._over or not self._protocol:
                     return Unanswered(self._over or "it is just connecting: try again")
                 if self._under_way is not None and self._under_way[0] != order.id:

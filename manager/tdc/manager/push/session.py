@@ -3,8 +3,8 @@
 In: two functions that read and write messages. Out: the `Ending`.
 Promise: every wait is bounded; at most one Wanted is under way; the stream ends when either side
 stops responding, when another stream of the machine opens, or when the machine loses its identity.
-Shape: reading, writing and keeping time are three tasks; each event is one synchronous step of
-`manager_half`, so no lock is needed.
+Shape: each event is one synchronous step of `manager_half`, so no lock is needed. The task that
+calls `run` reads; the rest is `outbox`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Protocol
 
 from tdc.manager.identity.rates import Rate, full, taken
 from tdc.manager.push.orders import Orders
+from tdc.manager.push.outbox import Duties, Outbox, Write
 from tdc.manager.push.running import AskedSettings, KnownRunning
 from tdc.manager.push.suspensions import SuspendedFleet, Suspensions
 from tdc.manager.view.names import MachineKey
@@ -50,8 +52,6 @@ class SessionFleet(WantedFleet, SuspendedFleet, Protocol):
 Read = Callable[[], Awaitable[agents_pb2.AgentMessage | None]]
 """Returns the next message; None at the end of the stream. Raises BadMessage."""
 
-Write = Callable[[agents_pb2.ManagerMessage], Awaitable[None]]
-
 ChainAt = Callable[[str, Running], Awaitable[str]]
 """What a cluster's history has at what an agent runs; see `view.chains`."""
 
@@ -77,15 +77,12 @@ class Known:
     trust: Callable[[], Trust | None] = lambda: None
 
 
-LAST_MESSAGE = 1.0
-"""Seconds that a message under way is given when its stream ends."""
-
-
 MESSAGES_AT_ONCE = 100.0
 BYTES_AT_ONCE = 16.0 * MAX_AGENT_MESSAGE
 """What an agent may send at once on a stream; in the long run, what `stream_rates` says."""
 
 
+@cache
 def stream_rates(intervals: Intervals) -> tuple[Rate, Rate]:
     """PURE. How many messages and bytes an agent may send: several times what one needs."""
     statuses = 2 / intervals.status
@@ -119,6 +116,9 @@ class Ending:
     """What the agent of a removed machine is told."""
 
 
+LEFT = Ending(End.LEFT, End.LEFT.value)
+
+
 class Session:
     """One stream; `run` it once. `set_target` and `end` may be called at any time."""
 
@@ -150,13 +150,12 @@ class Session:
         self._half = manager_half.manager_opened(self._target(), intervals, clock())
         self._rates = stream_rates(intervals)
         self._buckets = [full(rate, clock()) for rate in self._rates]
-        self._outbox: asyncio.Queue[agents_pb2.ManagerMessage] = asyncio.Queue()
-        self.orders = Orders(self._outbox.put_nowait)
-        self.suspensions = Suspensions(self.key, fleet, self._outbox.put_nowait)
-        self.running = AskedSettings(self._outbox.put_nowait, known.running)
-        self._under_way = False  # a message is being written
-        self._changed = asyncio.Event()
-        self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._outbox = Outbox(Duties(self._wait, self._tick, self._late, intervals.deadline))
+        self.orders = Orders(self._outbox.send)
+        self.suspensions = Suspensions(self.key, fleet, self._outbox.send)
+        self.running = AskedSettings(self._outbox.send, known.running)
+        self._open: asyncio.Timeout | None = None
+        self._ending: Ending | None = None
 
     def __repr__(self) -> str:
         return f"Session({self.key[1]}, {self._half.phase}, runs {self._half.running.revision})"
@@ -168,18 +167,15 @@ class Session:
 
     async def run(self, read: Read, write: Write) -> Ending:
         """Serve the stream to its end; what `read` or `write` raise is raised from here."""
-        ending = Ending(End.LEFT, End.LEFT.value)
+        ending = LEFT
         try:
             async with asyncio.TaskGroup() as group:
-                reading = group.create_task(self._reading(read), name="read")
-                writing = group.create_task(self._writing(write), name="write")
-                timing = group.create_task(self._keeping_time(), name="time")
-                ending = await self._ended
+                if self._ending is None:
+                    self._outbox.open(group, write)
+                    await self._reading(read)
+                ending = self._ending or ending
                 self._end_questions(ending)
-                if self._under_way:  # cut off in a message, gRPC could not send the reason
-                    await asyncio.wait([writing], timeout=LAST_MESSAGE)
-                for task in (reading, writing, timing):
-                    task.cancel()
+                await self._outbox.close()
         finally:
             self._end_questions(ending)
         return ending
@@ -202,11 +198,27 @@ class Session:
 
     def end(self, end: End, reason: str = "", removed: Removed | None = None) -> None:
         """End the stream; the first reason counts."""
-        if not self._ended.done():
-            self._ended.set_result(Ending(end, reason or end.value, removed))
+        if self._ending is None:
+            self._ending = Ending(end, reason or end.value, removed)
+            if self._open is not None:
+                self._open.reschedule(0)
 
     async def _reading(self, read: Read) -> None:
-        while True:
+        """Read until the stream ends, of itself or by `end`."""
+        until = asyncio.timeout(None)
+        try:
+            async with until:
+                self._open = until
+                await self._read_on(read)
+                self.end(End.LEFT)
+        except TimeoutError:
+            if not until.expired():
+                raise
+        finally:
+            self._open = None
+
+    async def _read_on(self, read: Read) -> None:
+        while self._ending is None:
             try:
                 message = await read()
                 if message is None:
@@ -235,7 +247,6 @@ class Session:
                 self.set_target()
             self._step(event)
             self._note(message)
-        self.end(End.LEFT)
 
     def _takes(self, size: int) -> bool:
         """Count a message of `size` bytes; False if the agent sends too much."""
@@ -247,26 +258,14 @@ class Session:
             self._buckets[place] = left
         return True
 
-    async def _writing(self, write: Write) -> None:
-        while not self._ended.done():
-            message = await self._outbox.get()
-            self._under_way = True
-            try:
-                async with asyncio.timeout(self._half.intervals.deadline):
-                    await write(message)
-            except TimeoutError:
-                self.end(End.DEAD, "agent is not reading")
-            self._under_way = False
+    def _wait(self) -> float:
+        return manager_half.manager_wake_at(self._half) - self._clock()
 
-    async def _keeping_time(self) -> None:
-        while True:
-            wait = manager_half.manager_wake_at(self._half) - self._clock()
-            try:
-                async with asyncio.timeout(max(wait, 0.0)):
-                    await self._changed.wait()
-            except TimeoutError:
-                self._step(stream.Tick())
-            self._changed.clear()
+    def _tick(self) -> None:
+        self._step(stream.Tick())
+
+    def _late(self) -> None:
+        self.end(End.DEAD, "agent is not reading")
 
     def _note_hello(self, message: agents_pb2.AgentMessage) -> None:
         if message.HasField("hello") and self._half.phase is stream.Phase.NEW:
@@ -293,12 +292,12 @@ class Session:
         self._half, effects = manager_half.manager_step(self._half, event, self._clock())
         for effect in effects:
             self._perform(effect)
-        self._changed.set()
+        self._outbox.go_on()
 
     def _perform(self, effect: stream.Effect) -> None:
         match effect:
             case stream.SayWelcome(intervals, wanted_hash):
-                self._outbox.put_nowait(self._welcome(intervals, wanted_hash))
+                self._outbox.send(self._welcome(intervals, wanted_hash))
             case stream.Offer(target):
                 self._offer(target)
             case stream.SayPing(number):
@@ -308,7 +307,7 @@ class Session:
                 trust = self._trust()
                 if trust is not None and trust.trusted != self._told_trusted:
                     ping.authorities.CopyFrom(self._trust_said(trust))
-                self._outbox.put_nowait(agents_pb2.ManagerMessage(ping=ping))
+                self._outbox.send(agents_pb2.ManagerMessage(ping=ping))
             case stream.EndStream(reason, dead):
                 self.end(End.DEAD if dead else End.FAULT, reason)
 
@@ -346,7 +345,7 @@ class Session:
             message = agents_pb2.ManagerMessage(wanted=wanted)  # a copy: `wanted` is shared
             if head := self._fleet.audit_head:
                 message.wanted.audit.CopyFrom(head_to_wire(head))
-            self._outbox.put_nowait(message)
+            self._outbox.send(message)
 
     def _target(self) -> Target | None:
         wanted = self._fleet.wanted(*self.key, self._known)

@@ -152,12 +152,30 @@ def _taking(entry: Entry, parse: Parse, streaming: bool, paced: bool) -> Take:
         return parsed
 
     async def own_pace(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
-        return (parse(each) async for each in messages)
+        return _OwnPace(context, parse)
 
     async def each(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
         return entry.each(context, parse)
 
     return (own_pace if paced else each) if streaming else one
+
+
+class _OwnPace:
+    """The messages of a call, as they come; ten thousand streams wait here, so it is small."""
+
+    __slots__ = ("_context", "_parse")
+
+    def __init__(self, context: Context, parse: Parse) -> None:
+        self._context, self._parse = context, parse
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        message = await self._context.read()
+        if message is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return self._parse(message)
 
 
 def _coroutine(behaviour: Behaviour, entry: Entry, take: Take) -> Behaviour:

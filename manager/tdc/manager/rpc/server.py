@@ -60,6 +60,9 @@ OPERATOR_IDLE = 60.0
 ENROL_IDLE = 20.0
 """The same at the enrolment port, where anyone may open one."""
 
+TLS_RECORD = 2_048
+"""Octets of a TLS record that is sent: settings of a machine are about as many."""
+
 ENROL_AGE = 120.0
 """Seconds after which any connection to the enrolment port takes no new call."""
 
@@ -235,6 +238,8 @@ def _options(
         "grpc.max_receive_message_length": request_limit,
         "grpc.max_concurrent_streams": streams,
         "grpc.http2.lookahead_bytes": window,
+        # What gRPC keeps for each connection to encrypt in; it would be 16 KiB.
+        "grpc.tsi.max_frame_size": TLS_RECORD,
         # Else gRPC widens the window of who sends fast, which is no help to short requests.
         "grpc.http2.bdp_probe": 0,
     }

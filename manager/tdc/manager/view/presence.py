@@ -282,7 +282,7 @@ class Presence:
         """Note that a live stream, from the address `before`, gave way to one from `now`."""
         seen = self._seen.get(key)
         if seen is not None:
-            seen.takeovers.append(self._steady())
+            seen.takeovers = (*seen.takeovers, self._steady())[-TAKEOVERS:]
             seen.rivals = (before, now)
             self._touch(seen)
 

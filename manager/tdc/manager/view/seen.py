@@ -5,9 +5,8 @@ Ages are by a clock that nobody can set; the clock that people set only says whe
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
@@ -68,7 +67,7 @@ class Seen:
     state: SyncState = SyncState.OFFLINE
     since: Moment = NEVER
     refused_since: Moment | None = None
-    takeovers: deque[float] = field(default_factory=lambda: deque(maxlen=TAKEOVERS))
+    takeovers: tuple[float, ...] = ()
     rivals: tuple[str, str] = ("", "")
     number: int = 0
     clones: str = ""
