@@ -11,14 +11,26 @@ import httpx
 import pytest
 from tdc.manager import setup_address
 from tdc.manager.intent.first_user import LASTS
+from tdc.manager.people import totp
+from tdc.manager.rpc.operators import BEARER
 from tdc.manager.setup_address import offered
 from tdc.manager.web.headers import COOKIE
 from tdc.shared.edge.clock import wall
+from tdc.shared.edge.grpc_tls import client_channel
 from tdc.v1 import audit_pb2, people_pb2
 
 from tests.fakes.etcd import ExternalEtcd
 from tests.stage.console import PASSWORD, Visitor, hidden, make_user, text_of, visitor
-from tests.stage.manager import Api, add_group, add_machine, logged_in, manager, options_for, put
+from tests.stage.manager import (
+    Api,
+    add_group,
+    add_machine,
+    logged_in,
+    manager,
+    of_people,
+    options_for,
+    put,
+)
 
 
 @pytest.fixture
@@ -76,6 +88,26 @@ async def test_one_logs_in_goes_on_where_one_wanted_to_and_logs_out(fleet: Api) 
         assert (await browser.get("/")).status_code == 303, (
             "the session has ended, not only its cookie"
         )
+
+
+async def test_who_has_one_time_codes_is_asked_for_one(fleet: Api) -> None:
+    shown = (("authorization", f"{BEARER}{await _as(fleet)}"),)
+    operators = f"127.0.0.1:{fleet.ports.operators}"
+    async with client_channel(operators, fleet.authority.ca_pem) as channel:
+        people = of_people(channel)
+        made = await people.SetSecondFactor(people_pb2.SetSecondFactorRequest(), metadata=shown)
+        raw, step = totp.secret_read(made.secret), int(wall()) // totp.STEP
+        taken = people_pb2.SetSecondFactorRequest(
+            secret=made.secret, code=totp.code_at(raw, step - 1), password=PASSWORD
+        )
+        await people.SetSecondFactor(taken, metadata=shown)
+    async with visitor(fleet) as browser:
+        asked = await browser.log_in("maria", next="/me")
+        assert (asked.status_code, "set-cookie" in asked.headers) == (401, False)
+        assert "The password is right. You have one-time codes" in text_of(asked.text)
+        assert hidden(asked.text, "next") == "/me"
+        done = await browser.log_in("maria", code=totp.code_at(raw, step), next="/me")
+        assert (done.status_code, done.headers.get("location")) == (303, "/me")
 
 
 async def test_a_wrong_password_says_nothing_of_who_there_is_and_waits_grow(fleet: Api) -> None:

@@ -10,14 +10,19 @@ from tdc.manager.messages.monitoring import delivery_rows, status_row
 from tdc.manager.web.answers import Document
 from tdc.manager.web.desk import Call
 from tdc.manager.web.failed import Refused
-from tdc.shared.wire import answers, queue_answers, settings_answers
+from tdc.shared.wire import answers, people_answers, queue_answers, settings_answers
 from tdc.shared.wire.documents import (
     ClusterDocument,
     MachineDetailDocument,
     StatusDocument,
 )
 from tdc.shared.wire.moments import rfc3339, timestamp
-from tdc.shared.wire.people_documents import GroupNameDocument, ReachDocument, WhoAmIDocument
+from tdc.shared.wire.people_documents import (
+    GoneDocument,
+    GroupNameDocument,
+    ReachDocument,
+    WhoAmIDocument,
+)
 from tdc.shared.wire.queue_documents import DeliveryDocument
 from tdc.shared.wire.settings_documents import SettingDocument, setting_documents
 
@@ -164,10 +169,11 @@ async def who_am_i(call: Call) -> Document:
     actor, reach = found.actor, None
     if not actor.reach.everywhere:
         groups = tuple(GroupNameDocument(*key) for key in sorted(actor.reach.groups))
-        reach = ReachDocument(tuple(sorted(actor.reach.clusters)), groups)
+        gone = tuple(GoneDocument(home, group or None) for home, group in sorted(actor.reach.gone))
+        reach = ReachDocument(tuple(sorted(actor.reach.clusters)), groups, gone)
     made = WhoAmIDocument(
         name=actor.name,
-        role=str(actor.role),
+        role=people_answers.role_word(str(actor.role)),
         reach=reach,
         means=str(actor.means),
         origin=actor.origin,

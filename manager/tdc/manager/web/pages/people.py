@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 from tdc.manager.intent.errors import BadRequest, NotKnown, TooManyTries
+from tdc.manager.intent.login import CodeNeeded
 from tdc.manager.web.answers import Page, See
 from tdc.manager.web.desk import Call
 from tdc.manager.web.failed import failed
@@ -27,6 +28,12 @@ class LoginSent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: str
     code: str = ""
     next: str = "/"
+
+
+_CODE_NEEDED = (
+    "The password is right. You have one-time codes: type the password once more, with the code "
+    "that your app shows now."
+)
 
 
 def _login_page(next_address: str, name: str = "", fault: str = "", status: int = 200) -> Page:
@@ -51,6 +58,8 @@ async def log_in(call: Call) -> Page | See:
         assert how is not None
         said = str(error)
         return _login_page(sent.next, sent.name[:64], f"{said[:1].upper()}{said[1:]}.", how.status)
+    if isinstance(made, CodeNeeded):
+        return _login_page(sent.next, sent.name[:64], _CODE_NEEDED, 401)
     return See(own_address(sent.next), (("set-cookie", cookie_with(made.secret)),))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from tdc.manager.intent.errors import BadRequest, PersonExists
 from tdc.manager.intent.first_user import NotOpen
+from tdc.manager.intent.login import CodeNeeded
 from tdc.manager.people.user import PeopleError
 from tdc.manager.web.answers import Page, See
 from tdc.manager.web.desk import Call
@@ -58,6 +59,8 @@ async def set_up(call: Call) -> Page | See:
     made = await desk.login.log_in(
         sent.name, sent.password, "", origin=call.origin, address=call.address
     )
+    if isinstance(made, CodeNeeded):  # not of a user who was just made
+        return See("/login")
     return See("/", (("set-cookie", cookie_with(made.secret)),))
 
 
