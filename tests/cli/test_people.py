@@ -136,18 +136,13 @@ async def test_who_reaches_nothing_gets_no_empty_answer(
 
         def finds_nothing() -> None:
             me = done(tdc, "whoami")
-            assert me["reach"] == {"clusters": [], "groups": [], "gone": []}
+            assert (me["reach"]["clusters"], me["reach"]["groups"]) == ([], [])
             assert "nothing" in tdc("whoami").out
             for words in (["export"], ["status"], ["delivery", "status"], ["cluster", "list"]):
                 run = tdc(*words)
                 assert (run.code, run.out) == (1, ""), words
                 assert "bob reaches nothing here" in run.err
                 assert "cluster create" not in run.err
-
-        def finds_no_cluster() -> None:
-            run = tdc("export")
-            assert (run.code, run.out) == (1, "")
-            assert "no cluster that bob reaches is there" in run.err
 
         await asyncio.to_thread(makes_a_token)
         other = people_pb2.Reach(clusters=["c2"])
@@ -161,7 +156,7 @@ async def test_who_reaches_nothing_gets_no_empty_answer(
             )
         )
         await api.commit(fleet_pb2.Edit(remove_cluster=fleet_pb2.RemoveCluster(name="c1")))
-        await asyncio.to_thread(finds_no_cluster)
+        await asyncio.to_thread(finds_nothing)
 
 
 _NEW: dict[str, object] = {
