@@ -209,6 +209,9 @@ def test_other_managers_hear_of_a_new_name() -> None:
 class _NoManagers:
     all: Mapping[str, Announced] = {}  # never changed
 
+    def on_change(self, told: object) -> None:
+        """Tell nobody: nothing changes."""
+
 
 async def test_of_a_renamed_machine_the_newer_word_counts() -> None:
     """Another manager may know the new name before this one does."""
