@@ -28,9 +28,9 @@ from tests.mutants.values import Mutant
 from tests.tree.source import ROOT
 
 AT_ONCE = 2
-LONGEST = 60
+LONGEST = 120
 """Seconds for one mutant's tests: a fault that makes them hang is noticed too."""
-LONGEST_TEST = 15
+LONGEST_TEST = 40
 """Seconds for one of them."""
 TOO_LONG = "Timeout"
 """What is printed of a test that took too long, by its own limit or by that for all."""
