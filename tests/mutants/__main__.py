@@ -30,7 +30,7 @@ from tests.tree.source import ROOT
 AT_ONCE = 2
 LONGEST = 120
 """Seconds for one mutant's tests: a fault that makes them hang is noticed too."""
-LONGEST_TEST = 40
+LONGEST_TEST = 60
 """Seconds for one of them."""
 TOO_LONG = "Timeout"
 """What is printed of a test that took too long, by its own limit or by that for all."""
