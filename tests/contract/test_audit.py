@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.errors import EtcdRefused, Reason
+from tdc.manager.etcd.errors import EtcdRefused, EtcdUnavailable, Reason
 from tdc.manager.etcd.values import Delete, Operation, Put, TxnResult, Unchanged
 from tdc.manager.levels.fleet import LevelKey, new_cluster
 from tdc.manager.levels.plan import make_plan
@@ -106,6 +106,38 @@ async def test_a_race_of_the_log_is_told_from_one_of_the_store(etcd: EtcdClient)
     assert not await one.txn([Unchanged(key("a"), 1)], [Put(key("a"), b"3")], event("late"))
     assert await one.txn([], [Put(key("b"), b"1")], event("third"))
     assert [each.event.what for each in await written(etcd)] == ["first", "second", "third"]
+
+
+async def test_what_is_written_holds_only_while_the_fence_does(etcd: EtcdClient) -> None:
+    """Who was cut off while the CAs were replaced does not know of it, and must change nothing."""
+    fence_key, looks = key("fence"), 0
+
+    async def fence() -> Unchanged:
+        nonlocal looks
+        looks += 1
+        item = await etcd.get(fence_key)
+        if item is not None and item.value == b"replaced":
+            raise EtcdUnavailable("not followed")
+        return Unchanged(fence_key, item.mod_revision if item is not None else 0)
+
+    log = AuditLog(etcd, fence=fence)
+    for number, step in enumerate((b"", b"prepared", b"switched")):
+        if step:
+            await etcd.txn([], [Put(fence_key, step)])
+        for _ in range(2):
+            assert await log.txn([], [Put(key("written"), step)], event("a change"))
+        assert looks == number + 1, "one look for each step"
+    await etcd.txn([], [Put(fence_key, b"replaced")])
+    before = await written(etcd)
+    for _ in range(2):
+        with pytest.raises(EtcdUnavailable, match="not followed"):
+            await log.txn([], [Put(key("written"), b"by the old CA")], event("a change"))
+    found = await etcd.get(key("written"))
+    assert found is not None
+    assert found.value == b"switched"
+    assert await written(etcd) == before
+    await etcd.txn([], [Put(fence_key, b"followed")])
+    assert await log.txn([], [Put(key("written"), b"")], event("a change"))
 
 
 async def test_a_commit_and_its_entry_name_each_other(etcd: EtcdClient) -> None:

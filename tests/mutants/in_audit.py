@@ -34,6 +34,16 @@ MUTANTS = (
             "",
         ),
         (
+            "what is written is written by a CA that was dropped",
+            "                    *fenced,\n",
+            "",
+        ),
+        (
+            "a step of a rotation ends all that this manager writes",
+            "            self._fenced = None\n",
+            "",
+        ),
+        (
             "a race of the log is one of the store",
             "if _unmoved(head, position) and not taken:",
             "if not taken:",

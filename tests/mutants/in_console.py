@@ -16,7 +16,7 @@ MUTANTS = (
         f"{WEB}/gate.py",
         (MATRIX, PAGES),
         (
-            "whoever has a session may ask for anything",
+            "who has a session may ask for anything",
             "        require(who, row.permission)\n",
             "",
         ),
@@ -49,7 +49,7 @@ MUTANTS = (
         f"{WEB}/table.py",
         (f"{MATRIX}::test_what_may_change_something_needs_the_permission_for_it",),
         (
-            "settings are submitted by whoever may read them",
+            "who may read settings may submit them",
             'yield _form(at, "drafts.change", settings.submit',
             'yield _form(at, "monitoring.read_status", settings.submit',
         ),

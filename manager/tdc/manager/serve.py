@@ -54,7 +54,7 @@ from tdc.manager.services import (
     operations_of,
     people_of,
 )
-from tdc.manager.store.audit import AuditLog
+from tdc.manager.store.audit import AuditLog, Fence
 from tdc.manager.store.history import History
 from tdc.manager.store.identity import store_id
 from tdc.manager.store.joins import JoinStore
@@ -130,7 +130,7 @@ async def served(options: Options) -> AsyncIterator[Ports]:
         listener, ports = _bound(stack, options, servers)
         stack.push_async_callback(servers.stop, STOP_GRACE)
         stack.callback(sessions.stop)
-        audit = _audit_log(etcd, options)
+        audit = _audit_log(etcd, options, followed.fence)
         refusals = Refusals(audit)
         await stack.enter_async_context(running(refusals.run(), name="refusals"))
         joins = JoinStore(etcd, audit, view)
@@ -354,10 +354,10 @@ def _endings(
             yield Ending(f"{what} ({path})", end, "replace the file before")
 
 
-def _audit_log(etcd: EtcdClient, options: Options) -> AuditLog:
+def _audit_log(etcd: EtcdClient, options: Options, fence: Fence) -> AuditLog:
     """The log that all stores share, with copies to syslog where options ask for them."""
     if not options.audit_syslog:
-        return AuditLog(etcd)
+        return AuditLog(etcd, fence=fence)
     syslog = Syslog(options.audit_syslog)
     syslog.start()
-    return AuditLog(etcd, written=syslog.take)
+    return AuditLog(etcd, written=syslog.take, fence=fence)

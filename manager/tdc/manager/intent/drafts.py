@@ -211,7 +211,7 @@ class DraftOperations:
                 return drafts.tidied(draft, cluster, now)
 
     def _of_now(self, draft: Draft) -> Draft:
-        """The draft, empty if it is of a user who was deleted, whoever has his name by now."""
+        """The draft; empty if its user was deleted, though another has his name by now."""
         owner = self._view.people.users.get(draft.owner)
         if owner is None or not (owner.deleted or owner.took_the_name_over(draft.changed)):
             return draft

@@ -13,7 +13,7 @@ import contextlib
 import logging
 
 from tdc.manager.etcd.client import EtcdClient
-from tdc.manager.etcd.errors import EtcdError
+from tdc.manager.etcd.errors import EtcdError, EtcdUnavailable
 from tdc.manager.etcd.follow import Away, FollowOptions, follow
 from tdc.manager.etcd.values import Put, Unchanged
 from tdc.manager.identity.authorities import Authorities
@@ -91,17 +91,30 @@ class Followed:
         of the CAs meanwhile would undo for a machine what the others did.
         """
         try:
+            await self.fence()
+        except EtcdError as error:
+            return str(error)
+        return ""
+
+    async def fence(self) -> Unchanged:
+        """Look in etcd; what has to be so there while no later step than this manager's is made.
+
+        What is written under it is not written by who is let in by a CA that was dropped. Raises
+        an EtcdError where that can't be said.
+        """
+        try:
             async with asyncio.timeout(LOOK):
                 while not self._authorities.replaced:
                     item = await self._etcd.get(AUTHORITY)
                     if item is None or self._has_followed(item.value):
-                        return ""
+                        return Unchanged(AUTHORITY, item.mod_revision if item is not None else 0)
                     await asyncio.sleep(_LOOK_AGAIN)
         except TimeoutError:
-            return f"etcd did not answer, or the last step was not followed, within {LOOK:g} s"
-        except EtcdError as error:
-            return str(error)
-        return self.trouble
+            raise EtcdUnavailable(
+                "etcd did not answer, or the last step of the CA's rotation was not followed, "
+                f"within {LOOK:g} s; nothing was changed"
+            ) from None
+        raise EtcdUnavailable(self.trouble)
 
     def _has_followed(self, raw: bytes) -> bool:
         known = self._authorities.state

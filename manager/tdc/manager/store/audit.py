@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tdc.manager.etcd.client import EtcdClient
@@ -108,6 +108,10 @@ class _Member:
     entry: AuditEntry
 
 
+Fence = Callable[[], Awaitable[Unchanged]]
+"""Looks in etcd; returns what has to be so still when something is written. Raises an EtcdError."""
+
+
 def _unheard(_: AuditEntry) -> None:
     """Tell nobody."""
 
@@ -120,11 +124,17 @@ class AuditLog:
         etcd: EtcdClient,
         clock: Clock = wall,
         written: Callable[[AuditEntry], None] = _unheard,
+        fence: Fence | None = None,
     ) -> None:
-        """`clock` gives Unix seconds; `written` hears of each entry once it is stored."""
+        """`clock` gives Unix seconds; `written` hears of each entry once it is stored.
+
+        `fence` looks for what must be so in etcd for this manager to change anything at all.
+        """
         self._etcd = etcd
         self._clock = clock
         self._written = written
+        self._fence = fence
+        self._fenced: tuple[Unchanged, ...] | None = None if fence is not None else ()
         self._turn = asyncio.Lock()
         self._queue: deque[_Waiting] = deque()
         self._position: _Position | None = None
@@ -181,6 +191,9 @@ class AuditLog:
         """Write those who wait, as many as go together; or find out why they can't be."""
         position, self._position = self._position, None
         position = position or await self._find()
+        if self._fence is not None and self._fenced is None:
+            self._fenced = (await self._fence(),)
+        fenced = self._fenced or ()
         batch = self._gathered(position)
         if not batch:
             self._position = position
@@ -190,6 +203,7 @@ class AuditLog:
             result = await self._etcd.txn(
                 [
                     *(each for member in batch for each in member.audited.compares),
+                    *fenced,
                     Unchanged(AUDIT_HEAD, position.mod_revision),
                     *(Unchanged(audit_key(member.entry.number), 0) for member in batch),
                 ],
@@ -197,7 +211,11 @@ class AuditLog:
                     *(each for member in batch for each in member.audited.then),
                     *_writes([member.entry for member in batch]),
                 ],
-                [Get(AUDIT_HEAD), Get(audit_key(first.number))],
+                [
+                    Get(AUDIT_HEAD),
+                    Get(audit_key(first.number)),
+                    *(Get(each.key) for each in fenced),
+                ],
             )
         except EtcdRefused as error:
             self._alone(batch, error)
@@ -219,7 +237,13 @@ class AuditLog:
                 self._written(member.entry)
             self._end_losers(batch, result.revision)
             return
-        head, taken = result.reads
+        head, taken, *beyond = result.reads
+        fenced = zip(self._fenced or (), beyond, strict=True)
+        if any(_mod(now) != was.mod_revision for was, now in fenced):
+            self._fenced = None
+            self._position = position if _unmoved(head, position) else _position_at(head)
+            self._again(batch)
+            return
         if _unmoved(head, position) and not taken:
             self._position = position
             self._alone(batch, None)
@@ -232,7 +256,7 @@ class AuditLog:
         """Take from the queue who can go together after this head."""
         batch: list[_Member] = []
         guarded: set[str] = set()
-        compares, writes, size, head = 1, 1, 0, position.head
+        compares, writes, size, head = 2, 1, 0, position.head
         for waiting in list(self._queue):
             keys = {each.key for each in waiting.guard}
             if batch and (waiting.alone or not keys or guarded & keys):
@@ -316,7 +340,11 @@ def _size(writes: Sequence[Operation]) -> int:
 
 
 def _unmoved(head: Sequence[KeyValue], position: _Position) -> bool:
-    return (head[0].mod_revision if head else 0) == position.mod_revision
+    return _mod(head) == position.mod_revision
+
+
+def _mod(read: Sequence[KeyValue]) -> int:
+    return read[0].mod_revision if read else 0
 
 
 def _position_at(head: Sequence[KeyValue]) -> _Position | None:
