@@ -25,12 +25,21 @@ pytestmark = pytest.mark.system
 PASSWORD = "correct horse battery"
 
 
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file with PASSWORD."""
+    path = tmp_path / "password"
+    path.write_text(PASSWORD + "\n")
+    return path
+
+
 async def test_a_user_logs_in_and_makes_a_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    secret: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     tdc = Tdc(monkeypatch, capsys)
-    secret = tmp_path / "password"
-    secret.write_text(PASSWORD + "\n")
     async with manager(tmp_path / "manager") as api:
         monkeypatch.setenv("TDC_CONFIG", str(tmp_path / "manager/operator/operator.toml"))
 
@@ -83,12 +92,13 @@ async def test_a_user_logs_in_and_makes_a_token(
 
 
 async def test_who_is_not_logged_out_is_told_so_and_keeps_his_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    secret: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A copy of the file would be good still, wherever it is."""
     tdc = Tdc(monkeypatch, capsys)
-    secret = tmp_path / "password"
-    secret.write_text(PASSWORD + "\n")
     async with (
         external_etcd(tmp_path / "etcd") as etcd,
         manager(tmp_path / "manager", etcd_endpoints=etcd.options.endpoints) as api,
@@ -110,12 +120,13 @@ async def test_who_is_not_logged_out_is_told_so_and_keeps_his_session(
 
 
 async def test_who_reaches_nothing_gets_no_empty_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    secret: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A nightly export would become empty, and nobody would know."""
     tdc = Tdc(monkeypatch, capsys)
-    secret = tmp_path / "password"
-    secret.write_text(PASSWORD + "\n")
     async with manager(tmp_path / "manager") as api:
         for name in ("c1", "c2"):
             await api.create_cluster(name)
